@@ -1,0 +1,31 @@
+// Package seal encrypts and decrypts backups. There is a file for each scheme.
+package seal
+
+import (
+	"errors"
+	"io"
+)
+
+// Schemes, as a manifest names them.
+const (
+	SchemeNone    = "none"
+	SchemeOpenSSL = "openssl-aes-256-cbc-pbkdf2"
+)
+
+// ErrCorrupt says that sealed data can't be opened: it is no such format, it was cut or changed, or the passphrase is
+// wrong. The schemes without authentication cannot tell these apart, and miss some.
+var ErrCorrupt = errors.New("sealed data is corrupt or the passphrase is wrong")
+
+// Sealer encrypts a stream.
+type Sealer interface {
+	// Seal returns a writer of plain bytes that writes sealed ones to w. Its Close writes what is left, and does not
+	// close w.
+	Seal(w io.Writer) (io.WriteCloser, error)
+}
+
+// Opener decrypts a stream.
+type Opener interface {
+	// Open returns a reader of the plain bytes. It hands out bytes before the end has been seen; only io.EOF says that
+	// all of it could be opened. Anything else that the data causes wraps ErrCorrupt.
+	Open(r io.Reader) (io.Reader, error)
+}
