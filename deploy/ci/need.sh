@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Sees to it that the commands named are there: need.sh initdb openssl …
+# Installs a missing one by its Debian package, as root or with passwordless
+# sudo; otherwise says what to install, and fails.
+set -euo pipefail
+
+# The command's Debian packages.
+packages_of() {
+  case $1 in
+    initdb) echo postgresql ;;
+    gcc) echo gcc libc6-dev ;;
+    scp | ssh-keygen) echo openssh-client ;;
+    sshd) echo openssh-server ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# Debian keeps some commands off the PATH.
+present() {
+  command -v "$1" >/dev/null && return
+  case $1 in
+    initdb) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+    sshd) [[ -x /usr/sbin/sshd ]] ;;
+    *) return 1 ;;
+  esac
+}
+
+install_packages() {
+  local as_root=()
+  if [[ $(id -u) != 0 ]]; then
+    as_root=(sudo -n)
+    sudo -n true 2>/dev/null || return 1
+  fi
+  command -v apt-get >/dev/null || return 1
+  # Without this Debian's package would start a server of its own on port 5432.
+  local drop_in=/etc/postgresql-common/createcluster.d/pgharbor-no-main-cluster.conf
+  "${as_root[@]}" mkdir -p "${drop_in%/*}"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee "$drop_in" >/dev/null
+  # shellcheck disable=SC2064  # expanded now: the variables are local
+  trap "${as_root[*]} rm -f '$drop_in'" EXIT
+  "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+missing=()
+for command in "$@"; do
+  # shellcheck disable=SC2207  # package names hold no spaces
+  present "$command" || missing+=($(packages_of "$command"))
+done
+((${#missing[@]})) || exit 0
+
+echo "installing: ${missing[*]}" >&2
+if ! install_packages "${missing[@]}"; then
+  echo "missing here; as root run: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+for command in "$@"; do
+  present "$command" || { echo "$command is still missing after the installation of ${missing[*]}" >&2; exit 1; }
+done
