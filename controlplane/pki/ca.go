@@ -1,0 +1,172 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	caKeyFile  = "ca.key"
+	caCertFile = "ca.crt"
+	caYears    = 10
+
+	// clockSkew is how far a certificate is dated back, so that a peer whose
+	// clock is behind can use a new one at once.
+	clockSkew = time.Hour
+)
+
+// CA is the fleet's certificate authority. It is safe for concurrent use.
+type CA struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// CreateCA makes a CA whose key is ECDSA P-256 and that lasts ten years, and
+// writes it to dir (made when missing, 0700): ca.key (PKCS#8 PEM, 0600) and
+// ca.crt. It fails with an error that wraps fs.ErrExist, and changes nothing,
+// where there is a CA already.
+func CreateCA(dir string, now time.Time) (*CA, error) {
+	key, err := NewKey()
+	if err != nil {
+		return nil, err
+	}
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "pgharbor CA"},
+		NotBefore:             now.Add(-clockSkew),
+		NotAfter:              now.AddDate(caYears, 0, 0),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("make the CA certificate: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read back the CA certificate: %w", err)
+	}
+	if err := writeCA(dir, key, der); err != nil {
+		return nil, err
+	}
+	return &CA{cert: cert, key: key}, nil
+}
+
+// LoadCA reads the CA that CreateCA wrote to dir.
+func LoadCA(dir string) (*CA, error) {
+	certPEM, err := os.ReadFile(filepath.Join(dir, caCertFile))
+	if err != nil {
+		return nil, fmt.Errorf("read the CA certificate: %w", err)
+	}
+	keyPEM, err := os.ReadFile(filepath.Join(dir, caKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("read the CA key: %w", err)
+	}
+	cert, err := ParseCertificate(certPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", caCertFile, err)
+	}
+	key, err := ParseKey(keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", caKeyFile, err)
+	}
+	if public, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(key.Public()) {
+		return nil, fmt.Errorf("%s and %s in %s do not belong together", caKeyFile, caCertFile, dir)
+	}
+	return &CA{cert: cert, key: key}, nil
+}
+
+// Certificate is the CA's own certificate, which every client pins.
+func (ca *CA) Certificate() *x509.Certificate { return ca.cert }
+
+// Fingerprint names the CA in an invite.
+func (ca *CA) Fingerprint() string { return Fingerprint(ca.cert) }
+
+// Fingerprint is "sha256:" and the hexadecimal SHA-256 of the certificate's DER.
+func Fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return fingerprintPrefix + hex.EncodeToString(sum[:])
+}
+
+// NewKey makes a key of the only kind that pgharbor itself makes: ECDSA P-256.
+func NewKey() (crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	return key, nil
+}
+
+func newSerial() (*big.Int, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("make a serial number: %w", err)
+	}
+	// RFC 5280 wants it positive.
+	return serial.Add(serial, big.NewInt(1)), nil
+}
+
+// writeCA never overwrites: the key is created exclusively and first, so of two
+// that try at once one fails.
+func writeCA(dir string, key crypto.Signer, certDER []byte) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the CA's folder: %w", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, caCertFile)); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, caCertFile), errors.Join(err, os.ErrExist))
+	}
+	keyPEM, err := EncodeKey(key)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(filepath.Join(dir, caKeyFile), keyPEM, 0o600); err != nil {
+		return err
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: certDER})
+	if err := writeNew(filepath.Join(dir, caCertFile), certPEM, 0o644); err != nil {
+		return errors.Join(err, os.Remove(filepath.Join(dir, caKeyFile)))
+	}
+	return syncDir(dir)
+}
+
+func writeNew(path string, content []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open to sync: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
