@@ -1,0 +1,96 @@
+package access
+
+import (
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// Rule is what an RPC asks of its caller. The zero Rule lets nobody pass.
+type Rule struct {
+	// Anonymous: no certificate is asked for. Only enrolment is.
+	Anonymous bool
+	// Enrolled: any agent or person.
+	Enrolled bool
+	// Agent: any agent; what it may touch is its own instance.
+	Agent bool
+	// Permission: a person who has it.
+	Permission fleet.Permission
+}
+
+// byRPC is the table of RPCs, by full method name.
+var byRPC = map[string]Rule{
+	"/pgharbor.v1.EnrollmentService/Enroll": {Anonymous: true},
+
+	"/pgharbor.v1.IdentityService/GetIdentity":      {Enrolled: true},
+	"/pgharbor.v1.IdentityService/RenewCertificate": {Enrolled: true},
+	"/grpc.health.v1.Health/Check":                  {Enrolled: true},
+	"/grpc.health.v1.Health/List":                   {Enrolled: true},
+	"/grpc.health.v1.Health/Watch":                  {Enrolled: true},
+
+	"/pgharbor.v1.SessionService/Connect": {Agent: true},
+	"/pgharbor.v1.TransferService/Upload": {Agent: true},
+
+	"/pgharbor.v1.BackupService/ListBackups":       {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.BackupService/GetBackup":         {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.BackupService/StartBackup":       {Permission: fleet.PermissionBackupRun},
+	"/pgharbor.v1.RunService/ListRuns":             {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore},
+	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.RestoreService/ListRestores":     {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.TransferService/Download":        {Permission: fleet.PermissionBackupDownload},
+	"/pgharbor.v1.RetentionService/ListRetentions": {Permission: fleet.PermissionHealthRead},
+	"/pgharbor.v1.HealthService/GetHealth":         {Permission: fleet.PermissionHealthRead},
+
+	"/pgharbor.v1.AgentService/ListAgents":        {Permission: fleet.PermissionHealthRead},
+	"/pgharbor.v1.AgentService/CreateAgentInvite": {Permission: fleet.PermissionAgentManage},
+	"/pgharbor.v1.AgentService/RevokeAgent":       {Permission: fleet.PermissionAgentManage},
+
+	"/pgharbor.v1.UserService/ListUsers":        {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.UserService/CreateUserInvite": {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.UserService/GrantPermission":  {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.UserService/RevokeUser":       {Permission: fleet.PermissionUserManage},
+
+	"/pgharbor.v1.AuditService/ListAuditEntries": {Permission: fleet.PermissionAuditRead},
+}
+
+// RuleFor returns the rule of an RPC, and whether a table names it.
+func RuleFor(method string) (Rule, bool) {
+	rule, named := byRPC[method]
+	return rule, named
+}
+
+// Methods returns every RPC that the table names.
+func Methods() []string {
+	all := make([]string, 0, len(byRPC))
+	for method := range byRPC {
+		all = append(all, method)
+	}
+	return all
+}
+
+// Allow decides whether a caller may use an RPC; nil is a peer without an
+// identity. The error wraps fleet.ErrUnauthenticated or fleet.ErrDenied.
+func Allow(method string, caller *fleet.Caller) error {
+	rule, named := RuleFor(method)
+	switch {
+	case !named:
+		return fleet.NewProblem(fleet.ErrDenied, "%s is not open to anybody", method)
+	case rule.Anonymous:
+		return nil
+	case caller == nil:
+		return fleet.NewProblem(fleet.ErrUnauthenticated, "%s needs a client certificate", method).
+			WithHint("enrol first: pgharbor login INVITE, or pgharbor-agent enroll INVITE")
+	case rule.Enrolled, rule.Agent && caller.Kind == fleet.CallerAgent:
+		return nil
+	case rule.Permission != "" && Has(*caller, rule.Permission):
+		return nil
+	case rule.Permission != "" && Grantable(caller.Role, rule.Permission):
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) does not have the permission %s", caller, caller.Role, rule.Permission).
+			WithHint("an OWNER can give it: pgharbor users grant %s %s", caller.Name, rule.Permission)
+	case rule.Permission != "" && caller.Kind == fleet.CallerUser:
+		return fleet.NewProblem(fleet.ErrDenied, "%s is not for the role %s: it takes the permission %s", method, caller.Role, rule.Permission)
+	default:
+		return fleet.NewProblem(fleet.ErrDenied, "%s is not for %s", method, caller)
+	}
+}

@@ -1,0 +1,87 @@
+// Package audit keeps the trail: what somebody was about to do is written
+// before it takes effect, and how it ended after it. Where the first can't be
+// written, the action must not happen.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// Store is where the trail is kept; the catalog is one.
+type Store interface {
+	AppendAudit(ctx context.Context, e fleet.AuditEntry) (sequence int64, err error)
+	CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error
+}
+
+// Trail writes entries. It is safe for concurrent use.
+type Trail struct {
+	Store Store
+	Now   func() time.Time
+}
+
+// Action is what is about to be done, and by whom.
+type Action struct {
+	Actor    string
+	Action   string
+	Instance string
+	Target   string
+	Reason   string
+	Detail   string
+}
+
+// Begin writes that an action starts. The caller goes ahead only if it
+// succeeds, and completes the returned sequence later.
+func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
+	sequence, err := t.write(ctx, a, fleet.OutcomeStarted)
+	if err != nil {
+		return 0, fmt.Errorf("audit: %s was not started, because the trail can't be written: %w", a.Action, err)
+	}
+	return sequence, nil
+}
+
+// End writes how the action of a started entry ended; err is its error, or
+// nil. It writes even when the caller's context has ended.
+func (t *Trail) End(ctx context.Context, sequence int64, detail string, err error) error {
+	outcome := fleet.OutcomeSucceeded
+	if err != nil {
+		outcome, detail = fleet.OutcomeFailed, join(detail, err.Error())
+	}
+	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, detail, t.Now().UTC())
+}
+
+// Denied writes that somebody was refused.
+func (t *Trail) Denied(ctx context.Context, a Action) error {
+	_, err := t.write(context.WithoutCancel(ctx), a, fleet.OutcomeDenied)
+	return err
+}
+
+// Do runs f between Begin and End, for actions that end with their call.
+func (t *Trail) Do(ctx context.Context, a Action, f func() error) error {
+	sequence, err := t.Begin(ctx, a)
+	if err != nil {
+		return err
+	}
+	err = f()
+	if written := t.End(ctx, sequence, "", err); written != nil && err == nil {
+		return fmt.Errorf("audit: %s took effect, but its end can't be written: %w", a.Action, written)
+	}
+	return err
+}
+
+func (t *Trail) write(ctx context.Context, a Action, outcome string) (int64, error) {
+	return t.Store.AppendAudit(ctx, fleet.AuditEntry{
+		At: t.Now().UTC(), Actor: a.Actor, Action: a.Action, Instance: a.Instance, Target: a.Target,
+		Reason: a.Reason, Outcome: outcome, Detail: a.Detail,
+	})
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ": " + b
+}

@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const agentColumns = `name, created_at, enrolled_at, revoked_at, last_seen_at, version, status, inventory_digest`
+
+func scanAgent(r row) (a fleet.Agent, err error) {
+	var status []byte
+	err = r.Scan(&a.Name, instant{&a.CreatedAt}, instant{&a.EnrolledAt}, instant{&a.RevokedAt}, instant{&a.LastSeenAt},
+		&a.Version, &status, &a.InventoryDigest)
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(status, &a.Status)
+}
+
+// Agents returns every agent by name, invited and revoked ones included.
+func (c *Catalog) Agents(ctx context.Context) ([]fleet.Agent, error) {
+	return collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents ORDER BY name`)
+}
+
+// Agent returns one agent, or fleet.ErrNotFound.
+func (c *Catalog) Agent(ctx context.Context, name string) (fleet.Agent, error) {
+	a, err := scanAgent(c.db.QueryRowContext(ctx, `SELECT `+agentColumns+` FROM agents WHERE name = ?`, name))
+	return a, missing(err, "instance %q", name)
+}
+
+// AgentSeen notes that an agent was heard of.
+func (c *Catalog) AgentSeen(ctx context.Context, name string, now time.Time) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
+	return err
+}
+
+// AgentStatus notes what an agent says of itself, and that it was heard of.
+func (c *Catalog) AgentStatus(ctx context.Context, name, version string, status fleet.AgentStatus, now time.Time) error {
+	text, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	_, err = c.db.ExecContext(ctx,
+		`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
+		micros(now), version, version, string(text), name)
+	return err
+}
+
+// RevokeAgent ends every enrolment and open invite of an agent. Its backups and
+// runs stay listed.
+func (c *Catalog) RevokeAgent(ctx context.Context, name string, now time.Time) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		var found string
+		if err := tx.QueryRowContext(ctx, `SELECT name FROM agents WHERE name = ?`, name).Scan(&found); err != nil {
+			return missing(err, "agent %q", name)
+		}
+		return revoke(ctx, tx, fleet.CallerAgent, name, now)
+	})
+}

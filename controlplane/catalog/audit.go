@@ -1,0 +1,82 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const auditColumns = `sequence, at, actor, action, instance, target, reason, outcome, detail, completes, previous_hash, hash`
+
+func scanAudit(r row) (e fleet.AuditEntry, err error) {
+	err = r.Scan(&e.Sequence, instant{&e.At}, &e.Actor, &e.Action, &e.Instance, &e.Target, &e.Reason, &e.Outcome,
+		&e.Detail, &e.Completes, &e.PreviousHash, &e.Hash)
+	return e, err
+}
+
+// AppendAudit adds an entry to the end of the trail and returns its sequence.
+func (c *Catalog) AppendAudit(ctx context.Context, e fleet.AuditEntry) (sequence int64, err error) {
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		sequence, err = appendAudit(ctx, tx, e)
+		return err
+	})
+	return sequence, err
+}
+
+// CompleteAudit adds the entry that says how the action of an earlier one
+// ended.
+func (c *Catalog) CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
+	return c.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
+}
+
+func appendAudit(ctx context.Context, tx *sql.Tx, e fleet.AuditEntry) (int64, error) {
+	err := tx.QueryRowContext(ctx, `SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1`).Scan(&e.Sequence, &e.PreviousHash)
+	if err != nil && err != sql.ErrNoRows { //nolint:errorlint // the driver returns it bare
+		return 0, err
+	}
+	e.Sequence++
+	e.Hash = e.ChainHash(e.PreviousHash)
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Sequence, micros(e.At), e.Actor, e.Action, e.Instance, e.Target, e.Reason, e.Outcome, e.Detail, e.Completes, e.PreviousHash, e.Hash)
+	return e.Sequence, err
+}
+
+func completeAudit(ctx context.Context, tx *sql.Tx, started int64, outcome, detail string, now time.Time) error {
+	e, err := scanAudit(tx.QueryRowContext(ctx, `SELECT `+auditColumns+` FROM audit WHERE sequence = ?`, started))
+	if err != nil {
+		return missing(err, "entry %d in the trail", started)
+	}
+	e.At, e.Outcome, e.Detail, e.Completes = now, outcome, detail, started
+	_, err = appendAudit(ctx, tx, e)
+	return err
+}
+
+// AuditQuery selects entries of the trail; empty fields select all.
+type AuditQuery struct {
+	Page     Page
+	Instance string
+	Action   string
+}
+
+// Audit returns a page of the trail, newest first, and the token of the next.
+func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]fleet.AuditEntry, string, error) {
+	var f filter
+	if q.Instance != "" {
+		f.where(`instance = ?`, q.Instance)
+	}
+	if q.Action != "" {
+		f.where(`action = ?`, q.Action)
+	}
+	before, _, err := q.Page.after()
+	if err != nil {
+		return nil, "", err
+	}
+	f.where(`sequence < ?`, before)
+	entries, err := collect(ctx, c.db, scanAudit, `SELECT `+auditColumns+` FROM audit`+f.sql()+
+		fmt.Sprintf(` ORDER BY sequence DESC LIMIT %d`, q.Page.limit()+1), f.args...)
+	entries, next := paged(entries, q.Page, func(e fleet.AuditEntry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" })
+	return entries, next, err
+}

@@ -1,0 +1,121 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const backupColumns = `id, instance, database, state, created_at, complete, size_bytes, removed_at, removed_for,
+	retention_status, retention_expires, retention_reason, manifest`
+
+func scanBackup(r row) (b fleet.Backup, err error) {
+	var manifest []byte
+	err = r.Scan(&b.ID, &b.Instance, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
+		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest)
+	if err != nil {
+		return b, err
+	}
+	return b, json.Unmarshal(manifest, &b.Manifest)
+}
+
+// BackupQuery selects backups; empty fields select all that were not removed.
+type BackupQuery struct {
+	Page           Page
+	Instance       string
+	Database       string
+	Since          time.Time
+	IncludeRemoved bool
+}
+
+// Backups returns a page of backups, newest first, and the token of the next.
+func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, string, error) {
+	var f filter
+	if q.Instance != "" {
+		f.where(`instance = ?`, q.Instance)
+	}
+	if q.Database != "" {
+		f.where(`database = ?`, q.Database)
+	}
+	if !q.Since.IsZero() {
+		f.where(`created_at >= ?`, micros(q.Since))
+	}
+	if !q.IncludeRemoved {
+		f.where(`state <> 'removed'`)
+	}
+	if err := f.page(q.Page, "created_at"); err != nil {
+		return nil, "", err
+	}
+	backups, err := collect(ctx, c.db, scanBackup, `SELECT `+backupColumns+` FROM backups`+f.sql()+
+		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
+	backups, next := paged(backups, q.Page, func(b fleet.Backup) (time.Time, string) { return b.CreatedAt, b.ID })
+	return backups, next, err
+}
+
+// Backup returns one backup, or fleet.ErrNotFound.
+func (c *Catalog) Backup(ctx context.Context, id string) (fleet.Backup, error) {
+	b, err := scanBackup(c.db.QueryRowContext(ctx, `SELECT `+backupColumns+` FROM backups WHERE id = ?`, id))
+	return b, missing(err, "backup %q", id)
+}
+
+// recordBackup keeps a backup as its agent describes it. What was removed
+// stays removed: a late report does not bring it back.
+func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
+	manifest, err := json.Marshal(b.Manifest)
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, `
+		INSERT INTO backups (id, instance, database, state, created_at, complete, size_bytes,
+			retention_status, retention_expires, retention_reason, manifest)
+		VALUES (?, ?, ?, 'present', ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET
+			state = iif(backups.state = 'removed', 'removed', 'present'),
+			complete = excluded.complete,
+			retention_status = excluded.retention_status,
+			retention_expires = excluded.retention_expires,
+			retention_reason = excluded.retention_reason
+		WHERE backups.instance = excluded.instance`,
+		b.ID, b.Instance, b.Database, micros(b.CreatedAt), b.Complete, b.SizeBytes,
+		b.Retention.Status, micros(b.Retention.ExpiresAt), b.Retention.Reason, string(manifest))
+	return owned(result, err, b.Instance, "backup "+b.ID)
+}
+
+// BackupRemoved notes that an agent's retention removed a backup, and why.
+func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string, at time.Time) error {
+	_, err := c.db.ExecContext(ctx,
+		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
+		micros(at), reason, id, instance)
+	return err
+}
+
+// TakeInventory makes the catalog agree with the whole inventory of an agent:
+// what it has is present, what the catalog knew beyond that is missing. The
+// digest is the agent's own and is kept to tell whether it changed.
+func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		held := make([]string, 0, len(backups))
+		for _, b := range backups {
+			if err := recordBackup(ctx, tx, b); err != nil {
+				return err
+			}
+			held = append(held, b.ID)
+		}
+		ids, err := json.Marshal(held)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			UPDATE backups SET state = 'missing'
+			WHERE instance = ? AND state = 'present' AND id NOT IN (SELECT value FROM json_each(?))`, instance, string(ids))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
+		return err
+	})
+}

@@ -1,0 +1,179 @@
+// Package catalog keeps what is known of the fleet in SQLite. It is the truth
+// of the control plane: whatever matters is a row here before anybody acts on
+// it. One file an aggregate; nothing outside this package sees SQL.
+//
+// Every method is one transaction. Errors that a caller can act upon wrap the
+// sentinels of package fleet.
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// connections bounds the pool: SQLite has one writer, and reads are short.
+const connections = 8
+
+// Catalog is safe for concurrent use. Close it when done.
+type Catalog struct {
+	db *sql.DB
+}
+
+// Open opens the catalog at path, creates it with mode 0600 where there is
+// none, and brings its schema up to date.
+func Open(ctx context.Context, path string) (*Catalog, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	db, err := sql.Open("sqlite", dataSource(path))
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	if err := migrate(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("catalog %s: %w", path, err), db.Close())
+	}
+	return &Catalog{db: db}, nil
+}
+
+// dataSource takes the write lock at the start of every transaction: with
+// deferred ones, two writers that have both read meet SQLITE_BUSY at once, and
+// no timeout helps. FULL makes a committed row survive a power cut.
+func dataSource(path string) string {
+	pragmas := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+	}
+	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: pragmas.Encode()}).String()
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// Close waits for queries under way and closes the file.
+func (c *Catalog) Close() error { return c.db.Close() }
+
+// Ping says whether the catalog answers a query.
+func (c *Catalog) Ping(ctx context.Context) error {
+	var one int
+	return c.db.QueryRowContext(ctx, `SELECT count(*) FROM settings`).Scan(&one)
+}
+
+// SetSetting keeps a value under a key, in place of an earlier one.
+func (c *Catalog) SetSetting(ctx context.Context, key, value string) error {
+	_, err := c.db.ExecContext(ctx,
+		`INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+	return err
+}
+
+// Setting returns the value under a key, or fleet.ErrNotFound.
+func (c *Catalog) Setting(ctx context.Context, key string) (string, error) {
+	var value string
+	err := c.db.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, key).Scan(&value)
+	return value, missing(err, "setting %q", key)
+}
+
+// within runs one transaction: committed where f returns nil, otherwise undone.
+func (c *Catalog) within(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := c.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
+			return errors.Join(err, undo)
+		}
+		return err
+	}
+	return tx.Commit()
+}
+
+// queryer is what *sql.DB and *sql.Tx have in common for reading.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// collect reads every row of a query with scan.
+func collect[T any](ctx context.Context, q queryer, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// row is what *sql.Row and *sql.Rows have in common.
+type row interface{ Scan(...any) error }
+
+// missing turns "no rows" into fleet.ErrNotFound with a name for what is not
+// there, and passes any other error on.
+func missing(err error, format string, args ...any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fleet.NewProblem(fleet.ErrNotFound, "there is no "+format, args...)
+	}
+	return err
+}
+
+// micros is a time as a column keeps it; the zero time is NULL.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// instant scans a column of micros into a time; NULL is the zero time.
+type instant struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (i instant) Scan(value any) error {
+	switch v := value.(type) {
+	case nil:
+		*i.to = time.Time{}
+	case int64:
+		*i.to = time.UnixMicro(v).UTC()
+	default:
+		return fmt.Errorf("a time column holds %T", value)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// CreateInvite keeps an invite, and makes sure that who it is for exists: the
+// name is taken from now on. A user who exists keeps the role they have, so an
+// invite with another one is refused.
+func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		var err error
+		if i.Kind == fleet.CallerAgent {
+			err = ensureAgent(ctx, tx, i)
+		} else {
+			err = ensureUser(ctx, tx, i)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx,
+			`INSERT INTO invites (secret_hash, kind, name, role, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			i.SecretHash, i.Kind, i.Name, i.Role, i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+		return err
+	})
+}
+
+func ensureAgent(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO agents (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`,
+		i.Name, micros(i.CreatedAt))
+	return err
+}
+
+func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
+	var role fleet.Role
+	var revoked time.Time
+	err := tx.QueryRowContext(ctx, `
+		INSERT INTO users (name, role, created_at) VALUES (?1, ?2, ?3)
+		ON CONFLICT (name) DO UPDATE SET role = iif(revoked_at IS NULL, role, excluded.role)
+		RETURNING role, revoked_at`, i.Name, i.Role, micros(i.CreatedAt)).Scan(&role, instant{&revoked})
+	if err != nil {
+		return err
+	}
+	if role != i.Role {
+		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s", i.Name, role).
+			WithHint("invite %s with --role %s for another device, or revoke %s first", i.Name, role, i.Name)
+	}
+	return nil
+}
+
+// RedeemInvite uses an invite up and returns who its holder is from now on,
+// under the given identity. Whatever the number of callers at once, one
+// succeeds; the others, and those who come too late, get
+// fleet.ErrUnauthenticated along with the invite's name where it is known.
+//
+// A new enrolment of an agent ends its earlier ones: an instance has one
+// agent. A person may have many devices.
+func (c *Catalog) RedeemInvite(ctx context.Context, secretHash, identity string, now time.Time) (fleet.Caller, error) {
+	var caller fleet.Caller
+	err := c.within(ctx, func(tx *sql.Tx) error {
+		invite, used, err := invite(ctx, tx, secretHash)
+		if err != nil {
+			return err
+		}
+		caller = fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: identity}
+		if !used.IsZero() {
+			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", invite.Name).
+				WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", invite.Name)
+		}
+		if !now.Before(invite.ExpiresAt) {
+			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s expired at %s", invite.Name, invite.ExpiresAt.Format(time.RFC3339)).
+				WithHint("ask for a new invite")
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE invites SET used_at = ? WHERE secret_hash = ?`, micros(now), secretHash); err != nil {
+			return err
+		}
+		return enrol(ctx, tx, caller, now)
+	})
+	return caller, err
+}
+
+func invite(ctx context.Context, tx *sql.Tx, secretHash string) (i fleet.Invite, used time.Time, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT kind, name, role, expires_at, used_at FROM invites WHERE secret_hash = ?`, secretHash).
+		Scan(&i.Kind, &i.Name, &i.Role, instant{&i.ExpiresAt}, instant{&used})
+	if err := missing(err, "such invite"); err != nil {
+		return i, used, unknown(err, "the invite is not one of this control plane").WithHint("ask for a new invite")
+	}
+	return i, used, nil
+}
+
+func enrol(ctx context.Context, tx *sql.Tx, caller fleet.Caller, now time.Time) error {
+	owner := "users"
+	if caller.Kind == fleet.CallerAgent {
+		owner = "agents"
+		_, err := tx.ExecContext(ctx, `UPDATE identities SET revoked_at = ? WHERE kind = 'agent' AND name = ? AND revoked_at IS NULL`,
+			micros(now), caller.Name)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE `+owner+` SET enrolled_at = ?, revoked_at = NULL WHERE name = ?`, micros(now), caller.Name)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO identities (id, kind, name, created_at) VALUES (?, ?, ?, ?)`,
+		caller.Identity, caller.Kind, caller.Name, micros(now))
+	return err
+}
+
+// Caller returns who an enrolment belongs to, with the role and grants of this
+// moment, or fleet.ErrUnauthenticated where it is unknown or was revoked.
+func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, identity string) (fleet.Caller, error) {
+	caller := fleet.Caller{Kind: kind, Name: name, Identity: identity}
+	var revoked time.Time
+	err := c.db.QueryRowContext(ctx, `
+		SELECT coalesce(i.revoked_at, a.revoked_at, u.revoked_at), coalesce(u.role, '')
+		FROM identities i
+		LEFT JOIN agents a ON i.kind = 'agent' AND a.name = i.name
+		LEFT JOIN users u ON i.kind = 'user' AND u.name = i.name
+		WHERE i.id = ? AND i.kind = ? AND i.name = ?`, identity, kind, name).Scan(instant{&revoked}, &caller.Role)
+	if err := missing(err, "identity %s of %s", identity, caller); err != nil {
+		return caller, unknown(err, "this control plane does not know the certificate of %s", caller)
+	}
+	if !revoked.IsZero() {
+		return caller, fleet.NewProblem(fleet.ErrUnauthenticated, "%s was revoked at %s", caller, revoked.Format(time.RFC3339)).
+			WithHint("ask an OWNER for a new invite")
+	}
+	if kind == fleet.CallerUser {
+		caller.Grants, err = c.grants(ctx, name)
+	}
+	return caller, err
+}
+
+// unknown hides the difference between "no such row" and "not you" from peers
+// that have not proven who they are; other errors keep their cause.
+func unknown(err error, format string, args ...any) *fleet.Problem {
+	if isNotFound(err) {
+		return fleet.NewProblem(fleet.ErrUnauthenticated, format, args...)
+	}
+	return fleet.NewProblem(err, "catalog: %v", err)
+}

@@ -1,0 +1,95 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// Facts returns what is known of every database of every agent that was not
+// revoked, or of one instance. An instance of which no database is known has
+// one row, with an empty name. All rows are of the same moment.
+func (c *Catalog) Facts(ctx context.Context, instance string, now time.Time) ([]fleet.Facts, error) {
+	// Read-only transactions do not take the write lock.
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only reads
+	agents, err := collect(ctx, tx, scanAgent,
+		`SELECT `+agentColumns+` FROM agents WHERE revoked_at IS NULL AND (?1 = '' OR name = ?1) ORDER BY name`, instance)
+	if err != nil {
+		return nil, err
+	}
+	var all []fleet.Facts
+	for _, agent := range agents {
+		databases, err := databases(ctx, tx, agent)
+		if err != nil {
+			return nil, err
+		}
+		for _, database := range databases {
+			facts, err := facts(ctx, tx, agent, database, now)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, facts)
+		}
+	}
+	return all, nil
+}
+
+// databases returns those that the agent covers, and those of which there is a
+// run or a backup: a database that vanished is judged on.
+func databases(ctx context.Context, q queryer, agent fleet.Agent) ([]string, error) {
+	known := map[string]bool{}
+	var names []string
+	add := func(name string) {
+		if !known[name] && name != "" {
+			known[name] = true
+			names = append(names, name)
+		}
+	}
+	for _, d := range agent.Status.Databases {
+		if d.Covered {
+			add(d.Name)
+		}
+	}
+	scan := func(r row) (name string, err error) { return name, r.Scan(&name) }
+	seen, err := collect(ctx, q, scan, `
+		SELECT database FROM runs WHERE instance = ?1
+		UNION SELECT database FROM backups WHERE instance = ?1 AND state <> 'removed' ORDER BY 1`, agent.Name)
+	for _, name := range seen {
+		add(name)
+	}
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	return names, err
+}
+
+func facts(ctx context.Context, q queryer, agent fleet.Agent, database string, now time.Time) (fleet.Facts, error) {
+	f := fleet.Facts{Instance: agent.Name, Database: database, LastSeenAt: agent.LastSeenAt, Warnings: agent.Status.Warnings}
+	backups, err := collect(ctx, q, scanBackup, `SELECT `+backupColumns+` FROM backups
+		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 ORDER BY created_at DESC LIMIT 1`, agent.Name, database)
+	if err != nil {
+		return f, err
+	}
+	if len(backups) == 1 {
+		f.NewestBackup = &backups[0]
+	}
+	runs, err := collect(ctx, q, scanRun, `SELECT `+runColumns+` FROM runs
+		WHERE instance = ? AND database = ? AND state <> 'running' ORDER BY started_at DESC LIMIT 1`, agent.Name, database)
+	if err != nil {
+		return f, err
+	}
+	if len(runs) == 1 {
+		f.NewestRun = &runs[0]
+	}
+	// What is missing past its days would be gone by now anyway.
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM backups
+		WHERE instance = ? AND database = ? AND state = 'missing' AND coalesce(retention_expires, 0) > ?`,
+		agent.Name, database, micros(now)).Scan(&f.Missing)
+	return f, err
+}

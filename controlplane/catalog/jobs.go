@@ -1,0 +1,165 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const jobColumns = `id, request_id, kind, instance, spec, state, requested_by, created_at, started_at, finished_at, deadline,
+	error, failure, phase, done_bytes, total_bytes, audit_sequence`
+
+func scanJob(r row) (j fleet.Job, err error) {
+	var spec []byte
+	err = r.Scan(&j.ID, &j.RequestID, &j.Kind, &j.Instance, &spec, &j.State, &j.RequestedBy, instant{&j.CreatedAt},
+		instant{&j.StartedAt}, instant{&j.FinishedAt}, instant{&j.Deadline}, &j.Error, &j.Failure,
+		&j.Progress.Phase, &j.Progress.DoneBytes, &j.Progress.TotalBytes, &j.AuditSequence)
+	if err != nil {
+		return j, err
+	}
+	return j, json.Unmarshal(spec, &j.Spec)
+}
+
+// JobByRequest returns the job that a request id of a person led to, or
+// fleet.ErrNotFound.
+func (c *Catalog) JobByRequest(ctx context.Context, requestedBy, requestID string) (fleet.Job, error) {
+	j, err := scanJob(c.db.QueryRowContext(ctx,
+		`SELECT `+jobColumns+` FROM jobs WHERE requested_by = ? AND request_id = ? AND request_id <> ''`, requestedBy, requestID))
+	return j, missing(err, "job for request %q", requestID)
+}
+
+// CreateJob keeps a new job as queued, unless the same person's request id has
+// led to one already: then that one is returned, as it is now.
+func (c *Catalog) CreateJob(ctx context.Context, j fleet.Job) (fleet.Job, error) {
+	spec, err := json.Marshal(j.Spec)
+	if err != nil {
+		return j, err
+	}
+	j.State = fleet.JobQueued
+	result, err := c.db.ExecContext(ctx, `
+		INSERT INTO jobs (id, request_id, kind, instance, spec, state, requested_by, created_at, deadline, audit_sequence)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (requested_by, request_id) WHERE request_id <> '' DO NOTHING`,
+		j.ID, j.RequestID, j.Kind, j.Instance, string(spec), j.State, j.RequestedBy, micros(j.CreatedAt), micros(j.Deadline), j.AuditSequence)
+	if err != nil {
+		return j, err
+	}
+	if created, err := result.RowsAffected(); err != nil || created == 1 {
+		return j, err
+	}
+	return c.JobByRequest(ctx, j.RequestedBy, j.RequestID)
+}
+
+// Job returns one job, or fleet.ErrNotFound.
+func (c *Catalog) Job(ctx context.Context, id string) (fleet.Job, error) {
+	j, err := scanJob(c.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ?`, id))
+	return j, missing(err, "job %q", id)
+}
+
+// DueJobs returns the jobs that an agent has yet to begin, oldest first.
+func (c *Catalog) DueJobs(ctx context.Context, instance string, now time.Time) ([]fleet.Job, error) {
+	return collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs
+		WHERE instance = ? AND state IN ('queued', 'offered') AND deadline > ? ORDER BY created_at, id`, instance, micros(now))
+}
+
+// RunningJobs returns the ids of the jobs that an agent has begun and not
+// finished, as far as the catalog knows.
+func (c *Catalog) RunningJobs(ctx context.Context, instance string) ([]string, error) {
+	scan := func(r row) (id string, err error) { return id, r.Scan(&id) }
+	return collect(ctx, c.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
+}
+
+// JobOffered notes that an agent was told of a job.
+func (c *Catalog) JobOffered(ctx context.Context, id string) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state = 'queued'`, id)
+	return err
+}
+
+// JobProgress notes that an agent works on a job, and how far it is. It
+// changes nothing once the job has ended, nor for a job of another instance.
+func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
+	_, err := c.db.ExecContext(ctx, `
+		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?
+		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
+		micros(now), p.Phase, p.DoneBytes, p.TotalBytes, id, instance)
+	return err
+}
+
+// FinishJob notes how a job ended, once: where it has ended before, only
+// "lost" gives way. The trail's entry of its start is completed in the same
+// transaction. It returns the job as it is now, or fleet.ErrNotFound for a job
+// that the instance does not have.
+func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
+	var job fleet.Job
+	err := c.within(ctx, func(tx *sql.Tx) error {
+		var err error
+		job, err = scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND instance = ?`, id, instance))
+		if err != nil {
+			return missing(err, "job %q of instance %s", id, instance)
+		}
+		if job.State.Final() && (job.State != fleet.JobLost || r.State == fleet.JobLost) {
+			return nil
+		}
+		job.State, job.Error, job.Failure, job.FinishedAt = r.State, r.Error, r.Failure, r.FinishedAt
+		_, err = tx.ExecContext(ctx, `UPDATE jobs SET state = ?, error = ?, failure = ?, finished_at = ? WHERE id = ?`,
+			r.State, r.Error, r.Failure, micros(r.FinishedAt), id)
+		if err != nil || job.AuditSequence == 0 {
+			return err
+		}
+		return completeAudit(ctx, tx, job.AuditSequence, outcome(r), detail(job), now)
+	})
+	return job, err
+}
+
+func outcome(r fleet.JobResult) string {
+	if r.State == fleet.JobSucceeded {
+		return fleet.OutcomeSucceeded
+	}
+	return fleet.OutcomeFailed
+}
+
+func detail(j fleet.Job) string {
+	if j.State == fleet.JobSucceeded {
+		return fmt.Sprintf("job %s: %d bytes", j.ID, j.Progress.DoneBytes)
+	}
+	return fmt.Sprintf("job %s %s: %s", j.ID, j.State, j.Error)
+}
+
+// OverdueJobs returns the jobs that nobody should wait for any longer: not
+// begun by their deadline, or running on an agent that was not heard of since
+// silentSince.
+func (c *Catalog) OverdueJobs(ctx context.Context, now, silentSince time.Time) ([]fleet.Job, error) {
+	return collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs
+		WHERE (state IN ('queued', 'offered') AND deadline <= ?)
+		   OR (state = 'running' AND coalesce((SELECT last_seen_at FROM agents WHERE name = jobs.instance), 0) < ?)
+		ORDER BY created_at`, micros(now), micros(silentSince))
+}
+
+// JobQuery selects jobs of a kind.
+type JobQuery struct {
+	Page     Page
+	Kind     fleet.JobKind
+	Instance string
+}
+
+// Jobs returns a page of jobs, newest first, and the token of the next page.
+func (c *Catalog) Jobs(ctx context.Context, q JobQuery) ([]fleet.Job, string, error) {
+	var f filter
+	f.where(`kind = ?`, q.Kind)
+	if q.Instance != "" {
+		f.where(`instance = ?`, q.Instance)
+	}
+	if err := f.page(q.Page, "created_at"); err != nil {
+		return nil, "", err
+	}
+	jobs, err := collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs`+f.sql()+
+		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
+	jobs, next := paged(jobs, q.Page, func(j fleet.Job) (time.Time, string) { return j.CreatedAt, j.ID })
+	return jobs, next, err
+}
+
+func isNotFound(err error) bool { return errors.Is(err, fleet.ErrNotFound) }

@@ -1,0 +1,114 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const runColumns = `id, instance, database, trigger, state, started_at, finished_at, error, warnings, backup_id, job_id, size_bytes`
+
+func scanRun(r row) (run fleet.Run, err error) {
+	var warnings []byte
+	err = r.Scan(&run.ID, &run.Instance, &run.Database, &run.Trigger, &run.State, instant{&run.StartedAt}, instant{&run.FinishedAt},
+		&run.Error, &warnings, &run.BackupID, &run.JobID, &run.SizeBytes)
+	if err != nil {
+		return run, err
+	}
+	return run, json.Unmarshal(warnings, &run.Warnings)
+}
+
+// RunQuery selects runs; empty fields select all.
+type RunQuery struct {
+	Page       Page
+	Instance   string
+	Database   string
+	FailedOnly bool
+}
+
+// Runs returns a page of runs, newest first, and the token of the next page.
+func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, error) {
+	var f filter
+	if q.Instance != "" {
+		f.where(`instance = ?`, q.Instance)
+	}
+	if q.Database != "" {
+		f.where(`database = ?`, q.Database)
+	}
+	if q.FailedOnly {
+		f.where(`state = 'failed'`)
+	}
+	if err := f.page(q.Page, "started_at"); err != nil {
+		return nil, "", err
+	}
+	runs, err := collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs`+f.sql()+
+		fmt.Sprintf(` ORDER BY started_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
+	runs, next := paged(runs, q.Page, func(r fleet.Run) (time.Time, string) { return r.StartedAt, r.ID })
+	return runs, next, err
+}
+
+// JobRuns returns the runs that a backup job has made so far, oldest first.
+func (c *Catalog) JobRuns(ctx context.Context, jobID string) ([]fleet.Run, error) {
+	return collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs WHERE job_id = ? AND job_id <> '' ORDER BY started_at, id`, jobID)
+}
+
+// RecordRun takes over what an agent says of a run, and its backup where it
+// made one. The same report may come any number of times. A run that has ended
+// does not begin again, and a run or backup of another instance is refused
+// with fleet.ErrDenied.
+func (c *Catalog) RecordRun(ctx context.Context, run fleet.Run, backup *fleet.Backup) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		if err := recordRun(ctx, tx, run); err != nil {
+			return err
+		}
+		if backup == nil {
+			return nil
+		}
+		return recordBackup(ctx, tx, *backup)
+	})
+}
+
+func recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error {
+	warnings, err := json.Marshal(nonNil(run.Warnings))
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, `
+		INSERT INTO runs (`+runColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET
+			state = iif(runs.state = 'running', excluded.state, runs.state),
+			finished_at = coalesce(runs.finished_at, excluded.finished_at),
+			error = iif(runs.state = 'running', excluded.error, runs.error),
+			warnings = iif(runs.state = 'running', excluded.warnings, runs.warnings),
+			backup_id = iif(runs.state = 'running', excluded.backup_id, runs.backup_id),
+			size_bytes = iif(runs.state = 'running', excluded.size_bytes, runs.size_bytes)
+		WHERE runs.instance = excluded.instance`,
+		run.ID, run.Instance, run.Database, run.Trigger, run.State, micros(run.StartedAt), micros(run.FinishedAt),
+		run.Error, string(warnings), run.BackupID, run.JobID, run.SizeBytes)
+	return owned(result, err, run.Instance, "run "+run.ID)
+}
+
+// owned refuses a write that matched no row because the row is another
+// instance's: an agent speaks of its own instance only.
+func owned(result sql.Result, err error, instance, what string) error {
+	if err != nil {
+		return err
+	}
+	changed, err := result.RowsAffected()
+	if err == nil && changed == 0 {
+		return fleet.NewProblem(fleet.ErrDenied, "%s does not belong to instance %s", what, instance)
+	}
+	return err
+}
+
+// nonNil makes an empty list "[]" in JSON, which reads back as one.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

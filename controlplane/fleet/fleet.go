@@ -1,0 +1,151 @@
+// Package fleet is the domain of the control plane: what a fleet consists of,
+// the words for its states, and the rules that judge it. It depends on the
+// standard library alone and does no I/O.
+//
+// Every time is UTC, every size is in bytes, and a zero time means "not yet"
+// or "not known".
+package fleet
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+)
+
+// NewID returns an unguessable id for a job or an enrolment: 16 characters of
+// base32, 80 bits.
+func NewID() string { return strings.ToLower(rand.Text())[:16] }
+
+// ValidID says whether an id that somebody sent has the form of NewID's. Ids
+// from agents are checked before they get near a query, a path or a terminal.
+func ValidID(id string) bool {
+	if len(id) != 16 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// Agent is the agent beside one PostgreSQL instance; the instance carries its
+// name.
+type Agent struct {
+	Name       string
+	CreatedAt  time.Time
+	EnrolledAt time.Time
+	RevokedAt  time.Time
+	LastSeenAt time.Time
+	Version    string
+	Status     AgentStatus
+	// InventoryDigest is the agent's own digest of the inventory that the
+	// catalog took over last.
+	InventoryDigest string
+}
+
+// AgentStatus is what an agent says of itself; kept as JSON in the catalog.
+type AgentStatus struct {
+	ServerVersion  string             `json:"server_version,omitempty"`
+	DumpVersion    string             `json:"pg_dump_version,omitempty"`
+	BackupsEnabled bool               `json:"backups_enabled,omitempty"`
+	Schedule       string             `json:"schedule,omitempty"`
+	Timezone       string             `json:"timezone,omitempty"`
+	NextRunAt      time.Time          `json:"next_run_at,omitzero"`
+	NextPurgeAt    time.Time          `json:"next_purge_at,omitzero"`
+	RetentionDays  int                `json:"retention_days,omitempty"`
+	KeepLast       int                `json:"keep_last,omitempty"`
+	Encrypting     bool               `json:"encrypting,omitempty"`
+	Databases      []InstanceDatabase `json:"databases,omitempty"`
+	Warnings       []string           `json:"warnings,omitempty"`
+}
+
+// InstanceDatabase is a database that exists on an instance.
+type InstanceDatabase struct {
+	Name string `json:"name"`
+	// Covered: the agent's schedule backs it up.
+	Covered bool `json:"covered,omitempty"`
+}
+
+// The states of a backup in the catalog.
+const (
+	BackupPresent = "present"
+	BackupMissing = "missing" // the agent no longer finds it, and did not remove it
+	BackupRemoved = "removed" // by retention, with a reason
+)
+
+// Backup is the sealed file of a succeeded run, as its manifest describes it.
+type Backup struct {
+	ID         string
+	Instance   string
+	Database   string
+	State      string
+	CreatedAt  time.Time
+	Complete   bool // false: an adopted file without an end marker; counts for nothing
+	SizeBytes  int64
+	RemovedAt  time.Time
+	RemovedFor string
+	Retention  Retention
+	Manifest   Manifest
+}
+
+// Manifest is the part of a backup that never changes; kept as JSON in the
+// catalog.
+type Manifest struct {
+	Filename       string      `json:"filename"`
+	SHA256         string      `json:"sha256"`
+	Encrypted      bool        `json:"encrypted,omitempty"`
+	Format         string      `json:"format,omitempty"`
+	Compression    string      `json:"compression,omitempty"`
+	Encryption     string      `json:"encryption,omitempty"`
+	PlainSizeBytes int64       `json:"plain_size_bytes,omitempty"`
+	PlainSHA256    string      `json:"plain_sha256,omitempty"`
+	RunID          string      `json:"run_id,omitempty"`
+	Trigger        string      `json:"trigger,omitempty"`
+	ServerVersion  string      `json:"server_version,omitempty"`
+	DumpVersion    string      `json:"pg_dump_version,omitempty"`
+	Encoding       string      `json:"encoding,omitempty"`
+	Collation      string      `json:"collation,omitempty"`
+	CType          string      `json:"ctype,omitempty"`
+	StartedAt      time.Time   `json:"started_at,omitzero"`
+	Warnings       []string    `json:"warnings,omitempty"`
+	Tables         []TableRows `json:"tables,omitempty"`
+}
+
+// TableRows is how many rows of a table went by in a dump.
+type TableRows struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+}
+
+// Retention is what an agent's policy says of one backup.
+type Retention struct {
+	Status    string // "kept", "kept-last" or "expired"
+	ExpiresAt time.Time
+	Reason    string
+}
+
+// The states of a run.
+const (
+	RunRunning   = "running"
+	RunSucceeded = "succeeded"
+	RunFailed    = "failed"
+)
+
+// Run is one attempt to back up one database.
+type Run struct {
+	ID         string
+	Instance   string
+	Database   string
+	Trigger    string
+	State      string
+	StartedAt  time.Time
+	FinishedAt time.Time
+	Error      string
+	Warnings   []string
+	BackupID   string
+	JobID      string
+	SizeBytes  int64
+}

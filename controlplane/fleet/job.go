@@ -1,0 +1,98 @@
+package fleet
+
+import "time"
+
+// JobKind is what a job asks of an agent.
+type JobKind string
+
+// The kinds of job.
+const (
+	JobBackup  JobKind = "backup"
+	JobRestore JobKind = "restore"
+	JobSend    JobKind = "send"
+)
+
+// JobState is how far a job has come.
+type JobState string
+
+// A job is a row before anyone hears of it, and moves forward only. Lost is
+// final for whoever waits, yet a result that still arrives replaces it: what
+// the agent did is the truth.
+const (
+	JobQueued    JobState = "queued"
+	JobOffered   JobState = "offered"
+	JobRunning   JobState = "running"
+	JobSucceeded JobState = "succeeded"
+	JobFailed    JobState = "failed"
+	JobCancelled JobState = "cancelled"
+	JobLost      JobState = "lost"
+)
+
+// Final says that nobody needs to wait any longer.
+func (s JobState) Final() bool {
+	switch s {
+	case JobSucceeded, JobFailed, JobCancelled, JobLost:
+		return true
+	default:
+		return false
+	}
+}
+
+// FailureUnreachable marks a job that failed because its agent did not answer.
+// The other words come from the agent: "integrity", "passphrase", "exists",
+// "not-found", "failed".
+const FailureUnreachable = "unreachable"
+
+const (
+	// AcceptWithin is how long an agent that is connected may take to begin a
+	// job that it was offered.
+	AcceptWithin = time.Minute
+	// SilentWithin is how long the agent of a running job may be away before
+	// those who wait for the job are told that it is lost.
+	SilentWithin = 10 * time.Minute
+)
+
+// Job is something the control plane asked an agent to do.
+type Job struct {
+	ID          string
+	RequestID   string // makes a repeated request return the same job
+	Kind        JobKind
+	Instance    string
+	Spec        JobSpec
+	State       JobState
+	RequestedBy string
+	CreatedAt   time.Time
+	StartedAt   time.Time
+	FinishedAt  time.Time
+	Deadline    time.Time // to have begun
+	Error       string
+	Failure     string
+	Progress    Progress
+	// AuditSequence is the entry of the trail that the job's end completes.
+	AuditSequence int64
+}
+
+// JobSpec is the work itself, whichever the kind; kept as JSON in the catalog.
+type JobSpec struct {
+	BackupID       string `json:"backup_id,omitempty"`
+	Database       string `json:"database,omitempty"` // of a backup: empty means all that the agent covers
+	TargetDatabase string `json:"target_database,omitempty"`
+	Offset         int64  `json:"offset,omitempty"`
+	Reason         string `json:"reason,omitempty"`
+}
+
+// Progress is how far a job has come; TotalBytes is zero where the end is not
+// known.
+type Progress struct {
+	Phase      string
+	DoneBytes  int64
+	TotalBytes int64
+}
+
+// JobResult is how a job ended, in the agent's words.
+type JobResult struct {
+	State      JobState
+	Error      string
+	Failure    string
+	FinishedAt time.Time
+}

@@ -1,0 +1,109 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verdict is what health says of one database.
+type Verdict string
+
+// The verdicts, as users know them.
+const (
+	VerdictOK      Verdict = "OK"
+	VerdictStale   Verdict = "STALE"
+	VerdictFailed  Verdict = "FAILED"
+	VerdictSilent  Verdict = "SILENT"
+	VerdictDamaged Verdict = "DAMAGED"
+	VerdictUnknown Verdict = "UNKNOWN"
+)
+
+// severity orders verdicts for those who read from the top.
+var severity = []Verdict{VerdictOK, VerdictStale, VerdictSilent, VerdictUnknown, VerdictFailed, VerdictDamaged}
+
+// Worse orders verdicts: negative where a is worse than b.
+func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
+
+const (
+	// FreshFor is the age that the newest backup of a database must not reach.
+	FreshFor = 26 * time.Hour
+	// HeartbeatsMissed is after how many intervals without a word an agent
+	// counts as silent.
+	HeartbeatsMissed = 3
+)
+
+// Facts is all that is known of one database when it is judged.
+type Facts struct {
+	Instance string
+	// Database is empty for an instance of which no database is known.
+	Database string
+	// LastSeenAt is when its agent was heard of last; zero: never.
+	LastSeenAt time.Time
+	// NewestBackup is the newest one that is present and complete, or nil.
+	NewestBackup *Backup
+	// NewestRun is the newest one that has ended, or nil.
+	NewestRun *Run
+	// Missing is how many backups are gone from the agent's disk without
+	// having been removed.
+	Missing  int
+	Warnings []string
+}
+
+// Reason is one thing that is wrong with a database, and what to do about it.
+type Reason struct {
+	Verdict  Verdict
+	Text     string
+	NextStep string
+}
+
+// Judgement is the verdict on one database: the worst of its reasons.
+type Judgement struct {
+	Facts
+	Verdict Verdict
+	Reasons []Reason // worst first; empty exactly where the verdict is OK
+}
+
+// Judge applies the rules of health to one database.
+func Judge(f Facts, now time.Time, heartbeat time.Duration) Judgement {
+	j := Judgement{Facts: f, Verdict: VerdictOK, Reasons: reasons(f, now, heartbeat)}
+	slices.SortStableFunc(j.Reasons, func(a, b Reason) int { return Worse(a.Verdict, b.Verdict) })
+	if len(j.Reasons) > 0 {
+		j.Verdict = j.Reasons[0].Verdict
+	}
+	return j
+}
+
+func reasons(f Facts, now time.Time, heartbeat time.Duration) []Reason {
+	var found []Reason
+	add := func(v Verdict, next, format string, args ...any) {
+		found = append(found, Reason{Verdict: v, Text: fmt.Sprintf(format, args...), NextStep: next})
+	}
+	if f.LastSeenAt.IsZero() {
+		add(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run beside the instance", "the agent has never connected")
+		return found
+	}
+	if quiet := now.Sub(f.LastSeenAt); quiet >= HeartbeatsMissed*heartbeat {
+		add(VerdictSilent, "look at pgharbor-agent on its host: systemctl status pgharbor-agent",
+			"the agent has not been heard of for %s", quiet.Round(time.Second))
+	}
+	if f.Database == "" {
+		add(VerdictUnknown, "run pgharbor-agent check beside the instance", "no database of the instance is known")
+		return found
+	}
+	if f.Missing > 0 {
+		add(VerdictDamaged, "look into the agent's BACKUP_DIR, and make a backup now", "%d backups are gone from the agent's disk", f.Missing)
+	}
+	if f.NewestRun != nil && f.NewestRun.State == RunFailed {
+		add(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", f.Instance),
+			"the newest run failed: %s", f.NewestRun.Error)
+	}
+	switch {
+	case f.NewestBackup == nil:
+		add(VerdictStale, fmt.Sprintf("pgharbor backup %s", f.Instance), "there is no backup")
+	case now.Sub(f.NewestBackup.CreatedAt) >= FreshFor:
+		add(VerdictStale, fmt.Sprintf("pgharbor backup %s", f.Instance), "the newest backup is %s old",
+			now.Sub(f.NewestBackup.CreatedAt).Round(time.Minute))
+	}
+	return found
+}

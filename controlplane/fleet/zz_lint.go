@@ -1,0 +1,3 @@
+package fleet
+import _ "github.com/google/uuid"
+import _ "database/sql"
