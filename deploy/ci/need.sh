@@ -9,20 +9,14 @@ packages_of() {
   case $1 in
     initdb) echo postgresql ;;
     gcc) echo gcc libc6-dev ;;
-    scp | ssh-keygen) echo openssh-client ;;
-    sshd) echo openssh-server ;;
     *) echo "$1" ;;
   esac
 }
 
-# Debian keeps some commands off the PATH.
+# Debian keeps initdb off the PATH.
 present() {
-  command -v "$1" >/dev/null && return
-  case $1 in
-    initdb) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
-    sshd) [[ -x /usr/sbin/sshd ]] ;;
-    *) return 1 ;;
-  esac
+  command -v "$1" >/dev/null ||
+    { [[ $1 == initdb ]] && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 }
 
 install_packages() {

@@ -1,3 +1,0 @@
-package fleet
-import _ "github.com/google/uuid"
-import _ "database/sql"
