@@ -35,7 +35,7 @@ func TestPassphraseFileIsReadAsOpenSSLReadsIt(t *testing.T) {
 			continue
 		}
 		cmd := exec.Command("openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", "file:"+path)
-		cmd.Stdin = bytes.NewReader(sealed(t, passphrase, []byte("plain text")))
+		cmd.Stdin = bytes.NewReader(sealed(t, NewOpenSSL(passphrase, rand.Reader), []byte("plain text")))
 		if got, err := cmd.Output(); err != nil || string(got) != "plain text" {
 			t.Errorf("%q: openssl reads another passphrase: %v", content, err)
 		}
