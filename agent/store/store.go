@@ -5,9 +5,15 @@ package store
 
 import (
 	"errors"
-	"io"
-	"iter"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -35,72 +41,138 @@ type Entry struct {
 
 // Store is an open folder of backups. It is safe for concurrent use; of one database, one run at a time may write,
 // which is what Lock is for.
-type Store struct{}
+type Store struct {
+	path string
+	top  *folder
+}
 
 // Open opens the folder dir, making it (0700) where it does not exist.
-func Open(dir string) (*Store, error) { return nil, errors.ErrUnsupported }
+func Open(dir string) (*Store, error) {
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	top, err := newFolder(root, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{path: path, top: top}, nil
+}
 
 // Close releases the folder. Files and locks that are open stay usable.
-func (s *Store) Close() error { return errors.ErrUnsupported }
+func (s *Store) Close() error { return s.top.close() }
 
-// Dir returns the folder as it was given to Open.
-func (s *Store) Dir() string { return "" }
+// Dir returns the folder's absolute path.
+func (s *Store) Dir() string { return s.path }
 
 // Path returns the path of a stored file, for people and logs.
-func (s *Store) Path(loc Location) string { return "" }
-
-// Lock takes the database for one run, by flock, so that the end of the process frees it too. It does not wait:
-// ErrLocked says that somebody else has it. Unlock may be called more than once.
-func (s *Store) Lock(database string) (unlock func(), err error) {
-	return nil, errors.ErrUnsupported
+func (s *Store) Path(loc Location) string {
+	if loc.Database == "" {
+		return filepath.Join(s.path, loc.File)
+	}
+	name, err := encode(loc.Database)
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(s.path, name, loc.File)
 }
-
-// Create begins a backup of database under a hidden name that no reader takes for one. The caller holds the database's
-// lock. baseName is backup-YYYY-MM-DD-HH-mm-ss.{sql|dump}[.zst][.enc]; runID is 1 to 64 characters of [a-z0-9-].
-func (s *Store) Create(database, baseName, runID string) (*File, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// File is a backup being written, by one goroutine. It ends by Commit or Abort.
-type File struct{}
-
-// Write appends p; large writes are best. After an error only Abort is left.
-func (f *File) Write(p []byte) (int, error) { return 0, errors.ErrUnsupported }
-
-// Commit makes the backup durable and visible: fsync of the file, its name (where that is taken, the next second that
-// is free), fsync of the folder, the manifest, fsync of the folder. The manifest is asked for once the name stands.
-// After an error nothing of the backup is left, as far as the disk still obeys; Sweep clears the rest.
-func (f *File) Commit(manifest func(Location) ([]byte, error)) (Location, error) {
-	return Location{}, errors.ErrUnsupported
-}
-
-// Abort removes what was written. After Commit or Abort it does nothing.
-func (f *File) Abort() error { return errors.ErrUnsupported }
-
-// Manifests goes through all backups: of each the entry, or an error that names the file which could not be read. Such an
-// error does not end the walk. Files that are none of ours are passed over.
-func (s *Store) Manifests() iter.Seq2[Entry, error] { return nil }
-
-// Loose lists the backup-*.sql[.enc] that stand directly in the folder without a manifest, as the old script left them.
-// Their Manifest is nil.
-func (s *Store) Loose() ([]Entry, error) { return nil, errors.ErrUnsupported }
-
-// Adopt writes the manifest of a file that stands without one. It never replaces a manifest: fs.ErrExist.
-func (s *Store) Adopt(loc Location, manifest []byte) error { return errors.ErrUnsupported }
-
-// Open opens a stored file for reading; fs.ErrNotExist where it is gone. Symbolic links are not followed.
-func (s *Store) Open(loc Location) (io.ReadSeekCloser, error) { return nil, errors.ErrUnsupported }
-
-// ReadManifest returns the manifest of a backup; fs.ErrNotExist where there is none.
-func (s *Store) ReadManifest(loc Location) ([]byte, error) { return nil, errors.ErrUnsupported }
-
-// Remove removes a backup, the manifest first: after a crash in between there is no backup, and removing again takes the
-// file. What is gone already is no error.
-func (s *Store) Remove(loc Location) error { return errors.ErrUnsupported }
-
-// Sweep removes what broken runs left in databases whose lock is free: partial files, and a file that got its name but no
-// manifest, known by being the same file as its partial. It returns the names of what it removed.
-func (s *Store) Sweep() (removed []string, err error) { return nil, errors.ErrUnsupported }
 
 // Free returns the bytes that this process may still write to the disk.
-func (s *Store) Free() (int64, error) { return 0, errors.ErrUnsupported }
+func (s *Store) Free() (int64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Fstatfs(int(s.top.dir.Fd()), &stat); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", s.path, err)
+	}
+	return int64(stat.Bavail) * stat.Bsize, nil
+}
+
+// Lock takes the database for one run, by flock, so that the end of the process frees it too. It does not wait:
+// ErrLocked says that somebody else has it. The empty name stands for the files directly in the folder. Unlock may be
+// called more than once.
+func (s *Store) Lock(database string) (unlock func(), err error) {
+	d, err := s.makeFolder(database)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	f, err := d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("database %q: %w", database, ErrLocked)
+		}
+		return nil, wrapPath("flock", s.Path(Location{database, lockName}), err)
+	}
+	return sync.OnceFunc(func() { _ = f.Close() }), nil
+}
+
+// folder opens the folder of a database; fs.ErrNotExist where there is none. The caller closes it.
+func (s *Store) folder(database string) (*folder, error) {
+	if err := s.unmoved(); err != nil {
+		return nil, err
+	}
+	name := "."
+	if database != "" {
+		var err error
+		if name, err = encode(database); err != nil {
+			return nil, err
+		}
+		info, err := s.top.root.Lstat(name)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			return nil, wrapPath("open", name, syscall.ENOTDIR)
+		}
+	}
+	root, err := s.top.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return newFolder(root, s.top.fault)
+}
+
+// makeFolder is folder, for one that is made where it does not exist.
+func (s *Store) makeFolder(database string) (*folder, error) {
+	d, err := s.folder(database)
+	if !errors.Is(err, fs.ErrNotExist) || database == "" {
+		return d, err
+	}
+	name, err := encode(database)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.top.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := s.top.settleNames(); err != nil {
+		return nil, err
+	}
+	return s.folder(database)
+}
+
+// unmoved makes sure that nothing is read or written below a mount that came or went after Open.
+func (s *Store) unmoved() error {
+	opened, err := s.top.dir.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
+	if !os.SameFile(opened, now) {
+		return fmt.Errorf("%w: %s", ErrMoved, s.path)
+	}
+	return nil
+}
