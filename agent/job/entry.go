@@ -1,0 +1,78 @@
+package job
+
+import (
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// How a run or a job ended.
+const (
+	StateRunning   = "running" // a run only
+	StateSucceeded = "succeeded"
+	StateFailed    = "failed"
+)
+
+// What caused a run.
+const (
+	TriggerSchedule = "schedule"
+	TriggerManual   = "manual"
+)
+
+// Entry is a piece of news for the control plane, kept in the journal until it
+// is acknowledged. One of Run, Removal and Result is set.
+type Entry struct {
+	// ID is made of what the entry tells of, so that the same news has the same
+	// id although it was written twice.
+	ID      string           `json:"id"`
+	Run     *Run             `json:"run,omitempty"`
+	Backup  *backup.Manifest `json:"backup,omitempty"` // of a run that succeeded
+	Removal *Removal         `json:"removal,omitempty"`
+	Result  *Result          `json:"result,omitempty"`
+}
+
+// Run is one attempt to back up one database. Times are UTC.
+type Run struct {
+	ID         string    `json:"id"`
+	Database   string    `json:"database"`
+	Trigger    string    `json:"trigger"`
+	State      string    `json:"state"`
+	StartedAt  time.Time `json:"started_at"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	Error      string    `json:"error,omitempty"`
+	Warnings   []string  `json:"warnings,omitempty"`
+	BackupID   string    `json:"backup_id,omitempty"`
+	JobID      string    `json:"job_id,omitempty"` // of the job that asked for it
+	SizeBytes  int64     `json:"size_bytes,omitempty"`
+}
+
+// Removal is a backup that retention removed, and why.
+type Removal struct {
+	BackupID  string    `json:"backup_id"`
+	Database  string    `json:"database"`
+	File      string    `json:"file"`
+	Reason    string    `json:"reason"`
+	RemovedAt time.Time `json:"removed_at"`
+}
+
+// Result is how a job of the control plane ended.
+type Result struct {
+	JobID string `json:"job_id"`
+	State string `json:"state"`
+	Error string `json:"error,omitempty"`
+	// Failure is a word for scripts, as backup.Failure has it.
+	Failure    string    `json:"failure,omitempty"`
+	FinishedAt time.Time `json:"finished_at"`
+}
+
+func runEntry(run Run, manifest *backup.Manifest) Entry {
+	return Entry{ID: "run-" + run.ID, Run: &run, Backup: manifest}
+}
+
+func removalEntry(removal Removal) Entry {
+	return Entry{ID: "removal-" + removal.BackupID, Removal: &removal}
+}
+
+func resultEntry(result Result) Entry {
+	return Entry{ID: "job-" + result.JobID, Result: &result}
+}
