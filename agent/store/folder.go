@@ -75,12 +75,9 @@ func (d *folder) settleNames() error {
 // place gives the file of a partial name its final one, never replacing what has that name: fs.ErrExist. The partial name
 // stays, and shows a later sweep whose the file is; where the disk has no links, it goes.
 func (d *folder) place(partial, name string) error {
-	if err := d.before("link", name); err != nil {
-		return err
-	}
-	err := d.root.Link(partial, name)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
+	err := d.before("link", name)
+	if err == nil {
+		err = d.root.Link(partial, name)
 	}
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EMLINK) {
 		fd := int(d.dir.Fd())

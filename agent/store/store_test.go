@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -140,6 +141,26 @@ func TestNoBackupReplacesAnother(t *testing.T) {
 		"shop/backup-2027-01-01-00-00-01.sql 5"}
 	if diff := cmp.Diff(want, listed(t, s)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestADiskWithoutLinksKeepsBackupsToo(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.top.fault = func(step, _ string) error {
+		if step == "link" {
+			return syscall.EPERM // as vfat has it
+		}
+		return nil
+	}
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run1", "first")
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run2", "second!")
+	want := []string{"shop/backup-2026-12-31-23-59-59.sql 5", "shop/backup-2027-01-01-00-00-00.sql 7"}
+	if diff := cmp.Diff(want, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if files := onDisk(t, dir); len(files) != 4 {
+		t.Errorf("on disk stand %q", files)
 	}
 }
 
