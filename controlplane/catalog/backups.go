@@ -119,3 +119,14 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 		return err
 	})
 }
+
+// RetentionSummary returns what an instance keeps, a row a database.
+func (c *Catalog) RetentionSummary(ctx context.Context, instance string) ([]fleet.RetentionSummary, error) {
+	scan := func(r row) (s fleet.RetentionSummary, err error) {
+		return s, r.Scan(&s.Database, &s.Backups, &s.SizeBytes, &s.Expired, &s.KeptLast, instant{&s.OldestAt}, instant{&s.NewestAt})
+	}
+	return collect(ctx, c.db, scan, `
+		SELECT database, count(*), sum(size_bytes), sum(retention_status = 'expired'), sum(retention_status = 'kept-last'),
+			min(created_at), max(created_at)
+		FROM backups WHERE instance = ? AND state = 'present' GROUP BY database ORDER BY database`, instance)
+}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -52,21 +53,19 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	return nil
 }
 
-// RedeemInvite uses an invite up and returns who its holder is from now on,
-// under the given identity. Whatever the number of callers at once, one
+// RedeemInvite uses an invite up and makes its holder enrolled, under the
+// identity of the given caller. Whatever the number of callers at once, one
 // succeeds; the others, and those who come too late, get
-// fleet.ErrUnauthenticated along with the invite's name where it is known.
+// fleet.ErrUnauthenticated.
 //
 // A new enrolment of an agent ends its earlier ones: an instance has one
 // agent. A person may have many devices.
-func (c *Catalog) RedeemInvite(ctx context.Context, secretHash, identity string, now time.Time) (fleet.Caller, error) {
-	var caller fleet.Caller
-	err := c.within(ctx, func(tx *sql.Tx) error {
+func (c *Catalog) RedeemInvite(ctx context.Context, secretHash string, caller fleet.Caller, now time.Time) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
 		invite, used, err := invite(ctx, tx, secretHash)
 		if err != nil {
 			return err
 		}
-		caller = fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: identity}
 		if !used.IsZero() {
 			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", invite.Name).
 				WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", invite.Name)
@@ -80,16 +79,23 @@ func (c *Catalog) RedeemInvite(ctx context.Context, secretHash, identity string,
 		}
 		return enrol(ctx, tx, caller, now)
 	})
-	return caller, err
 }
 
-func invite(ctx context.Context, tx *sql.Tx, secretHash string) (i fleet.Invite, used time.Time, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT kind, name, role, expires_at, used_at FROM invites WHERE secret_hash = ?`, secretHash).
-		Scan(&i.Kind, &i.Name, &i.Role, instant{&i.ExpiresAt}, instant{&used})
-	if err := missing(err, "such invite"); err != nil {
-		return i, used, unknown(err, "the invite is not one of this control plane").WithHint("ask for a new invite")
+// Invite returns an invite by its secret's hash, used and expired ones too, or
+// fleet.ErrUnauthenticated.
+func (c *Catalog) Invite(ctx context.Context, secretHash string) (fleet.Invite, error) {
+	i, _, err := invite(ctx, c.db, secretHash)
+	return i, err
+}
+
+func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, used time.Time, err error) {
+	i.SecretHash = secretHash
+	err = q.QueryRowContext(ctx, `SELECT kind, name, role, created_by, created_at, expires_at, used_at FROM invites WHERE secret_hash = ?`, secretHash).
+		Scan(&i.Kind, &i.Name, &i.Role, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt}, instant{&used})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fleet.NewProblem(fleet.ErrUnauthenticated, "the invite is not one of this control plane").WithHint("ask for a new invite")
 	}
-	return i, used, nil
+	return i, used, err
 }
 
 func enrol(ctx context.Context, tx *sql.Tx, caller fleet.Caller, now time.Time) error {
@@ -122,8 +128,11 @@ func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, ident
 		LEFT JOIN agents a ON i.kind = 'agent' AND a.name = i.name
 		LEFT JOIN users u ON i.kind = 'user' AND u.name = i.name
 		WHERE i.id = ? AND i.kind = ? AND i.name = ?`, identity, kind, name).Scan(instant{&revoked}, &caller.Role)
-	if err := missing(err, "identity %s of %s", identity, caller); err != nil {
-		return caller, unknown(err, "this control plane does not know the certificate of %s", caller)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fleet.NewProblem(fleet.ErrUnauthenticated, "this control plane does not know the certificate of %s", caller)
+	}
+	if err != nil {
+		return caller, err
 	}
 	if !revoked.IsZero() {
 		return caller, fleet.NewProblem(fleet.ErrUnauthenticated, "%s was revoked at %s", caller, revoked.Format(time.RFC3339)).
@@ -133,13 +142,4 @@ func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, ident
 		caller.Grants, err = c.grants(ctx, name)
 	}
 	return caller, err
-}
-
-// unknown hides the difference between "no such row" and "not you" from peers
-// that have not proven who they are; other errors keep their cause.
-func unknown(err error, format string, args ...any) *fleet.Problem {
-	if isNotFound(err) {
-		return fleet.NewProblem(fleet.ErrUnauthenticated, format, args...)
-	}
-	return fleet.NewProblem(err, "catalog: %v", err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -161,5 +160,3 @@ func (c *Catalog) Jobs(ctx context.Context, q JobQuery) ([]fleet.Job, string, er
 	jobs, next := paged(jobs, q.Page, func(j fleet.Job) (time.Time, string) { return j.CreatedAt, j.ID })
 	return jobs, next, err
 }
-
-func isNotFound(err error) bool { return errors.Is(err, fleet.ErrNotFound) }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -50,8 +51,8 @@ func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	if err := writeFiles(pending, parsed.Address, ca, key, chain); err != nil {
 		return nil, err
 	}
-	// rename replaces an empty folder, and no other.
-	if err := os.Rename(pending, dir); err != nil {
+	// rename(2) replaces an empty folder, and no other; os.Rename replaces none.
+	if err := unix.Rename(pending, dir); err != nil {
 		return nil, fmt.Errorf("keep the identity: %w", err)
 	}
 	if err := syncDir(filepath.Dir(dir)); err != nil {

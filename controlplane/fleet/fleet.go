@@ -149,3 +149,14 @@ type Run struct {
 	JobID      string
 	SizeBytes  int64
 }
+
+// RetentionSummary is what retention keeps of one database.
+type RetentionSummary struct {
+	Database  string
+	Backups   int32
+	SizeBytes int64
+	Expired   int32 // go at the next purge
+	KeptLast  int32 // stay only because they are the newest
+	OldestAt  time.Time
+	NewestAt  time.Time
+}

@@ -15,6 +15,7 @@ var (
 	ErrUnauthenticated = errors.New("unauthenticated") // nobody that we know
 	ErrDenied          = errors.New("denied")          // known, and not allowed
 	ErrUnreachable     = errors.New("unreachable")     // the agent is away
+	ErrIntegrity       = errors.New("integrity")       // a hash or a count does not hold
 )
 
 // Problem is an error that a person reads: what is wrong, and what to do.

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/session"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type agentService struct {
+	pgharborv1.UnimplementedAgentServiceServer
+	*API
+}
+
+// ListAgents returns every agent at once: a fleet has hundreds, not millions.
+func (s *agentService) ListAgents(ctx context.Context, _ *pgharborv1.ListAgentsRequest) (*pgharborv1.ListAgentsResponse, error) {
+	agents, err := s.Catalog.Agents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.ListAgentsResponse{Agents: toProto(agents, s.agentToProto)}, nil
+}
+
+func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv1.CreateAgentInviteRequest) (*pgharborv1.CreateAgentInviteResponse, error) {
+	if err := pki.ValidName(request.GetName()); err != nil {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "%v", err)
+	}
+	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, request.GetTtl())
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.CreateAgentInviteResponse{Invite: word, ExpiresAt: stamp(invite.ExpiresAt)}, nil
+}
+
+func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.RevokeAgentRequest) (*pgharborv1.RevokeAgentResponse, error) {
+	revoked := fleet.Caller{Kind: fleet.CallerAgent, Name: request.GetName()}
+	err := s.Trail.Do(ctx, audit.Action{
+		Actor: callerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String(),
+	}, func() error {
+		return s.Catalog.RevokeAgent(ctx, revoked.Name, s.Now().UTC())
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Bells.Ring(session.CallerBell(revoked.String()))
+	agent, err := s.Catalog.Agent(ctx, revoked.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.RevokeAgentResponse{Agent: s.agentToProto(agent)}, nil
+}

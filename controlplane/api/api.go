@@ -1,0 +1,86 @@
+// Package api serves pgharbor.v1: one file a gRPC service, each method a few
+// lines between the wire and the domain. Who calls, and whether they may, is
+// settled by the interceptors before a method runs; how an error looks on the
+// wire is settled in errors.go.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/session"
+	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// API is what the services work with. Its fields are set before use and not
+// changed after.
+type API struct {
+	Catalog   *catalog.Catalog
+	CA        *pki.CA
+	Trail     *audit.Trail
+	Sessions  *session.Registry
+	Bells     *session.Bells
+	Transfers *transfer.Broker
+	Judge     *health.Judge
+	Log       *slog.Logger
+	Now       func() time.Time
+	// Advertise is the address that invites carry, host:port.
+	Advertise string
+	// CertificateLife is how long the certificates of agents and people hold;
+	// they are renewed at two thirds of it.
+	CertificateLife time.Duration
+
+	handlers sync.WaitGroup // of streams; see AuthorizeStream
+}
+
+// Wait returns when no stream is served any longer.
+func (a *API) Wait() { a.handlers.Wait() }
+
+// Register adds every service to the server.
+func (a *API) Register(s *grpc.Server) {
+	pgharborv1.RegisterEnrollmentServiceServer(s, &enrollmentService{API: a})
+	pgharborv1.RegisterIdentityServiceServer(s, &identityService{API: a})
+	pgharborv1.RegisterSessionServiceServer(s, &sessionService{API: a})
+	pgharborv1.RegisterTransferServiceServer(s, &transferService{API: a})
+	pgharborv1.RegisterBackupServiceServer(s, &backupService{API: a})
+	pgharborv1.RegisterRunServiceServer(s, &runService{API: a})
+	pgharborv1.RegisterJobServiceServer(s, &jobService{API: a})
+	pgharborv1.RegisterRestoreServiceServer(s, &restoreService{API: a})
+	pgharborv1.RegisterRetentionServiceServer(s, &retentionService{API: a})
+	pgharborv1.RegisterHealthServiceServer(s, &healthService{API: a})
+	pgharborv1.RegisterAgentServiceServer(s, &agentService{API: a})
+	pgharborv1.RegisterUserServiceServer(s, &userService{API: a})
+	pgharborv1.RegisterAuditServiceServer(s, &auditService{API: a})
+}
+
+// callerKey is the context key of the caller.
+type callerKey struct{}
+
+// callerFrom returns who calls. The interceptors put it there for every method
+// but enrolment; elsewhere it is the zero Caller, whom nothing is allowed.
+func callerFrom(ctx context.Context) fleet.Caller {
+	caller, _ := ctx.Value(callerKey{}).(fleet.Caller)
+	return caller
+}
+
+// stamp is a time on the wire; the zero time is left out.
+func stamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// page is the part of a list that a request asks for.
+func page(size int32, token string) catalog.Page { return catalog.Page{Size: int(size), Token: token} }

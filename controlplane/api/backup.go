@@ -1,0 +1,83 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type backupService struct {
+	pgharborv1.UnimplementedBackupServiceServer
+	*API
+}
+
+func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.ListBackupsRequest) (*pgharborv1.ListBackupsResponse, error) {
+	query := catalog.BackupQuery{
+		Page:     page(request.GetPageSize(), request.GetPageToken()),
+		Instance: request.GetInstance(), Database: request.GetDatabase(), IncludeRemoved: request.GetIncludeRemoved(),
+	}
+	if request.GetSince() != nil {
+		query.Since = request.GetSince().AsTime()
+	}
+	backups, next, err := s.Catalog.Backups(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.ListBackupsResponse{Backups: toProto(backups, backupToProto), NextPageToken: next}, nil
+}
+
+func (s *backupService) GetBackup(ctx context.Context, request *pgharborv1.GetBackupRequest) (*pgharborv1.GetBackupResponse, error) {
+	backup, err := s.Catalog.Backup(ctx, request.GetId())
+	if err != nil {
+		return nil, err
+	}
+	shown := backupToProto(backup)
+	shown.Tables = tablesToProto(backup.Manifest.Tables)
+	return &pgharborv1.GetBackupResponse{Backup: shown}, nil
+}
+
+func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.StartBackupRequest) (*pgharborv1.StartBackupResponse, error) {
+	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
+		Action: string(fleet.PermissionBackupRun), Instance: request.GetInstance(), Target: request.GetDatabase(),
+	}, fleet.Job{
+		Kind: fleet.JobBackup, Instance: request.GetInstance(), Spec: fleet.JobSpec{Database: request.GetDatabase()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.StartBackupResponse{Job: jobToProto(job, nil)}, nil
+}
+
+// startJob asks an agent for something on behalf of the caller: the trail
+// first, then the row, then the bell. The trail's entry is completed when the
+// job ends.
+func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
+	caller := callerFrom(ctx)
+	if requestID != "" {
+		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
+		if !errors.Is(err, fleet.ErrNotFound) {
+			return earlier, err
+		}
+	}
+	if err := a.Sessions.CheckReachable(ctx, job.Instance); err != nil {
+		return job, err
+	}
+	action.Actor = caller.String()
+	sequence, err := a.Trail.Begin(ctx, action)
+	if err != nil {
+		return job, err
+	}
+	job.ID, job.RequestID, job.RequestedBy, job.AuditSequence = fleet.NewID(), requestID, caller.String(), sequence
+	started, err := a.Sessions.Submit(ctx, job)
+	switch {
+	case err != nil:
+		return job, errors.Join(err, a.Trail.End(ctx, sequence, "", err))
+	case started.ID != job.ID: // the same request, twice at once
+		return started, a.Trail.End(ctx, sequence, "the same request as job "+started.ID, nil)
+	}
+	return started, nil
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// toProto converts a list with the conversion of one.
+func toProto[T, P any](list []T, convert func(T) P) []P {
+	all := make([]P, 0, len(list))
+	for _, one := range list {
+		all = append(all, convert(one))
+	}
+	return all
+}
+
+// backupToProto leaves the tables out: a list of them would be long.
+func backupToProto(b fleet.Backup) *pgharborv1.Backup {
+	m := b.Manifest
+	return &pgharborv1.Backup{
+		Id: b.ID, Instance: b.Instance, Database: b.Database, State: b.State, Complete: b.Complete,
+		Filename: m.Filename, SizeBytes: b.SizeBytes, Sha256: m.SHA256, CreatedAt: stamp(b.CreatedAt), StartedAt: stamp(m.StartedAt),
+		Encrypted: m.Encrypted, Format: m.Format, Compression: m.Compression, Encryption: m.Encryption,
+		PlainSizeBytes: m.PlainSizeBytes, PlainSha256: m.PlainSHA256, RunId: m.RunID, Trigger: m.Trigger,
+		ServerVersion: m.ServerVersion, PgDumpVersion: m.DumpVersion,
+		Encoding: m.Encoding, Collation: m.Collation, Ctype: m.CType, Warnings: m.Warnings,
+		RemovedAt: stamp(b.RemovedAt), RemovedReason: b.RemovedFor,
+		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
+	}
+}
+
+func tablesToProto(tables []fleet.TableRows) []*pgharborv1.TableRows {
+	return toProto(tables, func(t fleet.TableRows) *pgharborv1.TableRows {
+		return &pgharborv1.TableRows{Schema: t.Schema, Name: t.Name, Rows: t.Rows}
+	})
+}
+
+func runToProto(r fleet.Run) *pgharborv1.Run {
+	return &pgharborv1.Run{
+		Id: r.ID, Instance: r.Instance, Database: r.Database, Trigger: r.Trigger, State: r.State,
+		StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt), Error: r.Error, Warnings: r.Warnings,
+		BackupId: r.BackupID, JobId: r.JobID, SizeBytes: r.SizeBytes,
+	}
+}
+
+func progressToProto(p fleet.Progress) *pgharborv1.Progress {
+	return &pgharborv1.Progress{Phase: p.Phase, DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes}
+}
+
+func jobToProto(j fleet.Job, runs []fleet.Run) *pgharborv1.Job {
+	return &pgharborv1.Job{
+		Id: j.ID, Kind: string(j.Kind), Instance: j.Instance, State: string(j.State), RequestedBy: j.RequestedBy,
+		CreatedAt: stamp(j.CreatedAt), StartedAt: stamp(j.StartedAt), FinishedAt: stamp(j.FinishedAt), Deadline: stamp(j.Deadline),
+		Error: j.Error, Failure: j.Failure, Progress: progressToProto(j.Progress), Runs: toProto(runs, runToProto),
+	}
+}
+
+func restoreToProto(j fleet.Job) *pgharborv1.Restore {
+	return &pgharborv1.Restore{
+		Id: j.ID, BackupId: j.Spec.BackupID, Instance: j.Instance, Database: j.Spec.Database, TargetDatabase: j.Spec.TargetDatabase,
+		State: string(j.State), Reason: j.Spec.Reason, RequestedBy: j.RequestedBy,
+		CreatedAt: stamp(j.CreatedAt), StartedAt: stamp(j.StartedAt), FinishedAt: stamp(j.FinishedAt),
+		Error: j.Error, Failure: j.Failure, Progress: progressToProto(j.Progress),
+	}
+}
+
+func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
+	return &pgharborv1.AgentStatus{
+		ServerVersion: s.ServerVersion, PgDumpVersion: s.DumpVersion, BackupsEnabled: s.BackupsEnabled,
+		Schedule: s.Schedule, Timezone: s.Timezone, NextRunAt: stamp(s.NextRunAt), NextPurgeAt: stamp(s.NextPurgeAt),
+		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings, //nolint:gosec // both came as int32
+		Databases: toProto(s.Databases, func(d fleet.InstanceDatabase) *pgharborv1.InstanceDatabase {
+			return &pgharborv1.InstanceDatabase{Name: d.Name, Covered: d.Covered}
+		}),
+	}
+}
+
+func (a *API) agentToProto(agent fleet.Agent) *pgharborv1.Agent {
+	state := "disconnected"
+	switch {
+	case !agent.RevokedAt.IsZero():
+		state = "revoked"
+	case agent.EnrolledAt.IsZero():
+		state = "invited"
+	case a.Sessions.Connected(agent.Name):
+		state = "connected"
+	}
+	return &pgharborv1.Agent{
+		Name: agent.Name, State: state, EnrolledAt: stamp(agent.EnrolledAt), LastSeenAt: stamp(agent.LastSeenAt),
+		Version: agent.Version, Status: statusToProto(agent.Status),
+	}
+}
+
+func userToProto(u fleet.User) *pgharborv1.User {
+	state := "active"
+	switch {
+	case !u.RevokedAt.IsZero():
+		state = "revoked"
+	case u.EnrolledAt.IsZero():
+		state = "invited"
+	}
+	return &pgharborv1.User{
+		Name: u.Name, Role: string(u.Role), State: state, CreatedAt: stamp(u.CreatedAt),
+		Grants: toProto(u.Grants, func(p fleet.Permission) string { return string(p) }),
+	}
+}

@@ -1,0 +1,50 @@
+package api
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/session"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type enrollmentService struct {
+	pgharborv1.UnimplementedEnrollmentServiceServer
+	*API
+}
+
+// Enroll signs before it redeems, so that a bad request does not use the
+// invite up. A certificate that is not sent is worth nothing: its identity is
+// in no row of the catalog. An invite that nobody has issued leaves no entry in
+// the trail, or strangers could fill it.
+func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.EnrollRequest) (*pgharborv1.EnrollResponse, error) {
+	now := s.Now().UTC()
+	invite, err := s.Catalog.Invite(ctx, pki.HashSecret(request.GetSecret()))
+	if err != nil {
+		return nil, err
+	}
+	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID()}
+	issued, err := s.CA.Sign(request.GetCsr(), principalOf(invited), s.CertificateLife, now)
+	if err != nil {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
+	}
+	err = s.Trail.Do(ctx, audit.Action{
+		Actor: "invite", Action: "identity.enroll", Target: invited.String(), Detail: "identity " + invited.Identity,
+	}, func() error {
+		return s.Catalog.RedeemInvite(ctx, invite.SecretHash, invited, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Bells.Ring(session.CallerBell(invited.String())) // an agent's earlier enrolments have ended
+	s.Log.Info("enrolled", "caller", invited.String(), "identity", invited.Identity, "serial", issued.Serial)
+	return &pgharborv1.EnrollResponse{
+		Kind: string(invited.Kind), Name: invited.Name, Role: string(invited.Role), Certificates: issued.Chain,
+	}, nil
+}
+
+func principalOf(c fleet.Caller) pki.Principal {
+	return pki.Principal{Kind: pki.Kind(c.Kind), Name: c.Name, Identity: c.Identity}
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// HTTP serves what watchers ask for without a certificate: /healthz, /readyz,
+// /metrics and /v1/health. It names databases, so it listens on loopback unless
+// somebody decides otherwise.
+func (a *API) HTTP(metrics prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, "text/plain", []byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", a.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /v1/health", a.fleetHealth)
+	return mux
+}
+
+func (a *API) ready(w http.ResponseWriter, r *http.Request) {
+	if err := a.Catalog.Ping(r.Context()); err != nil {
+		a.Log.Error("the catalog does not answer", "error", err)
+		a.answer(w, http.StatusServiceUnavailable, "text/plain", []byte("the catalog does not answer\n"))
+		return
+	}
+	a.answer(w, http.StatusOK, "text/plain", []byte("ok\n"))
+}
+
+// fleetHealth answers as GetHealth does, with a status that plain checkers
+// understand.
+func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
+	report, err := a.Judge.Fleet(r.Context(), r.URL.Query().Get("instance"))
+	if err != nil {
+		status := http.StatusServiceUnavailable
+		if errors.Is(err, fleet.ErrNotFound) {
+			status = http.StatusNotFound
+		} else {
+			a.Log.Error("health could not be judged", "error", err)
+		}
+		http.Error(w, "health could not be judged", status)
+		return
+	}
+	body, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(reportToProto(report))
+	if err != nil {
+		a.Log.Error("health could not be written", "error", err)
+		http.Error(w, "health could not be written", http.StatusInternalServerError)
+		return
+	}
+	status := http.StatusOK
+	if !report.Healthy {
+		status = http.StatusServiceUnavailable
+	}
+	a.answer(w, status, "application/json", append(body, '\n'))
+}
+
+func (a *API) answer(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		a.Log.Debug("an HTTP client left early", "error", err)
+	}
+}

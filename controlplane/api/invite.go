@@ -1,0 +1,52 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+)
+
+const (
+	// InviteLife is how long an invite holds where nobody says otherwise.
+	InviteLife    = time.Hour
+	maxInviteLife = 7 * 24 * time.Hour
+)
+
+// invite makes an invite for whoever i names, on behalf of the caller.
+func (a *API) invite(ctx context.Context, i fleet.Invite, ttl *durationpb.Duration) (string, fleet.Invite, error) {
+	life := InviteLife
+	if ttl != nil {
+		life = ttl.AsDuration()
+	}
+	if life <= 0 || life > maxInviteLife {
+		return "", i, fleet.NewProblem(fleet.ErrInvalid, "an invite holds for more than 0 and at most %s, not %s", maxInviteLife, life)
+	}
+	i.CreatedBy = callerFrom(ctx).String()
+	var word string
+	err := a.Trail.Do(ctx, audit.Action{
+		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: string(i.Role),
+	}, func() (err error) {
+		word, i, err = a.IssueInvite(ctx, i, life)
+		return err
+	})
+	return word, i, err
+}
+
+// IssueInvite keeps an invite and returns the word that redeems it. The word
+// is worth an identity and is never kept or logged.
+func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
+	secret := pki.NewSecret(rand.Reader)
+	i.SecretHash = pki.HashSecret(secret)
+	i.CreatedAt = a.Now().UTC()
+	i.ExpiresAt = i.CreatedAt.Add(life)
+	if err := a.Catalog.CreateInvite(ctx, i); err != nil {
+		return "", i, err
+	}
+	return pki.Invite{Address: a.Advertise, Fingerprint: a.CA.Fingerprint(), Secret: secret}.String(), i, nil
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type restoreService struct {
+	pgharborv1.UnimplementedRestoreServiceServer
+	*API
+}
+
+func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.CreateRestoreRequest) (*pgharborv1.CreateRestoreResponse, error) {
+	target, reason := request.GetTargetDatabase(), strings.TrimSpace(request.GetReason())
+	switch {
+	case target == "":
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs the name of the database to make")
+	case request.GetConfirm() != target:
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
+	case reason == "":
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
+	}
+	backup, err := s.presentBackup(ctx, request.GetBackupId())
+	if err != nil {
+		return nil, err
+	}
+	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
+		Action: string(fleet.PermissionBackupRestore), Instance: backup.Instance, Target: backup.ID, Reason: reason,
+		Detail: "into the database " + target,
+	}, fleet.Job{
+		Kind: fleet.JobRestore, Instance: backup.Instance,
+		Spec: fleet.JobSpec{BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Reason: reason},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(job)}, nil
+}
+
+// presentBackup returns a backup whose file can be read.
+func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error) {
+	backup, err := a.Catalog.Backup(ctx, id)
+	if err != nil {
+		return backup, err
+	}
+	switch backup.State {
+	case fleet.BackupRemoved:
+		return backup, fleet.NewProblem(fleet.ErrConflict, "backup %s was removed: %s", id, backup.RemovedFor).
+			WithHint("pgharbor list --instance %s shows those that are kept", backup.Instance)
+	case fleet.BackupMissing:
+		return backup, fleet.NewProblem(fleet.ErrConflict, "the file of backup %s is gone from %s", id, backup.Instance).
+			WithHint("pgharbor list --instance %s shows those that are kept", backup.Instance)
+	}
+	return backup, nil
+}
+
+func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
+	job, err := s.Catalog.Job(ctx, request.GetId())
+	if err == nil && job.Kind != fleet.JobRestore {
+		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", request.GetId())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.GetRestoreResponse{Restore: restoreToProto(job)}, nil
+}
+
+func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
+	jobs, next, err := s.Catalog.Jobs(ctx, catalog.JobQuery{
+		Page: page(request.GetPageSize(), request.GetPageToken()), Kind: fleet.JobRestore, Instance: request.GetInstance(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.ListRestoresResponse{Restores: toProto(jobs, restoreToProto), NextPageToken: next}, nil
+}

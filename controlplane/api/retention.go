@@ -1,0 +1,48 @@
+package api
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type retentionService struct {
+	pgharborv1.UnimplementedRetentionServiceServer
+	*API
+}
+
+func (s *retentionService) ListRetentions(ctx context.Context, request *pgharborv1.ListRetentionsRequest) (*pgharborv1.ListRetentionsResponse, error) {
+	agents, err := s.retained(ctx, request.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	response := &pgharborv1.ListRetentionsResponse{}
+	for _, agent := range agents {
+		databases, err := s.Catalog.RetentionSummary(ctx, agent.Name)
+		if err != nil {
+			return nil, err
+		}
+		response.Retentions = append(response.Retentions, &pgharborv1.InstanceRetention{
+			Instance: agent.Name, RetentionDays: int32(agent.Status.RetentionDays), KeepLast: int32(agent.Status.KeepLast), //nolint:gosec // both came as int32
+			NextPurgeAt: stamp(agent.Status.NextPurgeAt), Databases: toProto(databases, retentionToProto),
+		})
+	}
+	return response, nil
+}
+
+// retained returns the agents that keep backups, or the one that was asked for.
+func (s *retentionService) retained(ctx context.Context, instance string) ([]fleet.Agent, error) {
+	if instance == "" {
+		return s.Catalog.Agents(ctx)
+	}
+	agent, err := s.Catalog.Agent(ctx, instance)
+	return []fleet.Agent{agent}, err
+}
+
+func retentionToProto(r fleet.RetentionSummary) *pgharborv1.DatabaseRetention {
+	return &pgharborv1.DatabaseRetention{
+		Database: r.Database, Backups: r.Backups, SizeBytes: r.SizeBytes, Expired: r.Expired, KeptLast: r.KeptLast,
+		OldestAt: stamp(r.OldestAt), NewestAt: stamp(r.NewestAt),
+	}
+}

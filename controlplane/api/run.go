@@ -1,0 +1,24 @@
+package api
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type runService struct {
+	pgharborv1.UnimplementedRunServiceServer
+	*API
+}
+
+func (s *runService) ListRuns(ctx context.Context, request *pgharborv1.ListRunsRequest) (*pgharborv1.ListRunsResponse, error) {
+	runs, next, err := s.Catalog.Runs(ctx, catalog.RunQuery{
+		Page:     page(request.GetPageSize(), request.GetPageToken()),
+		Instance: request.GetInstance(), Database: request.GetDatabase(), FailedOnly: request.GetFailedOnly(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.ListRunsResponse{Runs: toProto(runs, runToProto), NextPageToken: next}, nil
+}

@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/session"
+	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type transferService struct {
+	pgharborv1.UnimplementedTransferServiceServer
+	*API
+}
+
+// Upload passes an agent's bytes to the person who waits for them.
+func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse]) error {
+	ctx := stream.Context()
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if first.GetHeader() == nil {
+		return fleet.NewProblem(fleet.ErrInvalid, "an upload begins with its header")
+	}
+	to, err := s.Transfers.Claim(first.GetHeader().GetTransferId(), callerFrom(ctx).Name)
+	if err != nil {
+		return err
+	}
+	received, err := pump(ctx, stream, to)
+	to.Finish(err)
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&pgharborv1.UploadResponse{ReceivedBytes: received})
+}
+
+func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse], to *transfer.Transfer) (int64, error) {
+	var received int64
+	for {
+		message, err := from.Recv()
+		if errors.Is(err, io.EOF) {
+			return received, nil
+		}
+		if err != nil {
+			return received, err
+		}
+		if err := to.Send(ctx, message.GetChunk()); err != nil {
+			return received, err
+		}
+		received += int64(len(message.GetChunk()))
+	}
+}
+
+// Download rings the agent that has the file and passes on what it sends. The
+// trail says how much of it left, also where it ended early.
+func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error {
+	ctx := stream.Context()
+	backup, err := s.presentBackup(ctx, request.GetBackupId())
+	if err != nil {
+		return err
+	}
+	if request.GetOffset() < 0 || request.GetOffset() > backup.SizeBytes {
+		return fleet.NewProblem(fleet.ErrInvalid, "the offset %d is outside of the file's %d bytes", request.GetOffset(), backup.SizeBytes)
+	}
+	if err := s.Sessions.CheckReachable(ctx, backup.Instance); err != nil {
+		return err
+	}
+	caller := callerFrom(ctx)
+	sequence, err := s.Trail.Begin(ctx, audit.Action{
+		Actor: caller.String(), Action: string(fleet.PermissionBackupDownload), Instance: backup.Instance,
+		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d", request.GetOffset(), backup.SizeBytes),
+	})
+	if err != nil {
+		return err
+	}
+	sent, err := s.relay(ctx, caller, backup, request.GetOffset(), stream)
+	left := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
+	return errors.Join(err, s.Trail.End(ctx, sequence, left, err))
+}
+
+// relay returns how many bytes were handed to the receiver's stream.
+func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup fleet.Backup, offset int64,
+	stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse],
+) (int64, error) {
+	id := fleet.NewID()
+	from := s.Transfers.Open(id, backup.Instance)
+	defer from.Close()
+	ended, leave := s.Bells.Listen(session.JobBell(id))
+	defer leave()
+	_, err := s.Sessions.Submit(ctx, fleet.Job{
+		ID: id, Kind: fleet.JobSend, Instance: backup.Instance, RequestedBy: caller.String(),
+		Spec: fleet.JobSpec{BackupID: backup.ID, Offset: offset},
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
+		Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
+	}}})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.handlers.Go(func() {
+		if err := s.jobFailure(ctx, id, ended); err != nil {
+			cancel(err)
+		}
+	})
+	var sent int64
+	for {
+		chunk, err := from.Receive(ctx)
+		if errors.Is(err, io.EOF) {
+			return sent, complete(offset+sent, backup)
+		}
+		if err != nil {
+			return sent, err
+		}
+		if err := stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Chunk{Chunk: chunk}}); err != nil {
+			return sent, err
+		}
+		sent += int64(len(chunk))
+	}
+}
+
+// complete refuses to call a file whole that is not.
+func complete(end int64, backup fleet.Backup) error {
+	if end != backup.SizeBytes {
+		return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s sent %d of %d bytes of backup %s", backup.Instance, end, backup.SizeBytes, backup.ID).
+			WithHint("the file may be damaged: pgharbor show %s", backup.ID)
+	}
+	return nil
+}
+
+// jobFailure waits until the send job has failed and returns why; nil when ctx
+// ends first. An agent that can't open the file says so here, not in an Upload.
+func (s *transferService) jobFailure(ctx context.Context, id string, changed <-chan struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		job, err := s.Catalog.Job(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case job.State == fleet.JobLost:
+			return fleet.NewProblem(fleet.ErrUnreachable, "%s", job.Error)
+		case job.State.Final() && job.State != fleet.JobSucceeded:
+			return fleet.NewProblem(causeOf(job.Failure), "the agent of %s could not send backup %s: %s", job.Instance, job.Spec.BackupID, job.Error)
+		case job.State.Final():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,51 @@
+// Command pgharbor-controlplane keeps the catalog of a fleet of PostgreSQL
+// instances, decides who may touch its backups, and says what is unhealthy.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// Exit codes, as the other programs of pgharbor have them.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "pgharbor-controlplane: %v\n", err)
+	if problem := (*fleet.Problem)(nil); errors.As(err, &problem) && problem.Hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", problem.Hint)
+	}
+	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, fleet.ErrInvalid) {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,186 @@
+// Package server puts the control plane together and runs it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	grpchealth "google.golang.org/grpc/health"
+	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/session"
+	"github.com/pgharbor/pgharbor/controlplane/transfer"
+)
+
+const (
+	// DefaultHeartbeat is how often an agent is to be heard of.
+	DefaultHeartbeat = 10 * time.Second
+	// DefaultCertificateLife is that of agents' and people's certificates.
+	DefaultCertificateLife = 30 * 24 * time.Hour
+
+	maxMessage   = 16 << 20 // bytes; an inventory page of a database with very many tables
+	maxStreams   = 256      // of one connection
+	streamWindow = 1 << 20  // bytes in flight of one transfer
+	connWindow   = 4 << 20
+	drainWithin  = 5 * time.Second
+	readWithin   = 5 * time.Second
+)
+
+// Config is how a control plane runs.
+type Config struct {
+	DataDir         string
+	Listen          string // gRPC, host:port
+	HTTPListen      string // health and metrics, host:port; empty for none
+	Heartbeat       time.Duration
+	CertificateLife time.Duration
+	Log             *slog.Logger
+	Now             func() time.Time
+	// Ready, where set, is told the addresses once both are open.
+	Ready func(grpc, http net.Addr)
+}
+
+// Run serves until ctx ends, then lets calls under way finish, within
+// drainWithin, and returns nil.
+func Run(ctx context.Context, c Config) (err error) {
+	if _, err := os.Stat(filepath.Join(c.DataDir, catalogFile)); errors.Is(err, fs.ErrNotExist) {
+		return fleet.NewProblem(fleet.ErrNotFound, "%s holds no control plane", c.DataDir).
+			WithHint("pgharbor-controlplane init --data-dir %s", c.DataDir)
+	}
+	unlock, err := lock(c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ca, err := pki.LoadCA(filepath.Join(c.DataDir, pkiFolder))
+	if err != nil {
+		return err
+	}
+	store, err := catalog.Open(ctx, filepath.Join(c.DataDir, catalogFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	a, err := assemble(ctx, c, ca, store)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, a)
+}
+
+func assemble(ctx context.Context, c Config, ca *pki.CA, store *catalog.Catalog) (*api.API, error) {
+	advertise, err := advertised(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	bells := &session.Bells{}
+	return &api.API{
+		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
+		Trail:     &audit.Trail{Store: store, Now: c.Now},
+		Sessions:  &session.Registry{Catalog: store, Bells: bells, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
+		Transfers: &transfer.Broker{},
+		Judge:     &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat},
+	}, nil
+}
+
+func serve(ctx context.Context, c Config, a *api.API) error {
+	metrics := prometheus.NewRegistry()
+	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
+	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
+	grpcServer, err := newGRPC(a, rpc)
+	if err != nil {
+		return err
+	}
+	defer grpcServer.Stop()
+	grpcListener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
+	httpServer := &http.Server{Handler: a.HTTP(metrics), ReadHeaderTimeout: readWithin, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	group, groupCtx := errgroup.WithContext(ctx)
+	var httpAddress net.Addr
+	if c.HTTPListen != "" {
+		httpListener, err := net.Listen("tcp", c.HTTPListen)
+		if err != nil {
+			return err
+		}
+		httpAddress = httpListener.Addr()
+		group.Go(func() error { return unlessClosed(httpServer.Serve(httpListener)) })
+	}
+	group.Go(func() error { return grpcServer.Serve(grpcListener) })
+	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
+	group.Go(func() error {
+		<-groupCtx.Done()
+		return drain(c.Log, a, grpcServer, httpServer)
+	})
+	c.Log.Info("serving", "grpc", grpcListener.Addr().String(), "http", c.HTTPListen, "data_dir", c.DataDir, "ca", a.CA.Fingerprint())
+	if c.Ready != nil {
+		c.Ready(grpcListener.Addr(), httpAddress)
+	}
+	return group.Wait()
+}
+
+func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
+	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v", p) })
+	// From the outside in: count, log and translate the error, survive a panic,
+	// settle who calls.
+	s := grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(a.CA.ServerConfig(a.Now, a.CheckPrincipal))),
+		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
+	a.Register(s)
+	healthgrpc.RegisterHealthServer(s, grpchealth.NewServer())
+	metrics.InitializeMetrics(s)
+	return s, api.CheckMethods(s)
+}
+
+// drain ends the sessions, lets calls under way finish for a while, and waits
+// for every goroutine of a stream.
+func drain(log *slog.Logger, a *api.API, grpcServer *grpc.Server, httpServer *http.Server) error {
+	log.Info("shutting down")
+	a.Sessions.Shutdown()
+	deadline := time.AfterFunc(drainWithin, grpcServer.Stop)
+	grpcServer.GracefulStop()
+	deadline.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
+	defer cancel()
+	err := httpServer.Shutdown(ctx)
+	a.Sessions.Wait()
+	a.Wait()
+	return err
+}
+
+func unlessClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

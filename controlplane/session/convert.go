@@ -1,0 +1,151 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// What an agent says is checked here, before it gets near the catalog, a path
+// or a terminal. Its instance is never taken from a message.
+
+const (
+	maxName = 256     // bytes; Postgres allows 63 unless it was built otherwise
+	maxText = 8 << 10 // bytes of a tool's own words
+)
+
+// clip bounds a text.
+func clip(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + " …"
+	}
+	return text
+}
+
+func clipAll(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, clip(text))
+	}
+	return all
+}
+
+func invalid(format string, args ...any) error {
+	return fleet.NewProblem(fleet.ErrInvalid, format, args...)
+}
+
+// timeFrom is the zero time where nothing was sent.
+func timeFrom(t *timestamppb.Timestamp) time.Time {
+	if t == nil || t.CheckValid() != nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+func progressFrom(p *pgharborv1.Progress) fleet.Progress {
+	return fleet.Progress{Phase: clip(p.GetPhase()), DoneBytes: max(p.GetDoneBytes(), 0), TotalBytes: max(p.GetTotalBytes(), 0)}
+}
+
+func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
+	status := fleet.AgentStatus{
+		ServerVersion: clip(s.GetServerVersion()), DumpVersion: clip(s.GetPgDumpVersion()),
+		BackupsEnabled: s.GetBackupsEnabled(), Schedule: clip(s.GetSchedule()), Timezone: clip(s.GetTimezone()),
+		NextRunAt: timeFrom(s.GetNextRunAt()), NextPurgeAt: timeFrom(s.GetNextPurgeAt()),
+		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
+		Encrypting: s.GetEncrypting(), Warnings: clipAll(s.GetWarnings()),
+	}
+	for _, d := range s.GetDatabases() {
+		status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: d.GetName(), Covered: d.GetCovered()})
+	}
+	return status
+}
+
+func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
+	run := fleet.Run{
+		ID: r.GetId(), Instance: instance, Database: r.GetDatabase(), Trigger: clip(r.GetTrigger()), State: r.GetState(),
+		StartedAt: timeFrom(r.GetStartedAt()), FinishedAt: timeFrom(r.GetFinishedAt()), Error: clip(r.GetError()),
+		Warnings: clipAll(r.GetWarnings()), BackupID: r.GetBackupId(), JobID: r.GetJobId(), SizeBytes: max(r.GetSizeBytes(), 0),
+	}
+	switch {
+	case !fleet.ValidID(run.ID):
+		return run, invalid("%q is no id of a run", clip(run.ID))
+	case run.Database == "" || len(run.Database) > maxName:
+		return run, invalid("run %s has no database, or one with too long a name", run.ID)
+	case run.State != fleet.RunRunning && run.State != fleet.RunSucceeded && run.State != fleet.RunFailed:
+		return run, invalid("run %s has the state %q", run.ID, clip(run.State))
+	case run.StartedAt.IsZero() || (run.State != fleet.RunRunning && run.FinishedAt.IsZero()):
+		return run, invalid("run %s lacks a time", run.ID)
+	}
+	return run, nil
+}
+
+func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
+	backup := fleet.Backup{
+		ID: b.GetId(), Instance: instance, Database: b.GetDatabase(), State: fleet.BackupPresent,
+		CreatedAt: timeFrom(b.GetCreatedAt()), Complete: b.GetComplete(), SizeBytes: b.GetSizeBytes(),
+		Retention: fleet.Retention{
+			Status: clip(b.GetRetention().GetStatus()), ExpiresAt: timeFrom(b.GetRetention().GetExpiresAt()), Reason: clip(b.GetRetention().GetReason()),
+		},
+		Manifest: manifestFrom(b),
+	}
+	switch {
+	case !fleet.ValidID(backup.ID):
+		return backup, invalid("%q is no id of a backup", clip(backup.ID))
+	case len(backup.Database) > maxName:
+		return backup, invalid("backup %s has a database with too long a name", backup.ID)
+	case !validFilename(backup.Manifest.Filename):
+		return backup, invalid("backup %s has the file name %q", backup.ID, clip(backup.Manifest.Filename))
+	case backup.CreatedAt.IsZero() || backup.SizeBytes < 0 || len(backup.Manifest.SHA256) != 64:
+		return backup, invalid("backup %s lacks its time, size or hash", backup.ID)
+	}
+	return backup, nil
+}
+
+// validFilename: the base name of a backup, which the CLI may save under.
+func validFilename(name string) bool {
+	return strings.HasPrefix(name, "backup-") && len(name) <= 255 &&
+		!strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == '/' || c == '\\' || c == 0x7f })
+}
+
+func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
+	m := fleet.Manifest{
+		Filename: b.GetFilename(), SHA256: b.GetSha256(), Encrypted: b.GetEncrypted(), Format: clip(b.GetFormat()),
+		Compression: clip(b.GetCompression()), Encryption: clip(b.GetEncryption()),
+		PlainSizeBytes: b.GetPlainSizeBytes(), PlainSHA256: clip(b.GetPlainSha256()), RunID: clip(b.GetRunId()), Trigger: clip(b.GetTrigger()),
+		ServerVersion: clip(b.GetServerVersion()), DumpVersion: clip(b.GetPgDumpVersion()), Encoding: clip(b.GetEncoding()),
+		Collation: clip(b.GetCollation()), CType: clip(b.GetCtype()), StartedAt: timeFrom(b.GetStartedAt()), Warnings: clipAll(b.GetWarnings()),
+	}
+	for _, t := range b.GetTables() {
+		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})
+	}
+	return m
+}
+
+func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
+	result := fleet.JobResult{
+		State: fleet.JobState(f.GetState()), Error: clip(f.GetError()), Failure: clip(f.GetFailure()), FinishedAt: timeFrom(f.GetFinishedAt()),
+	}
+	switch result.State {
+	case fleet.JobSucceeded, fleet.JobFailed, fleet.JobCancelled:
+		return result, nil
+	default:
+		return result, invalid("job %s ended as %q", clip(f.GetJobId()), clip(f.GetState()))
+	}
+}
+
+func offerOf(j fleet.Job) *pgharborv1.Offer {
+	offer := &pgharborv1.Offer{JobId: j.ID, Deadline: timestamppb.New(j.Deadline)}
+	switch j.Kind {
+	case fleet.JobBackup:
+		offer.Spec = &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: j.Spec.Database}}
+	case fleet.JobRestore:
+		offer.Spec = &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{BackupId: j.Spec.BackupID, TargetDatabase: j.Spec.TargetDatabase}}
+	case fleet.JobSend:
+		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset}}
+	}
+	return offer
+}

@@ -1,0 +1,181 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// maxInventory bounds what an agent can make the control plane hold in memory
+// while its inventory arrives.
+const maxInventory = 200_000
+
+// receive takes over what the agent says until the stream ends. Whatever comes
+// is a row of the catalog before the next message is read.
+func (s *session) receive(ctx context.Context) error {
+	watchdog := time.AfterFunc(s.silence(), func() { s.end(fmt.Errorf("no word from the agent for %s", s.silence())) })
+	defer watchdog.Stop()
+	for {
+		message, err := s.stream.Recv()
+		if err != nil {
+			return err
+		}
+		watchdog.Reset(s.silence())
+		if err := s.take(ctx, message); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) take(ctx context.Context, message *pgharborv1.ConnectRequest) error {
+	switch m := message.GetMessage().(type) {
+	case *pgharborv1.ConnectRequest_Heartbeat:
+		return s.takeHeartbeat(ctx, m.Heartbeat)
+	case *pgharborv1.ConnectRequest_InventoryPage:
+		return s.takeInventory(ctx, m.InventoryPage)
+	case *pgharborv1.ConnectRequest_Report:
+		return s.takeReport(ctx, m.Report)
+	case *pgharborv1.ConnectRequest_JobUpdate:
+		defer s.Bells.Ring(JobBell(m.JobUpdate.GetJobId()))
+		return s.Catalog.JobProgress(ctx, s.instance, m.JobUpdate.GetJobId(), progressFrom(m.JobUpdate.GetProgress()), s.Now().UTC())
+	default:
+		return nil // a newer agent may say more than we understand
+	}
+}
+
+func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat) error {
+	now := s.Now().UTC()
+	var err error
+	if beat.GetStatus() != nil {
+		err = s.Catalog.AgentStatus(ctx, s.instance, "", statusFrom(beat.GetStatus()), now)
+	} else {
+		err = s.Catalog.AgentSeen(ctx, s.instance, now)
+	}
+	if err != nil {
+		return err
+	}
+	for _, run := range beat.GetRunning() {
+		if err := s.record(ctx, run, nil); err != nil {
+			return err
+		}
+	}
+	// The journal was sent before the first heartbeat: a job that runs by the
+	// catalog, is not held by the agent and has no result is lost.
+	for _, id := range s.unheld {
+		if err := s.loseUnheld(ctx, id); err != nil {
+			return err
+		}
+	}
+	s.unheld = nil
+	s.wantInventory(beat.GetInventoryDigest())
+	return nil
+}
+
+func (s *session) loseUnheld(ctx context.Context, id string) error {
+	job, err := s.Catalog.Job(ctx, id)
+	if err != nil || job.State != fleet.JobRunning {
+		return err
+	}
+	return s.loseJob(ctx, s.instance, id, "the agent of "+s.instance+" no longer knows of the job")
+}
+
+// wantInventory asks for the inventory where it is not the one that the
+// catalog has, once for each digest.
+func (s *session) wantInventory(digest string) {
+	if digest == s.takenDigest || digest == s.askedFor {
+		return
+	}
+	select {
+	case s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}:
+		s.askedFor, s.inventory = digest, nil
+	default: // the outbox is full: the next heartbeat asks again
+	}
+}
+
+func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
+	for _, b := range page.GetBackups() {
+		backup, err := backupFrom(s.instance, b)
+		if err != nil {
+			s.Log.Error("the agent reported a backup that makes no sense", "instance", s.instance, "error", err)
+			continue
+		}
+		s.inventory = append(s.inventory, backup)
+	}
+	if len(s.inventory) > maxInventory {
+		return fleet.NewProblem(fleet.ErrInvalid, "the inventory has more than %d backups", maxInventory)
+	}
+	if !page.GetLast() {
+		return nil
+	}
+	whole := s.inventory
+	s.inventory, s.askedFor = nil, ""
+	if err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole); err != nil {
+		return err
+	}
+	s.takenDigest = page.GetDigest()
+	return nil
+}
+
+// takeReport takes over an entry of the agent's journal and acknowledges it
+// once it is in the catalog. An entry that can never be taken over is
+// acknowledged too, and logged: the agent would send it for ever.
+func (s *session) takeReport(ctx context.Context, report *pgharborv1.Report) error {
+	err := s.takeEvent(ctx, report)
+	if errors.Is(err, fleet.ErrDenied) || errors.Is(err, fleet.ErrInvalid) || errors.Is(err, fleet.ErrNotFound) {
+		s.Log.Error("a report of the agent was refused", "instance", s.instance, "report", clip(report.GetId()), "error", err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.reply(ctx, &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_ReportAck{ReportAck: &pgharborv1.ReportAck{Id: report.GetId()}}})
+}
+
+func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) error {
+	switch event := report.GetEvent().(type) {
+	case *pgharborv1.Report_RunFinished:
+		return s.record(ctx, event.RunFinished.GetRun(), event.RunFinished.GetBackup())
+	case *pgharborv1.Report_BackupRemoved:
+		removed := event.BackupRemoved
+		s.Log.Info("backup removed", "instance", s.instance, "backup", clip(removed.GetBackupId()), "reason", clip(removed.GetReason()))
+		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), clip(removed.GetReason()), timeFrom(removed.GetRemovedAt()))
+	case *pgharborv1.Report_JobFinished:
+		finished := event.JobFinished
+		result, err := resultFrom(finished)
+		if err != nil {
+			return err
+		}
+		defer s.Bells.Ring(JobBell(finished.GetJobId()))
+		_, err = s.Catalog.FinishJob(ctx, s.instance, finished.GetJobId(), result, s.Now().UTC())
+		return err
+	default:
+		return fleet.NewProblem(fleet.ErrInvalid, "the report holds no event that this control plane knows")
+	}
+}
+
+// record keeps a run, and its backup where it made one.
+func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.Backup) error {
+	run, err := runFrom(s.instance, r)
+	if err != nil {
+		return err
+	}
+	var backup *fleet.Backup
+	if b != nil {
+		made, err := backupFrom(s.instance, b)
+		if err != nil {
+			return err
+		}
+		backup = &made
+	}
+	if err := s.Catalog.RecordRun(ctx, run, backup); err != nil {
+		return err
+	}
+	if run.JobID != "" {
+		s.Bells.Ring(JobBell(run.JobID))
+	}
+	return nil
+}

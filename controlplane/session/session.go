@@ -1,0 +1,165 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// outboxSize bounds the acknowledgements that wait to be sent. When an agent
+// reads too slowly, its reports are simply not read either.
+const outboxSize = 64
+
+type stream = grpc.BidiStreamingServer[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
+
+// session is one connection of one agent. One goroutine sends, one receives;
+// the fields below the line belong to the receiver alone.
+type session struct {
+	*Registry
+	instance string
+	stream   stream
+	end      context.CancelCauseFunc
+	outbox   chan *pgharborv1.ConnectResponse
+
+	// held are jobs that the agent said it works on, so they are not offered.
+	held map[string]bool
+	// ---
+	// unheld are jobs that run by the catalog, but not by the agent's word.
+	unheld      []string
+	inventory   []fleet.Backup
+	askedFor    string // the digest for which the inventory was asked for
+	takenDigest string
+}
+
+// Serve runs a session until the agent leaves, a newer session takes over or
+// the stream's context ends. The instance is the one of the certificate.
+func (r *Registry) Serve(stream stream, instance string) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		return fleet.NewProblem(fleet.ErrInvalid, "a session begins with a hello")
+	}
+	ctx, end := context.WithCancelCause(stream.Context())
+	defer end(nil)
+	s := &session{
+		Registry: r, instance: instance, stream: stream, end: end,
+		outbox: make(chan *pgharborv1.ConnectResponse, outboxSize), held: map[string]bool{},
+	}
+	if err := s.greet(ctx, hello); err != nil {
+		return err
+	}
+	defer r.enter(s)()
+	r.Log.Info("agent connected", "instance", instance, "version", hello.GetAgentVersion())
+
+	// A blocked Send or Recv returns only once this handler has, so the two are
+	// waited for by the registry and not here.
+	r.workers.Go(func() { end(s.send(ctx)) })
+	r.workers.Go(func() { end(s.receive(ctx)) })
+	<-ctx.Done()
+	cause := context.Cause(ctx)
+	r.Log.Info("agent disconnected", "instance", instance, "cause", cause)
+	if errors.Is(cause, io.EOF) {
+		return nil
+	}
+	return cause
+}
+
+// greet takes over what the agent says it holds, and answers it.
+func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
+	now := s.Now().UTC()
+	if err := s.Catalog.AgentStatus(ctx, s.instance, clip(hello.GetAgentVersion()), statusFrom(hello.GetStatus()), now); err != nil {
+		return err
+	}
+	agent, err := s.Catalog.Agent(ctx, s.instance)
+	if err != nil {
+		return err
+	}
+	s.takenDigest = agent.InventoryDigest
+	for _, id := range hello.GetRunningJobIds() {
+		s.held[id] = true
+	}
+	running, err := s.Catalog.RunningJobs(ctx, s.instance)
+	if err != nil {
+		return err
+	}
+	for _, id := range running {
+		if !s.held[id] {
+			s.unheld = append(s.unheld, id)
+		}
+	}
+	s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_Welcome{Welcome: &pgharborv1.Welcome{
+		HeartbeatInterval: durationpb.New(s.Heartbeat), ServerTime: timestamppb.New(now),
+	}}}
+	s.wantInventory(hello.GetInventoryDigest())
+	return nil
+}
+
+// send writes what is in the outbox, and offers due jobs whenever the bell
+// rings.
+func (s *session) send(ctx context.Context) error {
+	bell, leave := s.Bells.Listen(AgentBell(s.instance))
+	defer leave()
+	s.Bells.Ring(AgentBell(s.instance)) // for jobs from before the session
+	offered := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case message := <-s.outbox:
+			if err := s.stream.Send(message); err != nil {
+				return err
+			}
+		case <-bell:
+			if err := s.offerDue(ctx, offered); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
+	due, err := s.Catalog.DueJobs(ctx, s.instance, s.Now().UTC())
+	if err != nil {
+		return err
+	}
+	for _, job := range due {
+		if offered[job.ID] || s.held[job.ID] {
+			continue
+		}
+		offered[job.ID] = true
+		if err := s.Catalog.JobOffered(ctx, job.ID); err != nil {
+			return err
+		}
+		s.Bells.Ring(JobBell(job.ID))
+		offer := &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_Offer{Offer: offerOf(job)}}
+		if err := s.stream.Send(offer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reply puts a message in the outbox; it waits while the agent reads slowly.
+func (s *session) reply(ctx context.Context, message *pgharborv1.ConnectResponse) error {
+	select {
+	case s.outbox <- message:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// silence is how long a session may go without a message before it is taken
+// for dead, although its connection stands.
+func (r *Registry) silence() time.Duration { return 2 * fleet.HeartbeatsMissed * r.Heartbeat }
