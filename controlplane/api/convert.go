@@ -68,7 +68,7 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 	return &pgharborv1.AgentStatus{
 		ServerVersion: s.ServerVersion, PgDumpVersion: s.DumpVersion, BackupsEnabled: s.BackupsEnabled,
 		Schedule: s.Schedule, Timezone: s.Timezone, NextRunAt: stamp(s.NextRunAt), NextPurgeAt: stamp(s.NextPurgeAt),
-		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings, //nolint:gosec // both came as int32
+		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings,
 		Databases: toProto(s.Databases, func(d fleet.InstanceDatabase) *pgharborv1.InstanceDatabase {
 			return &pgharborv1.InstanceDatabase{Name: d.Name, Covered: d.Covered}
 		}),

@@ -24,7 +24,7 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 			return nil, err
 		}
 		response.Retentions = append(response.Retentions, &pgharborv1.InstanceRetention{
-			Instance: agent.Name, RetentionDays: int32(agent.Status.RetentionDays), KeepLast: int32(agent.Status.KeepLast), //nolint:gosec // both came as int32
+			Instance: agent.Name, RetentionDays: int32(agent.Status.RetentionDays), KeepLast: int32(agent.Status.KeepLast),
 			NextPurgeAt: stamp(agent.Status.NextPurgeAt), Databases: toProto(databases, retentionToProto),
 		})
 	}

@@ -24,7 +24,7 @@ type transferService struct {
 func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse]) error {
 	ctx := stream.Context()
 	first, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if first.GetHeader() == nil {

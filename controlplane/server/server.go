@@ -134,7 +134,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()
-		return drain(c.Log, a, grpcServer, httpServer)
+		return drain(context.WithoutCancel(groupCtx), c.Log, a, grpcServer, httpServer)
 	})
 	c.Log.Info("serving", "grpc", grpcListener.Addr().String(), "http", c.HTTPListen, "data_dir", c.DataDir, "ca", a.CA.Fingerprint())
 	if c.Ready != nil {
@@ -164,13 +164,13 @@ func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) 
 
 // drain ends the sessions, lets calls under way finish for a while, and waits
 // for every goroutine of a stream.
-func drain(log *slog.Logger, a *api.API, grpcServer *grpc.Server, httpServer *http.Server) error {
+func drain(ctx context.Context, log *slog.Logger, a *api.API, grpcServer *grpc.Server, httpServer *http.Server) error {
 	log.Info("shutting down")
 	a.Sessions.Shutdown()
 	deadline := time.AfterFunc(drainWithin, grpcServer.Stop)
 	grpcServer.GracefulStop()
 	deadline.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
+	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
 	err := httpServer.Shutdown(ctx)
 	a.Sessions.Wait()

@@ -43,7 +43,7 @@ type session struct {
 // the stream's context ends. The instance is the one of the certificate.
 func (r *Registry) Serve(stream stream, instance string) error {
 	first, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	hello := first.GetHello()
