@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# What `make lint` runs. Changes nothing in the work tree.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+# What `make lint` runs: every rule, even where one before it failed.
+# Changes nothing in the work tree.
+# shellcheck disable=SC2317  # rule calls the functions, by name
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit
 
-buf() { go tool -modfile=proto/tools.mod buf "$@"; }
 golangci_version=2.15.0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-step() { printf '== %s\n' "$*"; }
+buf() { go tool -modfile=proto/tools.mod buf "$@"; }
+
+# Tracked and new files that match, separated by NULs.
+files() { git ls-files -z --cached --others --exclude-standard "$@"; }
 
 # The commit whose contract this one must not break: where this branch left
 # main or, on main itself, the commit before. Nothing where there is no such
@@ -23,38 +27,52 @@ contract_base() {
   git rev-parse -q --verify HEAD^ || true
 }
 
-step 'buf lint'
-buf lint
-
-base=$(contract_base)
-if [[ -n $base ]] && git cat-file -e "$base:buf.yaml" 2>/dev/null; then
-  step "buf breaking, against $(git log -1 --format='%h %s' "$base")"
-  mkdir "$scratch/base"
-  git archive "$base" buf.yaml proto | tar -x -C "$scratch/base"
-  buf breaking --against "$scratch/base"
-fi
-
-step 'generated code is current'
-buf generate -o "$scratch"
-stale=$(diff -rq -x '*.proto' -x 'tools.*' proto "$scratch/proto") || {
-  printf '%s\nrun: make generate\n' "$stale" >&2
-  exit 1
+contract_is_kept() {
+  local base
+  base=$(contract_base)
+  [[ -n $base ]] && git cat-file -e "$base:buf.yaml" 2>/dev/null || return 0
+  mkdir "$scratch/base" &&
+    git archive "$base" buf.yaml proto | tar -x -C "$scratch/base" &&
+    buf breaking --against "$scratch/base"
 }
 
-step 'gofmt'
-unformatted=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r gofmt -l)
-[[ -z $unformatted ]] || { printf 'not formatted:\n%s\n' "$unformatted" >&2; exit 1; }
+generated_code_is_current() {
+  buf generate -o "$scratch" || return
+  diff -rq -x '*.proto' -x 'tools.*' proto "$scratch/proto" || { echo 'run: make generate'; return 1; }
+}
 
-step 'go vet'
-go vet ./...
+formatted() {
+  local unformatted
+  unformatted=$(files '*.go' | xargs -0r gofmt -l)
+  [[ -z $unformatted ]] || { printf 'run gofmt -w on:\n%s\n' "$unformatted"; return 1; }
+}
 
-step "golangci-lint $golangci_version"
-if ! .tools/golangci-lint version 2>/dev/null | grep -qF "version $golangci_version "; then
-  GOBIN=$PWD/.tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$golangci_version"
-fi
-.tools/golangci-lint run
+golangci() {
+  if ! .tools/golangci-lint version 2>/dev/null | grep -qF "version $golangci_version "; then
+    GOBIN=$PWD/.tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$golangci_version" || return
+  fi
+  .tools/golangci-lint run
+}
 
-if command -v shellcheck >/dev/null; then
-  step 'shellcheck'
-  git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 shellcheck -x
-fi
+# Checked where it is installed: not worth a package of its own elsewhere.
+scripts() {
+  command -v shellcheck >/dev/null || { echo 'no shellcheck here'; return 0; }
+  files '*.sh' .ci/run | xargs -0 shellcheck -x
+}
+
+failed=()
+rule() {
+  printf '== %s\n' "$1"
+  "${@:2}" || failed+=("$1")
+}
+rule 'buf lint' buf lint
+rule 'buf breaking' contract_is_kept
+rule 'generated code is current' generated_code_is_current
+rule 'gofmt' formatted
+rule 'go vet' go vet ./...
+rule 'golangci-lint' golangci
+rule 'shellcheck' scripts
+
+((${#failed[@]})) || exit 0
+printf 'lint: failed: %s\n' "${failed[*]}" >&2
+exit 1
