@@ -1,5 +1,7 @@
 package backup
 
+import "bytes"
+
 // TableRows is the number of rows of one table that went by in a dump.
 type TableRows struct {
 	Schema string `json:"schema"`
@@ -8,17 +10,119 @@ type TableRows struct {
 }
 
 // Scanner reads a plain dump as it goes by: it counts the rows of every COPY and sees the end marker. It is a lexer of
-// SQL and psql outside of COPY data, so that no text within a string, a comment or a function body is taken for either.
-type Scanner struct{}
+// SQL and psql outside of COPY data (PostgreSQL's documentation, 4.1 and psql), so that no text within a string, a comment
+// or a function body is taken for either. Its memory is bounded, but for the names of tables.
+type Scanner struct {
+	lexer  lexer
+	copies bool // the data of a COPY goes by
+	line   lineState
+	rows   int64
+
+	tables []TableRows
+	index  map[tableName]int
+	table  int // the index of the table whose data goes by
+}
+
+type tableName struct{ schema, name string }
 
 // NewScanner returns a Scanner that has seen nothing.
-func NewScanner() *Scanner { return &Scanner{} }
+func NewScanner() *Scanner {
+	return &Scanner{index: make(map[tableName]int)}
+}
 
 // Write scans the next bytes; it keeps none of p and returns no error. Where p is cut makes no difference.
-func (s *Scanner) Write(p []byte) (int, error) { return len(p), nil }
+func (s *Scanner) Write(p []byte) (int, error) {
+	rest := p
+	for len(rest) > 0 {
+		if s.copies {
+			rest = s.data(rest)
+			continue
+		}
+		var target *tableName
+		rest, target = s.lexer.scan(rest)
+		if target != nil {
+			s.begin(*target)
+		}
+	}
+	return len(p), nil
+}
 
 // Complete says whether pg_dump's end marker came, with nothing but comments, blank lines and \unrestrict after it.
-func (s *Scanner) Complete() bool { return false }
+func (s *Scanner) Complete() bool { return !s.copies && s.lexer.complete() }
 
 // Tables returns the rows of each table, in the order of the dump. A table that came twice is summed.
-func (s *Scanner) Tables() []TableRows { return nil }
+func (s *Scanner) Tables() []TableRows { return s.tables }
+
+func (s *Scanner) begin(target tableName) {
+	table, ok := s.index[target]
+	if !ok {
+		table = len(s.tables)
+		s.index[target] = table
+		s.tables = append(s.tables, TableRows{Schema: target.schema, Name: target.name})
+	}
+	s.table = table
+	s.copies, s.line, s.rows = true, lineBegins, 0
+}
+
+// lineState says how much of COPY's last line, `\.`, the current line may still be.
+type lineState int
+
+const (
+	lineOther  lineState = iota // it is a row
+	lineBegins                  // nothing of it came yet
+	lineBackslash
+	lineDot
+	lineReturn // psql takes `\.` before CR LF too
+)
+
+// data takes COPY's data from the front of p and returns what comes after it. In text format a newline within a value is
+// written `\n` and a backslash `\\`, so that each line is a row and only the last one reads `\.`.
+func (s *Scanner) data(p []byte) []byte {
+	for i := 0; i < len(p); i++ {
+		if s.line == lineOther {
+			i += s.skipRows(p[i:])
+			if i >= len(p) {
+				break
+			}
+		}
+		c := p[i]
+		switch {
+		case s.line == lineBegins && c == '\\':
+			s.line = lineBackslash
+		case s.line == lineBackslash && c == '.':
+			s.line = lineDot
+		case s.line == lineDot && c == '\r':
+			s.line = lineReturn
+		case s.line >= lineDot && c == '\n':
+			s.tables[s.table].Rows += s.rows
+			s.copies = false
+			return p[i+1:]
+		case c == '\n':
+			s.rows++
+			s.line = lineBegins
+		default:
+			s.line = lineOther
+		}
+	}
+	return nil
+}
+
+// skipRows counts the rows in p, which begins within one, up to the first line that begins as the last one does. It
+// returns how many bytes it took and leaves the state of the line that follows them. This is where nearly all bytes of a
+// dump go by.
+func (s *Scanner) skipRows(p []byte) int {
+	last := bytes.Index(p, []byte("\n\\."))
+	if last >= 0 {
+		p = p[:last+len("\n\\.")]
+	}
+	s.rows += int64(bytes.Count(p, []byte("\n")))
+	switch {
+	case last >= 0:
+		s.line = lineDot
+	case bytes.HasSuffix(p, []byte("\n")):
+		s.line = lineBegins
+	case bytes.HasSuffix(p, []byte("\n\\")):
+		s.line = lineBackslash
+	}
+	return len(p)
+}
