@@ -1,14 +1,18 @@
 // Package postgres reaches one PostgreSQL instance: over a connection for what SQL can do, and through pg_dump,
 // pg_restore and psql for the rest. It is the only package of the agent that starts processes.
 //
-// Names of databases are any bytes that PostgreSQL allows. Secrets reach the tools through a private file, never
+// Names of databases are any bytes that PostgreSQL allows. Secrets reach the tools through private files, never
 // through arguments or the environment.
 package postgres
 
 import (
-	"context"
 	"errors"
-	"io"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +20,11 @@ import (
 const (
 	FormatPlain  = "plain"
 	FormatCustom = "custom"
+)
+
+const (
+	defaultStallTimeout = time.Hour
+	defaultLockTimeout  = 10 * time.Minute
 )
 
 var (
@@ -31,6 +40,10 @@ type Instance struct {
 	StallTimeout time.Duration
 	// LockTimeout is how long pg_dump waits for a table's lock; 0 means 10 minutes.
 	LockTimeout time.Duration
+
+	settings Settings
+	dir      string   // private: the files below, and the tools' empty working folder
+	environ  []string // of every tool
 }
 
 // Server is what a server says of itself.
@@ -41,114 +54,88 @@ type Server struct {
 	CurrentUser string
 }
 
-// Database is one database of the instance. The fields about its locale are empty where they don't apply.
-type Database struct {
-	Name           string
-	Encoding       string // "UTF8"
-	Collate        string
-	CType          string
-	LocaleProvider string // "libc", "icu" or "builtin"
-	Locale         string // of the providers icu and builtin
-	SizeBytes      int64
-}
-
-// Tool is a program of PostgreSQL that was found.
-type Tool struct {
-	Name    string // "pg_dump"
-	Path    string
-	Version string // "15.18"
-	Number  int    // 150018, comparable with Server.Number
-}
-
 // Open prepares to reach an instance; it connects to nothing. privateDir is a folder of this user alone, in which Open
 // makes a folder of its own for the passfile; Close removes it.
 func Open(settings Settings, privateDir string) (*Instance, error) {
-	return nil, errors.ErrUnsupported
+	dir, err := os.MkdirTemp(privateDir, "postgres-")
+	if err != nil {
+		return nil, err
+	}
+	instance := &Instance{settings: settings, dir: dir}
+	if err := instance.prepare(); err != nil {
+		return nil, errors.Join(err, instance.Close())
+	}
+	return instance, nil
 }
 
-// Close removes the private files. Tools that still run keep what they have read.
-func (i *Instance) Close() error { return errors.ErrUnsupported }
+// Close removes the private files. No tool may run any more.
+func (i *Instance) Close() error { return os.RemoveAll(i.dir) }
 
-// Server asks the server what it is.
-func (i *Instance) Server(ctx context.Context) (Server, error) {
-	return Server{}, errors.ErrUnsupported
+// prepare writes the private files and composes the environment of the tools.
+func (i *Instance) prepare() error {
+	if err := os.Mkdir(i.workDir(), 0o700); err != nil {
+		return err
+	}
+	environ := map[string]string{"LC_ALL": "C.UTF-8"} // messages in English, as errors and warnings are read from them
+	var unnamed []string
+	if i.settings.resolved != nil {
+		maps.Copy(environ, i.settings.environ)
+		for _, keyword := range slices.Sorted(maps.Keys(i.settings.values)) {
+			value := i.settings.values[keyword]
+			switch variable := variables[keyword]; {
+			case keyword == "password", keyword == "dbname":
+			case variable == "":
+				unnamed = append(unnamed, keyword+"="+value+"\n")
+			default:
+				environ[variable] = value
+			}
+		}
+	}
+	if password := i.settings.get("password"); password != "" {
+		path := filepath.Join(i.dir, "passfile")
+		line := "*:*:*:*:" + strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(password) + "\n"
+		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+			return err
+		}
+		environ["PGPASSFILE"] = path
+	}
+	// A keyword without a variable, such as sslpassword, reaches libpq through a service.
+	if len(unnamed) > 0 {
+		path := filepath.Join(i.dir, "service.conf")
+		if err := os.WriteFile(path, []byte("[pgharbor]\n"+strings.Join(unnamed, "")), 0o600); err != nil {
+			return err
+		}
+		environ["PGSERVICEFILE"], environ["PGSERVICE"] = path, "pgharbor"
+	}
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		i.environ = append(i.environ, name+"="+environ[name])
+	}
+	return nil
 }
 
-// ToolVersions finds pg_dump, pg_restore and psql, in this order. The error names a tool that is missing or older
-// than the server.
-func (i *Instance) ToolVersions(ctx context.Context) ([]Tool, error) {
-	return nil, errors.ErrUnsupported
+// workDir is the working folder of the tools: a hostile dump that names a file meets an empty folder.
+func (i *Instance) workDir() string { return filepath.Join(i.dir, "work") }
+
+// toolEnviron is the environment of a tool that connects to a database. The name travels here and not among the
+// arguments, where one with "=" or "postgres://" would be taken for a connection string.
+func (i *Instance) toolEnviron(database string) []string {
+	return append(slices.Clone(i.environ), "PGDATABASE="+database)
 }
 
-// Databases lists all databases that are no templates and take connections, by name.
-func (i *Instance) Databases(ctx context.Context) ([]Database, error) {
-	return nil, errors.ErrUnsupported
+// searchPath are the folders in which tools are looked for, by PATH and then as distributions install them, newest first.
+func (i *Instance) searchPath() ([]string, error) {
+	var dirs []string
+	if i.settings.resolved != nil {
+		dirs = filepath.SplitList(i.settings.environ["PATH"])
+	}
+	var installed []string
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("look for PostgreSQL's tools: %w", err)
+		}
+		installed = append(installed, matches...)
+	}
+	slices.SortFunc(installed, func(a, b string) int { return leadingNumber(b) - leadingNumber(a) })
+	return append(dirs, installed...), nil
 }
-
-// Database describes one database; ErrNoDatabase where there is none.
-func (i *Instance) Database(ctx context.Context, name string) (Database, error) {
-	return Database{}, errors.ErrUnsupported
-}
-
-// DatabaseExists says whether there is a database of this name, template or not.
-func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
-	return false, errors.ErrUnsupported
-}
-
-// CreateDatabase makes an empty database from template0. Encoding and locale are those of like where it has them, else
-// template0's. ErrDatabaseExists where the name is taken.
-func (i *Instance) CreateDatabase(ctx context.Context, name string, like Database) error {
-	return errors.ErrUnsupported
-}
-
-// DropDatabase drops a database and ends the sessions in it. It is no error where there is none.
-func (i *Instance) DropDatabase(ctx context.Context, name string) error {
-	return errors.ErrUnsupported
-}
-
-// RenameDatabase renames a database that nobody is connected to; ErrDatabaseExists where the new name is taken.
-func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
-	return errors.ErrUnsupported
-}
-
-// Analyze collects the planner's statistics of a database.
-func (i *Instance) Analyze(ctx context.Context, name string) error { return errors.ErrUnsupported }
-
-// Dump starts pg_dump on a database. The caller reads it to its end and closes it; ctx kills it.
-func (i *Instance) Dump(ctx context.Context, database, format string) (*Dump, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Dump is the output of a pg_dump. Read returns io.EOF only if pg_dump exited 0 without an error on its standard error;
-// any other end is a *ToolError.
-type Dump struct{}
-
-// Read implements io.Reader.
-func (d *Dump) Read(p []byte) (int, error) { return 0, errors.ErrUnsupported }
-
-// Warnings are the lines of pg_dump's standard error. They are complete after Read returned io.EOF.
-func (d *Dump) Warnings() []string { return nil }
-
-// Close kills pg_dump if it still runs, and waits for it.
-func (d *Dump) Close() error { return errors.ErrUnsupported }
-
-// Load runs a dump into a database, in one transaction: psql for FormatPlain, pg_restore for FormatCustom. Where src
-// returns an error other than io.EOF, the tool is killed before it could see an end of its input, so that nothing is
-// committed, and that error is returned. A failure of the tool is a *ToolError.
-func (i *Instance) Load(ctx context.Context, database, format string, src io.Reader) error {
-	return errors.ErrUnsupported
-}
-
-// ToolError is the failure of a tool, in its own words.
-type ToolError struct {
-	Tool   string
-	Exit   int    // the exit status; -1 where a signal ended it
-	Stderr string // the end of what it said, at most 16 KiB
-	Err    error  // why it was ended, or how it ended
-}
-
-// Error is one line: the tool and its last words.
-func (e *ToolError) Error() string { return e.Tool }
-
-// Unwrap returns the cause, such as the error of a context.
-func (e *ToolError) Unwrap() error { return e.Err }

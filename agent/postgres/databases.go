@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// maxName is how many bytes PostgreSQL keeps of a name; it cuts longer ones off without an error.
+const maxName = 63
+
+// Database is one database of the instance. The fields about its locale are empty where they don't apply.
+type Database struct {
+	Name           string
+	Encoding       string // "UTF8"
+	Collate        string
+	CType          string
+	LocaleProvider string // "libc", "icu" or "builtin"
+	Locale         string // of the providers icu and builtin
+	SizeBytes      int64  // 0 where it may not be asked for
+}
+
+// Server asks the server what it is.
+func (i *Instance) Server(ctx context.Context) (Server, error) {
+	rows, err := i.query(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num'),
+		rolsuper::text, rolname FROM pg_roles WHERE rolname = current_user`)
+	if err != nil {
+		return Server{}, err
+	}
+	if len(rows) != 1 {
+		return Server{}, errors.New("the server does not know its own user")
+	}
+	// "15.18 (Debian 15.18-0+deb12u1)": what follows the number is the packager's.
+	version, _, _ := strings.Cut(rows[0][0], " ")
+	number, err := strconv.Atoi(rows[0][1])
+	if err != nil {
+		return Server{}, fmt.Errorf("server_version_num: %w", err)
+	}
+	return Server{Version: version, Number: number, Superuser: rows[0][2] == "true", CurrentUser: rows[0][3]}, nil
+}
+
+// Databases lists all databases that are no templates and take connections, by name.
+func (i *Instance) Databases(ctx context.Context) ([]Database, error) {
+	// A limit of -2 marks the rest of an interrupted DROP DATABASE.
+	return i.databases(ctx, "NOT datistemplate AND datallowconn AND datconnlimit <> -2")
+}
+
+// Database describes one database; ErrNoDatabase where there is none.
+func (i *Instance) Database(ctx context.Context, name string) (Database, error) {
+	found, err := i.databases(ctx, "datname = $1", name)
+	if err != nil {
+		return Database{}, err
+	}
+	if len(found) == 0 {
+		return Database{}, fmt.Errorf("%w: %q", ErrNoDatabase, name)
+	}
+	return found[0], nil
+}
+
+// DatabaseExists says whether there is a database of this name, template or not.
+func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
+	rows, err := i.query(ctx, "SELECT FROM pg_database WHERE datname = $1", name)
+	return len(rows) > 0, err
+}
+
+func (i *Instance) databases(ctx context.Context, condition string, args ...string) ([]Database, error) {
+	server, err := i.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	provider, locale := "''", "''"
+	switch {
+	case server.Number >= 170000:
+		provider, locale = "datlocprovider", "datlocale"
+	case server.Number >= 150000:
+		provider, locale = "datlocprovider", "daticulocale"
+	}
+	rows, err := i.query(ctx, `SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
+		CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
+		FROM pg_database WHERE `+condition+` ORDER BY datname`, args...)
+	if err != nil {
+		return nil, err
+	}
+	databases := make([]Database, len(rows))
+	for n, row := range rows {
+		size, _ := strconv.ParseInt(row[6], 10, 64)
+		providers := map[string]string{"c": "libc", "i": "icu", "b": "builtin"}
+		databases[n] = Database{Name: row[0], Encoding: row[1], Collate: row[2], CType: row[3],
+			LocaleProvider: providers[row[4]], Locale: row[5], SizeBytes: size}
+	}
+	return databases, nil
+}
+
+// CreateDatabase makes an empty database from template0. Encoding and locale are those of like where it has them, else
+// template0's. ErrDatabaseExists where the name is taken.
+func (i *Instance) CreateDatabase(ctx context.Context, name string, like Database) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	server, err := i.Server(ctx)
+	if err != nil {
+		return err
+	}
+	sql := "CREATE DATABASE " + quoteName(name) + " TEMPLATE template0"
+	option := func(keyword, value string) {
+		if value != "" {
+			sql += " " + keyword + " " + quoteLiteral(value)
+		}
+	}
+	option("ENCODING", like.Encoding)
+	option("LC_COLLATE", like.Collate)
+	option("LC_CTYPE", like.CType)
+	if server.Number >= 150000 {
+		option("LOCALE_PROVIDER", like.LocaleProvider)
+		switch like.LocaleProvider {
+		case "icu":
+			option("ICU_LOCALE", like.Locale)
+		case "builtin":
+			option("BUILTIN_LOCALE", like.Locale)
+		}
+	}
+	return databaseError(i.execute(ctx, sql), name)
+}
+
+// DropDatabase drops a database and ends the sessions in it. It is no error where there is none.
+func (i *Instance) DropDatabase(ctx context.Context, name string) error {
+	server, err := i.Server(ctx)
+	if err != nil {
+		return err
+	}
+	if server.Number >= 130000 {
+		return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)+" WITH (FORCE)")
+	}
+	if _, err := i.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
+		return err
+	}
+	return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name))
+}
+
+// RenameDatabase renames a database that nobody is connected to; ErrDatabaseExists where the new name is taken.
+func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
+	if err := checkName(to); err != nil {
+		return err
+	}
+	return databaseError(i.execute(ctx, "ALTER DATABASE "+quoteName(from)+" RENAME TO "+quoteName(to)), to)
+}
+
+// Analyze collects the planner's statistics of a database.
+func (i *Instance) Analyze(ctx context.Context, name string) error {
+	conn, err := i.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, "ANALYZE").ReadAll()
+	return err
+}
+
+// databaseError gives the errors that callers act on their names.
+func databaseError(err error, name string) error {
+	switch sqlState(err) {
+	case stateDuplicateDatabase:
+		return fmt.Errorf("%w: %q", ErrDatabaseExists, name)
+	case stateInvalidCatalogName:
+		return fmt.Errorf("%w: %w", ErrNoDatabase, err)
+	}
+	return err
+}
+
+// checkName refuses names that would not be the database's name in the end.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the name of the database is empty")
+	case len(name) > maxName:
+		return fmt.Errorf("the name of the database is longer than %d bytes: %q", maxName, name)
+	case strings.ContainsRune(name, 0):
+		return fmt.Errorf("the name of the database holds a NUL byte: %q", name)
+	}
+	return nil
+}
+
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteLiteral quotes a string whatever standard_conforming_strings is.
+func quoteLiteral(text string) string {
+	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
+}

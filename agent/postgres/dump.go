@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+var (
+	errStalled   = errors.New("killed because it wrote nothing for too long")
+	errClosed    = errors.New("killed because its output was no longer wanted")
+	errSaidError = errors.New("exited 0 and yet reported an error")
+)
+
+// Dump is the output of a pg_dump. Read returns io.EOF only if pg_dump exited 0 without an error on its standard error;
+// any other end is a *ToolError. It is for one goroutine.
+type Dump struct {
+	Server Server // that is dumped
+	Tool   Tool   // that dumps it
+
+	process *process
+	output  *os.File
+	stall   time.Duration
+	timer   *time.Timer
+	end     error
+}
+
+// Dump starts pg_dump on a database. The caller reads it to its end and closes it; the end of ctx kills it.
+func (i *Instance) Dump(ctx context.Context, database, format string) (*Dump, error) {
+	server, err := i.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tool, err := i.findTool(ctx, "pg_dump", server)
+	if err != nil {
+		return nil, err
+	}
+	lock := cmp.Or(i.LockTimeout, defaultLockTimeout)
+	args := []string{"--no-password", fmt.Sprintf("--lock-wait-timeout=%d", lock.Milliseconds()), "--format=" + format}
+	if format == FormatCustom {
+		// Compression is the agent's, which does it once and faster.
+		args = append(args, "--compress=0")
+	}
+	output, stdout, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	process := i.newProcess(ctx, tool, database, args...)
+	process.cmd.Stdout = stdout
+	err = process.start()
+	if err := errors.Join(err, stdout.Close()); err != nil {
+		return nil, errors.Join(err, output.Close())
+	}
+	dump := &Dump{Server: server, Tool: tool, process: process, output: output, stall: cmp.Or(i.StallTimeout, defaultStallTimeout)}
+	dump.timer = time.AfterFunc(dump.stall, func() { process.kill(errStalled) })
+	return dump, nil
+}
+
+// Read implements io.Reader. The stall timeout runs only while it waits for pg_dump.
+func (d *Dump) Read(p []byte) (int, error) {
+	if d.end != nil {
+		return 0, d.end
+	}
+	d.timer.Reset(d.stall)
+	defer d.timer.Stop()
+	n, err := d.output.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	if err != io.EOF {
+		d.process.kill(err)
+	}
+	// A pipe ends when pg_dump dies as it does when pg_dump is done: only its exit tells.
+	d.end = d.process.wait()
+	if d.end == nil && d.saidError() {
+		d.end = &ToolError{Tool: d.Tool.Name, Stderr: d.process.stderr.String(), Err: errSaidError}
+	}
+	if d.end == nil {
+		d.end = io.EOF
+	}
+	return n, d.end
+}
+
+// saidError finds an error in the words of a pg_dump that exited 0.
+func (d *Dump) saidError() bool {
+	for line := range strings.Lines(d.process.stderr.String()) {
+		if strings.HasPrefix(line, "pg_dump: error:") || strings.HasPrefix(line, "pg_dump: fatal:") {
+			return true
+		}
+	}
+	return false
+}
+
+// Warnings are the lines of pg_dump's standard error. They are complete after Read returned io.EOF.
+func (d *Dump) Warnings() []string {
+	var warnings []string
+	for line := range strings.Lines(d.process.stderr.String()) {
+		if line = strings.TrimSpace(line); line != "" {
+			warnings = append(warnings, strings.TrimPrefix(line, "pg_dump: "))
+		}
+	}
+	return warnings
+}
+
+// Close kills pg_dump if it still runs, and waits for it. Its error is that of Read, not of Close.
+func (d *Dump) Close() error {
+	d.timer.Stop()
+	d.process.kill(errClosed)
+	_ = d.process.wait()
+	return d.output.Close()
+}

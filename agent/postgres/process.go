@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// stderrLimit is how much of the end of a tool's standard error is kept.
+	stderrLimit = 16 << 10
+	// pipeSize is asked for the pipes from and to tools: with Linux's 64 KiB both sides mostly wait for each other.
+	pipeSize = 1 << 20
+	// stderrGrace is how long a tool's standard error may stay open after its end, held by a child of its own.
+	stderrGrace = 5 * time.Second
+)
+
+// process is one run of a tool, in a process group of its own, which is killed as a whole when its context ends, and by
+// the kernel when the agent dies.
+type process struct {
+	tool   Tool
+	cmd    *exec.Cmd
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stderr *tail
+	waited error
+	once   sync.Once
+}
+
+// newProcess prepares a tool. The caller may set its standard input and output, then starts it and waits for it.
+func (i *Instance) newProcess(ctx context.Context, tool Tool, database string, args ...string) *process {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &process{tool: tool, ctx: ctx, cancel: cancel, stderr: &tail{limit: stderrLimit}}
+	p.cmd = exec.CommandContext(ctx, tool.Path, args...)
+	p.cmd.Dir = i.workDir()
+	p.cmd.Env = i.environ
+	if database != "" {
+		p.cmd.Env = i.toolEnviron(database)
+	}
+	p.cmd.Stderr = p.stderr
+	p.cmd.WaitDelay = stderrGrace
+	// Pdeathsig is bound to the thread that starts the process; Go ends threads only with goroutines that locked them.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p.cmd.Cancel = func() error {
+		// Signal tells a process that was waited for, whose number may be another's by now.
+		if err := p.cmd.Process.Signal(syscall.Signal(0)); err != nil {
+			return err
+		}
+		return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	return p
+}
+
+func (p *process) start() error {
+	if err := p.cmd.Start(); err != nil {
+		p.cancel(nil)
+		return &ToolError{Tool: p.tool.Name, Exit: -1, Err: err}
+	}
+	return nil
+}
+
+// kill ends the process for a cause, which wait then reports.
+func (p *process) kill(cause error) { p.cancel(cause) }
+
+// wait returns nil only if the tool exited 0. It may be called again and returns the same.
+func (p *process) wait() error {
+	p.once.Do(func() {
+		err := p.cmd.Wait()
+		if err != nil {
+			if cause := context.Cause(p.ctx); cause != nil {
+				err = cause
+			}
+			p.waited = &ToolError{Tool: p.tool.Name, Exit: p.cmd.ProcessState.ExitCode(), Stderr: p.stderr.String(), Err: err}
+		}
+		p.cancel(nil)
+	})
+	return p.waited
+}
+
+// pipe returns a pipe that is as large as the system lets it be.
+func pipe() (r, w *os.File, err error) {
+	r, w, err = os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := w.SyscallConn()
+	if err == nil {
+		// It is faster with it and right without.
+		err = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, r.Close(), w.Close())
+	}
+	return r, w, nil
+}
+
+// tail is a writer that keeps the end of what it is given.
+type tail struct {
+	limit int
+	mu    sync.Mutex
+	kept  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - t.limit; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.kept)
+}
+
+// ToolError is the failure of a tool, in its own words.
+type ToolError struct {
+	Tool   string
+	Exit   int    // the exit status; -1 where a signal ended it or it never started
+	Stderr string // the end of what it said, at most 16 KiB; may quote data of the database
+	Err    error  // why it was ended, or how it ended
+}
+
+// Error is one line: the tool, how it ended, and its last words. It leaves out the lines in which the server quotes
+// data, because errors travel further than backups may.
+func (e *ToolError) Error() string {
+	text := fmt.Sprintf("%s: %v", e.Tool, e.Err)
+	if words := lastWords(e.Stderr); words != "" {
+		text += ": " + words
+	}
+	return text
+}
+
+// Unwrap returns the cause, such as that of a context's end.
+func (e *ToolError) Unwrap() error { return e.Err }
+
+// lastWords picks from a tool's standard error the lines from its first error on.
+func lastWords(stderr string) string {
+	const most = 4
+	var words []string
+	failed := false
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "error:") || strings.Contains(line, "ERROR:") || strings.Contains(line, "FATAL:") {
+			if !failed {
+				words = nil
+			}
+			failed = true
+		}
+		if line == "" || quotesData(line) || (failed && len(words) == most) {
+			continue
+		}
+		words = append(words, line)
+	}
+	if len(words) > most {
+		words = words[len(words)-most:]
+	}
+	return strings.Join(words, "; ")
+}
+
+// quotesData tells the lines in which statements and rows are quoted.
+func quotesData(line string) bool {
+	for _, mark := range []string{"DETAIL:", "CONTEXT:", "STATEMENT:", "Command was:"} {
+		if strings.Contains(line, mark) {
+			return true
+		}
+	}
+	return strings.HasPrefix(line, "LINE ")
+}

@@ -1,0 +1,239 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// A dump that did not end well never ends with io.EOF.
+func TestDumpFailures(t *testing.T) {
+	tests := []struct{ name, script, want string }{
+		{"exits 1 after all output", "echo data; echo 'pg_dump: error: out of luck' >&2; exit 1", "pg_dump: exit status 1: pg_dump: error: out of luck"},
+		{"exits 0 and reports an error", "echo data; echo 'pg_dump: error: out of luck' >&2", "out of luck"},
+		{"is killed", "echo data; kill -9 $$", "signal: killed"},
+		{"says where data is", "echo 'pg_dump: error: bad row' >&2; echo 'DETAIL: hunter2' >&2; echo 'pg_dump: detail: Command was: COPY hunter2' >&2; exit 1", "pg_dump: error: bad row"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			instance := open(t, append(postgrestest.Shared(t).Environ(), stub(t, "pg_dump", test.script))...)
+			dump, err := instance.Dump(t.Context(), "postgres", postgres.FormatPlain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dump.Close()
+			_, err = io.ReadAll(dump)
+			var failure *postgres.ToolError
+			if !errors.As(err, &failure) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error = %v, want one that says %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDumpWarnings(t *testing.T) {
+	instance := open(t, append(postgrestest.Shared(t).Environ(), stub(t, "pg_dump", "echo 'pg_dump: warning: subscriptions are skipped' >&2"))...)
+	dump, err := instance.Dump(t.Context(), "postgres", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close()
+	if _, err := io.ReadAll(dump); err != nil {
+		t.Fatal(err)
+	}
+	if got := dump.Warnings(); len(got) != 1 || got[0] != "warning: subscriptions are skipped" {
+		t.Errorf("warnings = %q", got)
+	}
+}
+
+func TestDumpOfMissingDatabase(t *testing.T) {
+	instance := open(t, postgrestest.Shared(t).Environ()...)
+	dump, err := instance.Dump(t.Context(), "not there", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close()
+	if _, err := io.ReadAll(dump); err == nil || !strings.Contains(err.Error(), `database "not there" does not exist`) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// hang is a tool that has a child and ends only by force. Its two process ids appear in the file.
+func hang(t *testing.T, name string) (path, pids string) {
+	pids = filepath.Join(t.TempDir(), "pids")
+	if err := syscall.Mkfifo(pids, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return stub(t, name, "[ \"$1\" = --version ] && exit\ntrap '' TERM\nsleep 1000 &\necho $$ $! > "+pids+"\necho data\nwait\n"), pids
+}
+
+// gone fails the test if one of the processes that the file names still runs.
+func gone(t *testing.T, content string) {
+	t.Helper()
+	for _, field := range strings.Fields(content) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Killed and adopted by init, a grandchild may be a zombie for a moment.
+		status, _ := os.ReadFile("/proc/" + field + "/stat")
+		if err := syscall.Kill(pid, 0); err == nil && !strings.Contains(string(status), ") Z ") {
+			t.Errorf("process %d still runs: %s", pid, status)
+		}
+	}
+}
+
+func TestDumpEndsWithItsContext(t *testing.T) {
+	path, pids := hang(t, "pg_dump")
+	instance := open(t, append(postgrestest.Shared(t).Environ(), path)...)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	dump, err := instance.Dump(ctx, "postgres", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close()
+	running, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("the agent stops")
+	cancel(stop)
+	if _, err := io.ReadAll(dump); !errors.Is(err, stop) {
+		t.Errorf("error = %v, want %v", err, stop)
+	}
+	gone(t, string(running))
+}
+
+func TestDumpThatStalls(t *testing.T) {
+	path := stub(t, "pg_dump", "[ \"$1\" = --version ] && exit\nexec sleep 1000")
+	instance := open(t, append(postgrestest.Shared(t).Environ(), path)...)
+	instance.StallTimeout = time.Millisecond
+	dump, err := instance.Dump(t.Context(), "postgres", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close()
+	if _, err := io.ReadAll(dump); err == nil || !strings.Contains(err.Error(), "wrote nothing for too long") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestDumpClosedEarly(t *testing.T) {
+	path, pids := hang(t, "pg_dump")
+	dump, err := open(t, append(postgrestest.Shared(t).Environ(), path)...).Dump(t.Context(), "postgres", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dump.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, string(running))
+}
+
+func TestDumpWhoseBackendIsTerminated(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "big")
+	server.Exec(t, "big", "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
+	dump, err := open(t, server.Environ()...).Dump(t.Context(), "big", postgres.FormatPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dump.Close()
+	if _, err := io.ReadFull(dump, make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'big'")
+	if _, err := io.Copy(io.Discard, dump); err == nil || !strings.Contains(err.Error(), "pg_dump: error:") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// What fails half-way, on either side, leaves nothing committed.
+func TestLoadFailures(t *testing.T) {
+	server := postgrestest.Shared(t)
+	instance := open(t, server.Environ()...)
+	const before = "CREATE TABLE t (n int);\nINSERT INTO t VALUES (1);\n"
+	broken := errors.New("the disk is broken")
+	tests := []struct {
+		name string
+		src  io.Reader
+		want string
+	}{
+		{"the input breaks", io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)), "the disk is broken"},
+		{"an error in the SQL", strings.NewReader(before + "SELECT 1/0;\nCREATE TABLE u ();\n"), "division by zero"},
+		{"an unknown command", strings.NewReader(before + "\\nosuch\n"), "nosuch"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server.CreateDatabase(t, "load")
+			err := instance.Load(t.Context(), "load", postgres.FormatPlain, test.src)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want one that says %q", err, test.want)
+			}
+			if got := server.Value(t, "load", "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"); got != "0" {
+				t.Errorf("%s tables were left", got)
+			}
+		})
+	}
+}
+
+func TestLoadEndsWithItsContext(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "load")
+	instance := open(t, server.Environ()...)
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := instance.Load(ctx, "load", postgres.FormatPlain, reader)
+		done <- errors.Join(err, reader.Close())
+	}()
+	if _, err := io.WriteString(writer, "CREATE TABLE t ();\n"); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	// More of the dump comes until nobody takes it.
+	for err := error(nil); err == nil; {
+		_, err = io.WriteString(writer, strings.Repeat("-- more\n", 1000))
+	}
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v, want context.Canceled", err)
+	}
+	if got := server.Value(t, "load", "SELECT count(*) FROM pg_class WHERE relname = 't'"); got != "0" {
+		t.Error("what was loaded before is committed")
+	}
+}
+
+// A cut archive is told by pg_restore, which reads it to its end.
+func TestScript(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "script")
+	server.Exec(t, "script", "CREATE TABLE t AS SELECT generate_series(1, 1000)")
+	instance := open(t, server.Environ()...)
+	archive := dumpAll(t, instance, "script", postgres.FormatCustom)
+	var sql strings.Builder
+	if err := instance.Script(t.Context(), postgres.Server{}, strings.NewReader(archive), &sql); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(sql.String(), "COPY public.t") || !strings.Contains(sql.String(), "PostgreSQL database dump complete") {
+		t.Errorf("the script is not whole: %.200q", sql.String())
+	}
+	if err := instance.Script(t.Context(), postgres.Server{}, strings.NewReader(archive[:len(archive)-100]), io.Discard); err == nil {
+		t.Error("a cut archive passes")
+	}
+}
