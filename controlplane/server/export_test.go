@@ -1,0 +1,28 @@
+package server
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+
+	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+)
+
+// Services is what the gRPC server says that it serves.
+func Services(tb testing.TB) map[string]grpc.ServiceInfo {
+	tb.Helper()
+	ca, err := pki.CreateCA(tb.TempDir(), time.Now())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := newGRPC(&api.API{CA: ca, Now: time.Now}, grpcprom.NewServerMetrics())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer s.Stop()
+	return s.GetServiceInfo()
+}
