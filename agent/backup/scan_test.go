@@ -255,15 +255,9 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-func benchmarkScan(b *testing.B, text string) {
+func benchmarkScan(b *testing.B, before, text string) {
 	chunk := []byte(strings.Repeat(text, 1<<20/len(text)))
-	s := scan("COPY s.t (a) FROM stdin;\n")
-	if !strings.HasSuffix(text, "\n") {
-		b.Fatal("a chunk ends with its line")
-	}
-	if strings.HasPrefix(text, "CREATE") {
-		s = NewScanner()
-	}
+	s := scan(before)
 	b.SetBytes(int64(len(chunk)))
 	for b.Loop() {
 		_, _ = s.Write(chunk)
@@ -271,11 +265,24 @@ func benchmarkScan(b *testing.B, text string) {
 }
 
 func BenchmarkScanRows(b *testing.B) {
-	benchmarkScan(b, "1234567\tsome text of a customer\t{\"a\": \"json \\\\n\"}\t2026-11-23 01:00:00+00\t\\\\xdeadbeef\n")
+	benchmarkScan(b, "COPY s.t (a) FROM stdin;\n",
+		"1234567\tsome text of a customer\t{\"a\": \"json \\\\n\"}\t2026-11-23 01:00:00+00\t\\\\xdeadbeef\n")
 }
 
-func BenchmarkScanShortRows(b *testing.B) { benchmarkScan(b, "123456\n") }
+func BenchmarkScanShortRows(b *testing.B) { benchmarkScan(b, "COPY s.t (a) FROM stdin;\n", "123456\n") }
 
 func BenchmarkScanStatements(b *testing.B) {
-	benchmarkScan(b, "CREATE TABLE public.customers (\n    id bigint NOT NULL,\n    name text DEFAULT 'nobody'::text\n);\n\n--\n-- Name: x; Type: TABLE\n--\n")
+	benchmarkScan(b, "", "CREATE TABLE public.customers (\n    id bigint NOT NULL,\n    name text DEFAULT 'nobody'::text\n);\n\n--\n-- Name: x; Type: TABLE\n--\n")
+}
+
+func BenchmarkScanLargeObjects(b *testing.B) {
+	benchmarkScan(b, "", "SELECT pg_catalog.lowrite(0, '\\x"+strings.Repeat("0123456789abcdef", 2000)+"');\n")
+}
+
+func BenchmarkScanEscapes(b *testing.B) {
+	benchmarkScan(b, "", "SELECT E'"+strings.Repeat(`\\`, 10000)+"';\n")
+}
+
+func BenchmarkScanFunctionBodies(b *testing.B) {
+	benchmarkScan(b, "", "CREATE FUNCTION f() RETURNS int AS $_$\nBEGIN\n"+strings.Repeat("  x := $1 || 'text' -- more\n", 50)+"END $_$;\n")
 }

@@ -8,12 +8,11 @@ func (l *lexer) beginString(escapes bool) {
 }
 
 func (l *lexer) str(p []byte) []byte {
-	n := -1
+	stops := "'"
 	if l.escapes {
-		n = bytes.IndexAny(p, `'\`)
-	} else {
-		n = bytes.IndexByte(p, '\'')
+		stops = `'\`
 	}
+	n := bytes.IndexAny(p, stops) // a single stop is searched for as IndexByte does
 	if n < 0 {
 		return nil
 	}
@@ -93,10 +92,10 @@ func (l *lexer) dollar(p []byte) []byte {
 		}
 		p = p[n:]
 	}
-	switch {
-	case p[0] == l.token[l.matched]:
+	switch p[0] {
+	case l.token[l.matched]:
 		l.matched++
-	case p[0] == '$':
+	case '$':
 		l.matched = 1
 	default:
 		l.matched = 0

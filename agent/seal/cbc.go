@@ -80,14 +80,14 @@ func (c *cbcReader) Read(p []byte) (int, error) {
 // fill reads and decrypts the next chunk, all but its last block.
 func (c *cbcReader) fill() {
 	kept := copy(c.buf, c.held)
-	n, err := readUntil(c.r, c.buf[kept:])
+	n, ended, err := readUntil(c.r, c.buf[kept:])
 	n += kept
-	if err == io.EOF {
-		c.finish(c.buf[:n])
-		return
-	}
 	if err != nil {
 		c.err = err
+		return
+	}
+	if ended {
+		c.finish(c.buf[:n])
 		return
 	}
 	whole := (n - 1) / aes.BlockSize * aes.BlockSize
@@ -111,20 +111,21 @@ func (c *cbcReader) finish(last []byte) {
 
 // readUntil fills buf, or reads to the end of r, or to an error. Unlike io.ReadFull it tells an end of r from an
 // io.ErrUnexpectedEOF that r itself returns, as a cut download does.
-func readUntil(r io.Reader, buf []byte) (n int, err error) {
-	idle := 0
-	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
+func readUntil(r io.Reader, buf []byte) (n int, ended bool, err error) {
+	for idle := 0; n < len(buf); {
+		m, err := r.Read(buf[n:])
 		n += m
+		if err == io.EOF {
+			return n, n < len(buf), nil // where buf is full, the next call meets the end again
+		}
+		if err != nil {
+			return n, false, err
+		}
 		if m > 0 {
 			idle = 0
-		} else if idle++; idle > 100 && err == nil {
-			err = io.ErrNoProgress
+		} else if idle++; idle > 100 {
+			return n, false, io.ErrNoProgress
 		}
 	}
-	if n == len(buf) && err == io.EOF {
-		err = nil // the next call meets the end again
-	}
-	return n, err
+	return n, false, nil
 }

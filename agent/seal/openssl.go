@@ -65,8 +65,8 @@ func (o *OpenSSL) Seal(w io.Writer) (io.WriteCloser, error) {
 // block back until r ends, because only then its padding is known for one. An error of r comes back as it is.
 func (o *OpenSSL) Open(r io.Reader) (io.Reader, error) {
 	header := make([]byte, headerSize)
-	n, err := readUntil(r, header)
-	if err != nil && err != io.EOF {
+	n, _, err := readUntil(r, header)
+	if err != nil {
 		return nil, err
 	}
 	if n < headerSize || string(header[:len(opensslMagic)]) != opensslMagic {
