@@ -74,5 +74,7 @@ func removalEntry(removal Removal) Entry {
 }
 
 func resultEntry(result Result) Entry {
-	return Entry{ID: "job-" + result.JobID, Result: &result}
+	return Entry{ID: resultID(result.JobID), Result: &result}
 }
+
+func resultID(jobID string) string { return "job-" + jobID }

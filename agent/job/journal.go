@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,6 +107,18 @@ func (j *Journal) Pending() ([]string, error) {
 		j.names[ids[i]] = name
 	}
 	return ids, nil
+}
+
+// Has says whether an entry is pending. What can't be read counts as absent.
+func (j *Journal) Has(id string) bool {
+	names, err := j.list()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, entry, _ := splitEntryName(name)
+		return entry == id
+	})
 }
 
 // Read returns an entry that Pending listed; fs.ErrNotExist where it has been

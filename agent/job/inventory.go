@@ -1,0 +1,126 @@
+package job
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/retention"
+)
+
+// Backup is a stored backup and what retention says of it. Its Tables are left
+// out: an inventory is held in memory, and they are most of a manifest.
+type Backup struct {
+	backup.Stored
+	Retention retention.Decision
+}
+
+// Inventory is all backups that the agent has, oldest first.
+type Inventory struct {
+	Backups []Backup
+	// Digest is the SHA-256, hexadecimal, of the sorted lines "id sha256 size
+	// status\n": two inventories that a control plane would show alike have the
+	// same.
+	Digest string
+}
+
+// inventoryLife is how long an inventory is taken for current: another process
+// may back up, and a file may vanish.
+const inventoryLife = 30 * time.Second
+
+type cachedInventory struct {
+	Inventory
+	at time.Time // zero: not current
+}
+
+// Inventory lists the backups as they were seen at most half a minute ago. What
+// can't be read is in the status's warnings.
+func (r *Runner) Inventory() Inventory {
+	r.mu.Lock()
+	cached := r.inventory
+	r.mu.Unlock()
+	age := r.Now().Sub(cached.at)
+	if !cached.at.IsZero() && age >= 0 && age < inventoryLife {
+		return cached.Inventory
+	}
+	return r.readInventory()
+}
+
+// forgetInventory makes the next look a fresh one.
+func (r *Runner) forgetInventory() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inventory.at = time.Time{}
+}
+
+func (r *Runner) readInventory() Inventory {
+	now := r.Now()
+	stored, err := r.Engine.Inventory()
+	r.trouble(topicInventory, sentence("some of the backup folder can't be read", err))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	backups := make([]Backup, len(stored))
+	aged := make([]retention.Backup, len(stored))
+	for n, s := range stored {
+		s.Tables = nil
+		if r.damaged[s.ID] && s.State == backup.StatePresent {
+			s.State = backup.StateDamaged
+		}
+		backups[n] = Backup{Stored: s}
+		aged[n] = retention.Backup{
+			ID: s.ID, Database: s.Database, CreatedAt: s.CreatedAt,
+			Good: s.Complete && s.State == backup.StatePresent, Held: r.inUse[s.ID] > 0,
+		}
+	}
+	decisions := map[string]retention.Decision{}
+	for _, decision := range retention.Plan(aged, r.Policy, now) {
+		decisions[decision.ID] = decision
+	}
+	for n := range backups {
+		backups[n].Retention = decisions[backups[n].ID]
+	}
+	r.inventory = cachedInventory{Inventory{Backups: backups, Digest: digest(backups)}, now}
+	return r.inventory.Inventory
+}
+
+func digest(backups []Backup) string {
+	lines := make([]string, 0, len(backups))
+	for _, b := range backups {
+		lines = append(lines, fmt.Sprintf("%s %s %d %s\n", b.ID, b.SHA256, b.SizeBytes, b.ReportedStatus()))
+	}
+	sort.Strings(lines)
+	sum := sha256.New()
+	for _, line := range lines {
+		sum.Write([]byte(line))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// ReportedStatus is retention's word for the backup, or what is wrong with its
+// file.
+func (b Backup) ReportedStatus() string {
+	if b.State != backup.StatePresent {
+		return b.State
+	}
+	return b.Retention.Status
+}
+
+// Tables returns the rows of each table of a backup, read from its manifest; nil
+// where that has gone meanwhile.
+func (r *Runner) Tables(b Backup) []backup.TableRows {
+	content, err := r.Engine.Store.ReadManifest(b.Location)
+	if err != nil {
+		return nil
+	}
+	var manifest struct {
+		Tables []backup.TableRows `json:"tables"`
+	}
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		return nil
+	}
+	return manifest.Tables
+}

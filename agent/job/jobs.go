@@ -1,0 +1,236 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// Job is what the control plane asks for. One of Backup, Restore and Send is set.
+type Job struct {
+	ID      string
+	Backup  *BackupSpec
+	Restore *RestoreSpec
+	Send    *SendSpec
+}
+
+// BackupSpec asks for a backup of one database, or of all that the agent covers.
+type BackupSpec struct{ Database string }
+
+// RestoreSpec asks to restore a stored backup into a database that must not
+// exist.
+type RestoreSpec struct{ BackupID, Target string }
+
+// SendSpec asks for a stored file from Offset, in bytes, to its end.
+type SendSpec struct {
+	BackupID string
+	Offset   int64
+	To       Uploader
+}
+
+// Uploader sends stored files to whoever waits for them.
+type Uploader interface {
+	// Upload sends content to its end under the transfer's id and returns once
+	// the other side has all of it.
+	Upload(ctx context.Context, transferID string, content io.Reader) error
+}
+
+// JobProgress is how far a job is that is under way.
+type JobProgress struct {
+	ID string
+	backup.Progress
+}
+
+// Phases of a job beside those of the backup package.
+const (
+	PhaseWait = "wait" // for its turn
+	PhaseSend = "send"
+)
+
+type current struct{ progress backup.Progress }
+
+// rememberedJobs bounds the memory of jobs that ended. An offer that crosses its
+// result is a matter of moments.
+const rememberedJobs = 1000
+
+// jobID is also safe in the name of a file and of a database.
+var jobID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// Accept begins a job, unless its id is known: an offer may come twice. It does
+// not wait. The job lives as long as ctx, which is the agent's, not a session's;
+// its result goes to the journal.
+func (r *Runner) Accept(ctx context.Context, job Job) {
+	if !jobID.MatchString(job.ID) {
+		r.Log.Error("a job was offered whose id is none", "id", fmt.Sprintf("%.60q", job.ID))
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() != nil || r.accepted[job.ID] != nil || r.finished[job.ID] {
+		return
+	}
+	r.accepted[job.ID] = &current{backup.Progress{Phase: PhaseWait}}
+	ring(r.jobsChanged)
+	r.jobs.Go(func() { r.do(ctx, job) })
+}
+
+// Jobs returns the jobs that are under way, by id. JobsChanged rings when there
+// is something new.
+func (r *Runner) Jobs() []JobProgress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var jobs []JobProgress
+	for id, job := range r.accepted {
+		jobs = append(jobs, JobProgress{id, job.progress})
+	}
+	sort.Slice(jobs, func(a, b int) bool { return jobs[a].ID < jobs[b].ID })
+	return jobs
+}
+
+// JobsChanged rings when a job was accepted or has made progress.
+func (r *Runner) JobsChanged() <-chan struct{} { return r.jobsChanged }
+
+// do runs a job from its record to the journal.
+func (r *Runner) do(ctx context.Context, job Job) {
+	defer r.forget(job.ID)
+	if r.State.Journal.Has(resultID(job.ID)) {
+		return // it ended before a restart, and the control plane will hear so
+	}
+	record := Record{ID: "job-" + job.ID, JobID: job.ID}
+	if job.Restore != nil {
+		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target}
+	}
+	work := r.begin(record)
+	log := r.Log.With("job", job.ID)
+	log.Info("job begins", "kind", job.kind())
+
+	err := r.perform(ctx, job)
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
+	result := Result{JobID: job.ID, State: StateSucceeded, FinishedAt: r.Now().UTC()}
+	if err != nil {
+		result.State, result.Error, result.Failure = StateFailed, err.Error(), backup.Failure(err)
+		log.Error("job failed", "kind", job.kind(), "error", err)
+	} else {
+		log.Info("job succeeded", "kind", job.kind())
+	}
+	if job.Restore != nil && err != nil && !r.cleanUp(work) {
+		work = nil // its record is needed until its database is dropped
+	}
+	r.finish(work, resultEntry(result))
+}
+
+func (r *Runner) perform(ctx context.Context, job Job) error {
+	switch {
+	case job.Backup != nil:
+		return r.performBackup(ctx, job)
+	case job.Restore != nil:
+		return r.performRestore(ctx, job)
+	case job.Send != nil:
+		return r.performSend(ctx, job)
+	default:
+		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
+	}
+}
+
+func (r *Runner) performBackup(ctx context.Context, job Job) error {
+	request := Request{Trigger: TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
+	if job.Backup.Database != "" {
+		request.Databases = []string{job.Backup.Database}
+	}
+	return failures(r.BackUp(ctx, request))
+}
+
+// failures sums up what failed of several runs.
+func failures(outcomes []Outcome) error {
+	var failed []error
+	var texts []string
+	for _, outcome := range outcomes {
+		if outcome.Err != nil {
+			failed = append(failed, outcome.Err)
+			texts = append(texts, fmt.Sprintf("%q: %v", outcome.Run.Database, outcome.Err))
+		}
+	}
+	if len(outcomes) == 1 || len(failed) == 0 {
+		return errors.Join(failed...)
+	}
+	return fmt.Errorf("%d of %d databases failed: %s", len(failed), len(outcomes), strings.Join(texts, "; "))
+}
+
+func (r *Runner) performSend(ctx context.Context, job Job) error {
+	release, err := acquire(ctx, r.sendSlots)
+	if err != nil {
+		return err
+	}
+	defer release()
+	file, stored, err := r.Engine.OpenStored(job.Send.BackupID)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := file.Seek(job.Send.Offset, io.SeekStart); err != nil {
+		return fmt.Errorf("offset %d of %s: %w", job.Send.Offset, stored.Filename, err)
+	}
+	content := &countedReader{
+		source: file, done: job.Send.Offset,
+		onRead: func(done int64) {
+			r.progress(job.ID, backup.Progress{Phase: PhaseSend, DoneBytes: done, TotalBytes: stored.SizeBytes})
+		},
+	}
+	return job.Send.To.Upload(ctx, job.ID, content)
+}
+
+type countedReader struct {
+	source io.Reader
+	done   int64
+	onRead func(done int64)
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.source.Read(p)
+	c.done += int64(n)
+	c.onRead(c.done)
+	return n, err
+}
+
+func (r *Runner) progress(jobID string, p backup.Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if job := r.accepted[jobID]; job != nil {
+		job.progress = p
+		ring(r.jobsChanged)
+	}
+}
+
+// forget ends a job's time among those under way. Its id is remembered, lest an
+// offer that was on its way begins it again.
+func (r *Runner) forget(jobID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.accepted, jobID)
+	if len(r.finished) >= rememberedJobs {
+		clear(r.finished)
+	}
+	r.finished[jobID] = true
+	ring(r.jobsChanged)
+}
+
+func (j Job) kind() string {
+	switch {
+	case j.Backup != nil:
+		return "backup"
+	case j.Restore != nil:
+		return "restore"
+	case j.Send != nil:
+		return "send"
+	default:
+		return "unknown"
+	}
+}

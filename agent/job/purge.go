@@ -1,0 +1,126 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// Purge removes what the policy says is over, backup by backup and by id, and
+// journals the reason of each. Nothing of a database is removed before its newest
+// backup was read and found whole, and nothing at all while the clock is suspect.
+func (r *Runner) Purge(ctx context.Context) {
+	r.purging.Lock()
+	defer r.purging.Unlock()
+	if !r.clockTrusted() {
+		r.Log.Warn("retention removes nothing while the clock is suspect")
+		return
+	}
+	inventory := r.readInventory()
+	expired := map[string][]Backup{}
+	for _, b := range inventory.Backups {
+		if !b.Retention.Keep && b.Retention.ID == b.ID {
+			expired[b.Database] = append(expired[b.Database], b)
+		}
+	}
+	var blocked error
+	for database, backups := range expired {
+		if err := r.newestIsWhole(ctx, inventory, database); err != nil {
+			blocked = errors.Join(blocked, fmt.Errorf("database %q: %w", database, err))
+			continue
+		}
+		sort.Slice(backups, func(a, b int) bool { return backups[a].CreatedAt.Before(backups[b].CreatedAt) })
+		for _, b := range backups {
+			if ctx.Err() != nil {
+				return
+			}
+			r.remove(b)
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if blocked != nil {
+		r.Log.Error("retention removes nothing of a database whose newest backup is not whole", "error", blocked)
+	}
+	r.trouble(topicPurge, sentence("retention is blocked, because the newest backup is not whole", blocked))
+	r.forgetInventory()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastPurge = r.Now().UTC()
+}
+
+// newestIsWhole reads the newest backup of a database and compares its hash.
+func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, database string) error {
+	ofDatabase := slices.DeleteFunc(slices.Clone(inventory.Backups), func(b Backup) bool {
+		return b.Database != database || !b.Complete
+	})
+	if len(ofDatabase) == 0 {
+		return errors.New("it has no good backup")
+	}
+	newest := slices.MaxFunc(ofDatabase, func(a, b Backup) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	if newest.State != backup.StatePresent {
+		return fmt.Errorf("the file of backup %s is %s", newest.ID, newest.State)
+	}
+	file, _, err := r.Engine.OpenStored(newest.ID)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, contextReader{ctx, file}); err != nil {
+		return fmt.Errorf("read backup %s: %w", newest.ID, err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != newest.SHA256 {
+		r.mu.Lock()
+		r.damaged[newest.ID] = true
+		r.mu.Unlock()
+		return fmt.Errorf("backup %s: %w", newest.ID, backup.ErrDamaged)
+	}
+	return nil
+}
+
+// remove removes one backup, with a record before and the journal after, so that
+// a crash in between does not make it a backup that is missing.
+func (r *Runner) remove(b Backup) {
+	removal := Removal{
+		BackupID: b.ID, Database: b.Database, File: b.Location.File, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC(),
+	}
+	work, err := r.State.Begin(Record{ID: "removal-" + b.ID, Removal: &removal})
+	if err != nil {
+		r.Log.Error("a backup stays, because its removal can't be recorded", "backup", b.ID, "error", err)
+		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+		return
+	}
+	err = r.Engine.Remove(b.ID)
+	if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		r.Log.Error("a backup could not be removed", "backup", b.ID, "file", removal.File, "error", err)
+		r.finish(work)
+		return
+	}
+	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", removal.File, "reason", removal.Reason)
+	r.finish(work, removalEntry(removal))
+}
+
+// contextReader ends a long read with its context.
+type contextReader struct {
+	ctx    context.Context
+	source io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.source.Read(p)
+}

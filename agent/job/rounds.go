@@ -1,0 +1,123 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// clockStep is how often a wait looks at the clock, which may be set.
+	clockStep = 30 * time.Second
+	// tidyStep is how often retention looks whether it is due, and at the clock.
+	tidyStep = 5 * time.Minute
+	// setBack is how far behind the last round the clock must be to have been
+	// set back, and not just corrected.
+	setBack = time.Hour
+	// purgeEvery is how often retention works at least.
+	purgeEvery = 24 * time.Hour
+)
+
+// keepSchedule runs a round whenever one is due. A round that takes longer than
+// the schedule's interval makes the ones in between fall out.
+func (r *Runner) keepSchedule(ctx context.Context) {
+	var last time.Time // when the last round was due
+	for r.awaitRound(ctx, &last) {
+		r.Log.Info("a scheduled round begins", "due", last)
+		outcomes := r.BackUp(ctx, Request{Trigger: TriggerSchedule})
+		if ctx.Err() != nil {
+			return
+		}
+		if err := failures(outcomes); err != nil {
+			r.Log.Error("the scheduled round ended with failures", "error", err)
+		}
+		r.Purge(ctx)
+	}
+}
+
+// awaitRound waits until a round is due that comes after last, and moves last to
+// it. The clock may jump meanwhile, either way.
+func (r *Runner) awaitRound(ctx context.Context, last *time.Time) bool {
+	due := r.Schedule.Next(r.Now())
+	for {
+		now := r.Now()
+		if now.Before(last.Add(-setBack)) {
+			*last = time.Time{}
+		}
+		if next := r.Schedule.Next(now); next.Before(due) && next.After(*last) {
+			due = next
+		}
+		if !due.After(now) {
+			*last = due
+			return true
+		}
+		r.setNextRun(due)
+		if !pause(ctx, min(due.Sub(now), clockStep)) {
+			return false
+		}
+	}
+}
+
+func (r *Runner) setNextRun(due time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nextRun = due
+}
+
+// keepTidy adopts what the old script left, and then removes by policy once a
+// day, or sooner after rounds.
+func (r *Runner) keepTidy(ctx context.Context) {
+	r.adopt(ctx)
+	for ctx.Err() == nil {
+		if r.clockTrusted() && r.purgeIsDue() {
+			r.Purge(ctx)
+		}
+		if !pause(ctx, tidyStep) {
+			return
+		}
+	}
+}
+
+func (r *Runner) adopt(ctx context.Context) {
+	adopted, err := r.Engine.Adopt(ctx, r.DefaultDatabase)
+	for _, manifest := range adopted {
+		r.Log.Info("adopted a backup of the old script", "file", manifest.Filename, "backup", manifest.ID, "complete", manifest.Complete)
+	}
+	if len(adopted) > 0 {
+		r.forgetInventory()
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Log.Error("a file of the old script could not be adopted", "error", err)
+		r.trouble(topicAdoption, sentence("files of the old script could not be adopted", err))
+	}
+}
+
+func (r *Runner) purgeIsDue() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since := r.Now().Sub(r.lastPurge)
+	return r.lastPurge.IsZero() || since >= purgeEvery || since < -setBack
+}
+
+// nextPurge is for who holds r.mu.
+func (r *Runner) nextPurge() time.Time {
+	if r.lastPurge.IsZero() {
+		return time.Time{}
+	}
+	daily := r.lastPurge.Add(purgeEvery)
+	if !r.nextRun.IsZero() && r.nextRun.Before(daily) {
+		return r.nextRun
+	}
+	return daily
+}
+
+// pause waits; it reports whether ctx lived on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

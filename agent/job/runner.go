@@ -1,0 +1,180 @@
+package job
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/retention"
+)
+
+// Config is what a Runner works with and by which rules.
+type Config struct {
+	Engine *backup.Engine
+	State  *State
+	Log    *slog.Logger
+	Now    func() time.Time
+
+	// Schedule is nil where backups are made by hand only.
+	Schedule *Schedule
+	// Databases are those to back up; empty means all but templates.
+	Databases []string
+	// DefaultDatabase is the one that the connection settings name: the files of
+	// the old script are of it.
+	DefaultDatabase string
+	// Concurrency is how many runs there may be at once, at least 1.
+	Concurrency int
+	Policy      retention.Policy
+	// Clock says whether the clock may be gone by.
+	Clock *retention.ClockGuard
+	// Warnings are of the configuration, for Status.
+	Warnings []string
+}
+
+// Runner runs the agent's work. It is safe for concurrent use.
+type Runner struct {
+	Config
+
+	slots        chan struct{} // of runs
+	restoreSlots chan struct{}
+	sendSlots    chan struct{}
+
+	jobs        sync.WaitGroup
+	jobsChanged chan struct{}
+	purging     sync.Mutex
+
+	mu        sync.Mutex
+	runs      map[string]Run      // under way
+	accepted  map[string]*current // jobs under way
+	finished  map[string]bool     // jobs that ended in this process's life
+	inUse     map[string]int      // backups that are being read
+	damaged   map[string]bool     // backups whose hash was found wrong
+	status    Status
+	troubles  map[string]string // by topic, for the status's warnings
+	nextRun   time.Time
+	lastPurge time.Time
+	inventory cachedInventory
+	leftovers []*Work // restores whose temporary database is still to be dropped
+}
+
+const (
+	restoresAtOnce = 1
+	sendsAtOnce    = 8
+)
+
+// errInterrupted is how a run or a job ends when its agent does.
+var errInterrupted = errors.New("interrupted: the agent stopped during the run")
+
+// New returns a Runner that does nothing yet.
+func New(config Config) *Runner {
+	return &Runner{
+		Config:       config,
+		slots:        make(chan struct{}, max(config.Concurrency, 1)),
+		restoreSlots: make(chan struct{}, restoresAtOnce),
+		sendSlots:    make(chan struct{}, sendsAtOnce),
+		jobsChanged:  make(chan struct{}, 1),
+		runs:         map[string]Run{},
+		accepted:     map[string]*current{},
+		finished:     map[string]bool{},
+		inUse:        map[string]int{},
+		damaged:      map[string]bool{},
+		troubles:     map[string]string{},
+	}
+}
+
+// Run keeps the schedule, retention and the status until ctx ends, and returns
+// when all work has ended, that of jobs included.
+func (r *Runner) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	if r.Schedule != nil {
+		loops.Go(func() { r.keepSchedule(ctx) })
+	}
+	loops.Go(func() { r.keepTidy(ctx) })
+	loops.Go(func() { r.keepStatus(ctx) })
+	loops.Wait()
+	r.Wait()
+}
+
+// Wait returns when the jobs have ended that were accepted before ctx of Accept
+// did.
+func (r *Runner) Wait() { r.jobs.Wait() }
+
+// Running returns the runs that are under way.
+func (r *Runner) Running() []Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var runs []Run
+	for _, run := range r.runs {
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// trouble notes what an operator should know about a topic, until it is noted as
+// "".
+func (r *Runner) trouble(topic, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text == "" {
+		delete(r.troubles, topic)
+		return
+	}
+	r.troubles[topic] = text
+}
+
+// finish ends a piece of work whose record may be missing, because it could not
+// be written. What can't be journaled is logged and said in the status; a record
+// that stays is taken up at the next start.
+func (r *Runner) finish(work *Work, entries ...Entry) {
+	var err error
+	if work != nil {
+		err = work.Finish(entries...)
+	} else {
+		for _, entry := range entries {
+			err = errors.Join(err, r.State.Journal.Append(entry))
+		}
+	}
+	if err == nil {
+		r.trouble(topicJournal, "")
+		return
+	}
+	r.Log.Error("what ended could not be journaled; the control plane learns of it later, or not at all", "error", err)
+	r.trouble(topicJournal, "the journal in the state folder can't be written: "+err.Error())
+}
+
+// begin records work that is about to begin. Where that can't be, the work goes
+// on without: a full state folder is no reason for having no backup.
+func (r *Runner) begin(record Record) *Work {
+	work, err := r.State.Begin(record)
+	if err != nil {
+		r.Log.Error("work begins without a record; were it interrupted, nobody would hear of it", "error", err)
+		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+		return nil
+	}
+	return work
+}
+
+// acquire takes a slot; it reports whether it got one before ctx ended.
+func acquire(ctx context.Context, slots chan struct{}) (release func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, errInterrupted
+	}
+}
+
+// ring puts a token in a doorbell, where there may be one already.
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}
+
+func newID() string { return strings.ToLower(rand.Text())[:16] }

@@ -1,0 +1,182 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+// Status is what the agent says of itself and its instance, as last looked at.
+// Times are UTC; zero where there is none.
+type Status struct {
+	ServerVersion string
+	DumpVersion   string
+	Enabled       bool
+	Schedule      string
+	NextRun       time.Time
+	NextPurge     time.Time
+	RetentionDays int
+	KeepLast      int
+	Encrypting    bool
+	Databases     []Database
+	Warnings      []string // one sentence each
+}
+
+// Database is one database of the instance.
+type Database struct {
+	Name    string
+	Covered bool // by the schedule
+}
+
+// Topics of trouble.
+const (
+	topicJournal   = "journal"
+	topicInventory = "inventory"
+	topicAdoption  = "adoption"
+	topicPurge     = "purge"
+	topicClock     = "clock"
+	topicSkew      = "skew"
+)
+
+const (
+	statusEvery   = time.Minute
+	statusTimeout = 15 * time.Second
+)
+
+// Status returns what the last look at the instance found.
+func (r *Runner) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status := r.status
+	status.Enabled = r.Schedule != nil
+	if r.Schedule != nil {
+		status.Schedule = r.Schedule.String()
+	}
+	status.NextRun, status.NextPurge = r.nextRun, r.nextPurge()
+	status.RetentionDays, status.KeepLast = r.Policy.Days, r.Policy.KeepLast
+	status.Encrypting = r.Engine.Passphrases.Current != ""
+	status.Warnings = slices.Concat(r.Warnings, status.Warnings, r.troubleTexts())
+	return status
+}
+
+func (r *Runner) troubleTexts() []string {
+	var texts []string
+	for _, text := range r.troubles {
+		texts = append(texts, text)
+	}
+	sort.Strings(texts)
+	return texts
+}
+
+// keepStatus looks at the instance every minute.
+func (r *Runner) keepStatus(ctx context.Context) {
+	for {
+		r.RefreshStatus(ctx)
+		r.retryLeftovers()
+		if !pause(ctx, statusEvery) {
+			return
+		}
+	}
+}
+
+// RefreshStatus looks at the instance now, for some seconds at most.
+func (r *Runner) RefreshStatus(ctx context.Context) {
+	looking, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status := r.look(looking)
+	if ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(status.Databases) == 0 { // it could not be asked: they are still there
+		status.Databases, status.ServerVersion = r.status.Databases, r.status.ServerVersion
+	}
+	r.status = status
+}
+
+func (r *Runner) look(ctx context.Context) Status {
+	var status Status
+	instance := r.Engine.Instance
+	server, err := instance.Server(ctx)
+	if err != nil {
+		status.Warnings = append(status.Warnings, sentence("PostgreSQL can't be reached", err))
+		return status
+	}
+	status.ServerVersion = server.Version
+	tools, err := instance.ToolVersions(ctx)
+	if err != nil {
+		status.Warnings = append(status.Warnings, sentence("the tools of PostgreSQL don't serve", err))
+	}
+	if len(tools) > 0 {
+		status.DumpVersion = tools[0].Version
+	}
+	status.Warnings = append(status.Warnings, VulnerableTools(tools)...)
+	databases, err := instance.Databases(ctx)
+	if err != nil {
+		status.Warnings = append(status.Warnings, sentence("the databases can't be listed", err))
+		return status
+	}
+	missing := slices.Clone(r.Databases)
+	for _, database := range databases {
+		if isTemporary(database.Name) {
+			continue
+		}
+		named := slices.Contains(r.Databases, database.Name)
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == database.Name })
+		status.Databases = append(status.Databases, Database{
+			Name: database.Name, Covered: r.Schedule != nil && (named || len(r.Databases) == 0),
+		})
+	}
+	for _, name := range missing {
+		status.Warnings = append(status.Warnings, fmt.Sprintf("BACKUP_DATABASES names %q, which the instance does not have", name))
+	}
+	return status
+}
+
+// safeMinor is the first minor release of each major whose psql and pg_dump run
+// no shell commands from a crafted dump (CVE-2026-18408, CVE-2026-6464,
+// CVE-2026-116314).
+var safeMinor = map[int]int{15: 20, 16: 16, 17: 12, 18: 7}
+
+// VulnerableTools says of each tool, in a sentence, whether a crafted dump can
+// make it run shell commands.
+func VulnerableTools(tools []postgres.Tool) []string {
+	var sentences []string
+	for _, tool := range tools {
+		major, minor := tool.Number/10000, tool.Number%10000
+		safe, listed := safeMinor[major]
+		switch {
+		case tool.Name == "pg_restore", major > 18, listed && minor >= safe:
+		case listed:
+			sentences = append(sentences, fmt.Sprintf(
+				"%s %s runs shell commands from a crafted dump (CVE-2026-18408); upgrade the PostgreSQL client to %d.%d",
+				tool.Name, tool.Version, major, safe))
+		default:
+			sentences = append(sentences, fmt.Sprintf(
+				"%s %s gets no security fixes and runs shell commands from a crafted dump (CVE-2026-18408); upgrade the PostgreSQL client",
+				tool.Name, tool.Version))
+		}
+	}
+	return sentences
+}
+
+// NoPassphrase is the warning for backups that are not sealed.
+const NoPassphrase = "backups are not encrypted: neither BACKUP_ENCRYPT_PASSPHRASE nor BACKUP_ENCRYPT_PASSPHRASE_FILE is set"
+
+// Unencrypted says whether new backups are plain files.
+func Unencrypted(passphrases seal.Passphrases) bool { return passphrases.Current == "" }
+
+// sentence is "" where nothing is wrong.
+func sentence(what string, err error) string {
+	if err == nil {
+		return ""
+	}
+	return what + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
+}

@@ -1,0 +1,133 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/seal"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// text makes what a server or a tool said fit to be sent: protobuf refuses
+// strings that are not UTF-8, and names in Postgres may be just that.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func texts(all []string) []string {
+	var valid []string
+	for _, s := range all {
+		valid = append(valid, text(s))
+	}
+	return valid
+}
+
+// timestamp is nil for the zero time.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
+	status := &pgharborv1.AgentStatus{
+		ServerVersion: text(s.ServerVersion), PgDumpVersion: text(s.DumpVersion), BackupsEnabled: s.Enabled,
+		Schedule: text(s.Schedule), Timezone: text(timezone), NextRunAt: timestamp(s.NextRun), NextPurgeAt: timestamp(s.NextPurge),
+		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), //nolint:gosec // the configuration bounds both
+		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
+	}
+	for _, d := range s.Databases {
+		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})
+	}
+	return status
+}
+
+func runOf(r job.Run) *pgharborv1.Run {
+	return &pgharborv1.Run{
+		Id: r.ID, Database: text(r.Database), Trigger: r.Trigger, State: r.State,
+		StartedAt: timestamp(r.StartedAt), FinishedAt: timestamp(r.FinishedAt), Error: text(r.Error), Warnings: texts(r.Warnings),
+		BackupId: r.BackupID, JobId: r.JobID, SizeBytes: r.SizeBytes,
+	}
+}
+
+func progressOf(p backup.Progress) *pgharborv1.Progress {
+	return &pgharborv1.Progress{Phase: text(p.Phase), DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes}
+}
+
+// reportOf makes a report of an entry. What retention says of a new backup is
+// taken from the inventory, where that has it.
+func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
+	report := &pgharborv1.Report{Id: entry.ID}
+	switch {
+	case entry.Run != nil:
+		finished := &pgharborv1.RunFinished{Run: runOf(*entry.Run)}
+		if entry.Backup != nil {
+			finished.Backup = backupOf(*entry.Backup)
+			for _, b := range inventory.Backups {
+				if b.ID == entry.Backup.ID {
+					finished.Backup.Retention = retentionOf(b.Retention)
+				}
+			}
+		}
+		report.Event = &pgharborv1.Report_RunFinished{RunFinished: finished}
+	case entry.Removal != nil:
+		report.Event = &pgharborv1.Report_BackupRemoved{BackupRemoved: &pgharborv1.BackupRemoved{
+			BackupId: entry.Removal.BackupID, Reason: text(entry.Removal.Reason), RemovedAt: timestamp(entry.Removal.RemovedAt),
+		}}
+	case entry.Result != nil:
+		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
+			JobId: entry.Result.JobID, State: entry.Result.State, Error: text(entry.Result.Error),
+			Failure: entry.Result.Failure, FinishedAt: timestamp(entry.Result.FinishedAt),
+		}}
+	}
+	return report
+}
+
+// backupOf leaves the retention to the caller. Where its tables are too many for
+// one message, they are left out: the manifest beside the file has them.
+func backupOf(m backup.Manifest) *pgharborv1.Backup {
+	b := &pgharborv1.Backup{
+		Id: m.ID, Database: text(m.Database), Filename: text(m.Filename), SizeBytes: m.SizeBytes, Sha256: m.SHA256,
+		CreatedAt: timestamp(m.CreatedAt), StartedAt: timestamp(m.StartedAt),
+		Encrypted: m.Encryption.Scheme != seal.SchemeNone, Encryption: m.Encryption.Scheme,
+		Format: m.Format, Compression: m.Compression, PlainSizeBytes: m.PlainSizeBytes, PlainSha256: m.PlainSHA256,
+		RunId: m.RunID, Trigger: m.Trigger, State: backup.StatePresent,
+		ServerVersion: text(m.ServerVersion), PgDumpVersion: text(m.PgDumpVersion),
+		Encoding: text(m.Encoding), Collation: text(m.Collation), Ctype: text(m.CType),
+		Warnings: texts(m.Warnings), Complete: m.Complete,
+	}
+	for _, t := range m.Tables {
+		b.Tables = append(b.Tables, &pgharborv1.TableRows{Schema: text(t.Schema), Name: text(t.Name), Rows: t.Rows})
+	}
+	if proto.Size(b) > pageBytes {
+		b.Tables = nil
+	}
+	return b
+}
+
+// inventoryBackup is a backup of the inventory, or nil where its file is gone: to
+// the control plane that is one which the agent does not have. A damaged one
+// counts for nothing.
+func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
+	if b.State == backup.StateMissing {
+		return nil
+	}
+	manifest := b.Manifest
+	manifest.Tables = work.Tables(b)
+	held := backupOf(manifest)
+	held.Complete = held.Complete && b.State == backup.StatePresent
+	held.Retention = retentionOf(b.Retention)
+	if b.State != backup.StatePresent {
+		held.Retention.Reason = "the file is " + b.State
+	}
+	return held
+}
+
+func retentionOf(d retention.Decision) *pgharborv1.Retention {
+	return &pgharborv1.Retention{Status: string(d.Status), ExpiresAt: timestamp(d.ExpiresAt), Reason: text(d.Reason)}
+}

@@ -1,0 +1,70 @@
+package session
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/agent/job"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// receive takes what the control plane says until the stream ends. Nothing here
+// waits for work; jobs live as long as work does.
+func (c *connection) receive(work context.Context) error {
+	for {
+		message, err := c.stream.Recv()
+		if err != nil {
+			return err
+		}
+		switch m := message.GetMessage().(type) {
+		case *pgharborv1.ConnectResponse_Offer:
+			c.Work.Accept(work, jobFrom(m.Offer, Uploader{c.Conn}))
+		case *pgharborv1.ConnectResponse_ReportAck:
+			if err := c.takeAck(m.ReportAck.GetId()); err != nil {
+				return err
+			}
+		case *pgharborv1.ConnectResponse_InventoryRequest:
+			ring(c.inventoryWanted)
+		default: // a newer control plane may say more than we understand
+		}
+	}
+}
+
+// takeAck forgets an entry of the journal; only one that this session sent.
+func (c *connection) takeAck(id string) error {
+	c.mu.Lock()
+	sent := c.open[id]
+	c.mu.Unlock()
+	if !sent {
+		return nil
+	}
+	if err := c.Work.State.Journal.Ack(id); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	delete(c.open, id)
+	c.inFlight--
+	c.mu.Unlock()
+	ring(c.acked)
+	return nil
+}
+
+func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
+	j := job.Job{ID: offer.GetJobId()}
+	switch spec := offer.GetSpec().(type) {
+	case *pgharborv1.Offer_Backup:
+		j.Backup = &job.BackupSpec{Database: spec.Backup.GetDatabase()}
+	case *pgharborv1.Offer_Restore:
+		j.Restore = &job.RestoreSpec{BackupID: spec.Restore.GetBackupId(), Target: spec.Restore.GetTargetDatabase()}
+	case *pgharborv1.Offer_Send:
+		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), To: to}
+	}
+	return j
+}
+
+// ring puts a token in a doorbell, where there may be one already.
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}

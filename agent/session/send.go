@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/agent/job"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+const (
+	// reportsInFlight bounds what the control plane is asked to write at once.
+	reportsInFlight = 64
+	// updateEvery is how often a job's progress is told at most.
+	updateEvery = 500 * time.Millisecond
+	// pageBytes bounds a page of the inventory, and any other message.
+	pageBytes = 1 << 20
+)
+
+// send is the sending side: the journal first, then heartbeats, progress and
+// what was asked for, until the stream ends. The first heartbeat follows the
+// whole journal, so that the control plane can tell a result that comes from one
+// that never will.
+func (c *connection) send(ctx context.Context, interval time.Duration) error {
+	beat := time.NewTicker(interval)
+	defer beat.Stop()
+	update := time.NewTimer(0) // jobs from before the session
+	defer update.Stop()
+	updateSet := true
+	if err := c.listJournal(); err != nil {
+		return err
+	}
+	for {
+		if err := c.sendReports(ctx); err != nil {
+			return err
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.acked:
+		case <-c.Work.State.Journal.Changed():
+			err = c.listJournal()
+		case <-c.inventoryWanted:
+			err = c.sendInventory(ctx)
+		case <-c.Work.JobsChanged():
+			if !updateSet {
+				update.Reset(updateEvery)
+				updateSet = true
+			}
+		case <-update.C:
+			updateSet = false
+			err = c.sendUpdates()
+		case <-beat.C:
+			// Other processes append to the journal too.
+			if err = c.listJournal(); err == nil && c.drained {
+				err = c.sendHeartbeat()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// listJournal queues the entries that this session has not sent.
+func (c *connection) listJournal() error {
+	if len(c.queue) > 0 {
+		return nil // first what is known; then there is another look
+	}
+	ids, err := c.Work.State.Journal.Pending()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		if _, known := c.open[id]; !known {
+			c.queue = append(c.queue, id)
+		}
+	}
+	return nil
+}
+
+// sendReports sends what is queued, as far as acknowledgements keep up.
+func (c *connection) sendReports(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if len(c.queue) == 0 {
+			c.drained = true
+			return nil
+		}
+		id := c.queue[0]
+		c.mu.Lock()
+		full := c.inFlight >= reportsInFlight
+		c.mu.Unlock()
+		if full {
+			return nil
+		}
+		c.queue = c.queue[1:]
+		report, err := c.report(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		c.mu.Lock()
+		c.open[id] = err == nil
+		if err == nil {
+			c.inFlight++
+		}
+		c.mu.Unlock()
+		if err != nil {
+			c.Log.Error("an entry of the journal can't be sent", "entry", id, "error", err)
+			continue
+		}
+		if err := c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Report{Report: report}}); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+func (c *connection) report(id string) (*pgharborv1.Report, error) {
+	entry, err := c.Work.State.Journal.Read(id)
+	if err != nil {
+		return nil, err
+	}
+	return reportOf(entry, c.Work.Inventory()), nil
+}
+
+func (c *connection) sendHeartbeat() error {
+	beat := &pgharborv1.Heartbeat{SentAt: timestamppb.New(c.Now()), InventoryDigest: c.Work.Inventory().Digest}
+	if status := statusOf(c.Work.Status(), c.Timezone); !proto.Equal(status, c.lastStatus) {
+		beat.Status, c.lastStatus = status, status
+	}
+	for _, run := range c.Work.Running() {
+		beat.Running = append(beat.Running, runOf(run))
+	}
+	return c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Heartbeat{Heartbeat: beat}})
+}
+
+// sendUpdates tells the progress of the jobs that have made some.
+func (c *connection) sendUpdates() error {
+	last := c.updated
+	c.updated = map[string]job.JobProgress{}
+	for _, now := range c.Work.Jobs() {
+		c.updated[now.ID] = now
+		if before, told := last[now.ID]; told && before == now {
+			continue
+		}
+		update := &pgharborv1.JobUpdate{JobId: now.ID, Progress: progressOf(now.Progress)}
+		if err := c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_JobUpdate{JobUpdate: update}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendInventory sends all backups, a page at a time.
+func (c *connection) sendInventory(ctx context.Context) error {
+	inventory := c.Work.Inventory()
+	page, size := &pgharborv1.InventoryPage{Digest: inventory.Digest}, 0
+	for _, b := range inventory.Backups {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		held := inventoryBackup(b, c.Work)
+		if held == nil {
+			continue
+		}
+		if n := proto.Size(held); len(page.Backups) > 0 && size+n > pageBytes {
+			if err := c.writePage(page); err != nil {
+				return err
+			}
+			page, size = &pgharborv1.InventoryPage{Digest: inventory.Digest}, 0
+		}
+		page.Backups = append(page.Backups, held)
+		size += proto.Size(held)
+	}
+	page.Last = true
+	return c.writePage(page)
+}
+
+func (c *connection) writePage(page *pgharborv1.InventoryPage) error {
+	return c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_InventoryPage{InventoryPage: page}})
+}

@@ -1,0 +1,229 @@
+// Package session keeps the agent connected to its control plane: it says what
+// the agent holds, sends the journal until it is acknowledged, and hands offered
+// jobs to the runner. A session that breaks is opened again, for ever; the agent
+// works without one.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/agent/job"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+const (
+	// A failed session is followed by a pause within a window that doubles each
+	// time; after one that held for steadyAfter it begins small again.
+	firstWindow = 2 * time.Second
+	lastWindow  = time.Minute
+	shortest    = time.Second
+	steadyAfter = time.Minute
+	// refusedWindow follows a refusal, which a person has to undo.
+	refusedWindow = 5 * time.Minute
+
+	welcomeTimeout = 30 * time.Second
+	// stallTimeout ends a session whose control plane takes nothing.
+	stallTimeout = 2 * time.Minute
+)
+
+// Session speaks for a runner. Its fields are set before Run.
+type Session struct {
+	Conn     grpc.ClientConnInterface
+	Work     *job.Runner
+	Version  string // of the agent
+	Timezone string // that the schedule is read in
+	Log      *slog.Logger
+	Now      func() time.Time
+	// OnServerTime, which may be nil, hears what time it is for the control plane.
+	OnServerTime func(time.Time)
+}
+
+// Run holds a session, one after the other, until ctx ends. Jobs that it accepts
+// live as long as ctx does; the runner waits for them.
+func (s *Session) Run(ctx context.Context) {
+	failures, lastProblem := 0, ""
+	for {
+		began := s.Now()
+		err := s.hold(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if s.Now().Sub(began) >= steadyAfter {
+			failures = 0
+		}
+		if problem := explain(err); problem == lastProblem {
+			s.Log.Debug(problem)
+		} else {
+			s.Log.Warn(problem)
+			lastProblem = problem
+		}
+		if !pause(ctx, delay(failures, refused(err))) {
+			return
+		}
+		failures++
+	}
+}
+
+// delay is a random time within the window of this many failures.
+func delay(failures int, refused bool) time.Duration {
+	window := lastWindow
+	if failures < 5 {
+		window = firstWindow << failures
+	}
+	if refused {
+		window = refusedWindow
+	}
+	return shortest + rand.N(window-shortest)
+}
+
+// refused says that another attempt will end the same way, unless a person acts.
+func refused(err error) bool {
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Aborted:
+		return true
+	default:
+		return false
+	}
+}
+
+// explain is the line that the log gets, the same for the same trouble.
+func explain(err error) string {
+	text := "the session has ended; the agent works on and tries again: "
+	var said *status.Status
+	if st, ok := status.FromError(err); ok {
+		said = st
+	}
+	switch code := status.Code(err); {
+	case code == codes.Unauthenticated || code == codes.PermissionDenied:
+		text = "the control plane refuses this agent, its identity may be revoked; backups go on, and it is tried again now and then: "
+	case code == codes.Aborted:
+		text = "another agent has taken over with the same identity, is its state folder on a second host?: "
+	case code == codes.Unavailable:
+		text = "the control plane can't be reached; the agent works on and tries again: "
+	}
+	if said != nil && said.Message() != "" {
+		return text + said.Message()
+	}
+	if errors.Is(err, io.EOF) {
+		return text + "the control plane has closed it"
+	}
+	return text + err.Error()
+}
+
+// hold is one session, from its hello to its end, which always has a cause.
+func (s *Session) hold(ctx context.Context) error {
+	streamCtx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	stream, err := pgharborv1.NewSessionServiceClient(s.Conn).Connect(streamCtx)
+	if err != nil {
+		return err
+	}
+	c := &connection{
+		Session: s, stream: stream, end: end,
+		acked: make(chan struct{}, 1), inventoryWanted: make(chan struct{}, 1),
+		open: map[string]bool{}, updated: map[string]job.JobProgress{},
+	}
+	interval, err := c.greet()
+	if err != nil {
+		return cause(streamCtx, err)
+	}
+	s.Log.Info("connected to the control plane", "heartbeat", interval)
+	var receiving sync.WaitGroup
+	receiving.Go(func() { end(c.receive(ctx)) })
+	if err = c.send(streamCtx, interval); !errors.Is(err, io.EOF) {
+		end(err)
+	}
+	receiving.Wait()
+	return cause(streamCtx, err)
+}
+
+// cause prefers the first reason for which a stream ended to the consequences.
+func cause(ctx context.Context, err error) error {
+	if first := context.Cause(ctx); first != nil {
+		return first
+	}
+	return err
+}
+
+// connection is one session. One goroutine sends and one receives.
+type connection struct {
+	*Session
+	stream grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
+	end    context.CancelCauseFunc
+
+	acked           chan struct{} // rings after an acknowledgement
+	inventoryWanted chan struct{} // rings when the control plane asked for it
+
+	mu       sync.Mutex
+	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged
+	inFlight int
+
+	// What follows belongs to the sender.
+	queue      []string // entries of the journal that are still to be sent
+	drained    bool     // the journal was sent once
+	lastStatus *pgharborv1.AgentStatus
+	updated    map[string]job.JobProgress
+}
+
+var errNoWelcome = errors.New("the control plane did not answer the hello")
+
+// greet says what the agent holds, and hears how often it is to be heard of.
+func (c *connection) greet() (heartbeat time.Duration, err error) {
+	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
+	defer watchdog.Stop()
+	c.lastStatus = statusOf(c.Work.Status(), c.Timezone)
+	hello := &pgharborv1.Hello{AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest}
+	for _, running := range c.Work.Jobs() {
+		hello.RunningJobIds = append(hello.RunningJobIds, running.ID)
+	}
+	err = c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Hello{Hello: hello}})
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	first, err := c.stream.Recv()
+	if err != nil {
+		return 0, err
+	}
+	welcome := first.GetWelcome()
+	if welcome == nil {
+		return 0, errors.New("the control plane does not begin with a welcome")
+	}
+	if c.OnServerTime != nil && welcome.GetServerTime().IsValid() {
+		c.OnServerTime(welcome.GetServerTime().AsTime())
+	}
+	interval := welcome.GetHeartbeatInterval().AsDuration()
+	return min(max(interval, time.Second), 5*time.Minute), nil
+}
+
+// write sends one message. It can block for as long as the control plane reads
+// nothing, which ends the session. io.EOF says that the stream is broken; why,
+// only Recv knows.
+func (c *connection) write(message *pgharborv1.ConnectRequest) error {
+	watchdog := time.AfterFunc(stallTimeout, func() {
+		c.end(fmt.Errorf("the control plane took nothing for %s", stallTimeout))
+	})
+	defer watchdog.Stop()
+	return c.stream.Send(message)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
