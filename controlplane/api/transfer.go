@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -30,16 +31,31 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 	if first.GetHeader() == nil {
 		return fleet.NewProblem(fleet.ErrInvalid, "an upload begins with its header")
 	}
-	to, err := s.Transfers.Claim(first.GetHeader().GetTransferId(), callerFrom(ctx).Name)
+	instance, id := callerFrom(ctx).Name, first.GetHeader().GetTransferId()
+	to, err := s.Transfers.Claim(id, instance)
 	if err != nil {
 		return err
 	}
-	received, err := pump(ctx, stream, to)
-	to.Finish(err)
+	received, err := s.upload(ctx, stream, to, instance, id)
 	if err != nil {
+		// A receiver that takes the sender's Canceled for its own would think
+		// that it hung up itself.
+		to.Finish(fleet.NewProblem(fleet.ErrUnreachable, "the agent of %s broke off: %s", instance, status.Convert(err).Message()))
 		return err
 	}
+	to.Finish(nil)
 	return stream.SendAndClose(&pgharborv1.UploadResponse{ReceivedBytes: received})
+}
+
+// upload notes that the agent has begun the job, so that it does not count as
+// lost however long the file takes, and passes the bytes on.
+func (s *transferService) upload(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse],
+	to *transfer.Transfer, instance, id string,
+) (int64, error) {
+	if err := s.Catalog.JobProgress(ctx, instance, id, fleet.Progress{Phase: "send"}, s.Now().UTC()); err != nil {
+		return 0, err
+	}
+	return pump(ctx, from, to)
 }
 
 func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse], to *transfer.Transfer) (int64, error) {
@@ -111,7 +127,7 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.handlers.Go(func() {
-		if err := s.jobFailure(ctx, id, ended); err != nil {
+		if err := s.jobFailure(ctx, id, from, ended); err != nil {
 			cancel(err)
 		}
 	})
@@ -123,6 +139,9 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 		}
 		if err != nil {
 			return sent, err
+		}
+		if end := offset + sent + int64(len(chunk)); end > backup.SizeBytes {
+			return sent, complete(end, backup)
 		}
 		if err := stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Chunk{Chunk: chunk}}); err != nil {
 			return sent, err
@@ -141,8 +160,9 @@ func complete(end int64, backup fleet.Backup) error {
 }
 
 // jobFailure waits until the send job has failed and returns why; nil when ctx
-// ends first. An agent that can't open the file says so here, not in an Upload.
-func (s *transferService) jobFailure(ctx context.Context, id string, changed <-chan struct{}) error {
+// ends first. An agent that can't open the file says so here, not in an Upload;
+// one that says it has sent the file without an Upload has failed too.
+func (s *transferService) jobFailure(ctx context.Context, id string, from *transfer.Transfer, changed <-chan struct{}) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -157,6 +177,8 @@ func (s *transferService) jobFailure(ctx context.Context, id string, changed <-c
 			return fleet.NewProblem(fleet.ErrUnreachable, "%s", job.Error)
 		case job.State.Final() && job.State != fleet.JobSucceeded:
 			return fleet.NewProblem(causeOf(job.Failure), "the agent of %s could not send backup %s: %s", job.Instance, job.Spec.BackupID, job.Error)
+		case job.State.Final() && !from.Claimed():
+			return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s calls backup %s sent, and sent nothing", job.Instance, job.Spec.BackupID)
 		case job.State.Final():
 			return nil
 		}

@@ -76,6 +76,13 @@ func (b *Broker) Claim(id, instance string) (*Transfer, error) {
 	return t, nil
 }
 
+// Claimed says whether a sender has come, be it done or not.
+func (t *Transfer) Claimed() bool {
+	t.broker.mu.Lock()
+	defer t.broker.mu.Unlock()
+	return t.claimed
+}
+
 // Send hands a chunk over and returns once the receiver has taken it. The
 // chunk belongs to the receiver then.
 func (t *Transfer) Send(ctx context.Context, chunk []byte) error {
