@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,15 +154,22 @@ type entry struct{ Actor, Action, Instance, Target, Reason, Outcome, Detail stri
 // trail returns the entries of an action, oldest first.
 func trail(t *testing.T, cp *servertest.ControlPlane, action string) []entry {
 	t.Helper()
-	listed, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListAuditEntries(bounded(t), &pgharborv1.ListAuditEntriesRequest{Action: action})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, request := pgharborv1.NewAuditServiceClient(cp.Owner(t)), &pgharborv1.ListAuditEntriesRequest{Action: action}
 	var all []entry
-	for _, e := range listed.GetEntries() {
-		all = append([]entry{{
-			e.GetActor(), e.GetAction(), e.GetInstance(), e.GetTarget(), e.GetReason(), e.GetOutcome(), e.GetDetail(),
-		}}, all...)
+	for {
+		page, err := client.ListAuditEntries(bounded(t), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.GetEntries() {
+			all = append(all, entry{
+				e.GetActor(), e.GetAction(), e.GetInstance(), e.GetTarget(), e.GetReason(), e.GetOutcome(), e.GetDetail(),
+			})
+		}
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			break
+		}
 	}
+	slices.Reverse(all)
 	return all
 }

@@ -1,0 +1,135 @@
+package server_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// redeem sends the secret of an invite as often as it is called.
+func redeem(ctx context.Context, conn *grpc.ClientConn, word string) error {
+	invite, err := pki.ParseInvite(word)
+	if err != nil {
+		return err
+	}
+	key, err := pki.NewKey()
+	if err != nil {
+		return err
+	}
+	csr, err := pki.NewCSR(key)
+	if err != nil {
+		return err
+	}
+	_, err = pgharborv1.NewEnrollmentServiceClient(conn).Enroll(ctx, &pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr})
+	return err
+}
+
+func TestOneOfManyRedemptionsWins(t *testing.T) {
+	const many = 100
+	cp := servertest.Start(t)
+	word, conn := cp.InviteAgent(t, "db1"), dialWith(t, cp, nil)
+	var wg sync.WaitGroup
+	results := make(chan error, many)
+	for range many {
+		wg.Go(func() { results <- redeem(bounded(t), conn, word) })
+	}
+	wg.Wait()
+	close(results)
+	won := 0
+	for err := range results {
+		switch status.Code(err) {
+		case codes.OK:
+			won++
+		case codes.Unauthenticated:
+		default:
+			t.Errorf("a loser got %v", err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d won", won)
+	}
+	outcomes := map[string]int{}
+	for _, e := range trail(t, cp, "identity.enroll") {
+		if e.Target == "agent:db1" {
+			outcomes[e.Outcome]++
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"started": many, "succeeded": 1, "failed": many - 1}, outcomes); diff != "" {
+		t.Errorf("the trail: %s", diff)
+	}
+}
+
+func TestInviteThatHasExpiredIsRefused(t *testing.T) {
+	var mu sync.Mutex
+	ahead := time.Duration(0)
+	cp := servertest.Start(t, func(c *server.Config) {
+		c.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(ahead) }
+	})
+	made, err := pgharborv1.NewUserServiceClient(cp.Owner(t)).CreateUserInvite(bounded(t),
+		&pgharborv1.CreateUserInviteRequest{Name: "vera", Role: "VIEWER", Ttl: durationpb.New(10 * time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	ahead = 10 * time.Minute
+	mu.Unlock()
+	if err := redeem(bounded(t), dialWith(t, cp, nil), made.GetInvite()); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRequestThatCannotBeSignedLeavesTheInvite(t *testing.T) {
+	cp := servertest.Start(t)
+	word := cp.InviteUser(t, "vera", fleet.RoleViewer)
+	invite, err := pki.ParseInvite(word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = pgharborv1.NewEnrollmentServiceClient(dialWith(t, cp, nil)).Enroll(bounded(t),
+		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: []byte("rubbish")})
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("got %v", err)
+	}
+	cp.Enroll(t, word)
+}
+
+// A reply that was lost must lock nobody out, so the earlier certificate holds.
+func TestRenewedCertificateWorksAndTheOldOneToo(t *testing.T) {
+	cp := servertest.Start(t)
+	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))
+	old := dialWith(t, cp, certificateIn(t, dir))
+	identity, err := client.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := identity.RenewIfDue(bounded(t), cp.Dial(t, dir), identity.RenewAt().Add(time.Second)); err != nil || !renewed {
+		t.Fatalf("renewed %t, %v", renewed, err)
+	}
+	for name, conn := range map[string]*grpc.ClientConn{"new": cp.Dial(t, dir), "old": old} {
+		who, err := pgharborv1.NewIdentityServiceClient(conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
+		if err != nil || who.GetKind() != "agent" || who.GetName() != "db1" {
+			t.Errorf("the %s certificate: %v, %v", name, who, err)
+		}
+	}
+	revokeAgent(t, cp, "db1")
+	for name, conn := range map[string]*grpc.ClientConn{"new": cp.Dial(t, dir), "old": old} {
+		_, err := pgharborv1.NewIdentityServiceClient(conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
+		if status.Code(err) != codes.Unauthenticated {
+			t.Errorf("the %s certificate after the revocation: %v", name, err)
+		}
+	}
+}
