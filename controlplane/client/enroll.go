@@ -21,7 +21,7 @@ import (
 // Enroll redeems an invite and writes the identity to dir, which appears whole or
 // not at all. The key is made here and never leaves. Where dir holds anything, the
 // error wraps ErrAlreadyEnrolled and the invite stays unused; a malformed invite
-// is a pki.ErrBadInvite; a refusal is the gRPC status of the control plane.
+// is an ErrBadInvite; a refusal is the gRPC status of the control plane.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	parsed, err := pki.ParseInvite(invite)
 	if err != nil {

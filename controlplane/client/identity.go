@@ -14,7 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// What can be wrong with the folder of an identity.
+// What a caller can act upon.
 var (
 	// ErrNotEnrolled: there is no identity in the folder.
 	ErrNotEnrolled = errors.New("not enrolled")
@@ -22,6 +22,8 @@ var (
 	ErrAlreadyEnrolled = errors.New("there is an identity already")
 	// ErrExpired: the certificate was not renewed in time; only a new invite helps.
 	ErrExpired = errors.New("the certificate has expired")
+	// ErrBadInvite: the invite was mistyped or cut.
+	ErrBadInvite = pki.ErrBadInvite
 )
 
 // Identity is who this agent or person is to one control plane. It is safe for
@@ -37,9 +39,9 @@ type Identity struct {
 
 // Load reads the identity that Enroll wrote to dir. Its errors wrap ErrNotEnrolled
 // or ErrExpired where it is that.
-func Load(dir string) (*Identity, error) { return load(dir, time.Now()) }
+func Load(dir string) (*Identity, error) { return load(dir, time.Now) }
 
-func load(dir string, now time.Time) (*Identity, error) {
+func load(dir string, now func() time.Time) (*Identity, error) {
 	stored, err := readFiles(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s holds no identity", ErrNotEnrolled, dir)
@@ -51,7 +53,7 @@ func load(dir string, now time.Time) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	if ended := stored.cert.Leaf.NotAfter; now.After(ended) {
+	if ended := stored.cert.Leaf.NotAfter; now().After(ended) {
 		return nil, fmt.Errorf("%w: that of %s, on %s", ErrExpired, principal, ended.Format(time.RFC3339))
 	}
 	identity := &Identity{dir: dir, address: stored.address, ca: stored.ca, principal: principal}

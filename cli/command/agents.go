@@ -1,0 +1,141 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+const inviteLife = time.Hour
+
+func (a *app) agentsCommand() *cobra.Command {
+	return a.noun("agents", "The agents, each beside its instance",
+		a.agentsListCommand(), a.agentsInviteCommand(), a.agentsRevokeCommand())
+}
+
+func (a *app) agentsListCommand() *cobra.Command {
+	return a.printing(&cobra.Command{
+		Use:   "list",
+		Short: "List the agents and what they say of themselves",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			all, err := allAgents(ctx, conn)
+			if err != nil {
+				return err
+			}
+			return a.print(all, func() error { return a.showAgents(all.GetAgents()) })
+		}),
+	})
+}
+
+func allAgents(ctx context.Context, conn *grpc.ClientConn) (*pgharborv1.ListAgentsResponse, error) {
+	agents := pgharborv1.NewAgentServiceClient(conn)
+	all := &pgharborv1.ListAgentsResponse{}
+	err := eachPage(func(token string) (string, error) {
+		page, err := agents.ListAgents(ctx, &pgharborv1.ListAgentsRequest{PageToken: token})
+		all.Agents = append(all.Agents, page.GetAgents()...)
+		return page.GetNextPageToken(), err
+	})
+	return all, err
+}
+
+func (a *app) showAgents(agents []*pgharborv1.Agent) error {
+	now := a.Now()
+	table := output.NewTable("NAME", "STATE", ">LAST SEEN", "VERSION", "POSTGRES", "PG_DUMP", "SCHEDULE", "NEXT RUN", ">DATABASES", "SEALED")
+	for _, agent := range agents {
+		status := agent.GetStatus()
+		schedule, databases := "", ""
+		if status != nil {
+			schedule = "off"
+			if status.GetBackupsEnabled() {
+				schedule = output.Name(status.GetSchedule() + " " + status.GetTimezone())
+			}
+			databases = coverage(status.GetDatabases())
+		}
+		var seen string
+		if agent.GetLastSeenAt() != nil {
+			seen = output.Age(agent.GetLastSeenAt(), now) + " ago"
+		}
+		table.Add(output.Name(agent.GetName()), output.Name(agent.GetState()), seen, output.Name(agent.GetVersion()),
+			output.Name(status.GetServerVersion()), output.Name(status.GetPgDumpVersion()),
+			schedule, output.Time(status.GetNextRunAt(), now.Location()), databases, sealed(status))
+	}
+	if err := table.Write(a.Stdout, "No agents. The first one: pgharbor agents invite NAME"); err != nil {
+		return err
+	}
+	for _, agent := range agents {
+		for _, warning := range agent.GetStatus().GetWarnings() {
+			if _, err := fmt.Fprintf(a.Stdout, "warning: %s: %s\n", output.Name(agent.GetName()), output.Line(warning)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func coverage(databases []*pgharborv1.InstanceDatabase) string {
+	covered := 0
+	for _, database := range databases {
+		if database.GetCovered() {
+			covered++
+		}
+	}
+	return fmt.Sprintf("%d of %d", covered, len(databases))
+}
+
+func sealed(status *pgharborv1.AgentStatus) string {
+	if status == nil {
+		return ""
+	}
+	return yesNo(status.GetEncrypting())
+}
+
+func (a *app) agentsInviteCommand() *cobra.Command {
+	ttl := inviteLife
+	cmd := a.printing(&cobra.Command{
+		Use:   "invite NAME",
+		Short: "Invite an agent, which then carries the name of its instance",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			response, err := pgharborv1.NewAgentServiceClient(conn).CreateAgentInvite(ctx,
+				&pgharborv1.CreateAgentInviteRequest{Name: args[0], Ttl: durationpb.New(ttl)})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error {
+				a.say("For %s, once, until %s. On its host: pgharbor-agent enroll INVITE",
+					output.Name(args[0]), output.Time(response.GetExpiresAt(), a.Now().Location()))
+				_, err := fmt.Fprintln(a.Stdout, output.Name(response.GetInvite()))
+				return err
+			})
+		}),
+	})
+	cmd.Flags().DurationVar(&ttl, "ttl", ttl, "how long the invite holds")
+	return cmd
+}
+
+func (a *app) agentsRevokeCommand() *cobra.Command {
+	return a.printing(&cobra.Command{
+		Use:               "revoke NAME",
+		Short:             "End an agent's identity and its session; its backups stay listed",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeInstance,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			response, err := pgharborv1.NewAgentServiceClient(conn).RevokeAgent(ctx, &pgharborv1.RevokeAgentRequest{Name: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error {
+				_, err := fmt.Fprintf(a.Stdout, "Revoked the agent %s.\n", output.Name(response.GetAgent().GetName()))
+				return err
+			})
+		}),
+	})
+}

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+const (
+	// A shell waits for completions, so they come soon or not at all.
+	completionTimeout = 2 * time.Second
+	// One page of the newest backups is enough to choose from.
+	completedBackups = 50
+)
+
+// completeInstance completes the first argument with the names of instances, which
+// are those of their agents, as far as the person may list these.
+func (a *app) completeInstance(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer conn.Close()
+	all, err := allAgents(ctx, conn)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []cobra.Completion
+	for _, agent := range all.GetAgents() {
+		names = append(names, cobra.CompletionWithDesc(agent.GetName(), output.Name(agent.GetState())))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeBackup completes the first argument with the ids of the newest backups.
+func (a *app) completeBackup(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer conn.Close()
+	page, err := pgharborv1.NewBackupServiceClient(conn).ListBackups(ctx, &pgharborv1.ListBackupsRequest{PageSize: completedBackups})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []cobra.Completion
+	for _, backup := range page.GetBackups() {
+		ids = append(ids, cobra.CompletionWithDesc(backup.GetId(), output.Name(backup.GetInstance())+" "+
+			output.Name(backup.GetDatabase())+" "+output.Time(backup.GetCreatedAt(), a.Now().Location())))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func (a *app) completeInstanceFlag(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("instance", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.completeInstance(cmd, nil, typed)
+	})
+}
+
+// require refuses a command line without the flag.
+func (a *app) require(cmd *cobra.Command, flag string) {
+	if err := cmd.MarkFlagRequired(flag); err != nil {
+		panic(err) // the flag has no such name: a mistake in this program
+	}
+}

@@ -1,0 +1,184 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type download struct {
+	output, reason string
+	decrypt        bool
+	passphraseFile string
+}
+
+func (a *app) downloadCommand() *cobra.Command {
+	var d download
+	cmd := &cobra.Command{
+		Use:   "download ID",
+		Short: "Download a backup, and open it on this machine where that is asked for",
+		Long: `Download writes the sealed file as it is stored. It goes to a hidden file beside its
+target, which a later download goes on with after a cut, and takes its name when size
+and SHA-256 hold. An existing file is never overwritten.
+
+With --decrypt the dump itself is written, decrypted and decompressed on this machine.
+The passphrase is read from --passphrase-file, $BACKUP_ENCRYPT_PASSPHRASE_FILE or
+$BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this machine.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.run(func(ctx context.Context, args []string) error {
+			return a.download(ctx, args[0], d)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&d.output, "output", "", "the file to write, or a folder for it (default: the backup's own name, here)")
+	flags.BoolVar(&d.decrypt, "decrypt", false, "write the dump, decrypted and decompressed")
+	flags.StringVar(&d.passphraseFile, "passphrase-file", "", "file with the passphrase on its first line")
+	flags.StringVar(&d.reason, "reason", "", "why, for the trail")
+	return cmd
+}
+
+func (a *app) download(ctx context.Context, id string, d download) error {
+	if d.output == "-" {
+		return fail(exitUsage, "a download is not written to standard output: it would be used before it is verified").
+			withHint("name a file with --output")
+	}
+	if d.passphraseFile != "" && !d.decrypt {
+		return fail(exitUsage, "--passphrase-file is for --decrypt")
+	}
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	response, err := getBackup(ctx, conn, id)
+	if err != nil {
+		return err
+	}
+	backup := response.GetBackup()
+	target, err := d.target(backup)
+	if err != nil {
+		return err
+	}
+	if d.decrypt {
+		return a.downloadOpened(ctx, conn, backup, target, d)
+	}
+	return a.downloadSealed(ctx, conn, backup, target, d)
+}
+
+func (a *app) downloadSealed(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
+	sealed, err := openPart(target, backup.GetId())
+	if err != nil {
+		return err
+	}
+	defer sealed.Close()
+	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
+		return err
+	}
+	if err := sealed.commit(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.Stdout, "Saved %s (%s); size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetSizeBytes()))
+	return err
+}
+
+func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
+	if backup.GetPlainSha256() == "" {
+		return fail(exitFailed, "nothing is known of the dump inside of backup %s, so its decryption could not be verified", backup.GetId()).
+			withHint("download it without --decrypt and open it with openssl enc -d -aes-256-cbc -pbkdf2")
+	}
+	passphrase, err := a.passphrase(ctx, backup, d.passphraseFile)
+	if err != nil {
+		return err
+	}
+	sealed, err := openPart(filepath.Join(filepath.Dir(target), backup.GetFilename()), backup.GetId())
+	if err != nil {
+		return err
+	}
+	defer sealed.Close()
+	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
+		return err
+	}
+	plain, err := openPart(target, backup.GetId()+".plain")
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	if err := a.open(ctx, backup, sealed, plain, passphrase); err != nil {
+		return errors.Join(err, plain.remove())
+	}
+	if err := plain.commit(); err != nil {
+		return err
+	}
+	if err := sealed.remove(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.Stdout, "Saved %s (%s), decrypted; size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetPlainSizeBytes()))
+	return err
+}
+
+// target is the file to write: what --output says, or the backup's own name.
+func (d download) target(backup *pgharborv1.Backup) (string, error) {
+	name := backup.GetFilename()
+	if !fileName(name) || !fileName(backup.GetId()) {
+		return "", fail(exitFailed, "the control plane names the file %q, which is no file name", name)
+	}
+	if d.decrypt {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, ".enc"), ".zst")
+	}
+	target := d.output
+	if target == "" {
+		target = name
+	} else if info, err := os.Stat(target); err == nil && info.IsDir() {
+		target = filepath.Join(target, name)
+	}
+	if _, err := os.Lstat(target); err == nil {
+		return "", fail(exitFailed, "%s exists, and is not overwritten", target).withHint("name another file with --output")
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return target, nil
+}
+
+// fileName says whether a name from elsewhere can only be a visible file of the
+// folder that it is used in.
+func fileName(name string) bool {
+	return name != "" && name[0] != '.' && name[0] != '-' && filepath.Base(name) == name &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '\\' })
+}
+
+// passphrase finds what opens the backup, before anything is downloaded.
+func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file string) (string, error) {
+	if backup.GetEncryption() == seal.SchemeNone {
+		return "", nil
+	}
+	if backup.GetEncryption() != seal.SchemeOpenSSL {
+		return "", fail(exitFailed, "this pgharbor does not know the encryption %q", backup.GetEncryption())
+	}
+	if file == "" {
+		file = a.Getenv("BACKUP_ENCRYPT_PASSPHRASE_FILE")
+	}
+	if file != "" {
+		return seal.ReadPassphraseFile(file)
+	}
+	if passphrase := a.Getenv("BACKUP_ENCRYPT_PASSPHRASE"); passphrase != "" {
+		return passphrase, nil
+	}
+	if !a.interactive() {
+		return "", fail(exitFailed, "the backup is encrypted, and there is no passphrase").
+			withHint("give it with --passphrase-file, or run it on a terminal")
+	}
+	return a.askSecret(ctx, "Passphrase: ")
+}

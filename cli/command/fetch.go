@@ -1,0 +1,122 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// A stream on which nothing comes for this long is given up and opened again.
+const stallLimit = 2 * time.Minute
+
+// fetch downloads the rest of a backup's stored file into the part and verifies
+// the whole. After a cut it goes on where it was, as long as that gets it forward.
+// What does not verify is thrown away.
+func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, reason string, to *part) error {
+	progress := output.NewProgress(a.Stderr, a.Now)
+	defer progress.Clear()
+	if to.size > backup.GetSizeBytes() {
+		if err := to.restart(); err != nil {
+			return err
+		}
+	}
+	patience, begun := a.newPatience(), false
+	for to.size < backup.GetSizeBytes() {
+		before := to.size
+		err := fetchOnce(ctx, conn, backup, reason, to, progress)
+		if err == nil {
+			break
+		}
+		if to.size > before {
+			patience.progressed()
+			begun = true
+		}
+		// An agent that is away from the start is said to be so at once.
+		if begun {
+			err = patience.wait(ctx, err)
+		}
+		if err != nil {
+			return a.cut(err, backup, to)
+		}
+	}
+	if !to.holds(backup.GetSizeBytes(), backup.GetSha256()) {
+		return errors.Join(damaged(backup, "what arrived has not the size and SHA-256 of the catalog"), to.remove())
+	}
+	return nil
+}
+
+func damaged(backup *pgharborv1.Backup, why string) *problem {
+	return fail(exitIntegrity, "backup %s does not hold: %s; nothing was kept", backup.GetId(), why).
+		withHint("try once more; if it stays so, the file is damaged: pgharbor list --instance %s", backup.GetInstance())
+}
+
+// cut is the end of a download that may be taken up again.
+func (a *app) cut(err error, backup *pgharborv1.Backup, to *part) error {
+	p := *a.explain(err)
+	switch {
+	case p.code == exitIntegrity:
+		return errors.Join(&p, to.remove())
+	case to.size > 0:
+		p.text += fmt.Sprintf(" (%s of %s are here)", output.Bytes(to.size), output.Bytes(backup.GetSizeBytes()))
+		p.hint = "the same command goes on from there"
+	default:
+		return errors.Join(&p, to.remove())
+	}
+	return &p
+}
+
+// fetchOnce downloads until the stream ends.
+func fetchOnce(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, reason string, to *part, progress *output.Progress) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(stallLimit, func() {
+		cancel(status.Errorf(codes.Unavailable, "nothing came for %s", stallLimit))
+	})
+	defer stalled.Stop()
+	stream, err := pgharborv1.NewTransferServiceClient(conn).Download(ctx, &pgharborv1.DownloadRequest{
+		BackupId: backup.GetId(), Offset: to.size, Reason: reason,
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		message, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return causeOf(ctx, err)
+		}
+		stalled.Reset(stallLimit)
+		if header := message.GetHeader(); header != nil {
+			if header.GetSizeBytes() != backup.GetSizeBytes() || header.GetSha256() != backup.GetSha256() {
+				return damaged(backup, "the file that is sent is another one")
+			}
+			continue
+		}
+		if to.size+int64(len(message.GetChunk())) > backup.GetSizeBytes() {
+			return damaged(backup, "more was sent than the file has")
+		}
+		if _, err := to.Write(message.GetChunk()); err != nil {
+			return fmt.Errorf("write the download: %w", err)
+		}
+		progress.Set("download", to.size, backup.GetSizeBytes())
+	}
+}
+
+// causeOf is why ctx was ended here, or else the error itself.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}

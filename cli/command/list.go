@@ -1,0 +1,90 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var request pgharborv1.ListBackupsRequest
+	from := since{now: a.Now}
+	cmd := a.printing(&cobra.Command{
+		Use:   "list",
+		Short: "List backups, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			request.Since = from.at
+			return a.list(ctx, conn, &request)
+		}),
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Database, "database", "", "only of this database")
+	flags.Var(&from, "since", "only made since then, for example 7d, 36h or 2026-01-31")
+	flags.BoolVar(&request.IncludeRemoved, "removed", false, "also those that retention has removed")
+	a.completeInstanceFlag(cmd)
+	return cmd
+}
+
+func (a *app) list(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) error {
+	backups := pgharborv1.NewBackupServiceClient(conn)
+	all := &pgharborv1.ListBackupsResponse{}
+	err := eachPage(func(token string) (string, error) {
+		request.PageToken = token
+		page, err := backups.ListBackups(ctx, request)
+		all.Backups = append(all.Backups, page.GetBackups()...)
+		return page.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
+	}
+	return a.print(all, func() error {
+		return a.backupTable(all.GetBackups()).Write(a.Stdout, "No backups.")
+	})
+}
+
+func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {
+	now := a.Now()
+	table := output.NewTable("ID", "INSTANCE", "DATABASE", "FILENAME", ">SIZE", "CREATED", ">AGE", "ENCRYPTED", "RETENTION")
+	for _, backup := range backups {
+		table.Add(
+			output.Name(backup.GetId()),
+			output.Name(backup.GetInstance()),
+			output.Name(backup.GetDatabase()),
+			output.Name(backup.GetFilename()),
+			output.Bytes(backup.GetSizeBytes()),
+			output.Time(backup.GetCreatedAt(), now.Location()),
+			output.Age(backup.GetCreatedAt(), now),
+			yesNo(backup.GetEncrypted()),
+			a.retentionOf(backup),
+		)
+	}
+	return table
+}
+
+// retentionOf is what becomes of a backup, or what became of it.
+func (a *app) retentionOf(backup *pgharborv1.Backup) string {
+	if state := backup.GetState(); state != "" && state != "present" {
+		return output.Name(state)
+	}
+	if !backup.GetComplete() {
+		return "incomplete"
+	}
+	retention := backup.GetRetention()
+	if retention.GetStatus() == "kept" && retention.GetExpiresAt() != nil {
+		return "kept until " + retention.GetExpiresAt().AsTime().In(a.Now().Location()).Format("2006-01-02")
+	}
+	return output.Name(retention.GetStatus())
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,85 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+const (
+	openBufferBytes = 1 << 20
+	// No encoder of ours uses a larger window; a bomb may want one.
+	maxZstdWindow = 64 << 20
+)
+
+// open writes the dump inside of a sealed file, of which the hash holds already,
+// and verifies it. So a dump that does not come out right means another passphrase,
+// where there is one.
+func (a *app) open(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *part, passphrase string) error {
+	progress := output.NewProgress(a.Stderr, a.Now)
+	defer progress.Clear()
+	if err := plain.restart(); err != nil {
+		return err
+	}
+	err := copyOpened(ctx, backup, sealed, plain, passphrase, progress)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case plain.failed != nil:
+		return fmt.Errorf("write the dump: %w", plain.failed)
+	case err == nil && plain.holds(backup.GetPlainSizeBytes(), backup.GetPlainSha256()):
+		return nil
+	case backup.GetEncryption() != seal.SchemeNone:
+		return fail(exitFailed, "the passphrase does not open backup %s", backup.GetId()).
+			withHint("it needs the one that the backup was sealed with; the download is kept for another try")
+	default:
+		return fail(exitIntegrity, "backup %s does not hold: the dump inside has not the size and SHA-256 of the catalog", backup.GetId())
+	}
+}
+
+func copyOpened(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *part, passphrase string, progress *output.Progress) error {
+	if _, err := sealed.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	var dump io.Reader = sealed.file
+	if backup.GetEncryption() != seal.SchemeNone {
+		opened, err := seal.NewOpenSSL(passphrase, rand.Reader).Open(dump)
+		if err != nil {
+			return err
+		}
+		dump = opened
+	}
+	if backup.GetCompression() == "zstd" {
+		decoder, err := zstd.NewReader(dump, zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return err
+		}
+		defer decoder.Close()
+		dump = decoder
+	}
+	// One byte more than it should be, so that too much is seen and not written on.
+	dump = io.LimitReader(dump, backup.GetPlainSizeBytes()+1)
+	buffer := make([]byte, openBufferBytes)
+	for ctx.Err() == nil {
+		n, err := io.ReadFull(dump, buffer)
+		if _, err := plain.Write(buffer[:n]); err != nil {
+			return err
+		}
+		progress.Set("decrypt", plain.size, backup.GetPlainSizeBytes())
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}

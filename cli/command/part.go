@@ -1,0 +1,130 @@
+package command
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// part is a file on its way to its name: hidden beside it, readable by its owner
+// alone, and locked, so that two downloads of the same backup don't mix. It keeps
+// the hash of what is in it.
+type part struct {
+	target, path string
+	file         *os.File
+	hash         hash.Hash
+	size         int64
+	// failed is the error of a write, to tell it from one of a reader.
+	failed error
+}
+
+// openPart makes the part of a target, or goes on with the one that is there.
+func openPart(target, id string) (*part, error) {
+	path := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+"."+id+".part")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("write beside the target: %w", err)
+	}
+	p := &part{target: target, path: path, file: file, hash: sha256.New()}
+	if err := p.take(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	p.size, err = io.Copy(p.hash, file)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read what an earlier download left: %w", err), file.Close())
+	}
+	return p, nil
+}
+
+// take locks the part. Another download may have finished between the opening and
+// the lock: what was opened is then the finished file.
+func (p *part) take() error {
+	if err := unix.Flock(int(p.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return fail(exitFailed, "another download is writing %s", p.path)
+		}
+		return fmt.Errorf("lock %s: %w", p.path, err)
+	}
+	opened, err := p.file.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(p.path)
+	if err != nil || !os.SameFile(opened, named) || !opened.Mode().IsRegular() {
+		return fail(exitFailed, "another download has just taken %s away", p.path)
+	}
+	return nil
+}
+
+// Write implements io.Writer.
+func (p *part) Write(b []byte) (int, error) {
+	n, err := p.file.Write(b)
+	p.hash.Write(b[:n])
+	p.size += int64(n)
+	if err != nil {
+		p.failed = err
+	}
+	return n, err
+}
+
+// restart throws away what is in the part.
+func (p *part) restart() error {
+	if err := p.file.Truncate(0); err != nil {
+		return err
+	}
+	p.hash.Reset()
+	p.size = 0
+	_, err := p.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// holds says whether the part is all of what it should be.
+func (p *part) holds(size int64, sha256Hex string) bool {
+	return p.size == size && hex.EncodeToString(p.hash.Sum(nil)) == sha256Hex
+}
+
+// commit gives the part its name, durably and without overwriting anything.
+func (p *part) commit() error {
+	if err := p.file.Sync(); err != nil {
+		return fmt.Errorf("write %s: %w", p.path, err)
+	}
+	err := os.Link(p.path, p.target)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fail(exitFailed, "%s exists by now, and is not overwritten", p.target).
+			withHint("name another file with --output: what was downloaded is kept")
+	case err != nil:
+		// A file system without hard links.
+		if _, err := os.Lstat(p.target); !errors.Is(err, fs.ErrNotExist) {
+			return fail(exitFailed, "%s exists by now, and is not overwritten", p.target)
+		}
+		err = os.Rename(p.path, p.target)
+	default:
+		err = os.Remove(p.path)
+	}
+	if err != nil {
+		return fmt.Errorf("give the download its name: %w", err)
+	}
+	return syncFolder(filepath.Dir(p.target))
+}
+
+func (p *part) remove() error { return os.Remove(p.path) }
+
+// Close ends the lock, and leaves the part for a later download to go on with.
+func (p *part) Close() error { return p.file.Close() }
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

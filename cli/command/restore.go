@@ -1,0 +1,137 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) restoreCommand() *cobra.Command {
+	request := pgharborv1.CreateRestoreRequest{RequestId: newRequestID()}
+	var wait bool
+	cmd := a.printing(&cobra.Command{
+		Use:   "restore ID --to-database NEW --confirm NEW --reason TEXT",
+		Short: "Restore a backup into a new database of the same instance",
+		Long: `Restore brings a backup back as a new database, on the instance that it was made of.
+The database must not exist; it appears under its name when all of it stands. The file
+is verified before its first byte reaches Postgres.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.run(func(ctx context.Context, args []string) error {
+			request.BackupId = args[0]
+			return a.restore(ctx, &request, wait)
+		}),
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&request.TargetDatabase, "to-database", "", "the database to make")
+	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
+	flags.StringVar(&request.Reason, "reason", "", "why, for the trail")
+	flags.BoolVar(&wait, "wait", true, "wait for the end")
+	a.require(cmd, "to-database")
+	return cmd
+}
+
+func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequest, wait bool) error {
+	if err := a.checkConfirmation(request); err != nil {
+		return err
+	}
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := a.askConfirmation(ctx, conn, request); err != nil {
+		return err
+	}
+	restores := pgharborv1.NewRestoreServiceClient(conn)
+	created, err := restores.CreateRestore(ctx, request)
+	if err != nil {
+		return err
+	}
+	if !wait {
+		return a.print(created, func() error {
+			_, err := fmt.Fprintf(a.Stdout, "Started restore %s; see how it ends: pgharbor restores\n", output.Name(created.GetRestore().GetId()))
+			return err
+		})
+	}
+	return a.awaitRestore(ctx, conn, created.GetRestore())
+}
+
+// checkConfirmation refuses what can be told to be wrong without asking anybody.
+func (a *app) checkConfirmation(request *pgharborv1.CreateRestoreRequest) error {
+	ask := a.interactive()
+	switch {
+	case request.GetTargetDatabase() == "":
+		return fail(exitUsage, "--to-database is empty")
+	case request.GetConfirm() == "" && !ask:
+		return fail(exitUsage, "--confirm is missing: it repeats the name of the new database").
+			withHint("add --confirm with that name, or run it on a terminal")
+	case request.GetConfirm() != "" && request.GetConfirm() != request.GetTargetDatabase():
+		return fail(exitUsage, "--confirm is %q, but the new database is %q", request.GetConfirm(), request.GetTargetDatabase())
+	case request.GetReason() == "" && !ask:
+		return fail(exitUsage, "--reason is missing: the trail keeps why").withHint("add --reason TEXT, or run it on a terminal")
+	default:
+		return nil
+	}
+}
+
+// askConfirmation asks on the terminal for what the command line left out.
+func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest) error {
+	if request.GetConfirm() == "" {
+		response, err := getBackup(ctx, conn, request.GetBackupId())
+		if err != nil {
+			return err
+		}
+		backup := response.GetBackup()
+		a.say("This restores %s of %s, as it was on %s, into the new database %s.", output.Name(backup.GetDatabase()),
+			output.Name(backup.GetInstance()), output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(request.GetTargetDatabase()))
+		answer, err := a.ask(ctx, "Type the name of the new database to go on: ")
+		if err != nil {
+			return err
+		}
+		if answer != request.GetTargetDatabase() {
+			return fail(exitUsage, "that is not the name: nothing was done")
+		}
+		request.Confirm = answer
+	}
+	if request.GetReason() == "" {
+		answer, err := a.ask(ctx, "Why, for the trail: ")
+		if err != nil {
+			return err
+		}
+		if answer == "" {
+			return fail(exitUsage, "without a reason nothing was done")
+		}
+		request.Reason = answer
+	}
+	return nil
+}
+
+func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Restore) error {
+	const kind, next = "restore", "pgharbor restores"
+	if _, err := a.watchJob(ctx, conn, started.GetId()); err != nil {
+		return a.stillRunning(err, kind, next)
+	}
+	response, err := pgharborv1.NewRestoreServiceClient(conn).GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: started.GetId()})
+	if err != nil {
+		return err
+	}
+	restore := response.GetRestore()
+	if err := jobEnd(kind, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
+		return err
+	}
+	return a.print(response, func() error {
+		var took string
+		if restore.GetStartedAt() != nil && restore.GetFinishedAt() != nil {
+			took = " in " + output.Duration(restore.GetFinishedAt().AsTime().Sub(restore.GetStartedAt().AsTime()))
+		}
+		_, err := fmt.Fprintf(a.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
+			output.Name(restore.GetTargetDatabase()), output.Name(restore.GetInstance()), took, output.Name(restore.GetId()))
+		return err
+	})
+}

@@ -1,0 +1,52 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) restoresCommand() *cobra.Command {
+	var request pgharborv1.ListRestoresRequest
+	cmd := a.printing(&cobra.Command{
+		Use:   "restores",
+		Short: "List the restores so far, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			return a.listRestores(ctx, conn, &request)
+		}),
+	})
+	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
+	a.completeInstanceFlag(cmd)
+	return cmd
+}
+
+func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListRestoresRequest) error {
+	restores := pgharborv1.NewRestoreServiceClient(conn)
+	all := &pgharborv1.ListRestoresResponse{}
+	err := eachPage(func(token string) (string, error) {
+		request.PageToken = token
+		page, err := restores.ListRestores(ctx, request)
+		all.Restores = append(all.Restores, page.GetRestores()...)
+		return page.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
+	}
+	return a.print(all, func() error {
+		table := output.NewTable("ID", "INSTANCE", "DATABASE", "INTO", "STATE", "BACKUP", "BY", "STARTED", "REASON", "WHY")
+		for _, restore := range all.GetRestores() {
+			table.Add(
+				output.Name(restore.GetId()), output.Name(restore.GetInstance()), output.Name(restore.GetDatabase()),
+				output.Name(restore.GetTargetDatabase()), output.Name(restore.GetState()), output.Name(restore.GetBackupId()),
+				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), a.Now().Location()),
+				output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),
+			)
+		}
+		return table.Write(a.Stdout, "No restores.")
+	})
+}

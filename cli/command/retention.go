@@ -1,0 +1,58 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) retentionCommand() *cobra.Command {
+	var request pgharborv1.ListRetentionsRequest
+	cmd := a.printing(&cobra.Command{
+		Use:   "retention",
+		Short: "Show how long backups are kept, and what the next purge removes",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			response, err := pgharborv1.NewRetentionServiceClient(conn).ListRetentions(ctx, &request)
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error { return a.showRetentions(response.GetRetentions()) })
+		}),
+	})
+	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
+	a.completeInstanceFlag(cmd)
+	return cmd
+}
+
+func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
+	now := a.Now()
+	table := output.NewTable("INSTANCE", "DATABASE", ">BACKUPS", ">SIZE", ">OLDEST", ">NEWEST", ">GO NEXT", ">STAY FOR THE FLOOR")
+	for _, retention := range retentions {
+		next := "the next purge is not known"
+		if at := retention.GetNextPurgeAt(); at != nil {
+			next = fmt.Sprintf("the next purge is %s", output.Time(at, now.Location()))
+		}
+		_, err := fmt.Fprintf(a.Stdout, "%s: kept for %d days, and the newest %d good ones of a database always; %s\n",
+			output.Name(retention.GetInstance()), retention.GetRetentionDays(), retention.GetKeepLast(), next)
+		if err != nil {
+			return err
+		}
+		for _, database := range retention.GetDatabases() {
+			table.Add(output.Name(retention.GetInstance()), output.Name(database.GetDatabase()),
+				strconv.Itoa(int(database.GetBackups())), output.Bytes(database.GetSizeBytes()),
+				output.Age(database.GetOldestAt(), now), output.Age(database.GetNewestAt(), now),
+				strconv.Itoa(int(database.GetExpired())), strconv.Itoa(int(database.GetKeptLast())))
+		}
+	}
+	if len(retentions) > 0 {
+		fmt.Fprintln(a.Stdout)
+	}
+	return table.Write(a.Stdout, "No backups.")
+}

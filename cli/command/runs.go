@@ -1,0 +1,82 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// A tool's words are shown this far in a table; -o json has all of them.
+const errorWidth = 120
+
+func (a *app) runsCommand() *cobra.Command {
+	var request pgharborv1.ListRunsRequest
+	cmd := a.printing(&cobra.Command{
+		Use:   "runs",
+		Short: "List the attempts to back up, good and bad, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			return a.listRuns(ctx, conn, &request)
+		}),
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Database, "database", "", "only of this database")
+	flags.BoolVar(&request.FailedOnly, "failed", false, "only those that failed")
+	a.completeInstanceFlag(cmd)
+	return cmd
+}
+
+func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListRunsRequest) error {
+	runs := pgharborv1.NewRunServiceClient(conn)
+	all := &pgharborv1.ListRunsResponse{}
+	err := eachPage(func(token string) (string, error) {
+		request.PageToken = token
+		page, err := runs.ListRuns(ctx, request)
+		all.Runs = append(all.Runs, page.GetRuns()...)
+		return page.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
+	}
+	return a.print(all, func() error { return a.runTable(all.GetRuns()).Write(a.Stdout, "No runs.") })
+}
+
+func (a *app) runTable(runs []*pgharborv1.Run) *output.Table {
+	table := output.NewTable("ID", "INSTANCE", "DATABASE", "STATE", "TRIGGER", "STARTED", ">TOOK", ">SIZE", "BACKUP", "WHY")
+	for _, run := range runs {
+		var took, size string
+		if run.GetStartedAt() != nil && run.GetFinishedAt() != nil {
+			took = output.Duration(run.GetFinishedAt().AsTime().Sub(run.GetStartedAt().AsTime()))
+		}
+		if run.GetBackupId() != "" {
+			size = output.Bytes(run.GetSizeBytes())
+		}
+		table.Add(
+			output.Name(run.GetId()), output.Name(run.GetInstance()), output.Name(run.GetDatabase()),
+			stateOf(run), output.Name(run.GetTrigger()),
+			output.Time(run.GetStartedAt(), a.Now().Location()), took, size,
+			output.Name(run.GetBackupId()), output.Short(whyOf(run), errorWidth),
+		)
+	}
+	return table
+}
+
+// stateOf tells a run that was warned of from a clean one.
+func stateOf(run *pgharborv1.Run) string {
+	if run.GetState() == "succeeded" && len(run.GetWarnings()) > 0 {
+		return "degraded"
+	}
+	return output.Name(run.GetState())
+}
+
+func whyOf(run *pgharborv1.Run) string {
+	if run.GetError() == "" && len(run.GetWarnings()) > 0 {
+		return run.GetWarnings()[0]
+	}
+	return run.GetError()
+}

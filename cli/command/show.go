@@ -1,0 +1,86 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	return a.printing(&cobra.Command{
+		Use:               "show ID",
+		Short:             "Show one backup, with the rows of each table",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			response, err := getBackup(ctx, conn, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error { return a.showBackup(response.GetBackup()) })
+		}),
+	})
+}
+
+func getBackup(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharborv1.GetBackupResponse, error) {
+	return pgharborv1.NewBackupServiceClient(conn).GetBackup(ctx, &pgharborv1.GetBackupRequest{Id: id})
+}
+
+func (a *app) showBackup(backup *pgharborv1.Backup) error {
+	zone := a.Now().Location()
+	pairs := [][2]string{
+		{"Id", output.Name(backup.GetId())},
+		{"Instance", output.Name(backup.GetInstance())},
+		{"Database", output.Name(backup.GetDatabase())},
+		{"File", output.Name(backup.GetFilename())},
+		{"State", output.Name(backup.GetState())},
+		{"Created", output.Time(backup.GetCreatedAt(), zone) + ", " + output.Age(backup.GetCreatedAt(), a.Now()) + " ago"},
+		{"Trigger", output.Name(backup.GetTrigger())},
+		{"Retention", a.retentionOf(backup)},
+		{"Why", output.Line(backup.GetRetention().GetReason())},
+		{"Removed", output.Time(backup.GetRemovedAt(), zone)},
+		{"Why removed", output.Line(backup.GetRemovedReason())},
+		{"Size", sizeOf(backup.GetSizeBytes())},
+		{"SHA-256", output.Name(backup.GetSha256())},
+		{"Dump size", sizeOf(backup.GetPlainSizeBytes())},
+		{"Dump SHA-256", output.Name(backup.GetPlainSha256())},
+		{"Format", output.Name(backup.GetFormat())},
+		{"Compression", output.Name(backup.GetCompression())},
+		{"Encryption", output.Name(backup.GetEncryption())},
+		{"Server", output.Name(backup.GetServerVersion())},
+		{"pg_dump", output.Name(backup.GetPgDumpVersion())},
+		{"Encoding", output.Name(backup.GetEncoding())},
+		{"Collation", output.Name(backup.GetCollation())},
+		{"Run", output.Name(backup.GetRunId())},
+	}
+	if !backup.GetComplete() {
+		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
+	}
+	for _, warning := range backup.GetWarnings() {
+		pairs = append(pairs, [2]string{"Warning", output.Line(warning)})
+	}
+	if err := output.Fields(a.Stdout, pairs...); err != nil {
+		return err
+	}
+	if len(backup.GetTables()) == 0 {
+		return nil
+	}
+	table := output.NewTable("SCHEMA", "TABLE", ">ROWS")
+	for _, t := range backup.GetTables() {
+		table.Add(output.Name(t.GetSchema()), output.Name(t.GetName()), output.Count(t.GetRows()))
+	}
+	fmt.Fprintln(a.Stdout)
+	return table.Write(a.Stdout, "")
+}
+
+func sizeOf(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s bytes)", output.Bytes(n), output.Count(n))
+}
