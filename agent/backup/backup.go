@@ -4,9 +4,7 @@
 package backup
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -58,21 +56,6 @@ func Failure(err error) string {
 	}
 }
 
-// Phases of a Progress.
-const (
-	PhaseDump    = "dump"
-	PhaseVerify  = "verify"
-	PhaseRestore = "restore"
-	PhaseAnalyze = "analyze"
-)
-
-// Progress says how far a run is. TotalBytes is 0 where the end is not known; of a dump it is an estimate.
-type Progress struct {
-	Phase      string
-	DoneBytes  int64
-	TotalBytes int64
-}
-
 // Engine makes and restores backups of one instance. It is safe for concurrent use; of one database it makes one
 // backup at a time.
 type Engine struct {
@@ -84,50 +67,4 @@ type Engine struct {
 	InstanceName string         // goes into the manifest
 	Location     *time.Location // of the time in file names; nil is UTC
 	Now          func() time.Time
-}
-
-// BackupRequest asks for a backup of one database.
-type BackupRequest struct {
-	RunID      string // 1 to 64 characters of [a-z0-9-]
-	Database   string
-	Trigger    string         // TriggerSchedule or TriggerManual
-	OnProgress func(Progress) // may be nil; called now and then, from one goroutine at a time
-}
-
-// Backup dumps one database into the store and returns the manifest that was stored with it. After an error, the end of
-// ctx included, nothing of the backup is left in the store. ErrBusy where the database's lock is taken.
-func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error) {
-	return Manifest{}, errors.ErrUnsupported
-}
-
-// RestoreRequest asks to restore a file into a new database.
-type RestoreRequest struct {
-	// Path is the file; for a stored backup, Store.Path(stored.Location).
-	Path string
-	// Manifest is what the file is held against. Nil for a file that has none, which is then verified as far as it can
-	// be: it opens, and it has the end marker of a dump.
-	Manifest *Manifest
-	// Target is the database to make; it must not exist.
-	Target string
-	// RestoreID names the temporary database, pgharbor_restore_<id>: 1 to 40 characters of [a-z0-9-].
-	RestoreID  string
-	OnProgress func(Progress) // as in BackupRequest
-}
-
-// Restore verifies a file as a whole, restores it into a temporary database and gives that the target's name at the
-// very end. After an error the temporary database is gone, unless the server is too: then CleanUp drops it.
-func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
-	return errors.ErrUnsupported
-}
-
-// RunRecord is what is known of a run whose process died.
-type RunRecord struct {
-	ID      string // RunID or RestoreID
-	Restore bool
-}
-
-// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database. It returns
-// what was removed. It may be called again, and must be after an error.
-func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, err error) {
-	return nil, fmt.Errorf("clean up: %w", errors.ErrUnsupported)
 }

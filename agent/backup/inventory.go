@@ -1,9 +1,12 @@
 package backup
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/store"
 )
@@ -24,22 +27,84 @@ type Stored struct {
 
 // Inventory lists all backups, oldest first. An error names the manifests that could not be read; the list holds the
 // others all the same.
-func (e *Engine) Inventory() ([]Stored, error) { return nil, errors.ErrUnsupported }
+func (e *Engine) Inventory() ([]Stored, error) {
+	var (
+		inventory []Stored
+		unread    []error
+	)
+	for entry, err := range e.Store.Manifests() {
+		if err != nil {
+			unread = append(unread, err)
+			continue
+		}
+		stored, err := judge(entry)
+		if err != nil {
+			unread = append(unread, fmt.Errorf("%s: %w", e.Store.Path(entry.Location), err))
+			continue
+		}
+		inventory = append(inventory, stored)
+	}
+	slices.SortFunc(inventory, func(a, b Stored) int {
+		if order := a.CreatedAt.Compare(b.CreatedAt); order != 0 {
+			return order
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return inventory, errors.Join(unread...)
+}
+
+// judge reads a stored manifest, which must speak of the file that it stands beside.
+func judge(entry store.Entry) (Stored, error) {
+	manifest, err := ParseManifest(entry.Manifest)
+	if err != nil {
+		return Stored{}, err
+	}
+	adopted := entry.Database == ""
+	if manifest.Filename != entry.File || (!adopted && manifest.Database != entry.Database) {
+		return Stored{}, fmt.Errorf("manifest: it is that of %q, database %q", manifest.Filename, manifest.Database)
+	}
+	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent}
+	switch {
+	case entry.Size < 0:
+		stored.State = StateMissing
+	case entry.Size != manifest.SizeBytes:
+		stored.State = StateDamaged
+	}
+	return stored, nil
+}
 
 // Find returns a backup by its id; ErrNotFound where there is none.
-func (e *Engine) Find(id string) (Stored, error) { return Stored{}, errors.ErrUnsupported }
+func (e *Engine) Find(id string) (Stored, error) {
+	inventory, err := e.Inventory()
+	for _, stored := range inventory {
+		if stored.ID == id {
+			return stored, nil
+		}
+	}
+	return Stored{}, errors.Join(fmt.Errorf("%w: %s", ErrNotFound, id), err)
+}
 
 // OpenStored opens a backup's file as it is stored, sealed. The caller closes it. ErrNotFound where it is gone.
 func (e *Engine) OpenStored(id string) (io.ReadSeekCloser, Stored, error) {
-	return nil, Stored{}, errors.ErrUnsupported
+	stored, err := e.Find(id)
+	if err != nil {
+		return nil, Stored{}, err
+	}
+	file, err := e.Store.Open(stored.Location)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Stored{}, fmt.Errorf("%w: the file of %s is gone", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, Stored{}, err
+	}
+	return file, stored, nil
 }
 
 // Remove removes a backup; ErrNotFound where there is none.
-func (e *Engine) Remove(id string) error { return errors.ErrUnsupported }
-
-// Adopt writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
-// they are; their time is that of their name, in the engine's zone, and their database is defaultDatabase. An error
-// names the files that could not be read; the list holds those that were adopted.
-func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
-	return nil, errors.ErrUnsupported
+func (e *Engine) Remove(id string) error {
+	stored, err := e.Find(id)
+	if err != nil {
+		return err
+	}
+	return e.Store.Remove(stored.Location)
 }

@@ -1,7 +1,14 @@
 package backup
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/pgharbor/pgharbor/agent/seal"
 )
 
 // ManifestVersion is the version that is written. A reader refuses a higher one.
@@ -65,4 +72,45 @@ type Encryption struct {
 	Scheme     string `json:"scheme"` // seal.SchemeNone or another
 	KDF        string `json:"kdf,omitempty"`
 	Iterations int    `json:"iterations,omitempty"`
+}
+
+// opensslEncryption is how new files are sealed.
+var opensslEncryption = Encryption{Scheme: seal.SchemeOpenSSL, KDF: seal.OpenSSLKDF, Iterations: seal.OpenSSLIterations}
+
+// manifestSuffix is added to a file's name for the name of its manifest.
+const manifestSuffix = ".manifest.json"
+
+// marshal returns the manifest as it is stored.
+func (m Manifest) marshal() ([]byte, error) {
+	if m.Tables == nil {
+		m.Tables = []TableRows{}
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	return append(data, '\n'), err
+}
+
+// ParseManifest reads a stored manifest and refuses one that a newer pgharbor wrote or that lacks what it is for.
+func ParseManifest(data []byte) (Manifest, error) {
+	var m Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Manifest{}, fmt.Errorf("manifest: %w", err)
+	}
+	switch {
+	case m.Version > ManifestVersion:
+		return Manifest{}, fmt.Errorf("manifest: version %d is of a newer pgharbor; this one knows up to %d", m.Version, ManifestVersion)
+	case m.Version < 1 || m.ID == "" || m.Filename == "" || m.SHA256 == "" || m.SizeBytes < 0 || m.CreatedAt.IsZero():
+		return Manifest{}, errors.New("manifest: version, id, filename, sha256, size_bytes or created_at is missing")
+	case m.Filename != filepath.Base(m.Filename):
+		return Manifest{}, fmt.Errorf("manifest: %q is not the name of a file", m.Filename)
+	}
+	return m, nil
+}
+
+// ReadManifest reads the manifest beside a backup's file; fs.ErrNotExist where there is none.
+func ReadManifest(path string) (Manifest, error) {
+	data, err := os.ReadFile(path + manifestSuffix)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return ParseManifest(data)
 }

@@ -96,7 +96,7 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 // CreateDatabase makes an empty database from template0. Encoding and locale are those of like where it has them, else
 // template0's. ErrDatabaseExists where the name is taken.
 func (i *Instance) CreateDatabase(ctx context.Context, name string, like Database) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	server, err := i.Server(ctx)
@@ -141,7 +141,7 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 
 // RenameDatabase renames a database that nobody is connected to; ErrDatabaseExists where the new name is taken.
 func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
-	if err := checkName(to); err != nil {
+	if err := CheckName(to); err != nil {
 		return err
 	}
 	return databaseError(i.execute(ctx, "ALTER DATABASE "+quoteName(from)+" RENAME TO "+quoteName(to)), to)
@@ -169,8 +169,8 @@ func databaseError(err error, name string) error {
 	return err
 }
 
-// checkName refuses names that would not be the database's name in the end.
-func checkName(name string) error {
+// CheckName refuses names that would not be the database's name in the end.
+func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("the name of the database is empty")

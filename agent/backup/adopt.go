@@ -1,0 +1,141 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/store"
+)
+
+// errWritten says that a process still writes to a file.
+var errWritten = errors.New("it is still being written")
+
+// Adopt writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
+// they are; their time is that of their name, in the engine's zone, and their database is defaultDatabase. A file that
+// is still being written is left for the next time. An error names the files that could not be read; the list holds
+// those that were adopted.
+func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
+	loose, err := e.Store.Loose()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		adopted []Manifest
+		failed  []error
+	)
+	for _, entry := range loose {
+		manifest, err := e.adopt(ctx, entry, defaultDatabase)
+		switch {
+		case ctx.Err() != nil:
+			return adopted, context.Cause(ctx)
+		case errors.Is(err, errWritten):
+		case err != nil:
+			failed = append(failed, fmt.Errorf("adopt %s: %w", e.Store.Path(entry.Location), err))
+		default:
+			adopted = append(adopted, manifest)
+		}
+	}
+	return adopted, errors.Join(failed...)
+}
+
+func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
+	stored, err := e.Store.Open(entry.Location)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer stored.Close()
+	file, ok := stored.(*os.File)
+	if !ok {
+		return Manifest{}, errors.New("it is not a file")
+	}
+	if e.beingWritten(file, entry.ModTime) {
+		return Manifest{}, errWritten
+	}
+	created := e.looseTime(entry)
+	m := Manifest{
+		Version: ManifestVersion, ID: newID(), Instance: e.InstanceName, Database: database, Filename: entry.File,
+		Format: postgres.FormatPlain, Compression: CompressionNone, Encryption: Encryption{Scheme: seal.SchemeNone},
+		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
+	}
+	if strings.HasSuffix(entry.File, ".enc") {
+		m.Encryption = opensslEncryption
+	}
+	if err := e.examine(ctx, file, &m); err != nil {
+		return Manifest{}, err
+	}
+	data, err := m.marshal()
+	if err != nil {
+		return Manifest{}, err
+	}
+	return m, e.Store.Adopt(entry.Location, data)
+}
+
+// examine completes the manifest with what the file itself tells. A file that can't be opened, or has no end, is
+// adopted too, and is not complete.
+func (e *Engine) examine(ctx context.Context, file *os.File, m *Manifest) error {
+	src, err := e.identify(file)
+	var found *verified
+	if err == nil {
+		found, err = e.readAll(ctx, file, src, e.begin(nil, PhaseVerify, 0))
+	}
+	if err != nil && Failure(err) == FailureOther {
+		return err
+	}
+	if found != nil {
+		m.SizeBytes, m.SHA256 = found.size, found.sha
+		m.PlainSizeBytes, m.PlainSHA256, m.Tables = found.plainSize, found.plainSHA, found.tables
+		m.Complete = err == nil
+		if match := clientEncoding.FindSubmatch(found.head); match != nil {
+			m.Encoding = string(match[1])
+		}
+		return nil
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	stored := newMeter(io.Discard)
+	err = distribute(ctx, func(error) {}, file, func(int) {}, stored)
+	m.SizeBytes, m.SHA256 = stored.size, stored.sum()
+	return err
+}
+
+// looseTime is the time in a file's name, in the engine's zone, or that of its last change where the name has none.
+func (e *Engine) looseTime(entry store.Entry) time.Time {
+	name := strings.TrimPrefix(entry.File, "backup-")
+	if len(name) >= len(nameTime) {
+		if at, err := time.ParseInLocation(nameTime, name[:len(nameTime)], e.location()); err == nil {
+			return at.UTC()
+		}
+	}
+	return entry.ModTime.UTC()
+}
+
+// settled is how long a file has not changed that is taken for finished where nothing better can be known.
+const settled = time.Minute
+
+// beingWritten says that a process has a file open for writing: the kernel then refuses a read lease (fcntl(2)). Where
+// leases can't be had, as for another user's file, its last change tells.
+func (e *Engine) beingWritten(file *os.File, modified time.Time) bool {
+	raw, err := file.SyscallConn()
+	if err == nil {
+		controlErr := raw.Control(func(fd uintptr) {
+			if _, err = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_RDLCK); err == nil {
+				_, err = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_UNLCK)
+			}
+		})
+		err = errors.Join(controlErr, err)
+	}
+	if err == nil || errors.Is(err, unix.EAGAIN) {
+		return err != nil
+	}
+	return e.Now().Sub(modified) < settled
+}

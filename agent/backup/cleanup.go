@@ -1,0 +1,47 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// RunRecord is what is known of a run whose process died.
+type RunRecord struct {
+	ID      string // RunID or RestoreID
+	Restore bool
+}
+
+// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database. It returns
+// what was removed. It may be called again, and must be after an error.
+func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, err error) {
+	if !run.Restore {
+		return e.Store.Sweep()
+	}
+	if !restoreIDs.MatchString(run.ID) {
+		return nil, fmt.Errorf("%q is no id of a restore", run.ID)
+	}
+	name := temporaryPrefix + run.ID
+	exists, err := e.Instance.DatabaseExists(ctx, name)
+	if err != nil || !exists {
+		return nil, err
+	}
+	if err := e.Instance.DropDatabase(ctx, name); err != nil {
+		return nil, err
+	}
+	return []string{name}, nil
+}
+
+// Databases lists the databases of the instance that are to be backed up: those that a restore is filling are not.
+func (e *Engine) Databases(ctx context.Context) ([]postgres.Database, error) {
+	all, err := e.Instance.Databases(ctx)
+	var databases []postgres.Database
+	for _, database := range all {
+		if !strings.HasPrefix(database.Name, temporaryPrefix) {
+			databases = append(databases, database)
+		}
+	}
+	return databases, err
+}

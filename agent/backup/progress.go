@@ -1,0 +1,47 @@
+package backup
+
+import "time"
+
+// Phases of a Progress.
+const (
+	PhaseDump    = "dump"
+	PhaseVerify  = "verify"
+	PhaseRestore = "restore"
+	PhaseAnalyze = "analyze"
+)
+
+// progressInterval is how often a phase is reported.
+const progressInterval = 500 * time.Millisecond
+
+// Progress says how far a run is. TotalBytes is 0 where the end is not known; of a dump it is the size of the one before.
+type Progress struct {
+	Phase      string
+	DoneBytes  int64
+	TotalBytes int64
+}
+
+// reporter passes the progress of one phase on, now and then.
+type reporter struct {
+	report func(Progress)
+	now    func() time.Time
+	state  Progress
+	last   time.Time
+}
+
+// begin reports the begin of a phase.
+func (e *Engine) begin(report func(Progress), phase string, total int64) *reporter {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	r := &reporter{report: report, now: e.Now, state: Progress{Phase: phase, TotalBytes: total}, last: e.Now()}
+	report(r.state)
+	return r
+}
+
+func (r *reporter) add(n int) {
+	r.state.DoneBytes += int64(n)
+	if now := r.now(); now.Sub(r.last) >= progressInterval {
+		r.last = now
+		r.report(r.state)
+	}
+}

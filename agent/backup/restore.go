@@ -1,0 +1,161 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+const (
+	// temporaryPrefix begins the name of a database that a restore fills.
+	temporaryPrefix = "pgharbor_restore_"
+	// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
+	dropTimeout = time.Minute
+)
+
+var restoreIDs = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+
+// RestoreRequest asks to restore a file into a new database.
+type RestoreRequest struct {
+	// Path is the file; for a stored backup, Store.Path(stored.Location).
+	Path string
+	// Manifest is what the file is held against. Nil for a file that has none, which is then verified as far as it can
+	// be: it opens, and it has the end marker of a dump.
+	Manifest *Manifest
+	// Target is the database to make; it must not exist.
+	Target string
+	// RestoreID names the temporary database, pgharbor_restore_<id>: 1 to 40 characters of [a-z0-9-].
+	RestoreID  string
+	OnProgress func(Progress) // as in BackupRequest
+}
+
+// Restore verifies a file as a whole, restores it into a temporary database and gives that the target's name at the
+// very end. After an error the temporary database is gone, unless the server is too: then CleanUp drops it.
+func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
+	if !restoreIDs.MatchString(req.RestoreID) {
+		return fmt.Errorf("%q is no id of a restore", req.RestoreID)
+	}
+	if err := e.checkTarget(ctx, req.Target); err != nil {
+		return err
+	}
+	file, err := os.Open(req.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	found, err := e.verify(ctx, file, req.Manifest, e.begin(req.OnProgress, PhaseVerify, info.Size()))
+	if err != nil {
+		return err
+	}
+	temporary := temporaryPrefix + req.RestoreID
+	err = e.fill(ctx, temporary, file, found, req)
+	if err == nil {
+		err = e.Instance.RenameDatabase(ctx, temporary, req.Target)
+	}
+	if errors.Is(err, postgres.ErrDatabaseExists) {
+		err = fmt.Errorf("%w: %q", ErrTargetExists, req.Target)
+	}
+	if err != nil {
+		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+		defer cancel()
+		if dropErr := e.Instance.DropDatabase(dropCtx, temporary); dropErr != nil {
+			err = fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
+		}
+	}
+	return err
+}
+
+func (e *Engine) checkTarget(ctx context.Context, target string) error {
+	if err := postgres.CheckName(target); err != nil {
+		return err
+	}
+	exists, err := e.Instance.DatabaseExists(ctx, target)
+	if err == nil && exists {
+		err = fmt.Errorf("%w: %q", ErrTargetExists, target)
+	}
+	return err
+}
+
+// fill makes the temporary database and loads the dump into it. The dump is hashed again on its way: should it not be
+// what was verified, the tool is killed before it could commit.
+func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, req RestoreRequest) error {
+	// A restore of the same id may have died before.
+	if err := e.Instance.DropDatabase(ctx, temporary); err != nil {
+		return err
+	}
+	like, err := e.likeness(ctx, req.Manifest, found.head)
+	if err != nil {
+		return err
+	}
+	if err := e.Instance.CreateDatabase(ctx, temporary, like); err != nil {
+		return err
+	}
+	plain, err := found.open(file)
+	if err != nil {
+		return err
+	}
+	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize)
+	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
+	if err := e.Instance.Load(ctx, temporary, found.format, checked); err != nil {
+		return err
+	}
+	e.begin(req.OnProgress, PhaseAnalyze, 0)
+	return e.Instance.Analyze(ctx, temporary)
+}
+
+// clientEncoding is the line in which a dump says its encoding.
+var clientEncoding = regexp.MustCompile(`(?m)^SET client_encoding = '([A-Za-z0-9_]+)';$`)
+
+// likeness is the encoding and locale of the database that was dumped. Of a file without a manifest, or whose manifest
+// does not say, only the encoding is known, from the dump itself.
+func (e *Engine) likeness(ctx context.Context, m *Manifest, head []byte) (postgres.Database, error) {
+	if m != nil && m.Collation != "" {
+		return postgres.Database{Encoding: m.Encoding, Collate: m.Collation, CType: m.CType, LocaleProvider: m.LocaleProvider, Locale: m.Locale}, nil
+	}
+	match := clientEncoding.FindSubmatch(head)
+	if match == nil {
+		return postgres.Database{}, nil
+	}
+	template, err := e.Instance.Database(ctx, "template0")
+	if err != nil || template.Encoding == string(match[1]) {
+		return postgres.Database{}, err
+	}
+	// C is the one locale that goes with every encoding.
+	return postgres.Database{Encoding: string(match[1]), Collate: "C", CType: "C", LocaleProvider: "libc"}, nil
+}
+
+// checkedReader puts ErrDamaged in the place of io.EOF where what was read has not the hash that it should have.
+type checkedReader struct {
+	src  io.Reader
+	hash hash.Hash
+	want string
+	read func(n int)
+}
+
+// Read implements io.Reader.
+func (r *checkedReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.hash.Write(p[:n])
+	r.read(n)
+	if err == io.EOF && hex.EncodeToString(r.hash.Sum(nil)) != r.want {
+		err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
+	}
+	return n, err
+}

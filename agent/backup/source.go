@@ -1,0 +1,159 @@
+package backup
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+const (
+	// headSize is how much of a dump is looked at to tell what it is.
+	headSize = 4 << 10
+	// maxWindow bounds the memory that a compressed file may ask for; pgharbor's own ask for 1 MiB.
+	maxWindow = 32 << 20
+)
+
+// What files and dumps begin with.
+var (
+	magicOpenSSL = []byte("Salted__")
+	magicZstd    = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicCustom  = []byte("PGDMP")
+)
+
+// errNoDump says that something is no dump, so that another passphrase is to be tried.
+var errNoDump = errors.New("it is no dump of PostgreSQL")
+
+// source knows how to open one file: with which passphrase, and what is in it.
+type source struct {
+	opener     seal.Opener // nil where the file is not sealed
+	compressed bool
+	format     string
+	head       []byte // of the plain dump
+}
+
+// identify finds out what a file is by its content: the name may be anybody's. Where the file is sealed it tries the
+// passphrases, and takes the first with which a dump appears. A random key would show one about once in 2^500 times.
+func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
+	start := make([]byte, len(magicOpenSSL))
+	n, err := readFromStart(file, start)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(start[:n], magicOpenSSL) {
+		src := &source{}
+		if err := src.look(file); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		return src, nil
+	}
+	passphrases := e.Passphrases.All()
+	if len(passphrases) == 0 {
+		return nil, ErrNoPassphrase
+	}
+	for _, passphrase := range passphrases {
+		src := &source{opener: seal.NewOpenSSL(passphrase, rand.Reader)}
+		err := src.look(file)
+		if err == nil {
+			return src, nil
+		}
+		if !errors.Is(err, errNoDump) && !errors.Is(err, seal.ErrCorrupt) {
+			return nil, err
+		}
+	}
+	return nil, ErrWrongPassphrase
+}
+
+func readFromStart(file io.ReadSeeker, buffer []byte) (int, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := readFull(file, buffer)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// look reads the begin of the dump and sets what it is.
+func (s *source) look(file io.ReadSeeker) error {
+	unsealed, err := s.unseal(file)
+	if err != nil {
+		return err
+	}
+	head := make([]byte, headSize)
+	n, err := readFull(unsealed, head)
+	if err != nil && err != io.EOF && n == 0 {
+		return err
+	}
+	if bytes.HasPrefix(head[:n], magicZstd) {
+		s.compressed = true
+		plain, err := s.open(file)
+		if err != nil {
+			return err
+		}
+		if n, err = readFull(plain, head); err != nil && err != io.EOF && n == 0 {
+			return fmt.Errorf("%w: %w", errNoDump, err)
+		}
+	}
+	s.head = head[:n]
+	switch {
+	case bytes.HasPrefix(s.head, magicCustom):
+		s.format = postgres.FormatCustom
+	case isText(s.head):
+		s.format = postgres.FormatPlain
+	default:
+		return errNoDump
+	}
+	return nil
+}
+
+// isText says that no byte is a control character that SQL has no use for.
+func isText(head []byte) bool {
+	return bytes.IndexFunc(head, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != '\b' && r != '\v'
+	}) < 0
+}
+
+// unseal returns a reader of what is sealed in the file, from its start.
+func (s *source) unseal(file io.ReadSeeker) (io.Reader, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if s.opener == nil {
+		return file, nil
+	}
+	return s.opener.Open(file)
+}
+
+// open returns a reader of the plain dump in the file, from its start.
+func (s *source) open(file io.ReadSeeker) (io.Reader, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return s.plain(file)
+}
+
+// plain returns a reader of the plain dump that is in stored.
+func (s *source) plain(stored io.Reader) (io.Reader, error) {
+	if s.opener != nil {
+		var err error
+		if stored, err = s.opener.Open(stored); err != nil {
+			return nil, err
+		}
+	}
+	if !s.compressed {
+		return stored, nil
+	}
+	decoder, err := zstd.NewReader(stored, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	return decoder, nil
+}

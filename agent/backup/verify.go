@@ -1,0 +1,142 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// verified is what a look at a whole file found.
+type verified struct {
+	source
+	size, plainSize int64
+	sha, plainSHA   string
+	tables          []TableRows
+}
+
+// verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
+// a dump is by itself. ErrDamaged, ErrIncomplete, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
+func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*verified, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", file.Name())
+	}
+	if manifest != nil && info.Size() != manifest.SizeBytes {
+		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, info.Size(), manifest.SizeBytes)
+	}
+	src, err := e.identify(file)
+	if err != nil {
+		// A file that is not what was stored is damaged, whatever else that looks like.
+		if manifest != nil {
+			err = cmp.Or(matchStored(ctx, file, manifest, progress), err)
+		}
+		return nil, err
+	}
+	found, err := e.readAll(ctx, file, src, progress)
+	if found == nil {
+		return nil, err
+	}
+	if manifest != nil {
+		if err := found.match(manifest); err != nil {
+			return nil, err
+		}
+	}
+	return found, err
+}
+
+// readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
+// judgement of the dump is bad, it returns what it found with the error.
+func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progress *reporter) (*verified, error) {
+	var server postgres.Server
+	if src.format == postgres.FormatCustom {
+		var err error
+		if server, err = e.Instance.Server(ctx); err != nil {
+			return nil, err
+		}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	inspector := e.inspect(ctx, server, src.format)
+	plain := newMeter(inspector)
+	stored := newMeter(io.Discard)
+	reader, writer := io.Pipe()
+	opened := make(chan error, 1)
+	go func() {
+		err := src.copy(plain, reader)
+		_ = reader.CloseWithError(err)
+		opened <- err
+	}()
+	err := distribute(ctx, stop, file, progress.add, stored, writer)
+	_ = writer.CloseWithError(err)
+	if openErr := <-opened; err == nil {
+		err = openErr
+	}
+	judgement := inspector.finish(err)
+	if err != nil {
+		return nil, err
+	}
+	return &verified{
+		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(), tables: inspector.Tables(),
+	}, src.judge(judgement)
+}
+
+// copy opens what is stored and writes the plain dump to w.
+func (s *source) copy(w io.Writer, stored io.Reader) error {
+	plain, err := s.plain(stored)
+	if err == nil {
+		_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{plain}, make([]byte, blockSize))
+	}
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	// What was read fine and can't be opened is not what was sealed.
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// judge names what an inspection found of a file that could be opened to its end.
+func (s *source) judge(err error) error {
+	var tool *postgres.ToolError
+	if s.format == postgres.FormatCustom && errors.As(err, &tool) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// match holds what was found against the manifest.
+func (v *verified) match(m *Manifest) error {
+	switch {
+	case v.sha != m.SHA256:
+		return hashMismatch(v.sha, m.SHA256)
+	case m.PlainSHA256 != "" && (v.plainSHA != m.PlainSHA256 || v.plainSize != m.PlainSizeBytes):
+		return fmt.Errorf("%w: the dump in it is not the one of its manifest", ErrDamaged)
+	}
+	return nil
+}
+
+// matchStored holds the stored bytes alone against the manifest.
+func matchStored(ctx context.Context, file io.ReadSeeker, m *Manifest, progress *reporter) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	stored := newMeter(io.Discard)
+	err := distribute(ctx, func(error) {}, file, progress.add, stored)
+	if err == nil && stored.sum() != m.SHA256 {
+		err = hashMismatch(stored.sum(), m.SHA256)
+	}
+	return err
+}
+
+func hashMismatch(got, want string) error {
+	return fmt.Errorf("%w: its SHA-256 is %s, and its manifest says %s", ErrDamaged, got, want)
+}

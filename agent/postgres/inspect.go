@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Clock asks the server what time it is there, UTC.
+func (i *Instance) Clock(ctx context.Context) (time.Time, error) {
+	rows, err := i.query(ctx, "SELECT extract(epoch FROM clock_timestamp())::numeric(20,3)")
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(rows) != 1 {
+		return time.Time{}, fmt.Errorf("the server does not say what time it is")
+	}
+	seconds, err := strconv.ParseFloat(rows[0][0], 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the server's time: %w", err)
+	}
+	return time.UnixMilli(int64(seconds * 1000)).UTC(), nil
+}
+
+// unreadable lists what pg_dump would fail on: relations that it reads and the role may not, and tables whose row
+// security would hide rows from the role.
+const unreadable = `SELECT n.nspname || '.' || c.relname ||
+		CASE WHEN may_read THEN ' (row security hides rows of it)' ELSE '' END
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	CROSS JOIN LATERAL (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) AS privilege (may_read)
+	WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
+		AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+		AND (NOT may_read OR (c.relkind IN ('r', 'p') AND row_security_active(c.oid)))
+	ORDER BY 1`
+
+// Unreadable lists the tables and sequences of a database on which a dump by this role would fail, each with its schema.
+func (i *Instance) Unreadable(ctx context.Context, database string) ([]string, error) {
+	conn, err := i.connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	result := conn.ExecParams(ctx, unreadable, nil, nil, nil, nil).Read()
+	if result.Err != nil {
+		return nil, result.Err
+	}
+	var names []string
+	for _, row := range result.Rows {
+		names = append(names, string(row[0]))
+	}
+	return names, nil
+}
