@@ -171,7 +171,7 @@ run sha256sum "demo-data/$filename"
 run openssl enc -d -aes-256-cbc -pbkdf2 -pass file:demo-data/passphrase \
   -in "demo-data/$filename" -out demo-data/restore.sql
 run createdb shop_by_hand
-run psql -X -q -v ON_ERROR_STOP=1 -d shop_by_hand -f demo-data/restore.sql >demo-data/psql.out
+run psql -X -q -v ON_ERROR_STOP=1 -d shop_by_hand -o /dev/null -f demo-data/restore.sql
 same_tables shop_by_hand
 
 chapter 'Restore into a new database'

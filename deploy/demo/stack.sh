@@ -12,9 +12,23 @@ as_postgres=()
 # Processes started here, the last one first.
 pids=()
 
-# run COMMAND… prints it as a user would type it, then runs it.
+# typed COMMAND… prints it as a user would type it, after a prompt.
+typed() {
+  local word line=
+  for word in "$@"; do
+    case $word in
+      *\'*) word="\"$word\"" ;;
+      *[!a-zA-Z0-9_./:=,@%+-]* | '') word="'$word'" ;;
+    esac
+    line+=" $word"
+  done
+  printf '\n$%s' "$line"
+}
+
+# run COMMAND… prints it, then runs it.
 run() {
-  printf '\n$ %s\n' "$*"
+  typed "$@"
+  echo
   "$@"
 }
 
@@ -85,7 +99,8 @@ start_postgres() {
 start() {
   local name=$1
   shift
-  printf '\n$ %s &\n' "$*"
+  typed "$@"
+  echo ' &'
   "$@" >"$data/$name.log" 2>&1 &
   pids=($! "${pids[@]}")
 }
