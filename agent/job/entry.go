@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // How a run or a job ended.
@@ -48,11 +49,10 @@ type Run struct {
 
 // Removal is a backup that retention removed, and why.
 type Removal struct {
-	BackupID  string    `json:"backup_id"`
-	Database  string    `json:"database"`
-	File      string    `json:"file"`
-	Reason    string    `json:"reason"`
-	RemovedAt time.Time `json:"removed_at"`
+	BackupID  string         `json:"backup_id"`
+	Location  store.Location `json:"location"`
+	Reason    string         `json:"reason"`
+	RemovedAt time.Time      `json:"removed_at"`
 }
 
 // Result is how a job of the control plane ended.

@@ -145,11 +145,11 @@ func (r *Runner) performBackup(ctx context.Context, job Job) error {
 	if job.Backup.Database != "" {
 		request.Databases = []string{job.Backup.Database}
 	}
-	return failures(r.BackUp(ctx, request))
+	return Failures(r.BackUp(ctx, request))
 }
 
-// failures sums up what failed of several runs.
-func failures(outcomes []Outcome) error {
+// Failures sums up what failed of several runs; nil where nothing did.
+func Failures(outcomes []Outcome) error {
 	var failed []error
 	var texts []string
 	for _, outcome := range outcomes {

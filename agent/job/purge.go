@@ -93,22 +93,19 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 // remove removes one backup, with a record before and the journal after, so that
 // a crash in between does not make it a backup that is missing.
 func (r *Runner) remove(b Backup) {
-	removal := Removal{
-		BackupID: b.ID, Database: b.Database, File: b.Location.File, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC(),
-	}
+	removal := Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC()}
 	work, err := r.State.Begin(Record{ID: "removal-" + b.ID, Removal: &removal})
 	if err != nil {
 		r.Log.Error("a backup stays, because its removal can't be recorded", "backup", b.ID, "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 		return
 	}
-	err = r.Engine.Remove(b.ID)
-	if err != nil && !errors.Is(err, backup.ErrNotFound) {
-		r.Log.Error("a backup could not be removed", "backup", b.ID, "file", removal.File, "error", err)
+	if err := r.Engine.Store.Remove(b.Location); err != nil {
+		r.Log.Error("a backup could not be removed", "backup", b.ID, "file", b.Location.File, "error", err)
 		r.finish(work)
 		return
 	}
-	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", removal.File, "reason", removal.Reason)
+	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
 	r.finish(work, removalEntry(removal))
 }
 

@@ -129,8 +129,7 @@ func (r *Runner) recoverWork(work *Work) {
 	case work.Removal != nil:
 		// Its reason was good when it was begun; to finish it is the way to
 		// report it.
-		err := r.Engine.Remove(work.Removal.BackupID)
-		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		if err := r.Engine.Store.Remove(work.Removal.Location); err != nil {
 			log.Error("an interrupted removal could not be finished", "backup", work.Removal.BackupID, "error", err)
 			r.finish(work)
 			return

@@ -27,7 +27,7 @@ func (r *Runner) keepSchedule(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := failures(outcomes); err != nil {
+		if err := Failures(outcomes); err != nil {
 			r.Log.Error("the scheduled round ended with failures", "error", err)
 		}
 		r.Purge(ctx)

@@ -153,7 +153,7 @@ func VulnerableTools(tools []postgres.Tool) []string {
 		major, minor := tool.Number/10000, tool.Number%10000
 		safe, listed := safeMinor[major]
 		switch {
-		case tool.Name == "pg_restore", major > 18, listed && minor >= safe:
+		case tool.Number == 0, tool.Name == "pg_restore", major > 18, listed && minor >= safe:
 		case listed:
 			sentences = append(sentences, fmt.Sprintf(
 				"%s %s runs shell commands from a crafted dump (CVE-2026-18408); upgrade the PostgreSQL client to %d.%d",

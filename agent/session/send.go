@@ -31,7 +31,7 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 	defer beat.Stop()
 	update := time.NewTimer(0) // jobs from before the session
 	defer update.Stop()
-	updateSet := true
+	updateSet, updatedAt := true, c.Now()
 	if err := c.listJournal(); err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			err = c.sendInventory(ctx)
 		case <-c.Work.JobsChanged():
 			if !updateSet {
-				update.Reset(updateEvery)
+				update.Reset(updateEvery - c.Now().Sub(updatedAt)) // at once where the last one is long ago
 				updateSet = true
 			}
 		case <-update.C:
-			updateSet = false
+			updateSet, updatedAt = false, c.Now()
 			err = c.sendUpdates()
 		case <-beat.C:
 			// Other processes append to the journal too.

@@ -1,0 +1,26 @@
+// Command pgharbor-agent backs up the PostgreSQL instance beside it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // BACKUP_TIMEZONE must work on a host without the tz database
+
+	"github.com/pgharbor/pgharbor/agent/daemon"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	code := daemon.Main(ctx, daemon.Process{
+		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
+	})
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/controlplane/client"
+)
+
+const defaultStateDir = "/var/lib/pgharbor-agent"
+
+// agent is everything that a command works with, put together.
+type agent struct {
+	settings settings
+	state    *job.State
+	instance *postgres.Instance
+	store    *store.Store
+	runner   *job.Runner
+	log      *slog.Logger
+
+	closers []func() error // the last one first
+}
+
+// openAgent puts an agent together. The caller closes it.
+func openAgent(c *command) (_ *agent, err error) {
+	s, err := readSettings(c.environ)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{settings: s, log: c.log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := a.openInstance(c); err != nil {
+		return nil, err
+	}
+	if a.store, err = store.Open(s.Dir); err != nil {
+		return nil, withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
+	}
+	a.closers = append(a.closers, a.store.Close)
+	clock, err := retention.OpenClockGuard(filepath.Join(a.state.Dir(), "clock.json"))
+	if err != nil {
+		return nil, err
+	}
+	a.runner = job.New(a.config(clock))
+	return a, nil
+}
+
+// openInstance opens the state folder and what reaches the instance.
+func (a *agent) openInstance(c *command) error {
+	if err := a.openState(c.stateDir, c.stateDirGiven()); err != nil {
+		return err
+	}
+	private, release, err := a.state.Private()
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, release)
+	if a.instance, err = postgres.Open(a.settings.Connection, private); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.instance.Close)
+	return nil
+}
+
+func (a *agent) config(clock *retention.ClockGuard) job.Config {
+	s := a.settings
+	config := job.Config{
+		Engine: &backup.Engine{
+			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
+			InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: time.Now,
+		},
+		State: a.state, Log: a.log, Now: time.Now,
+		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
+		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock,
+	}
+	if s.Enabled {
+		config.Schedule = s.Schedule
+	}
+	if job.Unencrypted(s.Passphrases) {
+		config.Warnings = []string{job.NoPassphrase}
+	}
+	return config
+}
+
+// openState opens the state folder. The default one may be out of reach of who
+// backs up by hand, and then the agent goes on with a folder for this process.
+func (a *agent) openState(dir string, given bool) error {
+	state, err := job.OpenState(dir)
+	if err == nil {
+		a.state = state
+		return nil
+	}
+	if given || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
+		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
+	}
+	a.log.Warn("the state folder can't be used, so nothing of this is remembered or reported to a control plane",
+		"folder", dir, "error", err)
+	temporary, err := os.MkdirTemp("", "pgharbor-agent-")
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { return os.RemoveAll(temporary) })
+	a.state, err = job.OpenState(temporary)
+	return err
+}
+
+func (a *agent) identityDir() string { return identityDir(a.state.Dir()) }
+
+func identityDir(stateDir string) string { return filepath.Join(stateDir, "identity") }
+
+// instanceName is the name that the fleet knows this instance by, or the host's
+// where there is no fleet.
+func instanceName(identityDir string) string {
+	if identity, err := client.Load(identityDir); err == nil {
+		return identity.Name()
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return host
+}
+
+func (a *agent) close() error {
+	var err error
+	for n := len(a.closers) - 1; n >= 0; n-- {
+		err = errors.Join(err, a.closers[n]())
+	}
+	return err
+}

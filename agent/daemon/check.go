@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// checkTimeout bounds each check, so that one that hangs does not hide the next.
+const checkTimeout = 15 * time.Second
+
+func (c *command) newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "See whether backups can work here: a line each, OK or FAILED with what to do",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.check(cmd.Context()) },
+	}
+}
+
+// check prints a line for each thing that backups need.
+func (c *command) check(ctx context.Context) (err error) {
+	list := &checklist{command: c}
+	a := &agent{log: c.log}
+	defer func() { err = errors.Join(err, a.close()) }()
+	list.do(ctx, "configuration", a.checkConfiguration)
+	if list.failed > 0 {
+		return errors.New("the configuration is wrong, so nothing else was checked")
+	}
+	connected := list.do(ctx, "connection", a.checkConnection)
+	if connected {
+		list.do(ctx, "tools", a.checkTools)
+		list.do(ctx, "versions", a.checkVersions)
+		list.do(ctx, "rights", a.checkRights)
+		list.do(ctx, "clock", a.checkClock)
+	}
+	list.do(ctx, "backup folder", a.checkFolder)
+	list.do(ctx, "passphrase", a.checkPassphrase)
+	list.do(ctx, "control plane", a.checkControlPlane)
+	if list.failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", list.failed, list.done)
+	}
+	return nil
+}
+
+// checklist prints and counts.
+type checklist struct {
+	*command
+	done, failed int
+}
+
+// remedy is what is wrong and what to do about it.
+type remedy struct {
+	error
+	what string
+}
+
+func (r remedy) Unwrap() error { return r.error }
+
+func (l *checklist) do(ctx context.Context, name string, look func(context.Context, *command) (string, error)) bool {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	l.done++
+	detail, err := look(ctx, l.command)
+	if err == nil {
+		fmt.Fprintf(l.Stdout, "OK      %s: %s\n", name, oneLine(detail))
+		return true
+	}
+	l.failed++
+	line := oneLine(text(err))
+	var r remedy
+	if errors.As(err, &r) {
+		line += " — " + r.what
+	}
+	fmt.Fprintf(l.Stdout, "FAILED  %s: %s\n", name, line)
+	return false
+}
+
+// checkConfiguration reads the settings, and opens the state folder for what
+// follows.
+func (a *agent) checkConfiguration(_ context.Context, c *command) (string, error) {
+	s, err := readSettings(c.environ)
+	if err != nil {
+		return "", remedy{err, "set the variable to what is allowed, or leave it out"}
+	}
+	a.settings = s
+	if err := a.openInstance(c); err != nil {
+		return "", remedy{err, "give --state-dir a folder that this user may write to"}
+	}
+	schedule := "the schedule is off (ENABLE_BACKUPS is not true)"
+	if s.Enabled {
+		schedule = fmt.Sprintf("%s in %s, next at %s", s.Schedule, s.Timezone, s.Schedule.Next(time.Now()).Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%s; databases: %s; %s, %s; kept for %d days, the last %d always",
+		schedule, databasesText(s.Databases), s.Format, s.Compression, s.Policy.Days, s.Policy.KeepLast), nil
+}
+
+func (a *agent) checkPassphrase(_ context.Context, _ *command) (string, error) {
+	if a.settings.Passphrases.Current == "" {
+		return "none, so backups are plain files; BACKUP_ENCRYPT_PASSPHRASE_FILE seals them", nil
+	}
+	return fmt.Sprintf("new backups are sealed; %d earlier passphrases for restores", len(a.settings.Passphrases.Old)), nil
+}
+
+// checkConnection also shows how the instance is reached.
+func (a *agent) checkConnection(ctx context.Context, _ *command) (string, error) {
+	server, err := a.instance.Server(ctx)
+	if err != nil {
+		return "", remedy{err, "set DATABASE_URL, or PGHOST and the like, so that psql connects with them"}
+	}
+	return strings.TrimSpace(fmt.Sprintf("PostgreSQL %s as %s %s", server.Version, server.CurrentUser, a.settings.Connection)), nil
+}

@@ -1,0 +1,128 @@
+// Package daemon puts the agent together: its commands, its configuration and its
+// life as a service.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+)
+
+// Process is the world that a command runs in.
+type Process struct {
+	Args    []string // without the program's name
+	Environ []string // as os.Environ returns it
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Version string
+}
+
+// command is a Process with its flags and its log.
+type command struct {
+	Process
+	environ  []string
+	root     *cobra.Command
+	log      *slog.Logger
+	stateDir string
+	logLevel string
+	began    bool // the command line was understood
+}
+
+// Main runs a command line until it ends or ctx does, and returns its exit code.
+func Main(ctx context.Context, p Process) int {
+	c := &command{Process: p, environ: p.Environ}
+	c.root = c.newRoot()
+	err := c.root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var known problem
+	if !c.began && !errors.As(err, &known) {
+		err = usageError(err)
+	}
+	report(p.Stderr, err)
+	return exitCode(err)
+}
+
+func (c *command) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pgharbor-agent",
+		Short: "Backs up the PostgreSQL instance beside it",
+		Long: `pgharbor-agent backs up the databases of one PostgreSQL instance: it dumps, seals,
+keeps and removes by policy, and restores. It works alone; enrolled, it also
+does so for a control plane.
+
+How to reach the instance is read as psql reads it: DATABASE_URL, PGHOST, PGPORT,
+PGUSER, PGPASSFILE and the like. ENABLE_BACKUPS, BACKUP_DIR, BACKUP_SCHEDULE and
+the other BACKUP_ variables say what to do; every flag can be set as
+PGHARBOR_<FLAG>, too.`,
+		Version:           c.Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: c.prepare,
+	}
+	root.SetArgs(c.Args)
+	root.SetIn(c.Stdin)
+	root.SetOut(c.Stdout)
+	root.SetErr(c.Stderr)
+	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
+	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newCheck())
+	return root
+}
+
+// prepare takes flags that were not given from the environment, and opens the log.
+func (c *command) prepare(cmd *cobra.Command, _ []string) error {
+	environment := map[string]string{}
+	for _, entry := range c.environ {
+		name, value, _ := strings.Cut(entry, "=")
+		environment[name] = value
+	}
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "PGHARBOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value := environment[name]
+		if f.Changed || value == "" || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		if setErr := cmd.Flags().Set(f.Name, value); setErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", name, setErr))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %q is not valid: it must be debug, info, warn or error", c.logLevel)
+	}
+	c.log = slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level}))
+	c.began = true
+	return nil
+}
+
+// stateDirGiven says whether somebody chose the state folder.
+func (c *command) stateDirGiven() bool { return c.root.PersistentFlags().Changed("state-dir") }
+
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// terminal is standard input, where that is a terminal.
+func (c *command) terminal() *os.File {
+	f, ok := c.Stdin.(*os.File)
+	if !ok {
+		return nil
+	}
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
+		return nil
+	}
+	return f
+}

@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+)
+
+// Exit codes, as all programs of pgharbor have them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDenied      = 3
+	exitNotFound    = 4
+	exitIntegrity   = 6
+	exitUnreachable = 7
+)
+
+// problem is an error that knows its exit code, or the next step, or both.
+type problem struct {
+	error
+	code int // exitOK: by the error
+	hint string
+}
+
+func (p problem) Unwrap() error { return p.error }
+
+func usageError(err error) error {
+	return problem{error: err, code: exitUsage, hint: "pgharbor-agent --help"}
+}
+
+func withHint(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return problem{error: err, hint: hint}
+}
+
+// exitCode is what the process ends with.
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var p problem
+	if errors.As(err, &p) && p.code != exitOK {
+		return p.code
+	}
+	switch backup.Failure(err) {
+	case backup.FailureIntegrity:
+		return exitIntegrity
+	case backup.FailureNotFound:
+		return exitNotFound
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return exitUnreachable
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return exitDenied
+	case codes.NotFound:
+		return exitNotFound
+	}
+	if errors.Is(err, pki.ErrBadInvite) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// report prints an error as one line, and the next step as a second one.
+func report(w io.Writer, err error) {
+	fmt.Fprintf(w, "pgharbor-agent: %s\n", oneLine(text(err)))
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", oneLine(hint))
+	}
+}
+
+// text is what the error says; of a gRPC status only its message.
+func text(err error) string {
+	var said interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &said) && said.GRPCStatus().Message() != "" {
+		return strings.Replace(err.Error(), said.(error).Error(), said.GRPCStatus().Message(), 1)
+	}
+	return err.Error()
+}
+
+func hintFor(err error) string {
+	var p problem
+	if errors.As(err, &p) && p.hint != "" {
+		return p.hint
+	}
+	switch {
+	case errors.Is(err, backup.ErrNoPassphrase):
+		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE"
+	case errors.Is(err, backup.ErrWrongPassphrase):
+		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
+	case errors.Is(err, backup.ErrTargetExists):
+		return "restore into a name that is not taken"
+	case errors.Is(err, pki.ErrBadInvite):
+		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
+	case errors.Is(err, client.ErrAlreadyEnrolled):
+		return "to enrol anew, remove the folder identity in the state folder first"
+	case status.Code(err) == codes.Unavailable:
+		return "see whether the control plane runs and its address is reachable from here"
+	}
+	return ""
+}
+
+// oneLine makes text fit for a line of a terminal or of a log.
+func oneLine(s string) string {
+	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return '?'
+		}
+		return r
+	}, s)
+}

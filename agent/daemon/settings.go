@@ -1,0 +1,212 @@
+package daemon
+
+import (
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+const (
+	defaultDir           = "./backups"
+	defaultSchedule      = "0 1 * * *"
+	defaultRetentionDays = 30
+	defaultKeepLast      = 3
+	defaultConcurrency   = 1
+
+	maxRetentionDays = 36500
+	maxKeepLast      = 10000
+	maxConcurrency   = 64
+)
+
+// variables are the agent's own settings as the environment has them. All are
+// text here, so that what is refused can be refused by its name.
+type variables struct {
+	Enabled            string `env:"ENABLE_BACKUPS"`
+	Dir                string `env:"BACKUP_DIR"`
+	RetentionDays      string `env:"BACKUP_RETENTION_DAYS"`
+	KeepLast           string `env:"BACKUP_KEEP_LAST"`
+	Passphrase         string `env:"BACKUP_ENCRYPT_PASSPHRASE"`
+	PassphraseFile     string `env:"BACKUP_ENCRYPT_PASSPHRASE_FILE"`
+	OldPassphrasesFile string `env:"BACKUP_OLD_PASSPHRASES_FILE"`
+	Schedule           string `env:"BACKUP_SCHEDULE"`
+	Timezone           string `env:"BACKUP_TIMEZONE"`
+	Databases          string `env:"BACKUP_DATABASES"`
+	Format             string `env:"BACKUP_FORMAT"`
+	Compression        string `env:"BACKUP_COMPRESSION"`
+	Concurrency        string `env:"BACKUP_CONCURRENCY"`
+}
+
+// settings are the variables, understood. Empty variables count as not set.
+type settings struct {
+	Connection  postgres.Settings
+	Enabled     bool
+	Dir         string
+	Policy      retention.Policy
+	Passphrases seal.Passphrases
+	Schedule    *job.Schedule
+	Location    *time.Location
+	Timezone    string // the name of Location
+	Databases   []string
+	Format      string
+	Compression string
+	Concurrency int
+}
+
+// readSettings refuses what is wrong at once, all of it, each by the variable's
+// name and with what is allowed.
+func readSettings(environ []string) (settings, error) {
+	environment := env.ToMap(environ)
+	v, err := env.ParseAsWithOptions[variables](env.Options{Environment: environment})
+	if err != nil {
+		return settings{}, err
+	}
+	s := settings{Dir: cmp.Or(v.Dir, defaultDir)}
+	var problems []error
+	check := func(err error) { problems = append(problems, err) }
+
+	s.Connection, err = postgres.SettingsFrom(environ)
+	check(err)
+	s.Enabled, err = truth("ENABLE_BACKUPS", v.Enabled)
+	check(err)
+	s.Policy.Days, err = number("BACKUP_RETENTION_DAYS", v.RetentionDays, defaultRetentionDays, maxRetentionDays)
+	check(err)
+	s.Policy.KeepLast, err = number("BACKUP_KEEP_LAST", v.KeepLast, defaultKeepLast, maxKeepLast)
+	check(err)
+	s.Concurrency, err = number("BACKUP_CONCURRENCY", v.Concurrency, defaultConcurrency, maxConcurrency)
+	check(err)
+	s.Format, err = oneOf("BACKUP_FORMAT", v.Format, postgres.FormatPlain, postgres.FormatCustom)
+	check(err)
+	s.Compression, err = oneOf("BACKUP_COMPRESSION", v.Compression, backup.CompressionNone, backup.CompressionZstd)
+	check(err)
+	s.Databases, err = list("BACKUP_DATABASES", v.Databases)
+	check(err)
+	s.Location, s.Timezone, err = zone(v.Timezone, environment)
+	check(err)
+	if s.Location != nil {
+		s.Schedule, err = job.ParseSchedule(cmp.Or(v.Schedule, defaultSchedule), s.Location)
+		check(refusal("BACKUP_SCHEDULE", v.Schedule, "a cron expression of five fields such as \"0 1 * * *\"", err))
+	}
+	s.Passphrases, err = passphrases(v)
+	check(err)
+	return s, errors.Join(problems...)
+}
+
+// refusal says which variable is wrong and what is allowed; nil for no error.
+func refusal(name, value, allowed string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s=%q is not valid: it must be %s (%w)", name, value, allowed, err)
+}
+
+func truth(name, value string) (bool, error) {
+	switch strings.ToLower(value) {
+	case "", "false", "0":
+		return false, nil
+	case "true", "1":
+		return true, nil
+	default:
+		return false, fmt.Errorf("%s=%q is not valid: it must be true or false", name, value)
+	}
+}
+
+func number(name, value string, standard, most int) (int, error) {
+	if value == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(value))
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%s=%q is not valid: it must be a number from 1 to %d", name, value, most)
+	}
+	return n, nil
+}
+
+func oneOf(name, value, standard, other string) (string, error) {
+	switch value {
+	case "", standard:
+		return standard, nil
+	case other:
+		return other, nil
+	default:
+		return "", fmt.Errorf("%s=%q is not valid: it must be %s or %s", name, value, standard, other)
+	}
+}
+
+// list reads names separated by commas; one that has a comma itself stands in
+// double quotes.
+func list(name, value string) ([]string, error) {
+	if strings.TrimSpace(value) == "" {
+		return nil, nil
+	}
+	reader := csv.NewReader(strings.NewReader(value))
+	reader.TrimLeadingSpace, reader.LazyQuotes = true, true
+	names, err := reader.Read()
+	if err != nil {
+		return nil, refusal(name, value, "names of databases, separated by commas", err)
+	}
+	for _, database := range names {
+		if database == "" || strings.ContainsRune(database, 0) {
+			return nil, fmt.Errorf("%s=%q is not valid: it must be names of databases, separated by commas; one is empty", name, value)
+		}
+	}
+	return names, nil
+}
+
+func zone(name string, environment map[string]string) (*time.Location, string, error) {
+	if name == "" {
+		return time.Local, localZoneName(environment), nil
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, "", refusal("BACKUP_TIMEZONE", name, "a zone of the tz database such as Europe/Berlin, or UTC", err)
+	}
+	return location, name, nil
+}
+
+// localZoneName is the name of the zone that time.Local is, as far as the system
+// says it.
+func localZoneName(environment map[string]string) string {
+	if name, set := environment["TZ"]; set {
+		return cmp.Or(strings.TrimPrefix(name, ":"), "UTC")
+	}
+	if target, err := filepath.EvalSymlinks("/etc/localtime"); err == nil {
+		if _, name, found := strings.Cut(target, "zoneinfo/"); found {
+			return name
+		}
+	}
+	name, _ := time.Now().Zone()
+	return name
+}
+
+func passphrases(v variables) (seal.Passphrases, error) {
+	p := seal.Passphrases{Current: v.Passphrase}
+	var problems []error
+	if v.PassphraseFile != "" {
+		current, err := seal.ReadPassphraseFile(v.PassphraseFile)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("BACKUP_ENCRYPT_PASSPHRASE_FILE: %w", err))
+		}
+		p.Current = current
+	}
+	if v.OldPassphrasesFile != "" {
+		old, err := seal.ReadPassphrases(v.OldPassphrasesFile)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("BACKUP_OLD_PASSPHRASES_FILE: %w", err))
+		}
+		p.Old = old
+	}
+	return p, errors.Join(problems...)
+}
