@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -45,7 +46,9 @@ const (
 	streamWindow = 1 << 20  // bytes in flight of one transfer
 	connWindow   = 4 << 20
 	drainWithin  = 5 * time.Second
-	readWithin   = 5 * time.Second
+
+	drainHTTPWithin = time.Second
+	readWithin      = 5 * time.Second
 )
 
 // Config is how a control plane runs.
@@ -130,7 +133,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 		httpAddress = httpListener.Addr()
 		group.Go(func() error { return unlessClosed(httpServer.Serve(httpListener)) })
 	}
-	group.Go(func() error { return grpcServer.Serve(grpcListener) })
+	group.Go(func() error { return unlessClosed(grpcServer.Serve(grpcListener)) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()
@@ -144,13 +147,15 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 }
 
 func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
-	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v", p) })
+	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
 	// From the outside in: count, log and translate the error, survive a panic,
-	// settle who calls.
+	// settle who calls. The handler of a stream has a goroutine of its own below
+	// AuthorizeStream, where a panic has to be caught again.
 	s := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(a.CA.ServerConfig(a.Now, a.CheckPrincipal))),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
+			recovery.StreamServerInterceptor(onPanic)),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
@@ -170,16 +175,19 @@ func drain(ctx context.Context, log *slog.Logger, a *api.API, grpcServer *grpc.S
 	deadline := time.AfterFunc(drainWithin, grpcServer.Stop)
 	grpcServer.GracefulStop()
 	deadline.Stop()
-	ctx, cancel := context.WithTimeout(ctx, drainWithin)
+	ctx, cancel := context.WithTimeout(ctx, drainHTTPWithin)
 	defer cancel()
 	err := httpServer.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) { // a client that keeps its connection and asks nothing
+		err = httpServer.Close()
+	}
 	a.Sessions.Wait()
 	a.Wait()
 	return err
 }
 
 func unlessClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err

@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
@@ -64,8 +66,8 @@ func (r *Registry) Serve(stream stream, instance string) error {
 
 	// A blocked Send or Recv returns only once this handler has, so the two are
 	// waited for by the registry and not here.
-	r.workers.Go(func() { end(s.send(ctx)) })
-	r.workers.Go(func() { end(s.receive(ctx)) })
+	r.workers.Go(func() { end(guarded(ctx, s.send)) })
+	r.workers.Go(func() { end(guarded(ctx, s.receive)) })
 	<-ctx.Done()
 	cause := context.Cause(ctx)
 	r.Log.Info("agent disconnected", "instance", instance, "cause", cause)
@@ -73,6 +75,16 @@ func (r *Registry) Serve(stream stream, instance string) error {
 		return nil
 	}
 	return cause
+}
+
+// guarded makes a panic the end of one session and not of the fleet.
+func guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
 }
 
 // greet takes over what the agent says it holds, and answers it.
