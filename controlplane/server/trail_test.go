@@ -1,0 +1,144 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func TestRefusedCallIsOnTheTrail(t *testing.T) {
+	cp := servertest.Start(t)
+	vera := cp.User(t, "vera", fleet.RoleViewer)
+	_, err := pgharborv1.NewRestoreServiceClient(vera).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{BackupId: "x"})
+	if status.Code(err) != codes.PermissionDenied {
+		t.Fatalf("got %v", err)
+	}
+	stream, err := pgharborv1.NewTransferServiceClient(vera).Download(bounded(t), &pgharborv1.DownloadRequest{BackupId: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+		t.Fatalf("got %v", err)
+	}
+	for _, action := range []string{"RestoreService/CreateRestore", "TransferService/Download"} {
+		all := trail(t, cp, action)
+		if len(all) != 1 || all[0].Actor != "user:vera" || all[0].Outcome != "denied" || !strings.Contains(all[0].Detail, "VIEWER") {
+			t.Errorf("the trail of %s: %+v", action, all)
+		}
+	}
+}
+
+func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	backup := a.hasBackup(t, 10)
+	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
+	for _, tt := range []struct{ target, state, failure, text, outcome, detail string }{
+		{"good", "succeeded", "", "", "succeeded", "job %s: 77 bytes"},
+		{"bad", "failed", "integrity", "the hash is wrong", "failed", "job %s failed: the hash is wrong"},
+	} {
+		t.Run(tt.target, func(t *testing.T) {
+			created, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+				BackupId: backup, TargetDatabase: tt.target, Confirm: tt.target, Reason: " ticket 7 ",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := created.GetRestore().GetId()
+			if offer := a.offer(t); offer.GetJobId() != id || offer.GetRestore().GetTargetDatabase() != tt.target || offer.GetRestore().GetBackupId() != backup {
+				t.Fatalf("offered %v", offer)
+			}
+			a.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_JobUpdate{JobUpdate: &pgharborv1.JobUpdate{
+				JobId: id, Progress: &pgharborv1.Progress{Phase: "restore", DoneBytes: 77, TotalBytes: 77},
+			}}})
+			a.finishes(t, id, tt.state, tt.failure, tt.text)
+
+			begun := entry{"user:owner", "backup.restore", "db1", backup, "ticket 7", "started", "into the database " + tt.target}
+			ended := begun
+			ended.Outcome, ended.Detail = tt.outcome, strings.ReplaceAll(tt.detail, "%s", id)
+			all := trail(t, cp, "backup.restore")
+			if diff := cmp.Diff([]entry{begun, ended}, all[len(all)-2:]); diff != "" {
+				t.Error(diff)
+			}
+			got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
+			if err != nil || got.GetRestore().GetState() != tt.state || got.GetRestore().GetError() != tt.text || got.GetRestore().GetReason() != "ticket 7" {
+				t.Errorf("the restore is %v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestRestoreThatMakesNoSenseIsRefusedBeforeAnythingHappens(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	kept, removed := a.hasBackup(t, 10), a.hasBackup(t, 10)
+	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_BackupRemoved{BackupRemoved: &pgharborv1.BackupRemoved{
+		BackupId: removed, Reason: "31 days old", RemovedAt: timestamppb.Now(),
+	}}})
+	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
+	for _, tt := range []struct {
+		name    string
+		request *pgharborv1.CreateRestoreRequest
+		code    codes.Code
+	}{
+		{"no target", &pgharborv1.CreateRestoreRequest{BackupId: kept, Reason: "why"}, codes.InvalidArgument},
+		{"no confirmation", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Reason: "why"}, codes.InvalidArgument},
+		{"another confirmation", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Confirm: "New", Reason: "why"}, codes.InvalidArgument},
+		{"no reason", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Confirm: "new", Reason: " "}, codes.InvalidArgument},
+		{"unknown", &pgharborv1.CreateRestoreRequest{BackupId: "none", TargetDatabase: "new", Confirm: "new", Reason: "why"}, codes.NotFound},
+		{"removed", &pgharborv1.CreateRestoreRequest{BackupId: removed, TargetDatabase: "new", Confirm: "new", Reason: "why"}, codes.FailedPrecondition},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := restores.CreateRestore(bounded(t), tt.request); status.Code(err) != tt.code {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if all := trail(t, cp, "backup.restore"); len(all) != 0 {
+		t.Errorf("the trail: %+v", all)
+	}
+}
+
+// A request that is sent again, because its reply was lost, makes one job.
+func TestRepeatedRequestIsOneJob(t *testing.T) {
+	cp := servertest.Start(t)
+	connectAgent(t, cp, "db1")
+	backups := pgharborv1.NewBackupServiceClient(cp.Owner(t))
+	request := &pgharborv1.StartBackupRequest{Instance: "db1", RequestId: "once"}
+	first, err := backups.StartBackup(bounded(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := backups.StartBackup(bounded(t), request)
+	if err != nil || second.GetJob().GetId() != first.GetJob().GetId() {
+		t.Errorf("the second is %v, %v; the first was %v", second, err, first)
+	}
+	if all := trail(t, cp, "backup.run"); len(all) != 1 {
+		t.Errorf("the trail: %+v", all)
+	}
+	// The same id of another person is another request.
+	other, err := pgharborv1.NewBackupServiceClient(cp.User(t, "olga", fleet.RoleOperator)).StartBackup(bounded(t), request)
+	if err != nil || other.GetJob().GetId() == first.GetJob().GetId() {
+		t.Errorf("another person got %v, %v", other, err)
+	}
+}
+
+func TestBackupOfAnAgentThatIsAwayIsRefused(t *testing.T) {
+	cp := servertest.Start(t)
+	cp.Agent(t, "db1")
+	backups := pgharborv1.NewBackupServiceClient(cp.Owner(t))
+	for instance, code := range map[string]codes.Code{"db1": codes.Unavailable, "db2": codes.NotFound} {
+		_, err := backups.StartBackup(bounded(t), &pgharborv1.StartBackupRequest{Instance: instance})
+		if status.Code(err) != code {
+			t.Errorf("%s: %v, want %s", instance, err, code)
+		}
+	}
+}
