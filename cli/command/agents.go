@@ -51,21 +51,13 @@ func (a *app) showAgents(agents []*pgharborv1.Agent) error {
 	table := output.NewTable("NAME", "STATE", ">LAST SEEN", "VERSION", "POSTGRES", "PG_DUMP", "SCHEDULE", "NEXT RUN", ">DATABASES", "SEALED")
 	for _, agent := range agents {
 		status := agent.GetStatus()
-		schedule, databases := "", ""
-		if status != nil {
-			schedule = "off"
-			if status.GetBackupsEnabled() {
-				schedule = output.Name(status.GetSchedule() + " " + status.GetTimezone())
-			}
-			databases = coverage(status.GetDatabases())
-		}
 		var seen string
 		if agent.GetLastSeenAt() != nil {
 			seen = output.Age(agent.GetLastSeenAt(), now) + " ago"
 		}
 		table.Add(output.Name(agent.GetName()), output.Name(agent.GetState()), seen, output.Name(agent.GetVersion()),
 			output.Name(status.GetServerVersion()), output.Name(status.GetPgDumpVersion()),
-			schedule, output.Time(status.GetNextRunAt(), now.Location()), databases, sealed(status))
+			schedule(status), output.Time(status.GetNextRunAt(), now.Location()), coverage(status), sealed(status))
 	}
 	if err := table.Write(a.Stdout, "No agents. The first one: pgharbor agents invite NAME"); err != nil {
 		return err
@@ -80,18 +72,37 @@ func (a *app) showAgents(agents []*pgharborv1.Agent) error {
 	return nil
 }
 
-func coverage(databases []*pgharborv1.InstanceDatabase) string {
+// told says whether the agent has ever said anything of itself.
+func told(status *pgharborv1.AgentStatus) bool {
+	return status.GetServerVersion() != "" || status.GetSchedule() != ""
+}
+
+func schedule(status *pgharborv1.AgentStatus) string {
+	switch {
+	case !told(status):
+		return ""
+	case !status.GetBackupsEnabled():
+		return "off"
+	default:
+		return output.Name(status.GetSchedule() + " " + status.GetTimezone())
+	}
+}
+
+func coverage(status *pgharborv1.AgentStatus) string {
+	if !told(status) {
+		return ""
+	}
 	covered := 0
-	for _, database := range databases {
+	for _, database := range status.GetDatabases() {
 		if database.GetCovered() {
 			covered++
 		}
 	}
-	return fmt.Sprintf("%d of %d", covered, len(databases))
+	return fmt.Sprintf("%d of %d", covered, len(status.GetDatabases()))
 }
 
 func sealed(status *pgharborv1.AgentStatus) string {
-	if status == nil {
+	if !told(status) {
 		return ""
 	}
 	return yesNo(status.GetEncrypting())

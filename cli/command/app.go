@@ -50,7 +50,7 @@ type app struct {
 // code. An error has been written to Stderr by then.
 func Run(ctx context.Context, env Env, args []string) int {
 	a := &app{Env: env, pause: pause}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands ctx to the commands
 	root.SetArgs(args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
@@ -84,7 +84,7 @@ control plane or the agent can't be reached.`,
 	flags.StringVar(&a.contextFlag, "context", "", "which of your logins to use (default: the one that logged in last)")
 	flags.DurationVar(&a.timeout, "timeout", defaultTimeout, "how long a single answer may take")
 	root.AddCommand(
-		a.loginCommand(),
+		a.loginCommand(), a.contextsCommand(),
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.downloadCommand(),
 		a.restoreCommand(), a.restoresCommand(), a.runsCommand(),
 		a.retentionCommand(), a.healthCommand(),

@@ -29,7 +29,7 @@ func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharbor
 			return err
 		}
 	}
-	patience, begun := a.newPatience(), false
+	patience, begun := a.newPatience(downloadPatience), false
 	for to.size < backup.GetSizeBytes() {
 		before := to.size
 		err := fetchOnce(ctx, conn, backup, reason, to, progress)

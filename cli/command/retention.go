@@ -35,13 +35,7 @@ func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
 	now := a.Now()
 	table := output.NewTable("INSTANCE", "DATABASE", ">BACKUPS", ">SIZE", ">OLDEST", ">NEWEST", ">GO NEXT", ">STAY FOR THE FLOOR")
 	for _, retention := range retentions {
-		next := "the next purge is not known"
-		if at := retention.GetNextPurgeAt(); at != nil {
-			next = fmt.Sprintf("the next purge is %s", output.Time(at, now.Location()))
-		}
-		_, err := fmt.Fprintf(a.Stdout, "%s: kept for %d days, and the newest %d good ones of a database always; %s\n",
-			output.Name(retention.GetInstance()), retention.GetRetentionDays(), retention.GetKeepLast(), next)
-		if err != nil {
+		if _, err := fmt.Fprintln(a.Stdout, a.policyLine(retention)); err != nil {
 			return err
 		}
 		for _, database := range retention.GetDatabases() {
@@ -55,4 +49,18 @@ func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
 		fmt.Fprintln(a.Stdout)
 	}
 	return table.Write(a.Stdout, "No backups.")
+}
+
+// policyLine is the banner of one instance.
+func (a *app) policyLine(retention *pgharborv1.InstanceRetention) string {
+	instance := output.Name(retention.GetInstance())
+	if retention.GetRetentionDays() == 0 && retention.GetNextPurgeAt() == nil {
+		return instance + ": its agent has not told its policy yet"
+	}
+	next := "the next purge is not known"
+	if at := retention.GetNextPurgeAt(); at != nil {
+		next = "the next purge is " + output.Time(at, a.Now().Location())
+	}
+	return fmt.Sprintf("%s: kept for %d days, and of each database always the newest %d good ones; %s",
+		instance, retention.GetRetentionDays(), retention.GetKeepLast(), next)
 }

@@ -10,15 +10,19 @@ import (
 )
 
 const (
-	// How long a command goes on without getting anywhere.
-	patienceLimit = time.Minute
-	firstDelay    = 250 * time.Millisecond
-	longestDelay  = 5 * time.Second
+	// How long whoever watches a job goes on without the control plane.
+	watchPatience = time.Minute
+	// A download waits for the agent to come back too, which takes up to a minute.
+	downloadPatience = 2 * time.Minute
+
+	firstDelay   = 250 * time.Millisecond
+	longestDelay = 5 * time.Second
 )
 
 // patience waits between attempts, ever longer, and ends when none of them got
 // anywhere for a while.
 type patience struct {
+	limit time.Duration
 	now   func() time.Time
 	pause func(context.Context, time.Duration) error
 
@@ -26,7 +30,9 @@ type patience struct {
 	since    time.Time
 }
 
-func (a *app) newPatience() *patience { return &patience{now: a.Now, pause: a.pause} }
+func (a *app) newPatience(limit time.Duration) *patience {
+	return &patience{limit: limit, now: a.Now, pause: a.pause}
+}
 
 // progressed starts the time anew.
 func (p *patience) progressed() { p.failures = 0 }
@@ -42,7 +48,7 @@ func (p *patience) wait(ctx context.Context, cause error) error {
 	}
 	if p.failures == 0 {
 		p.since = p.now()
-	} else if p.now().Sub(p.since) >= patienceLimit {
+	} else if p.now().Sub(p.since) >= p.limit {
 		return cause
 	}
 	delay := min(firstDelay<<min(p.failures, 10), longestDelay)

@@ -20,7 +20,7 @@ func (a *app) watchJob(ctx context.Context, conn *grpc.ClientConn, id string) (*
 	progress := output.NewProgress(a.Stderr, a.Now)
 	defer progress.Clear()
 	jobs := pgharborv1.NewJobServiceClient(conn)
-	patience := a.newPatience()
+	patience := a.newPatience(watchPatience)
 	for {
 		job, err := watchOnce(ctx, jobs, id, func(job *pgharborv1.Job) {
 			patience.progressed()

@@ -191,7 +191,7 @@ func TestSignAcceptsAndRefuses(t *testing.T) {
 				t.Error(err)
 			case test.refused != nil && err == nil:
 				t.Error("signed")
-			case test.refused == pki.ErrBadRequest && !errors.Is(err, pki.ErrBadRequest):
+			case errors.Is(test.refused, pki.ErrBadRequest) && !errors.Is(err, pki.ErrBadRequest):
 				t.Errorf("%v is no ErrBadRequest", err)
 			}
 		})
