@@ -48,7 +48,7 @@ func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
 	}
 	if !bytes.Equal(start[:n], magicOpenSSL) {
 		src := &source{}
-		if err := src.look(file); err != nil {
+		if err := src.look(file, false); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		return src, nil
@@ -59,7 +59,11 @@ func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
 	}
 	for _, passphrase := range passphrases {
 		src := &source{opener: seal.NewOpenSSL(passphrase, rand.Reader)}
-		err := src.look(file)
+		err := src.look(file, false)
+		if errors.Is(err, seal.ErrCorrupt) {
+			// A cut file has a begin all the same, which tells a wrong passphrase from the right one.
+			err = src.look(file, true)
+		}
 		if err == nil {
 			return src, nil
 		}
@@ -81,25 +85,35 @@ func readFromStart(file io.ReadSeeker, buffer []byte) (int, error) {
 	return n, err
 }
 
-// look reads the begin of the dump and sets what it is.
-func (s *source) look(file io.ReadSeeker) error {
-	unsealed, err := s.unseal(file)
+// look reads the begin of the dump and sets what it is. A file that is cut gets more to read, behind what is its own.
+func (s *source) look(file io.ReadSeeker, cut bool) error {
+	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
-	head := make([]byte, headSize)
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	stored, known := io.Reader(file), int64(headSize)
+	if cut {
+		stored, known = io.MultiReader(file, zeros{}), min(known, size-sealedOverhead)
+	}
+	if known <= 0 {
+		return errNoDump
+	}
+	unsealed, err := s.unseal(stored)
+	if err != nil {
+		return err
+	}
+	head := make([]byte, known)
 	n, err := readFull(unsealed, head)
 	if err != nil && err != io.EOF && n == 0 {
 		return err
 	}
-	if bytes.HasPrefix(head[:n], magicZstd) {
-		s.compressed = true
-		plain, err := s.open(file)
-		if err != nil {
-			return err
-		}
-		if n, err = readFull(plain, head); err != nil && err != io.EOF && n == 0 {
-			return fmt.Errorf("%w: %w", errNoDump, err)
+	if s.compressed = bytes.HasPrefix(head[:n], magicZstd); s.compressed {
+		// From here on it is a file of ours: these four bytes don't come up by chance in what was sealed otherwise.
+		if n, err = s.lookInside(file, head); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 	}
 	s.head = head[:n]
@@ -114,6 +128,31 @@ func (s *source) look(file io.ReadSeeker) error {
 	return nil
 }
 
+// lookInside reads the begin of a compressed dump.
+func (s *source) lookInside(file io.ReadSeeker, head []byte) (int, error) {
+	plain, err := s.open(file)
+	if err != nil {
+		return 0, err
+	}
+	n, err := readFull(plain, head)
+	if n > 0 || err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// sealedOverhead is what a sealed file has before its first whole block and, where it is cut, after its last.
+const sealedOverhead = 48
+
+// zeros never ends.
+type zeros struct{}
+
+// Read implements io.Reader.
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // isText says that no byte is a control character that SQL has no use for.
 func isText(head []byte) bool {
 	return bytes.IndexFunc(head, func(r rune) bool {
@@ -121,15 +160,12 @@ func isText(head []byte) bool {
 	}) < 0
 }
 
-// unseal returns a reader of what is sealed in the file, from its start.
-func (s *source) unseal(file io.ReadSeeker) (io.Reader, error) {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
+// unseal returns a reader of what is sealed in stored.
+func (s *source) unseal(stored io.Reader) (io.Reader, error) {
 	if s.opener == nil {
-		return file, nil
+		return stored, nil
 	}
-	return s.opener.Open(file)
+	return s.opener.Open(stored)
 }
 
 // open returns a reader of the plain dump in the file, from its start.
@@ -142,16 +178,11 @@ func (s *source) open(file io.ReadSeeker) (io.Reader, error) {
 
 // plain returns a reader of the plain dump that is in stored.
 func (s *source) plain(stored io.Reader) (io.Reader, error) {
-	if s.opener != nil {
-		var err error
-		if stored, err = s.opener.Open(stored); err != nil {
-			return nil, err
-		}
+	unsealed, err := s.unseal(stored)
+	if err != nil || !s.compressed {
+		return unsealed, err
 	}
-	if !s.compressed {
-		return stored, nil
-	}
-	decoder, err := zstd.NewReader(stored, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	decoder, err := zstd.NewReader(unsealed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, err
 	}

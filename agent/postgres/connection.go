@@ -22,6 +22,7 @@ const (
 	stateInvalidCatalogName = "3D000"
 	stateDuplicateDatabase  = "42P04"
 	stateNoPrivilege        = "42501"
+	stateObjectInUse        = "55006"
 )
 
 // connect opens a session in a database. The caller closes it.

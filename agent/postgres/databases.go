@@ -11,6 +11,9 @@ import (
 // maxName is how many bytes PostgreSQL keeps of a name; it cuts longer ones off without an error.
 const maxName = 63
 
+// renameAttempts is how often the sessions in a database are ended that stand in the way of its new name.
+const renameAttempts = 3
+
 // Database is one database of the instance. The fields about its locale are empty where they don't apply.
 type Database struct {
 	Name           string
@@ -133,18 +136,34 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 	if server.Number >= 130000 {
 		return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)+" WITH (FORCE)")
 	}
-	if _, err := i.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
+	if err := i.endSessions(ctx, name); err != nil {
 		return err
 	}
 	return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name))
 }
 
-// RenameDatabase renames a database that nobody is connected to; ErrDatabaseExists where the new name is taken.
+// RenameDatabase renames a database and ends the sessions in it that are in the way; ErrDatabaseExists where the new
+// name is taken.
 func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
 	if err := CheckName(to); err != nil {
 		return err
 	}
-	return databaseError(i.execute(ctx, "ALTER DATABASE "+quoteName(from)+" RENAME TO "+quoteName(to)), to)
+	rename := "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
+	var err error
+	for range renameAttempts {
+		ended := i.endSessions(ctx, from)
+		err = i.execute(ctx, rename)
+		if sqlState(err) != stateObjectInUse || ended != nil {
+			break
+		}
+	}
+	return databaseError(err, to)
+}
+
+// endSessions ends all sessions in a database.
+func (i *Instance) endSessions(ctx context.Context, name string) error {
+	_, err := i.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+	return err
 }
 
 // Analyze collects the planner's statistics of a database.

@@ -1,0 +1,349 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+// untouched fails the test if a database is there that was to be restored, or a part of it.
+func untouched(t *testing.T, target string) {
+	t.Helper()
+	for _, name := range postgrestest.Shared(t).Databases(t) {
+		if name == target || strings.HasPrefix(name, "pgharbor_restore_") {
+			t.Errorf("database %q was left", name)
+		}
+	}
+}
+
+// noPsql makes an engine fail the test if a restore comes as far as a tool that writes to the server.
+func noPsql(t *testing.T, engine *backup.Engine) (*backup.Engine, string) {
+	t.Helper()
+	mark := filepath.Join(t.TempDir(), "started")
+	guarded := newEngine(t, stub(t, "psql", "[ \"$1\" = --version ] || touch "+mark+"; exit 1"))
+	guarded.Store, guarded.Passphrases = engine.Store, engine.Passphrases
+	return guarded, mark
+}
+
+// What is wrong with a file is told before a byte of it reaches Postgres.
+func TestDamageIsToldApart(t *testing.T) {
+	sample(t, "harbour")
+	change := func(at func(size int) int) func([]byte) []byte {
+		return func(content []byte) []byte {
+			content[at(len(content))] ^= 1
+			return content
+		}
+	}
+	same := func(content []byte) []byte { return content }
+	right := seal.Passphrases{Current: "secret"}
+	tests := []struct {
+		name        string
+		passphrases seal.Passphrases
+		damage      func([]byte) []byte
+		want        error
+		failure     string
+	}{
+		{"no passphrase", seal.Passphrases{}, same, backup.ErrNoPassphrase, "passphrase"},
+		{"a wrong passphrase", seal.Passphrases{Current: "wrong", Old: []string{"older"}}, same, backup.ErrWrongPassphrase, "passphrase"},
+		{"a flipped bit in the magic", right, change(func(int) int { return 0 }), backup.ErrDamaged, "integrity"},
+		{"a flipped bit in the salt", right, change(func(int) int { return 12 }), backup.ErrDamaged, "integrity"},
+		{"a flipped bit in the first block", right, change(func(int) int { return 16 }), backup.ErrDamaged, "integrity"},
+		{"a flipped bit in the middle", right, change(func(size int) int { return size / 2 }), backup.ErrDamaged, "integrity"},
+		{"a flipped bit at the end", right, change(func(size int) int { return size - 1 }), backup.ErrDamaged, "integrity"},
+		{"a flipped bit and a wrong passphrase", seal.Passphrases{Current: "wrong"}, change(func(size int) int { return size / 2 }), backup.ErrDamaged, "integrity"},
+		{"cut by a byte", right, func(c []byte) []byte { return c[:len(c)-1] }, backup.ErrDamaged, "integrity"},
+		{"cut by a block", right, func(c []byte) []byte { return c[:len(c)-16] }, backup.ErrDamaged, "integrity"},
+		{"cut to nothing", right, func([]byte) []byte { return nil }, backup.ErrDamaged, "integrity"},
+		{"longer", right, func(c []byte) []byte { return append(c, 0) }, backup.ErrDamaged, "integrity"},
+	}
+	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
+		engine := newEngine(t)
+		engine.Compression, engine.Passphrases = compression, right
+		manifest := backUp(t, engine, "harbour")
+		path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range tests {
+			t.Run(compression+" "+test.name, func(t *testing.T) {
+				if err := os.WriteFile(path, test.damage(append([]byte(nil), content...)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				engine.Passphrases = test.passphrases
+				guarded, mark := noPsql(t, engine)
+				err := restore(t.Context(), t, guarded, manifest.ID, "harbour2")
+				if !errors.Is(err, test.want) || backup.Failure(err) != test.failure || strings.Contains(err.Error(), "\n") {
+					t.Errorf("error = %v (%s), want %v in one line", err, backup.Failure(err), test.want)
+				}
+				if _, err := os.Stat(mark); err == nil {
+					t.Error("psql was started")
+				}
+				untouched(t, "harbour2")
+			})
+		}
+	}
+}
+
+func TestRestoreWithAnOldPassphrase(t *testing.T) {
+	sample(t, "harbour", "harbour2")
+	engine := newEngine(t)
+	engine.Passphrases.Current = "before"
+	manifest := backUp(t, engine, "harbour")
+	engine.Passphrases = seal.Passphrases{Current: "after", Old: []string{"between", "before"}}
+	if err := restore(t.Context(), t, engine, manifest.ID, "harbour2"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRestoreRefusals(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	manifest := backUp(t, engine, "harbour")
+	if err := restore(t.Context(), t, engine, manifest.ID, "harbour"); !errors.Is(err, backup.ErrTargetExists) {
+		t.Errorf("a target that exists: %v", err)
+	}
+	if err := restore(t.Context(), t, engine, manifest.ID, strings.Repeat("x", 64)); err == nil {
+		t.Error("a name that PostgreSQL would cut off is taken")
+	}
+	err := engine.Restore(t.Context(), backup.RestoreRequest{Path: "/not/there", Target: "harbour2", RestoreID: "r"})
+	if backup.Failure(err) != backup.FailureNotFound {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: t.TempDir(), Target: "harbour2", RestoreID: "r"}); err == nil {
+		t.Error("a folder is taken for a file")
+	}
+	untouched(t, "harbour2")
+}
+
+// Whatever strikes in the middle of a restore, the target never appears and nothing half-restored stays.
+func TestRestoreStruckHalfWay(t *testing.T) {
+	server := sample(t, "harbour", "harbour2")
+	interrupted := errors.New("the agent stops")
+	tests := []struct {
+		name, phase string
+		strike      func(path string, stop func(error))
+		want        string
+	}{
+		{"cancelled while it verifies", backup.PhaseVerify, func(_ string, stop func(error)) { stop(interrupted) }, interrupted.Error()},
+		{"cancelled while it restores", backup.PhaseRestore, func(_ string, stop func(error)) { stop(interrupted) }, interrupted.Error()},
+		{"cancelled while it analyses", backup.PhaseAnalyze, func(_ string, stop func(error)) { stop(interrupted) }, interrupted.Error()},
+		{"the file changes after it was verified", backup.PhaseRestore, func(path string, _ func(error)) {
+			if err := os.WriteFile(path, []byte("CREATE TABLE evil ();\n"), 0o600); err != nil {
+				t.Error(err)
+			}
+		}, backup.ErrDamaged.Error()},
+		{"the target appears meanwhile", backup.PhaseAnalyze, func(string, func(error)) { server.Exec(t, "postgres", "CREATE DATABASE harbour2") }, backup.ErrTargetExists.Error()},
+		{"sessions of the server end", backup.PhaseRestore, func(string, func(error)) {
+			server.Exec(t, "postgres", "ALTER DATABASE "+temporaries(t)[0]+" ALLOW_CONNECTIONS false")
+		}, "not currently accepting connections"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			engine := newEngine(t)
+			manifest := backUp(t, engine, "harbour")
+			path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+			ctx, stop := context.WithCancelCause(t.Context())
+			var once sync.Once
+			err := engine.Restore(ctx, backup.RestoreRequest{
+				Path: path, Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
+				OnProgress: func(p backup.Progress) {
+					if p.Phase == test.phase {
+						once.Do(func() { test.strike(path, stop) })
+					}
+				},
+			})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want one that says %q", err, test.want)
+			}
+			if errors.Is(err, backup.ErrTargetExists) {
+				server.DropDatabase(t, "harbour2") // the other's, which stayed
+			}
+			untouched(t, "harbour2")
+		})
+	}
+}
+
+// A session that somebody opens in the temporary database does not stand in the way of the last step.
+func TestRestoreWithAForeignSession(t *testing.T) {
+	server := sample(t, "harbour", "harbour2")
+	engine := newEngine(t)
+	manifest := backUp(t, engine, "harbour")
+	stored, err := engine.Find(manifest.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var foreign *exec.Cmd
+	err = engine.Restore(t.Context(), backup.RestoreRequest{
+		Path: engine.Store.Path(stored.Location), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
+		OnProgress: func(p backup.Progress) {
+			if p.Phase == backup.PhaseAnalyze {
+				foreign = exec.CommandContext(ctx, server.Bin+"/psql", "-XAtc", "SELECT 'here'", "-c", "SELECT pg_sleep(1000)", server.URL(temporaries(t)[0]))
+				output, err := foreign.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := foreign.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := output.Read(make([]byte, 10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	cancel()
+	_ = foreign.Wait()
+}
+
+// A dump that fails in psql, or does harm first, leaves nothing: it is one transaction in a database of its own.
+func TestBadSQLLeavesNothing(t *testing.T) {
+	const end = "--\n-- PostgreSQL database dump complete\n--\n\n"
+	tests := []struct{ name, sql, want string }{
+		{"an error at the end", "CREATE TABLE t (n int);\nSELECT 1/0;\n" + end, "division by zero"},
+		{"a role that is missing", "CREATE TABLE t (n int);\nALTER TABLE t OWNER TO nobody_here;\n" + end, "nobody_here"},
+		{"no end", "CREATE TABLE t (n int);\n", backup.ErrIncomplete.Error()},
+		{"an end in a string", "SELECT '\n" + end + "';\nCREATE TABLE t (n int);\n", backup.ErrIncomplete.Error()},
+		{"no dump at all", "\x7fELF\x02\x01\x01\x00\x00", backup.ErrDamaged.Error()},
+		{"nothing", "", backup.ErrIncomplete.Error()},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "backup.sql")
+			if err := os.WriteFile(path, []byte(test.sql), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "bad"})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want one that says %q", err, test.want)
+			}
+			untouched(t, "harbour2")
+		})
+	}
+}
+
+// The runbook's own commands make a file that is restored, and open one that was backed up.
+func TestStockToolsBothWays(t *testing.T) {
+	server := sample(t, "harbour", "harbour2", "harbour3")
+	want := server.Value(t, "harbour", fingerprint)
+	dir := t.TempDir()
+	run := func(script string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
+		cmd.Env, cmd.Dir = append(server.Environ(), "PATH="+server.Bin+":"+os.Getenv("PATH"), "PASS=secret"), dir
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, output)
+		}
+	}
+	engine := newEngine(t)
+	engine.Passphrases.Current = "secret"
+
+	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: dir + "/old.sql.enc", Target: "harbour2", RestoreID: "stock"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.Value(t, "harbour2", fingerprint); got != want {
+		t.Errorf("restored %s, want %s", got, want)
+	}
+
+	manifest := backUp(t, engine, "harbour")
+	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+	server.CreateDatabase(t, "harbour3")
+	run("openssl enc -d -aes-256-cbc -pbkdf2 -pass env:PASS -in '" + path + "' -out restore.sql; psql -qX -v ON_ERROR_STOP=1 -o /dev/null -d harbour3 -f restore.sql")
+	if got := server.Value(t, "harbour3", fingerprint); got != want {
+		t.Errorf("psql restored %s, want %s", got, want)
+	}
+}
+
+// A file without a manifest is verified as far as it can be.
+func TestForeignFiles(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	engine.Passphrases.Current = "secret"
+	manifest := backUp(t, engine, "harbour")
+	sealed, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Passphrases.Current, engine.Format = "", postgres.FormatCustom
+	engine.Store = newEngine(t).Store
+	manifest = backUp(t, engine, "harbour")
+	archive, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name       string
+		content    []byte
+		passphrase string
+		want       error
+	}{
+		{"sealed, no passphrase", sealed, "", backup.ErrNoPassphrase},
+		{"sealed, a wrong passphrase", sealed, "wrong", backup.ErrWrongPassphrase},
+		{"sealed and cut by a byte", sealed[:len(sealed)-1], "secret", backup.ErrDamaged},
+		{"an archive cut by a byte", archive[:len(archive)-1], "", backup.ErrDamaged},
+		{"an archive cut in half", archive[:len(archive)/2], "", backup.ErrDamaged},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(path, test.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			engine.Passphrases.Current = test.passphrase
+			err := engine.Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "foreign"})
+			if !errors.Is(err, test.want) {
+				t.Errorf("error = %v, want %v", err, test.want)
+			}
+			untouched(t, "harbour2")
+		})
+	}
+}
+
+// The restored database has the encoding and locale of the one that was dumped.
+func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
+	server := postgrestest.Shared(t)
+	engine := newEngine(t)
+	latin := postgres.Database{Encoding: "LATIN1", Collate: "C", CType: "C", LocaleProvider: "libc"}
+	if err := engine.Instance.CreateDatabase(t.Context(), "latin", latin); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, name := range []string{"latin", "latin2", "latin3"} {
+			server.DropDatabase(t, name)
+		}
+	})
+	server.Exec(t, "latin", "CREATE TABLE t (v text); INSERT INTO t VALUES (chr(233))")
+	manifest := backUp(t, engine, "latin")
+	if err := restore(t.Context(), t, engine, manifest.ID, "latin2"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(engine.Store.Dir(), "latin", manifest.Filename)
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "latin3", RestoreID: "bare"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"latin2", "latin3"} {
+		got, err := engine.Instance.Database(t.Context(), name)
+		if err != nil || got.Encoding != "LATIN1" || got.Collate != "C" {
+			t.Errorf("%s = %+v, %v", name, got, err)
+		}
+		if value := server.Value(t, name, "SELECT ascii(v) FROM t"); value != "233" {
+			t.Errorf("%s holds %s", name, value)
+		}
+	}
+}
