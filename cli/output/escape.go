@@ -7,16 +7,20 @@ import (
 	"unicode/utf8"
 )
 
+const shownSpace = `\x20`
+
 // Name makes a name safe to show: whatever a terminal would act upon or hide
 // (control characters, escape sequences, bidirectional and invisible marks,
-// invalid UTF-8) is written as Go writes it in a string, the backslash too, so
-// that no two names look the same. Outer spaces are shown by quotes.
+// invalid UTF-8, outer spaces) is written as Go writes it in a string, the
+// backslash too, so that no two names look the same.
 func Name(s string) string {
-	escaped := escape(s, true)
-	if s != strings.TrimSpace(s) {
-		return `"` + escaped + `"`
+	inner := strings.Trim(s, " ")
+	if inner == "" {
+		return strings.Repeat(shownSpace, len(s))
 	}
-	return escaped
+	before := strings.Index(s, inner)
+	after := len(s) - before - len(inner)
+	return strings.Repeat(shownSpace, before) + escape(inner, true) + strings.Repeat(shownSpace, after)
 }
 
 // Line makes a text, such as an error of a tool, one line that is safe to show.
