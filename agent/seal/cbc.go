@@ -95,15 +95,19 @@ func (c *cbcReader) fill() {
 	c.mode.CryptBlocks(c.plain, c.plain)
 }
 
+// finish hands out what stands before the last block in any case: a reader that
+// wants to know what a file is, or was, gets as much of it as there is.
 func (c *cbcReader) finish(last []byte) {
+	before := max(len(last)-1, 0) / aes.BlockSize * aes.BlockSize
 	if len(last) == 0 || len(last)%aes.BlockSize != 0 {
-		c.err = fmt.Errorf("%w: its length is not that of whole blocks", ErrCorrupt)
+		c.mode.CryptBlocks(last[:before], last[:before])
+		c.plain, c.err = last[:before], fmt.Errorf("%w: its length is not that of whole blocks", ErrCorrupt)
 		return
 	}
 	c.mode.CryptBlocks(last, last)
 	pad := int(last[len(last)-1])
 	if pad == 0 || pad > aes.BlockSize || !bytes.Equal(last[len(last)-pad:], bytes.Repeat([]byte{byte(pad)}, pad)) {
-		c.err = fmt.Errorf("%w: its padding is wrong", ErrCorrupt)
+		c.plain, c.err = last[:before], fmt.Errorf("%w: its padding is wrong", ErrCorrupt)
 		return
 	}
 	c.plain, c.err = last[:len(last)-pad], io.EOF

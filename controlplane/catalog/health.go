@@ -3,10 +3,14 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
+
+// runsCount is for how long a scheduled run makes its database one to judge.
+const runsCount = 7 * 24 * time.Hour
 
 // Facts returns what is known of every database of every agent that was not
 // revoked, or of one instance. An instance of which no database is known has
@@ -25,7 +29,7 @@ func (c *Catalog) Facts(ctx context.Context, instance string, now time.Time) ([]
 	}
 	var all []fleet.Facts
 	for _, agent := range agents {
-		databases, err := databases(ctx, tx, agent)
+		databases, err := databases(ctx, tx, agent, now)
 		if err != nil {
 			return nil, err
 		}
@@ -41,31 +45,36 @@ func (c *Catalog) Facts(ctx context.Context, instance string, now time.Time) ([]
 }
 
 // databases returns those that the agent covers, and those of which there is a
-// run or a backup: a database that vanished is judged on.
-func databases(ctx context.Context, q queryer, agent fleet.Agent) ([]string, error) {
-	known := map[string]bool{}
-	var names []string
-	add := func(name string) {
-		if !known[name] && name != "" {
-			known[name] = true
+// backup, or a run that says something: a name that somebody mistyped once is
+// no database, while one that the schedule has missed of late is.
+func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time) ([]string, error) {
+	judged, exists := map[string]bool{}, map[string]bool{}
+	for _, d := range agent.Status.Databases {
+		exists[d.Name], judged[d.Name] = true, d.Covered
+	}
+	type seen struct {
+		database string
+		certain  bool
+	}
+	scan := func(r row) (s seen, err error) { return s, r.Scan(&s.database, &s.certain) }
+	known, err := collect(ctx, q, scan, `
+		SELECT database, max(trigger = 'schedule' AND started_at > ?2) FROM runs WHERE instance = ?1 GROUP BY database
+		UNION ALL SELECT DISTINCT database, 1 FROM backups WHERE instance = ?1 AND state <> 'removed'`, agent.Name, micros(now.Add(-runsCount)))
+	for _, s := range known {
+		if s.certain || exists[s.database] {
+			judged[s.database] = true
+		}
+	}
+	names := []string{}
+	for name, judge := range judged {
+		if judge && name != "" {
 			names = append(names, name)
 		}
-	}
-	for _, d := range agent.Status.Databases {
-		if d.Covered {
-			add(d.Name)
-		}
-	}
-	scan := func(r row) (name string, err error) { return name, r.Scan(&name) }
-	seen, err := collect(ctx, q, scan, `
-		SELECT database FROM runs WHERE instance = ?1
-		UNION SELECT database FROM backups WHERE instance = ?1 AND state <> 'removed' ORDER BY 1`, agent.Name)
-	for _, name := range seen {
-		add(name)
 	}
 	if len(names) == 0 {
 		names = []string{""}
 	}
+	slices.Sort(names)
 	return names, err
 }
 

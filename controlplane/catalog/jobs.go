@@ -123,7 +123,7 @@ func outcome(r fleet.JobResult) string {
 
 func detail(j fleet.Job) string {
 	if j.State == fleet.JobSucceeded {
-		return fmt.Sprintf("job %s: %d bytes", j.ID, j.Progress.DoneBytes)
+		return "job " + j.ID
 	}
 	return fmt.Sprintf("job %s %s: %s", j.ID, j.State, j.Error)
 }
