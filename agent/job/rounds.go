@@ -37,17 +37,18 @@ func (r *Runner) keepSchedule(ctx context.Context) {
 // awaitRound waits until a round is due that comes after last, and moves last to
 // it. The clock may jump meanwhile, either way.
 func (r *Runner) awaitRound(ctx context.Context, last *time.Time) bool {
-	due := r.Schedule.Next(r.Now())
+	var due time.Time
 	for {
 		now := r.Now()
 		if now.Before(last.Add(-setBack)) {
 			*last = time.Time{}
 		}
-		if next := r.Schedule.Next(now); next.Before(due) && next.After(*last) {
+		if next := r.Schedule.Next(later(now, *last)); due.IsZero() || next.Before(due) {
 			due = next
 		}
 		if !due.After(now) {
 			*last = due
+			r.setNextRun(r.Schedule.Next(later(now, due)))
 			return true
 		}
 		r.setNextRun(due)

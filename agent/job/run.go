@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -37,12 +36,12 @@ func (r *Runner) BackUp(ctx context.Context, request Request) []Outcome {
 	report := serialised(request.OnProgress)
 	var runs sync.WaitGroup
 	for n, database := range databases {
+		release, err := acquire(ctx, r.slots)
+		if err != nil {
+			outcomes[n] = r.notStarted(request, database, err)
+			continue
+		}
 		runs.Go(func() {
-			release, err := acquire(ctx, r.slots)
-			if err != nil {
-				outcomes[n] = r.notStarted(request, database, err)
-				return
-			}
 			defer release()
 			outcomes[n] = r.run(ctx, request, database, func(p backup.Progress) {
 				if len(databases) > 1 {
@@ -123,12 +122,10 @@ func (r *Runner) covered(ctx context.Context) []string {
 	if len(r.Databases) > 0 {
 		return r.Databases
 	}
-	found, err := r.Engine.Instance.Databases(ctx)
+	found, err := r.Engine.Databases(ctx)
 	var names []string
 	for _, database := range found {
-		if !isTemporary(database.Name) {
-			names = append(names, database.Name)
-		}
+		names = append(names, database.Name)
 	}
 	if err != nil {
 		r.Log.Warn("the server does not say which databases it has; those last known are tried", "error", err)
@@ -158,10 +155,6 @@ func (r *Runner) lastKnown() []string {
 	}
 	return names
 }
-
-// isTemporary says whether a database is one that a restore fills: it is nobody's
-// yet.
-func isTemporary(database string) bool { return strings.HasPrefix(database, "pgharbor_restore_") }
 
 // serialised makes a callback that several goroutines may call.
 func serialised(onProgress func(backup.Progress)) func(backup.Progress) {

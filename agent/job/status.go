@@ -118,16 +118,13 @@ func (r *Runner) look(ctx context.Context) Status {
 		status.DumpVersion = tools[0].Version
 	}
 	status.Warnings = append(status.Warnings, VulnerableTools(tools)...)
-	databases, err := instance.Databases(ctx)
+	databases, err := r.Engine.Databases(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the databases can't be listed", err))
 		return status
 	}
 	missing := slices.Clone(r.Databases)
 	for _, database := range databases {
-		if isTemporary(database.Name) {
-			continue
-		}
 		named := slices.Contains(r.Databases, database.Name)
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == database.Name })
 		status.Databases = append(status.Databases, Database{

@@ -1,0 +1,135 @@
+package job
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/store"
+)
+
+// newRunner is a runner on the shared server with folders of its own.
+func newRunner(t *testing.T, change func(*Config)) *Runner {
+	t.Helper()
+	instance := instanceOf(t, postgrestest.Shared(t))
+	backups, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock, err := retention.OpenClockGuard(filepath.Join(t.TempDir(), "clock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { backups.Close() })
+	config := Config{
+		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
+		State:  openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
+		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 2},
+	}
+	if change != nil {
+		change(&config)
+	}
+	return New(config)
+}
+
+func instanceOf(t *testing.T, server *postgrestest.Server) *postgres.Instance {
+	t.Helper()
+	settings, err := postgres.SettingsFrom(server.Environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := postgres.Open(settings, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { instance.Close() })
+	return instance
+}
+
+// entries reads the whole journal.
+func entries(t *testing.T, state *State) []Entry {
+	t.Helper()
+	var all []Entry
+	for _, id := range pending(t, state.Journal) {
+		entry, err := state.Journal.Read(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, entry)
+	}
+	return all
+}
+
+// storeBackup puts a backup of a given time in the store. Its content is its id.
+func storeBackup(t *testing.T, r *Runner, database, id, runID string, created time.Time) store.Location {
+	t.Helper()
+	file, err := r.Engine.Store.Create(database, "backup-"+created.UTC().Format("2006-01-02-15-04-05")+".sql", runID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte(id)); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(id))
+	hash := hex.EncodeToString(sum[:])
+	loc, err := file.Commit(func(loc store.Location) ([]byte, error) {
+		return json.Marshal(backup.Manifest{
+			Version: backup.ManifestVersion, ID: id, RunID: runID, Instance: "shop-db", Database: database, Filename: loc.File,
+			Format: postgres.FormatPlain, Compression: backup.CompressionNone, Encryption: backup.Encryption{Scheme: seal.SchemeNone},
+			SizeBytes: int64(len(id)), SHA256: hash, PlainSizeBytes: int64(len(id)), PlainSHA256: hash,
+			CreatedAt: created.UTC(), StartedAt: created.UTC(), FinishedAt: created.UTC(), Trigger: backup.TriggerSchedule, Complete: true,
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+func backupID(n int) string { return fmt.Sprintf("backup%010d", n) }
+
+// lockTable keeps every dump of the database waiting, until release.
+func lockTable(t *testing.T, database, table string) (release func()) {
+	t.Helper()
+	// Not t.Context(), which has ended when a Cleanup runs.
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, postgrestest.Shared(t).URL(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(ctx, "BEGIN; LOCK TABLE "+pgx.Identifier{table}.Sanitize()); err != nil {
+		t.Fatal(err)
+	}
+	release = func() { conn.Close(ctx) }
+	t.Cleanup(release)
+	return release
+}
+
+// awaitDumps waits until the server has n dumps waiting for a lock.
+func awaitDumps(t *testing.T, n int) {
+	t.Helper()
+	server, deadline := postgrestest.Shared(t), time.Now().Add(30*time.Second)
+	for {
+		waiting := server.Value(t, "postgres", `SELECT count(*) FROM pg_stat_activity
+			WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'`)
+		if waiting == fmt.Sprint(n) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s dumps wait for a lock, not %d", waiting, n)
+		}
+	}
+}

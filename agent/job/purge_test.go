@@ -1,0 +1,113 @@
+package job
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+var today = time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
+
+// inventoryIDs are the backups that are left, oldest first.
+func inventoryIDs(r *Runner) []string {
+	r.forgetInventory()
+	var ids []string
+	for _, b := range r.Inventory().Backups {
+		ids = append(ids, b.ID)
+	}
+	return ids
+}
+
+func withDays(r *Runner, t *testing.T, days ...int) {
+	t.Helper()
+	for n, age := range days {
+		storeBackup(t, r, "shop", backupID(n), "run", today.AddDate(0, 0, -age))
+	}
+}
+
+func TestPurgeRemovesByPolicyAndSaysWhy(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 90, 60, 40, 5, 1)
+	storeBackup(t, r, "rare", "rarebackup000001", "run", today.AddDate(0, 0, -400))
+	before := r.Inventory().Digest
+	r.Purge(t.Context())
+	if diff := cmp.Diff([]string{"rarebackup000001", backupID(3), backupID(4)}, inventoryIDs(r)); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+	if r.Inventory().Digest == before {
+		t.Error("the digest has not changed")
+	}
+	var removed []string
+	for _, entry := range entries(t, r.State) {
+		removed = append(removed, entry.Removal.BackupID)
+		if !strings.Contains(entry.Removal.Reason, "days old") || !entry.Removal.RemovedAt.Equal(r.Now()) {
+			t.Errorf("removal %+v", entry.Removal)
+		}
+	}
+	if diff := cmp.Diff([]string{backupID(0), backupID(1), backupID(2)}, removed); diff != "" {
+		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+}
+
+func TestPurgeRemovesNothingWhileTheNewestIsDamaged(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 90, 60, 40, 1)
+	newest := r.Inventory().Backups[3]
+	// The size holds, so only its hash can tell.
+	if err := os.WriteFile(r.Engine.Store.Path(newest.Location), []byte(strings.ToUpper(newest.ID)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Purge(t.Context())
+	if ids := inventoryIDs(r); len(ids) != 4 {
+		t.Errorf("removed although the newest is damaged: %v are left", ids)
+	}
+	if state := r.Inventory().Backups[3].State; state != backup.StateDamaged {
+		t.Errorf("the newest backup is %s", state)
+	}
+	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "damaged") {
+		t.Errorf("warnings:\n%s", warnings)
+	}
+	if told := entries(t, r.State); len(told) != 0 {
+		t.Errorf("journal: %+v", told)
+	}
+}
+
+func TestPurgeWaitsForATrustedClock(t *testing.T) {
+	now := today.Add(time.Hour)
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	withDays(r, t, 40, 2, 1)
+	r.clockTrusted()
+	now = now.AddDate(10, 0, 0)
+	r.Purge(t.Context())
+	if ids := inventoryIDs(r); len(ids) != 3 {
+		t.Fatalf("a clock ten years ahead removed backups: %v are left", ids)
+	}
+	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "nothing is removed") {
+		t.Errorf("warnings:\n%s", warnings)
+	}
+	r.HearTime(now.Add(time.Minute)) // the control plane says that it is right
+	r.Purge(t.Context())
+	if diff := cmp.Diff([]string{backupID(1), backupID(2)}, inventoryIDs(r)); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+func TestPurgeLeavesWhatIsBeingRead(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 40, 2, 1)
+	release := r.use(backupID(0))
+	r.Purge(t.Context())
+	if ids := inventoryIDs(r); len(ids) != 3 {
+		t.Errorf("removed under a restore: %v are left", ids)
+	}
+	release()
+	r.Purge(t.Context())
+	if ids := inventoryIDs(r); len(ids) != 2 {
+		t.Errorf("still there: %v", ids)
+	}
+}

@@ -1,0 +1,152 @@
+package job
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// dueTimes are the first rounds of a daily schedule, while the clock is set as
+// the test says after each of them.
+func dueTimes(t *testing.T, rounds int, set func(round int) time.Duration) []string {
+	t.Helper()
+	var due []string
+	synctest.Test(t, func(t *testing.T) {
+		schedule, err := ParseSchedule("0 1 * * *", time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var offset time.Duration
+		r := &Runner{Config: Config{Schedule: schedule, Now: func() time.Time { return time.Now().Add(offset) }}}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
+		defer cancel()
+		var last time.Time
+		for round := range rounds {
+			if !r.awaitRound(ctx, &last) {
+				break
+			}
+			due = append(due, r.Now().UTC().Format("01-02 15:04"))
+			offset += set(round)
+		}
+	})
+	return due
+}
+
+func TestRoundsWhenTheClockIsSet(t *testing.T) {
+	tests := map[string]struct {
+		set  func(round int) time.Duration
+		want []string // by the clock of then
+	}{
+		"a steady clock": {
+			func(int) time.Duration { return 0 },
+			[]string{"01-01 01:00", "01-02 01:00", "01-03 01:00"},
+		},
+		"corrected by seconds, right after the round": {
+			func(int) time.Duration { return -2 * time.Second },
+			[]string{"01-01 01:00", "01-02 01:00", "01-03 01:00"},
+		},
+		"ten years ahead, and back": {
+			func(round int) time.Duration {
+				const decade = 3652 * 24 * time.Hour
+				return map[int]time.Duration{0: decade, 1: -decade}[round]
+			},
+			[]string{"01-01 01:00", "01-01 01:00", "01-03 01:00"},
+		},
+		"a day back": {
+			func(round int) time.Duration {
+				return map[int]time.Duration{1: -24 * time.Hour}[round]
+			},
+			[]string{"01-01 01:00", "01-02 01:00", "01-02 01:00"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, dueTimes(t, len(test.want), test.set)); diff != "" {
+				t.Errorf("rounds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The clock jumps while the agent waits, not at a round.
+func TestAWaitFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		schedule, err := ParseSchedule("0 1 * * *", time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		r := &Runner{Config: Config{Schedule: schedule, Now: func() time.Time {
+			if time.Since(began) > time.Minute {
+				return time.Now().Add(50 * time.Minute) // the host was asleep
+			}
+			return time.Now()
+		}}}
+		var last time.Time
+		if !r.awaitRound(t.Context(), &last) {
+			t.Fatal("it did not wait")
+		}
+		if took := time.Since(began); took > 11*time.Minute {
+			t.Errorf("the round was due after 10 minutes and began after %s", took)
+		}
+	})
+}
+
+func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "shop")
+	schedule, err := ParseSchedule("0 1 * * *", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A moment before the round is due.
+	began := time.Now()
+	now := func() time.Time { return today.Add(-100 * time.Millisecond).Add(time.Since(began)) }
+	r := newRunner(t, func(c *Config) {
+		c.Schedule, c.Now, c.Databases, c.Policy.KeepLast = schedule, now, []string{"shop"}, 1
+		c.Engine.Now = now
+	})
+	storeBackup(t, r, "shop", backupID(1), "old", today.AddDate(0, 0, -31))
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(ctx)
+	}()
+	told := func() []Entry {
+		for ctx.Err() == nil {
+			if all := entries(t, r.State); len(all) == 2 {
+				return all
+			}
+			select {
+			case <-r.State.Journal.Changed():
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	}()
+	for ctx.Err() == nil && !r.Status().NextPurge.After(today) {
+		r.RefreshStatus(ctx)
+	}
+	status := r.Status()
+	stop()
+	<-ended
+	if len(told) != 2 || told[0].Run == nil || told[1].Removal == nil {
+		t.Fatalf("journal: %+v", told)
+	}
+	if run := told[0].Run; run.State != StateSucceeded || run.Trigger != TriggerSchedule || run.Database != "shop" {
+		t.Errorf("run %+v", run)
+	}
+	if removal := told[1].Removal; removal.BackupID != backupID(1) {
+		t.Errorf("removal %+v", removal)
+	}
+	if !status.NextPurge.After(today) || !status.Enabled || status.Schedule != "0 1 * * *" {
+		t.Errorf("status %+v", status)
+	}
+}
