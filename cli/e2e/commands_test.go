@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,6 +33,8 @@ func (s *stage) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"flip":       flip,
 		"cut":        cut,
 		"postgres":   s.postgres,
+		"watch":      watch,
+		"nowhere":    nowhere,
 	}
 }
 
@@ -129,5 +136,74 @@ func (s *stage) postgres(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(s.server.Restart())
 	default:
 		ts.Fatalf("usage: postgres stop|start")
+	}
+}
+
+// watch SECRET looks at the argument lists of all processes until the script
+// ends, and at what the children of pgharbor-agent have in their environment.
+func watch(ts *testscript.TestScript, _ bool, args []string) {
+	secret, stop, done := []byte(args[0]), make(chan struct{}), make(chan string, 1)
+	go func() {
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for {
+			if found := exposed(secret); found != "" {
+				done <- found
+				return
+			}
+			select {
+			case <-stop:
+				done <- ""
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	ts.Defer(func() {
+		close(stop)
+		if found := <-done; found != "" {
+			ts.Fatalf("the secret was seen in %s", found)
+		}
+	})
+}
+
+// exposed returns where the processes of this moment show a secret.
+func exposed(secret []byte) string {
+	places, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, place := range places {
+		arguments, _ := os.ReadFile(place) // a process that has ended shows nothing
+		if bytes.Contains(arguments, secret) {
+			return fmt.Sprintf("%s: %q", place, arguments)
+		}
+		name, _, _ := bytes.Cut(arguments, []byte{0})
+		if tool := filepath.Base(string(name)); tool != "pg_dump" && tool != "psql" && tool != "pg_restore" {
+			continue
+		}
+		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(place), "environ"))
+		if bytes.Contains(environment, secret) {
+			return fmt.Sprintf("the environment of %q", arguments)
+		}
+	}
+	return ""
+}
+
+// nowhere SECRET PATH... wants every file below the paths to be without the
+// secret, in the clear, in hexadecimal and in base64.
+func nowhere(ts *testscript.TestScript, _ bool, args []string) {
+	secret := []byte(args[0])
+	forms := [][]byte{secret, []byte(hex.EncodeToString(secret)), []byte(base64.StdEncoding.EncodeToString(secret))[:len(secret)]}
+	for _, root := range args[1:] {
+		ts.Check(filepath.WalkDir(ts.MkAbs(root), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			for _, form := range forms {
+				if bytes.Contains(content, form) {
+					return fmt.Errorf("%s holds the secret", path)
+				}
+			}
+			return err
+		}))
 	}
 }

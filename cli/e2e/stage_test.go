@@ -11,6 +11,10 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
+// canary is a password of the server over TCP, and the passphrase where a
+// script says so. It is to be found nowhere.
+const canary = "canary-Zq7mX2vKp9"
+
 // stage is what one script plays on: a Postgres and an address of its own.
 type stage struct {
 	bin    string
@@ -19,7 +23,7 @@ type stage struct {
 }
 
 func newStage(tb testing.TB, bin string) *stage {
-	return &stage{bin: bin, host: loopback(tb), server: postgrestest.Start(tb)}
+	return &stage{bin: bin, host: loopback(tb), server: postgrestest.Start(tb, postgrestest.WithPassword(canary))}
 }
 
 // daemonScript runs a program with its output in a file: daemon NAME PROGRAM...
@@ -56,6 +60,8 @@ func (s *stage) setUp(env *testscript.Env) error {
 	tools := filepath.Join(env.WorkDir, ".tools")
 	env.Setenv("PATH", strings.Join([]string{tools, s.bin, os.Getenv("PATH")}, string(os.PathListSeparator)))
 	env.Setenv("HOST", s.host)
+	env.Setenv("CANARY", canary)
+	env.Setenv("PASSWORD_URL", s.server.PasswordURL("postgres"))
 	env.Setenv("PGHARBOR_CONFIG", filepath.Join(env.WorkDir, "person"))
 	env.Setenv("PGHARBOR_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("BACKUP_DIR", filepath.Join(env.WorkDir, "backups"))
