@@ -1,0 +1,158 @@
+package daemon
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+func TestCommandLines(t *testing.T) {
+	h := newHost(t)
+	tests := map[string]struct {
+		args   []string
+		code   int
+		stderr string // a part of it
+	}{
+		"no such command":      {[]string{"frobnicate"}, exitUsage, "unknown command"},
+		"no such flag":         {[]string{"run", "--fast"}, exitUsage, "unknown flag"},
+		"an argument too many": {[]string{"backup", "shop"}, exitUsage, "hint: pgharbor-agent --help"},
+		"a log level":          {[]string{"run", "--log-level", "loud"}, exitUsage, "debug, info, warn or error"},
+		"a mistyped invite":    {[]string{"enroll", "pgharbor1_x"}, exitUsage, "hint: copy the whole invite"},
+		"no target":            {[]string{"restore", "x.sql"}, exitUsage, "--to-database is missing"},
+		"no confirmation":      {[]string{"restore", "x.sql", "--to-database", "new"}, exitUsage, "the confirmation is missing"},
+		"wrong confirmation":   {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "old"}, exitUsage, "is not the name"},
+		"no such file":         {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "new"}, exitNotFound, "no such file"},
+		"no such database":     {[]string{"backup", "--database", "none"}, exitNotFound, `no such database: "none"`},
+		"help":                 {[]string{"--help"}, exitOK, ""},
+		"version":              {[]string{"--version"}, exitOK, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := Main(t.Context(), Process{
+				Args: test.args, Environ: h.environ, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Version: "1.2.3",
+			})
+			if code != test.code || !strings.Contains(stderr.String(), test.stderr) {
+				t.Errorf("exit %d, not %d:\n%s", code, test.code, stderr.String())
+			}
+			if code != exitOK && !strings.Contains(stderr.String(), "pgharbor-agent: ") {
+				t.Errorf("not an error of ours:\n%s", stderr.String())
+			}
+		})
+	}
+}
+
+// An error takes one line, whatever a name has in it.
+func TestErrorsTakeOneLine(t *testing.T) {
+	h := newHost(t)
+	code, _, stderr := h.run("--log-level", "error", "backup", "--database", "new\nline\x1b[31m")
+	var ours []string
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, "time=") {
+			ours = append(ours, line)
+		}
+	}
+	if code != exitNotFound || len(ours) != 1 || strings.Contains(stderr, "\x1b") {
+		t.Errorf("exit %d:\n%q", code, stderr)
+	}
+}
+
+func TestFlagsFromTheEnvironment(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "shop")
+	h := newHost(t, "PGHARBOR_DATABASE=shop", "PGHARBOR_LOG_LEVEL=error")
+	code, stdout, stderr := h.run("backup")
+	if code != exitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stdout, "/shop/backup-") || stderr != "" {
+		t.Errorf("exit %d, standard output %q, standard error:\n%s", code, stdout, stderr)
+	}
+}
+
+func TestRestoreExitCodes(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "shop")
+	server.Exec(t, "shop", "CREATE TABLE goods AS SELECT generate_series(1, 1000) AS id")
+	h := newHost(t, "BACKUP_ENCRYPT_PASSPHRASE=right")
+	code, stdout, stderr := h.run("backup", "--database", "shop")
+	if code != exitOK {
+		t.Fatalf("backup exits %d:\n%s", code, stderr)
+	}
+	file := strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):])
+	restore := []string{"restore", file, "--to-database", "again", "--confirm", "again"}
+	h.environ = append(h.environ, "BACKUP_ENCRYPT_PASSPHRASE=wrong")
+	if code, _, stderr := h.run(restore...); code != exitFailed || !strings.Contains(stderr, "the passphrase is wrong\nhint: ") {
+		t.Errorf("wrong passphrase: exit %d:\n%s", code, stderr)
+	}
+	old := filepath.Join(h.dir, "old-passphrases")
+	if err := os.WriteFile(old, []byte("older\nright\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.environ = append(h.environ, "BACKUP_OLD_PASSPHRASES_FILE="+old)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	flipped := filepath.Join(h.dir, filepath.Base(file))
+	manifest, err := os.ReadFile(file + ".manifest.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{flipped: content, flipped + ".manifest.json": manifest} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again"); code != exitIntegrity {
+		t.Errorf("one bit: exit %d:\n%s", code, stderr)
+	}
+	for _, database := range server.Databases(t) {
+		if database == "again" || strings.HasPrefix(database, "pgharbor_") {
+			t.Errorf("database %s is there", database)
+		}
+	}
+	if code, _, stderr := h.run(restore...); code != exitOK {
+		t.Errorf("with the old passphrase: exit %d:\n%s", code, stderr)
+	}
+	t.Cleanup(func() { server.DropDatabase(t, "again") })
+	if code, _, stderr := h.run(restore...); code != exitFailed || !strings.Contains(stderr, "exists already") {
+		t.Errorf("a target that exists: exit %d:\n%s", code, stderr)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	h := newHost(t)
+	code, stdout, stderr := h.run("check")
+	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 9 {
+		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
+	}
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "shop")
+	server.Exec(t, "shop", "CREATE ROLE reader LOGIN; CREATE TABLE goods (id int)")
+	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE reader") })
+	blocked := filepath.Join(h.dir, "file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ variable, line string }{
+		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 relations can't be read, such as public.goods — GRANT`},
+		"connection":    {"PGHOST=" + h.dir, "FAILED  connection: "},
+		"folder":        {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  backup folder: "},
+		"tools":         {"PATH=/nowhere", "OK      tools: /usr/"},
+		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
+		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := *h
+			h.t, h.environ = t, append(h.environ, test.variable)
+			code, stdout, _ := h.run("check")
+			if !strings.Contains(stdout, test.line) || (code == exitOK) != strings.HasPrefix(test.line, "OK") {
+				t.Errorf("exit %d:\n%s", code, stdout)
+			}
+		})
+	}
+}

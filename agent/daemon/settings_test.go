@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSettingsByDefault(t *testing.T) {
+	s, err := readSettings([]string{"BACKUP_DIR=", "BACKUP_RETENTION_DAYS=", "TZ=Europe/Berlin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Enabled || s.Dir != "./backups" || s.Policy.Days != 30 || s.Policy.KeepLast != 3 || s.Concurrency != 1 ||
+		s.Schedule.String() != "0 1 * * *" || s.Format != "plain" || s.Compression != "none" || s.Timezone != "Europe/Berlin" ||
+		s.Passphrases.Current != "" || s.Databases != nil {
+		t.Errorf("defaults: %+v", s)
+	}
+}
+
+func TestSettingsThatAreRefused(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for variable, allowed := range map[string]string{
+		"ENABLE_BACKUPS=yes":                          "true or false",
+		"BACKUP_RETENTION_DAYS=0":                     "from 1 to",
+		"BACKUP_RETENTION_DAYS=-30":                   "from 1 to",
+		"BACKUP_RETENTION_DAYS=30d":                   "from 1 to",
+		"BACKUP_RETENTION_DAYS=99999999999999999999":  "from 1 to",
+		"BACKUP_KEEP_LAST=0":                          "from 1 to",
+		"BACKUP_CONCURRENCY=0":                        "from 1 to",
+		"BACKUP_SCHEDULE=daily":                       "cron expression",
+		"BACKUP_SCHEDULE=0 0 30 2 *":                  "cron expression",
+		"BACKUP_TIMEZONE=Mars/Olympus":                "tz database",
+		"BACKUP_FORMAT=tar":                           "plain or custom",
+		"BACKUP_COMPRESSION=gzip":                     "none or zstd",
+		"BACKUP_DATABASES=a,,b":                       "separated by commas",
+		"BACKUP_ENCRYPT_PASSPHRASE_FILE=" + empty:     "passphrase",
+		"BACKUP_ENCRYPT_PASSPHRASE_FILE=/no/such":     "no such file",
+		"BACKUP_OLD_PASSPHRASES_FILE=/no/such":        "no such file",
+		"DATABASE_URL=postgres://host/db?colour=blue": "colour",
+	} {
+		name, _, _ := strings.Cut(variable, "=")
+		_, err := readSettings([]string{variable})
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), allowed) {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+	// All at once.
+	_, err := readSettings([]string{"BACKUP_FORMAT=tar", "BACKUP_TIMEZONE=Mars"})
+	if err == nil || !strings.Contains(err.Error(), "BACKUP_FORMAT") || !strings.Contains(err.Error(), "BACKUP_TIMEZONE") {
+		t.Errorf("two at once: %v", err)
+	}
+}
+
+func TestPassphraseFileWins(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(file, []byte("from the file\nand a second line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := readSettings([]string{
+		"BACKUP_ENCRYPT_PASSPHRASE=from the environment", "BACKUP_ENCRYPT_PASSPHRASE_FILE=" + file, "BACKUP_OLD_PASSPHRASES_FILE=" + file,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Passphrases.Current != "from the file" {
+		t.Error("the file does not win")
+	}
+	if diff := cmp.Diff([]string{"from the file", "and a second line"}, s.Passphrases.Old); diff != "" {
+		t.Errorf("earlier ones (-want +got):\n%s", diff)
+	}
+}
+
+func TestNamesOfDatabases(t *testing.T) {
+	for value, want := range map[string][]string{
+		"shop":              {"shop"},
+		"shop, crm":         {"shop", "crm"},
+		`"a,b",it's,sa"y`:   {"a,b", "it's", `sa"y`},
+		"../up,-x,with sp ": {"../up", "-x", "with sp "},
+		" ":                 nil,
+	} {
+		got, err := list("BACKUP_DATABASES", value)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: %v (-want +got):\n%s", value, err, diff)
+		}
+	}
+}
