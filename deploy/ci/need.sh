@@ -30,11 +30,14 @@ install_packages() {
   local drop_in=/etc/postgresql-common/createcluster.d/pgharbor-no-main-cluster.conf
   "${as_root[@]}" mkdir -p "${drop_in%/*}"
   echo 'create_main_cluster = false' | "${as_root[@]}" tee "$drop_in" >/dev/null
+  local log
+  log=$(mktemp)
   # shellcheck disable=SC2064  # expanded now: the variables are local
-  trap "${as_root[*]} rm -f '$drop_in'" EXIT
-  "${as_root[@]}" apt-get update -qq &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  trap "rm -f '$log'; ${as_root[*]} rm -f '$drop_in'" EXIT
+  {
+    "${as_root[@]}" apt-get update -q &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+  } >"$log" 2>&1 || { cat "$log" >&2; return 1; }
 }
 
 missing=()
