@@ -27,6 +27,7 @@ type agent struct {
 	store    *store.Store
 	runner   *job.Runner
 	log      *slog.Logger
+	now      func() time.Time
 
 	closers []func() error // the last one first
 }
@@ -37,7 +38,7 @@ func openAgent(c *command) (_ *agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{settings: s, log: c.log}
+	a := &agent{settings: s, log: c.log, now: c.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -80,9 +81,9 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 	config := job.Config{
 		Engine: &backup.Engine{
 			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
-			InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: time.Now,
+			InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
 		},
-		State: a.state, Log: a.log, Now: time.Now,
+		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
 		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock,
 	}

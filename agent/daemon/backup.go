@@ -29,7 +29,7 @@ func (c *command) backup(ctx context.Context, database string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.Recover(); err != nil {
+	if err := a.runner.Recover(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	for _, warning := range a.runner.Warnings {

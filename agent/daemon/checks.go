@@ -90,7 +90,7 @@ func (a *agent) checkClock(ctx context.Context, _ *command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	skew := time.Since(server).Round(time.Second)
+	skew := a.now().Sub(server).Round(time.Second)
 	if skew.Abs() > maxSkew {
 		return "", remedy{fmt.Errorf("this host is %s off the database server", skew), "let both keep time by NTP"}
 	}

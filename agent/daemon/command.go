@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +25,7 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
+	Now     func() time.Time
 }
 
 // command is a Process with its flags and its log.
@@ -40,7 +42,7 @@ type command struct {
 // Main runs a command line until it ends or ctx does, and returns its exit code.
 func Main(ctx context.Context, p Process) int {
 	c := &command{Process: p, environ: p.Environ}
-	c.root = c.newRoot()
+	c.root = c.newRoot() //nolint:contextcheck // the commands take it from ExecuteContext
 	err := c.root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

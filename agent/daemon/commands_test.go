@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -34,7 +35,7 @@ func TestCommandLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			code := Main(t.Context(), Process{
-				Args: test.args, Environ: h.environ, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Version: "1.2.3",
+				Args: test.args, Environ: h.environ, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Version: "1.2.3", Now: time.Now,
 			})
 			if code != test.code || !strings.Contains(stderr.String(), test.stderr) {
 				t.Errorf("exit %d, not %d:\n%s", code, test.code, stderr.String())

@@ -3,13 +3,13 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/controlplane/client"
-	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
 func (c *command) newEnroll() *cobra.Command {
@@ -22,22 +22,16 @@ func (c *command) newEnroll() *cobra.Command {
 }
 
 func (c *command) enroll(cmd *cobra.Command, word string) error {
-	invite, err := pki.ParseInvite(word)
-	if err != nil {
-		return err
-	}
 	if _, err := job.OpenState(c.stateDir); err != nil {
 		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
 	}
 	identity, err := client.Enroll(cmd.Context(), identityDir(c.stateDir), word)
-	if errors.Is(err, client.ErrAlreadyEnrolled) {
-		return err
-	}
 	if err != nil {
-		return fmt.Errorf("enrol at %s: %w", invite.Address, err)
+		return fmt.Errorf("enrol: %w", err)
 	}
-	if identity.Kind() != pki.KindAgent {
-		return errors.New("the invite was for a person, and an agent can't use it")
+	if identity.Kind() != "agent" {
+		err := errors.New("the invite was for a person, and an agent can't use it")
+		return errors.Join(err, os.RemoveAll(identityDir(c.stateDir)))
 	}
 	_, err = fmt.Fprintf(c.Stdout, "enrolled as %s at %s; the certificate is renewed by itself, and lasts until %s\n",
 		identity.Name(), identity.Address(), identity.NotAfter().UTC().Format(time.RFC3339))

@@ -29,9 +29,9 @@ func (a *agent) keepLinked(ctx context.Context, version string) {
 	}
 	a.log.Info("enrolled", "instance", identity.Name(), "control_plane", identity.Address())
 	var renewing sync.WaitGroup
-	renewing.Go(func() { identity.KeepRenewed(ctx, conn, a.log, time.Now) })
+	renewing.Go(func() { identity.KeepRenewed(ctx, conn, a.log, a.now) })
 	s := &session.Session{
-		Conn: conn, Work: a.runner, Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: time.Now,
+		Conn: conn, Work: a.runner, Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: a.now,
 		OnServerTime: a.runner.HearTime,
 	}
 	s.Run(ctx)

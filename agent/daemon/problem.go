@@ -11,7 +11,6 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/controlplane/client"
-	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
 // Exit codes, as all programs of pgharbor have them.
@@ -68,7 +67,7 @@ func exitCode(err error) int {
 	case codes.NotFound:
 		return exitNotFound
 	}
-	if errors.Is(err, pki.ErrBadInvite) {
+	if errors.Is(err, client.ErrBadInvite) {
 		return exitUsage
 	}
 	return exitFailed
@@ -103,7 +102,7 @@ func hintFor(err error) string {
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
 	case errors.Is(err, backup.ErrTargetExists):
 		return "restore into a name that is not taken"
-	case errors.Is(err, pki.ErrBadInvite):
+	case errors.Is(err, client.ErrBadInvite):
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):
 		return "to enrol anew, remove the folder identity in the state folder first"

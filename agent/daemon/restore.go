@@ -74,7 +74,7 @@ func (c *command) restore(ctx context.Context, path, target string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.Recover(); err != nil {
+	if err := a.runner.Recover(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	if manifest == nil {

@@ -37,7 +37,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	}
 	a.closers = append(a.closers, release)
 
-	if err := a.runner.Recover(); err != nil {
+	if err := a.runner.Recover(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	a.announce(c.Version)
@@ -73,7 +73,7 @@ func (a *agent) announce(version string) {
 		"folder", s.Dir, "retention_days", s.Policy.Days, "keep_last", s.Policy.KeepLast, "concurrency", s.Concurrency)
 	if s.Enabled {
 		a.log.Info("the schedule is on", "schedule", s.Schedule, "timezone", s.Timezone,
-			"next", s.Schedule.Next(time.Now()), "databases", databasesText(s.Databases))
+			"next", s.Schedule.Next(a.now()), "databases", databasesText(s.Databases))
 	} else {
 		a.log.Info("the schedule is off, because ENABLE_BACKUPS is not true; backups are made by hand only")
 	}

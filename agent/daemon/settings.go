@@ -187,8 +187,7 @@ func localZoneName(environment map[string]string) string {
 			return name
 		}
 	}
-	name, _ := time.Now().Zone()
-	return name
+	return time.Local.String()
 }
 
 func passphrases(v variables) (seal.Passphrases, error) {

@@ -121,7 +121,7 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	} else {
 		log.Info("job succeeded", "kind", job.kind())
 	}
-	if job.Restore != nil && err != nil && !r.cleanUp(work) {
+	if job.Restore != nil && err != nil && !r.cleanUp(ctx, work) {
 		work = nil // its record is needed until its database is dropped
 	}
 	r.finish(work, resultEntry(result))

@@ -35,7 +35,7 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest)
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target},
 	})
 	err := r.restore(ctx, request)
-	if err != nil && !r.cleanUp(work) {
+	if err != nil && !r.cleanUp(ctx, work) {
 		return err // the next start drops the database
 	}
 	r.finish(work)
@@ -69,12 +69,12 @@ func (r *Runner) use(backupID string) func() {
 
 // cleanUp drops what a broken restore left. Where the server is not there for
 // it, the work is kept for later, and the answer is false.
-func (r *Runner) cleanUp(work *Work) bool {
+func (r *Runner) cleanUp(ctx context.Context, work *Work) bool {
 	if work == nil || work.Restore == nil {
 		return true
 	}
-	// Not the restore's own context, which may be what ended it.
-	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime)
+	// The end of ctx may be what broke the restore.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	removed, err := r.Engine.CleanUp(ctx, backup.RunRecord{ID: work.Restore.ID, Restore: true})
 	for _, name := range removed {
@@ -91,13 +91,13 @@ func (r *Runner) cleanUp(work *Work) bool {
 }
 
 // retryLeftovers tries again what cleanUp could not do.
-func (r *Runner) retryLeftovers() {
+func (r *Runner) retryLeftovers(ctx context.Context) {
 	r.mu.Lock()
 	works := r.leftovers
 	r.leftovers = nil
 	r.mu.Unlock()
 	for _, work := range works {
-		if r.cleanUp(work) {
+		if r.cleanUp(ctx, work) {
 			r.finish(work)
 		}
 	}
@@ -106,19 +106,19 @@ func (r *Runner) retryLeftovers() {
 // Recover takes up what earlier agents on this state folder left: it removes
 // their rests and journals their runs and jobs as failed, or as succeeded where
 // the backup stands. It is to be called before any work.
-func (r *Runner) Recover() error {
+func (r *Runner) Recover(ctx context.Context) error {
 	works, err := r.State.Abandoned()
 	removed, sweepErr := r.Engine.Store.Sweep()
 	for _, name := range removed {
 		r.Log.Info("removed what an interrupted run left", "file", name)
 	}
 	for _, work := range works {
-		r.recoverWork(work)
+		r.recoverWork(ctx, work)
 	}
 	return errors.Join(err, sweepErr)
 }
 
-func (r *Runner) recoverWork(work *Work) {
+func (r *Runner) recoverWork(ctx context.Context, work *Work) {
 	log := r.Log.With("record", work.ID)
 	now := r.Now().UTC()
 	switch {
@@ -140,13 +140,13 @@ func (r *Runner) recoverWork(work *Work) {
 		result := resultEntry(Result{
 			JobID: work.JobID, State: StateFailed, Error: r.interruptedText(work), Failure: backup.FailureOther, FinishedAt: now,
 		})
-		if !r.cleanUp(work) {
+		if !r.cleanUp(ctx, work) {
 			work = nil
 		}
 		r.finish(work, result)
 	case work.Restore != nil:
 		log.Warn("a restore was interrupted", "target", work.Restore.Target)
-		if r.cleanUp(work) {
+		if r.cleanUp(ctx, work) {
 			r.finish(work)
 		}
 	}

@@ -20,7 +20,7 @@ type Schedule struct {
 
 // The five classic fields, where day of month and day of week are alternatives
 // when both are given, and @daily and the like.
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
+var cronParser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 
 // ParseSchedule reads a cron expression of five fields, or @hourly, @daily,
 // @weekly, @monthly or @yearly. It refuses one that never comes due.

@@ -78,7 +78,7 @@ func (r *Runner) troubleTexts() []string {
 func (r *Runner) keepStatus(ctx context.Context) {
 	for {
 		r.RefreshStatus(ctx)
-		r.retryLeftovers()
+		r.retryLeftovers(ctx)
 		if !pause(ctx, statusEvery) {
 			return
 		}

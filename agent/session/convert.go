@@ -38,7 +38,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 	status := &pgharborv1.AgentStatus{
 		ServerVersion: text(s.ServerVersion), PgDumpVersion: text(s.DumpVersion), BackupsEnabled: s.Enabled,
 		Schedule: text(s.Schedule), Timezone: text(timezone), NextRunAt: timestamp(s.NextRun), NextPurgeAt: timestamp(s.NextPurge),
-		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), //nolint:gosec // the configuration bounds both
+		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
 	}
 	for _, d := range s.Databases {

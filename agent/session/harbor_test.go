@@ -125,7 +125,9 @@ func openHarbor(t *testing.T) (*harbor, *grpc.ClientConn) {
 	t.Cleanup(func() {
 		conn.Close()
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 	return h, conn
 }

@@ -84,7 +84,7 @@ func delay(failures int, refused bool) time.Duration {
 	if refused {
 		window = refusedWindow
 	}
-	return shortest + rand.N(window-shortest)
+	return shortest + rand.N(window-shortest) //nolint:gosec // it spreads agents in time, no more
 }
 
 // refused says that another attempt will end the same way, unless a person acts.
@@ -104,12 +104,12 @@ func explain(err error) string {
 	if st, ok := status.FromError(err); ok {
 		said = st
 	}
-	switch code := status.Code(err); {
-	case code == codes.Unauthenticated || code == codes.PermissionDenied:
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied:
 		text = "the control plane refuses this agent, its identity may be revoked; backups go on, and it is tried again now and then: "
-	case code == codes.Aborted:
+	case codes.Aborted:
 		text = "another agent has taken over with the same identity, is its state folder on a second host?: "
-	case code == codes.Unavailable:
+	case codes.Unavailable:
 		text = "the control plane can't be reached; the agent works on and tries again: "
 	}
 	if said != nil && said.Message() != "" {
