@@ -65,7 +65,7 @@ func (b *bench) agentRestore(file string) command {
 func (b *bench) out(name string) string { return filepath.Join(b.folder, name) }
 
 func (b *bench) pipelineBackup(database string) command {
-	c := shell("pg_dump \\| openssl, sync, sha256sum",
+	c := shell("pg_dump | openssl, sync, sha256sum",
 		`pg_dump "$1" | openssl enc -aes-256-cbc -pbkdf2 -pass env:BENCH_PASSPHRASE >"$2"; sync "$2"; sha256sum "$2"`,
 		database, b.out("pipeline.sql.enc"))
 	c.before = b.remove("pipeline.sql.enc")
@@ -73,7 +73,7 @@ func (b *bench) pipelineBackup(database string) command {
 }
 
 func (b *bench) pipelineRestore(file string) command {
-	c := shell("openssl \\| psql -1",
+	c := shell("openssl | psql -1",
 		`createdb -T template0 bench_back
 		 openssl enc -d -aes-256-cbc -pbkdf2 -pass env:BENCH_PASSPHRASE -in "$1" | psql -X -q -v ON_ERROR_STOP=1 -1 -d bench_back`,
 		file)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -118,17 +119,20 @@ func printSpeed(contests []contest, results map[string][]sample) {
 		ours := medianSeconds(results[c.job+c.ours.name])
 		for _, r := range c.theirs {
 			theirs := medianSeconds(results[c.job+r.name])
-			fmt.Printf("| %s | %.2f s | %s | %.2f s | **%.2f** | ≤ %.2f |\n", c.job, ours, r.name, theirs, ours/theirs, r.goal)
+			fmt.Printf("| %s | %.2f s | %s | %.2f s | **%.2f** | ≤ %.2f |\n", c.job, ours, cell(r.name), theirs, ours/theirs, r.goal)
 		}
 	}
 	fmt.Println("\n| peak resident memory | MiB | against, its largest process | MiB |")
 	fmt.Println("| --- | ---: | --- | ---: |")
 	for _, c := range contests {
 		for _, r := range c.theirs {
-			fmt.Printf("| %s | %.1f | %s | %.1f |\n", c.job, peakMiB(results[c.job+c.ours.name]), r.name, peakMiB(results[c.job+r.name]))
+			fmt.Printf("| %s | %.1f | %s | %.1f |\n", c.job, peakMiB(results[c.job+c.ours.name]), cell(r.name), peakMiB(results[c.job+r.name]))
 		}
 	}
 }
+
+// cell escapes what would end a cell of a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 // usage is the agent's peak memory for a database of one size.
 type usage struct {
