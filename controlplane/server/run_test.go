@@ -84,7 +84,7 @@ func TestStopWithASilentHTTPConnectionIsNoError(t *testing.T) {
 
 func TestSecondControlPlaneInAFolderIsRefused(t *testing.T) {
 	cp := servertest.Start(t)
-	err := server.Run(t.Context(), serveOn(cp.DataDir))
+	err := server.Run(bounded(t), serveOn(cp.DataDir))
 	if !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("serve: %v", err)
 	}

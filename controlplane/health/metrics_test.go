@@ -1,0 +1,174 @@
+package health_test
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func collector(t *testing.T) (*health.Collector, *catalog.Catalog) {
+	t.Helper()
+	c, err := catalog.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return &health.Collector{
+		Judge:     &health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second},
+		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Connected: func() int { return 2 }, Transfers: func() int { return 1 },
+	}, c
+}
+
+// invite makes an instance that has been seen at a time; zero is never.
+func invite(t *testing.T, c *catalog.Catalog, instance string, seen time.Time) {
+	t.Helper()
+	err := c.CreateInvite(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen.IsZero() {
+		return
+	}
+	if err := c.AgentSeen(t.Context(), instance, seen); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func record(t *testing.T, c *catalog.Catalog, run fleet.Run, b *fleet.Backup) {
+	t.Helper()
+	if err := c.RecordRun(t.Context(), run, b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scrape returns what Prometheus would read.
+func scrape(t *testing.T, c prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return text.String()
+}
+
+// Dashboards and alert rules are written against these names and labels.
+func TestMetricsOfAFleet(t *testing.T) {
+	metrics, c := collector(t)
+	invite(t, c, "db1", now)
+	invite(t, c, "db2", time.Time{})
+	hour := now.Add(-time.Hour)
+	record(t, c, fleet.Run{
+		ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunSucceeded, StartedAt: hour, FinishedAt: hour.Add(90 * time.Second),
+	}, &fleet.Backup{ID: fleet.NewID(), Instance: "db1", Database: "shop", CreatedAt: hour, Complete: true, SizeBytes: 1234})
+	record(t, c, fleet.Run{
+		ID: fleet.NewID(), Instance: "db1", Database: `a "b"`, Trigger: "schedule", State: fleet.RunFailed, StartedAt: hour, FinishedAt: hour.Add(time.Second),
+	}, nil)
+
+	want := `
+# HELP pgharbor_agent_last_seen_timestamp_seconds When the agent of the instance was heard of last.
+# TYPE pgharbor_agent_last_seen_timestamp_seconds gauge
+pgharbor_agent_last_seen_timestamp_seconds{instance="db1"} 1.7723664e+09
+# HELP pgharbor_agents_connected Agents that have a session now.
+# TYPE pgharbor_agents_connected gauge
+pgharbor_agents_connected 2
+# HELP pgharbor_backup_newest_size_bytes The stored size of the newest good backup.
+# TYPE pgharbor_backup_newest_size_bytes gauge
+pgharbor_backup_newest_size_bytes{database="shop",instance="db1"} 1234
+# HELP pgharbor_backup_newest_timestamp_seconds When the newest good backup of the database was made.
+# TYPE pgharbor_backup_newest_timestamp_seconds gauge
+pgharbor_backup_newest_timestamp_seconds{database="shop",instance="db1"} 1.7723628e+09
+# HELP pgharbor_catalog_up 1 where the catalog answered this scrape.
+# TYPE pgharbor_catalog_up gauge
+pgharbor_catalog_up 1
+# HELP pgharbor_database_verdict 1 for the verdict that health gives the database.
+# TYPE pgharbor_database_verdict gauge
+pgharbor_database_verdict{database="",instance="db2",verdict="UNKNOWN"} 1
+pgharbor_database_verdict{database="a \"b\"",instance="db1",verdict="FAILED"} 1
+pgharbor_database_verdict{database="shop",instance="db1",verdict="OK"} 1
+# HELP pgharbor_run_newest_duration_seconds How long the newest run took.
+# TYPE pgharbor_run_newest_duration_seconds gauge
+pgharbor_run_newest_duration_seconds{database="a \"b\"",instance="db1"} 1
+pgharbor_run_newest_duration_seconds{database="shop",instance="db1"} 90
+# HELP pgharbor_run_newest_succeeded 1 where the newest run succeeded, 0 where it failed.
+# TYPE pgharbor_run_newest_succeeded gauge
+pgharbor_run_newest_succeeded{database="a \"b\"",instance="db1"} 0
+pgharbor_run_newest_succeeded{database="shop",instance="db1"} 1
+# HELP pgharbor_transfers_open Downloads that are under way.
+# TYPE pgharbor_transfers_open gauge
+pgharbor_transfers_open 1
+`
+	scraped := scrape(t, metrics)
+	if diff := cmp.Diff(strings.TrimLeft(want, "\n"), scraped); diff != "" {
+		t.Error(diff)
+	}
+	problems, err := promlint.New(strings.NewReader(scraped)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// A scrape of a control plane whose catalog is gone says so, and is no error:
+// an alert can tell it from a control plane that is down.
+func TestMetricsWithoutACatalog(t *testing.T) {
+	metrics, c := collector(t)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if scraped := scrape(t, metrics); !strings.Contains(scraped, "\npgharbor_catalog_up 0\n") {
+		t.Error(scraped)
+	}
+}
+
+func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
+	metrics, c := collector(t)
+	judge := metrics.Judge
+	if report, err := judge.Fleet(t.Context(), ""); err != nil || !report.Healthy {
+		t.Errorf("an empty fleet: %+v, %v", report, err)
+	}
+	good := fleet.Backup{ID: fleet.NewID(), Instance: "a-good", Database: "shop", CreatedAt: now, Complete: true}
+	invite(t, c, "a-good", now)
+	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "a-good", Database: "shop", State: fleet.RunSucceeded, StartedAt: now, FinishedAt: now}, &good)
+	if report, err := judge.Fleet(t.Context(), ""); err != nil || !report.Healthy || len(report.Judgements) != 1 {
+		t.Errorf("one good instance: %+v, %v", report, err)
+	}
+	invite(t, c, "b-unknown", time.Time{})
+	invite(t, c, "c-failed", now)
+	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "c-failed", Database: "shop", Trigger: "schedule", State: fleet.RunFailed, StartedAt: now, FinishedAt: now}, nil)
+	report, err := judge.Fleet(t.Context(), "")
+	if err != nil || report.Healthy || len(report.Judgements) != 3 {
+		t.Fatalf("got %+v, %v", report, err)
+	}
+	for i, want := range []string{"c-failed", "b-unknown", "a-good"} {
+		if got := report.Judgements[i].Instance; got != want {
+			t.Errorf("%d is %s, want %s", i, got, want)
+		}
+	}
+	if report, err := judge.Fleet(t.Context(), "a-good"); err != nil || !report.Healthy {
+		t.Errorf("the good one alone: %+v, %v", report, err)
+	}
+}
