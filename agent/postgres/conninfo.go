@@ -83,7 +83,7 @@ func parseQuery(query string, values map[string]string) error {
 func splitHosts(authority string) (hosts, ports string, err error) {
 	var hostList, portList []string
 	for part := range strings.SplitSeq(authority, ",") {
-		host, port := part, ""
+		var host, port string
 		if inner, ok := strings.CutPrefix(part, "["); ok {
 			address, rest, closed := strings.Cut(inner, "]")
 			if !closed || (rest != "" && rest[0] != ':') {
