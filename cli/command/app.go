@@ -49,12 +49,15 @@ type app struct {
 // Run runs one command line, without the program's name, and returns its exit
 // code. An error has been written to Stderr by then.
 func Run(ctx context.Context, env Env, args []string) int {
-	a := &app{Env: env, pause: pause}
+	return (&app{Env: env, pause: pause}).execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.root() //nolint:contextcheck // cobra hands ctx to the commands
 	root.SetArgs(args)
-	root.SetIn(env.Stdin)
-	root.SetOut(env.Stdout)
-	root.SetErr(env.Stderr)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -27,24 +28,28 @@ func (a *app) ask(ctx context.Context, question string) (string, error) {
 	})
 }
 
-// askSecret is ask without showing what is typed.
+// askSecret is ask without showing what is typed. The terminal stops showing it
+// before the question is put, for those who type ahead.
 func (a *app) askSecret(ctx context.Context, question string) (string, error) {
-	terminal, ok := a.Stdin.(*os.File)
+	tty, ok := a.Stdin.(*os.File)
 	if !ok {
 		return "", errors.New("there is no terminal to ask on")
 	}
-	before, err := term.GetState(int(terminal.Fd()))
+	before, err := term.MakeRaw(int(tty.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("ask on the terminal: %w", err)
 	}
-	// Where the person gives up instead, the terminal shows again what is typed.
-	defer term.Restore(int(terminal.Fd()), before) //nolint:errcheck // nothing better can be done
-	fmt.Fprint(a.Stderr, question)
-	defer fmt.Fprintln(a.Stderr)
-	return a.answer(ctx, func() (string, error) {
-		secret, err := term.ReadPassword(int(terminal.Fd()))
-		return string(secret), err
+	defer term.Restore(int(tty.Fd()), before) //nolint:errcheck // nothing better can be done
+	secret, err := a.answer(ctx, func() (string, error) {
+		return term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{tty, a.Stderr}, "").ReadPassword(question)
 	})
+	if errors.Is(err, io.EOF) { // so Control-C arrives in this mode
+		return "", context.Canceled
+	}
+	return secret, err
 }
 
 // answer waits for a line or for the end of ctx. A read from a terminal can't be

@@ -1,0 +1,242 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// fleet is a control plane whose answers a test writes; TLS and gRPC are real.
+// What cli/e2e shows with real daemons is not repeated here.
+type fleet struct {
+	pgharborv1.UnimplementedEnrollmentServiceServer
+	pgharborv1.UnimplementedIdentityServiceServer
+	pgharborv1.UnimplementedBackupServiceServer
+	pgharborv1.UnimplementedRunServiceServer
+	pgharborv1.UnimplementedJobServiceServer
+	pgharborv1.UnimplementedRestoreServiceServer
+	pgharborv1.UnimplementedTransferServiceServer
+	pgharborv1.UnimplementedHealthServiceServer
+	pgharborv1.UnimplementedAgentServiceServer
+
+	ca      *pki.CA
+	address string
+	config  string // the person's folder
+	clock   *clock
+	env     map[string]string
+
+	mu      sync.Mutex
+	invites map[string]string // hash of the secret -> name
+	// The answers.
+	backups  []*pgharborv1.Backup
+	failWith error // of every call about backups, runs and restores
+	health   *pgharborv1.GetHealthResponse
+	watch    func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
+	restore  *pgharborv1.Restore
+	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
+	// What was asked.
+	watched   int
+	downloads []*pgharborv1.DownloadRequest
+	listed    []*pgharborv1.ListBackupsRequest
+	restored  []*pgharborv1.CreateRestoreRequest
+}
+
+// newFleet serves until the test ends, and nobody is logged in.
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	ca, err := pki.CreateCA(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{
+		ca: ca, address: listener.Addr().String(), config: filepath.Join(t.TempDir(), "config"),
+		clock: &clock{at: time.Now().UTC()}, env: map[string]string{}, invites: map[string]string{},
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(ca.ServerConfig(time.Now, func(pki.Principal) error { return nil }))))
+	pgharborv1.RegisterEnrollmentServiceServer(server, f)
+	pgharborv1.RegisterIdentityServiceServer(server, f)
+	pgharborv1.RegisterBackupServiceServer(server, f)
+	pgharborv1.RegisterRunServiceServer(server, f)
+	pgharborv1.RegisterJobServiceServer(server, f)
+	pgharborv1.RegisterRestoreServiceServer(server, f)
+	pgharborv1.RegisterTransferServiceServer(server, f)
+	pgharborv1.RegisterHealthServiceServer(server, f)
+	pgharborv1.RegisterAgentServiceServer(server, f)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Stop(); <-done })
+	return f
+}
+
+// loggedIn is newFleet with anna logged in.
+func loggedIn(t *testing.T) *fleet {
+	t.Helper()
+	f := newFleet(t)
+	if got := f.run(t, "login", f.invite("anna")); got.code != exitDone {
+		t.Fatalf("login: %+v", got)
+	}
+	return f
+}
+
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs one command line, as a script would.
+func (f *fleet) run(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := f.app(&stdout, &stderr).execute(t.Context(), args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func (f *fleet) app(stdout, stderr *bytes.Buffer) *app {
+	return &app{
+		Env: Env{
+			Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
+			Getenv: func(name string) string {
+				if name == configVariable {
+					return f.config
+				}
+				return f.env[name]
+			},
+			Now: f.clock.Now, Version: "test",
+		},
+		pause: f.clock.pause,
+	}
+}
+
+// clock moves on when somebody waits, and no other way.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pause(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+	return ctx.Err()
+}
+
+func (f *fleet) invite(name string) string {
+	secret := pki.NewSecret(rand.Reader)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.invites[pki.HashSecret(secret)] = name
+	return pki.Invite{Address: f.address, Fingerprint: f.ca.Fingerprint(), Secret: secret}.String()
+}
+
+func (f *fleet) Enroll(_ context.Context, r *pgharborv1.EnrollRequest) (*pgharborv1.EnrollResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name, ok := f.invites[pki.HashSecret(r.GetSecret())]
+	if !ok {
+		return nil, status.Error(codes.Unauthenticated, "the invite was used before")
+	}
+	delete(f.invites, pki.HashSecret(r.GetSecret()))
+	issued, err := f.ca.Sign(r.GetCsr(), pki.Principal{Kind: pki.KindUser, Name: name, Identity: "id1"}, 24*time.Hour, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.EnrollResponse{Kind: "user", Name: name, Certificates: issued.Chain}, nil
+}
+
+func (f *fleet) GetIdentity(context.Context, *pgharborv1.GetIdentityRequest) (*pgharborv1.GetIdentityResponse, error) {
+	return &pgharborv1.GetIdentityResponse{Kind: "user", Name: "anna", Role: "OWNER"}, nil
+}
+
+// ListBackups returns two backups a page.
+func (f *fleet) ListBackups(_ context.Context, r *pgharborv1.ListBackupsRequest) (*pgharborv1.ListBackupsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listed = append(f.listed, r)
+	from, _ := strconv.Atoi(r.GetPageToken())
+	to := min(from+2, len(f.backups))
+	page := &pgharborv1.ListBackupsResponse{Backups: f.backups[from:to]}
+	if to < len(f.backups) {
+		page.NextPageToken = strconv.Itoa(to)
+	}
+	// The last page is the one that fails, where one is to.
+	if page.NextPageToken == "" && f.failWith != nil {
+		return nil, f.failWith
+	}
+	return page, nil
+}
+
+func (f *fleet) GetBackup(_ context.Context, r *pgharborv1.GetBackupRequest) (*pgharborv1.GetBackupResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.backups, func(b *pgharborv1.Backup) bool { return b.GetId() == r.GetId() })
+	if i < 0 {
+		return nil, status.Errorf(codes.NotFound, "there is no backup %q", r.GetId())
+	}
+	return &pgharborv1.GetBackupResponse{Backup: f.backups[i]}, nil
+}
+
+func (f *fleet) StartBackup(_ context.Context, r *pgharborv1.StartBackupRequest) (*pgharborv1.StartBackupResponse, error) {
+	if f.failWith != nil {
+		return nil, f.failWith
+	}
+	return &pgharborv1.StartBackupResponse{Job: &pgharborv1.Job{Id: "job1", Instance: r.GetInstance(), State: "queued"}}, nil
+}
+
+func (f *fleet) WatchJob(_ *pgharborv1.WatchJobRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error {
+	f.mu.Lock()
+	f.watched++
+	attempt := f.watched
+	f.mu.Unlock()
+	return f.watch(attempt, stream)
+}
+
+func (f *fleet) CreateRestore(_ context.Context, r *pgharborv1.CreateRestoreRequest) (*pgharborv1.CreateRestoreResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failWith != nil {
+		return nil, f.failWith
+	}
+	f.restored = append(f.restored, r)
+	return &pgharborv1.CreateRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", State: "queued"}}, nil
+}
+
+func (f *fleet) GetRestore(context.Context, *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
+	return &pgharborv1.GetRestoreResponse{Restore: f.restore}, nil
+}
+
+func (f *fleet) Download(r *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error {
+	f.mu.Lock()
+	f.downloads = append(f.downloads, r)
+	f.mu.Unlock()
+	return f.send(r, stream)
+}
+
+func (f *fleet) GetHealth(context.Context, *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {
+	return f.health, f.failWith
+}

@@ -1,0 +1,123 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func sampleBackups() []*pgharborv1.Backup {
+	var all []*pgharborv1.Backup
+	for i := 1; i <= 5; i++ {
+		all = append(all, &pgharborv1.Backup{
+			Id: fmt.Sprintf("id%d", i), Instance: "shop-db", Database: "shop", Filename: "backup-2026-11-20-01-00-00.sql.enc",
+			SizeBytes: 5 << 20, CreatedAt: timestamppb.New(time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)),
+			Encrypted: true, Encryption: "openssl-aes-256-cbc-pbkdf2", State: "present", Complete: true,
+			Retention: &pgharborv1.Retention{Status: "kept", ExpiresAt: timestamppb.New(time.Date(2026, 12, 20, 1, 0, 0, 0, time.UTC))},
+		})
+	}
+	return all
+}
+
+func TestListMergesAllPages(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	got := f.run(t, "list", "-o", "json", "--instance", "shop-db", "--database", "shop", "--since", "2026-11-01")
+	var merged struct {
+		Backups []struct {
+			ID        string `json:"id"`
+			SizeBytes string `json:"size_bytes"`
+			Retention struct {
+				Status string `json:"status"`
+			} `json:"retention"`
+		} `json:"backups"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &merged); err != nil || got.code != exitDone {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	if len(merged.Backups) != 5 || merged.Backups[4].ID != "id5" || merged.Backups[0].SizeBytes != "5242880" || merged.Backups[0].Retention.Status != "kept" {
+		t.Errorf("merged: %+v", merged)
+	}
+	first := f.listed[0]
+	if len(f.listed) != 3 || first.GetInstance() != "shop-db" || first.GetDatabase() != "shop" ||
+		!first.GetSince().AsTime().Equal(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("%d calls, the first %v", len(f.listed), first)
+	}
+}
+
+func TestListTable(t *testing.T) {
+	f := loggedIn(t)
+	f.clock.at = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	f.backups = sampleBackups()[:2]
+	f.backups[1].Database = "evil\x1b[2J\nrow"
+	f.backups[1].Retention.Status = "kept-last"
+	got := f.run(t, "list")
+	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
+	if got.code != exitDone || len(lines) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	headings := "ID INSTANCE DATABASE FILENAME SIZE CREATED AGE ENCRYPTED RETENTION"
+	if strings.Join(strings.Fields(lines[0]), " ") != headings {
+		t.Errorf("headings %q", lines[0])
+	}
+	row := "id1 shop-db shop backup-2026-11-20-01-00-00.sql.enc 5.0 MiB 2026-11-20 01:00:00 UTC 3d yes kept until 2026-12-20"
+	if strings.Join(strings.Fields(lines[1]), " ") != row {
+		t.Errorf("row %q", lines[1])
+	}
+	if !strings.Contains(lines[2], `evil\x1b[2J\nrow`) || !strings.Contains(lines[2], "kept-last") {
+		t.Errorf("row %q", lines[2])
+	}
+}
+
+func TestAFailureInTheMiddlePrintsNoJSON(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.failWith = status.Error(codes.PermissionDenied, "anna may not")
+	got := f.run(t, "list", "-o", "json")
+	if got.code != exitDenied || got.stdout != "" || got.stderr != "pgharbor: list: anna may not\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestShow(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.backups[0].Warnings = []string{"pg_dump: warning: subscriptions not dumped\nbecause"}
+	f.backups[0].Tables = []*pgharborv1.TableRows{{Schema: "public", Name: "or\tders", Rows: 1234567}}
+	got := f.run(t, "show", "id1")
+	for _, want := range []string{"subscriptions not dumped; because", `or\tders`, "1,234,567", "kept until 2026-12-20"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("%q is missing in %s", want, got.stdout)
+		}
+	}
+	if got := f.run(t, "show", "nope"); got.code != exitNotFound || got.stdout != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestHealthExitCode(t *testing.T) {
+	f := loggedIn(t)
+	f.health = &pgharborv1.GetHealthResponse{Databases: []*pgharborv1.DatabaseHealth{{
+		Instance: "shop-db", Database: "shop", Verdict: "STALE",
+		Reasons: []*pgharborv1.HealthReason{{Verdict: "STALE", Text: "the newest backup is 27 h old", NextStep: "pgharbor backup shop-db"}},
+	}}}
+	got := f.run(t, "health")
+	if got.code != exitDone || !strings.Contains(got.stdout, "27 h old") || !strings.Contains(got.stdout, "pgharbor backup shop-db") {
+		t.Errorf("health: %+v", got)
+	}
+	if got := f.run(t, "health", "--exit-code", "-o", "json"); got.code != exitUnhealthy || !strings.Contains(got.stdout, "STALE") || got.stderr != "" {
+		t.Errorf("health --exit-code: %+v", got)
+	}
+	f.health = &pgharborv1.GetHealthResponse{Healthy: true}
+	if got := f.run(t, "health", "--exit-code"); got.code != exitDone {
+		t.Errorf("healthy: %+v", got)
+	}
+}

@@ -1,0 +1,80 @@
+package command
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestLoginNeverDestroysAnIdentity(t *testing.T) {
+	f := loggedIn(t)
+	bert := f.invite("bert")
+	got := f.run(t, "login", bert)
+	if got.code != exitFailed || !strings.Contains(got.stderr, "--context") {
+		t.Errorf("a second login: %+v", got)
+	}
+	if got := f.run(t, "contexts", "list"); !strings.Contains(got.stdout, "anna") {
+		t.Errorf("anna's identity is gone: %+v", got)
+	}
+	// The invite was not spent.
+	if got := f.run(t, "login", bert, "--context", "other"); got.code != exitDone {
+		t.Errorf("bert beside anna: %+v", got)
+	}
+}
+
+func TestContextsKeepLoginsApart(t *testing.T) {
+	f := loggedIn(t)
+	if got := f.run(t, "login", f.invite("bert"), "--context", "work"); got.code != exitDone {
+		t.Fatal(got)
+	}
+	inUse := func() string {
+		t.Helper()
+		got := f.run(t, "contexts", "list")
+		for line := range strings.Lines(got.stdout) {
+			if strings.HasPrefix(line, "*") {
+				return strings.Fields(line)[2]
+			}
+		}
+		t.Fatalf("none is in use: %+v", got)
+		return ""
+	}
+	if got := inUse(); got != "bert" {
+		t.Errorf("after bert's login it is %s", got)
+	}
+	if got := f.run(t, "contexts", "use", "default"); got.code != exitDone || !strings.Contains(got.stdout, "anna") {
+		t.Errorf("contexts use: %+v", got)
+	}
+	if got := inUse(); got != "anna" {
+		t.Errorf("after contexts use it is %s", got)
+	}
+	if got := f.run(t, "contexts", "use", "nobody"); got.code != exitNotFound {
+		t.Errorf("a context that is not there: %+v", got)
+	}
+	if got := f.run(t, "list", "--context", "nobody"); got.code != exitDenied {
+		t.Errorf("a login that is not there: %+v", got)
+	}
+}
+
+func TestLoginReadsTheInviteFromStandardInput(t *testing.T) {
+	f := newFleet(t)
+	var stdout, stderr bytes.Buffer
+	a := f.app(&stdout, &stderr)
+	a.Stdin = strings.NewReader(f.invite("anna") + "\n")
+	if code := a.execute(t.Context(), []string{"login", "-"}); code != exitDone || !strings.Contains(stdout.String(), "anna (OWNER)") {
+		t.Errorf("exit code %d, %q, %q", code, stdout.String(), stderr.String())
+	}
+}
+
+func TestLoginRefused(t *testing.T) {
+	f := loggedIn(t)
+	used := f.invite("bert")
+	if got := f.run(t, "login", used, "--context", "a"); got.code != exitDone {
+		t.Fatal(got)
+	}
+	if got := f.run(t, "login", used, "--context", "b"); got.code != exitDenied || !strings.Contains(got.stderr, "used before") {
+		t.Errorf("a used invite: %+v", got)
+	}
+	if got := f.run(t, "login", used[:len(used)-2], "--context", "c"); got.code != exitUsage || !strings.Contains(got.stderr, "cut") {
+		t.Errorf("a cut invite: %+v", got)
+	}
+}
