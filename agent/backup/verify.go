@@ -73,7 +73,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 	reader, writer := io.Pipe()
 	opened := make(chan error, 1)
 	go func() {
-		err := src.copy(plain, reader)
+		err := src.copy(ctx, plain, reader)
 		_ = reader.CloseWithError(err)
 		opened <- err
 	}()
@@ -91,13 +91,13 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 	}, src.judge(judgement)
 }
 
-// copy opens what is stored and writes the plain dump to w.
-func (s *source) copy(w io.Writer, stored io.Reader) error {
+// copy opens what is stored and writes the plain dump to w, the one while it does the other.
+func (s *source) copy(ctx context.Context, w io.Writer, stored io.Reader) error {
 	plain, err := s.plain(stored)
 	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{plain}, make([]byte, blockSize))
+		err = distribute(ctx, func(error) {}, plain, func(int) {}, w)
 	}
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
+	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	// What was read fine and can't be opened is not what was sealed.
