@@ -70,6 +70,11 @@ func (r *Runner) Accept(ctx context.Context, job Job) {
 		r.Log.Error("a job was offered whose id is none", "id", fmt.Sprintf("%.60q", job.ID))
 		return
 	}
+	// Looked up here and not by the job, for what comes next on the session may
+	// be the acknowledgement that removes the entry.
+	if r.State.Journal.Has(resultID(job.ID)) {
+		return // it ended before a restart, and the control plane will hear so
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil || r.accepted[job.ID] != nil || r.finished[job.ID] {
@@ -99,9 +104,6 @@ func (r *Runner) JobsChanged() <-chan struct{} { return r.jobsChanged }
 // do runs a job from its record to the journal.
 func (r *Runner) do(ctx context.Context, job Job) {
 	defer r.forget(job.ID)
-	if r.State.Journal.Has(resultID(job.ID)) {
-		return // it ended before a restart, and the control plane will hear so
-	}
 	record := Record{ID: "job-" + job.ID, JobID: job.ID}
 	if job.Restore != nil {
 		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target}

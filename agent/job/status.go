@@ -46,6 +46,7 @@ const (
 
 const (
 	statusEvery   = time.Minute
+	statusAgain   = 5 * time.Second // after a look that failed
 	statusTimeout = 15 * time.Second
 )
 
@@ -77,37 +78,58 @@ func (r *Runner) troubleTexts() []string {
 // keepStatus looks at the instance every minute.
 func (r *Runner) keepStatus(ctx context.Context) {
 	for {
-		r.RefreshStatus(ctx)
+		wait := statusEvery
+		if !r.RefreshStatus(ctx) {
+			wait = statusAgain
+		}
 		r.retryLeftovers(ctx)
-		if !pause(ctx, statusEvery) {
+		if !pause(ctx, wait) {
 			return
 		}
 	}
 }
 
-// RefreshStatus looks at the instance now, for some seconds at most.
-func (r *Runner) RefreshStatus(ctx context.Context) {
+// RefreshStatus looks at the instance now, for some seconds at most, and says
+// whether it could be asked.
+func (r *Runner) RefreshStatus(ctx context.Context) bool {
 	looking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	status := r.look(looking)
+	status, asked := r.look(looking)
 	if ctx.Err() != nil {
-		return
+		return false
+	}
+	if !asked {
+		status.Databases = r.assumed()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(status.Databases) == 0 { // it could not be asked: they are still there
-		status.Databases, status.ServerVersion = r.status.Databases, r.status.ServerVersion
+	if !asked {
+		status.ServerVersion = r.status.ServerVersion
 	}
 	r.status = status
+	return asked
 }
 
-func (r *Runner) look(ctx context.Context) Status {
-	var status Status
+// assumed are the databases that the instance has for all that is known while it
+// can't be asked.
+func (r *Runner) assumed() []Database {
+	names := r.Databases
+	if len(names) == 0 {
+		names = r.lastKnown()
+	}
+	var databases []Database
+	for _, name := range names {
+		databases = append(databases, Database{Name: name, Covered: r.Schedule != nil})
+	}
+	return databases
+}
+
+func (r *Runner) look(ctx context.Context) (status Status, asked bool) {
 	instance := r.Engine.Instance
 	server, err := instance.Server(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("PostgreSQL can't be reached", err))
-		return status
+		return status, false
 	}
 	status.ServerVersion = server.Version
 	tools, err := instance.ToolVersions(ctx)
@@ -121,7 +143,7 @@ func (r *Runner) look(ctx context.Context) Status {
 	databases, err := r.Engine.Databases(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the databases can't be listed", err))
-		return status
+		return status, false
 	}
 	missing := slices.Clone(r.Databases)
 	for _, database := range databases {
@@ -134,7 +156,7 @@ func (r *Runner) look(ctx context.Context) Status {
 	for _, name := range missing {
 		status.Warnings = append(status.Warnings, fmt.Sprintf("BACKUP_DATABASES names %q, which the instance does not have", name))
 	}
-	return status
+	return status, true
 }
 
 // safeMinor is the first minor release of each major whose psql and pg_dump run

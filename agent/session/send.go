@@ -31,7 +31,7 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 	defer beat.Stop()
 	update := time.NewTimer(0) // jobs from before the session
 	defer update.Stop()
-	updateSet, updatedAt := true, c.Now()
+	updateSet := true
 	if err := c.listJournal(); err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			err = c.sendInventory(ctx)
 		case <-c.Work.JobsChanged():
 			if !updateSet {
-				update.Reset(updateEvery - c.Now().Sub(updatedAt)) // at once where the last one is long ago
+				update.Reset(updateEvery - c.Now().Sub(c.updatedAt)) // at once where the last one is long ago
 				updateSet = true
 			}
 		case <-update.C:
-			updateSet, updatedAt = false, c.Now()
+			updateSet = false
 			err = c.sendUpdates()
 		case <-beat.C:
 			// Other processes append to the journal too.
@@ -155,6 +155,7 @@ func (c *connection) sendUpdates() error {
 		if err := c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_JobUpdate{JobUpdate: update}}); err != nil {
 			return err
 		}
+		c.updatedAt = c.Now()
 	}
 	return nil
 }

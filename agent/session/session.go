@@ -174,6 +174,7 @@ type connection struct {
 	drained    bool     // the journal was sent once
 	lastStatus *pgharborv1.AgentStatus
 	updated    map[string]job.JobProgress
+	updatedAt  time.Time // when progress was last told
 }
 
 var errNoWelcome = errors.New("the control plane did not answer the hello")
