@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -95,15 +96,20 @@ func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string
 
 // TakeInventory makes the catalog agree with the whole inventory of an agent:
 // what it has is present, what the catalog knew beyond that is missing. The
-// digest is the agent's own and is kept to tell whether it changed.
-func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		held := make([]string, 0, len(backups))
+// digest is the agent's own and is kept to tell whether it changed. Backups of
+// other instances are passed over; their ids are returned.
+func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (foreign []string, err error) {
+	held := make([]string, 0, len(backups))
+	err = c.within(ctx, func(tx *sql.Tx) error {
 		for _, b := range backups {
-			if err := recordBackup(ctx, tx, b); err != nil {
+			switch err := recordBackup(ctx, tx, b); {
+			case errors.Is(err, fleet.ErrDenied):
+				foreign = append(foreign, b.ID)
+			case err != nil:
 				return err
+			default:
+				held = append(held, b.ID)
 			}
-			held = append(held, b.ID)
 		}
 		ids, err := json.Marshal(held)
 		if err != nil {
@@ -118,6 +124,7 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 		_, err = tx.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
 		return err
 	})
+	return foreign, err
 }
 
 // RetentionSummary returns what an instance keeps, a row a database.

@@ -51,9 +51,11 @@ func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, er
 	return runs, next, err
 }
 
-// JobRuns returns the runs that a backup job has made so far, oldest first.
+// JobRuns returns the runs that a backup job has made so far, oldest first. A
+// run of another instance does not become one of them by naming the job.
 func (c *Catalog) JobRuns(ctx context.Context, jobID string) ([]fleet.Run, error) {
-	return collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs WHERE job_id = ? AND job_id <> '' ORDER BY started_at, id`, jobID)
+	return collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs
+		WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id`, jobID)
 }
 
 // RecordRun takes over what an agent says of a run, and its backup where it

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	maxName = 256     // bytes; Postgres allows 63 unless it was built otherwise
 	maxText = 8 << 10 // bytes of a tool's own words
 )
+
+var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // clip bounds a text.
 func clip(text string) string {
@@ -72,11 +75,13 @@ func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
 	}
 	switch {
 	case !fleet.ValidID(run.ID):
-		return run, invalid("%q is no id of a run", clip(run.ID))
+		return run, invalid("%.64q is no id of a run", run.ID)
+	case (run.BackupID != "" && !fleet.ValidID(run.BackupID)) || (run.JobID != "" && !fleet.ValidID(run.JobID)):
+		return run, invalid("run %s names the backup %.64q and the job %.64q", run.ID, run.BackupID, run.JobID)
 	case run.Database == "" || len(run.Database) > maxName:
 		return run, invalid("run %s has no database, or one with too long a name", run.ID)
 	case run.State != fleet.RunRunning && run.State != fleet.RunSucceeded && run.State != fleet.RunFailed:
-		return run, invalid("run %s has the state %q", run.ID, clip(run.State))
+		return run, invalid("run %s has the state %.64q", run.ID, run.State)
 	case run.StartedAt.IsZero() || (run.State != fleet.RunRunning && run.FinishedAt.IsZero()):
 		return run, invalid("run %s lacks a time", run.ID)
 	}
@@ -94,12 +99,12 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 	}
 	switch {
 	case !fleet.ValidID(backup.ID):
-		return backup, invalid("%q is no id of a backup", clip(backup.ID))
+		return backup, invalid("%.64q is no id of a backup", backup.ID)
 	case len(backup.Database) > maxName:
 		return backup, invalid("backup %s has a database with too long a name", backup.ID)
 	case !validFilename(backup.Manifest.Filename):
-		return backup, invalid("backup %s has the file name %q", backup.ID, clip(backup.Manifest.Filename))
-	case backup.CreatedAt.IsZero() || backup.SizeBytes < 0 || len(backup.Manifest.SHA256) != 64:
+		return backup, invalid("backup %s has the file name %.64q", backup.ID, backup.Manifest.Filename)
+	case backup.CreatedAt.IsZero() || backup.SizeBytes < 0 || !sha256Hex.MatchString(backup.Manifest.SHA256):
 		return backup, invalid("backup %s lacks its time, size or hash", backup.ID)
 	}
 	return backup, nil
@@ -133,7 +138,7 @@ func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	case fleet.JobSucceeded, fleet.JobFailed, fleet.JobCancelled:
 		return result, nil
 	default:
-		return result, invalid("job %s ended as %q", clip(f.GetJobId()), clip(f.GetState()))
+		return result, invalid("job %.64q ended as %.64q", f.GetJobId(), f.GetState())
 	}
 }
 

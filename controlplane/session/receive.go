@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// maxInventory bounds what an agent can make the control plane hold in memory
-// while its inventory arrives.
-const maxInventory = 200_000
+// maxInventory bounds, in bytes on the wire, what an agent can make the control
+// plane hold in memory while its inventory arrives.
+const maxInventory = 256 << 20
 
 // receive takes over what the agent says until the stream ends. Whatever comes
 // is a row of the catalog before the next message is read.
@@ -59,7 +61,7 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 		return err
 	}
 	for _, run := range beat.GetRunning() {
-		if err := s.record(ctx, run, nil); err != nil {
+		if err := s.unlessRefused(s.record(ctx, run, nil), "a run under way"); err != nil {
 			return err
 		}
 	}
@@ -91,7 +93,7 @@ func (s *session) wantInventory(digest string) {
 	}
 	select {
 	case s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}:
-		s.askedFor, s.inventory = digest, nil
+		s.askedFor, s.inventory, s.inventoryBytes = digest, nil, 0
 	default: // the outbox is full: the next heartbeat asks again
 	}
 }
@@ -100,21 +102,26 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	for _, b := range page.GetBackups() {
 		backup, err := backupFrom(s.instance, b)
 		if err != nil {
-			s.Log.Error("the agent reported a backup that makes no sense", "instance", s.instance, "error", err)
+			s.logRefused("a backup of the inventory", err)
 			continue
 		}
 		s.inventory = append(s.inventory, backup)
 	}
-	if len(s.inventory) > maxInventory {
-		return fleet.NewProblem(fleet.ErrInvalid, "the inventory has more than %d backups", maxInventory)
+	s.inventoryBytes += proto.Size(page)
+	if s.inventoryBytes > maxInventory {
+		return fleet.NewProblem(fleet.ErrInvalid, "the inventory takes more than %d bytes", maxInventory)
 	}
 	if !page.GetLast() {
 		return nil
 	}
 	whole := s.inventory
-	s.inventory, s.askedFor = nil, ""
-	if err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole); err != nil {
+	s.inventory, s.inventoryBytes, s.askedFor = nil, 0, ""
+	foreign, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
+	if err != nil {
 		return err
+	}
+	for _, id := range foreign {
+		s.logRefused("a backup of the inventory", fmt.Errorf("%s belongs to another instance", id))
 	}
 	s.takenDigest = page.GetDigest()
 	return nil
@@ -124,15 +131,24 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 // once it is in the catalog. An entry that can never be taken over is
 // acknowledged too, and logged: the agent would send it for ever.
 func (s *session) takeReport(ctx context.Context, report *pgharborv1.Report) error {
-	err := s.takeEvent(ctx, report)
-	if errors.Is(err, fleet.ErrDenied) || errors.Is(err, fleet.ErrInvalid) || errors.Is(err, fleet.ErrNotFound) {
-		s.Log.Error("a report of the agent was refused", "instance", s.instance, "report", clip(report.GetId()), "error", err)
-		err = nil
-	}
-	if err != nil {
+	if err := s.unlessRefused(s.takeEvent(ctx, report), "a report"); err != nil {
 		return err
 	}
 	return s.reply(ctx, &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_ReportAck{ReportAck: &pgharborv1.ReportAck{Id: report.GetId()}}})
+}
+
+// unlessRefused logs what the agent itself is at fault for and lets the session
+// go on, and returns any other error.
+func (s *session) unlessRefused(err error, what string) error {
+	if errors.Is(err, fleet.ErrDenied) || errors.Is(err, fleet.ErrInvalid) || errors.Is(err, fleet.ErrNotFound) {
+		s.logRefused(what, err)
+		return nil
+	}
+	return err
+}
+
+func (s *session) logRefused(what string, err error) {
+	s.Log.Error("the agent sent what is refused", "instance", s.instance, "what", what, "error", err)
 }
 
 func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) error {

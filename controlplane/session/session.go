@@ -35,10 +35,11 @@ type session struct {
 	held map[string]bool
 	// ---
 	// unheld are jobs that run by the catalog, but not by the agent's word.
-	unheld      []string
-	inventory   []fleet.Backup
-	askedFor    string // the digest for which the inventory was asked for
-	takenDigest string
+	unheld         []string
+	inventory      []fleet.Backup
+	inventoryBytes int
+	askedFor       string // the digest for which the inventory was asked for
+	takenDigest    string
 }
 
 // Serve runs a session until the agent leaves, a newer session takes over or
@@ -120,6 +121,9 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 // send writes what is in the outbox, and offers due jobs whenever the bell
 // rings.
 func (s *session) send(ctx context.Context) error {
+	if err := s.stream.Send(<-s.outbox); err != nil { // the welcome comes before any offer
+		return err
+	}
 	bell, leave := s.Bells.Listen(AgentBell(s.instance))
 	defer leave()
 	s.Bells.Ring(AgentBell(s.instance)) // for jobs from before the session
