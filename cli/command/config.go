@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"google.golang.org/grpc"
 
+	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
 
@@ -110,9 +112,13 @@ func (a *app) dialAs(ctx context.Context, identity *client.Identity) (*grpc.Clie
 	if err != nil {
 		return nil, err
 	}
-	// The old certificate still holds, so this is no reason to fail.
+	// The old certificate still holds, so this is no reason to fail; where nobody
+	// answers, the command itself says so.
 	if _, err := identity.RenewIfDue(ctx, conn, a.Now()); err != nil {
-		a.say("pgharbor: warning: %s (it ends %s)", a.explain(err).text, identity.NotAfter().In(a.Now().Location()))
+		if p := a.explain(err); p.code != exitUnreachable {
+			a.say("pgharbor: warning: the certificate, which ends %s, is not renewed: %s",
+				identity.NotAfter().In(a.Now().Location()).Format(time.RFC3339), output.Line(p.text))
+		}
 	}
 	return conn, nil
 }

@@ -34,6 +34,9 @@ type fleet struct {
 	pgharborv1.UnimplementedTransferServiceServer
 	pgharborv1.UnimplementedHealthServiceServer
 	pgharborv1.UnimplementedAgentServiceServer
+	pgharborv1.UnimplementedUserServiceServer
+	pgharborv1.UnimplementedRetentionServiceServer
+	pgharborv1.UnimplementedAuditServiceServer
 
 	ca      *pki.CA
 	address string
@@ -43,6 +46,8 @@ type fleet struct {
 
 	mu      sync.Mutex
 	invites map[string]string // hash of the secret -> name
+	ttl     time.Duration     // of what Enroll issues
+	renewed int
 	// The answers.
 	backups  []*pgharborv1.Backup
 	failWith error // of every call about backups, runs and restores
@@ -70,7 +75,8 @@ func newFleet(t *testing.T) *fleet {
 	}
 	f := &fleet{
 		ca: ca, address: listener.Addr().String(), config: filepath.Join(t.TempDir(), "config"),
-		clock: &clock{at: time.Now().UTC()}, env: map[string]string{}, invites: map[string]string{},
+		clock: &clock{at: time.Now().UTC()}, env: map[string]string{},
+		invites: map[string]string{}, ttl: 24 * time.Hour,
 	}
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(ca.ServerConfig(time.Now, func(pki.Principal) error { return nil }))))
 	pgharborv1.RegisterEnrollmentServiceServer(server, f)
@@ -82,6 +88,9 @@ func newFleet(t *testing.T) *fleet {
 	pgharborv1.RegisterTransferServiceServer(server, f)
 	pgharborv1.RegisterHealthServiceServer(server, f)
 	pgharborv1.RegisterAgentServiceServer(server, f)
+	pgharborv1.RegisterUserServiceServer(server, f)
+	pgharborv1.RegisterRetentionServiceServer(server, f)
+	pgharborv1.RegisterAuditServiceServer(server, f)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Stop(); <-done })
@@ -162,7 +171,7 @@ func (f *fleet) Enroll(_ context.Context, r *pgharborv1.EnrollRequest) (*pgharbo
 		return nil, status.Error(codes.Unauthenticated, "the invite was used before")
 	}
 	delete(f.invites, pki.HashSecret(r.GetSecret()))
-	issued, err := f.ca.Sign(r.GetCsr(), pki.Principal{Kind: pki.KindUser, Name: name, Identity: "id1"}, 24*time.Hour, time.Now())
+	issued, err := f.ca.Sign(r.GetCsr(), pki.Principal{Kind: pki.KindUser, Name: name, Identity: "id1"}, f.ttl, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +180,17 @@ func (f *fleet) Enroll(_ context.Context, r *pgharborv1.EnrollRequest) (*pgharbo
 
 func (f *fleet) GetIdentity(context.Context, *pgharborv1.GetIdentityRequest) (*pgharborv1.GetIdentityResponse, error) {
 	return &pgharborv1.GetIdentityResponse{Kind: "user", Name: "anna", Role: "OWNER"}, nil
+}
+
+func (f *fleet) RenewCertificate(_ context.Context, r *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewed++
+	if f.failWith != nil {
+		return nil, f.failWith
+	}
+	issued, err := f.ca.Sign(r.GetCsr(), pki.Principal{Kind: pki.KindUser, Name: "anna", Identity: "id1"}, 24*time.Hour, time.Now())
+	return &pgharborv1.RenewCertificateResponse{Certificates: issued.Chain}, err
 }
 
 // ListBackups returns two backups a page.

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func TestLoginNeverDestroysAnIdentity(t *testing.T) {
@@ -76,5 +80,27 @@ func TestLoginRefused(t *testing.T) {
 	}
 	if got := f.run(t, "login", used[:len(used)-2], "--context", "c"); got.code != exitUsage || !strings.Contains(got.stderr, "cut") {
 		t.Errorf("a cut invite: %+v", got)
+	}
+}
+
+func TestEveryCommandRenewsWhatIsDue(t *testing.T) {
+	f := newFleet(t)
+	f.ttl = 30 * time.Minute
+	if got := f.run(t, "login", f.invite("anna")); got.code != exitDone || f.renewed != 0 {
+		t.Fatalf("%+v, renewed %d times", got, f.renewed)
+	}
+	f.clock.at = f.clock.at.Add(25 * time.Minute)
+	f.failWith = status.Error(codes.Internal, "the disk is full")
+	if got := f.run(t, "agents", "list"); got.code != exitDone || !strings.Contains(got.stderr, "not renewed: the disk is full") {
+		t.Errorf("a renewal that fails: %+v", got)
+	}
+	f.failWith = nil
+	for range 2 {
+		if got := f.run(t, "list"); got.code != exitDone || got.stderr != "" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if f.renewed != 2 {
+		t.Errorf("renewed %d times, the failure included", f.renewed)
 	}
 }
