@@ -17,6 +17,8 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 	// ErrIncomplete says that a dump has no end marker.
 	ErrIncomplete = errors.New("the dump is incomplete: it has no end marker")
+	// ErrForeign says that a dump would make psql do what no dump asks for: run programs or leave its database.
+	ErrForeign = errors.New("the dump has a psql command that pg_dump does not write, such as \\! or \\connect")
 	// ErrNoPassphrase says that a file is sealed and no passphrase is at hand.
 	ErrNoPassphrase = errors.New("the file is encrypted and no passphrase is configured")
 	// ErrWrongPassphrase says that a file is sealed with none of the passphrases at hand.

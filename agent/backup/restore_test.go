@@ -217,6 +217,9 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 	tests := []struct{ name, sql, want string }{
 		{"an error at the end", "CREATE TABLE t (n int);\nSELECT 1/0;\n" + end, "division by zero"},
 		{"a role that is missing", "CREATE TABLE t (n int);\nALTER TABLE t OWNER TO nobody_here;\n" + end, "nobody_here"},
+		{"a program to run", "CREATE TABLE t (n int);\n\\! touch ran\n" + end, backup.ErrForeign.Error()},
+		{"a program behind a command of pg_dump", "\\restrict a\nCREATE TABLE t (n int);\n" + end + "\\unrestrict a \\! touch ran\n", backup.ErrIncomplete.Error()},
+		{"another database", "CREATE TABLE t (n int);\n\\connect postgres\n" + end, backup.ErrForeign.Error()},
 		{"no end", "CREATE TABLE t (n int);\n", backup.ErrIncomplete.Error()},
 		{"an end in a string", "SELECT '\n" + end + "';\nCREATE TABLE t (n int);\n", backup.ErrIncomplete.Error()},
 		{"no dump at all", "\x7fELF\x02\x01\x01\x00\x00", backup.ErrDamaged.Error()},

@@ -50,6 +50,9 @@ func (s *Scanner) Write(p []byte) (int, error) {
 // Complete says whether pg_dump's end marker came, with nothing but comments, blank lines and \unrestrict after it.
 func (s *Scanner) Complete() bool { return !s.copies && s.lexer.complete() }
 
+// Foreign says whether a command of psql went by that pg_dump does not write, such as \! or \connect.
+func (s *Scanner) Foreign() bool { return s.lexer.statement.foreign }
+
 // Tables returns the rows of each table, in the order of the dump. A table that came twice is summed.
 func (s *Scanner) Tables() []TableRows { return s.tables }
 

@@ -1,6 +1,9 @@
 package backup
 
-import "bytes"
+import (
+	"bytes"
+	"regexp"
+)
 
 // endMarker is the comment with which pg_dump ends a script, and pg_restore too; without its dashes.
 const endMarker = " PostgreSQL database dump complete"
@@ -16,6 +19,7 @@ type statement struct {
 	table       tableName // of the COPY
 	backslashes bool      // they escape in plain strings, because standard_conforming_strings is off
 	ended       bool      // the end marker came, and nothing of weight after it
+	foreign     bool      // a command of psql came that pg_dump does not write
 }
 
 // expectation says what token a statement can go on with.
@@ -126,10 +130,16 @@ func (s *statement) comment(text []byte) {
 	}
 }
 
-// command takes a command of psql, without its backslash. From 15.14 on, pg_dump ends with \unrestrict.
+// pgDumpCommand is a command of psql as pg_dump writes it from 15.14 on, around all of its output.
+var pgDumpCommand = regexp.MustCompile(`^(un)?restrict [A-Za-z0-9]{1,256}$`)
+
+// command takes a line of psql commands, without its first backslash. pg_dump ends with \unrestrict.
 func (s *statement) command(text []byte) {
-	name, _, _ := bytes.Cut(text, []byte(" "))
-	if string(name) != "unrestrict" {
+	match := pgDumpCommand.FindSubmatch(bytes.TrimRight(text, "\r"))
+	if match == nil {
+		s.foreign = true
+	}
+	if match == nil || len(match[1]) == 0 {
 		s.ended = false
 	}
 }

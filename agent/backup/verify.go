@@ -17,10 +17,11 @@ type verified struct {
 	size, plainSize int64
 	sha, plainSHA   string
 	tables          []TableRows
+	foreign         bool
 }
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
-// a dump is by itself. ErrDamaged, ErrIncomplete, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
+// a dump is by itself. ErrDamaged, ErrIncomplete, ErrForeign, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
 func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*verified, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -48,6 +49,9 @@ func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, 
 		if err := found.match(manifest); err != nil {
 			return nil, err
 		}
+	}
+	if err == nil && found.foreign {
+		err = ErrForeign
 	}
 	return found, err
 }
@@ -87,7 +91,8 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 		return nil, err
 	}
 	return &verified{
-		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(), tables: inspector.Tables(),
+		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(),
+		tables: inspector.Tables(), foreign: inspector.Foreign(),
 	}, src.judge(judgement)
 }
 
