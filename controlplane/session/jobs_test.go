@@ -93,11 +93,8 @@ func TestJobThatTheAgentForgotIsLost(t *testing.T) {
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
 	forgotten, finished, held := cp.submit(t, "db1"), cp.submit(t, "db1"), cp.submit(t, "db1")
-	for _, job := range []fleet.Job{forgotten, finished, held} {
-		a.send(t, jobUpdate(job.ID, "dump"))
-	}
 	for range 3 {
-		a.offer(t)
+		a.send(t, jobUpdate(a.offer(t).GetJobId(), "dump"))
 	}
 	a.settle(t)
 	a.end()

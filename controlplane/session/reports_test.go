@@ -27,8 +27,8 @@ func TestReportIsInTheCatalogBeforeItIsAcknowledged(t *testing.T) {
 	}
 	removed := backupRemoved(b.GetId())
 	a.report(t, removed)
-	a.report(t, r) // late, and out of order
 	a.report(t, removed)
+	a.report(t, r) // late, and out of order
 	if diff := cmp.Diff(map[string]string{b.GetId(): fleet.BackupRemoved}, cp.backups(t, "db1")); diff != "" {
 		t.Error(diff)
 	}
