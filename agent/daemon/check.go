@@ -93,7 +93,7 @@ func (a *agent) checkConfiguration(_ context.Context, c *command) (string, error
 	}
 	schedule := "the schedule is off (ENABLE_BACKUPS is not true)"
 	if s.Enabled {
-		schedule = fmt.Sprintf("%s in %s, next at %s", s.Schedule, s.Timezone, s.Schedule.Next(a.now()).Format(time.RFC3339))
+		schedule = fmt.Sprintf("%s in %s, next at %s", s.Schedule, s.Timezone, s.Schedule.Next(a.now()).In(s.Location).Format(time.RFC3339))
 	}
 	return fmt.Sprintf("%s; databases: %s; %s, %s; kept for %d days, the last %d always",
 		schedule, databasesText(s.Databases), s.Format, s.Compression, s.Policy.Days, s.Policy.KeepLast), nil

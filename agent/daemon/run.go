@@ -73,7 +73,7 @@ func (a *agent) announce(version string) {
 		"folder", s.Dir, "retention_days", s.Policy.Days, "keep_last", s.Policy.KeepLast, "concurrency", s.Concurrency)
 	if s.Enabled {
 		a.log.Info("the schedule is on", "schedule", s.Schedule, "timezone", s.Timezone,
-			"next", s.Schedule.Next(a.now()), "databases", databasesText(s.Databases))
+			"next", s.Schedule.Next(a.now()).In(s.Location).Format(time.RFC3339), "databases", databasesText(s.Databases))
 	} else {
 		a.log.Info("the schedule is off, because ENABLE_BACKUPS is not true; backups are made by hand only")
 	}

@@ -102,7 +102,7 @@ func (r *Runner) purgeIsDue() bool {
 // nextPurge is for who holds r.mu.
 func (r *Runner) nextPurge() time.Time {
 	if r.lastPurge.IsZero() {
-		return time.Time{}
+		return r.began // it is due at once
 	}
 	daily := r.lastPurge.Add(purgeEvery)
 	if !r.nextRun.IsZero() && r.nextRun.Before(daily) {

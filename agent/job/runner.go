@@ -44,6 +44,7 @@ type Runner struct {
 	restoreSlots chan struct{}
 	sendSlots    chan struct{}
 
+	began       time.Time
 	jobs        sync.WaitGroup
 	jobsChanged chan struct{}
 	purging     sync.Mutex
@@ -72,7 +73,7 @@ var errInterrupted = errors.New("interrupted: the agent stopped during the run")
 
 // New returns a Runner that does nothing yet.
 func New(config Config) *Runner {
-	return &Runner{
+	r := &Runner{
 		Config:       config,
 		slots:        make(chan struct{}, max(config.Concurrency, 1)),
 		restoreSlots: make(chan struct{}, restoresAtOnce),
@@ -84,7 +85,12 @@ func New(config Config) *Runner {
 		inUse:        map[string]int{},
 		damaged:      map[string]bool{},
 		troubles:     map[string]string{},
+		began:        config.Now().UTC(),
 	}
+	if r.Schedule != nil {
+		r.nextRun = r.Schedule.Next(r.began)
+	}
+	return r
 }
 
 // Run keeps the schedule, retention and the status until ctx ends, and returns
