@@ -6,87 +6,23 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
-	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
-	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/session"
 	"github.com/pgharbor/pgharbor/agent/store"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
-
-// newRunner is a real agent's work on the shared server.
-func newRunner(t *testing.T) *job.Runner {
-	t.Helper()
-	settings, err := postgres.SettingsFrom(postgrestest.Shared(t).Environ())
-	if err != nil {
-		t.Fatal(err)
-	}
-	instance, err := postgres.Open(settings, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	backups, err := store.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := job.OpenState(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	clock, err := retention.OpenClockGuard(filepath.Join(t.TempDir(), "clock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		instance.Close()
-		backups.Close()
-	})
-	return job.New(job.Config{
-		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
-		State:  state, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
-	})
-}
-
-// connect runs a session until the test ends; nothing of it is left then.
-func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &session.Session{
-		Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.HearTime,
-	}
-	var running sync.WaitGroup
-	running.Go(func() { s.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		work.Wait()
-	})
-}
-
-// leakless checks, after all other cleanups, that no goroutine is left.
-func leakless(t *testing.T) {
-	t.Helper()
-	postgrestest.Shared(t) // it outlives the test
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-}
 
 func failedRun(id string) job.Entry {
 	now := time.Now().UTC()
