@@ -42,7 +42,7 @@ type Facts struct {
 	LastSeenAt time.Time
 	// NewestBackup is the newest one that is present and complete, or nil.
 	NewestBackup *Backup
-	// NewestRun is the newest one that has ended, or nil.
+	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run
 	// Missing is how many backups are gone from the agent's disk without
 	// having been removed.

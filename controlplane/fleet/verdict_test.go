@@ -1,0 +1,119 @@
+package fleet_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const heartbeat = 10 * time.Second
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// good is all that is known of a database that is well.
+func good() fleet.Facts {
+	return fleet.Facts{
+		Instance: "db1", Database: "shop", LastSeenAt: now,
+		NewestBackup: &fleet.Backup{CreatedAt: now}, NewestRun: &fleet.Run{State: fleet.RunSucceeded},
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*fleet.Facts)
+		want   []fleet.Verdict // of the reasons, worst first
+	}{
+		{"good", func(*fleet.Facts) {}, nil},
+		{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
+		{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
+		{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
+		{"nearly 3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
+		{"3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
+		{"never connected", func(f *fleet.Facts) { f.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},
+		{"no database known", func(f *fleet.Facts) { f.Database = "" }, []fleet.Verdict{fleet.VerdictUnknown}},
+		{"no database known, silent", func(f *fleet.Facts) { f.Database, f.LastSeenAt = "", now.Add(-time.Hour) },
+			[]fleet.Verdict{fleet.VerdictUnknown, fleet.VerdictSilent}},
+		{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
+		{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
+		{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
+		{"all at once", func(f *fleet.Facts) {
+			*f = fleet.Facts{Instance: "db1", Database: "shop", LastSeenAt: now.Add(-time.Hour), NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
+		}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			facts := good()
+			tt.change(&facts)
+			judgement := fleet.Judge(facts, now, heartbeat)
+			var reasons []fleet.Verdict
+			for _, r := range judgement.Reasons {
+				reasons = append(reasons, r.Verdict)
+				if r.Text == "" || r.NextStep == "" {
+					t.Errorf("a reason lacks its text or its next step: %+v", r)
+				}
+			}
+			if diff := cmp.Diff(tt.want, reasons); diff != "" {
+				t.Error(diff)
+			}
+			if want := append(tt.want, fleet.VerdictOK)[0]; judgement.Verdict != want {
+				t.Errorf("the verdict is %s, want %s", judgement.Verdict, want)
+			}
+		})
+	}
+}
+
+func TestWorse(t *testing.T) {
+	order := []fleet.Verdict{
+		fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictUnknown, fleet.VerdictSilent, fleet.VerdictStale, fleet.VerdictOK,
+	}
+	shuffled := []fleet.Verdict{order[3], order[5], order[0], order[2], order[4], order[1]}
+	slices.SortFunc(shuffled, fleet.Worse)
+	if diff := cmp.Diff(order, shuffled); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestChainHashCoversEveryField(t *testing.T) {
+	entry := fleet.AuditEntry{
+		Sequence: 1, At: now, Actor: "user:a", Action: "b", Instance: "c", Target: "d", Reason: "e", Outcome: "f", Detail: "g", Completes: 2,
+	}
+	hash := entry.ChainHash("before")
+	for name, change := range map[string]func(*fleet.AuditEntry){
+		"sequence":  func(e *fleet.AuditEntry) { e.Sequence++ },
+		"time":      func(e *fleet.AuditEntry) { e.At = e.At.Add(time.Microsecond) },
+		"actor":     func(e *fleet.AuditEntry) { e.Actor += "x" },
+		"action":    func(e *fleet.AuditEntry) { e.Action += "x" },
+		"instance":  func(e *fleet.AuditEntry) { e.Instance += "x" },
+		"target":    func(e *fleet.AuditEntry) { e.Target += "x" },
+		"reason":    func(e *fleet.AuditEntry) { e.Reason += "x" },
+		"outcome":   func(e *fleet.AuditEntry) { e.Outcome += "x" },
+		"detail":    func(e *fleet.AuditEntry) { e.Detail += "x" },
+		"completes": func(e *fleet.AuditEntry) { e.Completes++ },
+		// Moving a letter from one field to the next is a change too.
+		"border": func(e *fleet.AuditEntry) { e.Actor, e.Action = "user:", "ab" },
+	} {
+		changed := entry
+		change(&changed)
+		if changed.ChainHash("before") == hash {
+			t.Errorf("a change of the %s is not seen", name)
+		}
+	}
+	if entry.ChainHash("other") == hash {
+		t.Error("a change of the entry before is not seen")
+	}
+}
+
+func TestIDs(t *testing.T) {
+	if a, b := fleet.NewID(), fleet.NewID(); a == b || !fleet.ValidID(a) {
+		t.Errorf("made %q and %q", a, b)
+	}
+	for _, id := range []string{"", "abcdefghijklmno", "abcdefghijklmnopq", "ABCDEFGHIJKLMNOP", "../../etc/passwd", "abcdefghijklmno\n", "ääääääää", "abcdefghijklmno\x00"} {
+		if fleet.ValidID(id) {
+			t.Errorf("%q is valid", id)
+		}
+	}
+}
