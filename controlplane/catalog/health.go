@@ -88,8 +88,10 @@ func facts(ctx context.Context, q queryer, agent fleet.Agent, database string, n
 	if len(backups) == 1 {
 		f.NewestBackup = &backups[0]
 	}
+	// By their end: an attempt that was turned away because another was under way
+	// began later and ended sooner, and says nothing once the other has ended.
 	runs, err := collect(ctx, q, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE instance = ? AND database = ? AND state <> 'running' ORDER BY started_at DESC LIMIT 1`, agent.Name, database)
+		WHERE instance = ? AND database = ? AND state <> 'running' ORDER BY finished_at DESC LIMIT 1`, agent.Name, database)
 	if err != nil {
 		return f, err
 	}

@@ -140,3 +140,11 @@ BEGIN
     SELECT RAISE(ABORT, 'the trail is append-only');
 END;
 -- +goose StatementEnd
+-- REPLACE would go past the two above.
+-- +goose StatementBegin
+CREATE TRIGGER audit_only_appended BEFORE INSERT ON audit
+WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM audit)
+BEGIN
+    SELECT RAISE(ABORT, 'the trail is append-only');
+END;
+-- +goose StatementEnd

@@ -1,0 +1,161 @@
+package catalog_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+func caller(t *testing.T, c *catalog.Catalog, who fleet.Caller) (fleet.Caller, error) {
+	t.Helper()
+	return c.Caller(t.Context(), who.Kind, who.Name, who.Identity)
+}
+
+func TestInviteIsGoodOnceAndInTime(t *testing.T) {
+	c, _ := open(t)
+	i := invite(t, c, fleet.CallerUser, "vera", fleet.RoleViewer)
+	vera := fleet.Caller{Kind: fleet.CallerUser, Name: "vera", Identity: fleet.NewID()}
+	if _, err := caller(t, c, vera); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("before the invite was redeemed: %v", err)
+	}
+	if err := c.RedeemInvite(t.Context(), i.SecretHash, vera, i.ExpiresAt); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("too late: %v", err)
+	}
+	if err := c.RedeemInvite(t.Context(), "unknown", vera, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("unknown: %v", err)
+	}
+	if err := c.RedeemInvite(t.Context(), i.SecretHash, vera, i.ExpiresAt.Add(-time.Microsecond)); err != nil {
+		t.Errorf("in time: %v", err)
+	}
+	second := vera
+	second.Identity = fleet.NewID()
+	if err := c.RedeemInvite(t.Context(), i.SecretHash, second, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("a second time: %v", err)
+	}
+	want := vera
+	want.Role = fleet.RoleViewer
+	if got, err := caller(t, c, vera); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("the caller is %+v, %v", got, err)
+	}
+	for _, wrong := range []fleet.Caller{
+		second, {Kind: fleet.CallerAgent, Name: "vera", Identity: vera.Identity}, {Kind: fleet.CallerUser, Name: "owner", Identity: vera.Identity},
+	} {
+		if _, err := caller(t, c, wrong); !errors.Is(err, fleet.ErrUnauthenticated) {
+			t.Errorf("%+v: %v", wrong, err)
+		}
+	}
+}
+
+func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
+	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
+	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
+	if err := c.Grant(t.Context(), "olga", fleet.PermissionBackupRestore, "user:owner", now); err != nil {
+		t.Fatal(err)
+	}
+	for _, device := range []fleet.Caller{laptop, phone} {
+		if got, err := caller(t, c, device); err != nil || len(got.Grants) != 1 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if err := c.RevokeUser(t.Context(), "olga", now); err != nil {
+		t.Fatal(err)
+	}
+	again := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Identity: fleet.NewID()}
+	if err := c.RedeemInvite(t.Context(), pending.SecretHash, again, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("an invite from before: %v", err)
+	}
+	i := invite(t, c, fleet.CallerUser, "olga", fleet.RoleViewer) // she may come back as something else
+	if err := c.RedeemInvite(t.Context(), i.SecretHash, again, now); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := caller(t, c, again); err != nil || got.Role != fleet.RoleViewer || len(got.Grants) != 0 {
+		t.Errorf("anew she is %+v, %v", got, err)
+	}
+	for _, device := range []fleet.Caller{laptop, phone} {
+		if _, err := caller(t, c, device); !errors.Is(err, fleet.ErrUnauthenticated) {
+			t.Errorf("a device from before: %v", err)
+		}
+	}
+}
+
+// An invite must not be a way to change somebody's role.
+func TestInviteWithAnotherRoleIsRefused(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "vera", fleet.RoleViewer)
+	err := c.CreateInvite(t.Context(), fleet.Invite{
+		SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "vera", Role: fleet.RoleOwner, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	})
+	if !errors.Is(err, fleet.ErrExists) {
+		t.Errorf("got %v", err)
+	}
+	if u, err := c.User(t.Context(), "vera"); err != nil || u.Role != fleet.RoleViewer {
+		t.Errorf("she is %+v, %v", u, err)
+	}
+}
+
+func TestLastOwnerStays(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
+	invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
+	if err := c.RevokeUser(t.Context(), "anna", now); !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("with an OWNER who never logged in: %v", err)
+	}
+	enrol(t, c, fleet.CallerUser, "carl", fleet.RoleOwner)
+	// Both at once, they revoke each other: one of them stays.
+	var revoked atomic.Int32
+	var wg sync.WaitGroup
+	for _, name := range []string{"anna", "carl"} {
+		wg.Go(func() {
+			switch err := c.RevokeUser(t.Context(), name, now); {
+			case err == nil:
+				revoked.Add(1)
+			case !errors.Is(err, fleet.ErrConflict):
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := revoked.Load(); n != 1 {
+		t.Errorf("%d of two owners were revoked", n)
+	}
+	if err := c.RevokeUser(t.Context(), "nobody", now); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestAgentHasOneEnrolment(t *testing.T) {
+	c, _ := open(t)
+	first := enrol(t, c, fleet.CallerAgent, "db1", "")
+	if err := c.AgentStatus(t.Context(), "db1", "1.0", fleet.AgentStatus{Schedule: "0 1 * * *", KeepLast: 3, NextRunAt: now}, now); err != nil {
+		t.Fatal(err)
+	}
+	second := enrol(t, c, fleet.CallerAgent, "db1", "")
+	if _, err := caller(t, c, first); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("the first: %v", err)
+	}
+	if _, err := caller(t, c, second); err != nil {
+		t.Errorf("the second: %v", err)
+	}
+	got, err := c.Agent(t.Context(), "db1")
+	if err != nil || got.Version != "1.0" || got.Status.KeepLast != 3 || !got.Status.NextRunAt.Equal(now) || !got.LastSeenAt.Equal(now) {
+		t.Errorf("the agent is %+v, %v", got, err)
+	}
+	if err := c.RevokeAgent(t.Context(), "db1", now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := caller(t, c, second); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("after the revocation: %v", err)
+	}
+	if err := c.RevokeAgent(t.Context(), "db2", now); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("an agent that is not there: %v", err)
+	}
+}
