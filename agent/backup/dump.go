@@ -148,9 +148,10 @@ func (e *Engine) wrap(m Manifest, file io.Writer) (*wrapper, error) {
 		w.Writer, w.closers = sealer, append(w.closers, sealer)
 	}
 	if m.Compression == CompressionZstd {
-		// The fastest level, with little memory and no goroutines of its own: the dump has the processors.
+		// The fastest level, without goroutines of its own: the dump has the processors. It passes over what has no
+		// repetitions, such as numbers and bytes in hexadecimal; to code that by frequency too costs little and saves a third.
 		encoder, err := zstd.NewWriter(w.Writer, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+			zstd.WithWindowSize(1<<20), zstd.WithAllLitEntropyCompression(true))
 		if err != nil {
 			return nil, err
 		}

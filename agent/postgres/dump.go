@@ -17,6 +17,10 @@ var (
 	errSaidError = errors.New("exited 0 and yet reported an error")
 )
 
+// gather is how long a Read waits, after one that took all there was, for pg_dump to write more: it writes 4 KiB at a time,
+// and to be woken for each was a quarter of the agent's work. The pipe has room for what comes in a millisecond.
+const gather = time.Millisecond
+
 // Dump is the output of a pg_dump. Read returns io.EOF only if pg_dump exited 0 without an error on its standard error;
 // any other end is a *ToolError. It is for one goroutine.
 type Dump struct {
@@ -27,6 +31,7 @@ type Dump struct {
 	output  *os.File
 	stall   time.Duration
 	timer   *time.Timer
+	drained bool // whether the last Read took all there was
 	end     error
 }
 
@@ -68,7 +73,14 @@ func (d *Dump) Read(p []byte) (int, error) {
 	}
 	d.timer.Reset(d.stall)
 	defer d.timer.Stop()
+	if d.drained {
+		select {
+		case <-time.After(gather):
+		case <-d.process.ctx.Done():
+		}
+	}
 	n, err := d.output.Read(p)
+	d.drained = n < len(p)
 	if err == nil {
 		return n, nil
 	}

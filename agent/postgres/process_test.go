@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -78,7 +80,8 @@ func hang(t *testing.T, name string) (path, pids string) {
 	return stub(t, name, "[ \"$1\" = --version ] && exit\ntrap '' TERM\nsleep 1000 &\necho $$ $! > "+pids+"\necho data\nwait\n"), pids
 }
 
-// gone fails the test if one of the processes that the file names still runs.
+// gone fails the test if one of the processes that the file names does not end. A grandchild that was killed ends by
+// itself, so that it may take a moment.
 func gone(t *testing.T, content string) {
 	t.Helper()
 	for _, field := range strings.Fields(content) {
@@ -86,10 +89,19 @@ func gone(t *testing.T, content string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Killed and adopted by init, a grandchild may be a zombie for a moment.
-		status, _ := os.ReadFile("/proc/" + field + "/stat")
-		if err := syscall.Kill(pid, 0); err == nil && !strings.Contains(string(status), ") Z ") {
-			t.Errorf("process %d still runs: %s", pid, status)
+		process, err := unix.PidfdOpen(pid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := []unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ended, 10_000); n != 1 || err != nil {
+			t.Errorf("process %d still runs, %v", pid, err)
+		}
+		if err := unix.Close(process); err != nil {
+			t.Error(err)
 		}
 	}
 }
