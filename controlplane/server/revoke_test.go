@@ -125,14 +125,11 @@ func TestRevocationEndsADownloadThatStalls(t *testing.T) {
 	backup := a.hasBackup(t, 1<<40)
 	download(t, cp.User(t, "anna", fleet.RoleOwner), &pgharborv1.DownloadRequest{BackupId: backup})
 	up := a.upload(t, a.offer(t).GetJobId())
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		block := chunk(strings.Repeat("x", 1<<20))
-		for {
-			if err := up.Send(block); err != nil {
-				ended <- err
-				return
-			}
+		for up.Send(block) == nil {
 		}
 	}()
 	revokeUser(t, cp, "anna")
