@@ -42,7 +42,7 @@ func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
 	backup := a.hasBackup(t, 10)
 	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
 	for _, tt := range []struct{ target, state, failure, text, outcome, detail string }{
-		{"good", "succeeded", "", "", "succeeded", "job %s: 77 bytes"},
+		{"good", "succeeded", "", "", "succeeded", "job %s"},
 		{"bad", "failed", "integrity", "the hash is wrong", "failed", "job %s failed: the hash is wrong"},
 	} {
 		t.Run(tt.target, func(t *testing.T) {

@@ -1,0 +1,126 @@
+package catalog_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+func factsOf(t *testing.T, c *catalog.Catalog, instance string) map[string]fleet.Facts {
+	t.Helper()
+	all, err := c.Facts(t.Context(), instance, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]fleet.Facts{}
+	for _, f := range all {
+		byName[f.Instance+"/"+f.Database] = f
+	}
+	return byName
+}
+
+func TestFactsNameTheDatabasesThatCount(t *testing.T) {
+	c, _ := open(t)
+	for _, name := range []string{"db1", "db2", "db3", "gone"} {
+		enrol(t, c, fleet.CallerAgent, name, "")
+	}
+	if err := c.RevokeAgent(t.Context(), "gone", now); err != nil {
+		t.Fatal(err)
+	}
+	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "covered", Covered: true}, {Name: "uncovered"}, {Name: "by hand"}}}
+	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
+		t.Fatal(err)
+	}
+	backup := aBackup("db1", now)
+	backup.Database = "vanished, with a backup"
+	record(t, c, aRun("db1", now), &backup) // whose run is of the database shop
+	for database, change := range map[string]func(*fleet.Run){
+		"vanished, scheduled":     func(*fleet.Run) {},
+		"vanished, long ago":      func(r *fleet.Run) { r.StartedAt = now.Add(-7 * 24 * time.Hour) },
+		"by hand":                 func(r *fleet.Run) { r.Trigger = "manual" },
+		"mistyped":                func(r *fleet.Run) { r.Trigger = "manual" },
+		"vanished, with a backup": func(r *fleet.Run) { r.Trigger = "manual" },
+	} {
+		r := aRun("db1", now)
+		r.Database, r.State = database, fleet.RunFailed
+		change(&r)
+		record(t, c, r, nil)
+	}
+	var got []string
+	all, err := c.Facts(t.Context(), "", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		got = append(got, f.Instance+"/"+f.Database)
+	}
+	want := []string{"db1/by hand", "db1/covered", "db1/shop", "db1/vanished, scheduled", "db1/vanished, with a backup", "db2/", "db3/"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if one := factsOf(t, c, "db2"); len(one) != 1 {
+		t.Errorf("of one instance: %v", one)
+	}
+}
+
+func TestFactsAreOfTheNewestThatCounts(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	good, incomplete := aBackup("db1", now.Add(-2*time.Hour)), aBackup("db1", now.Add(-time.Hour))
+	incomplete.Complete = false
+	older := aBackup("db1", now.Add(-3*time.Hour))
+	for _, b := range []fleet.Backup{good, incomplete, older} {
+		record(t, c, aRun("db1", b.CreatedAt), &b)
+	}
+	ended, running := aRun("db1", now.Add(-10*time.Minute)), aRun("db1", now)
+	ended.State, ended.Error = fleet.RunFailed, "why"
+	running.State, running.FinishedAt = fleet.RunRunning, time.Time{}
+	record(t, c, ended, nil)
+	record(t, c, running, nil)
+
+	facts := factsOf(t, c, "")["db1/shop"]
+	if facts.NewestBackup == nil || facts.NewestBackup.ID != good.ID {
+		t.Errorf("the newest backup is %+v", facts.NewestBackup)
+	}
+	if facts.NewestRun == nil || facts.NewestRun.ID != ended.ID {
+		t.Errorf("the newest run is %+v", facts.NewestRun)
+	}
+}
+
+// A file that somebody deleted is missing; one that would be gone by now, or
+// that retention removed, is not.
+func TestFactsCountWhatIsMissing(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	expires := map[string]time.Time{"deleted": now.Add(time.Hour), "past its days": now.Add(-time.Hour), "removed": now.Add(time.Hour), "kept": now.Add(time.Hour)}
+	ids := map[string]string{}
+	var kept fleet.Backup
+	for name, at := range expires {
+		b := aBackup("db1", now)
+		b.Retention = fleet.Retention{Status: "kept", ExpiresAt: at}
+		record(t, c, aRun("db1", now), &b)
+		ids[name] = b.ID
+		if name == "kept" {
+			kept = b
+		}
+	}
+	if err := c.BackupRemoved(t.Context(), "db1", ids["removed"], "why", now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.TakeInventory(t.Context(), "db1", "digest", []fleet.Backup{kept}); err != nil {
+		t.Fatal(err)
+	}
+	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 1 || got.NewestBackup.ID != kept.ID {
+		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
+	}
+	if _, err := c.TakeInventory(t.Context(), "db1", "other", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 2 || got.NewestBackup != nil {
+		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+)
+
+// execute runs the program as main does.
+func execute(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(ctx, args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestInitPrintsWhatAScriptNeeds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	code, out, errs := execute(t.Context(), "init", "--data-dir", dir, "--advertise", "cp.example:9443", "--owner", "anna@example.org", "-o", "json")
+	if code != exitDone || errs != "" {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	var made map[string]string
+	if err := json.Unmarshal([]byte(out), &made); err != nil {
+		t.Fatal(err)
+	}
+	invite, err := pki.ParseInvite(made["invite"])
+	if err != nil || invite.Address != "cp.example:9443" || invite.Fingerprint != made["ca_fingerprint"] {
+		t.Errorf("the invite is %+v, %v; the CA is %s", invite, err, made["ca_fingerprint"])
+	}
+
+	// A second time it fails, prints nothing that could be taken for an
+	// invite, and says what to do instead.
+	code, out, errs = execute(t.Context(), "init", "--data-dir", dir, "-o", "json")
+	if code != exitFailed || out != "" || !strings.Contains(errs, "nothing was changed") || !strings.Contains(errs, "\nhint: pgharbor-controlplane serve --data-dir "+dir+"\n") {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
+
+func TestInitForAPerson(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	code, out, _ := execute(t.Context(), "init", "--data-dir", dir)
+	if code != exitDone || !strings.Contains(out, "pgharbor login pgharbor1_") || !strings.Contains(out, "serve --data-dir "+dir) {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--help"}, exitDone, ""},
+		{[]string{"--version"}, exitDone, ""},
+		{[]string{"init", "--help"}, exitDone, ""},
+		{[]string{}, exitUsage, "init or serve"},
+		{[]string{"destroy"}, exitUsage, "destroy"},
+		{[]string{"init"}, exitUsage, "--data-dir"},
+		{[]string{"init", "--data-dir", dir, "extra"}, exitUsage, "extra"},
+		{[]string{"init", "--data-dir", dir, "--advertise", "nowhere"}, exitUsage, "--advertise"},
+		{[]string{"init", "--data-dir", dir, "--owner", "a b"}, exitUsage, "--owner"},
+		{[]string{"init", "--data-dir", dir, "-o", "yaml"}, exitUsage, "yaml"},
+		{[]string{"init", "--no-such-flag"}, exitUsage, "no-such-flag"},
+		{[]string{"serve"}, exitUsage, "--data-dir"},
+		{[]string{"serve", "--data-dir", dir, "--heartbeat", "0s"}, exitUsage, "--heartbeat"},
+		{[]string{"serve", "--data-dir", dir, "--heartbeat", "soon"}, exitUsage, "soon"},
+		{[]string{"serve", "--data-dir", dir}, exitFailed, "holds no control plane"},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			code, _, errs := execute(t.Context(), tt.args...)
+			if code != tt.code || !strings.Contains(errs, tt.says) {
+				t.Errorf("exit %d, want %d: %q", code, tt.code, errs)
+			}
+		})
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("they left %v, %v", left, err)
+	}
+}
+
+// Every flag has a variable, and a flag that is given wins.
+func TestFlagsFromTheEnvironment(t *testing.T) {
+	fromEnvironment, fromFlag := filepath.Join(t.TempDir(), "environment"), filepath.Join(t.TempDir(), "flag")
+	t.Setenv("PGHARBOR_DATA_DIR", fromEnvironment)
+	t.Setenv("PGHARBOR_ADVERTISE", "env.example:1")
+	t.Setenv("PGHARBOR_OUTPUT", "json")
+	for _, tt := range []struct {
+		args []string
+		dir  string
+	}{{[]string{"init"}, fromEnvironment}, {[]string{"init", "--data-dir", fromFlag}, fromFlag}} {
+		code, out, errs := execute(t.Context(), tt.args...)
+		if code != exitDone || !strings.HasPrefix(out, "{") {
+			t.Errorf("exit %d, %q, %q", code, out, errs)
+		}
+		if _, err := os.Stat(filepath.Join(tt.dir, "catalog.db")); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Setenv("PGHARBOR_HEARTBEAT", "soon")
+	if code, _, errs := execute(t.Context(), "serve"); code != exitUsage || !strings.Contains(errs, "PGHARBOR_HEARTBEAT") {
+		t.Errorf("a bad variable: exit %d, %q", code, errs)
+	}
+}
+
+// A signal ends serve with 0.
+func TestServeUntilASignal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if code, _, errs := execute(t.Context(), "init", "--data-dir", dir); code != exitDone {
+		t.Fatal(errs)
+	}
+	ctx, signal := context.WithTimeout(t.Context(), time.Minute)
+	defer signal()
+	errs := &untilText{text: "msg=serving", seen: signal}
+	code := run(ctx, []string{"serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--http-listen", ""}, &bytes.Buffer{}, errs)
+	if code != exitDone || !strings.Contains(errs.all.String(), "shutting down") {
+		t.Errorf("exit %d: %s", code, &errs.all)
+	}
+}
+
+// untilText calls seen when a text has been written; slog writes a line at a
+// time.
+type untilText struct {
+	text string
+	seen func()
+	all  bytes.Buffer
+}
+
+func (u *untilText) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), u.text) {
+		u.seen()
+	}
+	return u.all.Write(line)
+}
