@@ -24,11 +24,10 @@ import (
 
 const (
 	// A failed session is followed by a pause within a window that doubles each
-	// time; after one that held for steadyAfter it begins small again.
+	// time; after one that was welcomed it begins small again.
 	firstWindow = 2 * time.Second
 	lastWindow  = time.Minute
 	shortest    = time.Second
-	steadyAfter = time.Minute
 	// refusedWindow follows a refusal, which a person has to undo.
 	refusedWindow = 5 * time.Minute
 
@@ -54,12 +53,11 @@ type Session struct {
 func (s *Session) Run(ctx context.Context) {
 	failures, lastProblem := 0, ""
 	for {
-		began := s.Now()
-		err := s.hold(ctx)
+		welcomed, err := s.hold(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if s.Now().Sub(began) >= steadyAfter {
+		if welcomed {
 			failures = 0
 		}
 		if problem := explain(err); problem == lastProblem {
@@ -121,13 +119,14 @@ func explain(err error) string {
 	return text + err.Error()
 }
 
-// hold is one session, from its hello to its end, which always has a cause.
-func (s *Session) hold(ctx context.Context) error {
+// hold is one session, from its hello to its end, which always has a cause, and
+// whether it was welcomed.
+func (s *Session) hold(ctx context.Context) (welcomed bool, err error) {
 	streamCtx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	stream, err := pgharborv1.NewSessionServiceClient(s.Conn).Connect(streamCtx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	c := &connection{
 		Session: s, stream: stream, end: end,
@@ -136,7 +135,7 @@ func (s *Session) hold(ctx context.Context) error {
 	}
 	interval, err := c.greet()
 	if err != nil {
-		return cause(streamCtx, err)
+		return false, cause(streamCtx, err)
 	}
 	s.Log.Info("connected to the control plane", "heartbeat", interval)
 	var receiving sync.WaitGroup
@@ -145,7 +144,7 @@ func (s *Session) hold(ctx context.Context) error {
 		end(err)
 	}
 	receiving.Wait()
-	return cause(streamCtx, err)
+	return true, cause(streamCtx, err)
 }
 
 // cause prefers the first reason for which a stream ended to the consequences.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -16,8 +17,17 @@ const chunkBytes = 1 << 20
 // slow reader slows only itself. It implements job.Uploader.
 type Uploader struct{ Conn grpc.ClientConnInterface }
 
-// Upload implements job.Uploader.
+// Upload implements job.Uploader. Its errors are for people: of a status only
+// what it says.
 func (u Uploader) Upload(ctx context.Context, transferID string, content io.Reader) error {
+	err := u.upload(ctx, transferID, content)
+	if said, ok := status.FromError(err); ok && err != nil {
+		return errors.New(said.Message())
+	}
+	return err
+}
+
+func (u Uploader) upload(ctx context.Context, transferID string, content io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // a stream that is given up must not be left open
 	stream, err := pgharborv1.NewTransferServiceClient(u.Conn).Upload(ctx)

@@ -76,8 +76,9 @@ func (a *app) retentionOf(backup *pgharborv1.Backup) string {
 		return "incomplete"
 	}
 	retention := backup.GetRetention()
-	if retention.GetStatus() == "kept" && retention.GetExpiresAt() != nil {
-		return "kept until " + retention.GetExpiresAt().AsTime().In(a.Now().Location()).Format("2006-01-02")
+	expires := retention.GetExpiresAt()
+	if retention.GetStatus() == "kept" && expires != nil && expires.AsTime().After(a.Now()) {
+		return "kept until " + expires.AsTime().In(a.Now().Location()).Format("2006-01-02")
 	}
 	return output.Name(retention.GetStatus())
 }

@@ -134,6 +134,11 @@ func (s *stage) postgres(ts *testscript.TestScript, _ bool, args []string) {
 		s.server.Stop()
 	case "start":
 		ts.Check(s.server.Restart())
+		for _, variable := range s.server.Environ() { // it has another port
+			if name, value, _ := strings.Cut(variable, "="); name == "PGPORT" {
+				ts.Setenv(name, value)
+			}
+		}
 	default:
 		ts.Fatalf("usage: postgres stop|start")
 	}

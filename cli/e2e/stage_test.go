@@ -58,7 +58,7 @@ func (s *stage) setUp(env *testscript.Env) error {
 		env.Setenv(name, value)
 	}
 	tools := filepath.Join(env.WorkDir, ".tools")
-	env.Setenv("PATH", strings.Join([]string{tools, s.bin, os.Getenv("PATH")}, string(os.PathListSeparator)))
+	env.Setenv("PATH", strings.Join([]string{tools, s.bin, env.Getenv("PATH")}, string(os.PathListSeparator)))
 	env.Setenv("HOST", s.host)
 	env.Setenv("CANARY", canary)
 	env.Setenv("PASSWORD_URL", s.server.PasswordURL("postgres"))

@@ -105,19 +105,20 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 // relay returns how many bytes were handed to the receiver's stream.
 func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup fleet.Backup, offset int64,
 	stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse],
-) (int64, error) {
+) (sent int64, err error) {
 	id := fleet.NewID()
 	from := s.Transfers.Open(id, backup.Instance)
 	defer from.Close()
 	ended, leave := s.Bells.Listen(session.JobBell(id))
 	defer leave()
-	_, err := s.Sessions.Submit(ctx, fleet.Job{
+	_, err = s.Sessions.Submit(ctx, fleet.Job{
 		ID: id, Kind: fleet.JobSend, Instance: backup.Instance, RequestedBy: caller.String(),
 		Spec: fleet.JobSpec{BackupID: backup.ID, Offset: offset},
 	})
 	if err != nil {
 		return 0, err
 	}
+	defer func() { s.settle(ctx, backup.Instance, id, err) }()
 	err = stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
 		Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
 	}}})
@@ -131,7 +132,6 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 			cancel(err)
 		}
 	})
-	var sent int64
 	for {
 		chunk, err := from.Receive(ctx)
 		if errors.Is(err, io.EOF) {
@@ -147,6 +147,19 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 			return sent, err
 		}
 		sent += int64(len(chunk))
+	}
+}
+
+// settle ends a send job with its download: nobody waits for it any longer. One
+// that the agent has ended stays as it is.
+func (s *transferService) settle(ctx context.Context, instance, id string, downloadErr error) {
+	now := s.Now().UTC()
+	result := fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: now}
+	if downloadErr != nil {
+		result.State, result.Error = fleet.JobCancelled, "the download has ended early"
+	}
+	if _, err := s.Catalog.FinishJob(context.WithoutCancel(ctx), instance, id, result, now); err != nil {
+		s.Log.Error("a send job could not be ended", "job", id, "error", err)
 	}
 }
 
