@@ -28,6 +28,9 @@ func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(s
 const (
 	// FreshFor is the age that the newest backup of a database must not reach.
 	FreshFor = 26 * time.Hour
+	// ClockSkew is how far an agent's clock may be ahead. A backup that is
+	// dated further ahead would count as fresh for as long as that.
+	ClockSkew = time.Hour
 	// HeartbeatsMissed is after how many intervals without a word an agent
 	// counts as silent.
 	HeartbeatsMissed = 3
@@ -101,6 +104,9 @@ func reasons(f Facts, now time.Time, heartbeat time.Duration) []Reason {
 	switch {
 	case f.NewestBackup == nil:
 		add(VerdictStale, fmt.Sprintf("pgharbor backup %s", f.Instance), "there is no backup")
+	case f.NewestBackup.CreatedAt.After(now.Add(ClockSkew)):
+		add(VerdictStale, "set the clocks of the agent's host and of the control plane's, then pgharbor backup "+f.Instance,
+			"the newest backup is dated %s, which is yet to come", f.NewestBackup.CreatedAt.Format(time.RFC3339))
 	case now.Sub(f.NewestBackup.CreatedAt) >= FreshFor:
 		add(VerdictStale, fmt.Sprintf("pgharbor backup %s", f.Instance), "the newest backup is %s old",
 			now.Sub(f.NewestBackup.CreatedAt).Round(time.Minute))

@@ -32,6 +32,8 @@ func TestJudge(t *testing.T) {
 		{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
 		{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
 		{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
+		{"an hour ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(time.Hour) }, nil},
+		{"years ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.AddDate(10, 0, 0) }, []fleet.Verdict{fleet.VerdictStale}},
 		{"nearly 3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
 		{"3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
 		{"never connected", func(f *fleet.Facts) { f.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},

@@ -1,0 +1,95 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// verifyTrail walks the chain of n entries from its start.
+func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []fleet.AuditEntry {
+	t.Helper()
+	var all []fleet.AuditEntry
+	for query := (catalog.AuditQuery{Page: catalog.Page{Size: 1000}}); ; {
+		page, next, err := c.Audit(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page...)
+		if query.Page.Token = next; next == "" {
+			break
+		}
+	}
+	if len(all) != n {
+		t.Errorf("the trail has %d entries, want %d", len(all), n)
+	}
+	previous := ""
+	for i := range all {
+		e := all[len(all)-1-i]
+		if e.Sequence != int64(i+1) || e.PreviousHash != previous || e.Hash != e.ChainHash(previous) {
+			t.Fatalf("entry %d does not follow: %+v", i+1, e)
+		}
+		previous = e.Hash
+	}
+	return all
+}
+
+func TestTrailOnlyGrows(t *testing.T) {
+	c, path := open(t)
+	started, err := c.AppendAudit(t.Context(), fleet.AuditEntry{
+		At: now, Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why", Outcome: fleet.OutcomeStarted, Detail: "into x",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CompleteAudit(t.Context(), started, fleet.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CompleteAudit(t.Context(), 77, fleet.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("the end of what never began: %v", err)
+	}
+	db := raw(t, path)
+	for _, statement := range []string{
+		`UPDATE audit SET reason = 'other'`, `DELETE FROM audit`, `DELETE FROM audit WHERE sequence = 2`,
+		`INSERT INTO audit SELECT 9, at, actor, action, instance, target, reason, outcome, detail, completes, previous_hash, hash FROM audit WHERE sequence = 1`,
+		`INSERT OR REPLACE INTO audit SELECT 1, at, 'user:b', action, instance, target, reason, outcome, detail, completes, previous_hash, hash FROM audit WHERE sequence = 1`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err == nil {
+			t.Errorf("the trail let through: %s", statement)
+		}
+	}
+	all := verifyTrail(t, c, 2)
+	end := all[0]
+	end.Sequence, end.PreviousHash, end.Hash = 0, "", ""
+	want := fleet.AuditEntry{
+		At: now.Add(time.Minute), Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why",
+		Outcome: fleet.OutcomeFailed, Detail: "no space", Completes: started,
+	}
+	if diff := cmp.Diff(want, end); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTrailByInstanceAndAction(t *testing.T) {
+	c, _ := open(t)
+	for i := range 6 {
+		_, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		query catalog.AuditQuery
+		want  int
+	}{{catalog.AuditQuery{}, 6}, {catalog.AuditQuery{Action: "a1"}, 3}, {catalog.AuditQuery{Instance: "i2"}, 2}, {catalog.AuditQuery{Action: "a1", Instance: "i2"}, 1}} {
+		if got, _, err := c.Audit(t.Context(), tt.query); err != nil || len(got) != tt.want {
+			t.Errorf("%+v: %d, %v", tt.query, len(got), err)
+		}
+	}
+}
