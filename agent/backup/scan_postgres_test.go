@@ -55,14 +55,16 @@ SELECT lo_from_bytea(0, repeat('COPY public.fake FROM stdin;', 10)::bytea);
 func TestScanCountsWhatPostgresHolds(t *testing.T) {
 	for _, standard := range []string{"on", "off"} {
 		t.Run("standard_conforming_strings="+standard, func(t *testing.T) {
-			server := postgrestest.Start(t)
-			server.Exec(t, "postgres", hostileSchema+"ALTER DATABASE postgres SET standard_conforming_strings = "+standard)
-			want := held(t, server)
+			server := postgrestest.Shared(t)
+			database := "scan_" + standard
+			server.CreateDatabase(t, database)
+			server.Exec(t, database, hostileSchema+"ALTER DATABASE "+database+" SET standard_conforming_strings = "+standard)
+			want := held(t, server, database)
 			dump := "'" + filepath.Join(server.Bin, "pg_dump") + "'"
 			restore := "'" + filepath.Join(server.Bin, "pg_restore") + "'"
 			for _, script := range []string{dump, dump + " -Fc | " + restore + " -f -"} {
 				cmd := exec.Command("sh", "-c", script)
-				cmd.Env = append(server.Environ(), "PGDATABASE=postgres")
+				cmd.Env = append(server.Environ(), "PGDATABASE="+database)
 				out, err := cmd.Output()
 				if err != nil {
 					t.Fatalf("%s: %v", script, err)
@@ -85,10 +87,10 @@ func TestScanCountsWhatPostgresHolds(t *testing.T) {
 	}
 }
 
-// held returns the tables of the server as it counts them.
-func held(t *testing.T, server *postgrestest.Server) (tables []TableRows) {
+// held returns the tables of a database as its server counts them.
+func held(t *testing.T, server *postgrestest.Server, database string) (tables []TableRows) {
 	t.Helper()
-	for _, row := range server.Query(t, "postgres", `SELECT schemaname, tablename,
+	for _, row := range server.Query(t, database, `SELECT schemaname, tablename,
 		(xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM ONLY %I.%I', schemaname, tablename), false, true, '')))[1]
 		FROM pg_tables JOIN pg_class ON oid = format('%I.%I', schemaname, tablename)::regclass
 		WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND relkind = 'r'`) {
