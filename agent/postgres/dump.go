@@ -21,6 +21,9 @@ var (
 // and to be woken for each was a quarter of the agent's work. The pipe has room for what comes in a millisecond.
 const gather = time.Millisecond
 
+// smallPipe is Linux's pipe where no larger one is granted: a Read that gets all of it does not wait, or it would be slow.
+const smallPipe = 64 << 10
+
 // Dump is the output of a pg_dump. Read returns io.EOF only if pg_dump exited 0 without an error on its standard error;
 // any other end is a *ToolError. It is for one goroutine.
 type Dump struct {
@@ -80,7 +83,7 @@ func (d *Dump) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := d.output.Read(p)
-	d.drained = n < len(p)
+	d.drained = n < min(len(p), smallPipe)
 	if err == nil {
 		return n, nil
 	}
