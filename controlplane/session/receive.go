@@ -6,15 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
-
-// maxInventory bounds, in bytes on the wire, what an agent can make the control
-// plane hold in memory while its inventory arrives.
-const maxInventory = 256 << 20
 
 // receive takes over what the agent says until the stream ends. Whatever comes
 // is a row of the catalog before the next message is read.
@@ -83,48 +77,6 @@ func (s *session) loseUnheld(ctx context.Context, id string) error {
 		return err
 	}
 	return s.loseJob(ctx, s.instance, id, "the agent of "+s.instance+" no longer knows of the job")
-}
-
-// wantInventory asks for the inventory where it is not the one that the
-// catalog has, once for each digest.
-func (s *session) wantInventory(digest string) {
-	if digest == s.takenDigest || digest == s.askedFor {
-		return
-	}
-	select {
-	case s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}:
-		s.askedFor, s.inventory, s.inventoryBytes = digest, nil, 0
-	default: // the outbox is full: the next heartbeat asks again
-	}
-}
-
-func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
-	for _, b := range page.GetBackups() {
-		backup, err := backupFrom(s.instance, b)
-		if err != nil {
-			s.logRefused("a backup of the inventory", err)
-			continue
-		}
-		s.inventory = append(s.inventory, backup)
-	}
-	s.inventoryBytes += proto.Size(page)
-	if s.inventoryBytes > maxInventory {
-		return fleet.NewProblem(fleet.ErrInvalid, "the inventory takes more than %d bytes", maxInventory)
-	}
-	if !page.GetLast() {
-		return nil
-	}
-	whole := s.inventory
-	s.inventory, s.inventoryBytes, s.askedFor = nil, 0, ""
-	foreign, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
-	if err != nil {
-		return err
-	}
-	for _, id := range foreign {
-		s.logRefused("a backup of the inventory", fmt.Errorf("%s belongs to another instance", id))
-	}
-	s.takenDigest = page.GetDigest()
-	return nil
 }
 
 // takeReport takes over an entry of the agent's journal and acknowledges it

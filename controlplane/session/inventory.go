@@ -1,0 +1,61 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// maxInventory bounds, in bytes on the wire, what an agent can make the control
+// plane hold in memory while its inventory arrives. Tests lower it.
+var maxInventory = 256 << 20
+
+// wantInventory asks for the inventory where it is not the one that the
+// catalog has, once for each digest.
+func (s *session) wantInventory(digest string) {
+	if digest == s.takenDigest || digest == s.askedFor {
+		return
+	}
+	select {
+	case s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}:
+		s.askedFor, s.inventory, s.inventoryBytes = digest, nil, 0
+	default: // the outbox is full: the next heartbeat asks again
+	}
+}
+
+func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
+	s.inventoryBytes += proto.Size(page)
+	if s.inventoryBytes > maxInventory {
+		s.inventory = nil
+		if page.GetLast() { // not asked for again, until it is another one
+			s.inventoryBytes = 0
+			s.logRefused("the inventory", fmt.Errorf("it takes more than %d bytes", maxInventory))
+		}
+		return nil
+	}
+	for _, b := range page.GetBackups() {
+		backup, err := backupFrom(s.instance, b)
+		if err != nil {
+			s.logRefused("a backup of the inventory", err)
+			continue
+		}
+		s.inventory = append(s.inventory, backup)
+	}
+	if !page.GetLast() {
+		return nil
+	}
+	whole := s.inventory
+	s.inventory, s.inventoryBytes, s.askedFor = nil, 0, ""
+	foreign, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
+	if err != nil {
+		return err
+	}
+	for _, id := range foreign {
+		s.logRefused("a backup of the inventory", fmt.Errorf("%s belongs to another instance", id))
+	}
+	s.takenDigest = page.GetDigest()
+	return nil
+}
