@@ -39,6 +39,7 @@ func redeem(ctx context.Context, conn *grpc.ClientConn, word string) error {
 }
 
 func TestOneOfManyRedemptionsWins(t *testing.T) {
+	t.Parallel()
 	const many = 100
 	cp := servertest.Start(t)
 	word, conn := cp.InviteAgent(t, "db1"), dialWith(t, cp, nil)

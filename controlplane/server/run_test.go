@@ -19,6 +19,7 @@ import (
 )
 
 func TestStopEndsSessionsAndWatchesAndIsNoError(t *testing.T) {
+	t.Parallel() // it takes as long as calls under way may
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	backup := a.hasBackup(t, 1<<40)
