@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -236,5 +237,29 @@ func TestCleanUp(t *testing.T) {
 	removed, err := engine.CleanUp(t.Context(), backup.RunRecord{ID: "dead"})
 	if err != nil || len(removed) != 1 || len(files(t, engine)) > 0 {
 		t.Errorf("removed %q, %v; left %q", removed, err, files(t, engine))
+	}
+}
+
+// The words are on the wire and decide the exit code.
+func TestFailure(t *testing.T) {
+	tests := map[error]string{
+		nil:                          "",
+		backup.ErrDamaged:            "integrity",
+		backup.ErrIncomplete:         "integrity",
+		backup.ErrNoPassphrase:       "passphrase",
+		backup.ErrWrongPassphrase:    "passphrase",
+		backup.ErrTargetExists:       "exists",
+		backup.ErrNotFound:           "not-found",
+		postgres.ErrNoDatabase:       "not-found",
+		backup.ErrForeign:            "failed",
+		errors.New("the disk burns"): "failed",
+	}
+	for err, want := range tests {
+		if err != nil {
+			err = fmt.Errorf("restore: %w", err)
+		}
+		if got := backup.Failure(err); got != want {
+			t.Errorf("Failure(%v) = %q, want %q", err, got, want)
+		}
 	}
 }

@@ -48,7 +48,7 @@ func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
 	}
 	if !bytes.Equal(start[:n], magicOpenSSL) {
 		src := &source{}
-		if err := src.look(file, false); err != nil {
+		if err := src.look(file); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		return src, nil
@@ -59,11 +59,7 @@ func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
 	}
 	for _, passphrase := range passphrases {
 		src := &source{opener: seal.NewOpenSSL(passphrase, rand.Reader)}
-		err := src.look(file, false)
-		if errors.Is(err, seal.ErrCorrupt) {
-			// A cut file has a begin all the same, which tells a wrong passphrase from the right one.
-			err = src.look(file, true)
-		}
+		err := src.look(file)
 		if err == nil {
 			return src, nil
 		}
@@ -85,27 +81,17 @@ func readFromStart(file io.ReadSeeker, buffer []byte) (int, error) {
 	return n, err
 }
 
-// look reads the begin of the dump and sets what it is. A file that is cut gets more to read, behind what is its own.
-func (s *source) look(file io.ReadSeeker, cut bool) error {
-	size, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
+// look reads the begin of the dump and sets what it is. A file that is cut has a begin all the same, which tells a wrong
+// passphrase from the right one.
+func (s *source) look(file io.ReadSeeker) error {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	stored, known := io.Reader(file), int64(headSize)
-	if cut {
-		stored, known = io.MultiReader(file, zeros{}), min(known, size-sealedOverhead)
-	}
-	if known <= 0 {
-		return errNoDump
-	}
-	unsealed, err := s.unseal(stored)
+	unsealed, err := s.unseal(file)
 	if err != nil {
 		return err
 	}
-	head := make([]byte, known)
+	head := make([]byte, headSize)
 	n, err := readFull(unsealed, head)
 	if err != nil && err != io.EOF && n == 0 {
 		return err
@@ -139,18 +125,6 @@ func (s *source) lookInside(file io.ReadSeeker, head []byte) (int, error) {
 		err = nil
 	}
 	return n, err
-}
-
-// sealedOverhead is what a sealed file has before its first whole block and, where it is cut, after its last.
-const sealedOverhead = 48
-
-// zeros never ends.
-type zeros struct{}
-
-// Read implements io.Reader.
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
 }
 
 // isText says that no byte is a control character that SQL has no use for.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn
 		return nil, errors.New("the connection settings are not valid")
 	}
 	config.Database = database
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, i.connectTimeout())
 	config.RuntimeParams = map[string]string{
 		"application_name": "pgharbor",
 		// Names go over the wire as the bytes that the catalog holds, whatever encoding they were made in.

@@ -6,6 +6,7 @@
 package postgres
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,9 @@ const (
 const (
 	defaultStallTimeout = time.Hour
 	defaultLockTimeout  = 10 * time.Minute
+	// defaultConnectTimeout is for a server that takes a connection and then says nothing, as a stopped one does: psql
+	// would wait for ever, and so would every run after it.
+	defaultConnectTimeout = 30 * time.Second
 )
 
 var (
@@ -40,6 +44,8 @@ type Instance struct {
 	StallTimeout time.Duration
 	// LockTimeout is how long pg_dump waits for a table's lock; 0 means 10 minutes.
 	LockTimeout time.Duration
+	// ConnectTimeout is how long a connection may take where the settings have no connect_timeout; 0 means 30 seconds.
+	ConnectTimeout time.Duration
 
 	settings Settings
 	dir      string   // private: the files below, and the tools' empty working folder
@@ -119,8 +125,14 @@ func (i *Instance) workDir() string { return filepath.Join(i.dir, "work") }
 // toolEnviron is the environment of a tool that connects to a database. The name travels here and not among the
 // arguments, where one with "=" or "postgres://" would be taken for a connection string.
 func (i *Instance) toolEnviron(database string) []string {
-	return append(slices.Clone(i.environ), "PGDATABASE="+database)
+	environ := append(slices.Clone(i.environ), "PGDATABASE="+database)
+	if i.settings.get("connect_timeout") == "" {
+		environ = append(environ, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", int(i.connectTimeout().Seconds())))
+	}
+	return environ
 }
+
+func (i *Instance) connectTimeout() time.Duration { return cmp.Or(i.ConnectTimeout, defaultConnectTimeout) }
 
 // searchPath are the folders in which tools are looked for, by PATH and then as distributions install them, newest first.
 func (i *Instance) searchPath() ([]string, error) {

@@ -15,7 +15,12 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) { postgrestest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(killedAgent) != "" {
+		dumpUntilKilled()
+	}
+	postgrestest.Main(m)
+}
 
 // oddNames are names that PostgreSQL allows and that tools, shells and file systems take for something else.
 var oddNames = []string{
@@ -242,5 +247,53 @@ func TestToolOlderThanServer(t *testing.T) {
 	}
 	if err == nil && tools[0].Number < 100000 {
 		t.Errorf("took %+v", tools[0])
+	}
+}
+
+// What a connection string asks for reaches the tools and the connection alike, keywords without a variable included.
+func TestSettingsReachEverything(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.WithPassword("secret"))
+	url := fmt.Sprintf("postgresql://%s:secret@/postgres?hostaddr=127.0.0.1&port=%d&application_name=mine&keepalives_idle=7&options=%s",
+		postgrestest.Superuser, server.Port, "-c%20work_mem%3D7MB")
+	instance := open(t, "DATABASE_URL="+url, "PATH="+os.Getenv("PATH"))
+	if err := instance.CreateDatabase(t.Context(), "made", postgres.Database{}); err != nil {
+		t.Fatal(err)
+	}
+	const sql = "CREATE TABLE seen AS SELECT current_setting('work_mem') || ' ' || current_setting('application_name') AS v;\n"
+	if err := instance.Load(t.Context(), "made", postgres.FormatPlain, strings.NewReader(sql)); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.Value(t, "made", "SELECT v FROM seen"); got != "7MB mine" {
+		t.Errorf("psql's session had %q", got)
+	}
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	settings, err := postgres.SettingsFrom([]string{"DATABASE_URL=postgresql://u:secret@h/d?sslpassword=secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := postgres.Open(settings, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		if info, err := entry.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others may read %s: %v", path, info.Mode())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := instance.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
 	}
 }

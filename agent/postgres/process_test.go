@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -155,6 +156,52 @@ func TestDumpClosedEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(t, string(running))
+}
+
+// killedAgent marks a process of this test that is to be killed while it dumps.
+const killedAgent = "PGHARBOR_TEST_KILLED_AGENT"
+
+func dumpUntilKilled() {
+	settings, err := postgres.SettingsFrom(os.Environ())
+	if err != nil {
+		panic(err)
+	}
+	instance, err := postgres.Open(settings, os.Getenv(killedAgent))
+	if err != nil {
+		panic(err)
+	}
+	dump, err := instance.Dump(context.Background(), "postgres", postgres.FormatPlain)
+	if err != nil {
+		panic(err)
+	}
+	_, err = io.ReadAll(dump)
+	panic(err)
+}
+
+// An agent that is killed takes its pg_dump along, which would hold locks for as long as it likes.
+func TestDumpDiesWithTheAgent(t *testing.T) {
+	alive := filepath.Join(t.TempDir(), "alive")
+	if err := syscall.Mkfifo(alive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := stub(t, "pg_dump", "[ \"$1\" = --version ] && exit\nexec 3> "+alive+"\nexec sleep 1000")
+	agent := exec.CommandContext(t.Context(), os.Args[0])
+	agent.Env = append(postgrestest.Shared(t).Environ(), path, killedAgent+"="+t.TempDir())
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(alive) // opens when pg_dump does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := agent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.Wait()
+	if _, err := io.ReadAll(file); err != nil { // ends when pg_dump does
+		t.Fatal(err)
+	}
 }
 
 func TestDumpWhoseBackendIsTerminated(t *testing.T) {
