@@ -84,3 +84,20 @@ func stamp(t time.Time) *timestamppb.Timestamp {
 
 // page is the part of a list that a request asks for.
 func page(size int32, token string) catalog.Page { return catalog.Page{Size: int(size), Token: token} }
+
+// What a person may write, in bytes: it is kept in the trail for ever.
+const (
+	maxReason    = 1000
+	maxRequestID = 100
+)
+
+// checkTexts refuses texts that are longer than anybody would type.
+func checkTexts(reason, requestID string) error {
+	if len(reason) > maxReason {
+		return fleet.NewProblem(fleet.ErrInvalid, "the reason has %d bytes, and %d are kept", len(reason), maxReason)
+	}
+	if len(requestID) > maxRequestID {
+		return fleet.NewProblem(fleet.ErrInvalid, "the request id has %d bytes, and %d are kept", len(requestID), maxRequestID)
+	}
+	return nil
+}

@@ -57,6 +57,9 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 // job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
 	caller := callerFrom(ctx)
+	if err := checkTexts(action.Reason, requestID); err != nil {
+		return job, err
+	}
 	if requestID != "" {
 		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
 		if !errors.Is(err, fleet.ErrNotFound) {

@@ -79,6 +79,9 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 // trail says how much of it left, also where it ended early.
 func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error {
 	ctx := stream.Context()
+	if err := checkTexts(request.GetReason(), ""); err != nil {
+		return err
+	}
 	backup, err := s.presentBackup(ctx, request.GetBackupId())
 	if err != nil {
 		return err

@@ -142,3 +142,14 @@ func TestBackupOfAnAgentThatIsAwayIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestReasonIsBounded(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	_, err := pgharborv1.NewRestoreServiceClient(cp.Owner(t)).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+		BackupId: a.hasBackup(t, 10), TargetDatabase: "new", Confirm: "new", Reason: strings.Repeat("why? ", 1000),
+	})
+	if status.Code(err) != codes.InvalidArgument || len(trail(t, cp, "backup.restore")) != 0 {
+		t.Errorf("a reason of 5,000 bytes: %v", err)
+	}
+}
