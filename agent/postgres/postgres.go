@@ -127,12 +127,14 @@ func (i *Instance) workDir() string { return filepath.Join(i.dir, "work") }
 func (i *Instance) toolEnviron(database string) []string {
 	environ := append(slices.Clone(i.environ), "PGDATABASE="+database)
 	if i.settings.get("connect_timeout") == "" {
-		environ = append(environ, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", int(i.connectTimeout().Seconds())))
+		environ = append(environ, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", max(1, int(i.connectTimeout().Seconds()))))
 	}
 	return environ
 }
 
-func (i *Instance) connectTimeout() time.Duration { return cmp.Or(i.ConnectTimeout, defaultConnectTimeout) }
+func (i *Instance) connectTimeout() time.Duration {
+	return cmp.Or(i.ConnectTimeout, defaultConnectTimeout)
+}
 
 // searchPath are the folders in which tools are looked for, by PATH and then as distributions install them, newest first.
 func (i *Instance) searchPath() ([]string, error) {
