@@ -35,6 +35,8 @@ const inventoryLife = 30 * time.Second
 type cachedInventory struct {
 	Inventory
 	at time.Time // zero: not current
+	// forgotten counts: what was read before the last time is not current either.
+	forgotten int
 }
 
 // Inventory lists the backups as they were seen at most half a minute ago. What
@@ -55,9 +57,15 @@ func (r *Runner) forgetInventory() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inventory.at = time.Time{}
+	r.inventory.forgotten++
 }
 
+// readInventory does not keep what it read while something ended that changed it:
+// the control plane would take the backup that was just made for missing.
 func (r *Runner) readInventory() Inventory {
+	r.mu.Lock()
+	forgotten := r.inventory.forgotten
+	r.mu.Unlock()
 	now := r.Now()
 	stored, err := r.Engine.Inventory()
 	r.trouble(topicInventory, sentence("some of the backup folder can't be read", err))
@@ -83,8 +91,11 @@ func (r *Runner) readInventory() Inventory {
 	for n := range backups {
 		backups[n].Retention = decisions[backups[n].ID]
 	}
-	r.inventory = cachedInventory{Inventory{Backups: backups, Digest: digest(backups)}, now}
-	return r.inventory.Inventory
+	read := Inventory{Backups: backups, Digest: digest(backups)}
+	if r.inventory.forgotten == forgotten {
+		r.inventory.Inventory, r.inventory.at = read, now
+	}
+	return read
 }
 
 func digest(backups []Backup) string {
