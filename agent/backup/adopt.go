@@ -21,9 +21,17 @@ var errWritten = errors.New("it is still being written")
 
 // Adopt writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
 // they are; their time is that of their name, in the engine's zone, and their database is defaultDatabase. A file that
-// is still being written is left for the next time. An error names the files that could not be read; the list holds
+// is still being written is left for the next time, as all are while another process is at it. An error names the files that could not be read; the list holds
 // those that were adopted.
 func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
+	unlock, err := e.Store.Lock("")
+	if errors.Is(err, store.ErrLocked) {
+		return nil, nil // another process adopts, or sweeps
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	loose, err := e.Store.Loose()
 	if err != nil {
 		return nil, err

@@ -263,3 +263,22 @@ func TestFailure(t *testing.T) {
 		}
 	}
 }
+
+// A sweep of another process takes what it finds half-made for broken.
+func TestAdoptLeavesTheFolderToWhoHasItLocked(t *testing.T) {
+	engine := newEngine(t)
+	if err := os.WriteFile(filepath.Join(engine.Store.Dir(), "backup-2025-01-15-01-00-00.sql"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := engine.Store.Lock("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
+		t.Errorf("adopted %v, %v", adopted, err)
+	}
+	unlock()
+	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
+		t.Errorf("adopted %v, %v", adopted, err)
+	}
+}

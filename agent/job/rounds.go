@@ -64,11 +64,11 @@ func (r *Runner) setNextRun(due time.Time) {
 	r.nextRun = due
 }
 
-// keepTidy adopts what the old script left, and then removes by policy once a
-// day, or sooner after rounds.
+// keepTidy adopts what the old script left or, while the two run side by side,
+// still makes, and then removes by policy once a day, or sooner after rounds.
 func (r *Runner) keepTidy(ctx context.Context) {
-	r.adopt(ctx)
 	for ctx.Err() == nil {
+		r.adopt(ctx)
 		if r.clockTrusted() && r.purgeIsDue() {
 			r.Purge(ctx)
 		}
@@ -86,10 +86,13 @@ func (r *Runner) adopt(ctx context.Context) {
 	if len(adopted) > 0 {
 		r.forgetInventory()
 	}
-	if err != nil && ctx.Err() == nil {
-		r.Log.Error("a file of the old script could not be adopted", "error", err)
-		r.trouble(topicAdoption, sentence("files of the old script could not be adopted", err))
+	if ctx.Err() != nil {
+		return
 	}
+	if err != nil {
+		r.Log.Error("a file of the old script could not be adopted", "error", err)
+	}
+	r.trouble(topicAdoption, sentence("files of the old script could not be adopted", err))
 }
 
 func (r *Runner) purgeIsDue() bool {

@@ -2,6 +2,9 @@ package job
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +96,32 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 		}
 		if took := time.Since(began); took > 11*time.Minute {
 			t.Errorf("the round was due after 10 minutes and began after %s", took)
+		}
+	})
+}
+
+// The old script goes on for a while beside the agent, and a file that it was
+// still writing when the agent began must not wait for the agent's next start.
+func TestFilesOfTheOldScriptAreAdoptedWhenTheyCome(t *testing.T) {
+	r := newRunner(t, nil)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		var tidying sync.WaitGroup
+		tidying.Go(func() { r.keepTidy(ctx) })
+		defer tidying.Wait()
+		defer stop()
+		synctest.Wait()
+		dump := "--\n-- PostgreSQL database dump complete\n--\n\n"
+		path := filepath.Join(r.Engine.Store.Dir(), "backup-1999-12-31-01-00-00.sql")
+		if err := os.WriteFile(path, []byte(dump), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !pause(ctx, tidyStep+time.Second) {
+			t.Fatal("stopped")
+		}
+		synctest.Wait()
+		if held := r.Inventory().Backups; len(held) != 1 || !held[0].Complete {
+			t.Errorf("the inventory is %+v", held)
 		}
 	})
 }
