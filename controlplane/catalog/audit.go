@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,25 @@ func (c *Catalog) AppendAudit(ctx context.Context, e fleet.AuditEntry) (sequence
 // ended.
 func (c *Catalog) CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
+}
+
+// SettleAudit completes the entries whose action was under way when the control
+// plane ended without a word, and returns how many those are. It is to be called
+// before there are new ones. A job completes its own entry, whenever it ends.
+func (c *Catalog) SettleAudit(ctx context.Context, now time.Time) (settled int, err error) {
+	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		open, err := collect(ctx, tx, scan, `SELECT sequence FROM audit WHERE outcome = ?
+			AND sequence NOT IN (SELECT completes FROM audit) AND sequence NOT IN (SELECT audit_sequence FROM jobs) ORDER BY sequence`,
+			fleet.OutcomeStarted)
+		settled = len(open)
+		for _, sequence := range open {
+			const detail = "the control plane stopped in the middle of it: how far it came is not known"
+			err = errors.Join(err, completeAudit(ctx, tx, sequence, fleet.OutcomeFailed, detail, now))
+		}
+		return err
+	})
+	return settled, err
 }
 
 func appendAudit(ctx context.Context, tx *sql.Tx, e fleet.AuditEntry) (int64, error) {

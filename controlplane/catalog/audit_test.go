@@ -76,6 +76,35 @@ func TestTrailOnlyGrows(t *testing.T) {
 	}
 }
 
+func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	begin := func(target string) int64 {
+		sequence, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: fleet.OutcomeStarted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sequence
+	}
+	ended, cut, ofJob := begin("ended"), begin("cut"), begin("of a job")
+	if err := c.CompleteAudit(t.Context(), ended, fleet.OutcomeSucceeded, "", now); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.CreateJob(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now, AuditSequence: ofJob})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		if settled, err := c.SettleAudit(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
+			t.Errorf("settled %d entries, %v, want %d", settled, err, want)
+		}
+	}
+	last := verifyTrail(t, c, 5)[0]
+	if last.Completes != cut || last.Target != "cut" || last.Outcome != fleet.OutcomeFailed || !last.At.Equal(now.Add(time.Hour)) {
+		t.Errorf("the last entry is %+v", last)
+	}
+}
+
 func TestTrailByInstanceAndAction(t *testing.T) {
 	c, _ := open(t)
 	for i := range 6 {

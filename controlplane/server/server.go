@@ -85,6 +85,12 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	// A trail that can't be written is no reason to hide what the catalog knows.
+	if settled, err := store.SettleAudit(ctx, c.Now().UTC()); err != nil {
+		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
+	} else if settled > 0 {
+		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", settled)
+	}
 	a, err := assemble(ctx, c, ca, store)
 	if err != nil {
 		return err

@@ -1,14 +1,17 @@
 package server_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -73,6 +76,30 @@ func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
 				t.Errorf("the restore is %v, %v", got, err)
 			}
 		})
+	}
+}
+
+// A control plane that was killed could not say how a download ended: the next
+// one says so.
+func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedOnTheTrail(t *testing.T) {
+	cp := servertest.Start(t)
+	cp.Owner(t) // enrolled while the invite's address is served
+	cp.Stop(t)
+	c, err := catalog.Open(t.Context(), filepath.Join(cp.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := fleet.AuditEntry{At: time.Now(), Actor: "user:owner", Action: "backup.download", Target: "b", Reason: "why", Outcome: fleet.OutcomeStarted}
+	if _, err := c.AppendAudit(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cp.Run(t)
+	all := trail(t, cp, "backup.download")
+	if len(all) != 2 || all[1].Outcome != "failed" || all[1].Reason != "why" || !strings.Contains(all[1].Detail, "stopped in the middle") {
+		t.Errorf("the trail: %+v", all)
 	}
 }
 
