@@ -45,14 +45,15 @@ func Failure(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	// Before damage: what is not found comes with the manifests that could not be read.
+	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
+		return FailureNotFound
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete):
 		return FailureIntegrity
 	case errors.Is(err, ErrNoPassphrase), errors.Is(err, ErrWrongPassphrase):
 		return FailurePassphrase
 	case errors.Is(err, ErrTargetExists):
 		return FailureExists
-	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
-		return FailureNotFound
 	default:
 		return FailureOther
 	}

@@ -103,6 +103,9 @@ func TestManifestsThatAreNot(t *testing.T) {
 			if len(inventory) != 1 || inventory[0].ID != good.ID {
 				t.Errorf("inventory = %v", inventory)
 			}
+			if _, err := engine.Find("unknown"); backup.Failure(err) != backup.FailureNotFound {
+				t.Errorf("finding another one is %q: %v", backup.Failure(err), err)
+			}
 		})
 	}
 }

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,19 +88,20 @@ func (m Manifest) marshal() ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// ParseManifest reads a stored manifest and refuses one that a newer pgharbor wrote or that lacks what it is for.
+// ParseManifest reads a stored manifest and refuses one that a newer pgharbor wrote or, by ErrDamaged, that lacks what it
+// is for.
 func ParseManifest(data []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return Manifest{}, fmt.Errorf("manifest: %w", err)
+		return Manifest{}, fmt.Errorf("%w: manifest: %w", ErrDamaged, err)
 	}
 	switch {
 	case m.Version > ManifestVersion:
 		return Manifest{}, fmt.Errorf("manifest: version %d is of a newer pgharbor; this one knows up to %d", m.Version, ManifestVersion)
 	case m.Version < 1 || m.ID == "" || m.Filename == "" || m.SHA256 == "" || m.SizeBytes < 0 || m.CreatedAt.IsZero():
-		return Manifest{}, errors.New("manifest: version, id, filename, sha256, size_bytes or created_at is missing")
+		return Manifest{}, fmt.Errorf("%w: manifest: version, id, filename, sha256, size_bytes or created_at is missing", ErrDamaged)
 	case m.Filename != filepath.Base(m.Filename):
-		return Manifest{}, fmt.Errorf("manifest: %q is not the name of a file", m.Filename)
+		return Manifest{}, fmt.Errorf("%w: manifest: %q is not the name of a file", ErrDamaged, m.Filename)
 	}
 	return m, nil
 }

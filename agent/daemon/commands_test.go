@@ -110,6 +110,21 @@ func TestRestoreExitCodes(t *testing.T) {
 	if code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again"); code != exitIntegrity {
 		t.Errorf("one bit: exit %d:\n%s", code, stderr)
 	}
+	for text, want := range map[string]struct {
+		code int
+		says string
+	}{
+		`{"version": 1}`: {exitIntegrity, "is missing"}, `{"vers`: {exitIntegrity, "manifest: unexpected end"},
+		`{"version": 99}`: {exitFailed, "a newer pgharbor"}, // which may mean something else by the same fields
+	} {
+		if err := os.WriteFile(flipped+".manifest.json", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again")
+		if code != want.code || !strings.Contains(stderr, want.says) {
+			t.Errorf("the manifest %s: exit %d:\n%s", text, code, stderr)
+		}
+	}
 	for _, database := range server.Databases(t) {
 		if database == "again" || strings.HasPrefix(database, "pgharbor_") {
 			t.Errorf("database %s is there", database)

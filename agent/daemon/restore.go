@@ -3,12 +3,10 @@ package daemon
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,16 +96,9 @@ func readManifest(path string) (*backup.Manifest, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, usageError(fmt.Errorf("%s is no file", path))
 	}
-	content, err := os.ReadFile(path + ".manifest.json")
+	manifest, err := backup.ReadManifest(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	manifest := &backup.Manifest{}
-	if err := json.Unmarshal(content, manifest); err != nil {
-		return nil, fmt.Errorf("%w: the manifest of %s: %w", backup.ErrDamaged, filepath.Base(path), err)
-	}
-	return manifest, nil
+	return &manifest, err
 }
