@@ -80,8 +80,12 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time)
 
 func facts(ctx context.Context, q queryer, agent fleet.Agent, database string, now time.Time) (fleet.Facts, error) {
 	f := fleet.Facts{Instance: agent.Name, Database: database, LastSeenAt: agent.LastSeenAt, Warnings: agent.Status.Warnings}
+	// A clock that was ahead for a day leaves backups that are dated years ahead.
+	// Once it is right again, they must not hide for years what is made since.
+	plausible := micros(now.Add(fleet.ClockSkew))
 	backups, err := collect(ctx, q, scanBackup, `SELECT `+backupColumns+` FROM backups
-		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 ORDER BY created_at DESC LIMIT 1`, agent.Name, database)
+		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 ORDER BY created_at > ?, created_at DESC LIMIT 1`,
+		agent.Name, database, plausible)
 	if err != nil {
 		return f, err
 	}
@@ -100,7 +104,7 @@ func facts(ctx context.Context, q queryer, agent fleet.Agent, database string, n
 	}
 	// What is missing past its days would be gone by now anyway.
 	err = q.QueryRowContext(ctx, `SELECT count(*) FROM backups
-		WHERE instance = ? AND database = ? AND state = 'missing' AND coalesce(retention_expires, 0) > ?`,
-		agent.Name, database, micros(now)).Scan(&f.Missing)
+		WHERE instance = ? AND database = ? AND state = 'missing' AND coalesce(retention_expires, 0) > ? AND created_at <= ?`,
+		agent.Name, database, micros(now), plausible).Scan(&f.Missing)
 	return f, err
 }

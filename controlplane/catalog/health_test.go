@@ -91,6 +91,29 @@ func TestFactsAreOfTheNewestThatCounts(t *testing.T) {
 	}
 }
 
+// The clock of the agent's host was ten years ahead for a while.
+func TestFactsOutliveAClockThatWasAhead(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	ahead := aBackup("db1", now.AddDate(10, 0, 0))
+	ahead.Retention.ExpiresAt = now.AddDate(11, 0, 0)
+	record(t, c, aRun("db1", now), &ahead)
+	if got := factsOf(t, c, "")["db1/shop"].NewestBackup; got == nil || got.ID != ahead.ID {
+		t.Errorf("while there is no other, the newest backup is %+v", got)
+	}
+	since := aBackup("db1", now.Add(-time.Hour))
+	record(t, c, aRun("db1", now), &since)
+	if got := factsOf(t, c, "")["db1/shop"].NewestBackup; got == nil || got.ID != since.ID {
+		t.Errorf("the newest backup is %+v", got)
+	}
+	if _, err := c.TakeInventory(t.Context(), "db1", "deleted by hand", []fleet.Backup{since}); err != nil {
+		t.Fatal(err)
+	}
+	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 0 {
+		t.Errorf("%d are missing for ten years", got.Missing)
+	}
+}
+
 // A file that somebody deleted is missing; one that would be gone by now, or
 // that retention removed, is not.
 func TestFactsCountWhatIsMissing(t *testing.T) {

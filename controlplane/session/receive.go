@@ -131,6 +131,9 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 	if err != nil {
 		return err
 	}
+	// By a clock that is years ahead, a run would stay the newest for years.
+	now := s.Now().UTC()
+	run.StartedAt, run.FinishedAt = notAfter(now, run.StartedAt), notAfter(now, run.FinishedAt)
 	var backup *fleet.Backup
 	if b != nil {
 		made, err := backupFrom(s.instance, b)
@@ -146,4 +149,12 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 		s.Bells.Ring(JobBell(run.JobID))
 	}
 	return nil
+}
+
+// notAfter is the time at, or now where at is further ahead than clocks may be.
+func notAfter(now, at time.Time) time.Time {
+	if at.After(now.Add(fleet.ClockSkew)) {
+		return now
+	}
+	return at
 }

@@ -3,8 +3,10 @@ package session_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -30,6 +32,24 @@ func TestReportIsInTheCatalogBeforeItIsAcknowledged(t *testing.T) {
 	a.report(t, r) // late, and out of order
 	if diff := cmp.Diff(map[string]string{b.GetId(): fleet.BackupRemoved}, cp.backups(t, "db1")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A run can't have ended after it was reported. Dated ten years ahead it would
+// hide for ten years how the ones after it ended.
+func TestRunByAClockThatIsAhead(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{})
+	for _, ahead := range []time.Duration{10 * 365 * 24 * time.Hour, fleet.ClockSkew / 2} {
+		at := time.Now().Add(ahead)
+		run := aRun(func(r *pgharborv1.Run) { r.StartedAt, r.FinishedAt = timestamppb.New(at), timestamppb.New(at) })
+		a.report(t, runFinished(run, nil))
+		limit := time.Now().Add(fleet.ClockSkew)
+		for _, got := range cp.runs(t, "db1") {
+			if got.ID == run.GetId() && (got.StartedAt.After(limit) || got.FinishedAt.After(limit) || (ahead < fleet.ClockSkew && got.FinishedAt.Sub(at).Abs() > time.Millisecond)) {
+				t.Errorf("%s ahead, it is kept as begun %s and ended %s", ahead, got.StartedAt, got.FinishedAt)
+			}
+		}
 	}
 }
 
