@@ -83,7 +83,10 @@ func (c *counts) add(e event, printed map[string]*strings.Builder, failedTests m
 			printed[id] = &strings.Builder{}
 		}
 		printed[id].WriteString(e.Output)
-	case e.Test == "" && (e.Action == "pass" || e.Action == "skip"):
+	case e.Test == "" && e.Action == "skip":
+		fmt.Fprintf(out, "-     %s  no tests\n", e.Package)
+		delete(printed, id)
+	case e.Test == "" && e.Action == "pass":
 		fmt.Fprintf(out, "ok    %s  %.1fs\n", e.Package, e.Elapsed)
 		delete(printed, id)
 	case e.Test == "" && e.Action == "fail":

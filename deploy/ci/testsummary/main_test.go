@@ -46,7 +46,7 @@ func TestSummarize(t *testing.T) {
 		},
 		"packages without tests count for nothing": {
 			events: `{"Action":"skip","Package":"p","Elapsed":0}` + "\n",
-			shown:  "p",
+			shown:  "p  no tests",
 		},
 	}
 	for name, tt := range tests {
