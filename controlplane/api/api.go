@@ -89,15 +89,21 @@ func page(size int32, token string) catalog.Page { return catalog.Page{Size: int
 const (
 	maxReason    = 1000
 	maxRequestID = 100
+	maxDatabase  = 256 // Postgres allows 63 unless it was built otherwise
 )
 
 // checkTexts refuses texts that are longer than anybody would type.
-func checkTexts(reason, requestID string) error {
+func checkTexts(reason, requestID string, databases ...string) error {
 	if len(reason) > maxReason {
 		return fleet.NewProblem(fleet.ErrInvalid, "the reason has %d bytes, and %d are kept", len(reason), maxReason)
 	}
 	if len(requestID) > maxRequestID {
 		return fleet.NewProblem(fleet.ErrInvalid, "the request id has %d bytes, and %d are kept", len(requestID), maxRequestID)
+	}
+	for _, database := range databases {
+		if len(database) > maxDatabase {
+			return fleet.NewProblem(fleet.ErrInvalid, "the name of the database has %d bytes, and no database has more than %d", len(database), maxDatabase)
+		}
 	}
 	return nil
 }

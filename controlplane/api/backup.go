@@ -57,7 +57,7 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 // job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
 	caller := callerFrom(ctx)
-	if err := checkTexts(action.Reason, requestID); err != nil {
+	if err := checkTexts(action.Reason, requestID, job.Spec.Database, job.Spec.TargetDatabase); err != nil {
 		return job, err
 	}
 	if requestID != "" {

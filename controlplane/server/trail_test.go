@@ -170,13 +170,33 @@ func TestBackupOfAnAgentThatIsAwayIsRefused(t *testing.T) {
 	}
 }
 
-func TestReasonIsBounded(t *testing.T) {
+func TestWhatTheTrailKeepsIsBounded(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
-	_, err := pgharborv1.NewRestoreServiceClient(cp.Owner(t)).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
-		BackupId: a.hasBackup(t, 10), TargetDatabase: "new", Confirm: "new", Reason: strings.Repeat("why? ", 1000),
-	})
-	if status.Code(err) != codes.InvalidArgument || len(trail(t, cp, "backup.restore")) != 0 {
-		t.Errorf("a reason of 5,000 bytes: %v", err)
+	backup, owner, long := a.hasBackup(t, 10), cp.Owner(t), strings.Repeat("why? ", 1000)
+	for name, call := range map[string]func() error{
+		"a reason": func() error {
+			_, err := pgharborv1.NewRestoreServiceClient(owner).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+				BackupId: backup, TargetDatabase: "new", Confirm: "new", Reason: long,
+			})
+			return err
+		},
+		"the database to make": func() error {
+			_, err := pgharborv1.NewRestoreServiceClient(owner).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+				BackupId: backup, TargetDatabase: long, Confirm: long, Reason: "why",
+			})
+			return err
+		},
+		"the database to back up": func() error {
+			_, err := pgharborv1.NewBackupServiceClient(owner).StartBackup(bounded(t), &pgharborv1.StartBackupRequest{Instance: "db1", Database: long})
+			return err
+		},
+	} {
+		if err := call(); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s of 5,000 bytes: %v", name, err)
+		}
+	}
+	if kept := append(trail(t, cp, "backup.restore"), trail(t, cp, "backup.run")...); len(kept) != 0 {
+		t.Errorf("the trail: %+v", kept)
 	}
 }
