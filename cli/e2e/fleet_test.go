@@ -66,10 +66,15 @@ func (w *world) decode(into any, program string, args ...string) {
 }
 
 // start runs a daemon until the test ends, or until the returned function
-// stops it with SIGTERM, after which it must exit 0.
+// stops it with SIGTERM, after which it must exit 0. It returns once the daemon
+// has logged something: before that it may not listen to signals yet.
 func (w *world) start(program string, args ...string) (stop func()) {
 	w.Helper()
 	log, err := os.OpenFile(w.path(program+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		w.Fatal(err)
+	}
+	before, err := log.Stat()
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -94,6 +99,10 @@ func (w *world) start(program string, args ...string) (stop func()) {
 		_ = log.Close()
 	}
 	w.Cleanup(stop)
+	w.eventually(program+" says that it starts", func() bool {
+		now, err := log.Stat()
+		return err == nil && now.Size() > before.Size()
+	})
 	return stop
 }
 
