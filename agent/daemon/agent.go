@@ -3,10 +3,12 @@ package daemon
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -32,8 +34,17 @@ type agent struct {
 	closers []func() error // the last one first
 }
 
+// purpose is what an agent is opened for, and what it can't do without.
+type purpose int
+
+const (
+	toServe   purpose = iota // the state folder and the backup folder
+	toBackUp                 // the backup folder
+	toRestore                // neither: the file may be all that is left
+)
+
 // openAgent puts an agent together. The caller closes it.
-func openAgent(c *command) (_ *agent, err error) {
+func openAgent(c *command, what purpose) (_ *agent, err error) {
 	s, err := readSettings(c.environ)
 	if err != nil {
 		return nil, err
@@ -44,13 +55,12 @@ func openAgent(c *command) (_ *agent, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if err := a.openInstance(c); err != nil {
+	if err := a.openInstance(c, what); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.Open(s.Dir); err != nil {
-		return nil, withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
+	if err := a.openStore(what); err != nil {
+		return nil, err
 	}
-	a.closers = append(a.closers, a.store.Close)
 	clock, err := retention.OpenClockGuard(filepath.Join(a.state.Dir(), "clock.json"))
 	if err != nil {
 		return nil, err
@@ -59,9 +69,26 @@ func openAgent(c *command) (_ *agent, err error) {
 	return a, nil
 }
 
+// openStore opens the backup folder. A restore by hand has no use for it, and
+// the worst day is no day to ask for one.
+func (a *agent) openStore(what purpose) (err error) {
+	dir := a.settings.Dir
+	if what == toRestore {
+		if dir, err = os.MkdirTemp("", "pgharbor-restore-"); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, func() error { return os.RemoveAll(dir) })
+	}
+	if a.store, err = store.Open(dir); err != nil {
+		return withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
+	}
+	a.closers = append(a.closers, a.store.Close)
+	return nil
+}
+
 // openInstance opens the state folder and what reaches the instance.
-func (a *agent) openInstance(c *command) error {
-	if err := a.openState(c.stateDir, c.stateDirGiven()); err != nil {
+func (a *agent) openInstance(c *command, what purpose) error {
+	if err := a.openState(c.stateDir, what == toServe || c.stateDirGiven()); err != nil {
 		return err
 	}
 	private, release, err := a.state.Private()
@@ -97,14 +124,17 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 }
 
 // openState opens the state folder. The default one may be out of reach of who
-// backs up by hand, and then the agent goes on with a folder for this process.
-func (a *agent) openState(dir string, given bool) error {
+// works by hand, and then the agent goes on with a folder for this process.
+func (a *agent) openState(dir string, needed bool) error {
+	if err := checkOwner(dir); err != nil {
+		return err
+	}
 	state, err := job.OpenState(dir)
 	if err == nil {
 		a.state = state
 		return nil
 	}
-	if given || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
+	if needed || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
 		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
 	}
 	a.log.Warn("the state folder can't be used, so nothing of this is remembered or reported to a control plane",
@@ -116,6 +146,20 @@ func (a *agent) openState(dir string, given bool) error {
 	a.closers = append(a.closers, func() error { return os.RemoveAll(temporary) })
 	a.state, err = job.OpenState(temporary)
 	return err
+}
+
+// checkOwner keeps root out of a folder of the service's own user: what root
+// writes there, the service could not read.
+func checkOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil //nolint:nilerr // that it can't be looked at is said by who opens it
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 { //nolint:errcheck // Linux gives no other
+		return withHint(fmt.Errorf("the state folder %s belongs to the user with the id %d, and this is root", dir, owner),
+			fmt.Sprintf("run it as that user: setpriv --reuid=%d --clear-groups …, or sudo -u '#%d' …", owner, owner))
+	}
+	return nil
 }
 
 func (a *agent) identityDir() string { return identityDir(a.state.Dir()) }

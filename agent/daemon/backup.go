@@ -24,7 +24,7 @@ func (c *command) newBackup() *cobra.Command {
 }
 
 func (c *command) backup(ctx context.Context, database string) (err error) {
-	a, err := openAgent(c)
+	a, err := openAgent(c, toBackUp)
 	if err != nil {
 		return err
 	}

@@ -31,15 +31,16 @@ func (c *command) check(ctx context.Context) (err error) {
 	if list.failed > 0 {
 		return errors.New("the configuration is wrong, so nothing else was checked")
 	}
-	connected := list.do(ctx, "connection", a.checkConnection)
-	if connected {
-		list.do(ctx, "tools", a.checkTools)
-		list.do(ctx, "versions", a.checkVersions)
-		list.do(ctx, "rights", a.checkRights)
-		list.do(ctx, "clock", a.checkClock)
+	asked := func(look look) look { return look }
+	if !list.do(ctx, "connection", a.checkConnection) {
+		asked = func(look) look { return notAsked }
 	}
-	list.do(ctx, "backup folder", a.checkFolder)
+	list.do(ctx, "tools", asked(a.checkTools))
+	list.do(ctx, "versions", asked(a.checkVersions))
+	list.do(ctx, "rights", asked(a.checkRights))
+	list.do(ctx, "space", a.checkSpace)
 	list.do(ctx, "passphrase", a.checkPassphrase)
+	list.do(ctx, "clock", asked(a.checkClock))
 	list.do(ctx, "control plane", a.checkControlPlane)
 	if list.failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", list.failed, list.done)
@@ -61,7 +62,15 @@ type remedy struct {
 
 func (r remedy) Unwrap() error { return r.error }
 
-func (l *checklist) do(ctx context.Context, name string, look func(context.Context, *command) (string, error)) bool {
+// look is one check: what it found, or what is wrong.
+type look func(context.Context, *command) (string, error)
+
+// notAsked stands for the checks that need the server, where it can't be reached.
+func notAsked(context.Context, *command) (string, error) {
+	return "", remedy{errors.New("not known without a connection"), "mend the connection first"}
+}
+
+func (l *checklist) do(ctx context.Context, name string, look look) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	l.done++
@@ -88,7 +97,7 @@ func (a *agent) checkConfiguration(_ context.Context, c *command) (string, error
 		return "", remedy{err, "set the variable to what is allowed, or leave it out"}
 	}
 	a.settings = s
-	if err := a.openInstance(c); err != nil {
+	if err := a.openInstance(c, toBackUp); err != nil {
 		return "", remedy{err, "give --state-dir a folder that this user may write to"}
 	}
 	schedule := "the schedule is off (ENABLE_BACKUPS is not true)"

@@ -97,9 +97,9 @@ func (a *agent) checkClock(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("%s off the database server's", skew), nil
 }
 
-// checkFolder opens the backup folder, writes to it, and compares its free space
+// checkSpace opens the backup folder, writes to it, and compares its free space
 // with what the next round may need.
-func (a *agent) checkFolder(ctx context.Context, _ *command) (string, error) {
+func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	const writable = "let BACKUP_DIR name a folder that this user may write to"
 	backups, err := store.Open(a.settings.Dir)
 	if err != nil {

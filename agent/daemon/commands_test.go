@@ -130,6 +130,8 @@ func TestRestoreExitCodes(t *testing.T) {
 			t.Errorf("database %s is there", database)
 		}
 	}
+	// On the worst day there is a file, and no BACKUP_DIR.
+	h.environ = append(h.environ, "BACKUP_DIR=/proc/no-such-folder")
 	if code, _, stderr := h.run(restore...); code != exitOK {
 		t.Errorf("with the old passphrase: exit %d:\n%s", code, stderr)
 	}
@@ -156,7 +158,7 @@ func TestCheck(t *testing.T) {
 	tests := map[string]struct{ variable, line string }{
 		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 relations can't be read, such as public.goods — GRANT`},
 		"connection":    {"PGHOST=" + h.dir, "FAILED  connection: "},
-		"folder":        {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  backup folder: "},
+		"space":         {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  space: "},
 		"tools":         {"PATH=/nowhere", "OK      tools: /usr/"},
 		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
 		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
@@ -166,9 +168,33 @@ func TestCheck(t *testing.T) {
 			h := *h
 			h.t, h.environ = t, append(h.environ, test.variable)
 			code, stdout, _ := h.run("check")
+			if lines := strings.Count(stdout, "\n"); lines != 9 && name != "configuration" {
+				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
+			}
 			if !strings.Contains(stdout, test.line) || (code == exitOK) != strings.HasPrefix(test.line, "OK") {
 				t.Errorf("exit %d:\n%s", code, stdout)
 			}
 		})
+	}
+}
+
+func TestRootStaysOutOfTheServicesFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // only root can make the folder of somebody else
+	}
+	h := newHost(t)
+	state := filepath.Join(h.dir, "of-the-service")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(state, 4711, 4711); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := h.run("backup", "--state-dir", state)
+	if code != exitFailed || !strings.Contains(stderr, "belongs to the user with the id 4711") || !strings.Contains(stderr, "hint: ") {
+		t.Errorf("exit %d:\n%s", code, stderr)
+	}
+	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {
+		t.Errorf("root has left %v, %v", left, err)
 	}
 }

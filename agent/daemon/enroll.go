@@ -22,6 +22,9 @@ func (c *command) newEnroll() *cobra.Command {
 }
 
 func (c *command) enroll(cmd *cobra.Command, word string) error {
+	if err := checkOwner(c.stateDir); err != nil {
+		return err
+	}
 	if _, err := job.OpenState(c.stateDir); err != nil {
 		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
 	}

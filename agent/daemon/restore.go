@@ -67,12 +67,12 @@ func (c *command) restore(ctx context.Context, path, target string) (err error) 
 	if err != nil {
 		return err
 	}
-	a, err := openAgent(c)
+	a, err := openAgent(c, toRestore)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.Recover(ctx); err != nil {
+	if err := a.runner.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	if manifest == nil {

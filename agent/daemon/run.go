@@ -23,7 +23,7 @@ func (c *command) newRun() *cobra.Command {
 
 // run serves until ctx ends, which is the orderly end.
 func (c *command) run(ctx context.Context) (err error) {
-	a, err := openAgent(c)
+	a, err := openAgent(c, toServe)
 	if err != nil {
 		return err
 	}

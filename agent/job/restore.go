@@ -118,6 +118,20 @@ func (r *Runner) Recover(ctx context.Context) error {
 	return errors.Join(err, sweepErr)
 }
 
+// RecoverRestores drops what restores by hand left, and leaves all else to who
+// has the backup folder.
+func (r *Runner) RecoverRestores(ctx context.Context) error {
+	works, err := r.State.Abandoned()
+	for _, work := range works {
+		if work.Restore != nil && work.JobID == "" {
+			r.recoverWork(ctx, work)
+			continue
+		}
+		err = errors.Join(err, work.Leave())
+	}
+	return err
+}
+
 func (r *Runner) recoverWork(ctx context.Context, work *Work) {
 	log := r.Log.With("record", work.ID)
 	now := r.Now().UTC()

@@ -112,6 +112,9 @@ func (w *Work) Finish(entries ...Entry) error {
 	return errors.Join(err, w.file.Close())
 }
 
+// Leave gives a record of Abandoned back, for the next who asks.
+func (w *Work) Leave() error { return w.file.Close() }
+
 // Abandoned returns the records whose process is gone; they are this one's now.
 // Records that can't be read are returned as an error beside the others.
 func (s *State) Abandoned() ([]*Work, error) {

@@ -43,12 +43,13 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 // fromEnvironment gives every flag that was not set the value of
-// PGHARBOR_<FLAG>, where there is one.
+// PGHARBOR_<FLAG>, where there is one. An empty one is none, as for the agent:
+// an empty address would be that of every interface.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		variable := "PGHARBOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := os.LookupEnv(variable)
-		if f.Changed || !set || err != nil {
+		value := os.Getenv(variable)
+		if f.Changed || value == "" || err != nil {
 			return
 		}
 		if setErr := flags.Set(f.Name, value); setErr != nil {
