@@ -155,7 +155,7 @@ func checkOwner(dir string) error {
 	if err != nil || os.Geteuid() != 0 {
 		return nil //nolint:nilerr // that it can't be looked at is said by who opens it
 	}
-	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 { //nolint:errcheck // Linux gives no other
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 {
 		return withHint(fmt.Errorf("the state folder %s belongs to the user with the id %d, and this is root", dir, owner),
 			fmt.Sprintf("run it as that user: setpriv --reuid=%d --clear-groups …, or sudo -u '#%d' …", owner, owner))
 	}
