@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -60,18 +61,20 @@ func (s *transferService) upload(ctx context.Context, from grpc.ClientStreamingS
 
 func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse], to *transfer.Transfer) (int64, error) {
 	var received int64
+	frame := chunk.Frame{Message: &pgharborv1.UploadRequest{}}
 	for {
-		message, err := from.Recv()
+		err := from.RecvMsg(&frame)
 		if errors.Is(err, io.EOF) {
 			return received, nil
 		}
 		if err != nil {
 			return received, err
 		}
-		if err := to.Send(ctx, message.GetChunk()); err != nil {
+		size := frame.Chunk.Len()
+		if err := to.Send(ctx, frame.Chunk); err != nil {
 			return received, err
 		}
-		received += int64(len(message.GetChunk()))
+		received += int64(size)
 	}
 }
 
@@ -136,20 +139,22 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 		}
 	})
 	for {
-		chunk, err := from.Receive(ctx)
+		content, err := from.Receive(ctx)
 		if errors.Is(err, io.EOF) {
 			return sent, complete(offset+sent, backup)
 		}
 		if err != nil {
 			return sent, err
 		}
-		if end := offset + sent + int64(len(chunk)); end > backup.SizeBytes {
+		size := int64(content.Len())
+		if end := offset + sent + size; end > backup.SizeBytes {
+			content.Free()
 			return sent, complete(end, backup)
 		}
-		if err := stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Chunk{Chunk: chunk}}); err != nil {
+		if err := stream.SendMsg(&content); err != nil {
 			return sent, err
 		}
-		sent += int64(len(chunk))
+		sent += size
 	}
 }
 

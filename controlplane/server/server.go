@@ -33,6 +33,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	"github.com/pgharbor/pgharbor/proto/chunk"
 )
 
 const (
@@ -164,6 +165,7 @@ func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) 
 			recovery.StreamServerInterceptor(onPanic)),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
+		grpc.ForceServerCodecV2(chunk.NewCodec()),
 		grpc.WaitForHandlers(true), // the catalog is closed after Stop
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/proto/chunk"
 )
 
 // ErrReceiverGone is what a sender gets when the receiver has left.
@@ -27,7 +28,7 @@ type Broker struct {
 type Transfer struct {
 	id, instance string
 	broker       *Broker
-	chunks       chan []byte
+	chunks       chan chunk.Chunk
 	claimed      bool // by a sender; under the broker's lock
 
 	sent chan struct{} // closed when the sender has finished
@@ -42,7 +43,7 @@ type Transfer struct {
 func (b *Broker) Open(id, instance string) *Transfer {
 	t := &Transfer{
 		id: id, instance: instance, broker: b,
-		chunks: make(chan []byte), sent: make(chan struct{}), gone: make(chan struct{}),
+		chunks: make(chan chunk.Chunk), sent: make(chan struct{}), gone: make(chan struct{}),
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,14 +85,16 @@ func (t *Transfer) Claimed() bool {
 }
 
 // Send hands a chunk over and returns once the receiver has taken it. The
-// chunk belongs to the receiver then.
-func (t *Transfer) Send(ctx context.Context, chunk []byte) error {
+// chunk belongs to the receiver then, and is freed where there is an error.
+func (t *Transfer) Send(ctx context.Context, c chunk.Chunk) error {
 	select {
-	case t.chunks <- chunk:
+	case t.chunks <- c:
 		return nil
 	case <-t.gone:
+		c.Free()
 		return ErrReceiverGone
 	case <-ctx.Done():
+		c.Free()
 		return context.Cause(ctx)
 	}
 }
@@ -104,18 +107,18 @@ func (t *Transfer) Finish(err error) {
 }
 
 // Receive returns the next chunk, io.EOF after the last one of a sender that
-// finished well, or the sender's error.
-func (t *Transfer) Receive(ctx context.Context) ([]byte, error) {
+// finished well, or the sender's error. The caller frees the chunk.
+func (t *Transfer) Receive(ctx context.Context) (chunk.Chunk, error) {
 	select {
-	case chunk := <-t.chunks:
-		return chunk, nil
+	case c := <-t.chunks:
+		return c, nil
 	case <-t.sent:
 		if t.err != nil {
-			return nil, t.err
+			return chunk.Chunk{}, t.err
 		}
-		return nil, io.EOF
+		return chunk.Chunk{}, io.EOF
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return chunk.Chunk{}, context.Cause(ctx)
 	}
 }
 

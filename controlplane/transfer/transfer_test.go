@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 
+	"google.golang.org/grpc/mem"
+
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	"github.com/pgharbor/pgharbor/proto/chunk"
 )
 
 func claim(t *testing.T, b *transfer.Broker, id, instance string) *transfer.Transfer {
@@ -20,6 +24,17 @@ func claim(t *testing.T, b *transfer.Broker, id, instance string) *transfer.Tran
 	return sender
 }
 
+func content(text string) chunk.Chunk { return chunk.New(mem.SliceBuffer(text)) }
+
+func text(t *testing.T, c chunk.Chunk) string {
+	t.Helper()
+	var b strings.Builder
+	if _, err := c.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestBytesArriveInOrderAndThenTheEnd(t *testing.T) {
 	var b transfer.Broker
 	receiver := b.Open("t1", "db1")
@@ -27,20 +42,20 @@ func TestBytesArriveInOrderAndThenTheEnd(t *testing.T) {
 	sender := claim(t, &b, "t1", "db1")
 	go func() {
 		for _, part := range []string{"one", "two", ""} {
-			if err := sender.Send(t.Context(), []byte(part)); err != nil {
+			if err := sender.Send(t.Context(), content(part)); err != nil {
 				t.Error(err)
 			}
 		}
 		sender.Finish(nil)
 	}()
 	for _, want := range []string{"one", "two", ""} {
-		if got, err := receiver.Receive(t.Context()); err != nil || string(got) != want {
-			t.Errorf("got %q, %v, want %q", got, err, want)
+		if got, err := receiver.Receive(t.Context()); err != nil || text(t, got) != want {
+			t.Errorf("got %v, %v, want %q", got, err, want)
 		}
 	}
 	for range 2 {
 		if got, err := receiver.Receive(t.Context()); !errors.Is(err, io.EOF) {
-			t.Errorf("at the end came %q, %v", got, err)
+			t.Errorf("at the end came %v, %v", got, err)
 		}
 	}
 }
@@ -83,7 +98,7 @@ func TestErrorOfTheSenderReachesTheReceiver(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	claim(t, &b, "t1", "db1").Finish(broken)
 	if got, err := receiver.Receive(t.Context()); !errors.Is(err, broken) {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 
@@ -97,7 +112,7 @@ func TestStalledReceiverStopsTheSender(t *testing.T) {
 		sent, ended := 0, make(chan error)
 		go func() {
 			for {
-				if err := sender.Send(t.Context(), make([]byte, 1<<20)); err != nil {
+				if err := sender.Send(t.Context(), content("x")); err != nil {
 					ended <- err
 					return
 				}
@@ -131,11 +146,11 @@ func TestStalledTransferHoldsUpNoOther(t *testing.T) {
 		stalled, brisk := b.Open("t1", "db1"), b.Open("t2", "db1")
 		for _, id := range []string{"t1", "t2"} {
 			sender := claim(t, &b, id, "db1")
-			go func() { sender.Finish(sender.Send(t.Context(), []byte(id))) }()
+			go func() { sender.Finish(sender.Send(t.Context(), content(id))) }()
 		}
 		synctest.Wait()
-		if got, err := brisk.Receive(t.Context()); err != nil || string(got) != "t2" {
-			t.Errorf("got %q, %v", got, err)
+		if got, err := brisk.Receive(t.Context()); err != nil || text(t, got) != "t2" {
+			t.Errorf("got %v, %v", got, err)
 		}
 		brisk.Close()
 		stalled.Close()
@@ -150,7 +165,7 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 	revoked := errors.New("revoked")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(revoked)
-	if err := sender.Send(ctx, []byte("x")); !errors.Is(err, revoked) {
+	if err := sender.Send(ctx, content("x")); !errors.Is(err, revoked) {
 		t.Errorf("Send: %v", err)
 	}
 	if _, err := receiver.Receive(ctx); !errors.Is(err, revoked) {
