@@ -6,12 +6,14 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-const chunkBytes = 1 << 20
+const chunkBytes = 1 << 20 // of which gRPC's pool has buffers
 
 // Uploader sends files over a connection, each on a stream of its own, so that a
 // slow reader slows only itself. It implements job.Uploader.
@@ -30,7 +32,7 @@ func (u Uploader) Upload(ctx context.Context, transferID string, content io.Read
 func (u Uploader) upload(ctx context.Context, transferID string, content io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // a stream that is given up must not be left open
-	stream, err := pgharborv1.NewTransferServiceClient(u.Conn).Upload(ctx)
+	stream, err := pgharborv1.NewTransferServiceClient(u.Conn).Upload(ctx, grpc.ForceCodecV2(chunk.NewCodec()))
 	if err != nil {
 		return err
 	}
@@ -39,19 +41,17 @@ func (u Uploader) upload(ctx context.Context, transferID string, content io.Read
 		return err
 	}
 	var sent int64
-	buffer := make([]byte, chunkBytes)
 	for {
-		n, readErr := io.ReadFull(content, buffer)
-		if readErr != nil && !errors.Is(readErr, io.EOF) && !errors.Is(readErr, io.ErrUnexpectedEOF) {
+		next, readErr := readChunk(content)
+		if readErr != nil && !errors.Is(readErr, io.EOF) {
 			return readErr
 		}
-		if n > 0 {
-			// Send has encoded the chunk when it returns: the buffer is free again.
-			chunk := &pgharborv1.UploadRequest{Part: &pgharborv1.UploadRequest_Chunk{Chunk: buffer[:n]}}
-			if err := uploaded(stream, stream.Send(chunk)); err != nil {
+		size := next.Len()
+		if size > 0 {
+			if err := uploaded(stream, stream.SendMsg(&next)); err != nil {
 				return err
 			}
-			sent += int64(n)
+			sent += int64(size)
 		}
 		if readErr != nil {
 			break
@@ -65,6 +65,19 @@ func (u Uploader) upload(ctx context.Context, transferID string, content io.Read
 		return errors.New("the control plane has not received all that was sent")
 	}
 	return nil
+}
+
+// readChunk reads into a buffer that gRPC gives back to its pool once it has been
+// sent. Together with the last chunk, which may be empty, comes io.EOF.
+func readChunk(content io.Reader) (chunk.Chunk, error) {
+	pool := mem.DefaultBufferPool()
+	buffer := pool.Get(chunkBytes)
+	n, err := io.ReadFull(content, *buffer)
+	*buffer = (*buffer)[:n]
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return chunk.New(mem.NewBuffer(buffer, pool)), err
 }
 
 // uploaded returns why a stream broke, where Send says no more than io.EOF.
