@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -84,12 +85,14 @@ func fetchOnce(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Ba
 	defer stalled.Stop()
 	stream, err := pgharborv1.NewTransferServiceClient(conn).Download(ctx, &pgharborv1.DownloadRequest{
 		BackupId: backup.GetId(), Offset: to.size, Reason: reason,
-	})
+	}, grpc.ForceCodecV2(chunk.NewCodec()))
 	if err != nil {
 		return err
 	}
+	message := &pgharborv1.DownloadResponse{}
+	frame := chunk.Frame{Message: message}
 	for {
-		message, err := stream.Recv()
+		err := stream.RecvMsg(&frame)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -103,10 +106,12 @@ func fetchOnce(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Ba
 			}
 			continue
 		}
-		if to.size+int64(len(message.GetChunk())) > backup.GetSizeBytes() {
+		if to.size+int64(frame.Chunk.Len()) > backup.GetSizeBytes() {
 			return damaged(backup, "more was sent than the file has")
 		}
-		if _, err := to.Write(message.GetChunk()); err != nil {
+		_, err = frame.Chunk.WriteTo(to)
+		frame.Chunk.Free()
+		if err != nil {
 			return fmt.Errorf("write the download: %w", err)
 		}
 		progress.Set("download", to.size, backup.GetSizeBytes())
