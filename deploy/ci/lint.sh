@@ -38,7 +38,7 @@ contract_is_kept() {
 
 generated_code_is_current() {
   buf generate -o "$scratch" || return
-  diff -rq -x '*.proto' -x 'tools.*' proto "$scratch/proto" || { echo 'run: make generate'; return 1; }
+  diff -rq -x '*.proto' proto/pgharbor "$scratch/proto/pgharbor" || { echo 'run: make generate'; return 1; }
 }
 
 formatted() {
