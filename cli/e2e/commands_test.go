@@ -180,16 +180,32 @@ func exposed(secret []byte) string {
 		if bytes.Contains(arguments, secret) {
 			return fmt.Sprintf("%s: %q", place, arguments)
 		}
-		name, _, _ := bytes.Cut(arguments, []byte{0})
-		if tool := filepath.Base(string(name)); tool != "pg_dump" && tool != "psql" && tool != "pg_restore" {
+		folder := filepath.Dir(place)
+		// A script's own psql has the secret, this one's and that of a script beside it.
+		if tool := programOf(folder); (tool != "pg_dump" && tool != "psql" && tool != "pg_restore") || programOf(parentOf(folder)) != "pgharbor-agent" {
 			continue
 		}
-		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(place), "environ"))
+		environment, _ := os.ReadFile(filepath.Join(folder, "environ"))
 		if bytes.Contains(environment, secret) {
 			return fmt.Sprintf("the environment of %q", arguments)
 		}
 	}
 	return ""
+}
+
+// programOf returns the name of a process by its folder in /proc.
+func programOf(folder string) string {
+	arguments, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
+	name, _, _ := bytes.Cut(arguments, []byte{0})
+	return filepath.Base(string(name))
+}
+
+// parentOf returns the folder in /proc of a process's parent.
+func parentOf(folder string) string {
+	status, _ := os.ReadFile(filepath.Join(folder, "status"))
+	_, rest, _ := strings.Cut(string(status), "\nPPid:\t")
+	parent, _, _ := strings.Cut(rest, "\n")
+	return filepath.Join("/proc", parent)
 }
 
 // nowhere SECRET PATH... wants every file below the paths to be without the
