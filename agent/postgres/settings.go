@@ -144,9 +144,6 @@ func (s Settings) Database() string { return s.get("dbname") }
 // Host is the host or the folder of the socket; empty means libpq's default.
 func (s Settings) Host() string { return s.get("host") }
 
-// Port is the port as text; empty means libpq's default.
-func (s Settings) Port() string { return s.get("port") }
-
 // User is the role to connect as; empty means libpq's default.
 func (s Settings) User() string { return s.get("user") }
 
