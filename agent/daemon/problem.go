@@ -106,6 +106,8 @@ func hintFor(err error) string {
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):
 		return "to enrol anew, remove the folder identity in the state folder first"
+	case errors.Is(err, client.ErrReplyLost):
+		return "enrol again with the same invite, while it holds: it leads to the same identity"
 	case status.Code(err) == codes.Unavailable:
 		return "see whether the control plane runs and its address is reachable from here"
 	}

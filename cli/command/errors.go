@@ -74,6 +74,8 @@ func (a *app) explain(err error) *problem {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, client.ErrReplyLost):
+		return &problem{code: exitUnreachable, text: err.Error(), hint: "log in again with the same invite, while it holds: it leads to the same identity"}
 	case errors.As(err, &called):
 		return a.explainStatus(called.GRPCStatus())
 	case errors.Is(err, context.Canceled):

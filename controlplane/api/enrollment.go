@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -15,26 +17,34 @@ type enrollmentService struct {
 	*API
 }
 
-// Enroll signs before it redeems, so that a bad request does not use the
-// invite up. A certificate that is not sent is worth nothing: its identity is
-// in no row of the catalog. An invite that nobody has issued leaves no entry in
-// the trail, or strangers could fill it.
+// Enroll redeems before it signs, so that a certificate never exists without an
+// enrolment that can be revoked; what is wrong with the request is found before
+// that and leaves the invite unused. An invite that nobody has issued leaves no
+// entry in the trail, or strangers could fill it.
 func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.EnrollRequest) (*pgharborv1.EnrollResponse, error) {
 	now := s.Now().UTC()
 	invite, err := s.Catalog.Invite(ctx, pki.HashSecret(request.GetSecret()))
 	if err != nil {
 		return nil, err
 	}
-	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID()}
-	issued, err := s.CA.Sign(request.GetCsr(), principalOf(invited), s.CertificateLife, now)
+	key, err := pki.KeyHash(request.GetCsr())
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
-	err = s.Trail.Do(ctx, audit.Action{
-		Actor: "invite", Action: "identity.enroll", Target: invited.String(), Detail: "identity " + invited.Identity,
-	}, func() error {
-		return s.Catalog.RedeemInvite(ctx, invite.SecretHash, invited, now)
+	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID()}
+	sequence, err := s.Trail.Begin(ctx, audit.Action{
+		Actor: "invite", Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16],
 	})
+	if err != nil {
+		return nil, err
+	}
+	invited.Identity, err = s.Catalog.RedeemInvite(ctx, catalog.Enrolment{
+		SecretHash: invite.SecretHash, Caller: invited, Key: key, EndsAt: now.Add(s.CertificateLife),
+	}, now)
+	if err := errors.Join(err, s.Trail.End(ctx, sequence, "identity "+invited.Identity, err)); err != nil {
+		return nil, err
+	}
+	issued, err := s.CA.Sign(request.GetCsr(), principalOf(invited), s.CertificateLife, now)
 	if err != nil {
 		return nil, err
 	}

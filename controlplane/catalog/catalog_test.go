@@ -56,7 +56,7 @@ func invite(t *testing.T, c *catalog.Catalog, kind fleet.CallerKind, name string
 func enrol(t *testing.T, c *catalog.Catalog, kind fleet.CallerKind, name string, role fleet.Role) fleet.Caller {
 	t.Helper()
 	caller := fleet.Caller{Kind: kind, Name: name, Identity: fleet.NewID()}
-	if err := c.RedeemInvite(t.Context(), invite(t, c, kind, name, role).SecretHash, caller, now); err != nil {
+	if err := redeem(t, c, invite(t, c, kind, name, role).SecretHash, caller, now); err != nil {
 		t.Fatal(err)
 	}
 	return caller

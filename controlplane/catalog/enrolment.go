@@ -53,20 +53,30 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	return nil
 }
 
-// RedeemInvite uses an invite up and makes its holder enrolled, under the
-// identity of the given caller. Whatever the number of callers at once, one
-// succeeds; the others, and those who come too late, get
-// fleet.ErrUnauthenticated.
+// Enrolment is an invite about to be redeemed: for whom, and over which key.
+type Enrolment struct {
+	SecretHash string
+	Caller     fleet.Caller // Identity is used where the invite is redeemed now
+	Key        string       // pki.KeyHash of the key to certify
+	EndsAt     time.Time    // of the certificate
+}
+
+// RedeemInvite uses an invite up, makes its holder enrolled and returns the id
+// of the enrolment. Whatever the number of callers at once, one key wins; the
+// others, and those who come too late, get fleet.ErrUnauthenticated. The key
+// that has won may come again while the invite would hold, because the reply
+// may have been lost, and gets the same enrolment.
 //
 // A new enrolment of an agent ends its earlier ones: an instance has one
 // agent. A person may have many devices.
-func (c *Catalog) RedeemInvite(ctx context.Context, secretHash string, caller fleet.Caller, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		invite, used, err := invite(ctx, tx, secretHash)
+func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) (identity string, err error) {
+	identity = e.Caller.Identity
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		invite, use, err := invite(ctx, tx, e.SecretHash)
 		if err != nil {
 			return err
 		}
-		if !used.IsZero() {
+		if !use.at.IsZero() && use.key != e.Key {
 			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", invite.Name).
 				WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", invite.Name)
 		}
@@ -74,11 +84,30 @@ func (c *Catalog) RedeemInvite(ctx context.Context, secretHash string, caller fl
 			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s expired at %s", invite.Name, invite.ExpiresAt.Format(time.RFC3339)).
 				WithHint("ask for a new invite")
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE invites SET used_at = ? WHERE secret_hash = ?`, micros(now), secretHash); err != nil {
+		if !use.at.IsZero() {
+			identity = use.identity
+			return again(ctx, tx, identity, e.EndsAt)
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE invites SET used_at = ?, used_key = ?, identity = ? WHERE secret_hash = ?`,
+			micros(now), e.Key, identity, e.SecretHash)
+		if err != nil {
 			return err
 		}
-		return enrol(ctx, tx, caller, now)
+		return enrol(ctx, tx, e, now)
 	})
+	return identity, err
+}
+
+// again admits an enrolment a second time, unless it has ended meanwhile.
+func again(ctx context.Context, tx *sql.Tx, identity string, endsAt time.Time) error {
+	result, err := tx.ExecContext(ctx, `UPDATE identities SET ends_at = ? WHERE id = ? AND revoked_at IS NULL`, micros(endsAt), identity)
+	if err != nil {
+		return err
+	}
+	if changed, err := result.RowsAffected(); err != nil || changed == 1 {
+		return err
+	}
+	return fleet.NewProblem(fleet.ErrUnauthenticated, "what this invite was used for was revoked").WithHint("ask for a new invite")
 }
 
 // Invite returns an invite by its secret's hash, used and expired ones too, or
@@ -88,18 +117,25 @@ func (c *Catalog) Invite(ctx context.Context, secretHash string) (fleet.Invite, 
 	return i, err
 }
 
-func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, used time.Time, err error) {
+// use is how an invite was redeemed; zero for one that was not.
+type use struct {
+	at            time.Time
+	key, identity string
+}
+
+func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, used use, err error) {
 	i.SecretHash = secretHash
-	err = q.QueryRowContext(ctx, `SELECT kind, name, role, created_by, created_at, expires_at, used_at FROM invites WHERE secret_hash = ?`, secretHash).
-		Scan(&i.Kind, &i.Name, &i.Role, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt}, instant{&used})
+	err = q.QueryRowContext(ctx, `
+		SELECT kind, name, role, created_by, created_at, expires_at, used_at, used_key, identity FROM invites WHERE secret_hash = ?`, secretHash).
+		Scan(&i.Kind, &i.Name, &i.Role, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt}, instant{&used.at}, &used.key, &used.identity)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fleet.NewProblem(fleet.ErrUnauthenticated, "the invite is not one of this control plane").WithHint("ask for a new invite")
 	}
 	return i, used, err
 }
 
-func enrol(ctx context.Context, tx *sql.Tx, caller fleet.Caller, now time.Time) error {
-	owner := "users"
+func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
+	owner, caller := "users", e.Caller
 	if caller.Kind == fleet.CallerAgent {
 		owner = "agents"
 		_, err := tx.ExecContext(ctx, `UPDATE identities SET revoked_at = ? WHERE kind = 'agent' AND name = ? AND revoked_at IS NULL`,
@@ -112,8 +148,8 @@ func enrol(ctx context.Context, tx *sql.Tx, caller fleet.Caller, now time.Time) 
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO identities (id, kind, name, created_at) VALUES (?, ?, ?, ?)`,
-		caller.Identity, caller.Kind, caller.Name, micros(now))
+	_, err = tx.ExecContext(ctx, `INSERT INTO identities (id, kind, name, created_at, ends_at) VALUES (?, ?, ?, ?, ?)`,
+		caller.Identity, caller.Kind, caller.Name, micros(now), micros(e.EndsAt))
 	return err
 }
 

@@ -18,6 +18,13 @@ func caller(t *testing.T, c *catalog.Catalog, who fleet.Caller) (fleet.Caller, e
 	return c.Caller(t.Context(), who.Kind, who.Name, who.Identity)
 }
 
+// redeem uses an invite up over a key of this enrolment's own.
+func redeem(t *testing.T, c *catalog.Catalog, secretHash string, who fleet.Caller, at time.Time) error {
+	t.Helper()
+	_, err := c.RedeemInvite(t.Context(), catalog.Enrolment{SecretHash: secretHash, Caller: who, Key: "key of " + who.Identity, EndsAt: at.Add(time.Hour)}, at)
+	return err
+}
+
 func TestInviteIsGoodOnceAndInTime(t *testing.T) {
 	c, _ := open(t)
 	i := invite(t, c, fleet.CallerUser, "vera", fleet.RoleViewer)
@@ -25,18 +32,18 @@ func TestInviteIsGoodOnceAndInTime(t *testing.T) {
 	if _, err := caller(t, c, vera); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("before the invite was redeemed: %v", err)
 	}
-	if err := c.RedeemInvite(t.Context(), i.SecretHash, vera, i.ExpiresAt); !errors.Is(err, fleet.ErrUnauthenticated) {
+	if err := redeem(t, c, i.SecretHash, vera, i.ExpiresAt); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("too late: %v", err)
 	}
-	if err := c.RedeemInvite(t.Context(), "unknown", vera, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+	if err := redeem(t, c, "unknown", vera, now); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("unknown: %v", err)
 	}
-	if err := c.RedeemInvite(t.Context(), i.SecretHash, vera, i.ExpiresAt.Add(-time.Microsecond)); err != nil {
+	if err := redeem(t, c, i.SecretHash, vera, i.ExpiresAt.Add(-time.Microsecond)); err != nil {
 		t.Errorf("in time: %v", err)
 	}
 	second := vera
 	second.Identity = fleet.NewID()
-	if err := c.RedeemInvite(t.Context(), i.SecretHash, second, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+	if err := redeem(t, c, i.SecretHash, second, now); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("a second time: %v", err)
 	}
 	want := vera
@@ -50,6 +57,37 @@ func TestInviteIsGoodOnceAndInTime(t *testing.T) {
 		if _, err := caller(t, c, wrong); !errors.Is(err, fleet.ErrUnauthenticated) {
 			t.Errorf("%+v: %v", wrong, err)
 		}
+	}
+}
+
+// A reply may have been lost: the key that won may come again.
+func TestTheSameEnrolmentAgain(t *testing.T) {
+	c, _ := open(t)
+	i := invite(t, c, fleet.CallerAgent, "db1", "")
+	attempt := func(key string, at time.Time) (string, error) {
+		t.Helper()
+		return c.RedeemInvite(t.Context(), catalog.Enrolment{
+			SecretHash: i.SecretHash, Caller: fleet.Caller{Kind: fleet.CallerAgent, Name: "db1", Identity: fleet.NewID()}, Key: key, EndsAt: at.Add(time.Hour),
+		}, at)
+	}
+	first, err := attempt("key", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := attempt("key", now.Add(time.Minute)); err != nil || again != first {
+		t.Errorf("the same key again is %q, %v; the first time %q", again, err, first)
+	}
+	if _, err := attempt("another key", now); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("another key: %v", err)
+	}
+	if _, err := attempt("key", i.ExpiresAt); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("the same key once the invite has expired: %v", err)
+	}
+	if err := c.RevokeAgent(t.Context(), "db1", now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attempt("key", now.Add(-time.Minute)); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("the same key once revoked: %v", err)
 	}
 }
 
@@ -70,11 +108,11 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Identity: fleet.NewID()}
-	if err := c.RedeemInvite(t.Context(), pending.SecretHash, again, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+	if err := redeem(t, c, pending.SecretHash, again, now); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("an invite from before: %v", err)
 	}
 	i := invite(t, c, fleet.CallerUser, "olga", fleet.RoleViewer) // she may come back as something else
-	if err := c.RedeemInvite(t.Context(), i.SecretHash, again, now); err != nil {
+	if err := redeem(t, c, i.SecretHash, again, now); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := caller(t, c, again); err != nil || got.Role != fleet.RoleViewer || len(got.Grants) != 0 {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -22,6 +23,10 @@ import (
 // not at all. The key is made here and never leaves. Where dir holds anything, the
 // error wraps ErrAlreadyEnrolled and the invite stays unused; a malformed invite
 // is an ErrBadInvite; a refusal is the gRPC status of the control plane.
+//
+// Where the reply was lost, the error wraps ErrReplyLost: the key is kept beside
+// dir, and to enrol again with the same invite, while it holds, leads to the same
+// identity.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	parsed, err := pki.ParseInvite(invite)
 	if err != nil {
@@ -33,32 +38,37 @@ func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(pending)
-	key, err := pki.NewKey()
+	kept, err := openPendingKey(dir, parsed)
 	if err != nil {
 		return nil, err
 	}
-	chain, err := redeem(ctx, parsed, key)
-	if err != nil {
-		return nil, err
-	}
-	ca, err := x509.ParseCertificate(chain[len(chain)-1])
-	if err != nil || pki.Fingerprint(ca) != parsed.Fingerprint {
-		return nil, fmt.Errorf("%w: it sent another CA", pki.ErrWrongServer)
-	}
-	if _, _, err := verifyIssued(chain, key, ca); err != nil {
-		return nil, err
-	}
-	if err := writeFiles(pending, parsed.Address, ca, key, chain); err != nil {
-		return nil, err
-	}
-	// rename(2) replaces an empty folder, and no other; os.Rename replaces none.
-	if err := unix.Rename(pending, dir); err != nil {
-		return nil, fmt.Errorf("keep the identity: %w", err)
-	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := kept.settle(kept.enroll(ctx, dir, pending, parsed)); err != nil {
 		return nil, err
 	}
 	return Load(dir)
+}
+
+// enroll makes the identity in the pending folder and then gives it its name.
+func (p *pendingKey) enroll(ctx context.Context, dir, pending string, invite pki.Invite) error {
+	chain, err := p.redeem(ctx, invite)
+	if err != nil {
+		return err
+	}
+	ca, err := x509.ParseCertificate(chain[len(chain)-1])
+	if err != nil || pki.Fingerprint(ca) != invite.Fingerprint {
+		return fmt.Errorf("%w: it sent another CA", pki.ErrWrongServer)
+	}
+	if _, _, err := verifyIssued(chain, p.key, []*x509.Certificate{ca}); err != nil {
+		return err
+	}
+	if err := writeFiles(pending, invite.Address, ca, p.key, chain); err != nil {
+		return err
+	}
+	// rename(2) replaces an empty folder, and no other; os.Rename replaces none.
+	if err := unix.Rename(pending, dir); err != nil {
+		return fmt.Errorf("keep the identity: %w", err)
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 func pendingFolder(dir string) (string, error) {
@@ -79,8 +89,10 @@ func pendingFolder(dir string) (string, error) {
 	return pending, nil
 }
 
-func redeem(ctx context.Context, invite pki.Invite, key crypto.Signer) ([][]byte, error) {
-	csr, err := pki.NewCSR(key)
+// redeem asks once. Its error wraps ErrReplyLost where the request went out and
+// what became of it is not known.
+func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, error) {
+	csr, err := pki.NewCSR(p.key)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +101,13 @@ func redeem(ctx context.Context, invite pki.Invite, key crypto.Signer) ([][]byte
 		return nil, err
 	}
 	defer conn.Close()
+	var reached peer.Peer // stays empty where no connection came about
 	response, err := pgharborv1.NewEnrollmentServiceClient(conn).Enroll(ctx,
-		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr}, grpc.WaitForReady(false))
+		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr}, grpc.WaitForReady(false), grpc.Peer(&reached))
+	p.sent = reached.Addr != nil
+	if err != nil && p.sent && lost(err) {
+		return nil, fmt.Errorf("%w: %w", ErrReplyLost, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +117,9 @@ func redeem(ctx context.Context, invite pki.Invite, key crypto.Signer) ([][]byte
 	return response.GetCertificates(), nil
 }
 
-// verifyIssued says whether the chain is a certificate of this CA for this key. Its
+// verifyIssued says whether the chain is a certificate of one of the CAs for this key. Its
 // dates are not looked at: a clock that is off is no reason to lose an identity.
-func verifyIssued(chain [][]byte, key crypto.Signer, ca *x509.Certificate) (*x509.Certificate, pki.Principal, error) {
+func verifyIssued(chain [][]byte, key crypto.Signer, cas []*x509.Certificate) (*x509.Certificate, pki.Principal, error) {
 	leaf, err := x509.ParseCertificate(chain[0])
 	if err != nil {
 		return nil, pki.Principal{}, fmt.Errorf("read the issued certificate: %w", err)
@@ -112,7 +129,9 @@ func verifyIssued(chain [][]byte, key crypto.Signer, ca *x509.Certificate) (*x50
 		return nil, pki.Principal{}, errors.New("the issued certificate is for another key")
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(ca)
+	for _, ca := range cas {
+		roots.AddCert(ca)
+	}
 	_, err = leaf.Verify(x509.VerifyOptions{
 		Roots:       roots,
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,7 +72,7 @@ func (i *Identity) renewLocked(ctx context.Context, conn grpc.ClientConnInterfac
 	if len(chain) == 0 {
 		return false, errors.New("renew the certificate: the control plane sent none")
 	}
-	leaf, principal, err := verifyIssued(chain, key, i.ca)
+	leaf, principal, err := verifyIssued(chain, key, []*x509.Certificate{i.ca})
 	if err != nil {
 		return false, fmt.Errorf("renew the certificate: %w", err)
 	}

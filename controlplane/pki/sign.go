@@ -6,8 +6,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -93,6 +95,21 @@ func (ca *CA) issue(public crypto.PublicKey, p Principal, usage x509.ExtKeyUsage
 		Serial:   serial.Text(16),
 		NotAfter: notAfter.UTC().Truncate(time.Second),
 	}, nil
+}
+
+// KeyHash names the key of a PKCS#10 request, DER: the hexadecimal SHA-256 of its
+// SubjectPublicKeyInfo. A request that Sign would refuse is an ErrBadRequest.
+func KeyHash(csrDER []byte) (string, error) {
+	public, err := requestedKey(csrDER)
+	if err != nil {
+		return "", err
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // requestedKey checks the kind of key before the signature, so that a huge RSA
