@@ -52,6 +52,16 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.UserService/RevokeUser":       {Permission: fleet.PermissionUserManage},
 
 	"/pgharbor.v1.AuditService/ListAuditEntries": {Permission: fleet.PermissionAuditRead},
+
+	// Who may decide on an approval depends on what it is for: MayApprove.
+	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.ApprovalService/GetApproval":   {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.ApprovalService/Approve":       {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.ApprovalService/Deny":          {Permission: fleet.PermissionBackupList},
+
+	"/pgharbor.v1.PolicyService/ListPolicies": {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.PolicyService/SetPolicy":    {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.PolicyService/RemovePolicy": {Permission: fleet.PermissionUserManage},
 }
 
 // RuleFor returns the rule of an RPC, and whether a table names it.

@@ -62,6 +62,8 @@ func (a *API) Register(s *grpc.Server) {
 	pgharborv1.RegisterAgentServiceServer(s, &agentService{API: a})
 	pgharborv1.RegisterUserServiceServer(s, &userService{API: a})
 	pgharborv1.RegisterAuditServiceServer(s, &auditService{API: a})
+	pgharborv1.RegisterApprovalServiceServer(s, &approvalService{API: a})
+	pgharborv1.RegisterPolicyServiceServer(s, &policyService{API: a})
 }
 
 // callerKey is the context key of the caller.

@@ -69,6 +69,9 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	if err := a.Sessions.CheckReachable(ctx, job.Instance); err != nil {
 		return job, err
 	}
+	if err := a.approvedJob(ctx, job); err != nil {
+		return job, err
+	}
 	action.Actor = caller.String()
 	sequence, err := a.Trail.Begin(ctx, action)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
 )
 
-// errorDomain marks the details that carry a hint, for the CLI.
+// errorDomain marks the details that carry a hint, and the approval that is
+// waited for, for the CLI.
 const errorDomain = "pgharbor"
 
 // codeOf is the one place where causes become gRPC codes.
@@ -60,8 +61,12 @@ func toStatus(err error) error {
 	if !errors.As(err, &problem) || problem.Hint == "" {
 		return status.Error(code, err.Error())
 	}
+	metadata := map[string]string{"hint": problem.Hint}
+	if problem.Approval != "" {
+		metadata["approval"] = problem.Approval
+	}
 	described, detailErr := status.New(code, err.Error()).WithDetails(
-		&errdetails.ErrorInfo{Reason: code.String(), Domain: errorDomain, Metadata: map[string]string{"hint": problem.Hint}})
+		&errdetails.ErrorInfo{Reason: code.String(), Domain: errorDomain, Metadata: metadata})
 	if detailErr != nil {
 		return status.Error(code, err.Error())
 	}

@@ -80,7 +80,7 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 
 // Download rings the agent that has the file and passes on what it sends. The
 // trail says how much of it left, also where it ended early.
-func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error {
+func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) (err error) {
 	ctx := stream.Context()
 	if err := checkTexts(request.GetReason(), ""); err != nil {
 		return err
@@ -96,6 +96,14 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 		return err
 	}
 	caller := callerFrom(ctx)
+	endUse, err := s.approvedUntil(ctx, fleet.GuardedRequest{
+		Action: fleet.ActionDownload, Instance: backup.Instance, Target: backup.ID, Reason: request.GetReason(),
+		Details: []fleet.Detail{{Name: "database", Value: backup.Database}, {Name: "file", Value: backup.Manifest.Filename}},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endUse(err)) }()
 	sequence, err := s.Trail.Begin(ctx, audit.Action{
 		Actor: caller.String(), Action: string(fleet.PermissionBackupDownload), Instance: backup.Instance,
 		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d", request.GetOffset(), backup.SizeBytes),

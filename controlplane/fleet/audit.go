@@ -16,11 +16,14 @@ const (
 	OutcomeDenied    = "denied"
 )
 
+// ActorControlPlane is who does what no person and no agent asked for.
+const ActorControlPlane = "controlplane"
+
 // AuditEntry is one line of the trail.
 type AuditEntry struct {
 	Sequence int64
 	At       time.Time
-	Actor    string // "user:NAME", "agent:NAME", "invite" or "host"
+	Actor    string // "user:NAME", "agent:NAME", "invite", "host" or "controlplane"
 	Action   string // for example "backup.restore"
 	Instance string
 	Target   string

@@ -79,6 +79,7 @@ type JobSpec struct {
 	TargetDatabase string `json:"target_database,omitempty"`
 	Offset         int64  `json:"offset,omitempty"`
 	Reason         string `json:"reason,omitempty"`
+	Replace        bool   `json:"replace,omitempty"` // a restore may take the place of an existing database
 }
 
 // Progress is how far a job has come; TotalBytes is zero where the end is not

@@ -23,6 +23,8 @@ type Problem struct {
 	Cause error // one of the sentinels above
 	Text  string
 	Hint  string // the next step, or empty
+	// Approval is the id of the approval that this waits for, or empty.
+	Approval string
 }
 
 // Error returns the text without the hint.

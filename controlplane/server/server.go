@@ -92,6 +92,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	} else if settled > 0 {
 		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", settled)
 	}
+	if err := store.SettleApprovals(ctx); err != nil {
+		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
+	}
 	a, err := assemble(ctx, c, ca, store)
 	if err != nil {
 		return err
@@ -142,6 +145,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	}
 	group.Go(func() error { return unlessClosed(grpcServer.Serve(grpcListener)) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
+	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		return drain(context.WithoutCancel(groupCtx), c.Log, a, grpcServer, httpServer)

@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// approved lets the caller's request pass where no policy asks for more. Where
+// one asks for a second person, it uses up the approval of exactly this
+// request; without one it asks for it and returns fleet.ErrConflict. It is to be
+// called last before the effect: what it lets pass, it lets pass once.
+func (a *API) approved(ctx context.Context, r fleet.GuardedRequest) error {
+	approval, err := a.approvalFor(ctx, r)
+	if err != nil || approval.ID == "" {
+		return err
+	}
+	return a.Trail.Do(ctx, actionOn(callerFrom(ctx), "approval.use", approval), func() error {
+		return a.Catalog.UseApproval(ctx, approval.ID, fleet.ApprovalUsed, a.Now().UTC())
+	})
+}
+
+// approvedUntil is approved for an effect that may be broken off and taken up
+// again, as a download is. The approval is in use until end is called; with an
+// error it is then there once more, as long as it has not expired.
+func (a *API) approvedUntil(ctx context.Context, r fleet.GuardedRequest) (end func(error) error, err error) {
+	approval, err := a.approvalFor(ctx, r)
+	if err != nil || approval.ID == "" {
+		return func(error) error { return nil }, err
+	}
+	sequence, err := a.Trail.Begin(ctx, actionOn(callerFrom(ctx), "approval.use", approval))
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Catalog.UseApproval(ctx, approval.ID, fleet.ApprovalInUse, a.Now().UTC()); err != nil {
+		return nil, errors.Join(err, a.Trail.End(ctx, sequence, "", err))
+	}
+	return func(failed error) error {
+		err := a.Catalog.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
+		return errors.Join(err, a.Trail.End(ctx, sequence, "", errors.Join(failed, err)))
+	}, nil
+}
+
+// approvalFor returns the approval that lets a request pass, or one without an
+// id where none is needed.
+func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fleet.Approval, err error) {
+	policies, err := a.Catalog.Policies(ctx)
+	if err != nil {
+		return none, err
+	}
+	demand := fleet.Demands(policies, r.Action, r.Instance)
+	if demand.Reason && strings.TrimSpace(r.Reason) == "" {
+		return none, fleet.NewProblem(fleet.ErrInvalid, "a policy of %s asks why, for each %s", r.Instance, r.Action).
+			WithHint("add --reason TEXT; pgharbor policies list shows the policies")
+	}
+	if !demand.Approval {
+		return none, nil
+	}
+	r.Requester = callerFrom(ctx).Name
+	approval, err := a.Catalog.ApprovalOf(ctx, r)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return none, a.ask(ctx, r, demand)
+	}
+	if err != nil {
+		return none, err
+	}
+	if approval, err = a.settled(ctx, approval); err != nil {
+		return none, err
+	}
+	switch approval.State {
+	case fleet.ApprovalApproved:
+		return approval, nil
+	case fleet.ApprovalPending:
+		return none, waits(approval)
+	case fleet.ApprovalInUse:
+		return none, fleet.NewProblem(fleet.ErrUnreachable, "approval %s is in use: an earlier %s has not ended yet", approval.ID, r.Action).
+			WithHint("try again in a moment")
+	case fleet.ApprovalDenied:
+		denied := fleet.NewProblem(fleet.ErrConflict, "%s denied this request (approval %s)%s", approval.DecidedBy, approval.ID, quoted(approval.Comment)).
+			WithHint("pgharbor approvals show %s; another request needs another --reason, or to be another one", approval.ID)
+		action := actionOn(callerFrom(ctx), string(r.Action), approval)
+		action.Detail = denied.Text
+		return none, errors.Join(denied, a.Trail.Denied(ctx, action))
+	default:
+		return none, a.ask(ctx, r, demand)
+	}
+}
+
+// ask makes a request wait for another person.
+func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Demand) error {
+	caller := callerFrom(ctx)
+	approval := fleet.Approval{
+		ID: fleet.NewID(), Request: r, RequesterIdentity: caller.Identity, CreatedAt: a.Now().UTC(), Lifetime: demand.Lifetime,
+	}
+	err := a.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() (err error) {
+		approval, err = a.Catalog.AskApproval(ctx, approval)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return waits(approval)
+}
+
+func waits(approval fleet.Approval) error {
+	r := approval.Request
+	problem := fleet.NewProblem(fleet.ErrConflict, "%s needs another person's approval, and approval %s waits for it", r.Summary(), approval.ID).
+		WithHint("another person: pgharbor approvals approve %s; then the same command again", approval.ID)
+	problem.Approval = approval.ID
+	return problem
+}
+
+// settled returns an approval with the state that it has by now, and writes
+// down where that is an end: its time is over, or somebody whom it rests on
+// was revoked or may no longer do it.
+func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
+		return approval, nil
+	}
+	if approval.StateAt(a.Now().UTC()) == fleet.ApprovalExpired {
+		return a.closed(ctx, approval, fleet.ApprovalExpired, "")
+	}
+	err := a.stillCounts(ctx, approval)
+	if errors.Is(err, fleet.ErrUnauthenticated) || errors.Is(err, fleet.ErrDenied) {
+		return a.closed(ctx, approval, fleet.ApprovalVoid, err.Error())
+	}
+	return approval, err
+}
+
+// stillCounts looks up those whom an approval rests on, as they are now.
+func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
+	r := approval.Request
+	if _, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity); err != nil {
+		return err
+	}
+	if approval.State == fleet.ApprovalPending {
+		return nil
+	}
+	approver, err := a.Catalog.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
+	if err != nil {
+		return err
+	}
+	return access.MayApprove(approver, r)
+}
+
+func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.ApprovalState, why string) (fleet.Approval, error) {
+	action := actionOn(fleet.Caller{}, "approval.expire", approval)
+	if as == fleet.ApprovalVoid {
+		action.Action = "approval.void"
+	}
+	action.Actor = fleet.ActorControlPlane
+	if why != "" {
+		action.Detail += ": " + why
+	}
+	approval.State = as
+	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.CloseApproval(ctx, approval.ID, as) })
+}
+
+// actionOn is what somebody does with an approval, for the trail.
+func actionOn(who fleet.Caller, action string, approval fleet.Approval) audit.Action {
+	detail := approval.Request.Summary()
+	if approval.DecidedBy != "" {
+		detail += ", decided by user:" + approval.DecidedBy
+	}
+	return audit.Action{
+		Actor: who.String(), Action: action, Instance: approval.Request.Instance, Target: approval.ID,
+		Reason: approval.Request.Reason, Detail: detail,
+	}
+}
+
+func quoted(comment string) string {
+	if comment == "" {
+		return ""
+	}
+	return ": " + comment
+}
+
+// approvedJob is approved for a job, where it is one that a policy can be about.
+func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
+	if job.Kind != fleet.JobRestore || !job.Spec.Replace {
+		return nil
+	}
+	return a.approved(ctx, fleet.GuardedRequest{
+		Action: fleet.ActionReplace, Instance: job.Instance, Target: job.Spec.BackupID, Reason: job.Spec.Reason,
+		Details: []fleet.Detail{
+			{Name: "database", Value: job.Spec.Database},
+			{Name: "target_database", Value: job.Spec.TargetDatabase},
+		},
+	})
+}

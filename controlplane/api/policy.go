@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+type policyService struct {
+	pgharborv1.UnimplementedPolicyServiceServer
+	*API
+	// changing is held from the look at what stands to its change, so that what
+	// was approved of is what is changed.
+	changing sync.Mutex
+}
+
+func (s *policyService) ListPolicies(ctx context.Context, _ *pgharborv1.ListPoliciesRequest) (*pgharborv1.ListPoliciesResponse, error) {
+	policies, err := s.Catalog.Policies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.ListPoliciesResponse{Policies: toProto(policies, policyToProto)}, nil
+}
+
+func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPolicyRequest) (*pgharborv1.SetPolicyResponse, error) {
+	next, err := policyFromProto(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := next.Check(); err != nil {
+		return nil, err
+	}
+	if len(next.RequireApproval) > 0 {
+		if err := s.checkSecondPerson(ctx); err != nil {
+			return nil, err
+		}
+	}
+	next.UpdatedBy, next.UpdatedAt = callerFrom(ctx).Name, s.Now().UTC()
+	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.SetPolicy(ctx, next) })
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.SetPolicyResponse{Policy: policyToProto(next)}, nil
+}
+
+func (s *policyService) RemovePolicy(ctx context.Context, request *pgharborv1.RemovePolicyRequest) (*pgharborv1.RemovePolicyResponse, error) {
+	removed, err := s.policy(ctx, request.GetGlob())
+	if err == nil && removed.Glob == "" {
+		err = fleet.NewProblem(fleet.ErrNotFound, "there is no policy for %q", request.GetGlob()).WithHint("pgharbor policies list")
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = s.change(ctx, "policy.remove", fleet.Policy{Glob: removed.Glob}, func() error { return s.Catalog.RemovePolicy(ctx, removed.Glob) })
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.RemovePolicyResponse{Policy: policyToProto(removed)}, nil
+}
+
+// change makes next stand in place of the policy with its glob. To ask for less
+// where approvals are asked for takes an approval: who is held by a policy does
+// not lift it alone.
+func (s *policyService) change(ctx context.Context, action string, next fleet.Policy, effect func() error) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	before, err := s.policy(ctx, next.Glob)
+	if err != nil {
+		return err
+	}
+	if len(before.RequireApproval) > 0 && before.LoosenedBy(next) {
+		err := s.approved(ctx, fleet.GuardedRequest{
+			Action: fleet.ActionLoosenPolicy, Target: next.Glob,
+			Details: []fleet.Detail{{Name: "from", Value: asked(before)}, {Name: "to", Value: asked(next)}},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.Trail.Do(ctx, audit.Action{
+		Actor: callerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
+	}, effect)
+}
+
+// policy returns the policy with a glob, the zero Policy where there is none.
+func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, error) {
+	policies, err := s.Catalog.Policies(ctx)
+	if i := slices.IndexFunc(policies, func(p fleet.Policy) bool { return p.Glob == glob }); i >= 0 {
+		return policies[i], err
+	}
+	return fleet.Policy{}, err
+}
+
+// checkSecondPerson refuses to make requests wait where nobody could answer
+// them: the fleet would be locked.
+func (s *policyService) checkSecondPerson(ctx context.Context) error {
+	users, err := s.Catalog.Users(ctx)
+	if err != nil {
+		return err
+	}
+	able := 0
+	for _, u := range users {
+		there := !u.EnrolledAt.IsZero() && u.RevokedAt.IsZero()
+		if there && access.Has(fleet.Caller{Kind: fleet.CallerUser, Name: u.Name, Role: u.Role, Grants: u.Grants}, fleet.PermissionUserManage) {
+			able++
+		}
+	}
+	if able < 2 {
+		return fleet.NewProblem(fleet.ErrConflict, "approvals take another person, and there is one OWNER").
+			WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in first")
+	}
+	return nil
+}
+
+// asked is what a policy asks for, in a line.
+func asked(p fleet.Policy) string {
+	var parts []string
+	if len(p.RequireApproval) > 0 {
+		parts = append(parts, fmt.Sprintf("approval of %s within %s", joined(p.RequireApproval), p.Lifetime()))
+	}
+	if len(p.RequireReason) > 0 {
+		parts = append(parts, "a reason for "+joined(p.RequireReason))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, " and ")
+}
+
+func joined(actions []fleet.GuardedAction) string {
+	return strings.Join(toProto(actions, func(a fleet.GuardedAction) string { return string(a) }), "+")
+}
+
+func policyFromProto(request *pgharborv1.SetPolicyRequest) (p fleet.Policy, err error) {
+	p.Glob = request.GetGlob()
+	if p.RequireApproval, err = policyActions(request.GetRequireApproval()); err != nil {
+		return p, err
+	}
+	if request.GetApprovalTtl() != nil {
+		p.ApprovalTTL = request.GetApprovalTtl().AsDuration()
+	}
+	p.RequireReason, err = policyActions(request.GetRequireReason())
+	return p, err
+}
+
+// policyActions are the actions of a request, each once and in one order.
+func policyActions(words []string) ([]fleet.GuardedAction, error) {
+	actions := make([]fleet.GuardedAction, 0, len(words))
+	for _, word := range words {
+		action, err := fleet.PolicyAction(word)
+		if err != nil {
+			return nil, err
+		}
+		actions = append(actions, action)
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions), nil
+}
+
+func policyToProto(p fleet.Policy) *pgharborv1.Policy {
+	word := func(a fleet.GuardedAction) string { return string(a) }
+	policy := &pgharborv1.Policy{
+		Glob: p.Glob, RequireApproval: toProto(p.RequireApproval, word), RequireReason: toProto(p.RequireReason, word),
+		UpdatedBy: p.UpdatedBy, UpdatedAt: stamp(p.UpdatedAt),
+	}
+	if len(p.RequireApproval) > 0 {
+		policy.ApprovalTtl = durationpb.New(p.Lifetime())
+	}
+	return policy
+}

@@ -1,0 +1,163 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// maxPending bounds what one person can have waiting, and so what others have
+// to read through.
+const maxPending = 20
+
+const approvalColumns = `id, action, instance, target, details, reason, requester, requester_identity, state,
+	created_at, lifetime, expires_at, decided_by, decider_identity, decided_at, comment, used_at`
+
+func scanApproval(r row) (a fleet.Approval, err error) {
+	var details []byte
+	var lifetime int64
+	q := &a.Request
+	err = r.Scan(&a.ID, &q.Action, &q.Instance, &q.Target, &details, &q.Reason, &q.Requester, &a.RequesterIdentity, &a.State,
+		instant{&a.CreatedAt}, &lifetime, instant{&a.ExpiresAt}, &a.DecidedBy, &a.DeciderIdentity, instant{&a.DecidedAt},
+		&a.Comment, instant{&a.UsedAt})
+	if err != nil {
+		return a, err
+	}
+	a.Lifetime = time.Duration(lifetime) * time.Microsecond
+	return a, json.Unmarshal(details, &q.Details)
+}
+
+// Approval returns one approval, or fleet.ErrNotFound.
+func (c *Catalog) Approval(ctx context.Context, id string) (fleet.Approval, error) {
+	a, err := scanApproval(c.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals WHERE id = ?`, id))
+	return a, missing(err, "approval %q", id)
+}
+
+// ApprovalOf returns the approval of a request that was asked for last, or
+// fleet.ErrNotFound.
+func (c *Catalog) ApprovalOf(ctx context.Context, r fleet.GuardedRequest) (fleet.Approval, error) {
+	a, err := scanApproval(c.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals
+		WHERE digest = ? ORDER BY created_at DESC, id DESC LIMIT 1`, r.Digest()))
+	return a, missing(err, "approval of this request")
+}
+
+// AskApproval keeps a new approval as pending, unless its request has an open
+// one already: then that one is returned. Too many that wait for the same person
+// are fleet.ErrConflict.
+func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked fleet.Approval, err error) {
+	a.State, a.ExpiresAt = fleet.ApprovalPending, a.CreatedAt.Add(a.Lifetime)
+	details, err := json.Marshal(a.Request.Details)
+	if err != nil {
+		return a, err
+	}
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		var waiting int
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM approvals WHERE requester = ? AND state = 'pending' AND expires_at > ?`,
+			a.Request.Requester, micros(a.CreatedAt)).Scan(&waiting)
+		if err != nil {
+			return err
+		}
+		if waiting >= maxPending {
+			return fleet.NewProblem(fleet.ErrConflict, "%d requests of %s wait for another person, and that is as many as may", waiting, a.Request.Requester).
+				WithHint("let others decide on them, see pgharbor approvals list; those that nobody decides on expire")
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO approvals (id, digest, action, instance, target, details, reason, requester, requester_identity, state,
+				created_at, lifetime, expires_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (digest) WHERE state IN ('pending', 'approved', 'in-use') DO NOTHING`,
+			a.ID, a.Request.Digest(), a.Request.Action, a.Request.Instance, a.Request.Target, string(details), a.Request.Reason,
+			a.Request.Requester, a.RequesterIdentity, a.State, micros(a.CreatedAt), a.Lifetime.Microseconds(), micros(a.ExpiresAt))
+		if err != nil {
+			return err
+		}
+		asked, err = scanApproval(tx.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals
+			WHERE digest = ? AND state IN ('pending', 'approved', 'in-use')`, a.Request.Digest()))
+		return err
+	})
+	return asked, err
+}
+
+// DecideApproval notes what another person said of a request, if it still
+// waits; otherwise fleet.ErrConflict. From an approval on, its lifetime runs anew.
+func (c *Catalog) DecideApproval(ctx context.Context, id string, decided fleet.ApprovalState, by fleet.Caller, comment string, now time.Time) error {
+	result, err := c.db.ExecContext(ctx, `
+		UPDATE approvals SET state = ?1, decided_by = ?2, decider_identity = ?3, decided_at = ?4, comment = ?5,
+			expires_at = iif(?1 = 'approved', ?4 + lifetime, expires_at)
+		WHERE id = ?6 AND state = 'pending' AND expires_at > ?4`,
+		decided, by.Name, by.Identity, micros(now), comment, id)
+	return changedOne(result, err, "approval %s does not wait for a decision any longer", id)
+}
+
+// UseApproval takes an approval for one effect: however many try at once, one
+// gets it, and the others fleet.ErrConflict. The state to is used, or in-use for
+// an effect that will end later.
+func (c *Catalog) UseApproval(ctx context.Context, id string, to fleet.ApprovalState, now time.Time) error {
+	result, err := c.db.ExecContext(ctx,
+		`UPDATE approvals SET state = ?, used_at = ? WHERE id = ? AND state = 'approved' AND expires_at > ?`, to, micros(now), id, micros(now))
+	return changedOne(result, err, "approval %s was used by another request at the same time", id)
+}
+
+// EndUse ends an effect that held an approval in use. What was not whole leaves
+// the approval as it was.
+func (c *Catalog) EndUse(ctx context.Context, id string, whole bool) error {
+	_, err := c.db.ExecContext(ctx,
+		`UPDATE approvals SET state = iif(?, 'used', 'approved') WHERE id = ? AND state = 'in-use'`, whole, id)
+	return err
+}
+
+// SettleApprovals gives back what was in use when the control plane ended
+// without a word. It is to be called before anything is used.
+func (c *Catalog) SettleApprovals(ctx context.Context) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE approvals SET state = 'approved' WHERE state = 'in-use'`)
+	return err
+}
+
+// CloseApproval ends an approval that nothing can come of, as expired or void.
+func (c *Catalog) CloseApproval(ctx context.Context, id string, as fleet.ApprovalState) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE approvals SET state = ? WHERE id = ? AND state IN ('pending', 'approved')`, as, id)
+	return err
+}
+
+// OverdueApprovals returns those whose time is over and that are not closed yet.
+func (c *Catalog) OverdueApprovals(ctx context.Context, now time.Time) ([]fleet.Approval, error) {
+	return collect(ctx, c.db, scanApproval, `SELECT `+approvalColumns+` FROM approvals
+		WHERE state IN ('pending', 'approved') AND expires_at <= ? ORDER BY expires_at`, micros(now))
+}
+
+// ApprovalQuery selects approvals.
+type ApprovalQuery struct {
+	Page Page
+	// Waiting: only those that can still come to something at this moment.
+	Waiting time.Time
+}
+
+// Approvals returns a page of approvals, newest first, and the token of the next.
+func (c *Catalog) Approvals(ctx context.Context, q ApprovalQuery) ([]fleet.Approval, string, error) {
+	var f filter
+	if !q.Waiting.IsZero() {
+		f.where(`(state = 'in-use' OR state IN ('pending', 'approved') AND expires_at > ?)`, micros(q.Waiting))
+	}
+	if err := f.page(q.Page, "created_at"); err != nil {
+		return nil, "", err
+	}
+	all, err := collect(ctx, c.db, scanApproval, `SELECT `+approvalColumns+` FROM approvals`+f.sql()+
+		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
+	all, next := paged(all, q.Page, func(a fleet.Approval) (time.Time, string) { return a.CreatedAt, a.ID })
+	return all, next, err
+}
+
+// changedOne is fleet.ErrConflict with the text where an update found no row.
+func changedOne(result sql.Result, err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	if changed, err := result.RowsAffected(); err != nil || changed == 1 {
+		return err
+	}
+	return fleet.NewProblem(fleet.ErrConflict, format, args...)
+}

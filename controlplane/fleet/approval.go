@@ -1,0 +1,149 @@
+package fleet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// GuardedAction is something that can be made to wait for a second person.
+type GuardedAction string
+
+// What a policy can be about.
+const (
+	ActionReplace   GuardedAction = "backup.replace" // a restore over an existing database
+	ActionDownload  GuardedAction = "backup.download"
+	ActionRetention GuardedAction = "backup.retention" // a change of what is kept
+	ActionRelease   GuardedAction = "backup.release"   // of a hold
+)
+
+// What would get around a policy. It waits by itself as soon as any policy asks
+// for approvals.
+const (
+	ActionLoosenPolicy GuardedAction = "policy.loosen"
+	ActionInviteUser   GuardedAction = "user.invite"
+	ActionGrant        GuardedAction = "user.grant"
+)
+
+// PolicyActions are the actions that a policy can name.
+var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
+
+// Permission is what it takes to do the action, and so to approve of it.
+func (a GuardedAction) Permission() Permission {
+	switch a {
+	case ActionReplace:
+		return PermissionBackupRestore
+	case ActionDownload:
+		return PermissionBackupDownload
+	case ActionRelease:
+		return PermissionBackupHold
+	case ActionRetention:
+		return PermissionAgentManage
+	default:
+		return PermissionUserManage
+	}
+}
+
+// GuardedRequest is what somebody wants to do, in full: an approval is good for
+// this and nothing else.
+type GuardedRequest struct {
+	Action   GuardedAction
+	Instance string // whose policies apply; empty for what concerns the whole fleet
+	Target   string // the backup's id, the policy's glob or the person's name
+	// Details are all else that makes the request what it is. Whoever approves
+	// is shown them.
+	Details   []Detail
+	Reason    string
+	Requester string // the person's name
+}
+
+// Detail is one thing that a request says.
+type Detail struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Digest identifies a request: SHA-256 over every field, each preceded by its
+// length so that no two requests share an encoding.
+func (r GuardedRequest) Digest() string {
+	h := sha256.New()
+	write := func(field string) { fmt.Fprintf(h, "%d:%s,", len(field), field) }
+	for _, field := range []string{string(r.Action), r.Instance, r.Target, r.Reason, r.Requester} {
+		write(field)
+	}
+	for _, detail := range r.Details {
+		write(detail.Name)
+		write(detail.Value)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Summary is the request in a line, for people: the action, what it is done to,
+// and the details.
+func (r GuardedRequest) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s", r.Action, r.Target)
+	if r.Instance != "" {
+		fmt.Fprintf(&b, " on %s", r.Instance)
+	}
+	for i, detail := range r.Details {
+		separator := ", "
+		if i == 0 {
+			separator = " with "
+		}
+		fmt.Fprintf(&b, "%s%s=%s", separator, detail.Name, detail.Value)
+	}
+	return b.String()
+}
+
+// ApprovalState is how far an approval has come.
+type ApprovalState string
+
+// An approval waits, is decided, and is used up by the one effect that it is
+// for. A download holds it in use while it runs, and gives it back where it
+// ended early.
+const (
+	ApprovalPending  ApprovalState = "pending"
+	ApprovalApproved ApprovalState = "approved"
+	ApprovalInUse    ApprovalState = "in-use"
+	ApprovalUsed     ApprovalState = "used"
+	ApprovalDenied   ApprovalState = "denied"
+	ApprovalExpired  ApprovalState = "expired"
+	// ApprovalVoid: somebody whom it rests on was revoked or may no longer do it.
+	ApprovalVoid ApprovalState = "void"
+)
+
+// Open says that the approval can still come to something.
+func (s ApprovalState) Open() bool {
+	return s == ApprovalPending || s == ApprovalApproved || s == ApprovalInUse
+}
+
+// Approval is a request that waits, or waited, for another person.
+type Approval struct {
+	ID      string
+	Request GuardedRequest
+	// RequesterIdentity and DeciderIdentity are the enrolments that spoke: what
+	// a revoked one said no longer counts.
+	RequesterIdentity string
+	State             ApprovalState
+	CreatedAt         time.Time
+	// Lifetime is how long it may wait for its decision, and then again for its use.
+	Lifetime        time.Duration
+	ExpiresAt       time.Time
+	DecidedBy       string // the person's name
+	DeciderIdentity string
+	DecidedAt       time.Time
+	Comment         string
+	UsedAt          time.Time
+}
+
+// StateAt is the state at a moment: what nobody used in time has expired, also
+// before that is written down. What is in use stays so until it ends.
+func (a Approval) StateAt(now time.Time) ApprovalState {
+	if (a.State == ApprovalPending || a.State == ApprovalApproved) && !now.Before(a.ExpiresAt) {
+		return ApprovalExpired
+	}
+	return a.State
+}
