@@ -1,5 +1,5 @@
-// Package access says who may do what, as two tables: which role has which
-// permission, and which RPC needs what. It is pure. What no table names is
+// Package access says who may do what, and where, as two tables: which role has
+// which permission, and which RPC needs what. It is pure. What no table names is
 // refused.
 package access
 
@@ -47,11 +47,21 @@ var byRole = map[fleet.Role]map[fleet.Permission]standing{
 	},
 }
 
+// fleetWide are the permissions that nobody has over a part of the fleet: with
+// the first, a person could give themselves the rest of it.
+var fleetWide = map[fleet.Permission]bool{
+	fleet.PermissionUserManage: true,
+	fleet.PermissionAuditRead:  true,
+}
+
 // Grantable says whether a role may be given a permission that it does not
 // have by itself.
 func Grantable(role fleet.Role, p fleet.Permission) bool { return byRole[role][p] == granted }
 
-// Permissions returns all that a caller has, sorted.
+// Named says whether there is such a permission.
+func Named(p fleet.Permission) bool { return byRole[fleet.RoleOwner][p] != never }
+
+// Permissions returns all that a caller has somewhere, sorted.
 func Permissions(c fleet.Caller) []fleet.Permission {
 	var all []fleet.Permission
 	for p := range byRole[c.Role] {
@@ -63,18 +73,48 @@ func Permissions(c fleet.Caller) []fleet.Permission {
 	return all
 }
 
-// Has says whether a caller has a permission, by role or by a grant that the
-// role may be given. An agent has none.
+// Has says whether a caller has a permission on any part of the fleet.
 func Has(c fleet.Caller, p fleet.Permission) bool {
+	limits, has := limits(c, p)
+	return has && (!fleetWide[p] || whole(limits))
+}
+
+// HasOn says whether a caller has a permission on an instance.
+func HasOn(c fleet.Caller, p fleet.Permission, instance string) bool {
+	limits, has := limits(c, p)
+	return has && (!fleetWide[p] || whole(limits)) && covers(limits, instance)
+}
+
+// HasEverywhere says whether a caller has a permission on the whole fleet.
+func HasEverywhere(c fleet.Caller, p fleet.Permission) bool {
+	limits, has := limits(c, p)
+	return has && whole(limits)
+}
+
+// limits returns whether a caller has a permission, by role or by a grant that
+// the role may be given, and the scopes all of which hold it in. An agent has
+// none.
+func limits(c fleet.Caller, p fleet.Permission) ([]fleet.Scope, bool) {
 	if c.Kind != fleet.CallerUser {
-		return false
+		return nil, false
 	}
 	switch byRole[c.Role][p] {
 	case always:
-		return true
+		return []fleet.Scope{c.Instances}, true
 	case granted:
-		return slices.Contains(c.Grants, p)
-	default:
-		return false
+		for _, grant := range c.Grants {
+			if grant.Permission == p {
+				return []fleet.Scope{c.Instances, grant.Instances}, true
+			}
+		}
 	}
+	return nil, false
+}
+
+func whole(limits []fleet.Scope) bool {
+	return !slices.ContainsFunc(limits, func(s fleet.Scope) bool { return !s.Whole() })
+}
+
+func covers(limits []fleet.Scope, instance string) bool {
+	return !slices.ContainsFunc(limits, func(s fleet.Scope) bool { return !s.Covers(instance) })
 }

@@ -36,7 +36,7 @@ func TestRoles(t *testing.T) {
 				t.Errorf("%s has %q: %t", role, permission, got)
 			}
 			// Even if the catalog says that they were given everything.
-			user.Grants = []fleet.Permission{permission}
+			user.Grants = []fleet.Grant{{Permission: permission}}
 			if got := access.Has(user, permission); got != (standings[i] != "") {
 				t.Errorf("%s with a grant has %q: %t", role, permission, got)
 			}
@@ -46,7 +46,7 @@ func TestRoles(t *testing.T) {
 		}
 		for _, nobody := range []fleet.Caller{
 			{}, {Kind: fleet.CallerUser}, {Kind: fleet.CallerUser, Role: "owner"}, {Kind: fleet.CallerAgent, Name: "db1"},
-			{Kind: fleet.CallerAgent, Name: "db1", Role: fleet.RoleOwner, Grants: []fleet.Permission{permission}},
+			{Kind: fleet.CallerAgent, Name: "db1", Role: fleet.RoleOwner, Grants: []fleet.Grant{{Permission: permission}}},
 		} {
 			if access.Has(nobody, permission) {
 				t.Errorf("%+v has %q", nobody, permission)
@@ -56,7 +56,7 @@ func TestRoles(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
-	operator := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, Grants: []fleet.Permission{"backup.restore", "backup.download"}}
+	operator := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, Grants: []fleet.Grant{{Permission: "backup.restore"}, {Permission: "backup.download"}}}
 	want := []fleet.Permission{"backup.list", "backup.restore", "backup.run", "backup.verify", "health.read"}
 	if diff := cmp.Diff(want, access.Permissions(operator)); diff != "" {
 		t.Error(diff)

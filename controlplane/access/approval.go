@@ -12,9 +12,16 @@ func MayApprove(c fleet.Caller, r fleet.GuardedRequest) error {
 	case c.Name == r.Requester:
 		return fleet.NewProblem(fleet.ErrDenied, "%s asked for this, so another person decides on it", c).
 			WithHint("somebody who has the permission %s can, on a login of their own", permission)
-	case !Has(c, permission):
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes the permission %s", c, c.Role, permission)
+	case !HasOn(c, permission, r.Instance):
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes the permission %s on %s", c, c.Role, permission, place(r.Instance))
 	default:
 		return nil
 	}
+}
+
+func place(instance string) string {
+	if instance == "" {
+		return fleet.Scope(nil).String()
+	}
+	return instance
 }

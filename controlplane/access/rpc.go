@@ -10,58 +10,68 @@ type Rule struct {
 	Anonymous bool
 	// Enrolled: any agent or person.
 	Enrolled bool
+	// Person: any person, about themselves.
+	Person bool
 	// Agent: any agent; what it may touch is its own instance.
 	Agent bool
-	// Permission: a person who has it.
+	// Permission: a person who has it, as far as Scoping says.
 	Permission fleet.Permission
+	// Scoping says how the RPC is held within its caller's scope.
+	Scoping Scoping
 }
 
 // byRPC is the table of RPCs, by full method name.
 var byRPC = map[string]Rule{
-	"/pgharbor.v1.EnrollmentService/Enroll": {Anonymous: true},
+	"/pgharbor.v1.EnrollmentService/Enroll": {Anonymous: true, Scoping: byNothing},
 
-	"/pgharbor.v1.IdentityService/GetIdentity":      {Enrolled: true},
-	"/pgharbor.v1.IdentityService/RenewCertificate": {Enrolled: true},
-	"/grpc.health.v1.Health/Check":                  {Enrolled: true},
-	"/grpc.health.v1.Health/List":                   {Enrolled: true},
-	"/grpc.health.v1.Health/Watch":                  {Enrolled: true},
+	"/pgharbor.v1.IdentityService/GetIdentity":      {Enrolled: true, Scoping: byNothing},
+	"/pgharbor.v1.IdentityService/RenewCertificate": {Enrolled: true, Scoping: byNothing},
+	"/pgharbor.v1.IdentityService/ListDevices":      {Person: true, Scoping: byNothing},
+	"/pgharbor.v1.IdentityService/RevokeDevice":     {Person: true, Scoping: byNothing},
+	"/grpc.health.v1.Health/Check":                  {Enrolled: true, Scoping: byNothing},
+	"/grpc.health.v1.Health/List":                   {Enrolled: true, Scoping: byNothing},
+	"/grpc.health.v1.Health/Watch":                  {Enrolled: true, Scoping: byNothing},
 
-	"/pgharbor.v1.SessionService/Connect": {Agent: true},
-	"/pgharbor.v1.TransferService/Upload": {Agent: true},
+	"/pgharbor.v1.SessionService/Connect": {Agent: true, Scoping: byCertificate},
+	"/pgharbor.v1.TransferService/Upload": {Agent: true, Scoping: byCertificate},
 
-	"/pgharbor.v1.BackupService/ListBackups":       {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.BackupService/GetBackup":         {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.BackupService/StartBackup":       {Permission: fleet.PermissionBackupRun},
-	"/pgharbor.v1.RunService/ListRuns":             {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore},
-	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.RestoreService/ListRestores":     {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.TransferService/Download":        {Permission: fleet.PermissionBackupDownload},
-	"/pgharbor.v1.RetentionService/ListRetentions": {Permission: fleet.PermissionHealthRead},
-	"/pgharbor.v1.HealthService/GetHealth":         {Permission: fleet.PermissionHealthRead},
+	"/pgharbor.v1.BackupService/ListBackups":       {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.BackupService/GetBackup":         {Permission: fleet.PermissionBackupList, Scoping: about(backup("id"))},
+	"/pgharbor.v1.BackupService/StartBackup":       {Permission: fleet.PermissionBackupRun, Scoping: about(instance("instance"))},
+	"/pgharbor.v1.RunService/ListRuns":             {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
+	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
+	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
+	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
+	"/pgharbor.v1.RestoreService/ListRestores":     {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.TransferService/Download":        {Permission: fleet.PermissionBackupDownload, Scoping: about(backup("backup_id"))},
+	"/pgharbor.v1.RetentionService/ListRetentions": {Permission: fleet.PermissionHealthRead, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.HealthService/GetHealth":         {Permission: fleet.PermissionHealthRead, Scoping: filtered(instance("instance"))},
 
-	"/pgharbor.v1.AgentService/ListAgents":        {Permission: fleet.PermissionHealthRead},
-	"/pgharbor.v1.AgentService/CreateAgentInvite": {Permission: fleet.PermissionAgentManage},
-	"/pgharbor.v1.AgentService/RevokeAgent":       {Permission: fleet.PermissionAgentManage},
+	"/pgharbor.v1.AgentService/ListAgents":        {Permission: fleet.PermissionHealthRead, Scoping: filtered()},
+	"/pgharbor.v1.AgentService/CreateAgentInvite": {Permission: fleet.PermissionAgentManage, Scoping: about(instance("name"))},
+	"/pgharbor.v1.AgentService/RevokeAgent":       {Permission: fleet.PermissionAgentManage, Scoping: about(instance("name"))},
 
-	"/pgharbor.v1.UserService/ListUsers":        {Permission: fleet.PermissionUserManage},
-	"/pgharbor.v1.UserService/CreateUserInvite": {Permission: fleet.PermissionUserManage},
-	"/pgharbor.v1.UserService/GrantPermission":  {Permission: fleet.PermissionUserManage},
-	"/pgharbor.v1.UserService/RevokeUser":       {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.UserService/ListUsers":        {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/CreateUserInvite": {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/UpdateUser":       {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/RevokePermission": {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/ListUserDevices":  {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/RevokeUserDevice": {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/GrantPermission":  {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.UserService/RevokeUser":       {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 
-	"/pgharbor.v1.AuditService/ListAuditEntries": {Permission: fleet.PermissionAuditRead},
+	"/pgharbor.v1.AuditService/ListAuditEntries": {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 
 	// Who may decide on an approval depends on what it is for: MayApprove.
-	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.ApprovalService/GetApproval":   {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.ApprovalService/Approve":       {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.ApprovalService/Deny":          {Permission: fleet.PermissionBackupList},
+	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList, Scoping: filtered()},
+	"/pgharbor.v1.ApprovalService/GetApproval":   {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},
+	"/pgharbor.v1.ApprovalService/Approve":       {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},
+	"/pgharbor.v1.ApprovalService/Deny":          {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},
 
-	"/pgharbor.v1.PolicyService/ListPolicies": {Permission: fleet.PermissionBackupList},
-	"/pgharbor.v1.PolicyService/SetPolicy":    {Permission: fleet.PermissionUserManage},
-	"/pgharbor.v1.PolicyService/RemovePolicy": {Permission: fleet.PermissionUserManage},
+	"/pgharbor.v1.PolicyService/ListPolicies": {Permission: fleet.PermissionBackupList, Scoping: filtered()},
+	"/pgharbor.v1.PolicyService/SetPolicy":    {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.PolicyService/RemovePolicy": {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 }
 
 // RuleFor returns the rule of an RPC, and whether a table names it.
@@ -79,8 +89,9 @@ func Methods() []string {
 	return all
 }
 
-// Allow decides whether a caller may use an RPC; nil is a peer without an
-// identity. The error wraps fleet.ErrUnauthenticated or fleet.ErrDenied.
+// Allow decides whether a caller may use an RPC at all; nil is a peer without an
+// identity. AllowOn decides on what. The error wraps fleet.ErrUnauthenticated or
+// fleet.ErrDenied.
 func Allow(method string, caller *fleet.Caller) error {
 	rule, named := RuleFor(method)
 	switch {
@@ -91,13 +102,15 @@ func Allow(method string, caller *fleet.Caller) error {
 	case caller == nil:
 		return fleet.NewProblem(fleet.ErrUnauthenticated, "%s needs a client certificate", method).
 			WithHint("enrol first: pgharbor login INVITE, or pgharbor-agent enroll INVITE")
-	case rule.Enrolled, rule.Agent && caller.Kind == fleet.CallerAgent:
+	case rule.Enrolled, rule.Agent && caller.Kind == fleet.CallerAgent, rule.Person && caller.Kind == fleet.CallerUser:
 		return nil
 	case rule.Permission != "" && Has(*caller, rule.Permission):
 		return nil
 	case rule.Permission != "" && Grantable(caller.Role, rule.Permission):
 		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) does not have the permission %s", caller, caller.Role, rule.Permission).
 			WithHint("an OWNER can give it: pgharbor users grant %s %s", caller.Name, rule.Permission)
+	case fleetWide[rule.Permission] && byRole[caller.Role][rule.Permission] != never:
+		return fleet.NewProblem(fleet.ErrDenied, "%s takes the whole fleet, and %s is limited to %s", rule.Permission, caller, caller.Instances)
 	case rule.Permission != "" && caller.Kind == fleet.CallerUser:
 		return fleet.NewProblem(fleet.ErrDenied, "%s is not for the role %s: it takes the permission %s", method, caller.Role, rule.Permission)
 	default:

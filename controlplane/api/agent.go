@@ -15,9 +15,9 @@ type agentService struct {
 	*API
 }
 
-// ListAgents returns every agent at once: a fleet has hundreds, not millions.
+// ListAgents returns every agent in scope at once: a fleet has hundreds, not millions.
 func (s *agentService) ListAgents(ctx context.Context, _ *pgharborv1.ListAgentsRequest) (*pgharborv1.ListAgentsResponse, error) {
-	agents, err := s.Catalog.Agents(ctx)
+	agents, err := s.Catalog.Agents(ctx, listScope(ctx))
 	if err != nil {
 		return nil, err
 	}

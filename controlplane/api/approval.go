@@ -17,7 +17,7 @@ type approvalService struct {
 }
 
 func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1.ListApprovalsRequest) (*pgharborv1.ListApprovalsResponse, error) {
-	query := catalog.ApprovalQuery{Page: page(request.GetPageSize(), request.GetPageToken())}
+	query := catalog.ApprovalQuery{Page: page(request.GetPageSize(), request.GetPageToken()), Scope: listScope(ctx)}
 	if !request.GetAll() {
 		query.Waiting = s.Now().UTC()
 	}

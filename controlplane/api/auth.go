@@ -3,11 +3,9 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
-	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -19,39 +17,24 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/session"
 )
 
-// CheckMethods returns an error where the server has an RPC that no table of
-// package access names, or a table names one that it does not have.
-func CheckMethods(s *grpc.Server) error {
-	served := map[string]bool{}
-	for service, info := range s.GetServiceInfo() {
-		for _, method := range info.Methods {
-			served["/"+service+"/"+method.Name] = true
-		}
-	}
-	for method := range served {
-		if _, named := access.RuleFor(method); !named {
-			return fmt.Errorf("no rule of package access names the RPC %s", method)
-		}
-	}
-	for _, method := range access.Methods() {
-		if !served[method] {
-			return fmt.Errorf("package access names the RPC %s, which is not served", method)
-		}
-	}
-	return nil
-}
-
 // AuthorizeUnary settles who calls and whether they may, on every call.
 func (a *API) AuthorizeUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	ctx, _, err := a.authorize(ctx, info.FullMethod)
+	ctx, caller, err := a.authorize(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := a.admit(ctx, info.FullMethod, caller, request); err != nil {
+		return nil, err
+	}
+	if rule, _ := access.RuleFor(info.FullMethod); rule.Scoping.Kind == access.ByFilter {
+		return answerList(ctx, request, info.FullMethod, handler)
 	}
 	return handler(ctx, request)
 }
 
 // AuthorizeStream does the same for streams, and again whenever the caller's
-// rights have changed: a revoked caller's stream ends, whatever it waits for.
+// rights have changed: a stream that its caller may no longer open ends, whatever
+// it waits for.
 func (a *API) AuthorizeStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx, caller, err := a.authorize(stream.Context(), info.FullMethod)
 	if err != nil {
@@ -59,21 +42,31 @@ func (a *API) AuthorizeStream(server any, stream grpc.ServerStream, info *grpc.S
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	wrapped := middleware.WrapServerStream(stream)
-	wrapped.WrappedContext = ctx
+	scoped := &scopedStream{ServerStream: stream, api: a, ctx: ctx, method: info.FullMethod, caller: caller}
 
 	changed, leave := a.Bells.Listen(session.CallerBell(caller.String()))
 	defer leave()
+	again := func() error {
+		_, caller, err := a.authorize(stream.Context(), info.FullMethod)
+		if err == nil {
+			err = scoped.changed(caller)
+		}
+		return err
+	}
+	// What changed before there was anybody to hear the bell.
+	if err := again(); err != nil {
+		return err
+	}
 	// A Send to a slow reader does not see the context. Returning ends the
 	// stream and with it the Send, so the handler is not waited for here.
 	done := make(chan error, 1)
-	a.handlers.Go(func() { done <- handler(server, wrapped) })
+	a.handlers.Go(func() { done <- handler(server, scoped) })
 	for {
 		select {
 		case err := <-done:
 			return err
 		case <-changed:
-			if _, _, err := a.authorize(stream.Context(), info.FullMethod); err != nil {
+			if err := again(); err != nil {
 				cancel(err)
 				return err
 			}
@@ -88,17 +81,46 @@ func (a *API) authorize(ctx context.Context, method string) (context.Context, fl
 	if err != nil {
 		return ctx, fleet.Caller{}, err
 	}
+	if caller != nil {
+		if err := a.signIn(ctx, *caller); err != nil {
+			return ctx, *caller, err
+		}
+	}
 	if err := access.Allow(method, caller); err != nil {
 		if caller == nil {
 			return ctx, fleet.Caller{}, err
 		}
-		denied := audit.Action{Actor: caller.String(), Action: actionOf(method), Detail: err.Error()}
-		return ctx, *caller, errors.Join(err, a.Trail.Denied(ctx, denied))
+		return ctx, *caller, a.deny(ctx, method, *caller, "", err)
 	}
 	if caller == nil {
 		return ctx, fleet.Caller{}, nil
 	}
 	return context.WithValue(ctx, callerKey{}, *caller), *caller, nil
+}
+
+// deny writes to the trail that somebody who is known was refused, and returns
+// why.
+func (a *API) deny(ctx context.Context, method string, caller fleet.Caller, instance string, why error) error {
+	denied := audit.Action{Actor: caller.String(), Action: actionOf(method), Instance: instance, Detail: why.Error()}
+	return errors.Join(why, a.Trail.Denied(ctx, denied))
+}
+
+// seenEvery is how exactly it is known when a device was seen last.
+const seenEvery = time.Minute
+
+// signIn notes that a person's device is in use. Its first call is an entry of
+// the trail, and where that can't be written it is refused.
+func (a *API) signIn(ctx context.Context, caller fleet.Caller) error {
+	now := a.Now().UTC()
+	if caller.Kind != fleet.CallerUser || now.Sub(caller.LastSeenAt).Abs() < seenEvery {
+		return nil
+	}
+	err := a.Catalog.SignIn(ctx, caller, now)
+	if err != nil && !caller.LastSeenAt.IsZero() {
+		a.Log.Warn("it could not be noted that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
+		return nil
+	}
+	return err
 }
 
 // authenticate returns who the certificate of the connection belongs to, or

@@ -19,6 +19,7 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 	query := catalog.BackupQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), IncludeRemoved: request.GetIncludeRemoved(),
+		Scope: listScope(ctx),
 	}
 	if request.GetSince() != nil {
 		query.Since = request.GetSince().AsTime()

@@ -101,6 +101,10 @@ func userToProto(u fleet.User) *pgharborv1.User {
 	}
 	return &pgharborv1.User{
 		Name: u.Name, Role: string(u.Role), State: state, CreatedAt: stamp(u.CreatedAt),
-		Grants: toProto(u.Grants, func(p fleet.Permission) string { return string(p) }),
+		Grants:    toProto(u.Grants, func(g fleet.Grant) string { return string(g.Permission) }),
+		Instances: u.Instances, Devices: int32(u.Devices),
+		GrantScopes: toProto(u.Grants, func(g fleet.Grant) *pgharborv1.Grant {
+			return &pgharborv1.Grant{Permission: string(g.Permission), Instances: g.Instances}
+		}),
 	}
 }

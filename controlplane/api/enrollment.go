@@ -27,11 +27,16 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	if err != nil {
 		return nil, err
 	}
+	if err := fleet.CheckDevice(request.GetDevice()); err != nil {
+		return nil, err
+	}
 	key, err := pki.KeyHash(request.GetCsr())
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
-	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID()}
+	invited := fleet.Caller{
+		Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID(), Device: request.GetDevice(),
+	}
 	sequence, err := s.Trail.Begin(ctx, audit.Action{
 		Actor: "invite", Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16],
 	})

@@ -14,7 +14,7 @@ type healthService struct {
 }
 
 func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {
-	report, err := s.Judge.Fleet(ctx, request.GetInstance())
+	report, err := s.Judge.Fleet(ctx, request.GetInstance(), listScope(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 // fleetHealth answers as GetHealth does, with a status that plain checkers
 // understand.
 func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
-	report, err := a.Judge.Fleet(r.Context(), r.URL.Query().Get("instance"))
+	report, err := a.Judge.Fleet(r.Context(), r.URL.Query().Get("instance"), nil)
 	if err != nil {
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, fleet.ErrNotFound) {

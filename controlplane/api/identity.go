@@ -18,6 +18,7 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 	return &pgharborv1.GetIdentityResponse{
 		Kind: string(caller.Kind), Name: caller.Name, Role: string(caller.Role),
 		Permissions: toProto(access.Permissions(caller), func(p fleet.Permission) string { return string(p) }),
+		Instances:   caller.Instances,
 	}, nil
 }
 

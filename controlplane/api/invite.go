@@ -30,7 +30,7 @@ func (a *API) invite(ctx context.Context, i fleet.Invite, ttl *durationpb.Durati
 	i.CreatedBy = callerFrom(ctx).String()
 	var word string
 	err := a.Trail.Do(ctx, audit.Action{
-		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: string(i.Role),
+		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: invited(i),
 	}, func() (err error) {
 		word, i, err = a.IssueInvite(ctx, i, life)
 		return err
@@ -49,4 +49,12 @@ func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duratio
 		return "", i, err
 	}
 	return pki.Invite{Address: a.Advertise, Fingerprint: a.CA.Fingerprint(), Secret: secret}.String(), i, nil
+}
+
+// invited is what an invite makes of whoever redeems it, in words.
+func invited(i fleet.Invite) string {
+	if i.Instances.Whole() {
+		return string(i.Role)
+	}
+	return string(i.Role) + " on " + i.Instances.String()
 }

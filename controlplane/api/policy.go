@@ -28,7 +28,21 @@ func (s *policyService) ListPolicies(ctx context.Context, _ *pgharborv1.ListPoli
 	if err != nil {
 		return nil, err
 	}
+	if policies, err = s.heeded(ctx, policies, listScope(ctx)); err != nil {
+		return nil, err
+	}
 	return &pgharborv1.ListPoliciesResponse{Policies: toProto(policies, policyToProto)}, nil
+}
+
+// heeded are the policies that apply to an instance in scope.
+func (s *policyService) heeded(ctx context.Context, policies []fleet.Policy, scope fleet.Scope) ([]fleet.Policy, error) {
+	if scope.Whole() {
+		return policies, nil
+	}
+	agents, err := s.Catalog.Agents(ctx, scope)
+	return slices.DeleteFunc(policies, func(p fleet.Policy) bool {
+		return !slices.ContainsFunc(agents, func(a fleet.Agent) bool { return fleet.MatchGlob(p.Glob, a.Name) })
+	}), err
 }
 
 func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPolicyRequest) (*pgharborv1.SetPolicyResponse, error) {
@@ -109,8 +123,9 @@ func (s *policyService) checkSecondPerson(ctx context.Context) error {
 	}
 	able := 0
 	for _, u := range users {
-		there := !u.EnrolledAt.IsZero() && u.RevokedAt.IsZero()
-		if there && access.Has(fleet.Caller{Kind: fleet.CallerUser, Name: u.Name, Role: u.Role, Grants: u.Grants}, fleet.PermissionUserManage) {
+		there := u.Devices > 0 && u.RevokedAt.IsZero()
+		as := fleet.Caller{Kind: fleet.CallerUser, Name: u.Name, Role: u.Role, Instances: u.Instances, Grants: u.Grants}
+		if there && access.Has(as, fleet.PermissionUserManage) {
 			able++
 		}
 	}

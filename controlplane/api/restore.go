@@ -73,6 +73,7 @@ func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.Get
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
 	jobs, next, err := s.Catalog.Jobs(ctx, catalog.JobQuery{
 		Page: page(request.GetPageSize(), request.GetPageToken()), Kind: fleet.JobRestore, Instance: request.GetInstance(),
+		Scope: listScope(ctx),
 	})
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ type retentionService struct {
 }
 
 func (s *retentionService) ListRetentions(ctx context.Context, request *pgharborv1.ListRetentionsRequest) (*pgharborv1.ListRetentionsResponse, error) {
-	agents, err := s.retained(ctx, request.GetInstance())
+	agents, err := s.retained(ctx, request.GetInstance(), listScope(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +31,10 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 	return response, nil
 }
 
-// retained returns the agents that keep backups, or the one that was asked for.
-func (s *retentionService) retained(ctx context.Context, instance string) ([]fleet.Agent, error) {
+// retained returns the agents in scope that keep backups, or the one that was asked for.
+func (s *retentionService) retained(ctx context.Context, instance string, scope fleet.Scope) ([]fleet.Agent, error) {
 	if instance == "" {
-		return s.Catalog.Agents(ctx)
+		return s.Catalog.Agents(ctx, scope)
 	}
 	agent, err := s.Catalog.Agent(ctx, instance)
 	return []fleet.Agent{agent}, err

@@ -16,6 +16,7 @@ func (s *runService) ListRuns(ctx context.Context, request *pgharborv1.ListRunsR
 	runs, next, err := s.Catalog.Runs(ctx, catalog.RunQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), FailedOnly: request.GetFailedOnly(),
+		Scope: listScope(ctx),
 	})
 	if err != nil {
 		return nil, err

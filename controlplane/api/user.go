@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
@@ -28,15 +29,47 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err := pki.ValidUserName(request.GetName()); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%v", err)
 	}
-	role := fleet.Role(request.GetRole())
-	if !role.Valid() {
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "%q is no role", request.GetRole()).WithHint("use --role OWNER, OPERATOR or VIEWER")
+	role, err := roleFrom(request.GetRole())
+	if err != nil {
+		return nil, err
 	}
-	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role}, request.GetTtl())
+	scope, err := fleet.NewScope(request.GetInstances()...)
+	if err != nil {
+		return nil, err
+	}
+	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, request.GetTtl())
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.CreateUserInviteResponse{Invite: word, ExpiresAt: stamp(invite.ExpiresAt)}, nil
+}
+
+func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.UpdateUserRequest) (*pgharborv1.UpdateUserResponse, error) {
+	change, words := fleet.UserChange{}, []string{}
+	if request.GetRole() != "" {
+		role, err := roleFrom(request.GetRole())
+		if err != nil {
+			return nil, err
+		}
+		change.Role, words = role, append(words, string(role))
+	}
+	if request.GetScope() != nil {
+		scope, err := fleet.NewScope(request.GetScope().GetInstances()...)
+		if err != nil {
+			return nil, err
+		}
+		change.Instances, words = &scope, append(words, "on "+scope.String())
+	}
+	if len(words) == 0 {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
+	}
+	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(string) error {
+		return s.Catalog.ChangeUser(ctx, request.GetName(), change)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.UpdateUserResponse{User: user}, nil
 }
 
 func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.GrantPermissionRequest) (*pgharborv1.GrantPermissionResponse, error) {
@@ -44,36 +77,72 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 	if err != nil {
 		return nil, err
 	}
-	permission := fleet.Permission(request.GetPermission())
-	if !access.Grantable(user.Role, permission) {
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, permission).
+	scope, err := fleet.NewScope(request.GetInstances()...)
+	if err != nil {
+		return nil, err
+	}
+	grant := fleet.Grant{Permission: fleet.Permission(request.GetPermission()), Instances: scope}
+	if !access.Grantable(user.Role, grant.Permission) {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore and backup.hold")
 	}
-	by := callerFrom(ctx).String()
-	err = s.Trail.Do(ctx, audit.Action{Actor: by, Action: "user.grant", Target: "user:" + user.Name, Detail: string(permission)}, func() error {
-		return s.Catalog.Grant(ctx, user.Name, permission, by, s.Now().UTC())
+	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
+		return s.Catalog.Grant(ctx, user.Name, grant, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
 	}
-	if user, err = s.Catalog.User(ctx, user.Name); err != nil {
+	return &pgharborv1.GrantPermissionResponse{User: granted}, nil
+}
+
+func (s *userService) RevokePermission(ctx context.Context, request *pgharborv1.RevokePermissionRequest) (*pgharborv1.RevokePermissionResponse, error) {
+	permission := fleet.Permission(request.GetPermission())
+	if !access.Named(permission) {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "%q is no permission", permission)
+	}
+	user, err := s.changeUser(ctx, request.GetName(), "user.revoke-grant", string(permission), func(string) error {
+		return s.Catalog.RevokeGrant(ctx, request.GetName(), permission)
+	})
+	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.GrantPermissionResponse{User: userToProto(user)}, nil
+	return &pgharborv1.RevokePermissionResponse{User: user}, nil
 }
 
 func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.RevokeUserRequest) (*pgharborv1.RevokeUserResponse, error) {
-	revoked := fleet.Caller{Kind: fleet.CallerUser, Name: request.GetName()}
-	err := s.Trail.Do(ctx, audit.Action{Actor: callerFrom(ctx).String(), Action: "user.revoke", Target: revoked.String()}, func() error {
-		return s.Catalog.RevokeUser(ctx, revoked.Name, s.Now().UTC())
+	user, err := s.changeUser(ctx, request.GetName(), "user.revoke", "", func(string) error {
+		return s.Catalog.RevokeUser(ctx, request.GetName(), s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(revoked.String()))
-	user, err := s.Catalog.User(ctx, revoked.Name)
+	return &pgharborv1.RevokeUserResponse{User: user}, nil
+}
+
+// changeUser changes what somebody may do, on behalf of the caller: the trail
+// first, then the change, then the bell, which ends the live streams that they
+// may no longer have. It returns them as they are then.
+func (s *userService) changeUser(ctx context.Context, name, action, detail string, change func(by string) error) (*pgharborv1.User, error) {
+	if err := pki.ValidUserName(name); err != nil {
+		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
+	}
+	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
+	err := s.Trail.Do(ctx, audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}, func() error { return change(by) })
 	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.RevokeUserResponse{User: userToProto(user)}, nil
+	s.Bells.Ring(session.CallerBell(whose))
+	user, err := s.Catalog.User(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return userToProto(user), nil
+}
+
+func roleFrom(word string) (fleet.Role, error) {
+	role := fleet.Role(word)
+	if !role.Valid() {
+		return "", fleet.NewProblem(fleet.ErrInvalid, "%q is no role", word).WithHint("use --role OWNER, OPERATOR or VIEWER")
+	}
+	return role, nil
 }

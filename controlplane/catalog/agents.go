@@ -21,9 +21,12 @@ func scanAgent(r row) (a fleet.Agent, err error) {
 	return a, json.Unmarshal(status, &a.Status)
 }
 
-// Agents returns every agent by name, invited and revoked ones included.
-func (c *Catalog) Agents(ctx context.Context) ([]fleet.Agent, error) {
-	return collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents ORDER BY name`)
+// Agents returns every agent in scope by name, invited and revoked ones
+// included.
+func (c *Catalog) Agents(ctx context.Context, scope fleet.Scope) ([]fleet.Agent, error) {
+	var f filter
+	f.scope("name", scope)
+	return collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
 }
 
 // Agent returns one agent, or fleet.ErrNotFound.

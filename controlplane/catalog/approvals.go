@@ -134,6 +134,9 @@ type ApprovalQuery struct {
 	Page Page
 	// Waiting: only those that can still come to something at this moment.
 	Waiting time.Time
+	// Scope limits them to the instances that whoever asks may see; what concerns
+	// the whole fleet is in no scope but that.
+	Scope fleet.Scope
 }
 
 // Approvals returns a page of approvals, newest first, and the token of the next.
@@ -142,6 +145,7 @@ func (c *Catalog) Approvals(ctx context.Context, q ApprovalQuery) ([]fleet.Appro
 	if !q.Waiting.IsZero() {
 		f.where(`(state = 'in-use' OR state IN ('pending', 'approved') AND expires_at > ?)`, micros(q.Waiting))
 	}
+	f.scope("instance", q.Scope)
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}

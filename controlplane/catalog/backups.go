@@ -31,6 +31,8 @@ type BackupQuery struct {
 	Database       string
 	Since          time.Time
 	IncludeRemoved bool
+	// Scope limits them to the instances that whoever asks may see.
+	Scope fleet.Scope
 }
 
 // Backups returns a page of backups, newest first, and the token of the next.
@@ -48,6 +50,7 @@ func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, s
 	if !q.IncludeRemoved {
 		f.where(`state <> 'removed'`)
 	}
+	f.scope("instance", q.Scope)
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}

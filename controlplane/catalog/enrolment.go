@@ -4,14 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
 // CreateInvite keeps an invite, and makes sure that who it is for exists: the
-// name is taken from now on. A user who exists keeps the role they have, so an
-// invite with another one is refused.
+// name is taken from now on. A user who exists keeps the role and the scope they
+// have, so an invite with others is refused.
 func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
 		var err error
@@ -24,8 +25,8 @@ func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx,
-			`INSERT INTO invites (secret_hash, kind, name, role, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			i.SecretHash, i.Kind, i.Name, i.Role, i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+			`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
 		return err
 	})
 }
@@ -36,21 +37,27 @@ func ensureAgent(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	return err
 }
 
+// ensureUser lets somebody who was revoked begin anew, as whatever the invite
+// says. Invites that were made to them as something else end by that.
 func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	var role fleet.Role
-	var revoked time.Time
+	var scope fleet.Scope
 	err := tx.QueryRowContext(ctx, `
-		INSERT INTO users (name, role, created_at) VALUES (?1, ?2, ?3)
-		ON CONFLICT (name) DO UPDATE SET role = iif(revoked_at IS NULL, role, excluded.role)
-		RETURNING role, revoked_at`, i.Name, i.Role, micros(i.CreatedAt)).Scan(&role, instant{&revoked})
+		INSERT INTO users (name, role, instances, created_at) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (name) DO UPDATE SET role = iif(revoked_at IS NULL, role, excluded.role),
+			instances = iif(revoked_at IS NULL, instances, excluded.instances)
+		RETURNING role, instances`, i.Name, i.Role, globs(i.Instances), micros(i.CreatedAt)).Scan(&role, scoped{&scope})
 	if err != nil {
 		return err
 	}
-	if role != i.Role {
-		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s", i.Name, role).
-			WithHint("invite %s with --role %s for another device, or revoke %s first", i.Name, role, i.Name)
+	if role != i.Role || !slices.Equal(scope, i.Instances) {
+		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s on %s", i.Name, role, scope).
+			WithHint("invite %s as that for another device, or change it: pgharbor users set %s", i.Name, i.Name)
 	}
-	return nil
+	_, err = tx.ExecContext(ctx, `UPDATE invites SET expires_at = min(expires_at, ?)
+		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND (role <> ? OR instances <> ?)`,
+		micros(i.CreatedAt), i.Name, i.Role, globs(i.Instances))
+	return err
 }
 
 // Enrolment is an invite about to be redeemed: for whom, and over which key.
@@ -126,8 +133,9 @@ type use struct {
 func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, used use, err error) {
 	i.SecretHash = secretHash
 	err = q.QueryRowContext(ctx, `
-		SELECT kind, name, role, created_by, created_at, expires_at, used_at, used_key, identity FROM invites WHERE secret_hash = ?`, secretHash).
-		Scan(&i.Kind, &i.Name, &i.Role, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt}, instant{&used.at}, &used.key, &used.identity)
+		SELECT kind, name, role, instances, created_by, created_at, expires_at, used_at, used_key, identity FROM invites WHERE secret_hash = ?`, secretHash).
+		Scan(&i.Kind, &i.Name, &i.Role, scoped{&i.Instances}, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt},
+			instant{&used.at}, &used.key, &used.identity)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fleet.NewProblem(fleet.ErrUnauthenticated, "the invite is not one of this control plane").WithHint("ask for a new invite")
 	}
@@ -148,22 +156,23 @@ func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO identities (id, kind, name, created_at, ends_at) VALUES (?, ?, ?, ?, ?)`,
-		caller.Identity, caller.Kind, caller.Name, micros(now), micros(e.EndsAt))
+	_, err = tx.ExecContext(ctx, `INSERT INTO identities (id, kind, name, device, created_at, ends_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		caller.Identity, caller.Kind, caller.Name, caller.Device, micros(now), micros(e.EndsAt))
 	return err
 }
 
-// Caller returns who an enrolment belongs to, with the role and grants of this
-// moment, or fleet.ErrUnauthenticated where it is unknown or was revoked.
+// Caller returns who an enrolment belongs to, with the role, scope and grants of
+// this moment, or fleet.ErrUnauthenticated where it is unknown or was revoked.
 func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, identity string) (fleet.Caller, error) {
 	caller := fleet.Caller{Kind: kind, Name: name, Identity: identity}
 	var revoked time.Time
 	err := c.db.QueryRowContext(ctx, `
-		SELECT coalesce(i.revoked_at, a.revoked_at, u.revoked_at), coalesce(u.role, '')
+		SELECT coalesce(i.revoked_at, a.revoked_at, u.revoked_at), coalesce(u.role, ''), coalesce(u.instances, ''), i.device, i.last_seen_at
 		FROM identities i
 		LEFT JOIN agents a ON i.kind = 'agent' AND a.name = i.name
 		LEFT JOIN users u ON i.kind = 'user' AND u.name = i.name
-		WHERE i.id = ? AND i.kind = ? AND i.name = ?`, identity, kind, name).Scan(instant{&revoked}, &caller.Role)
+		WHERE i.id = ? AND i.kind = ? AND i.name = ?`, identity, kind, name).
+		Scan(instant{&revoked}, &caller.Role, scoped{&caller.Instances}, &caller.Device, instant{&caller.LastSeenAt})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fleet.NewProblem(fleet.ErrUnauthenticated, "this control plane does not know the certificate of %s", caller)
 	}

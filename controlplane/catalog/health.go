@@ -12,18 +12,23 @@ import (
 // runsCount is for how long a scheduled run makes its database one to judge.
 const runsCount = 7 * 24 * time.Hour
 
-// Facts returns what is known of every database of every agent that was not
-// revoked, or of one instance. An instance of which no database is known has
+// Facts returns what is known of every database of every agent in scope that was
+// not revoked, or of one instance. An instance of which no database is known has
 // one row, with an empty name. All rows are of the same moment.
-func (c *Catalog) Facts(ctx context.Context, instance string, now time.Time) ([]fleet.Facts, error) {
+func (c *Catalog) Facts(ctx context.Context, instance string, scope fleet.Scope, now time.Time) ([]fleet.Facts, error) {
 	// Read-only transactions do not take the write lock.
 	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }() // it only reads
-	agents, err := collect(ctx, tx, scanAgent,
-		`SELECT `+agentColumns+` FROM agents WHERE revoked_at IS NULL AND (?1 = '' OR name = ?1) ORDER BY name`, instance)
+	var f filter
+	f.where(`revoked_at IS NULL`)
+	if instance != "" {
+		f.where(`name = ?`, instance)
+	}
+	f.scope("name", scope)
+	agents, err := collect(ctx, tx, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
 	if err != nil {
 		return nil, err
 	}

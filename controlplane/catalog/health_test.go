@@ -12,7 +12,7 @@ import (
 
 func factsOf(t *testing.T, c *catalog.Catalog, instance string) map[string]fleet.Facts {
 	t.Helper()
-	all, err := c.Facts(t.Context(), instance, now)
+	all, err := c.Facts(t.Context(), instance, nil, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 		record(t, c, r, nil)
 	}
 	var got []string
-	all, err := c.Facts(t.Context(), "", now)
+	all, err := c.Facts(t.Context(), "", nil, now)
 	if err != nil {
 		t.Fatal(err)
 	}

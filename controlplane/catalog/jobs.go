@@ -143,6 +143,8 @@ type JobQuery struct {
 	Page     Page
 	Kind     fleet.JobKind
 	Instance string
+	// Scope limits them to the instances that whoever asks may see.
+	Scope fleet.Scope
 }
 
 // Jobs returns a page of jobs, newest first, and the token of the next page.
@@ -152,6 +154,7 @@ func (c *Catalog) Jobs(ctx context.Context, q JobQuery) ([]fleet.Job, string, er
 	if q.Instance != "" {
 		f.where(`instance = ?`, q.Instance)
 	}
+	f.scope("instance", q.Scope)
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}

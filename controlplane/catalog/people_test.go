@@ -96,7 +96,7 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
 	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.Grant(t.Context(), "olga", fleet.PermissionBackupRestore, "user:owner", now); err != nil {
+	if err := c.Grant(t.Context(), "olga", fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	for _, device := range []fleet.Caller{laptop, phone} {

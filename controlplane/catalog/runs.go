@@ -28,6 +28,8 @@ type RunQuery struct {
 	Instance   string
 	Database   string
 	FailedOnly bool
+	// Scope limits them to the instances that whoever asks may see.
+	Scope fleet.Scope
 }
 
 // Runs returns a page of runs, newest first, and the token of the next page.
@@ -42,6 +44,7 @@ func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, er
 	if q.FailedOnly {
 		f.where(`state = 'failed'`)
 	}
+	f.scope("instance", q.Scope)
 	if err := f.page(q.Page, "started_at"); err != nil {
 		return nil, "", err
 	}

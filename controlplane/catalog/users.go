@@ -8,10 +8,11 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-const userColumns = `name, role, created_at, enrolled_at, revoked_at`
+const userColumns = `name, role, created_at, enrolled_at, revoked_at, instances,
+	(SELECT count(*) FROM identities i WHERE i.kind = 'user' AND i.name = users.name AND i.revoked_at IS NULL)`
 
 func scanUser(r row) (u fleet.User, err error) {
-	err = r.Scan(&u.Name, &u.Role, instant{&u.CreatedAt}, instant{&u.EnrolledAt}, instant{&u.RevokedAt})
+	err = r.Scan(&u.Name, &u.Role, instant{&u.CreatedAt}, instant{&u.EnrolledAt}, instant{&u.RevokedAt}, scoped{&u.Instances}, &u.Devices)
 	return u, err
 }
 
@@ -36,44 +37,81 @@ func (c *Catalog) User(ctx context.Context, name string) (fleet.User, error) {
 	return u, err
 }
 
-func (c *Catalog) grants(ctx context.Context, user string) ([]fleet.Permission, error) {
-	scan := func(r row) (p fleet.Permission, err error) { return p, r.Scan(&p) }
-	return collect(ctx, c.db, scan, `SELECT permission FROM grants WHERE user = ? ORDER BY permission`, user)
+func (c *Catalog) grants(ctx context.Context, user string) ([]fleet.Grant, error) {
+	scan := func(r row) (g fleet.Grant, err error) { return g, r.Scan(&g.Permission, scoped{&g.Instances}) }
+	return collect(ctx, c.db, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
 }
 
-// Grant gives a user a permission; a second time changes nothing.
-func (c *Catalog) Grant(ctx context.Context, user string, p fleet.Permission, by string, now time.Time) error {
-	_, err := c.db.ExecContext(ctx,
-		`INSERT INTO grants (user, permission, granted_by, granted_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, user, p, by, micros(now))
+// Grant gives a user a permission; where they have it, its scope becomes that
+// of the new grant.
+func (c *Catalog) Grant(ctx context.Context, user string, g fleet.Grant, by string, now time.Time) error {
+	_, err := c.db.ExecContext(ctx, `
+		INSERT INTO grants (user, permission, instances, granted_by, granted_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET instances = excluded.instances, granted_by = excluded.granted_by, granted_at = excluded.granted_at`,
+		user, g.Permission, globs(g.Instances), by, micros(now))
 	return err
+}
+
+// RevokeGrant takes a permission back that a user was given, or returns
+// fleet.ErrNotFound.
+func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permission) error {
+	result, err := c.db.ExecContext(ctx, `DELETE FROM grants WHERE user = ? AND permission = ?`, user, p)
+	if err != nil {
+		return err
+	}
+	taken, err := result.RowsAffected()
+	if err == nil && taken == 0 {
+		return fleet.NewProblem(fleet.ErrNotFound, "%s was not given the permission %q", user, p).
+			WithHint("what comes with the role goes with it: pgharbor users set %s --role ROLE", user)
+	}
+	return err
+}
+
+// ChangeUser changes the role or the scope of a user. A change of role takes the
+// single grants back, which were made to another role. The last OWNER stays one:
+// fleet.ErrConflict.
+func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
+		if err != nil {
+			return missing(err, "user %q", name)
+		}
+		if !u.RevokedAt.IsZero() {
+			return fleet.NewProblem(fleet.ErrConflict, "%s was revoked at %s", name, u.RevokedAt.Format(time.RFC3339)).
+				WithHint("pgharbor users invite %s --role ROLE", name)
+		}
+		was := u.Role
+		if change.Role != "" {
+			u.Role = change.Role
+		}
+		if change.Instances != nil {
+			u.Instances = *change.Instances
+		}
+		return keepingAnOwner(ctx, tx, name, func() error {
+			_, err := tx.ExecContext(ctx, `UPDATE users SET role = ?, instances = ? WHERE name = ?`, u.Role, globs(u.Instances), name)
+			if err != nil || u.Role == was {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, name)
+			return err
+		})
+	})
 }
 
 // RevokeUser ends every enrolment, grant and open invite of a user. The last
 // OWNER who can still log in stays: fleet.ErrConflict.
 func (c *Catalog) RevokeUser(ctx context.Context, name string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
-		var role fleet.Role
-		err := tx.QueryRowContext(ctx, `SELECT role FROM users WHERE name = ?`, name).Scan(&role)
-		if err != nil {
+		var found string
+		if err := tx.QueryRowContext(ctx, `SELECT name FROM users WHERE name = ?`, name).Scan(&found); err != nil {
 			return missing(err, "user %q", name)
 		}
-		if role == fleet.RoleOwner {
-			var others int
-			err := tx.QueryRowContext(ctx, `
-				SELECT count(*) FROM users
-				WHERE role = 'OWNER' AND revoked_at IS NULL AND enrolled_at IS NOT NULL AND name <> ?`, name).Scan(&others)
-			if err != nil {
+		return keepingAnOwner(ctx, tx, name, func() error {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, name); err != nil {
 				return err
 			}
-			if others == 0 {
-				return fleet.NewProblem(fleet.ErrConflict, "%s is the last OWNER", name).
-					WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in first")
-			}
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, name); err != nil {
-			return err
-		}
-		return revoke(ctx, tx, fleet.CallerUser, name, now)
+			return revoke(ctx, tx, fleet.CallerUser, name, now)
+		})
 	})
 }
 

@@ -1,6 +1,11 @@
 package fleet
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Role is what a person is to the fleet.
 type Role string
@@ -39,7 +44,51 @@ type User struct {
 	CreatedAt  time.Time
 	EnrolledAt time.Time // zero: invited, and not yet logged in
 	RevokedAt  time.Time
-	Grants     []Permission // beyond those of the role
+	Instances  Scope
+	Grants     []Grant // beyond what the role has
+	Devices    int     // that may log in as this person
+}
+
+// Grant is a single permission that somebody was given beyond the role. It
+// holds where both its own scope and that of the person do.
+type Grant struct {
+	Permission Permission
+	Instances  Scope
+}
+
+// String is the grant as the trail names it.
+func (g Grant) String() string {
+	if g.Instances.Whole() {
+		return string(g.Permission)
+	}
+	return string(g.Permission) + " on " + g.Instances.String()
+}
+
+// UserChange is what is to change about a person; what is not set stays.
+type UserChange struct {
+	Role      Role
+	Instances *Scope
+}
+
+// Device is an enrolment of a person: one machine that is them.
+type Device struct {
+	ID         string
+	Name       string // as its owner called it; empty for one that enrolled without
+	EnrolledAt time.Time
+	LastSeenAt time.Time // to the minute; zero: it has not signed in yet
+	RevokedAt  time.Time
+}
+
+// maxDevice is in bytes; host names have up to 64.
+const maxDevice = 64
+
+// CheckDevice refuses a name of a device that could not be shown as it is.
+func CheckDevice(name string) error {
+	if len(name) > maxDevice || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return NewProblem(ErrInvalid, "the name of a device has at most %d bytes, all of them printable", maxDevice).
+			WithHint("pgharbor login INVITE --device NAME")
+	}
+	return nil
 }
 
 // CallerKind tells the two sorts of peers apart.
@@ -57,8 +106,12 @@ type Caller struct {
 	Kind     CallerKind
 	Name     string
 	Identity string // the id of the enrolment
-	Role     Role   // of a user
-	Grants   []Permission
+	// Of a user:
+	Role       Role
+	Instances  Scope
+	Grants     []Grant
+	Device     string
+	LastSeenAt time.Time // of this device; zero: it has not signed in yet
 }
 
 // String is the caller as the trail names it.
@@ -69,7 +122,8 @@ type Invite struct {
 	SecretHash string
 	Kind       CallerKind
 	Name       string
-	Role       Role // of a user
+	Role       Role  // of a user
+	Instances  Scope // of a user
 	CreatedBy  string
 	CreatedAt  time.Time
 	ExpiresAt  time.Time

@@ -26,16 +26,16 @@ type Report struct {
 	Judgements []fleet.Judgement // worst first
 }
 
-// Fleet judges every database, or those of one instance; an instance that the
-// fleet does not have is fleet.ErrNotFound.
-func (j *Judge) Fleet(ctx context.Context, instance string) (Report, error) {
+// Fleet judges every database in scope, or those of one instance; an instance
+// that the fleet does not have is fleet.ErrNotFound.
+func (j *Judge) Fleet(ctx context.Context, instance string, scope fleet.Scope) (Report, error) {
 	if instance != "" {
 		if _, err := j.Catalog.Agent(ctx, instance); err != nil {
 			return Report{}, err
 		}
 	}
 	now := j.Now().UTC()
-	facts, err := j.Catalog.Facts(ctx, instance, now)
+	facts, err := j.Catalog.Facts(ctx, instance, scope, now)
 	if err != nil {
 		return Report{}, err
 	}

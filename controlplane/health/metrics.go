@@ -52,7 +52,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(transfersDesc, float64(c.Transfers()))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
 	defer cancel()
-	report, err := c.Judge.Fleet(ctx, "")
+	report, err := c.Judge.Fleet(ctx, "", nil)
 	if err != nil {
 		c.Log.Error("the catalog did not answer a scrape", "error", err)
 		gauge(upDesc, 0)

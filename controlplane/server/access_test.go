@@ -43,6 +43,8 @@ var allowed = map[string]string{
 
 	"/pgharbor.v1.IdentityService/GetIdentity":      enrolled,
 	"/pgharbor.v1.IdentityService/RenewCertificate": enrolled,
+	"/pgharbor.v1.IdentityService/ListDevices":      people,
+	"/pgharbor.v1.IdentityService/RevokeDevice":     people,
 	"/grpc.health.v1.Health/Check":                  enrolled,
 	"/grpc.health.v1.Health/List":                   enrolled,
 	"/grpc.health.v1.Health/Watch":                  enrolled,
@@ -76,6 +78,10 @@ var allowed = map[string]string{
 	"/pgharbor.v1.UserService/CreateUserInvite":   owners,
 	"/pgharbor.v1.UserService/GrantPermission":    owners,
 	"/pgharbor.v1.UserService/RevokeUser":         owners,
+	"/pgharbor.v1.UserService/UpdateUser":         owners,
+	"/pgharbor.v1.UserService/RevokePermission":   owners,
+	"/pgharbor.v1.UserService/ListUserDevices":    owners,
+	"/pgharbor.v1.UserService/RevokeUserDevice":   owners,
 	"/pgharbor.v1.AuditService/ListAuditEntries":  owners,
 
 	// Who decides on an approval is shown by the tests of approvals.

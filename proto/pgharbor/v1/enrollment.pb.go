@@ -26,7 +26,9 @@ type EnrollRequest struct {
 	// The secret part of the invite.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// A PKCS#10 request, DER. Only its key is used; the name is the invite's.
-	Csr           []byte `protobuf:"bytes,2,opt,name=csr,proto3" json:"csr,omitempty"`
+	Csr []byte `protobuf:"bytes,2,opt,name=csr,proto3" json:"csr,omitempty"`
+	// What a person calls the machine; printable, at most 64 bytes.
+	Device        string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -73,6 +75,13 @@ func (x *EnrollRequest) GetCsr() []byte {
 		return x.Csr
 	}
 	return nil
+}
+
+func (x *EnrollRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
 }
 
 type EnrollResponse struct {
@@ -150,10 +159,11 @@ var File_pgharbor_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpgharbor/v1/enrollment.proto\x12\vpgharbor.v1\"9\n" +
+	"\x1cpgharbor/v1/enrollment.proto\x12\vpgharbor.v1\"Q\n" +
 	"\rEnrollRequest\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
-	"\x03csr\x18\x02 \x01(\fR\x03csr\"p\n" +
+	"\x03csr\x18\x02 \x01(\fR\x03csr\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\tR\x06device\"p\n" +
 	"\x0eEnrollResponse\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +

@@ -9,6 +9,7 @@ package pgharborv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -58,11 +59,14 @@ func (*GetIdentityRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetIdentityResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
-	Permissions   []string               `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Role  string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	// What the caller may do somewhere.
+	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// The scope of a person: globs, or none for the whole fleet.
+	Instances     []string `protobuf:"bytes,5,rep,name=instances,proto3" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,6 +125,13 @@ func (x *GetIdentityResponse) GetRole() string {
 func (x *GetIdentityResponse) GetPermissions() []string {
 	if x != nil {
 		return x.Permissions
+	}
+	return nil
+}
+
+func (x *GetIdentityResponse) GetInstances() []string {
+	if x != nil {
+		return x.Instances
 	}
 	return nil
 }
@@ -214,24 +225,300 @@ func (x *RenewCertificateResponse) GetCertificates() [][]byte {
 	return nil
 }
 
+// Device is one enrolment of a person.
+type Device struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// As it was called when it enrolled.
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	EnrolledAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=enrolled_at,json=enrolledAt,proto3" json:"enrolled_at,omitempty"`
+	// To the minute.
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	RevokedAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// The one that this call came from.
+	Current       bool `protobuf:"varint,6,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Device) Reset() {
+	*x = Device{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Device) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Device) ProtoMessage() {}
+
+func (x *Device) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Device.ProtoReflect.Descriptor instead.
+func (*Device) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Device) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Device) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Device) GetEnrolledAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EnrolledAt
+	}
+	return nil
+}
+
+func (x *Device) GetLastSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSeenAt
+	}
+	return nil
+}
+
+func (x *Device) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *Device) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+type ListDevicesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDevicesRequest) Reset() {
+	*x = ListDevicesRequest{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDevicesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDevicesRequest) ProtoMessage() {}
+
+func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
+func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{5}
+}
+
+type ListDevicesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       []*Device              `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDevicesResponse) Reset() {
+	*x = ListDevicesResponse{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDevicesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDevicesResponse) ProtoMessage() {}
+
+func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
+func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListDevicesResponse) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+type RevokeDeviceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeDeviceRequest) Reset() {
+	*x = RevokeDeviceRequest{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeDeviceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeDeviceRequest) ProtoMessage() {}
+
+func (x *RevokeDeviceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeDeviceRequest.ProtoReflect.Descriptor instead.
+func (*RevokeDeviceRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RevokeDeviceRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+type RevokeDeviceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        *Device                `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeDeviceResponse) Reset() {
+	*x = RevokeDeviceResponse{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeDeviceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeDeviceResponse) ProtoMessage() {}
+
+func (x *RevokeDeviceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeDeviceResponse.ProtoReflect.Descriptor instead.
+func (*RevokeDeviceResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RevokeDeviceResponse) GetDevice() *Device {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
 var File_pgharbor_v1_identity_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"\x1apgharbor/v1/identity.proto\x12\vpgharbor.v1\"\x14\n" +
-	"\x12GetIdentityRequest\"s\n" +
+	"\x1apgharbor/v1/identity.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x14\n" +
+	"\x12GetIdentityRequest\"\x91\x01\n" +
 	"\x13GetIdentityResponse\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12 \n" +
-	"\vpermissions\x18\x04 \x03(\tR\vpermissions\"+\n" +
+	"\vpermissions\x18\x04 \x03(\tR\vpermissions\x12\x1c\n" +
+	"\tinstances\x18\x05 \x03(\tR\tinstances\"+\n" +
 	"\x17RenewCertificateRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\">\n" +
 	"\x18RenewCertificateResponse\x12\"\n" +
-	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\xc4\x01\n" +
+	"\fcertificates\x18\x01 \x03(\fR\fcertificates\"\xfc\x01\n" +
+	"\x06Device\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
+	"\venrolled_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"enrolledAt\x12<\n" +
+	"\flast_seen_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastSeenAt\x129\n" +
+	"\n" +
+	"revoked_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x18\n" +
+	"\acurrent\x18\x06 \x01(\bR\acurrent\"\x14\n" +
+	"\x12ListDevicesRequest\"D\n" +
+	"\x13ListDevicesResponse\x12-\n" +
+	"\adevices\x18\x01 \x03(\v2\x13.pgharbor.v1.DeviceR\adevices\"2\n" +
+	"\x13RevokeDeviceRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"C\n" +
+	"\x14RevokeDeviceResponse\x12+\n" +
+	"\x06device\x18\x01 \x01(\v2\x13.pgharbor.v1.DeviceR\x06device2\xeb\x02\n" +
 	"\x0fIdentityService\x12P\n" +
 	"\vGetIdentity\x12\x1f.pgharbor.v1.GetIdentityRequest\x1a .pgharbor.v1.GetIdentityResponse\x12_\n" +
-	"\x10RenewCertificate\x12$.pgharbor.v1.RenewCertificateRequest\x1a%.pgharbor.v1.RenewCertificateResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"\x10RenewCertificate\x12$.pgharbor.v1.RenewCertificateRequest\x1a%.pgharbor.v1.RenewCertificateResponse\x12P\n" +
+	"\vListDevices\x12\x1f.pgharbor.v1.ListDevicesRequest\x1a .pgharbor.v1.ListDevicesResponse\x12S\n" +
+	"\fRevokeDevice\x12 .pgharbor.v1.RevokeDeviceRequest\x1a!.pgharbor.v1.RevokeDeviceResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_identity_proto_rawDescOnce sync.Once
@@ -245,23 +532,38 @@ func file_pgharbor_v1_identity_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_identity_proto_rawDescData
 }
 
-var file_pgharbor_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_pgharbor_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pgharbor_v1_identity_proto_goTypes = []any{
 	(*GetIdentityRequest)(nil),       // 0: pgharbor.v1.GetIdentityRequest
 	(*GetIdentityResponse)(nil),      // 1: pgharbor.v1.GetIdentityResponse
 	(*RenewCertificateRequest)(nil),  // 2: pgharbor.v1.RenewCertificateRequest
 	(*RenewCertificateResponse)(nil), // 3: pgharbor.v1.RenewCertificateResponse
+	(*Device)(nil),                   // 4: pgharbor.v1.Device
+	(*ListDevicesRequest)(nil),       // 5: pgharbor.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),      // 6: pgharbor.v1.ListDevicesResponse
+	(*RevokeDeviceRequest)(nil),      // 7: pgharbor.v1.RevokeDeviceRequest
+	(*RevokeDeviceResponse)(nil),     // 8: pgharbor.v1.RevokeDeviceResponse
+	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
 }
 var file_pgharbor_v1_identity_proto_depIdxs = []int32{
-	0, // 0: pgharbor.v1.IdentityService.GetIdentity:input_type -> pgharbor.v1.GetIdentityRequest
-	2, // 1: pgharbor.v1.IdentityService.RenewCertificate:input_type -> pgharbor.v1.RenewCertificateRequest
-	1, // 2: pgharbor.v1.IdentityService.GetIdentity:output_type -> pgharbor.v1.GetIdentityResponse
-	3, // 3: pgharbor.v1.IdentityService.RenewCertificate:output_type -> pgharbor.v1.RenewCertificateResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	9, // 0: pgharbor.v1.Device.enrolled_at:type_name -> google.protobuf.Timestamp
+	9, // 1: pgharbor.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
+	9, // 2: pgharbor.v1.Device.revoked_at:type_name -> google.protobuf.Timestamp
+	4, // 3: pgharbor.v1.ListDevicesResponse.devices:type_name -> pgharbor.v1.Device
+	4, // 4: pgharbor.v1.RevokeDeviceResponse.device:type_name -> pgharbor.v1.Device
+	0, // 5: pgharbor.v1.IdentityService.GetIdentity:input_type -> pgharbor.v1.GetIdentityRequest
+	2, // 6: pgharbor.v1.IdentityService.RenewCertificate:input_type -> pgharbor.v1.RenewCertificateRequest
+	5, // 7: pgharbor.v1.IdentityService.ListDevices:input_type -> pgharbor.v1.ListDevicesRequest
+	7, // 8: pgharbor.v1.IdentityService.RevokeDevice:input_type -> pgharbor.v1.RevokeDeviceRequest
+	1, // 9: pgharbor.v1.IdentityService.GetIdentity:output_type -> pgharbor.v1.GetIdentityResponse
+	3, // 10: pgharbor.v1.IdentityService.RenewCertificate:output_type -> pgharbor.v1.RenewCertificateResponse
+	6, // 11: pgharbor.v1.IdentityService.ListDevices:output_type -> pgharbor.v1.ListDevicesResponse
+	8, // 12: pgharbor.v1.IdentityService.RevokeDevice:output_type -> pgharbor.v1.RevokeDeviceResponse
+	9, // [9:13] is the sub-list for method output_type
+	5, // [5:9] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_identity_proto_init() }
@@ -275,7 +577,7 @@ func file_pgharbor_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_identity_proto_rawDesc), len(file_pgharbor_v1_identity_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,7 +32,14 @@ type User struct {
 	State     string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Permissions beyond those of the role.
-	Grants        []string `protobuf:"bytes,5,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []string `protobuf:"bytes,5,rep,name=grants,proto3" json:"grants,omitempty"`
+	// The scope: globs, one of which must match an instance's name. Without any it
+	// is the whole fleet.
+	Instances []string `protobuf:"bytes,6,rep,name=instances,proto3" json:"instances,omitempty"`
+	// The grants with their own scopes.
+	GrantScopes []*Grant `protobuf:"bytes,7,rep,name=grant_scopes,json=grantScopes,proto3" json:"grant_scopes,omitempty"`
+	// How many may log in as this person.
+	Devices       int32 `protobuf:"varint,8,opt,name=devices,proto3" json:"devices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +109,81 @@ func (x *User) GetGrants() []string {
 	return nil
 }
 
+func (x *User) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+func (x *User) GetGrantScopes() []*Grant {
+	if x != nil {
+		return x.GrantScopes
+	}
+	return nil
+}
+
+func (x *User) GetDevices() int32 {
+	if x != nil {
+		return x.Devices
+	}
+	return 0
+}
+
+// Grant is a permission that holds where its scope and that of the user do.
+type Grant struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Permission string                 `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
+	// Globs, as in User.
+	Instances     []string `protobuf:"bytes,2,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Grant) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *Grant) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
 type ListUsersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -112,7 +194,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -124,7 +206,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -137,7 +219,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{1}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -164,7 +246,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -176,7 +258,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -189,7 +271,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{2}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -207,17 +289,20 @@ func (x *ListUsersResponse) GetNextPageToken() string {
 }
 
 type CreateUserInviteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
-	Ttl           *durationpb.Duration   `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Role  string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Ttl   *durationpb.Duration   `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// The scope: globs of a-z 0-9 . _ - with * for any characters and ? for one.
+	// Without any it is the whole fleet.
+	Instances     []string `protobuf:"bytes,4,rep,name=instances,proto3" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateUserInviteRequest) Reset() {
 	*x = CreateUserInviteRequest{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -229,7 +314,7 @@ func (x *CreateUserInviteRequest) String() string {
 func (*CreateUserInviteRequest) ProtoMessage() {}
 
 func (x *CreateUserInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -242,7 +327,7 @@ func (x *CreateUserInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserInviteRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateUserInviteRequest) GetName() string {
@@ -266,6 +351,13 @@ func (x *CreateUserInviteRequest) GetTtl() *durationpb.Duration {
 	return nil
 }
 
+func (x *CreateUserInviteRequest) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
 type CreateUserInviteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Invite        string                 `protobuf:"bytes,1,opt,name=invite,proto3" json:"invite,omitempty"`
@@ -276,7 +368,7 @@ type CreateUserInviteResponse struct {
 
 func (x *CreateUserInviteResponse) Reset() {
 	*x = CreateUserInviteResponse{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +380,7 @@ func (x *CreateUserInviteResponse) String() string {
 func (*CreateUserInviteResponse) ProtoMessage() {}
 
 func (x *CreateUserInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +393,7 @@ func (x *CreateUserInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateUserInviteResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{4}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateUserInviteResponse) GetInvite() string {
@@ -318,17 +410,170 @@ func (x *CreateUserInviteResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
-type GrantPermissionRequest struct {
+type UpdateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Empty: it stays.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Not set: it stays.
+	Scope         *NewScope `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateUserRequest) Reset() {
+	*x = UpdateUserRequest{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateUserRequest) ProtoMessage() {}
+
+func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
+func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateUserRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateUserRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *UpdateUserRequest) GetScope() *NewScope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+// NewScope is a scope in place of another; without globs it is the whole fleet.
+type NewScope struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Permission    string                 `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	Instances     []string               `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewScope) Reset() {
+	*x = NewScope{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewScope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewScope) ProtoMessage() {}
+
+func (x *NewScope) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewScope.ProtoReflect.Descriptor instead.
+func (*NewScope) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *NewScope) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+type UpdateUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateUserResponse) Reset() {
+	*x = UpdateUserResponse{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateUserResponse) ProtoMessage() {}
+
+func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
+func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+type GrantPermissionRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Name       string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Permission string                 `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	// Globs, as in User: where the grant holds, within the scope of the user.
+	Instances     []string `protobuf:"bytes,3,rep,name=instances,proto3" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GrantPermissionRequest) Reset() {
 	*x = GrantPermissionRequest{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +585,7 @@ func (x *GrantPermissionRequest) String() string {
 func (*GrantPermissionRequest) ProtoMessage() {}
 
 func (x *GrantPermissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +598,7 @@ func (x *GrantPermissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantPermissionRequest.ProtoReflect.Descriptor instead.
 func (*GrantPermissionRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{5}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GrantPermissionRequest) GetName() string {
@@ -370,6 +615,13 @@ func (x *GrantPermissionRequest) GetPermission() string {
 	return ""
 }
 
+func (x *GrantPermissionRequest) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
 type GrantPermissionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -379,7 +631,7 @@ type GrantPermissionResponse struct {
 
 func (x *GrantPermissionResponse) Reset() {
 	*x = GrantPermissionResponse{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +643,7 @@ func (x *GrantPermissionResponse) String() string {
 func (*GrantPermissionResponse) ProtoMessage() {}
 
 func (x *GrantPermissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,10 +656,106 @@ func (x *GrantPermissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantPermissionResponse.ProtoReflect.Descriptor instead.
 func (*GrantPermissionResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GrantPermissionResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+type RevokePermissionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Permission    string                 `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokePermissionRequest) Reset() {
+	*x = RevokePermissionRequest{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokePermissionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokePermissionRequest) ProtoMessage() {}
+
+func (x *RevokePermissionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokePermissionRequest.ProtoReflect.Descriptor instead.
+func (*RevokePermissionRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevokePermissionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RevokePermissionRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+type RevokePermissionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokePermissionResponse) Reset() {
+	*x = RevokePermissionResponse{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokePermissionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokePermissionResponse) ProtoMessage() {}
+
+func (x *RevokePermissionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokePermissionResponse.ProtoReflect.Descriptor instead.
+func (*RevokePermissionResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RevokePermissionResponse) GetUser() *User {
 	if x != nil {
 		return x.User
 	}
@@ -423,7 +771,7 @@ type RevokeUserRequest struct {
 
 func (x *RevokeUserRequest) Reset() {
 	*x = RevokeUserRequest{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +783,7 @@ func (x *RevokeUserRequest) String() string {
 func (*RevokeUserRequest) ProtoMessage() {}
 
 func (x *RevokeUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +796,7 @@ func (x *RevokeUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeUserRequest.ProtoReflect.Descriptor instead.
 func (*RevokeUserRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeUserRequest) GetName() string {
@@ -467,7 +815,7 @@ type RevokeUserResponse struct {
 
 func (x *RevokeUserResponse) Reset() {
 	*x = RevokeUserResponse{}
-	mi := &file_pgharbor_v1_user_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +827,7 @@ func (x *RevokeUserResponse) String() string {
 func (*RevokeUserResponse) ProtoMessage() {}
 
 func (x *RevokeUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_user_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_user_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +840,7 @@ func (x *RevokeUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeUserResponse.ProtoReflect.Descriptor instead.
 func (*RevokeUserResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeUserResponse) GetUser() *User {
@@ -502,50 +850,273 @@ func (x *RevokeUserResponse) GetUser() *User {
 	return nil
 }
 
+type ListUserDevicesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserDevicesRequest) Reset() {
+	*x = ListUserDevicesRequest{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserDevicesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserDevicesRequest) ProtoMessage() {}
+
+func (x *ListUserDevicesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserDevicesRequest.ProtoReflect.Descriptor instead.
+func (*ListUserDevicesRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListUserDevicesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListUserDevicesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       []*Device              `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserDevicesResponse) Reset() {
+	*x = ListUserDevicesResponse{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserDevicesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserDevicesResponse) ProtoMessage() {}
+
+func (x *ListUserDevicesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserDevicesResponse.ProtoReflect.Descriptor instead.
+func (*ListUserDevicesResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListUserDevicesResponse) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+type RevokeUserDeviceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	DeviceId      string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeUserDeviceRequest) Reset() {
+	*x = RevokeUserDeviceRequest{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeUserDeviceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeUserDeviceRequest) ProtoMessage() {}
+
+func (x *RevokeUserDeviceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeUserDeviceRequest.ProtoReflect.Descriptor instead.
+func (*RevokeUserDeviceRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RevokeUserDeviceRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RevokeUserDeviceRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+type RevokeUserDeviceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        *Device                `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeUserDeviceResponse) Reset() {
+	*x = RevokeUserDeviceResponse{}
+	mi := &file_pgharbor_v1_user_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeUserDeviceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeUserDeviceResponse) ProtoMessage() {}
+
+func (x *RevokeUserDeviceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_user_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeUserDeviceResponse.ProtoReflect.Descriptor instead.
+func (*RevokeUserDeviceResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_user_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RevokeUserDeviceResponse) GetDevice() *Device {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
 var File_pgharbor_v1_user_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x16pgharbor/v1/user.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n" +
+	"\x16pgharbor/v1/user.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apgharbor/v1/identity.proto\"\x86\x02\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x129\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
-	"\x06grants\x18\x05 \x03(\tR\x06grants\"N\n" +
+	"\x06grants\x18\x05 \x03(\tR\x06grants\x12\x1c\n" +
+	"\tinstances\x18\x06 \x03(\tR\tinstances\x125\n" +
+	"\fgrant_scopes\x18\a \x03(\v2\x12.pgharbor.v1.GrantR\vgrantScopes\x12\x18\n" +
+	"\adevices\x18\b \x01(\x05R\adevices\"E\n" +
+	"\x05Grant\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x1c\n" +
+	"\tinstances\x18\x02 \x03(\tR\tinstances\"N\n" +
 	"\x10ListUsersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"d\n" +
 	"\x11ListUsersResponse\x12'\n" +
 	"\x05users\x18\x01 \x03(\v2\x11.pgharbor.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
 	"\x17CreateUserInviteRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12+\n" +
-	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"m\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x1c\n" +
+	"\tinstances\x18\x04 \x03(\tR\tinstances\"m\n" +
 	"\x18CreateUserInviteResponse\x12\x16\n" +
 	"\x06invite\x18\x01 \x01(\tR\x06invite\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"L\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"h\n" +
+	"\x11UpdateUserRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12+\n" +
+	"\x05scope\x18\x03 \x01(\v2\x15.pgharbor.v1.NewScopeR\x05scope\"(\n" +
+	"\bNewScope\x12\x1c\n" +
+	"\tinstances\x18\x01 \x03(\tR\tinstances\";\n" +
+	"\x12UpdateUserResponse\x12%\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\"j\n" +
 	"\x16GrantPermissionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
-	"permission\"@\n" +
+	"permission\x12\x1c\n" +
+	"\tinstances\x18\x03 \x03(\tR\tinstances\"@\n" +
 	"\x17GrantPermissionResponse\x12%\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\"M\n" +
+	"\x17RevokePermissionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x02 \x01(\tR\n" +
+	"permission\"A\n" +
+	"\x18RevokePermissionResponse\x12%\n" +
 	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\"'\n" +
 	"\x11RevokeUserRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\";\n" +
 	"\x12RevokeUserResponse\x12%\n" +
-	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user2\xe7\x02\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\",\n" +
+	"\x16ListUserDevicesRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"H\n" +
+	"\x17ListUserDevicesResponse\x12-\n" +
+	"\adevices\x18\x01 \x03(\v2\x13.pgharbor.v1.DeviceR\adevices\"J\n" +
+	"\x17RevokeUserDeviceRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
+	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\"G\n" +
+	"\x18RevokeUserDeviceResponse\x12+\n" +
+	"\x06device\x18\x01 \x01(\v2\x13.pgharbor.v1.DeviceR\x06device2\xd6\x05\n" +
 	"\vUserService\x12J\n" +
 	"\tListUsers\x12\x1d.pgharbor.v1.ListUsersRequest\x1a\x1e.pgharbor.v1.ListUsersResponse\x12_\n" +
-	"\x10CreateUserInvite\x12$.pgharbor.v1.CreateUserInviteRequest\x1a%.pgharbor.v1.CreateUserInviteResponse\x12\\\n" +
-	"\x0fGrantPermission\x12#.pgharbor.v1.GrantPermissionRequest\x1a$.pgharbor.v1.GrantPermissionResponse\x12M\n" +
+	"\x10CreateUserInvite\x12$.pgharbor.v1.CreateUserInviteRequest\x1a%.pgharbor.v1.CreateUserInviteResponse\x12M\n" +
 	"\n" +
-	"RevokeUser\x12\x1e.pgharbor.v1.RevokeUserRequest\x1a\x1f.pgharbor.v1.RevokeUserResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"UpdateUser\x12\x1e.pgharbor.v1.UpdateUserRequest\x1a\x1f.pgharbor.v1.UpdateUserResponse\x12\\\n" +
+	"\x0fGrantPermission\x12#.pgharbor.v1.GrantPermissionRequest\x1a$.pgharbor.v1.GrantPermissionResponse\x12_\n" +
+	"\x10RevokePermission\x12$.pgharbor.v1.RevokePermissionRequest\x1a%.pgharbor.v1.RevokePermissionResponse\x12M\n" +
+	"\n" +
+	"RevokeUser\x12\x1e.pgharbor.v1.RevokeUserRequest\x1a\x1f.pgharbor.v1.RevokeUserResponse\x12\\\n" +
+	"\x0fListUserDevices\x12#.pgharbor.v1.ListUserDevicesRequest\x1a$.pgharbor.v1.ListUserDevicesResponse\x12_\n" +
+	"\x10RevokeUserDevice\x12$.pgharbor.v1.RevokeUserDeviceRequest\x1a%.pgharbor.v1.RevokeUserDeviceResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_user_proto_rawDescOnce sync.Once
@@ -559,40 +1130,65 @@ func file_pgharbor_v1_user_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_user_proto_rawDescData
 }
 
-var file_pgharbor_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_pgharbor_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_pgharbor_v1_user_proto_goTypes = []any{
 	(*User)(nil),                     // 0: pgharbor.v1.User
-	(*ListUsersRequest)(nil),         // 1: pgharbor.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),        // 2: pgharbor.v1.ListUsersResponse
-	(*CreateUserInviteRequest)(nil),  // 3: pgharbor.v1.CreateUserInviteRequest
-	(*CreateUserInviteResponse)(nil), // 4: pgharbor.v1.CreateUserInviteResponse
-	(*GrantPermissionRequest)(nil),   // 5: pgharbor.v1.GrantPermissionRequest
-	(*GrantPermissionResponse)(nil),  // 6: pgharbor.v1.GrantPermissionResponse
-	(*RevokeUserRequest)(nil),        // 7: pgharbor.v1.RevokeUserRequest
-	(*RevokeUserResponse)(nil),       // 8: pgharbor.v1.RevokeUserResponse
-	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 10: google.protobuf.Duration
+	(*Grant)(nil),                    // 1: pgharbor.v1.Grant
+	(*ListUsersRequest)(nil),         // 2: pgharbor.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),        // 3: pgharbor.v1.ListUsersResponse
+	(*CreateUserInviteRequest)(nil),  // 4: pgharbor.v1.CreateUserInviteRequest
+	(*CreateUserInviteResponse)(nil), // 5: pgharbor.v1.CreateUserInviteResponse
+	(*UpdateUserRequest)(nil),        // 6: pgharbor.v1.UpdateUserRequest
+	(*NewScope)(nil),                 // 7: pgharbor.v1.NewScope
+	(*UpdateUserResponse)(nil),       // 8: pgharbor.v1.UpdateUserResponse
+	(*GrantPermissionRequest)(nil),   // 9: pgharbor.v1.GrantPermissionRequest
+	(*GrantPermissionResponse)(nil),  // 10: pgharbor.v1.GrantPermissionResponse
+	(*RevokePermissionRequest)(nil),  // 11: pgharbor.v1.RevokePermissionRequest
+	(*RevokePermissionResponse)(nil), // 12: pgharbor.v1.RevokePermissionResponse
+	(*RevokeUserRequest)(nil),        // 13: pgharbor.v1.RevokeUserRequest
+	(*RevokeUserResponse)(nil),       // 14: pgharbor.v1.RevokeUserResponse
+	(*ListUserDevicesRequest)(nil),   // 15: pgharbor.v1.ListUserDevicesRequest
+	(*ListUserDevicesResponse)(nil),  // 16: pgharbor.v1.ListUserDevicesResponse
+	(*RevokeUserDeviceRequest)(nil),  // 17: pgharbor.v1.RevokeUserDeviceRequest
+	(*RevokeUserDeviceResponse)(nil), // 18: pgharbor.v1.RevokeUserDeviceResponse
+	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 20: google.protobuf.Duration
+	(*Device)(nil),                   // 21: pgharbor.v1.Device
 }
 var file_pgharbor_v1_user_proto_depIdxs = []int32{
-	9,  // 0: pgharbor.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 1: pgharbor.v1.ListUsersResponse.users:type_name -> pgharbor.v1.User
-	10, // 2: pgharbor.v1.CreateUserInviteRequest.ttl:type_name -> google.protobuf.Duration
-	9,  // 3: pgharbor.v1.CreateUserInviteResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 4: pgharbor.v1.GrantPermissionResponse.user:type_name -> pgharbor.v1.User
-	0,  // 5: pgharbor.v1.RevokeUserResponse.user:type_name -> pgharbor.v1.User
-	1,  // 6: pgharbor.v1.UserService.ListUsers:input_type -> pgharbor.v1.ListUsersRequest
-	3,  // 7: pgharbor.v1.UserService.CreateUserInvite:input_type -> pgharbor.v1.CreateUserInviteRequest
-	5,  // 8: pgharbor.v1.UserService.GrantPermission:input_type -> pgharbor.v1.GrantPermissionRequest
-	7,  // 9: pgharbor.v1.UserService.RevokeUser:input_type -> pgharbor.v1.RevokeUserRequest
-	2,  // 10: pgharbor.v1.UserService.ListUsers:output_type -> pgharbor.v1.ListUsersResponse
-	4,  // 11: pgharbor.v1.UserService.CreateUserInvite:output_type -> pgharbor.v1.CreateUserInviteResponse
-	6,  // 12: pgharbor.v1.UserService.GrantPermission:output_type -> pgharbor.v1.GrantPermissionResponse
-	8,  // 13: pgharbor.v1.UserService.RevokeUser:output_type -> pgharbor.v1.RevokeUserResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	19, // 0: pgharbor.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	1,  // 1: pgharbor.v1.User.grant_scopes:type_name -> pgharbor.v1.Grant
+	0,  // 2: pgharbor.v1.ListUsersResponse.users:type_name -> pgharbor.v1.User
+	20, // 3: pgharbor.v1.CreateUserInviteRequest.ttl:type_name -> google.protobuf.Duration
+	19, // 4: pgharbor.v1.CreateUserInviteResponse.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 5: pgharbor.v1.UpdateUserRequest.scope:type_name -> pgharbor.v1.NewScope
+	0,  // 6: pgharbor.v1.UpdateUserResponse.user:type_name -> pgharbor.v1.User
+	0,  // 7: pgharbor.v1.GrantPermissionResponse.user:type_name -> pgharbor.v1.User
+	0,  // 8: pgharbor.v1.RevokePermissionResponse.user:type_name -> pgharbor.v1.User
+	0,  // 9: pgharbor.v1.RevokeUserResponse.user:type_name -> pgharbor.v1.User
+	21, // 10: pgharbor.v1.ListUserDevicesResponse.devices:type_name -> pgharbor.v1.Device
+	21, // 11: pgharbor.v1.RevokeUserDeviceResponse.device:type_name -> pgharbor.v1.Device
+	2,  // 12: pgharbor.v1.UserService.ListUsers:input_type -> pgharbor.v1.ListUsersRequest
+	4,  // 13: pgharbor.v1.UserService.CreateUserInvite:input_type -> pgharbor.v1.CreateUserInviteRequest
+	6,  // 14: pgharbor.v1.UserService.UpdateUser:input_type -> pgharbor.v1.UpdateUserRequest
+	9,  // 15: pgharbor.v1.UserService.GrantPermission:input_type -> pgharbor.v1.GrantPermissionRequest
+	11, // 16: pgharbor.v1.UserService.RevokePermission:input_type -> pgharbor.v1.RevokePermissionRequest
+	13, // 17: pgharbor.v1.UserService.RevokeUser:input_type -> pgharbor.v1.RevokeUserRequest
+	15, // 18: pgharbor.v1.UserService.ListUserDevices:input_type -> pgharbor.v1.ListUserDevicesRequest
+	17, // 19: pgharbor.v1.UserService.RevokeUserDevice:input_type -> pgharbor.v1.RevokeUserDeviceRequest
+	3,  // 20: pgharbor.v1.UserService.ListUsers:output_type -> pgharbor.v1.ListUsersResponse
+	5,  // 21: pgharbor.v1.UserService.CreateUserInvite:output_type -> pgharbor.v1.CreateUserInviteResponse
+	8,  // 22: pgharbor.v1.UserService.UpdateUser:output_type -> pgharbor.v1.UpdateUserResponse
+	10, // 23: pgharbor.v1.UserService.GrantPermission:output_type -> pgharbor.v1.GrantPermissionResponse
+	12, // 24: pgharbor.v1.UserService.RevokePermission:output_type -> pgharbor.v1.RevokePermissionResponse
+	14, // 25: pgharbor.v1.UserService.RevokeUser:output_type -> pgharbor.v1.RevokeUserResponse
+	16, // 26: pgharbor.v1.UserService.ListUserDevices:output_type -> pgharbor.v1.ListUserDevicesResponse
+	18, // 27: pgharbor.v1.UserService.RevokeUserDevice:output_type -> pgharbor.v1.RevokeUserDeviceResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_user_proto_init() }
@@ -600,13 +1196,14 @@ func file_pgharbor_v1_user_proto_init() {
 	if File_pgharbor_v1_user_proto != nil {
 		return
 	}
+	file_pgharbor_v1_identity_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_user_proto_rawDesc), len(file_pgharbor_v1_user_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

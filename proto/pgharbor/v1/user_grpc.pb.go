@@ -21,8 +21,12 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	UserService_ListUsers_FullMethodName        = "/pgharbor.v1.UserService/ListUsers"
 	UserService_CreateUserInvite_FullMethodName = "/pgharbor.v1.UserService/CreateUserInvite"
+	UserService_UpdateUser_FullMethodName       = "/pgharbor.v1.UserService/UpdateUser"
 	UserService_GrantPermission_FullMethodName  = "/pgharbor.v1.UserService/GrantPermission"
+	UserService_RevokePermission_FullMethodName = "/pgharbor.v1.UserService/RevokePermission"
 	UserService_RevokeUser_FullMethodName       = "/pgharbor.v1.UserService/RevokeUser"
+	UserService_ListUserDevices_FullMethodName  = "/pgharbor.v1.UserService/ListUserDevices"
+	UserService_RevokeUserDevice_FullMethodName = "/pgharbor.v1.UserService/RevokeUserDevice"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -33,11 +37,22 @@ const (
 type UserServiceClient interface {
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	CreateUserInvite(ctx context.Context, in *CreateUserInviteRequest, opts ...grpc.CallOption) (*CreateUserInviteResponse, error)
+	// UpdateUser changes the role or the scope of a user, from the next call on. A
+	// change of role takes every single grant back. The last OWNER stays one.
+	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*UpdateUserResponse, error)
 	// GrantPermission gives a user a single permission that the role may be
-	// given; it fails for one that the role never has.
+	// given; it fails for one that the role never has. A second grant of the same
+	// permission replaces the scope of the first.
 	GrantPermission(ctx context.Context, in *GrantPermissionRequest, opts ...grpc.CallOption) (*GrantPermissionResponse, error)
+	// RevokePermission takes a single grant back.
+	RevokePermission(ctx context.Context, in *RevokePermissionRequest, opts ...grpc.CallOption) (*RevokePermissionResponse, error)
 	// RevokeUser ends every certificate of the user. The last OWNER stays.
 	RevokeUser(ctx context.Context, in *RevokeUserRequest, opts ...grpc.CallOption) (*RevokeUserResponse, error)
+	// ListUserDevices returns the devices of a user, newest first.
+	ListUserDevices(ctx context.Context, in *ListUserDevicesRequest, opts ...grpc.CallOption) (*ListUserDevicesResponse, error)
+	// RevokeUserDevice ends the certificates of one device. The last device of the
+	// last OWNER stays.
+	RevokeUserDevice(ctx context.Context, in *RevokeUserDeviceRequest, opts ...grpc.CallOption) (*RevokeUserDeviceResponse, error)
 }
 
 type userServiceClient struct {
@@ -68,10 +83,30 @@ func (c *userServiceClient) CreateUserInvite(ctx context.Context, in *CreateUser
 	return out, nil
 }
 
+func (c *userServiceClient) UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*UpdateUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateUserResponse)
+	err := c.cc.Invoke(ctx, UserService_UpdateUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) GrantPermission(ctx context.Context, in *GrantPermissionRequest, opts ...grpc.CallOption) (*GrantPermissionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GrantPermissionResponse)
 	err := c.cc.Invoke(ctx, UserService_GrantPermission_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RevokePermission(ctx context.Context, in *RevokePermissionRequest, opts ...grpc.CallOption) (*RevokePermissionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokePermissionResponse)
+	err := c.cc.Invoke(ctx, UserService_RevokePermission_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +123,26 @@ func (c *userServiceClient) RevokeUser(ctx context.Context, in *RevokeUserReques
 	return out, nil
 }
 
+func (c *userServiceClient) ListUserDevices(ctx context.Context, in *ListUserDevicesRequest, opts ...grpc.CallOption) (*ListUserDevicesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUserDevicesResponse)
+	err := c.cc.Invoke(ctx, UserService_ListUserDevices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RevokeUserDevice(ctx context.Context, in *RevokeUserDeviceRequest, opts ...grpc.CallOption) (*RevokeUserDeviceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeUserDeviceResponse)
+	err := c.cc.Invoke(ctx, UserService_RevokeUserDevice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -96,11 +151,22 @@ func (c *userServiceClient) RevokeUser(ctx context.Context, in *RevokeUserReques
 type UserServiceServer interface {
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	CreateUserInvite(context.Context, *CreateUserInviteRequest) (*CreateUserInviteResponse, error)
+	// UpdateUser changes the role or the scope of a user, from the next call on. A
+	// change of role takes every single grant back. The last OWNER stays one.
+	UpdateUser(context.Context, *UpdateUserRequest) (*UpdateUserResponse, error)
 	// GrantPermission gives a user a single permission that the role may be
-	// given; it fails for one that the role never has.
+	// given; it fails for one that the role never has. A second grant of the same
+	// permission replaces the scope of the first.
 	GrantPermission(context.Context, *GrantPermissionRequest) (*GrantPermissionResponse, error)
+	// RevokePermission takes a single grant back.
+	RevokePermission(context.Context, *RevokePermissionRequest) (*RevokePermissionResponse, error)
 	// RevokeUser ends every certificate of the user. The last OWNER stays.
 	RevokeUser(context.Context, *RevokeUserRequest) (*RevokeUserResponse, error)
+	// ListUserDevices returns the devices of a user, newest first.
+	ListUserDevices(context.Context, *ListUserDevicesRequest) (*ListUserDevicesResponse, error)
+	// RevokeUserDevice ends the certificates of one device. The last device of the
+	// last OWNER stays.
+	RevokeUserDevice(context.Context, *RevokeUserDeviceRequest) (*RevokeUserDeviceResponse, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -117,11 +183,23 @@ func (UnimplementedUserServiceServer) ListUsers(context.Context, *ListUsersReque
 func (UnimplementedUserServiceServer) CreateUserInvite(context.Context, *CreateUserInviteRequest) (*CreateUserInviteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUserInvite not implemented")
 }
+func (UnimplementedUserServiceServer) UpdateUser(context.Context, *UpdateUserRequest) (*UpdateUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateUser not implemented")
+}
 func (UnimplementedUserServiceServer) GrantPermission(context.Context, *GrantPermissionRequest) (*GrantPermissionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GrantPermission not implemented")
 }
+func (UnimplementedUserServiceServer) RevokePermission(context.Context, *RevokePermissionRequest) (*RevokePermissionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokePermission not implemented")
+}
 func (UnimplementedUserServiceServer) RevokeUser(context.Context, *RevokeUserRequest) (*RevokeUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeUser not implemented")
+}
+func (UnimplementedUserServiceServer) ListUserDevices(context.Context, *ListUserDevicesRequest) (*ListUserDevicesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUserDevices not implemented")
+}
+func (UnimplementedUserServiceServer) RevokeUserDevice(context.Context, *RevokeUserDeviceRequest) (*RevokeUserDeviceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeUserDevice not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -180,6 +258,24 @@ func _UserService_CreateUserInvite_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_UpdateUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).UpdateUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_UpdateUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).UpdateUser(ctx, req.(*UpdateUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_GrantPermission_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GrantPermissionRequest)
 	if err := dec(in); err != nil {
@@ -194,6 +290,24 @@ func _UserService_GrantPermission_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).GrantPermission(ctx, req.(*GrantPermissionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RevokePermission_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokePermissionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RevokePermission(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RevokePermission_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RevokePermission(ctx, req.(*RevokePermissionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -216,6 +330,42 @@ func _UserService_RevokeUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_ListUserDevices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserDevicesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListUserDevices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListUserDevices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListUserDevices(ctx, req.(*ListUserDevicesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RevokeUserDevice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeUserDeviceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RevokeUserDevice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RevokeUserDevice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RevokeUserDevice(ctx, req.(*RevokeUserDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -232,12 +382,28 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _UserService_CreateUserInvite_Handler,
 		},
 		{
+			MethodName: "UpdateUser",
+			Handler:    _UserService_UpdateUser_Handler,
+		},
+		{
 			MethodName: "GrantPermission",
 			Handler:    _UserService_GrantPermission_Handler,
 		},
 		{
+			MethodName: "RevokePermission",
+			Handler:    _UserService_RevokePermission_Handler,
+		},
+		{
 			MethodName: "RevokeUser",
 			Handler:    _UserService_RevokeUser_Handler,
+		},
+		{
+			MethodName: "ListUserDevices",
+			Handler:    _UserService_ListUserDevices_Handler,
+		},
+		{
+			MethodName: "RevokeUserDevice",
+			Handler:    _UserService_RevokeUserDevice_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// admit holds a request within its caller's scope, as the rule of its RPC says,
+// and returns the instances that it is about. A refusal is written to the trail.
+func (a *API) admit(ctx context.Context, method string, caller fleet.Caller, request any) ([]string, error) {
+	rule, _ := access.RuleFor(method)
+	if len(rule.Scoping.Subjects) == 0 {
+		return nil, a.denyOutside(ctx, method, caller, nil)
+	}
+	instances, err := a.instancesOf(ctx, rule, request)
+	if err != nil {
+		// Of what is not there, the RPC itself speaks best. Yet whoever has not the
+		// whole fleet gets no further than here.
+		if access.HasEverywhere(caller, rule.Permission) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return instances, a.denyOutside(ctx, method, caller, instances)
+}
+
+func (a *API) denyOutside(ctx context.Context, method string, caller fleet.Caller, instances []string) error {
+	err := access.AllowOn(method, caller, instances...)
+	if err == nil {
+		return nil
+	}
+	var instance string
+	if len(instances) > 0 {
+		instance = instances[0]
+	}
+	return a.deny(ctx, method, caller, instance, err)
+}
+
+// instancesOf returns the instances that a request is about. A field that is
+// empty says nothing.
+func (a *API) instancesOf(ctx context.Context, rule access.Rule, request any) ([]string, error) {
+	message, ok := request.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("a request is a %T", request)
+	}
+	var instances []string
+	for _, subject := range rule.Scoping.Subjects {
+		fields := message.ProtoReflect()
+		value := fields.Get(fields.Descriptor().Fields().ByName(protoreflect.Name(subject.Field))).String()
+		if value == "" {
+			continue
+		}
+		instance, err := a.instanceOf(ctx, subject.Names, value)
+		if err != nil {
+			return nil, err
+		}
+		instances = append(instances, instance)
+	}
+	return instances, nil
+}
+
+func (a *API) instanceOf(ctx context.Context, kind access.SubjectKind, value string) (string, error) {
+	switch kind {
+	case access.SubjectInstance:
+		return value, nil
+	case access.SubjectBackup:
+		backup, err := a.Catalog.Backup(ctx, value)
+		return backup.Instance, err
+	case access.SubjectJob:
+		job, err := a.Catalog.Job(ctx, value)
+		return job.Instance, err
+	case access.SubjectApproval:
+		approval, err := a.Catalog.Approval(ctx, value)
+		return approval.Request.Instance, err
+	default:
+		return "", fmt.Errorf("nobody knows to which instance a %s belongs", kind)
+	}
+}
+
+// listKey is the context key of whether a list was limited.
+type listKey struct{}
+
+// listScope is the scope that a list is to be limited to. A list that has not
+// asked for it is not answered; see answerList.
+func listScope(ctx context.Context) fleet.Scope {
+	if limited, ok := ctx.Value(listKey{}).(*atomic.Bool); ok {
+		limited.Store(true)
+	}
+	return callerFrom(ctx).Instances
+}
+
+// answerList runs the handler of a list and refuses its answer where it has not
+// looked at the caller's scope.
+func answerList(ctx context.Context, request any, method string, handler grpc.UnaryHandler) (any, error) {
+	limited := &atomic.Bool{}
+	response, err := handler(context.WithValue(ctx, listKey{}, limited), request)
+	if err == nil && !limited.Load() {
+		return nil, fmt.Errorf("%s lists without a look at the scope of its caller", method)
+	}
+	return response, err
+}
+
+// scopedStream admits the request of a stream when it arrives, and again
+// whenever its caller has changed.
+type scopedStream struct {
+	grpc.ServerStream
+	api    *API
+	ctx    context.Context //nolint:containedctx // a stream is its context
+	method string
+
+	mu        sync.Mutex
+	caller    fleet.Caller
+	instances []string
+	arrived   bool
+}
+
+// Context implements grpc.ServerStream.
+func (s *scopedStream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements grpc.ServerStream.
+func (s *scopedStream) RecvMsg(message any) error {
+	if err := s.ServerStream.RecvMsg(message); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.arrived { // of an agent's stream only the first message could say more, and its certificate says it
+		return nil
+	}
+	instances, err := s.api.admit(s.ctx, s.method, s.caller, message)
+	s.arrived, s.instances = true, instances
+	return err
+}
+
+// changed says whether the stream may go on under the rights of this moment.
+func (s *scopedStream) changed(caller fleet.Caller) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.caller = caller
+	if !s.arrived {
+		return nil
+	}
+	return s.api.denyOutside(s.ctx, s.method, caller, s.instances)
+}

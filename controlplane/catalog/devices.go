@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+const deviceColumns = `id, device, created_at, last_seen_at, revoked_at`
+
+func scanDevice(r row) (d fleet.Device, err error) {
+	err = r.Scan(&d.ID, &d.Name, instant{&d.EnrolledAt}, instant{&d.LastSeenAt}, instant{&d.RevokedAt})
+	return d, err
+}
+
+// Devices returns the devices of a person, the newest first, revoked ones
+// included. Somebody who is not there is fleet.ErrNotFound.
+func (c *Catalog) Devices(ctx context.Context, user string) ([]fleet.Device, error) {
+	if _, err := c.User(ctx, user); err != nil {
+		return nil, err
+	}
+	return collect(ctx, c.db, scanDevice,
+		`SELECT `+deviceColumns+` FROM identities WHERE kind = 'user' AND name = ? ORDER BY created_at DESC, id`, user)
+}
+
+// RevokeDevice ends one device of a person; a second time changes nothing. The
+// last device of the last OWNER stays: fleet.ErrConflict.
+func (c *Catalog) RevokeDevice(ctx context.Context, user, id string, now time.Time) (device fleet.Device, err error) {
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		return keepingAnOwner(ctx, tx, user, func() error {
+			device, err = scanDevice(tx.QueryRowContext(ctx, `
+				UPDATE identities SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND kind = 'user' AND name = ?
+				RETURNING `+deviceColumns, micros(now), id, user))
+			return missing(err, "device %q of %s", id, user)
+		})
+	})
+	return device, err
+}
+
+// SignIn notes that a device was seen. The first time is an entry of the trail,
+// in the same transaction.
+func (c *Catalog) SignIn(ctx context.Context, who fleet.Caller, now time.Time) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		var before time.Time
+		err := tx.QueryRowContext(ctx, `SELECT last_seen_at FROM identities WHERE id = ?`, who.Identity).Scan(instant{&before})
+		if err != nil {
+			return missing(err, "device %q", who.Identity)
+		}
+		if before.IsZero() {
+			_, err := appendAudit(ctx, tx, fleet.AuditEntry{
+				At: now, Actor: who.String(), Action: "device.sign-in", Target: "device:" + who.Identity,
+				Outcome: fleet.OutcomeSucceeded, Detail: who.Device,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE identities SET last_seen_at = ? WHERE id = ?`, micros(now), who.Identity)
+		return err
+	})
+}
