@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ func (a *agent) keepLinked(ctx context.Context, version string) {
 	renewing.Go(func() { identity.KeepRenewed(ctx, conn, a.log, a.now) })
 	s := &session.Session{
 		Conn: conn, Work: a.runner, Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: a.now,
-		OnServerTime: a.runner.HearTime,
+		OnServerTime: a.runner.HearTime, Incarnation: rand.Text(), Host: hostIdentity(),
 	}
 	s.Run(ctx)
 	renewing.Wait()

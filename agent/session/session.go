@@ -38,12 +38,17 @@ const (
 
 // Session speaks for a runner. Its fields are set before Run.
 type Session struct {
-	Conn     grpc.ClientConnInterface
-	Work     *job.Runner
-	Version  string // of the agent
-	Timezone string // that the schedule is read in
-	Log      *slog.Logger
-	Now      func() time.Time
+	Conn    grpc.ClientConnInterface
+	Work    *job.Runner
+	Version string // of the agent
+	// Incarnation is random and the same for as long as the process lives; Host
+	// names the machine. Both tell the control plane a second agent with the same
+	// identity from this one.
+	Incarnation string
+	Host        string
+	Timezone    string // that the schedule is read in
+	Log         *slog.Logger
+	Now         func() time.Time
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
 	OnServerTime func(time.Time)
 }
@@ -106,7 +111,7 @@ func explain(err error) string {
 	case codes.Unauthenticated, codes.PermissionDenied:
 		text = "the control plane refuses this agent, its identity may be revoked; backups go on, and it is tried again now and then: "
 	case codes.Aborted:
-		text = "another agent has taken over with the same identity, is its state folder on a second host?: "
+		text = "another agent runs with the same identity, is its state folder on a second host? backups go on, and it is tried again now and then: "
 	case codes.Unavailable:
 		text = "the control plane can't be reached; the agent works on and tries again: "
 	}
@@ -183,7 +188,9 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
 	defer watchdog.Stop()
 	c.lastStatus = statusOf(c.Work.Status(), c.Timezone)
-	hello := &pgharborv1.Hello{AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest}
+	hello := &pgharborv1.Hello{
+		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
+	}
 	for _, running := range c.Work.Jobs() {
 		hello.RunningJobIds = append(hello.RunningJobIds, running.ID)
 	}

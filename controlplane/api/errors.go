@@ -32,6 +32,7 @@ func codeOf(err error) codes.Code {
 		{fleet.ErrUnreachable, codes.Unavailable},
 		{fleet.ErrIntegrity, codes.DataLoss},
 		{session.ErrSuperseded, codes.Aborted},
+		{session.ErrDuplicate, codes.Aborted},
 		{session.ErrShutdown, codes.Unavailable},
 		{transfer.ErrReceiverGone, codes.Canceled},
 		{context.Canceled, codes.Canceled},

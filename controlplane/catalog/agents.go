@@ -9,12 +9,13 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-const agentColumns = `name, created_at, enrolled_at, revoked_at, last_seen_at, version, status, inventory_digest`
+const agentColumns = `name, created_at, enrolled_at, revoked_at, last_seen_at, version, status, inventory_digest,
+	duplicate_host, duplicate_at`
 
 func scanAgent(r row) (a fleet.Agent, err error) {
 	var status []byte
 	err = r.Scan(&a.Name, instant{&a.CreatedAt}, instant{&a.EnrolledAt}, instant{&a.RevokedAt}, instant{&a.LastSeenAt},
-		&a.Version, &status, &a.InventoryDigest)
+		&a.Version, &status, &a.InventoryDigest, &a.Duplicate.Host, instant{&a.Duplicate.At})
 	if err != nil {
 		return a, err
 	}
@@ -50,6 +51,13 @@ func (c *Catalog) AgentStatus(ctx context.Context, name, version string, status 
 	_, err = c.db.ExecContext(ctx,
 		`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
 		micros(now), version, version, string(text), name)
+	return err
+}
+
+// AgentDuplicated notes that a second agent with the identity of one that is
+// connected was refused.
+func (c *Catalog) AgentDuplicated(ctx context.Context, name string, d fleet.Duplicate) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
 	return err
 }
 

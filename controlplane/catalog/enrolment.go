@@ -151,6 +151,9 @@ func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `UPDATE agents SET duplicate_host = '', duplicate_at = NULL WHERE name = ?`, caller.Name); err != nil {
+			return err
+		}
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE `+owner+` SET enrolled_at = ?, revoked_at = NULL WHERE name = ?`, micros(now), caller.Name)
 	if err != nil {

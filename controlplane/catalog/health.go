@@ -84,7 +84,7 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time)
 }
 
 func facts(ctx context.Context, q queryer, agent fleet.Agent, database string, now time.Time) (fleet.Facts, error) {
-	f := fleet.Facts{Instance: agent.Name, Database: database, LastSeenAt: agent.LastSeenAt, Warnings: agent.Status.Warnings}
+	f := fleet.Facts{Instance: agent.Name, Database: database, LastSeenAt: agent.LastSeenAt, Warnings: agent.Status.Warnings, Duplicate: agent.Duplicate}
 	// A clock that was ahead for a day leaves backups that are dated years ahead.
 	// Once it is right again, they must not hide for years what is made since.
 	plausible := micros(now.Add(fleet.ClockSkew))

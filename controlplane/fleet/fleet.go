@@ -43,6 +43,7 @@ type Agent struct {
 	// InventoryDigest is the agent's own digest of the inventory that the
 	// catalog took over last.
 	InventoryDigest string
+	Duplicate       Duplicate
 }
 
 // AgentStatus is what an agent says of itself; kept as JSON in the catalog.

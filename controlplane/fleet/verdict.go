@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -17,10 +18,12 @@ const (
 	VerdictSilent  Verdict = "SILENT"
 	VerdictDamaged Verdict = "DAMAGED"
 	VerdictUnknown Verdict = "UNKNOWN"
+	// VerdictDuplicate: two agents run with one identity.
+	VerdictDuplicate Verdict = "DUPLICATE"
 )
 
 // severity orders verdicts for those who read from the top.
-var severity = []Verdict{VerdictOK, VerdictStale, VerdictSilent, VerdictUnknown, VerdictFailed, VerdictDamaged}
+var severity = []Verdict{VerdictOK, VerdictStale, VerdictSilent, VerdictUnknown, VerdictDuplicate, VerdictFailed, VerdictDamaged}
 
 // Worse orders verdicts: negative where a is worse than b.
 func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
@@ -34,6 +37,11 @@ const (
 	// HeartbeatsMissed is after how many intervals without a word an agent
 	// counts as silent.
 	HeartbeatsMissed = 3
+	// DuplicateFor is how long a second agent with the same identity counts,
+	// once it was refused. It tries again within RefusedAgain, if it still runs.
+	DuplicateFor = 3 * RefusedAgain
+	// RefusedAgain is within which time a refused agent tries again.
+	RefusedAgain = 5 * time.Minute
 )
 
 // Facts is all that is known of one database when it is judged.
@@ -51,6 +59,21 @@ type Facts struct {
 	// having been removed.
 	Missing  int
 	Warnings []string
+	// Duplicate is the second agent that came with the identity of this one last.
+	Duplicate Duplicate
+}
+
+// Duplicate is an agent that was refused because another with its identity is
+// connected; zero where there was none.
+type Duplicate struct {
+	Host string // as the refused one says
+	At   time.Time
+}
+
+// NewsAfter says whether this refusal tells more than the last one did: another
+// host, or one that had not been seen for a while.
+func (d Duplicate) NewsAfter(last Duplicate) bool {
+	return d.Host != last.Host || d.At.Sub(last.At) >= DuplicateFor
 }
 
 // Reason is one thing that is wrong with a database, and what to do about it.
@@ -89,6 +112,10 @@ func reasons(f Facts, now time.Time, heartbeat time.Duration) []Reason {
 	if quiet := now.Sub(f.LastSeenAt); quiet >= HeartbeatsMissed*heartbeat {
 		add(VerdictSilent, "look at pgharbor-agent on its host: systemctl status pgharbor-agent",
 			"the agent has not been heard of for %s", quiet.Round(time.Second))
+	}
+	if d := f.Duplicate; !d.At.IsZero() && now.Sub(d.At) < DuplicateFor {
+		add(VerdictDuplicate, fmt.Sprintf("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", f.Instance),
+			"a second agent with the same identity, on %s, was refused at %s", cmp.Or(d.Host, "an unknown host"), d.At.Format(time.RFC3339))
 	}
 	if f.Database == "" {
 		add(VerdictUnknown, "run pgharbor-agent check beside the instance", "no database of the instance is known")

@@ -43,6 +43,9 @@ func TestJudge(t *testing.T) {
 		{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
 		{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
 		{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
+		{"a second agent, refused just now", func(f *fleet.Facts) { f.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
+			[]fleet.Verdict{fleet.VerdictDuplicate}},
+		{"a second agent, not seen again", func(f *fleet.Facts) { f.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
 		{"all at once", func(f *fleet.Facts) {
 			*f = fleet.Facts{Instance: "db1", Database: "shop", LastSeenAt: now.Add(-time.Hour), NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
 		}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
@@ -70,9 +73,9 @@ func TestJudge(t *testing.T) {
 
 func TestWorse(t *testing.T) {
 	order := []fleet.Verdict{
-		fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictUnknown, fleet.VerdictSilent, fleet.VerdictStale, fleet.VerdictOK,
+		fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictDuplicate, fleet.VerdictUnknown, fleet.VerdictSilent, fleet.VerdictStale, fleet.VerdictOK,
 	}
-	shuffled := []fleet.Verdict{order[3], order[5], order[0], order[2], order[4], order[1]}
+	shuffled := []fleet.Verdict{order[3], order[5], order[0], order[6], order[2], order[4], order[1]}
 	slices.SortFunc(shuffled, fleet.Worse)
 	if diff := cmp.Diff(order, shuffled); diff != "" {
 		t.Error(diff)

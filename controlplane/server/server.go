@@ -107,11 +107,11 @@ func assemble(ctx context.Context, c Config, ca *pki.CA, store *catalog.Catalog)
 	if err != nil {
 		return nil, err
 	}
-	bells := &session.Bells{}
+	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
-		Trail:     &audit.Trail{Store: store, Now: c.Now},
-		Sessions:  &session.Registry{Catalog: store, Bells: bells, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
+		Trail:     trail,
+		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat},
 	}, nil

@@ -29,6 +29,14 @@ func clip(text string) string {
 	return text
 }
 
+// clipName bounds what stands in for a name.
+func clipName(text string) string {
+	if len(text) > maxName {
+		text = strings.ToValidUTF8(text[:maxName], "")
+	}
+	return text
+}
+
 func clipAll(texts []string) []string {
 	var all []string
 	for _, text := range texts {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -55,7 +56,7 @@ func (cp *controlPlane) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	cp.Registry = &session.Registry{
-		Catalog: c, Bells: &session.Bells{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
+		Catalog: c, Bells: &session.Bells{}, Trail: &audit.Trail{Store: c, Now: time.Now}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,6 +110,16 @@ func (cp *controlPlane) invite(t *testing.T, instance string) {
 // connect opens a session of an instance.
 func (cp *controlPlane) connect(t *testing.T, instance string, hello *pgharborv1.Hello) *agent {
 	t.Helper()
+	a := cp.hail(t, instance, hello)
+	if first := a.receive(t); first.GetWelcome() == nil {
+		t.Fatalf("the answer to a hello is %v", first)
+	}
+	return a
+}
+
+// hail says hello, and does not wait for the answer.
+func (cp *controlPlane) hail(t *testing.T, instance string, hello *pgharborv1.Hello) *agent {
+	t.Helper()
 	cp.invite(t, instance)
 	config := pki.ClientConfig(cp.ca.Certificate(), func() *tls.Certificate { return cp.certificate(t, instance) })
 	conn, err := grpc.NewClient("dns:///"+cp.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
@@ -124,9 +135,6 @@ func (cp *controlPlane) connect(t *testing.T, instance string, hello *pgharborv1
 	}
 	a := &agent{conn: conn, stream: stream, end: end}
 	a.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Hello{Hello: hello}})
-	if first := a.receive(t); first.GetWelcome() == nil {
-		t.Fatalf("the answer to a hello is %v", first)
-	}
 	return a
 }
 

@@ -20,13 +20,18 @@ func (s *session) wantInventory(digest string) {
 		return
 	}
 	select {
-	case s.outbox <- &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}:
+	case s.outbox <- inventoryRequest():
 		s.askedFor, s.inventory, s.inventoryBytes = digest, nil, 0
 	default: // the outbox is full: the next heartbeat asks again
 	}
 }
 
+func inventoryRequest() *pgharborv1.ConnectResponse {
+	return &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}}
+}
+
 func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
+	s.Bells.Ring(s.answerBell())
 	s.inventoryBytes += proto.Size(page)
 	if s.inventoryBytes > maxInventory {
 		s.inventory = nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
@@ -26,6 +27,7 @@ var ErrShutdown = errors.New("the control plane is shutting down")
 type Registry struct {
 	Catalog *catalog.Catalog
 	Bells   *Bells
+	Trail   *audit.Trail
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Heartbeat is how often an agent is to be heard of.
@@ -48,27 +50,6 @@ func (r *Registry) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.live)
-}
-
-// enter makes s the session of its instance and ends an older one. The
-// returned function leaves again.
-func (r *Registry) enter(s *session) (leave func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.live == nil {
-		r.live = map[string]*session{}
-	}
-	if older := r.live[s.instance]; older != nil {
-		older.end(ErrSuperseded)
-	}
-	r.live[s.instance] = s
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.live[s.instance] == s {
-			delete(r.live, s.instance)
-		}
-	}
 }
 
 // CheckReachable returns fleet.ErrNotFound for an instance that the fleet does

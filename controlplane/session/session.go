@@ -26,10 +26,14 @@ type stream = grpc.BidiStreamingServer[pgharborv1.ConnectRequest, pgharborv1.Con
 // the fields below the line belong to the receiver alone.
 type session struct {
 	*Registry
-	instance string
-	stream   stream
-	end      context.CancelCauseFunc
-	outbox   chan *pgharborv1.ConnectResponse
+	instance    string
+	incarnation string // of the agent's process
+	host        string // that it runs on, by its own word
+	stream      stream
+	end         context.CancelCauseFunc
+	ended       <-chan struct{}
+	outbox      chan *pgharborv1.ConnectResponse
+	challenged  chan struct{} // rings when the agent is to show that it lives
 
 	// held are jobs that the agent said it works on, so they are not offered.
 	held map[string]bool
@@ -43,7 +47,7 @@ type session struct {
 }
 
 // Serve runs a session until the agent leaves, a newer session takes over or
-// the stream's context ends. The instance is the one of the certificate.
+// the stream's context ends; ErrDuplicate refuses it. The instance is the one of the certificate.
 func (r *Registry) Serve(stream stream, instance string) error {
 	first, err := stream.Recv()
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -56,13 +60,18 @@ func (r *Registry) Serve(stream stream, instance string) error {
 	ctx, end := context.WithCancelCause(stream.Context())
 	defer end(nil)
 	s := &session{
-		Registry: r, instance: instance, stream: stream, end: end,
-		outbox: make(chan *pgharborv1.ConnectResponse, outboxSize), held: map[string]bool{},
+		Registry: r, instance: instance, incarnation: clipName(hello.GetIncarnation()), host: clipName(hello.GetHost()),
+		stream: stream, end: end, ended: ctx.Done(),
+		outbox: make(chan *pgharborv1.ConnectResponse, outboxSize), challenged: make(chan struct{}, 1), held: map[string]bool{},
 	}
+	leave, err := r.admit(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := s.greet(ctx, hello); err != nil {
 		return err
 	}
-	defer r.enter(s)()
 	r.Log.Info("agent connected", "instance", instance, "version", hello.GetAgentVersion())
 
 	// A blocked Send or Recv returns only once this handler has, so the two are
@@ -134,6 +143,10 @@ func (s *session) send(ctx context.Context) error {
 			return context.Cause(ctx)
 		case message := <-s.outbox:
 			if err := s.stream.Send(message); err != nil {
+				return err
+			}
+		case <-s.challenged:
+			if err := s.stream.Send(inventoryRequest()); err != nil {
 				return err
 			}
 		case <-bell:

@@ -277,8 +277,14 @@ type Hello struct {
 	// or were acknowledged.
 	RunningJobIds   []string `protobuf:"bytes,3,rep,name=running_job_ids,json=runningJobIds,proto3" json:"running_job_ids,omitempty"`
 	InventoryDigest string   `protobuf:"bytes,4,opt,name=inventory_digest,json=inventoryDigest,proto3" json:"inventory_digest,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Random for each start of the agent: tells a connection made anew from a
+	// second agent with a copy of the identity. Empty from older agents.
+	Incarnation string `protobuf:"bytes,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The host as it can't be copied with the state folder: its name and a hash of
+	// its machine id.
+	Host          string `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -335,6 +341,20 @@ func (x *Hello) GetRunningJobIds() []string {
 func (x *Hello) GetInventoryDigest() string {
 	if x != nil {
 		return x.InventoryDigest
+	}
+	return ""
+}
+
+func (x *Hello) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *Hello) GetHost() string {
+	if x != nil {
+		return x.Host
 	}
 	return ""
 }
@@ -1425,12 +1445,14 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"report_ack\x18\x03 \x01(\v2\x16.pgharbor.v1.ReportAckH\x00R\treportAck\x12L\n" +
 	"\x11inventory_request\x18\x04 \x01(\v2\x1d.pgharbor.v1.InventoryRequestH\x00R\x10inventoryRequestB\t\n" +
-	"\amessage\"\xb1\x01\n" +
+	"\amessage\"\xe7\x01\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12&\n" +
 	"\x0frunning_job_ids\x18\x03 \x03(\tR\rrunningJobIds\x12)\n" +
-	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\x90\x01\n" +
+	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\tR\vincarnation\x12\x12\n" +
+	"\x04host\x18\b \x01(\tR\x04host\"\x90\x01\n" +
 	"\aWelcome\x12H\n" +
 	"\x12heartbeat_interval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12;\n" +
 	"\vserver_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
