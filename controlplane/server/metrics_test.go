@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 )
@@ -16,7 +17,7 @@ import (
 func TestMetrics(t *testing.T) {
 	cp := servertest.Start(t)
 	connectAgent(t, cp, "db1")
-	if err := call(t, cp.Owner(t), "/pgharbor.v1.UserService/ListUsers", grpc.StreamDesc{}); err != nil {
+	if _, err := call(t, cp.Owner(t), "/pgharbor.v1.UserService/ListUsers", grpc.StreamDesc{}, &emptypb.Empty{}); err != nil {
 		t.Fatal(err)
 	}
 	request, err := http.NewRequestWithContext(bounded(t), http.MethodGet, cp.URL("/metrics"), nil)

@@ -157,11 +157,12 @@ func (cp *ControlPlane) Owner(tb testing.TB) *grpc.ClientConn {
 	return cp.Dial(tb, cp.ownerDir)
 }
 
-// InviteUser returns an invite for a person.
-func (cp *ControlPlane) InviteUser(tb testing.TB, name string, role fleet.Role) string {
+// InviteUser returns an invite for a person, on the instances that the globs
+// match or on the whole fleet.
+func (cp *ControlPlane) InviteUser(tb testing.TB, name string, role fleet.Role, instances ...string) string {
 	tb.Helper()
 	made, err := pgharborv1.NewUserServiceClient(cp.Owner(tb)).CreateUserInvite(tb.Context(),
-		&pgharborv1.CreateUserInviteRequest{Name: name, Role: string(role)})
+		&pgharborv1.CreateUserInviteRequest{Name: name, Role: string(role), Instances: instances})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -180,9 +181,9 @@ func (cp *ControlPlane) InviteAgent(tb testing.TB, name string) string {
 }
 
 // User invites and enrols a person, and returns their connection.
-func (cp *ControlPlane) User(tb testing.TB, name string, role fleet.Role) *grpc.ClientConn {
+func (cp *ControlPlane) User(tb testing.TB, name string, role fleet.Role, instances ...string) *grpc.ClientConn {
 	tb.Helper()
-	return cp.Dial(tb, cp.Enroll(tb, cp.InviteUser(tb, name, role)))
+	return cp.Dial(tb, cp.Enroll(tb, cp.InviteUser(tb, name, role, instances...)))
 }
 
 // Agent invites and enrols an agent, and returns its connection.
