@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"math"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -12,49 +13,71 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return a.noun("audit", "The trail: who did what, when, why and how it ended", a.auditListCommand())
+	return a.noun("audit", "The trail: who did what, when, why and how it ended",
+		a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand())
 }
 
 func (a *app) auditListCommand() *cobra.Command {
 	var request pgharborv1.ListAuditEntriesRequest
+	from, until := since{now: a.Now}, since{now: a.Now}
+	var limit uint
 	cmd := a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List the trail's entries, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
-			return a.listAudit(ctx, conn, &request)
+			request.Since, request.Until = from.at, until.at
+			return a.listAudit(ctx, conn, &request, int(min(limit, math.MaxInt32)))
 		}),
 	})
-	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
-	cmd.Flags().StringVar(&request.Action, "action", "", "only of this action, such as backup.download")
+	flags := cmd.Flags()
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Action, "action", "", "only of this action, such as backup.download")
+	flags.StringVar(&request.Actor, "actor", "", "only by this person or agent: user:ada, or ada; host and invite are actors too")
+	flags.StringVar(&request.Target, "target", "", "only what was done to this: the id of a backup, or a person or an agent, as for --actor")
+	flags.StringVar(&request.Outcome, "outcome", "", "only with this outcome: started, ongoing, succeeded, failed or denied")
+	flags.Var(&from, "since", "only since then: an age such as 7d or 36h, or a date")
+	flags.Var(&until, "until", "only before then: an age such as 7d or 36h, or a date")
+	flags.UintVar(&limit, "limit", 0, "only so many, the newest (default: all)")
 	a.completeInstanceFlag(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(
+		[]string{"started", "ongoing", "succeeded", "failed", "denied"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func (a *app) listAudit(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListAuditEntriesRequest) error {
+func (a *app) listAudit(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListAuditEntriesRequest, limit int) error {
 	trail := pgharborv1.NewAuditServiceClient(conn)
 	all := &pgharborv1.ListAuditEntriesResponse{}
+	if limit > 0 {
+		request.PageSize = int32(min(limit, 1000))
+	}
 	err := eachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := trail.ListAuditEntries(ctx, request)
 		all.Entries = append(all.Entries, page.GetEntries()...)
+		if limit > 0 && len(all.Entries) >= limit {
+			all.Entries = all.Entries[:limit]
+			return "", err
+		}
 		return page.GetNextPageToken(), err
 	})
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error {
-		table := output.NewTable(">SEQ", "AT", "ACTOR", "ACTION", "OUTCOME", "INSTANCE", "TARGET", "REASON", "DETAIL", ">ENDS")
-		for _, entry := range all.GetEntries() {
-			var ends string
-			if entry.GetCompletes() != 0 {
-				ends = strconv.FormatInt(entry.GetCompletes(), 10)
-			}
-			table.Add(strconv.FormatInt(entry.GetSequence(), 10), output.Time(entry.GetAt(), a.Now().Location()),
-				output.Name(entry.GetActor()), output.Name(entry.GetAction()), output.Name(entry.GetOutcome()),
-				output.Name(entry.GetInstance()), output.Name(entry.GetTarget()),
-				output.Line(entry.GetReason()), output.Short(entry.GetDetail(), errorWidth), ends)
+	return a.print(all, func() error { return a.showAudit(all.GetEntries()) })
+}
+
+func (a *app) showAudit(entries []*pgharborv1.AuditEntry) error {
+	table := output.NewTable(">SEQ", "AT", "ACTOR", "ACTION", "OUTCOME", "INSTANCE", "TARGET", "REASON", "DETAIL", ">ENDS")
+	for _, entry := range entries {
+		var ends string
+		if entry.GetCompletes() != 0 {
+			ends = strconv.FormatInt(entry.GetCompletes(), 10)
 		}
-		return table.Write(a.Stdout, "No entries.")
-	})
+		table.Add(strconv.FormatInt(entry.GetSequence(), 10), output.Time(entry.GetAt(), a.Now().Location()),
+			output.Name(entry.GetActor()), output.Name(entry.GetAction()), output.Name(entry.GetOutcome()),
+			output.Name(entry.GetInstance()), output.Name(entry.GetTarget()),
+			output.Line(entry.GetReason()), output.Short(entry.GetDetail(), errorWidth), ends)
+	}
+	return table.Write(a.Stdout, "No entries.")
 }

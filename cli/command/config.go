@@ -91,11 +91,7 @@ func (a *app) useContext(name string) error {
 // dial connects as the person of the context in use, and renews the certificate
 // where that is due.
 func (a *app) dial(ctx context.Context) (*grpc.ClientConn, error) {
-	name, err := a.currentContext()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := a.contextFolder(name)
+	dir, err := a.currentFolder()
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +100,15 @@ func (a *app) dial(ctx context.Context) (*grpc.ClientConn, error) {
 		return nil, err
 	}
 	return a.dialAs(ctx, identity)
+}
+
+// currentFolder is the folder of the context in use.
+func (a *app) currentFolder() (string, error) {
+	name, err := a.currentContext()
+	if err != nil {
+		return "", err
+	}
+	return a.contextFolder(name)
 }
 
 func (a *app) dialAs(ctx context.Context, identity *client.Identity) (*grpc.ClientConn, error) {

@@ -34,6 +34,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{"users", "invite", "bert"},
 		{"users", "grant", "bert"},
 		{"audit"},
+		{"audit", "list", "--limit", "-1"},
+		{"audit", "list", "--since", "soon"},
+		{"audit", "verify", "--head", "7"},
+		{"audit", "verify", "--file", "x", "--accept"},
 		{"contexts", "use"},
 	}
 	for _, line := range lines {
@@ -61,7 +65,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 	for _, line := range []string{
 		"list", "show x", "backup shop", "download x", "restore x --to-database y --confirm y --reason z", "restores",
 		"runs", "retention", "health", "agents list", "agents invite x", "agents revoke x", "users list",
-		"users invite x --role VIEWER", "users grant x y", "users revoke x", "audit list",
+		"users invite x --role VIEWER", "users grant x y", "users revoke x", "audit list", "audit verify", "audit export",
 	} {
 		got := f.run(t, strings.Fields(line)...)
 		if got.code != exitDenied || !strings.Contains(got.stderr, "not logged in") || !strings.Contains(got.stderr, "pgharbor login") {

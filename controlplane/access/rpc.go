@@ -61,7 +61,9 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.UserService/GrantPermission":  {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 	"/pgharbor.v1.UserService/RevokeUser":       {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 
-	"/pgharbor.v1.AuditService/ListAuditEntries": {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
+	"/pgharbor.v1.AuditService/ListAuditEntries":   {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
+	"/pgharbor.v1.AuditService/ExportAuditEntries": {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
+	"/pgharbor.v1.AuditService/ListTrailHeads":     {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 
 	// Who may decide on an approval depends on what it is for: MayApprove.
 	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList, Scoping: filtered()},

@@ -29,6 +29,7 @@ type API struct {
 	Catalog   *catalog.Catalog
 	CA        *pki.CA
 	Trail     *audit.Trail
+	Heads     *audit.Heads
 	Sessions  *session.Registry
 	Bells     *session.Bells
 	Transfers *transfer.Broker

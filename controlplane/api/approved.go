@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -152,7 +153,7 @@ func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.Appr
 	if as == fleet.ApprovalVoid {
 		action.Action = "approval.void"
 	}
-	action.Actor = fleet.ActorControlPlane
+	action.Actor = chain.ActorControlPlane
 	if why != "" {
 		action.Detail += ": " + why
 	}

@@ -2,11 +2,17 @@ package api
 
 import (
 	"context"
+	"math"
+
+	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
+
+// exportPage is how many entries one message of an export carries.
+const exportPage = 500
 
 type auditService struct {
 	pgharborv1.UnimplementedAuditServiceServer
@@ -14,18 +20,78 @@ type auditService struct {
 }
 
 func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1.ListAuditEntriesRequest) (*pgharborv1.ListAuditEntriesResponse, error) {
-	entries, next, err := s.Catalog.Audit(ctx, catalog.AuditQuery{
+	query := catalog.AuditQuery{
 		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(), Action: request.GetAction(),
-	})
+		Actor: request.GetActor(), Target: request.GetTarget(), Outcome: request.GetOutcome(),
+	}
+	if request.GetSince() != nil {
+		query.Since = request.GetSince().AsTime()
+	}
+	if request.GetUntil() != nil {
+		query.Until = request.GetUntil().AsTime()
+	}
+	entries, next, err := s.Catalog.Audit(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.ListAuditEntriesResponse{Entries: toProto(entries, entryToProto), NextPageToken: next}, nil
 }
 
-func entryToProto(e fleet.AuditEntry) *pgharborv1.AuditEntry {
+// ExportAuditEntries sends pages that are read one by one: entries do not change,
+// so that together they are of one moment all the same.
+func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stream grpc.ServerStreamingServer[pgharborv1.ExportAuditEntriesResponse]) error {
+	ctx := stream.Context()
+	head, err := s.Catalog.TrailHead(ctx)
+	if err != nil {
+		return err
+	}
+	for sent := int64(math.MinInt64); sent < head.Sequence; {
+		entries, err := s.Catalog.AuditAfter(ctx, sent, exportPage)
+		if err != nil {
+			return err
+		}
+		// What was added since is for the next export. A trail that somebody has cut
+		// meanwhile ends where it ends, and whoever verifies it will see that.
+		for len(entries) > 0 && entries[len(entries)-1].Sequence > head.Sequence {
+			entries = entries[:len(entries)-1]
+		}
+		if len(entries) == 0 {
+			return nil
+		}
+		if err := stream.Send(&pgharborv1.ExportAuditEntriesResponse{Entries: toProto(entries, entryToProto)}); err != nil {
+			return err
+		}
+		sent = entries[len(entries)-1].Sequence
+	}
+	return nil
+}
+
+func (s *auditService) ListTrailHeads(ctx context.Context, _ *pgharborv1.ListTrailHeadsRequest) (*pgharborv1.ListTrailHeadsResponse, error) {
+	response := &pgharborv1.ListTrailHeadsResponse{}
+	held, err := s.Catalog.TrailHeads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response.Witnessed = toProto(held, func(h catalog.HeldHead) *pgharborv1.WitnessedHead {
+		return &pgharborv1.WitnessedHead{Instance: h.Instance, Head: headToProto(h.SignedHead), ToldAt: stamp(h.ToldAt)}
+	})
+	head, err := s.Heads.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if head.Valid() {
+		response.Head = headToProto(head)
+	}
+	return response, nil
+}
+
+func entryToProto(e chain.Entry) *pgharborv1.AuditEntry {
 	return &pgharborv1.AuditEntry{
 		Sequence: e.Sequence, At: stamp(e.At), Actor: e.Actor, Action: e.Action, Instance: e.Instance, Target: e.Target,
-		Reason: e.Reason, Outcome: e.Outcome, Detail: e.Detail, Completes: e.Completes,
+		Reason: e.Reason, Outcome: e.Outcome, Detail: e.Detail, Completes: e.Completes, PreviousHash: e.PreviousHash, Hash: e.Hash,
 	}
+}
+
+func headToProto(h chain.SignedHead) *pgharborv1.TrailHead {
+	return &pgharborv1.TrailHead{Sequence: h.Sequence, Hash: h.Hash, At: stamp(h.At), Signature: h.Signature, Certificate: h.Certificate}
 }

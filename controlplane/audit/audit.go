@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
 // Store is where the trail is kept; the catalog is one.
 type Store interface {
-	AppendAudit(ctx context.Context, e fleet.AuditEntry) (sequence int64, err error)
+	AppendAudit(ctx context.Context, e chain.Entry) (sequence int64, err error)
 	CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error
 }
 
@@ -36,7 +36,7 @@ type Action struct {
 // Begin writes that an action starts. The caller goes ahead only if it
 // succeeds, and completes the returned sequence later.
 func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
-	sequence, err := t.write(ctx, a, fleet.OutcomeStarted)
+	sequence, err := t.write(ctx, a, chain.OutcomeStarted)
 	if err != nil {
 		return 0, fmt.Errorf("audit: %s was not started, because the trail can't be written: %w", a.Action, err)
 	}
@@ -46,16 +46,16 @@ func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
 // End writes how the action of a started entry ended; err is its error, or
 // nil. It writes even when the caller's context has ended.
 func (t *Trail) End(ctx context.Context, sequence int64, detail string, err error) error {
-	outcome := fleet.OutcomeSucceeded
+	outcome := chain.OutcomeSucceeded
 	if err != nil {
-		outcome, detail = fleet.OutcomeFailed, join(detail, err.Error())
+		outcome, detail = chain.OutcomeFailed, join(detail, err.Error())
 	}
 	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, detail, t.Now().UTC())
 }
 
 // Denied writes that somebody was refused.
 func (t *Trail) Denied(ctx context.Context, a Action) error {
-	_, err := t.write(context.WithoutCancel(ctx), a, fleet.OutcomeDenied)
+	_, err := t.write(context.WithoutCancel(ctx), a, chain.OutcomeDenied)
 	return err
 }
 
@@ -73,7 +73,7 @@ func (t *Trail) Do(ctx context.Context, a Action, f func() error) error {
 }
 
 func (t *Trail) write(ctx context.Context, a Action, outcome string) (int64, error) {
-	return t.Store.AppendAudit(ctx, fleet.AuditEntry{
+	return t.Store.AppendAudit(ctx, chain.Entry{
 		At: t.Now().UTC(), Actor: a.Actor, Action: a.Action, Instance: a.Instance, Target: a.Target,
 		Reason: a.Reason, Outcome: outcome, Detail: a.Detail,
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -20,10 +20,10 @@ var errFull = errors.New("no space")
 // catalog, it writes nothing once its context has ended.
 type pages struct {
 	room    int
-	entries []fleet.AuditEntry
+	entries []chain.Entry
 }
 
-func (p *pages) AppendAudit(ctx context.Context, e fleet.AuditEntry) (int64, error) {
+func (p *pages) AppendAudit(ctx context.Context, e chain.Entry) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -36,7 +36,7 @@ func (p *pages) AppendAudit(ctx context.Context, e fleet.AuditEntry) (int64, err
 }
 
 func (p *pages) CompleteAudit(ctx context.Context, started int64, outcome, detail string, at time.Time) error {
-	_, err := p.AppendAudit(ctx, fleet.AuditEntry{At: at, Outcome: outcome, Detail: detail, Completes: started})
+	_, err := p.AppendAudit(ctx, chain.Entry{At: at, Outcome: outcome, Detail: detail, Completes: started})
 	return err
 }
 
@@ -47,25 +47,25 @@ func trail(room int) (*audit.Trail, *pages) {
 
 var action = audit.Action{Actor: "user:a", Action: "user.revoke", Instance: "db1", Target: "user:b", Reason: "why", Detail: "how"}
 
-var started = fleet.AuditEntry{
+var started = chain.Entry{
 	Sequence: 1, At: now, Actor: "user:a", Action: "user.revoke", Instance: "db1", Target: "user:b", Reason: "why", Detail: "how",
-	Outcome: fleet.OutcomeStarted,
+	Outcome: chain.OutcomeStarted,
 }
 
 func TestDoWritesTheStartBeforeTheEffectAndThenTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error
-		end  fleet.AuditEntry
+		end  chain.Entry
 	}{
-		{"it works", nil, fleet.AuditEntry{Sequence: 2, At: now, Outcome: fleet.OutcomeSucceeded, Completes: 1}},
-		{"it fails", errors.New("why not"), fleet.AuditEntry{Sequence: 2, At: now, Outcome: fleet.OutcomeFailed, Detail: "why not", Completes: 1}},
+		{"it works", nil, chain.Entry{Sequence: 2, At: now, Outcome: chain.OutcomeSucceeded, Completes: 1}},
+		{"it fails", errors.New("why not"), chain.Entry{Sequence: 2, At: now, Outcome: chain.OutcomeFailed, Detail: "why not", Completes: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			trail, pages := trail(10)
 			ctx, cancel := context.WithCancel(t.Context())
 			err := trail.Do(ctx, action, func() error {
-				if diff := cmp.Diff([]fleet.AuditEntry{started}, pages.entries); diff != "" {
+				if diff := cmp.Diff([]chain.Entry{started}, pages.entries); diff != "" {
 					t.Errorf("at the effect: %s", diff)
 				}
 				cancel() // the caller hangs up; how it ended is written all the same
@@ -74,7 +74,7 @@ func TestDoWritesTheStartBeforeTheEffectAndThenTheEnd(t *testing.T) {
 			if !errors.Is(err, tt.err) {
 				t.Errorf("got %v", err)
 			}
-			if diff := cmp.Diff([]fleet.AuditEntry{started, tt.end}, pages.entries); diff != "" {
+			if diff := cmp.Diff([]chain.Entry{started, tt.end}, pages.entries); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -107,7 +107,7 @@ func TestDeniedIsWrittenAlsoWhenTheCallerHangsUp(t *testing.T) {
 	if err := trail.Denied(ctx, action); err != nil {
 		t.Fatal(err)
 	}
-	if len(pages.entries) != 1 || pages.entries[0].Outcome != fleet.OutcomeDenied || pages.entries[0].Actor != "user:a" {
+	if len(pages.entries) != 1 || pages.entries[0].Outcome != chain.OutcomeDenied || pages.entries[0].Actor != "user:a" {
 		t.Errorf("the trail is %+v", pages.entries)
 	}
 }

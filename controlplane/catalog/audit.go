@@ -7,19 +7,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
 const auditColumns = `sequence, at, actor, action, instance, target, reason, outcome, detail, completes, previous_hash, hash`
 
-func scanAudit(r row) (e fleet.AuditEntry, err error) {
+func scanAudit(r row) (e chain.Entry, err error) {
 	err = r.Scan(&e.Sequence, instant{&e.At}, &e.Actor, &e.Action, &e.Instance, &e.Target, &e.Reason, &e.Outcome,
 		&e.Detail, &e.Completes, &e.PreviousHash, &e.Hash)
 	return e, err
 }
 
 // AppendAudit adds an entry to the end of the trail and returns its sequence.
-func (c *Catalog) AppendAudit(ctx context.Context, e fleet.AuditEntry) (sequence int64, err error) {
+func (c *Catalog) AppendAudit(ctx context.Context, e chain.Entry) (sequence int64, err error) {
 	err = c.within(ctx, func(tx *sql.Tx) error {
 		sequence, err = appendAudit(ctx, tx, e)
 		return err
@@ -40,25 +40,25 @@ func (c *Catalog) SettleAudit(ctx context.Context, now time.Time) (settled int, 
 	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
 	err = c.within(ctx, func(tx *sql.Tx) error {
 		open, err := collect(ctx, tx, scan, `SELECT sequence FROM audit WHERE outcome = ?
-			AND sequence NOT IN (SELECT completes FROM audit) AND sequence NOT IN (SELECT audit_sequence FROM jobs) ORDER BY sequence`,
-			fleet.OutcomeStarted)
+			AND sequence NOT IN (SELECT completes FROM audit WHERE outcome <> ?) AND sequence NOT IN (SELECT audit_sequence FROM jobs) ORDER BY sequence`,
+			chain.OutcomeStarted, chain.OutcomeOngoing)
 		settled = len(open)
 		for _, sequence := range open {
 			const detail = "the control plane stopped in the middle of it: how far it came is not known"
-			err = errors.Join(err, completeAudit(ctx, tx, sequence, fleet.OutcomeFailed, detail, now))
+			err = errors.Join(err, completeAudit(ctx, tx, sequence, chain.OutcomeFailed, detail, now))
 		}
 		return err
 	})
 	return settled, err
 }
 
-func appendAudit(ctx context.Context, tx *sql.Tx, e fleet.AuditEntry) (int64, error) {
-	err := tx.QueryRowContext(ctx, `SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1`).Scan(&e.Sequence, &e.PreviousHash)
-	if err != nil && err != sql.ErrNoRows { //nolint:errorlint // the driver returns it bare
+func appendAudit(ctx context.Context, tx *sql.Tx, e chain.Entry) (int64, error) {
+	head, err := trailHead(ctx, tx)
+	if err != nil {
 		return 0, err
 	}
-	e.Sequence++
-	e.Hash = e.ChainHash(e.PreviousHash)
+	e.Sequence, e.PreviousHash, e.Hash = head.Sequence+1, head.Hash, ""
+	e.Hash = e.Sum(e.PreviousHash)
 	_, err = tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Sequence, micros(e.At), e.Actor, e.Action, e.Instance, e.Target, e.Reason, e.Outcome, e.Detail, e.Completes, e.PreviousHash, e.Hash)
 	return e.Sequence, err
@@ -79,17 +79,41 @@ type AuditQuery struct {
 	Page     Page
 	Instance string
 	Action   string
+	Actor    string // "user:NAME", or the name alone, of a person or an agent
+	Target   string // an id or, like an actor, a name
+	Outcome  string
+	Since    time.Time // from this moment on
+	Until    time.Time // before this moment
 }
 
-// Audit returns a page of the trail, newest first, and the token of the next.
-func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]fleet.AuditEntry, string, error) {
-	var f filter
+func (q AuditQuery) filter() (f filter) {
 	if q.Instance != "" {
 		f.where(`instance = ?`, q.Instance)
 	}
 	if q.Action != "" {
 		f.where(`action = ?`, q.Action)
 	}
+	if q.Actor != "" {
+		f.where(`actor IN (?, ?, ?)`, q.Actor, "user:"+q.Actor, "agent:"+q.Actor)
+	}
+	if q.Target != "" {
+		f.where(`target IN (?, ?, ?)`, q.Target, "user:"+q.Target, "agent:"+q.Target)
+	}
+	if q.Outcome != "" {
+		f.where(`outcome = ?`, q.Outcome)
+	}
+	if !q.Since.IsZero() {
+		f.where(`at >= ?`, micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		f.where(`at < ?`, micros(q.Until))
+	}
+	return f
+}
+
+// Audit returns a page of the trail, newest first, and the token of the next.
+func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]chain.Entry, string, error) {
+	f := q.filter()
 	before, _, err := q.Page.after()
 	if err != nil {
 		return nil, "", err
@@ -97,6 +121,12 @@ func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]fleet.AuditEntry, 
 	f.where(`sequence < ?`, before)
 	entries, err := collect(ctx, c.db, scanAudit, `SELECT `+auditColumns+` FROM audit`+f.sql()+
 		fmt.Sprintf(` ORDER BY sequence DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	entries, next := paged(entries, q.Page, func(e fleet.AuditEntry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" })
+	entries, next := paged(entries, q.Page, func(e chain.Entry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" })
 	return entries, next, err
+}
+
+// AuditAfter returns the entries that follow the one with a sequence, oldest
+// first, at most limit of them.
+func (c *Catalog) AuditAfter(ctx context.Context, sequence int64, limit int) ([]chain.Entry, error) {
+	return collect(ctx, c.db, scanAudit, `SELECT `+auditColumns+` FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit)
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
 // verifyTrail walks the chain of n entries from its start.
-func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []fleet.AuditEntry {
+func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 	t.Helper()
-	var all []fleet.AuditEntry
+	var all []chain.Entry
 	for query := (catalog.AuditQuery{Page: catalog.Page{Size: 1000}}); ; {
 		page, next, err := c.Audit(t.Context(), query)
 		if err != nil {
@@ -32,7 +33,7 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []fleet.AuditEntry {
 	previous := ""
 	for i := range all {
 		e := all[len(all)-1-i]
-		if e.Sequence != int64(i+1) || e.PreviousHash != previous || e.Hash != e.ChainHash(previous) {
+		if e.Sequence != int64(i+1) || e.PreviousHash != previous || e.Hash != e.Sum(previous) {
 			t.Fatalf("entry %d does not follow: %+v", i+1, e)
 		}
 		previous = e.Hash
@@ -42,16 +43,16 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []fleet.AuditEntry {
 
 func TestTrailOnlyGrows(t *testing.T) {
 	c, path := open(t)
-	started, err := c.AppendAudit(t.Context(), fleet.AuditEntry{
-		At: now, Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why", Outcome: fleet.OutcomeStarted, Detail: "into x",
+	started, err := c.AppendAudit(t.Context(), chain.Entry{
+		At: now, Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted, Detail: "into x",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CompleteAudit(t.Context(), started, fleet.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
+	if err := c.CompleteAudit(t.Context(), started, chain.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CompleteAudit(t.Context(), 77, fleet.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.CompleteAudit(t.Context(), 77, chain.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("the end of what never began: %v", err)
 	}
 	db := raw(t, path)
@@ -67,9 +68,9 @@ func TestTrailOnlyGrows(t *testing.T) {
 	all := verifyTrail(t, c, 2)
 	end := all[0]
 	end.Sequence, end.PreviousHash, end.Hash = 0, "", ""
-	want := fleet.AuditEntry{
+	want := chain.Entry{
 		At: now.Add(time.Minute), Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why",
-		Outcome: fleet.OutcomeFailed, Detail: "no space", Completes: started,
+		Outcome: chain.OutcomeFailed, Detail: "no space", Completes: started,
 	}
 	if diff := cmp.Diff(want, end); diff != "" {
 		t.Error(diff)
@@ -80,14 +81,14 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	begin := func(target string) int64 {
-		sequence, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: fleet.OutcomeStarted})
+		sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: chain.OutcomeStarted})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sequence
 	}
 	ended, cut, ofJob := begin("ended"), begin("cut"), begin("of a job")
-	if err := c.CompleteAudit(t.Context(), ended, fleet.OutcomeSucceeded, "", now); err != nil {
+	if err := c.CompleteAudit(t.Context(), ended, chain.OutcomeSucceeded, "", now); err != nil {
 		t.Fatal(err)
 	}
 	_, err := c.CreateJob(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now, AuditSequence: ofJob})
@@ -100,7 +101,7 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 		}
 	}
 	last := verifyTrail(t, c, 5)[0]
-	if last.Completes != cut || last.Target != "cut" || last.Outcome != fleet.OutcomeFailed || !last.At.Equal(now.Add(time.Hour)) {
+	if last.Completes != cut || last.Target != "cut" || last.Outcome != chain.OutcomeFailed || !last.At.Equal(now.Add(time.Hour)) {
 		t.Errorf("the last entry is %+v", last)
 	}
 }
@@ -108,7 +109,7 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 func TestTrailByInstanceAndAction(t *testing.T) {
 	c, _ := open(t)
 	for i := range 6 {
-		_, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
+		_, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
 		if err != nil {
 			t.Fatal(err)
 		}

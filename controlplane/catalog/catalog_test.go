@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -157,7 +158,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 				if err := catalogs[i%2].RecordRun(t.Context(), aRun("db1", now), &b); err != nil {
 					t.Errorf("writing: %v", err)
 				}
-				if _, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Action: "test"}); err != nil {
+				if _, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
 					t.Errorf("the trail: %v", err)
 				}
 				if _, err := c.Facts(t.Context(), "", nil, now); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -49,9 +50,9 @@ func (c *Catalog) SignIn(ctx context.Context, who fleet.Caller, now time.Time) e
 			return missing(err, "device %q", who.Identity)
 		}
 		if before.IsZero() {
-			_, err := appendAudit(ctx, tx, fleet.AuditEntry{
+			_, err := appendAudit(ctx, tx, chain.Entry{
 				At: now, Actor: who.String(), Action: "device.sign-in", Target: "device:" + who.Identity,
-				Outcome: fleet.OutcomeSucceeded, Detail: who.Device,
+				Outcome: chain.OutcomeSucceeded, Detail: who.Device,
 			})
 			if err != nil {
 				return err

@@ -38,6 +38,11 @@ func (c *Catalog) Facts(ctx context.Context, instance string, scope fleet.Scope,
 		if err != nil {
 			return nil, err
 		}
+		disputes, err := trailWarnings(ctx, tx, agent.Name)
+		if err != nil {
+			return nil, err
+		}
+		agent.Status.Warnings = append(agent.Status.Warnings, disputes...)
 		for _, database := range databases {
 			facts, err := facts(ctx, tx, agent, database, now)
 			if err != nil {

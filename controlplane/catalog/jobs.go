@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -116,9 +117,9 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 
 func outcome(r fleet.JobResult) string {
 	if r.State == fleet.JobSucceeded {
-		return fleet.OutcomeSucceeded
+		return chain.OutcomeSucceeded
 	}
-	return fleet.OutcomeFailed
+	return chain.OutcomeFailed
 }
 
 func detail(j fleet.Job) string {

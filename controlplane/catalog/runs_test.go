@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -160,7 +161,7 @@ func TestRequestIDMakesOneJob(t *testing.T) {
 func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	sequence, err := c.AppendAudit(t.Context(), fleet.AuditEntry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: fleet.OutcomeStarted})
+	sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: chain.OutcomeStarted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 		}
 	}
 	all := verifyTrail(t, c, 2)
-	if end := all[0]; end.Completes != sequence || end.Outcome != fleet.OutcomeFailed || !strings.Contains(end.Detail, "no space") {
+	if end := all[0]; end.Completes != sequence || end.Outcome != chain.OutcomeFailed || !strings.Contains(end.Detail, "no space") {
 		t.Errorf("it ends with %+v", end)
 	}
 	if _, err := c.FinishJob(t.Context(), "db2", j.ID, failed, now); !errors.Is(err, fleet.ErrNotFound) {

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -72,6 +73,12 @@ func (i *Identity) Name() string { return i.principal.Name }
 
 // NotAfter is when the certificate in use ends.
 func (i *Identity) NotAfter() time.Time { return i.cert.Load().Leaf.NotAfter }
+
+// TrailKey returns the key of a certificate with which the control plane signs
+// heads of its trail, where the pinned CA has issued it and it held at that moment.
+func (i *Identity) TrailKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
+	return pki.VerifyTrailCertificate(certificate, at, i.ca)
+}
 
 // RenewAt is when the certificate in use should be replaced.
 func (i *Identity) RenewAt() time.Time { return pki.RenewAt(i.cert.Load().Leaf) }

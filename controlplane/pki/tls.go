@@ -41,7 +41,7 @@ func (ca *CA) ServerConfig(now func() time.Time, check func(Principal) error) *t
 			if err != nil {
 				return err
 			}
-			if p.Kind == KindServer {
+			if p.Kind == KindServer || p.Kind == KindTrail {
 				return fmt.Errorf("%w: a control plane is nobody's client", ErrNoPrincipal)
 			}
 			return check(p)

@@ -63,17 +63,19 @@ var allowed = map[string]string{
 	"/pgharbor.v1.RestoreService/CreateRestore": restorers,
 
 	// agent.manage, user.manage, audit.read
-	"/pgharbor.v1.AgentService/CreateAgentInvite": owners,
-	"/pgharbor.v1.AgentService/RevokeAgent":       owners,
-	"/pgharbor.v1.UserService/ListUsers":          owners,
-	"/pgharbor.v1.UserService/CreateUserInvite":   owners,
-	"/pgharbor.v1.UserService/GrantPermission":    owners,
-	"/pgharbor.v1.UserService/RevokeUser":         owners,
-	"/pgharbor.v1.UserService/UpdateUser":         owners,
-	"/pgharbor.v1.UserService/RevokePermission":   owners,
-	"/pgharbor.v1.UserService/ListUserDevices":    owners,
-	"/pgharbor.v1.UserService/RevokeUserDevice":   owners,
-	"/pgharbor.v1.AuditService/ListAuditEntries":  owners,
+	"/pgharbor.v1.AgentService/CreateAgentInvite":  owners,
+	"/pgharbor.v1.AgentService/RevokeAgent":        owners,
+	"/pgharbor.v1.UserService/ListUsers":           owners,
+	"/pgharbor.v1.UserService/CreateUserInvite":    owners,
+	"/pgharbor.v1.UserService/GrantPermission":     owners,
+	"/pgharbor.v1.UserService/RevokeUser":          owners,
+	"/pgharbor.v1.UserService/UpdateUser":          owners,
+	"/pgharbor.v1.UserService/RevokePermission":    owners,
+	"/pgharbor.v1.UserService/ListUserDevices":     owners,
+	"/pgharbor.v1.UserService/RevokeUserDevice":    owners,
+	"/pgharbor.v1.AuditService/ListAuditEntries":   owners,
+	"/pgharbor.v1.AuditService/ExportAuditEntries": owners,
+	"/pgharbor.v1.AuditService/ListTrailHeads":     owners,
 
 	// Who may decide is who may do it, which here is a download; the tests of
 	// approvals show the rest.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -149,7 +150,7 @@ func endOfTrail(t *testing.T, cp *servertest.ControlPlane, action string) entry 
 	t.Helper()
 	for ctx := bounded(t); ctx.Err() == nil; {
 		all := trail(t, cp, action)
-		if last := all[len(all)-1]; last.Outcome != fleet.OutcomeStarted {
+		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted {
 			return last
 		}
 	}

@@ -107,10 +107,15 @@ func assemble(ctx context.Context, c Config, ca *pki.CA, store *catalog.Catalog)
 	if err != nil {
 		return nil, err
 	}
+	trailKey, trailCertificate, err := ca.TrailKey(filepath.Join(c.DataDir, pkiFolder), c.Now())
+	if err != nil {
+		return nil, err
+	}
 	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
+	heads := &audit.Heads{Store: store, Key: trailKey, Certificate: trailCertificate, Now: c.Now}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
-		Trail:     trail,
+		Trail: trail, Heads: heads,
 		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat},

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -89,7 +90,7 @@ func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedOnTheTrail(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun := fleet.AuditEntry{At: time.Now(), Actor: "user:owner", Action: "backup.download", Target: "b", Reason: "why", Outcome: fleet.OutcomeStarted}
+	begun := chain.Entry{At: time.Now(), Actor: "user:owner", Action: "backup.download", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted}
 	if _, err := c.AppendAudit(t.Context(), begun); err != nil {
 		t.Fatal(err)
 	}

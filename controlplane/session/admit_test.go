@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -39,7 +39,7 @@ func (a *agent) answers(t *testing.T) <-chan *pgharborv1.ConnectResponse {
 }
 
 // refusals are the entries of the trail about second agents.
-func (cp *controlPlane) refusals(t *testing.T) []fleet.AuditEntry {
+func (cp *controlPlane) refusals(t *testing.T) []chain.Entry {
 	t.Helper()
 	all, _, err := cp.Catalog.Audit(t.Context(), catalog.AuditQuery{Action: "agent.duplicate"})
 	if err != nil {
@@ -66,7 +66,7 @@ func TestSecondAgentIsRefusedAndTheFirstStays(t *testing.T) {
 	if agent.Version == "clone" {
 		t.Error("what the second agent says of itself was taken over")
 	}
-	if all := cp.refusals(t); len(all) != 1 || all[0].Outcome != fleet.OutcomeDenied || all[0].Instance != "db1" || !strings.Contains(all[0].Detail, "munich") {
+	if all := cp.refusals(t); len(all) != 1 || all[0].Outcome != chain.OutcomeDenied || all[0].Instance != "db1" || !strings.Contains(all[0].Detail, "munich") {
 		t.Errorf("the trail has %+v", all)
 	}
 	job := cp.submit(t, "db1")

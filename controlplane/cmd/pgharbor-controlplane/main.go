@@ -22,6 +22,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+
+	exitIntegrity = 6
 )
 
 func main() {
@@ -46,6 +48,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, fleet.ErrInvalid) {
 		return exitUsage
+	}
+	if errors.Is(err, fleet.ErrIntegrity) {
+		return exitIntegrity
 	}
 	return exitFailed
 }

@@ -22,8 +22,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// AuditEntry is written before its action takes effect ("started", "allowed",
-// "denied"); how the action ended is an entry of its own.
+// AuditEntry is written before its action takes effect ("started", "denied");
+// how far a long one has come ("ongoing") and how it ended ("succeeded", "failed")
+// are entries of their own.
 type AuditEntry struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -37,11 +38,15 @@ type AuditEntry struct {
 	// The id or name that was acted on.
 	Target string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// "started", "succeeded", "failed" or "denied".
+	// "started", "ongoing", "succeeded", "failed" or "denied".
 	Outcome string `protobuf:"bytes,8,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	Detail  string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Ties the end of an action to its start: the sequence of the start.
-	Completes     int64 `protobuf:"varint,10,opt,name=completes,proto3" json:"completes,omitempty"`
+	Completes int64 `protobuf:"varint,10,opt,name=completes,proto3" json:"completes,omitempty"`
+	// The hash of the entry before, empty for the first.
+	PreviousHash string `protobuf:"bytes,11,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
+	// SHA-256, hexadecimal, as docs/audit.md defines it.
+	Hash          string `protobuf:"bytes,12,opt,name=hash,proto3" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,12 +151,36 @@ func (x *AuditEntry) GetCompletes() int64 {
 	return 0
 }
 
+func (x *AuditEntry) GetPreviousHash() string {
+	if x != nil {
+		return x.PreviousHash
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+// ListAuditEntriesRequest selects entries; empty fields select all.
 type ListAuditEntriesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	Instance      string                 `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
-	Action        string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	Instance  string                 `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
+	Action    string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	// "user:NAME", or the name alone, of a person or an agent.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// An id or, like an actor, a name.
+	Target  string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
+	Outcome string `protobuf:"bytes,7,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// From this moment on.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// Before this moment.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -214,6 +243,41 @@ func (x *ListAuditEntriesRequest) GetAction() string {
 	return ""
 }
 
+func (x *ListAuditEntriesRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListAuditEntriesRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ListAuditEntriesRequest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ListAuditEntriesRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListAuditEntriesRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 type ListAuditEntriesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entries       []*AuditEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
@@ -266,11 +330,386 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ExportAuditEntriesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditEntriesRequest) Reset() {
+	*x = ExportAuditEntriesRequest{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditEntriesRequest) ProtoMessage() {}
+
+func (x *ExportAuditEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ExportAuditEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+type ExportAuditEntriesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*AuditEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditEntriesResponse) Reset() {
+	*x = ExportAuditEntriesResponse{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditEntriesResponse) ProtoMessage() {}
+
+func (x *ExportAuditEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ExportAuditEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExportAuditEntriesResponse) GetEntries() []*AuditEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+type ListTrailHeadsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrailHeadsRequest) Reset() {
+	*x = ListTrailHeadsRequest{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrailHeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrailHeadsRequest) ProtoMessage() {}
+
+func (x *ListTrailHeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrailHeadsRequest.ProtoReflect.Descriptor instead.
+func (*ListTrailHeadsRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{5}
+}
+
+type ListTrailHeadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Not set while the trail is empty.
+	Head          *TrailHead       `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	Witnessed     []*WitnessedHead `protobuf:"bytes,2,rep,name=witnessed,proto3" json:"witnessed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrailHeadsResponse) Reset() {
+	*x = ListTrailHeadsResponse{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrailHeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrailHeadsResponse) ProtoMessage() {}
+
+func (x *ListTrailHeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrailHeadsResponse.ProtoReflect.Descriptor instead.
+func (*ListTrailHeadsResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListTrailHeadsResponse) GetHead() *TrailHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *ListTrailHeadsResponse) GetWitnessed() []*WitnessedHead {
+	if x != nil {
+		return x.Witnessed
+	}
+	return nil
+}
+
+// TrailHead is the newest entry of the trail at a moment, signed. Who keeps it
+// can tell later whether the trail up to it is still the same.
+type TrailHead struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Hash     string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	At       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// ECDSA over what docs/audit.md defines, ASN.1.
+	Signature []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+	// DER, of the key that signed; the fleet's CA has issued it.
+	Certificate   []byte `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrailHead) Reset() {
+	*x = TrailHead{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrailHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrailHead) ProtoMessage() {}
+
+func (x *TrailHead) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrailHead.ProtoReflect.Descriptor instead.
+func (*TrailHead) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TrailHead) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *TrailHead) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *TrailHead) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TrailHead) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *TrailHead) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+// WitnessedHead is the newest head that an agent holds.
+type WitnessedHead struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Head     *TrailHead             `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`
+	// When the agent told of it.
+	ToldAt        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=told_at,json=toldAt,proto3" json:"told_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WitnessedHead) Reset() {
+	*x = WitnessedHead{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WitnessedHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WitnessedHead) ProtoMessage() {}
+
+func (x *WitnessedHead) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WitnessedHead.ProtoReflect.Descriptor instead.
+func (*WitnessedHead) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *WitnessedHead) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *WitnessedHead) GetHead() *TrailHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *WitnessedHead) GetToldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToldAt
+	}
+	return nil
+}
+
+// TrailVerification is what `pgharbor audit verify -o json` prints of a trail that
+// holds.
+type TrailVerification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The head, and so the number of entries.
+	Sequence int64  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Hash     string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Who has seen a head that is part of it.
+	Witnesses     []string `protobuf:"bytes,3,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrailVerification) Reset() {
+	*x = TrailVerification{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrailVerification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrailVerification) ProtoMessage() {}
+
+func (x *TrailVerification) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrailVerification.ProtoReflect.Descriptor instead.
+func (*TrailVerification) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TrailVerification) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *TrailVerification) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *TrailVerification) GetWitnesses() []string {
+	if x != nil {
+		return x.Witnesses
+	}
+	return nil
+}
+
 var File_pgharbor_v1_audit_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x17pgharbor/v1/audit.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n" +
+	"\x17pgharbor/v1/audit.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x02\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12*\n" +
@@ -283,18 +722,48 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\aoutcome\x18\b \x01(\tR\aoutcome\x12\x16\n" +
 	"\x06detail\x18\t \x01(\tR\x06detail\x12\x1c\n" +
 	"\tcompletes\x18\n" +
-	" \x01(\x03R\tcompletes\"\x89\x01\n" +
+	" \x01(\x03R\tcompletes\x12#\n" +
+	"\rprevious_hash\x18\v \x01(\tR\fpreviousHash\x12\x12\n" +
+	"\x04hash\x18\f \x01(\tR\x04hash\"\xb5\x02\n" +
 	"\x17ListAuditEntriesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\binstance\x18\x03 \x01(\tR\binstance\x12\x16\n" +
-	"\x06action\x18\x04 \x01(\tR\x06action\"u\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06target\x18\x06 \x01(\tR\x06target\x12\x18\n" +
+	"\aoutcome\x18\a \x01(\tR\aoutcome\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"u\n" +
 	"\x18ListAuditEntriesResponse\x121\n" +
 	"\aentries\x18\x01 \x03(\v2\x17.pgharbor.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2o\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x1b\n" +
+	"\x19ExportAuditEntriesRequest\"O\n" +
+	"\x1aExportAuditEntriesResponse\x121\n" +
+	"\aentries\x18\x01 \x03(\v2\x17.pgharbor.v1.AuditEntryR\aentries\"\x17\n" +
+	"\x15ListTrailHeadsRequest\"~\n" +
+	"\x16ListTrailHeadsResponse\x12*\n" +
+	"\x04head\x18\x01 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x128\n" +
+	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\"\xa7\x01\n" +
+	"\tTrailHead\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\x12 \n" +
+	"\vcertificate\x18\x05 \x01(\fR\vcertificate\"\x8c\x01\n" +
+	"\rWitnessedHead\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
+	"\x04head\x18\x02 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x123\n" +
+	"\atold_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06toldAt\"a\n" +
+	"\x11TrailVerification\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x1c\n" +
+	"\twitnesses\x18\x03 \x03(\tR\twitnesses2\xb3\x02\n" +
 	"\fAuditService\x12_\n" +
-	"\x10ListAuditEntries\x12$.pgharbor.v1.ListAuditEntriesRequest\x1a%.pgharbor.v1.ListAuditEntriesResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"\x10ListAuditEntries\x12$.pgharbor.v1.ListAuditEntriesRequest\x1a%.pgharbor.v1.ListAuditEntriesResponse\x12g\n" +
+	"\x12ExportAuditEntries\x12&.pgharbor.v1.ExportAuditEntriesRequest\x1a'.pgharbor.v1.ExportAuditEntriesResponse0\x01\x12Y\n" +
+	"\x0eListTrailHeads\x12\".pgharbor.v1.ListTrailHeadsRequest\x1a#.pgharbor.v1.ListTrailHeadsResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_audit_proto_rawDescOnce sync.Once
@@ -308,23 +777,42 @@ func file_pgharbor_v1_audit_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_audit_proto_rawDescData
 }
 
-var file_pgharbor_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_pgharbor_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_pgharbor_v1_audit_proto_goTypes = []any{
-	(*AuditEntry)(nil),               // 0: pgharbor.v1.AuditEntry
-	(*ListAuditEntriesRequest)(nil),  // 1: pgharbor.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil), // 2: pgharbor.v1.ListAuditEntriesResponse
-	(*timestamppb.Timestamp)(nil),    // 3: google.protobuf.Timestamp
+	(*AuditEntry)(nil),                 // 0: pgharbor.v1.AuditEntry
+	(*ListAuditEntriesRequest)(nil),    // 1: pgharbor.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),   // 2: pgharbor.v1.ListAuditEntriesResponse
+	(*ExportAuditEntriesRequest)(nil),  // 3: pgharbor.v1.ExportAuditEntriesRequest
+	(*ExportAuditEntriesResponse)(nil), // 4: pgharbor.v1.ExportAuditEntriesResponse
+	(*ListTrailHeadsRequest)(nil),      // 5: pgharbor.v1.ListTrailHeadsRequest
+	(*ListTrailHeadsResponse)(nil),     // 6: pgharbor.v1.ListTrailHeadsResponse
+	(*TrailHead)(nil),                  // 7: pgharbor.v1.TrailHead
+	(*WitnessedHead)(nil),              // 8: pgharbor.v1.WitnessedHead
+	(*TrailVerification)(nil),          // 9: pgharbor.v1.TrailVerification
+	(*timestamppb.Timestamp)(nil),      // 10: google.protobuf.Timestamp
 }
 var file_pgharbor_v1_audit_proto_depIdxs = []int32{
-	3, // 0: pgharbor.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
-	0, // 1: pgharbor.v1.ListAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
-	1, // 2: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
-	2, // 3: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	10, // 0: pgharbor.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
+	10, // 1: pgharbor.v1.ListAuditEntriesRequest.since:type_name -> google.protobuf.Timestamp
+	10, // 2: pgharbor.v1.ListAuditEntriesRequest.until:type_name -> google.protobuf.Timestamp
+	0,  // 3: pgharbor.v1.ListAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
+	0,  // 4: pgharbor.v1.ExportAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
+	7,  // 5: pgharbor.v1.ListTrailHeadsResponse.head:type_name -> pgharbor.v1.TrailHead
+	8,  // 6: pgharbor.v1.ListTrailHeadsResponse.witnessed:type_name -> pgharbor.v1.WitnessedHead
+	10, // 7: pgharbor.v1.TrailHead.at:type_name -> google.protobuf.Timestamp
+	7,  // 8: pgharbor.v1.WitnessedHead.head:type_name -> pgharbor.v1.TrailHead
+	10, // 9: pgharbor.v1.WitnessedHead.told_at:type_name -> google.protobuf.Timestamp
+	1,  // 10: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
+	3,  // 11: pgharbor.v1.AuditService.ExportAuditEntries:input_type -> pgharbor.v1.ExportAuditEntriesRequest
+	5,  // 12: pgharbor.v1.AuditService.ListTrailHeads:input_type -> pgharbor.v1.ListTrailHeadsRequest
+	2,  // 13: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
+	4,  // 14: pgharbor.v1.AuditService.ExportAuditEntries:output_type -> pgharbor.v1.ExportAuditEntriesResponse
+	6,  // 15: pgharbor.v1.AuditService.ListTrailHeads:output_type -> pgharbor.v1.ListTrailHeadsResponse
+	13, // [13:16] is the sub-list for method output_type
+	10, // [10:13] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_audit_proto_init() }
@@ -338,7 +826,7 @@ func file_pgharbor_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_audit_proto_rawDesc), len(file_pgharbor_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,17 +19,25 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuditService_ListAuditEntries_FullMethodName = "/pgharbor.v1.AuditService/ListAuditEntries"
+	AuditService_ListAuditEntries_FullMethodName   = "/pgharbor.v1.AuditService/ListAuditEntries"
+	AuditService_ExportAuditEntries_FullMethodName = "/pgharbor.v1.AuditService/ExportAuditEntries"
+	AuditService_ListTrailHeads_FullMethodName     = "/pgharbor.v1.AuditService/ListTrailHeads"
 )
 
 // AuditServiceClient is the client API for AuditService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AuditService shows the trail.
+// AuditService shows the trail, and what it takes to hold it to what it was.
 type AuditServiceClient interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
+	// ExportAuditEntries sends every entry, oldest first, up to the newest at the
+	// moment of the call.
+	ExportAuditEntries(ctx context.Context, in *ExportAuditEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditEntriesResponse], error)
+	// ListTrailHeads returns the head of this moment, and those that agents have
+	// told of. The trail that is exported after it reaches all of them.
+	ListTrailHeads(ctx context.Context, in *ListTrailHeadsRequest, opts ...grpc.CallOption) (*ListTrailHeadsResponse, error)
 }
 
 type auditServiceClient struct {
@@ -50,14 +58,49 @@ func (c *auditServiceClient) ListAuditEntries(ctx context.Context, in *ListAudit
 	return out, nil
 }
 
+func (c *auditServiceClient) ExportAuditEntries(ctx context.Context, in *ExportAuditEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditEntriesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[0], AuditService_ExportAuditEntries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportAuditEntriesRequest, ExportAuditEntriesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ExportAuditEntriesClient = grpc.ServerStreamingClient[ExportAuditEntriesResponse]
+
+func (c *auditServiceClient) ListTrailHeads(ctx context.Context, in *ListTrailHeadsRequest, opts ...grpc.CallOption) (*ListTrailHeadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTrailHeadsResponse)
+	err := c.cc.Invoke(ctx, AuditService_ListTrailHeads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
 //
-// AuditService shows the trail.
+// AuditService shows the trail, and what it takes to hold it to what it was.
 type AuditServiceServer interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
+	// ExportAuditEntries sends every entry, oldest first, up to the newest at the
+	// moment of the call.
+	ExportAuditEntries(*ExportAuditEntriesRequest, grpc.ServerStreamingServer[ExportAuditEntriesResponse]) error
+	// ListTrailHeads returns the head of this moment, and those that agents have
+	// told of. The trail that is exported after it reaches all of them.
+	ListTrailHeads(context.Context, *ListTrailHeadsRequest) (*ListTrailHeadsResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -70,6 +113,12 @@ type UnimplementedAuditServiceServer struct{}
 
 func (UnimplementedAuditServiceServer) ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEntries not implemented")
+}
+func (UnimplementedAuditServiceServer) ExportAuditEntries(*ExportAuditEntriesRequest, grpc.ServerStreamingServer[ExportAuditEntriesResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportAuditEntries not implemented")
+}
+func (UnimplementedAuditServiceServer) ListTrailHeads(context.Context, *ListTrailHeadsRequest) (*ListTrailHeadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTrailHeads not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -110,6 +159,35 @@ func _AuditService_ListAuditEntries_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_ExportAuditEntries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportAuditEntriesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AuditServiceServer).ExportAuditEntries(m, &grpc.GenericServerStream[ExportAuditEntriesRequest, ExportAuditEntriesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ExportAuditEntriesServer = grpc.ServerStreamingServer[ExportAuditEntriesResponse]
+
+func _AuditService_ListTrailHeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTrailHeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).ListTrailHeads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_ListTrailHeads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).ListTrailHeads(ctx, req.(*ListTrailHeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -121,7 +199,17 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListAuditEntries",
 			Handler:    _AuditService_ListAuditEntries_Handler,
 		},
+		{
+			MethodName: "ListTrailHeads",
+			Handler:    _AuditService_ListTrailHeads_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportAuditEntries",
+			Handler:       _AuditService_ExportAuditEntries_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "pgharbor/v1/audit.proto",
 }

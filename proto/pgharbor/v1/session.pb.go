@@ -161,6 +161,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Offer
 	//	*ConnectResponse_ReportAck
 	//	*ConnectResponse_InventoryRequest
+	//	*ConnectResponse_TrailHead
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,6 +240,15 @@ func (x *ConnectResponse) GetInventoryRequest() *InventoryRequest {
 	return nil
 }
 
+func (x *ConnectResponse) GetTrailHead() *TrailHead {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_TrailHead); ok {
+			return x.TrailHead
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -260,6 +270,11 @@ type ConnectResponse_InventoryRequest struct {
 	InventoryRequest *InventoryRequest `protobuf:"bytes,4,opt,name=inventory_request,json=inventoryRequest,proto3,oneof"`
 }
 
+type ConnectResponse_TrailHead struct {
+	// Whenever it has changed, at most once a heartbeat.
+	TrailHead *TrailHead `protobuf:"bytes,5,opt,name=trail_head,json=trailHead,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Offer) isConnectResponse_Message() {}
@@ -267,6 +282,8 @@ func (*ConnectResponse_Offer) isConnectResponse_Message() {}
 func (*ConnectResponse_ReportAck) isConnectResponse_Message() {}
 
 func (*ConnectResponse_InventoryRequest) isConnectResponse_Message() {}
+
+func (*ConnectResponse_TrailHead) isConnectResponse_Message() {}
 
 // Hello says what the agent holds, so that the control plane can reconcile.
 type Hello struct {
@@ -282,7 +299,9 @@ type Hello struct {
 	Incarnation string `protobuf:"bytes,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// The host as it can't be copied with the state folder: its name and a hash of
 	// its machine id.
-	Host          string `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
+	Host string `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
+	// The newest head of the trail that the agent holds.
+	TrailHead     *TrailHead `protobuf:"bytes,7,opt,name=trail_head,json=trailHead,proto3" json:"trail_head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +376,13 @@ func (x *Hello) GetHost() string {
 		return x.Host
 	}
 	return ""
+}
+
+func (x *Hello) GetTrailHead() *TrailHead {
+	if x != nil {
+		return x.TrailHead
+	}
+	return nil
 }
 
 type Welcome struct {
@@ -1430,7 +1456,7 @@ var File_pgharbor_v1_session_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x19pgharbor/v1/session.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pgharbor/v1/backup.proto\x1a\x15pgharbor/v1/job.proto\x1a\x15pgharbor/v1/run.proto\"\xac\x02\n" +
+	"\x19pgharbor/v1/session.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17pgharbor/v1/audit.proto\x1a\x18pgharbor/v1/backup.proto\x1a\x15pgharbor/v1/job.proto\x1a\x15pgharbor/v1/run.proto\"\xac\x02\n" +
 	"\x0eConnectRequest\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.pgharbor.v1.HelloH\x00R\x05hello\x126\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x16.pgharbor.v1.HeartbeatH\x00R\theartbeat\x12C\n" +
@@ -1438,21 +1464,25 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x06report\x18\x04 \x01(\v2\x13.pgharbor.v1.ReportH\x00R\x06report\x127\n" +
 	"\n" +
 	"job_update\x18\x05 \x01(\v2\x16.pgharbor.v1.JobUpdateH\x00R\tjobUpdateB\t\n" +
-	"\amessage\"\x81\x02\n" +
+	"\amessage\"\xba\x02\n" +
 	"\x0fConnectResponse\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.pgharbor.v1.WelcomeH\x00R\awelcome\x12*\n" +
 	"\x05offer\x18\x02 \x01(\v2\x12.pgharbor.v1.OfferH\x00R\x05offer\x127\n" +
 	"\n" +
 	"report_ack\x18\x03 \x01(\v2\x16.pgharbor.v1.ReportAckH\x00R\treportAck\x12L\n" +
-	"\x11inventory_request\x18\x04 \x01(\v2\x1d.pgharbor.v1.InventoryRequestH\x00R\x10inventoryRequestB\t\n" +
-	"\amessage\"\xe7\x01\n" +
+	"\x11inventory_request\x18\x04 \x01(\v2\x1d.pgharbor.v1.InventoryRequestH\x00R\x10inventoryRequest\x127\n" +
+	"\n" +
+	"trail_head\x18\x05 \x01(\v2\x16.pgharbor.v1.TrailHeadH\x00R\ttrailHeadB\t\n" +
+	"\amessage\"\x9e\x02\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12&\n" +
 	"\x0frunning_job_ids\x18\x03 \x03(\tR\rrunningJobIds\x12)\n" +
 	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\x12 \n" +
 	"\vincarnation\x18\x05 \x01(\tR\vincarnation\x12\x12\n" +
-	"\x04host\x18\b \x01(\tR\x04host\"\x90\x01\n" +
+	"\x04host\x18\b \x01(\tR\x04host\x125\n" +
+	"\n" +
+	"trail_head\x18\a \x01(\v2\x16.pgharbor.v1.TrailHeadR\ttrailHead\"\x90\x01\n" +
 	"\aWelcome\x12H\n" +
 	"\x12heartbeat_interval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12;\n" +
 	"\vserver_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1564,11 +1594,12 @@ var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*RestoreSpec)(nil),           // 16: pgharbor.v1.RestoreSpec
 	(*SendSpec)(nil),              // 17: pgharbor.v1.SendSpec
 	(*JobUpdate)(nil),             // 18: pgharbor.v1.JobUpdate
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*Run)(nil),                   // 21: pgharbor.v1.Run
-	(*Backup)(nil),                // 22: pgharbor.v1.Backup
-	(*Progress)(nil),              // 23: pgharbor.v1.Progress
+	(*TrailHead)(nil),             // 19: pgharbor.v1.TrailHead
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*Run)(nil),                   // 22: pgharbor.v1.Run
+	(*Backup)(nil),                // 23: pgharbor.v1.Backup
+	(*Progress)(nil),              // 24: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	2,  // 0: pgharbor.v1.ConnectRequest.hello:type_name -> pgharbor.v1.Hello
@@ -1580,35 +1611,37 @@ var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	14, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
 	10, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
 	8,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
-	5,  // 9: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
-	19, // 10: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	20, // 11: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	20, // 12: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
-	5,  // 13: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
-	21, // 14: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
-	20, // 15: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
-	20, // 16: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
-	6,  // 17: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	22, // 18: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
-	11, // 19: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
-	12, // 20: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
-	13, // 21: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
-	21, // 22: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	22, // 23: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	20, // 24: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	20, // 25: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	20, // 26: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
-	15, // 27: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
-	16, // 28: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	17, // 29: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	23, // 30: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 31: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 32: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	32, // [32:33] is the sub-list for method output_type
-	31, // [31:32] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	19, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
+	5,  // 10: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
+	19, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
+	20, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	21, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	21, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
+	5,  // 15: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
+	22, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
+	21, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
+	21, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
+	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
+	23, // 20: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	11, // 21: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
+	12, // 22: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
+	13, // 23: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
+	22, // 24: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	23, // 25: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	21, // 26: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	21, // 27: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	21, // 28: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	15, // 29: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
+	16, // 30: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
+	17, // 31: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	24, // 32: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 33: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 34: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	34, // [34:35] is the sub-list for method output_type
+	33, // [33:34] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -1616,6 +1649,7 @@ func file_pgharbor_v1_session_proto_init() {
 	if File_pgharbor_v1_session_proto != nil {
 		return
 	}
+	file_pgharbor_v1_audit_proto_init()
 	file_pgharbor_v1_backup_proto_init()
 	file_pgharbor_v1_job_proto_init()
 	file_pgharbor_v1_run_proto_init()
@@ -1631,6 +1665,7 @@ func file_pgharbor_v1_session_proto_init() {
 		(*ConnectResponse_Offer)(nil),
 		(*ConnectResponse_ReportAck)(nil),
 		(*ConnectResponse_InventoryRequest)(nil),
+		(*ConnectResponse_TrailHead)(nil),
 	}
 	file_pgharbor_v1_session_proto_msgTypes[9].OneofWrappers = []any{
 		(*Report_RunFinished)(nil),

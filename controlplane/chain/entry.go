@@ -1,4 +1,8 @@
-package fleet
+// Package chain is the form of the trail that all who check it share: an entry
+// and its hash, how a trail is verified, and the signed head that witnesses keep.
+// The control plane writes it; agents and people hold it to what it wrote. It is
+// the standard library alone, and does no I/O.
+package chain
 
 import (
 	"crypto/sha256"
@@ -8,9 +12,11 @@ import (
 	"time"
 )
 
-// The outcomes of an entry of the trail.
+// The outcomes of an entry.
 const (
-	OutcomeStarted   = "started"
+	OutcomeStarted = "started"
+	// OutcomeOngoing is how far an action has come that is still under way.
+	OutcomeOngoing   = "ongoing"
 	OutcomeSucceeded = "succeeded"
 	OutcomeFailed    = "failed"
 	OutcomeDenied    = "denied"
@@ -19,9 +25,9 @@ const (
 // ActorControlPlane is who does what no person and no agent asked for.
 const ActorControlPlane = "controlplane"
 
-// AuditEntry is one line of the trail.
-type AuditEntry struct {
-	Sequence int64
+// Entry is one line of the trail.
+type Entry struct {
+	Sequence int64 // 1 for the first; no number is left out
 	At       time.Time
 	Actor    string // "user:NAME", "agent:NAME", "invite", "host" or "controlplane"
 	Action   string // for example "backup.restore"
@@ -30,7 +36,8 @@ type AuditEntry struct {
 	Reason   string
 	Outcome  string
 	Detail   string
-	// Completes is the sequence of the entry whose action ended here.
+	// Completes is the sequence of the entry whose action ended, or came this far,
+	// here.
 	Completes int64
 	// PreviousHash and Hash chain the trail: an entry that is edited, dropped
 	// or moved no longer fits its neighbours.
@@ -38,10 +45,11 @@ type AuditEntry struct {
 	Hash         string
 }
 
-// ChainHash is the hash of an entry that follows one with the hash previous:
-// SHA-256 over every field, each preceded by its length so that no two entries
-// share an encoding.
-func (e AuditEntry) ChainHash(previous string) string {
+// Sum is the hash of an entry that follows one with the hash previous, in
+// hexadecimal: SHA-256 over every field but the two hashes, each as
+// "LENGTH:FIELD," so that no two entries share an encoding. Lengths are in bytes,
+// numbers are decimal, and the time is in microseconds since 1970, UTC.
+func (e Entry) Sum(previous string) string {
 	h := sha256.New()
 	for _, field := range []string{
 		previous, strconv.FormatInt(e.Sequence, 10), strconv.FormatInt(e.At.UnixMicro(), 10),

@@ -1,0 +1,183 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/client"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) auditVerifyCommand() *cobra.Command {
+	var v auditVerification
+	cmd := a.printing(&cobra.Command{
+		Use:   "verify",
+		Short: "Name the first entry of the trail that was edited, dropped, reordered or cut off; exit 6 then",
+		Long: `Fetches the whole trail and verifies it here: every hash, the heads that agents have
+seen, and the one that you verified last, which is kept with your login. A control
+plane can make a new chain, but none that ends in a head which others hold.
+
+After a catalog had to be restored from an older copy, --accept makes the trail of
+this moment the one that later ones are held to.`,
+		Args: cobra.NoArgs,
+		RunE: a.run(func(ctx context.Context, _ []string) error { return a.verifyAudit(ctx, v) }),
+	})
+	cmd.Flags().StringVar(&v.file, "file", "", "verify an export instead of the control plane's trail; - is standard input")
+	cmd.Flags().StringArrayVar(&v.heads, "head", nil,
+		"a head that somebody has noted, SEQUENCE:HASH, as pgharbor-agent trail prints it; may be given more than once")
+	cmd.Flags().BoolVar(&v.accept, "accept", false, "forget what you verified before")
+	cmd.MarkFlagsMutuallyExclusive("file", "accept")
+	return cmd
+}
+
+// auditVerification is a trail that is to be verified, and what it is held to.
+type auditVerification struct {
+	file   string
+	heads  []string
+	accept bool
+}
+
+func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
+	var witnesses []chain.Witness
+	for _, text := range v.heads {
+		head, err := chain.ParseHead(text)
+		if err != nil {
+			return fail(exitUsage, "--head: %w", err)
+		}
+		witnesses = append(witnesses, chain.Witness{Head: head, Name: "whoever noted --head"})
+	}
+	if v.file != "" {
+		return a.verifyFile(v.file, witnesses)
+	}
+	return a.verifyTrail(ctx, v.accept, witnesses)
+}
+
+func (a *app) verifyFile(path string, witnesses []chain.Witness) error {
+	in := a.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	verifier := chain.NewVerifier(witnesses...)
+	if err := verifyEach(verifier, func(add func(*pgharborv1.AuditEntry) error) error { return eachLine(in, add) }); err != nil {
+		return err
+	}
+	return a.showVerified(verifier.Head(), witnesses)
+}
+
+// verifyTrail asks for the heads first: the trail that comes after has to reach
+// all of them.
+func (a *app) verifyTrail(ctx context.Context, accept bool, witnesses []chain.Witness) error {
+	dir, err := a.currentFolder()
+	if err != nil {
+		return err
+	}
+	identity, err := client.Load(dir)
+	if err != nil {
+		return err
+	}
+	memory, err := openTrailMemory(dir)
+	if err != nil {
+		return err
+	}
+	conn, err := a.dialAs(ctx, identity)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	seen, err := a.seenHeads(ctx, conn, identity)
+	if err != nil {
+		return err
+	}
+	witnesses = append(witnesses, seen...)
+	var before []chain.Witness
+	if !accept {
+		before = memory.witnesses()
+	}
+	verifier := chain.NewVerifier(append(before, witnesses...)...)
+	err = verifyEach(verifier, func(add func(*pgharborv1.AuditEntry) error) error { return eachEntry(ctx, conn, add) })
+	if err != nil {
+		return err
+	}
+	if err := memory.keep(verifier.Head(), a.Now(), accept); err != nil {
+		return err
+	}
+	return a.showVerified(verifier.Head(), append(witnesses, before[max(len(before)-1, 0):]...))
+}
+
+// seenHeads returns the heads that the control plane has signed, its own of this
+// moment and those that its agents hold.
+func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *client.Identity) ([]chain.Witness, error) {
+	heads, err := pgharborv1.NewAuditServiceClient(conn).ListTrailHeads(ctx, &pgharborv1.ListTrailHeadsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var witnesses []chain.Witness
+	if heads.GetHead() != nil {
+		own := headFrom(heads.GetHead())
+		if err := signedBy(identity, own); err != nil {
+			return nil, fail(exitIntegrity, "%s: %w", a.controlPlane(), err)
+		}
+		witnesses = append(witnesses, chain.Witness{Head: own.Head, Name: "the control plane's own signature"})
+	}
+	for _, held := range heads.GetWitnessed() {
+		head := headFrom(held.GetHead())
+		// A CA that was replaced since can't vouch for what it signed.
+		if err := signedBy(identity, head); err != nil {
+			a.say("pgharbor: warning: what the agent of %s has seen is left out: %v", output.Name(held.GetInstance()), err)
+			continue
+		}
+		witnesses = append(witnesses, chain.Witness{Head: head.Head, Name: "the agent of " + held.GetInstance()})
+	}
+	return witnesses, nil
+}
+
+func signedBy(identity *client.Identity, head chain.SignedHead) error {
+	key, err := identity.TrailKey(head.Certificate, head.At)
+	if err != nil {
+		return err
+	}
+	return head.SignedBy(key)
+}
+
+// verifyEach adds every entry to the verifier and ends it.
+func verifyEach(verifier *chain.Verifier, each func(add func(*pgharborv1.AuditEntry) error) error) error {
+	err := each(func(e *pgharborv1.AuditEntry) error { return verifier.Add(entryFrom(e)) })
+	if err == nil {
+		err = verifier.End()
+	}
+	if broken := (*chain.Break)(nil); errors.As(err, &broken) {
+		return fail(exitIntegrity, "%w", broken).
+			withHint("keep the catalog as it is, and compare with what agents hold: pgharbor-agent trail; docs/audit.md says more")
+	}
+	return err
+}
+
+func (a *app) showVerified(head chain.Head, witnesses []chain.Witness) error {
+	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
+	for _, w := range witnesses {
+		verified.Witnesses = append(verified.Witnesses, fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence))
+	}
+	return a.print(verified, func() error {
+		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
+		if len(verified.Witnesses) > 0 {
+			text += "It is what was seen by:\n"
+		}
+		for _, w := range verified.GetWitnesses() {
+			text += "  " + output.Line(w) + "\n"
+		}
+		_, err := fmt.Fprint(a.Stdout, text)
+		return err
+	})
+}

@@ -1,0 +1,107 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+)
+
+// TrailHead returns where the trail ends; the zero Head is that of an empty one.
+func (c *Catalog) TrailHead(ctx context.Context) (chain.Head, error) { return trailHead(ctx, c.db) }
+
+func trailHead(ctx context.Context, q queryer) (h chain.Head, err error) {
+	err = q.QueryRowContext(ctx, `SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1`).Scan(&h.Sequence, &h.Hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chain.Head{}, nil
+	}
+	return h, err
+}
+
+// HeldHead is the newest head of the trail that an agent holds.
+type HeldHead struct {
+	Instance string
+	chain.SignedHead
+	ToldAt time.Time
+}
+
+const heldHeadColumns = `h.instance, h.sequence, h.hash, h.at, h.signature, h.certificate, h.told_at`
+
+func scanHeldHead(r row) (h HeldHead, err error) {
+	err = r.Scan(&h.Instance, &h.Sequence, &h.Hash, instant{&h.At}, &h.Signature, &h.Certificate, instant{&h.ToldAt})
+	return h, err
+}
+
+// TrailHeads returns the heads that agents hold, those of revoked ones too. A
+// catalog of an earlier schema has none.
+func (c *Catalog) TrailHeads(ctx context.Context) ([]HeldHead, error) {
+	var kept bool
+	err := c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'trail_heads')`).Scan(&kept)
+	if err != nil || !kept {
+		return nil, err
+	}
+	return collect(ctx, c.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h ORDER BY h.instance`)
+}
+
+// TakeTrailHead keeps the head that an agent says it holds, in place of the one
+// before. Where the trail is not what the agent has seen, it returns in a sentence
+// what differs, and writes that down as an entry, once for each head.
+func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string, err error) {
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		var known bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM trail_heads WHERE instance = ? AND sequence = ? AND hash = ?)`,
+			h.Instance, h.Sequence, h.Hash).Scan(&known)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO trail_heads VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			h.Instance, h.Sequence, h.Hash, micros(h.At), h.Signature, h.Certificate, micros(h.ToldAt))
+		if err != nil {
+			return err
+		}
+		dispute, err = trailDispute(ctx, tx, h.Head)
+		if dispute == "" || known || err != nil {
+			return err
+		}
+		_, err = appendAudit(ctx, tx, chain.Entry{
+			At: h.ToldAt, Actor: "agent:" + h.Instance, Action: "trail.dispute", Instance: h.Instance, Target: h.Head.String(),
+			Outcome: chain.OutcomeFailed, Detail: dispute,
+		})
+		return err
+	})
+	return dispute, err
+}
+
+// trailDispute says in what the trail differs from what the witness of a head has
+// seen, or "".
+func trailDispute(ctx context.Context, q queryer, seen chain.Head) (string, error) {
+	var hash string
+	err := q.QueryRowContext(ctx, `SELECT hash FROM audit WHERE sequence = ?`, seen.Sequence).Scan(&hash)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		head, err := trailHead(ctx, q)
+		return fmt.Sprintf("the agent has seen entry %d of the trail, which ends with entry %d: it was cut off, or the catalog is an older copy",
+			seen.Sequence, head.Sequence), err
+	case err != nil || hash == seen.Hash:
+		return "", err
+	default:
+		return fmt.Sprintf("the agent has seen entry %d of the trail with the hash %s, and it has %s: the trail was rewritten", seen.Sequence, seen.Hash, hash), nil
+	}
+}
+
+// trailWarnings are what health says of an instance whose agent has seen another
+// trail.
+func trailWarnings(ctx context.Context, q queryer, instance string) ([]string, error) {
+	held, err := collect(ctx, q, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	dispute, err := trailDispute(ctx, q, held[0].Head)
+	if dispute == "" || err != nil {
+		return nil, err
+	}
+	return []string{dispute + "; pgharbor audit verify"}, nil
+}

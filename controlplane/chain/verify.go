@@ -1,0 +1,134 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+)
+
+// What a trail can have suffered.
+const (
+	Edited    = "edited"
+	Dropped   = "dropped"
+	Reordered = "reordered"
+	CutOff    = "cut off"
+	Rewritten = "rewritten"
+)
+
+// Break is the first place where a trail does not hold.
+type Break struct {
+	// Sequence is the first entry that is wrong or missing. Of a trail that was
+	// Rewritten with new hashes, it is the first that can be: those before it are
+	// vouched for.
+	Sequence int64
+	Kind     string
+	text     string
+}
+
+func (b *Break) Error() string { return b.text }
+
+func broken(sequence int64, kind, format string, args ...any) *Break {
+	return &Break{sequence, kind, fmt.Sprintf(format, args...)}
+}
+
+// Witness is somebody who has seen a head.
+type Witness struct {
+	Head Head
+	Name string // as in "NAME has seen …"
+}
+
+// Verifier walks a trail from its first entry on. It keeps no more of it than the
+// last entry. Make it with NewVerifier.
+type Verifier struct {
+	last      Entry
+	witnesses []Witness // those that the trail has yet to reach, in their order
+	vouched   int64     // the last entry up to which a witness agrees
+}
+
+// NewVerifier holds a trail to what the witnesses have seen.
+func NewVerifier(witnesses ...Witness) *Verifier {
+	v := &Verifier{witnesses: slices.Clone(witnesses)}
+	slices.SortStableFunc(v.witnesses, func(a, b Witness) int { return int(a.Head.Sequence - b.Head.Sequence) })
+	return v
+}
+
+// Head is where the trail ends, as far as it was added.
+func (v *Verifier) Head() Head { return Head{v.last.Sequence, v.last.Hash} }
+
+// Add takes the next entry, and returns a *Break where it does not follow. Then
+// the trail is broken, and nothing more is to be added.
+func (v *Verifier) Add(e Entry) error {
+	if err := v.follows(e); err != nil {
+		return err
+	}
+	v.last = e
+	for len(v.witnesses) > 0 && v.witnesses[0].Head.Sequence <= e.Sequence {
+		w := v.witnesses[0]
+		v.witnesses = v.witnesses[1:]
+		if w.Head.Hash != e.Hash {
+			return broken(v.vouched+1, Rewritten,
+				"the trail was rewritten, in entry %d or one from there to entry %d: entry %d has the hash %s, and %s has seen it with %s",
+				v.vouched+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Head.Hash)
+		}
+		v.vouched = e.Sequence
+	}
+	return nil
+}
+
+// End says that there are no more entries. It returns a *Break where a witness has
+// seen more than there is.
+func (v *Verifier) End() error {
+	if len(v.witnesses) == 0 {
+		return nil
+	}
+	furthest := v.witnesses[len(v.witnesses)-1]
+	return broken(v.last.Sequence+1, CutOff, "the trail was cut off before entry %d: it ends with entry %d, and %s has seen entry %d",
+		v.last.Sequence+1, v.last.Sequence, furthest.Name, furthest.Head.Sequence)
+}
+
+func (v *Verifier) follows(e Entry) error {
+	next := v.last.Sequence + 1
+	switch {
+	case e.Sequence > next:
+		return broken(next, Dropped, "entry %d was dropped or moved: entry %d stands in its place", next, e.Sequence)
+	case e.Sequence < next:
+		return broken(next, Reordered, "entry %d was dropped or moved: entry %d stands in its place, which comes before it", next, e.Sequence)
+	}
+	if e.Hash == e.Sum(e.PreviousHash) {
+		return v.linked(e)
+	}
+	if was := renumbered(e); was != 0 {
+		return broken(next, Reordered, "entry %d was dropped or moved: what stands in its place was written as entry %d", next, was)
+	}
+	return broken(next, Edited, "entry %d was edited: its hash is not that of what it says", next)
+}
+
+// linked says whether an entry whose own hash holds was written after the one
+// before it.
+func (v *Verifier) linked(e Entry) error {
+	switch {
+	case e.PreviousHash == v.last.Hash:
+		return nil
+	case v.last.Sequence == 0:
+		return broken(e.Sequence, Dropped, "entry 1 is not the first that was written: it follows one with the hash %s", e.PreviousHash)
+	default:
+		return broken(v.last.Sequence, Edited,
+			"entry %d was edited or replaced, and given a new hash: entry %d was written after one with the hash %s",
+			v.last.Sequence, e.Sequence, e.PreviousHash)
+	}
+}
+
+// renumberedWithin bounds how far from its place the number of a moved entry is
+// looked for.
+const renumberedWithin = 10_000
+
+// renumbered returns the number that an entry had when its hash was made, or 0.
+func renumbered(e Entry) int64 {
+	for sequence := max(e.Sequence-renumberedWithin, 1); sequence <= e.Sequence+renumberedWithin; sequence++ {
+		was := e
+		was.Sequence = sequence
+		if was.Sum(e.PreviousHash) == e.Hash {
+			return sequence
+		}
+	}
+	return 0
+}

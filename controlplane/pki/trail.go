@@ -1,0 +1,83 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// KindTrail is the principal of the key that signs heads of the trail. It is
+// nobody's client and serves nothing.
+const KindTrail Kind = "trail"
+
+const trailKeyFile = "trail.key"
+
+// TrailKey returns the key in dir (trail.key, PKCS#8 PEM, 0600) that signs heads of
+// the trail, made where there is none, and a new certificate for it, DER. The key
+// lasts as long as the trail does; its certificate is made of the CA at each start.
+func (ca *CA) TrailKey(dir string, now time.Time) (crypto.Signer, []byte, error) {
+	key, err := trailKey(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the key that signs the trail: %w", err)
+	}
+	p := Principal{Kind: KindTrail, Name: "trail", Identity: strings.ToLower(rand.Text())[:16]}
+	issued, err := ca.issue(key.Public(), p, x509.ExtKeyUsageTimeStamping, ca.cert.NotAfter.Sub(now), now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, issued.Chain[0], nil
+}
+
+func trailKey(dir string) (crypto.Signer, error) {
+	path := filepath.Join(dir, trailKeyFile)
+	content, err := os.ReadFile(path)
+	if err == nil {
+		return ParseKey(content)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	key, err := NewKey()
+	if err != nil {
+		return nil, err
+	}
+	if content, err = EncodeKey(key); err != nil {
+		return nil, err
+	}
+	if err := writeNew(path, content, 0o600); err != nil {
+		return nil, err
+	}
+	return key, syncDir(dir)
+}
+
+// VerifyTrailCertificate returns the key of a certificate that one of these CAs
+// issued to sign heads of the trail, and that held at that moment.
+func VerifyTrailCertificate(der []byte, at time.Time, authorities ...*x509.Certificate) (crypto.PublicKey, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate of the trail's key: %w", err)
+	}
+	roots := x509.NewCertPool()
+	for _, ca := range authorities {
+		roots.AddCert(ca)
+	}
+	_, err = cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}, CurrentTime: at})
+	if err != nil {
+		return nil, fmt.Errorf("the certificate of the trail's key does not hold: %w", err)
+	}
+	p, err := FromCertificate(cert)
+	if err != nil {
+		return nil, err
+	}
+	if p.Kind != KindTrail {
+		return nil, fmt.Errorf("%w: %s does not sign the trail", ErrNoPrincipal, p)
+	}
+	return cert.PublicKey, nil
+}
