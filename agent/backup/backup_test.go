@@ -141,7 +141,7 @@ func TestRoundTrip(t *testing.T) {
 			engine := newEngine(t)
 			engine.Format, engine.Compression, engine.Passphrases = test.format, test.compression, seal.Passphrases{Current: test.passphrase}
 			manifest := backUp(t, engine, "harbour")
-			if diff := cmp.Diff([]string{test.file, test.file + ".manifest.json"}, files(t, engine)); diff != "" {
+			if diff := cmp.Diff([]string{test.file, test.file + ".globals", test.file + ".manifest.json"}, files(t, engine)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 			tables := []backup.TableRows{{Schema: "public", Name: "empty"}, {Schema: "public", Name: "ships", Rows: 2000}}

@@ -51,11 +51,14 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 	if err != nil {
 		return Manifest{}, err
 	}
-	if err := e.dump(ctx, req, &manifest, file); err != nil {
+	if err := e.write(ctx, req, &manifest, file); err != nil {
 		return Manifest{}, errors.Join(err, file.Abort())
 	}
 	_, err = file.Commit(func(loc store.Location) ([]byte, error) {
 		manifest.Filename = loc.File
+		if manifest.Globals != nil {
+			manifest.Globals.Filename = store.GlobalsName(loc.File)
+		}
 		manifest.FinishedAt = e.Now().UTC()
 		return manifest.marshal()
 	})
@@ -101,6 +104,25 @@ func (e *Engine) baseName(m Manifest) string {
 }
 
 func (e *Engine) location() *time.Location { return cmp.Or(e.Location, time.UTC) }
+
+// write puts the dump into file and, read at the same time, the globals beside it.
+func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file *store.File) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	globals := e.collectGlobals(ctx, req.Database)
+	err := e.dump(ctx, req, m, file)
+	if err != nil {
+		stop()
+	}
+	collected := <-globals
+	if err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return e.addGlobals(m, file, collected)
+}
 
 // dump runs pg_dump through the pipeline into file and completes the manifest with what it saw.
 func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file io.Writer) error {

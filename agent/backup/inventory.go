@@ -11,7 +11,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// States of a stored backup, as cheaply seen: StateDamaged means that the file's size is not the manifest's.
+// States of a stored backup, as cheaply seen: StateDamaged means that the size of the file or of its companion is not the
+// manifest's.
 const (
 	StatePresent = "present"
 	StateMissing = "missing"
@@ -67,7 +68,7 @@ func judge(entry store.Entry) (Stored, error) {
 	switch {
 	case entry.Size < 0:
 		stored.State = StateMissing
-	case entry.Size != manifest.SizeBytes:
+	case entry.Size != manifest.SizeBytes, manifest.Globals != nil && entry.GlobalsSize != manifest.Globals.SizeBytes:
 		stored.State = StateDamaged
 	}
 	return stored, nil

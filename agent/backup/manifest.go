@@ -60,6 +60,9 @@ type Manifest struct {
 	LocaleProvider string `json:"locale_provider,omitempty"` // "libc", "icu" or "builtin"
 	Locale         string `json:"locale,omitempty"`          // of the providers icu and builtin
 
+	// Globals describes the companion; nil where the backup has none.
+	Globals *Globals `json:"globals,omitempty"`
+
 	// Complete says that the dump's own end marker went by; false only for adopted files, which then count for nothing.
 	Complete bool        `json:"complete"`
 	Warnings []string    `json:"warnings,omitempty"` // of pg_dump, which exited 0
@@ -102,6 +105,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: manifest: version, id, filename, sha256, size_bytes or created_at is missing", ErrDamaged)
 	case m.Filename != filepath.Base(m.Filename):
 		return Manifest{}, fmt.Errorf("%w: manifest: %q is not the name of a file", ErrDamaged, m.Filename)
+	case m.Globals != nil && (m.Globals.SHA256 == "" || m.Globals.SizeBytes < 0):
+		return Manifest{}, fmt.Errorf("%w: manifest: size_bytes or sha256 of its globals is missing", ErrDamaged)
 	}
 	return m, nil
 }

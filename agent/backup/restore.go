@@ -35,8 +35,11 @@ type RestoreRequest struct {
 	// Target is the database to make; it must not exist.
 	Target string
 	// RestoreID names the temporary database, pgharbor_restore_<id>: 1 to 40 characters of [a-z0-9-].
-	RestoreID  string
+	RestoreID string
+	// WithRoles is RolesMissing or RolesSuperuser to make roles before the load; empty makes none.
+	WithRoles  string
 	OnProgress func(Progress) // as in BackupRequest
+	OnWarning  func(string)   // may be nil; hears what the restored database lacks
 }
 
 // Restore verifies a file as a whole, restores it into a temporary database and gives that the target's name at the
@@ -64,8 +67,19 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if err != nil {
 		return err
 	}
+	kept, err := e.openGlobals(req)
+	if err != nil {
+		return err
+	}
+	roles, err := e.makeRoles(ctx, kept, req)
+	if err != nil {
+		return err
+	}
 	temporary := temporaryPrefix + req.RestoreID
 	err = e.fill(ctx, temporary, file, found, req)
+	if err == nil {
+		err = e.bringProperties(ctx, temporary, kept, req)
+	}
 	if err == nil {
 		err = e.Instance.RenameDatabase(ctx, temporary, req.Target)
 	}
@@ -77,6 +91,8 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		defer cancel()
 		if dropErr := e.Instance.DropDatabase(dropCtx, temporary); dropErr != nil {
 			err = fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
+		} else if dropErr := e.Instance.DropRoles(dropCtx, roles); dropErr != nil {
+			err = fmt.Errorf("%w; the roles that it made are left: %w", err, dropErr)
 		}
 	}
 	return err

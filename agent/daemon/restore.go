@@ -15,7 +15,10 @@ import (
 )
 
 func (c *command) newRestore() *cobra.Command {
-	var target, confirm string
+	var (
+		target, confirm string
+		roles           rolesFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "restore FILE --to-database NEW --confirm NEW",
 		Short: "Restore a file into a new database, with or without a control plane",
@@ -27,12 +30,28 @@ left behind.`,
 			if err := c.confirm(target, confirm); err != nil {
 				return err
 			}
-			return c.restore(cmd.Context(), args[0], target)
+			return c.restore(cmd.Context(), args[0], target, roles.word())
 		},
 	}
 	cmd.Flags().StringVar(&target, "to-database", "", "the database to make; it must not exist")
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the same name again")
+	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
+	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
 	return cmd
+}
+
+// rolesFlags say which roles a restore makes; the second includes the first.
+type rolesFlags struct{ missing, superuser bool }
+
+func (f rolesFlags) word() string {
+	switch {
+	case f.superuser:
+		return backup.RolesSuperuser
+	case f.missing:
+		return backup.RolesMissing
+	default:
+		return ""
+	}
 }
 
 // confirm wants the target's name twice, the second time from the terminal where
@@ -62,7 +81,7 @@ func (c *command) confirm(target, confirm string) error {
 	}
 }
 
-func (c *command) restore(ctx context.Context, path, target string) (err error) {
+func (c *command) restore(ctx context.Context, path, target, withRoles string) (err error) {
 	manifest, err := readManifest(path)
 	if err != nil {
 		return err
@@ -78,7 +97,7 @@ func (c *command) restore(ctx context.Context, path, target string) (err error) 
 	if manifest == nil {
 		c.log.Warn("the file has no manifest beside it: that it is what pg_dump wrote, only its end marker can say")
 	}
-	err = a.runner.RestoreFile(ctx, backup.RestoreRequest{Path: path, Manifest: manifest, Target: target})
+	err = a.runner.RestoreFile(ctx, backup.RestoreRequest{Path: path, Manifest: manifest, Target: target, WithRoles: withRoles})
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}

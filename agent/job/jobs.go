@@ -25,7 +25,10 @@ type BackupSpec struct{ Database string }
 
 // RestoreSpec asks to restore a stored backup into a database that must not
 // exist.
-type RestoreSpec struct{ BackupID, Target string }
+type RestoreSpec struct {
+	BackupID, Target string
+	WithRoles        string // as in backup.RestoreRequest
+}
 
 // SendSpec asks for a stored file from Offset, in bytes, to its end.
 type SendSpec struct {

@@ -21,7 +21,7 @@ func (r *Runner) performRestore(ctx context.Context, job Job) error {
 	defer r.use(stored.ID)()
 	return r.restore(ctx, backup.RestoreRequest{
 		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: job.Restore.Target,
-		RestoreID:  job.ID,
+		RestoreID: job.ID, WithRoles: job.Restore.WithRoles,
 		OnProgress: func(p backup.Progress) { r.progress(job.ID, p) },
 	})
 }
@@ -48,6 +48,9 @@ func (r *Runner) restore(ctx context.Context, request backup.RestoreRequest) err
 		return err
 	}
 	defer release()
+	request.OnWarning = func(text string) {
+		r.Log.Warn("the restored database lacks something", "target", request.Target, "what", text)
+	}
 	err = r.Engine.Restore(ctx, request)
 	if err != nil && ctx.Err() != nil {
 		return errInterrupted

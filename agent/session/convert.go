@@ -88,7 +88,7 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 	return report
 }
 
-// backupOf leaves the retention to the caller. Where its tables are too many for
+// backupOf leaves the retention to the caller. Where its tables or roles are too many for
 // one message, they are left out: the manifest beside the file has them.
 func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	b := &pgharborv1.Backup{
@@ -104,8 +104,16 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	for _, t := range m.Tables {
 		b.Tables = append(b.Tables, &pgharborv1.TableRows{Schema: text(t.Schema), Name: text(t.Name), Rows: t.Rows})
 	}
+	if g := m.Globals; g != nil {
+		b.Globals = &pgharborv1.Globals{
+			Filename: text(g.Filename), SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords, Roles: texts(g.Roles),
+		}
+	}
 	if proto.Size(b) > pageBytes {
 		b.Tables = nil
+	}
+	if b.Globals != nil && proto.Size(b) > pageBytes {
+		b.Globals.Roles = nil
 	}
 	return b
 }

@@ -54,7 +54,9 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 	case *pgharborv1.Offer_Backup:
 		j.Backup = &job.BackupSpec{Database: spec.Backup.GetDatabase()}
 	case *pgharborv1.Offer_Restore:
-		j.Restore = &job.RestoreSpec{BackupID: spec.Restore.GetBackupId(), Target: spec.Restore.GetTargetDatabase()}
+		j.Restore = &job.RestoreSpec{
+			BackupID: spec.Restore.GetBackupId(), Target: spec.Restore.GetTargetDatabase(), WithRoles: spec.Restore.GetWithRoles(),
+		}
 	case *pgharborv1.Offer_Send:
 		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), To: to}
 	}

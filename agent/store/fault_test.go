@@ -30,6 +30,7 @@ func backUp(s *Store) error {
 			return errors.Join(err, f.Abort())
 		}
 	}
+	f.AddGlobals([]byte("roles"))
 	_, err = f.Commit(nameAsManifest)
 	return err
 }
@@ -43,7 +44,7 @@ func steps(t *testing.T, prepare, work func(*Store) error) (all []string) {
 		t.Fatal(err)
 	}
 	s.top.fault = func(step, name string) error {
-		name = strings.NewReplacer(base+manifestSuffix, "MANIFEST", base, "FILE").Replace(filepath.Base(name))
+		name = strings.NewReplacer(base+manifestSuffix, "MANIFEST", base+globalsSuffix, "GLOBALS", base, "FILE").Replace(filepath.Base(name))
 		all = append(all, step+" "+name)
 		return nil
 	}
@@ -64,6 +65,12 @@ func TestCommitIsDurableInOrder(t *testing.T) {
 		"write .FILE.run1.partial", "write .FILE.run1.partial", "write .FILE.run1.partial",
 		"fsync .FILE.run1.partial",
 		"link FILE",
+		"fsync-folder .",
+		"create .GLOBALS.run1.partial",
+		"write .GLOBALS.run1.partial",
+		"fsync .GLOBALS.run1.partial",
+		"link GLOBALS",
+		"remove .GLOBALS.run1.partial",
 		"fsync-folder .",
 		"create .MANIFEST.run1.partial",
 		"write .MANIFEST.run1.partial",
@@ -171,7 +178,7 @@ func checkSwept(t *testing.T, s *Store, before []string) {
 	if diff := cmp.Diff(before, listed(t, s)); diff != "" {
 		t.Errorf("Sweep changed the backups: %s", diff)
 	}
-	if files := onDisk(t, s.Dir()); len(files) != 2*len(before) {
+	if files := onDisk(t, s.Dir()); len(files) != 3*len(before) { // the file, its companion and its manifest
 		t.Errorf("after Sweep, which removed %q, there are %q", removed, files)
 	}
 	if again, err := s.Sweep(); err != nil || again != nil {

@@ -27,6 +27,7 @@ type File struct {
 	name     string // without bumps
 	runID    string
 	file     *os.File
+	globals  []byte // the content of the companion; nil where there is none
 	size     int64
 	started  int64 // up to where writeback was asked for
 	err      error
@@ -66,7 +67,8 @@ func (f *File) Write(p []byte) (int, error) {
 }
 
 // Commit makes the backup durable and visible: fsync of the file, its name (where that is taken, the next second that
-// is free), fsync of the folder, the manifest, fsync of the folder. The manifest is asked for once the name stands.
+// is free), fsync of the folder, the companion likewise, the manifest, fsync of the folder. The manifest is asked for once
+// the name stands.
 // After an error nothing of the backup is left, as far as the disk still obeys; Sweep clears the rest.
 func (f *File) Commit(manifest func(Location) ([]byte, error)) (Location, error) {
 	if f.err != nil {
@@ -114,6 +116,11 @@ func (f *File) describe(loc Location, manifest func(Location) ([]byte, error)) e
 	if err := f.folder.settleNames(); err != nil {
 		return err
 	}
+	if f.globals != nil {
+		if err := f.folder.writeNew(GlobalsName(loc.File), f.runID, f.globals); err != nil {
+			return err
+		}
+	}
 	data, err := manifest(loc)
 	if err != nil {
 		return err
@@ -127,7 +134,7 @@ func (f *File) withdraw(name string) error {
 	if err != nil || stands {
 		return err
 	}
-	return f.folder.remove(name)
+	return f.folder.removeBackup(name)
 }
 
 // Abort removes what was written. After Commit or Abort it does nothing.

@@ -88,6 +88,7 @@ func (d *folder) entry(loc Location) (Entry, error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return entry, fmt.Errorf("file of %q: %w", loc.Database, err)
 	}
+	entry.GlobalsSize = d.sizeOf(GlobalsName(loc.File))
 	return entry, nil
 }
 

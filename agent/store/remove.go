@@ -30,7 +30,10 @@ func (s *Store) Remove(loc Location) error {
 	if err := d.settleNames(); err != nil {
 		return errors.Join(err, d.restore(aside, manifest))
 	}
-	if err := d.remove(loc.File); err != nil {
+	if err := d.removeBackup(loc.File); err != nil {
+		if stands, statErr := d.exists(loc.File); statErr == nil && !stands {
+			return err // the companion alone is left, which the next sweep takes away
+		}
 		return errors.Join(err, d.restore(aside, manifest))
 	}
 	return errors.Join(d.remove(aside), d.settleNames())
@@ -131,7 +134,7 @@ func (d *folder) sweep(partial string, names []string) (removed []string, err er
 		if kept {
 			continue
 		}
-		if err := d.remove(name); err != nil {
+		if err := d.removeBackup(name); err != nil {
 			return removed, err
 		}
 		removed = append(removed, name)

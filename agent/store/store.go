@@ -37,6 +37,8 @@ type Entry struct {
 	Manifest []byte    // as stored; the caller's to keep
 	Size     int64     // bytes of the file now; -1 where the file is missing
 	ModTime  time.Time // of the file, UTC; zero where it is missing
+	// GlobalsSize is that of the companion, in bytes; -1 where there is none.
+	GlobalsSize int64
 }
 
 // Store is an open folder of backups. It is safe for concurrent use; of one database, one run at a time may write,

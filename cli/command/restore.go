@@ -13,7 +13,7 @@ import (
 
 func (a *app) restoreCommand() *cobra.Command {
 	request := pgharborv1.CreateRestoreRequest{RequestId: newRequestID()}
-	var wait bool
+	var wait, roles, superuserRoles bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "restore ID --to-database NEW --confirm NEW --reason TEXT",
 		Short: "Restore a backup into a new database of the same instance",
@@ -24,6 +24,7 @@ is verified before its first byte reaches Postgres.`,
 		ValidArgsFunction: a.completeBackup,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			request.BackupId = args[0]
+			request.WithRoles = withRoles(roles, superuserRoles)
 			return a.restore(ctx, &request, wait)
 		}),
 	})
@@ -31,9 +32,23 @@ is verified before its first byte reaches Postgres.`,
 	flags.StringVar(&request.TargetDatabase, "to-database", "", "the database to make")
 	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
 	flags.StringVar(&request.Reason, "reason", "", "why, for the trail")
+	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
+	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
 	a.require(cmd, "to-database")
 	return cmd
+}
+
+// withRoles is the word for the roles that a restore makes.
+func withRoles(missing, superuser bool) string {
+	switch {
+	case superuser:
+		return "missing-superuser"
+	case missing:
+		return "missing"
+	default:
+		return ""
+	}
 }
 
 func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequest, wait bool) error {

@@ -57,6 +57,7 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Encoding", output.Name(backup.GetEncoding())},
 		{"Collation", output.Name(backup.GetCollation())},
 		{"Run", output.Name(backup.GetRunId())},
+		{"Roles", rolesOf(backup.GetGlobals())},
 	}
 	if !backup.GetComplete() {
 		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
@@ -76,6 +77,18 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 	}
 	fmt.Fprintln(a.Stdout)
 	return table.Write(a.Stdout, "")
+}
+
+// rolesOf says what is kept beside the file.
+func rolesOf(globals *pgharborv1.Globals) string {
+	if globals == nil {
+		return ""
+	}
+	passwords := "without passwords"
+	if globals.GetPasswords() {
+		passwords = "with passwords"
+	}
+	return fmt.Sprintf("%s, %s, in %s", output.Count(int64(len(globals.GetRoles()))), passwords, output.Name(globals.GetFilename()))
 }
 
 func sizeOf(n int64) string {

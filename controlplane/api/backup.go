@@ -38,6 +38,9 @@ func (s *backupService) GetBackup(ctx context.Context, request *pgharborv1.GetBa
 	}
 	shown := backupToProto(backup)
 	shown.Tables = tablesToProto(backup.Manifest.Tables)
+	if backup.Manifest.Globals != nil {
+		shown.Globals.Roles = backup.Manifest.Globals.Roles
+	}
 	return &pgharborv1.GetBackupResponse{Backup: shown}, nil
 }
 

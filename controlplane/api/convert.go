@@ -26,7 +26,16 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		Encoding: m.Encoding, Collation: m.Collation, Ctype: m.CType, Warnings: m.Warnings,
 		RemovedAt: stamp(b.RemovedAt), RemovedReason: b.RemovedFor,
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
+		Globals:   globalsToProto(m.Globals),
 	}
+}
+
+// globalsToProto leaves the roles out, as a list leaves out the tables.
+func globalsToProto(g *fleet.Globals) *pgharborv1.Globals {
+	if g == nil {
+		return nil
+	}
+	return &pgharborv1.Globals{Filename: g.Filename, SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords}
 }
 
 func tablesToProto(tables []fleet.TableRows) []*pgharborv1.TableRows {

@@ -25,21 +25,39 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	case reason == "":
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
 	}
+	detail, err := rolesDetail(request.GetWithRoles())
+	if err != nil {
+		return nil, err
+	}
 	backup, err := s.presentBackup(ctx, request.GetBackupId())
 	if err != nil {
 		return nil, err
 	}
 	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
 		Action: string(fleet.PermissionBackupRestore), Instance: backup.Instance, Target: backup.ID, Reason: reason,
-		Detail: "into the database " + target,
+		Detail: "into the database " + target + detail,
 	}, fleet.Job{
 		Kind: fleet.JobRestore, Instance: backup.Instance,
-		Spec: fleet.JobSpec{BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Reason: reason},
+		Spec: fleet.JobSpec{BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Reason: reason, WithRoles: request.GetWithRoles()},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(job)}, nil
+}
+
+// rolesDetail is what the trail says of the roles that a restore makes.
+func rolesDetail(withRoles string) (string, error) {
+	switch withRoles {
+	case "":
+		return "", nil
+	case fleet.RolesMissing:
+		return ", with the roles that are missing", nil
+	case fleet.RolesSuperuser:
+		return ", with the roles that are missing, superusers among them", nil
+	default:
+		return "", fleet.NewProblem(fleet.ErrInvalid, "with_roles is %.64q; it is %q, %q or empty", withRoles, fleet.RolesMissing, fleet.RolesSuperuser)
+	}
 }
 
 // presentBackup returns a backup whose file can be read.

@@ -112,6 +112,17 @@ type Manifest struct {
 	StartedAt      time.Time   `json:"started_at,omitzero"`
 	Warnings       []string    `json:"warnings,omitempty"`
 	Tables         []TableRows `json:"tables,omitempty"`
+	Globals        *Globals    `json:"globals,omitempty"`
+}
+
+// Globals describes what is kept beside a backup's file: the roles and
+// tablespaces of the instance, and the settings of the database.
+type Globals struct {
+	Filename  string   `json:"filename"`
+	SizeBytes int64    `json:"size_bytes"`
+	SHA256    string   `json:"sha256"`
+	Passwords bool     `json:"passwords,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
 }
 
 // TableRows is how many rows of a table went by in a dump.

@@ -78,9 +78,16 @@ type JobSpec struct {
 	Database       string `json:"database,omitempty"` // of a backup: empty means all that the agent covers
 	TargetDatabase string `json:"target_database,omitempty"`
 	Offset         int64  `json:"offset,omitempty"`
+	WithRoles      string `json:"with_roles,omitempty"`
 	Reason         string `json:"reason,omitempty"`
 	Replace        bool   `json:"replace,omitempty"` // a restore may take the place of an existing database
 }
+
+// The roles that a restore makes, where they are missing; empty is none.
+const (
+	RolesMissing   = "missing"           // without what only a superuser may give
+	RolesSuperuser = "missing-superuser" // as they were
+)
 
 // Progress is how far a job has come; TotalBytes is zero where the end is not
 // known.

@@ -135,6 +135,12 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})
 	}
+	if g := b.GetGlobals(); g != nil {
+		m.Globals = &fleet.Globals{
+			Filename: clip(g.GetFilename()), SizeBytes: max(g.GetSizeBytes(), 0), SHA256: clip(g.GetSha256()),
+			Passwords: g.GetPasswords(), Roles: clipAll(g.GetRoles()),
+		}
+	}
 	return m
 }
 
@@ -156,7 +162,9 @@ func offerOf(j fleet.Job) *pgharborv1.Offer {
 	case fleet.JobBackup:
 		offer.Spec = &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: j.Spec.Database}}
 	case fleet.JobRestore:
-		offer.Spec = &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{BackupId: j.Spec.BackupID, TargetDatabase: j.Spec.TargetDatabase}}
+		offer.Spec = &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{
+			BackupId: j.Spec.BackupID, TargetDatabase: j.Spec.TargetDatabase, WithRoles: j.Spec.WithRoles,
+		}}
 	case fleet.JobSend:
 		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset}}
 	}

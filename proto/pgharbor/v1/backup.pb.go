@@ -66,8 +66,10 @@ type Backup struct {
 	RemovedReason string                 `protobuf:"bytes,26,opt,name=removed_reason,json=removedReason,proto3" json:"removed_reason,omitempty"`
 	// False for an adopted file in which no end marker could be found; such a
 	// file counts for nothing.
-	Complete      bool   `protobuf:"varint,27,opt,name=complete,proto3" json:"complete,omitempty"`
-	Ctype         string `protobuf:"bytes,28,opt,name=ctype,proto3" json:"ctype,omitempty"`
+	Complete bool   `protobuf:"varint,27,opt,name=complete,proto3" json:"complete,omitempty"`
+	Ctype    string `protobuf:"bytes,28,opt,name=ctype,proto3" json:"ctype,omitempty"`
+	// What is kept beside the file; absent where nothing is.
+	Globals       *Globals `protobuf:"bytes,35,opt,name=globals,proto3" json:"globals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +300,96 @@ func (x *Backup) GetCtype() string {
 	return ""
 }
 
+func (x *Backup) GetGlobals() *Globals {
+	if x != nil {
+		return x.Globals
+	}
+	return nil
+}
+
+// Globals is the companion of a backup's file: the roles and tablespaces of
+// the instance, and the settings of the database, sealed as the file is.
+type Globals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Filename is the base name, without a folder.
+	Filename string `protobuf:"bytes,1,opt,name=filename,proto3" json:"filename,omitempty"`
+	// Size and hash of the companion as it is stored.
+	SizeBytes int64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// Hexadecimal, lower case.
+	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Whether the roles' passwords are in it, as hashes.
+	Passwords bool `protobuf:"varint,4,opt,name=passwords,proto3" json:"passwords,omitempty"`
+	// That it can make. Only GetBackup fills it.
+	Roles         []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Globals) Reset() {
+	*x = Globals{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Globals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Globals) ProtoMessage() {}
+
+func (x *Globals) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Globals.ProtoReflect.Descriptor instead.
+func (*Globals) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Globals) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *Globals) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *Globals) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Globals) GetPasswords() bool {
+	if x != nil {
+		return x.Passwords
+	}
+	return false
+}
+
+func (x *Globals) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 type TableRows struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
@@ -309,7 +401,7 @@ type TableRows struct {
 
 func (x *TableRows) Reset() {
 	*x = TableRows{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +413,7 @@ func (x *TableRows) String() string {
 func (*TableRows) ProtoMessage() {}
 
 func (x *TableRows) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +426,7 @@ func (x *TableRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableRows.ProtoReflect.Descriptor instead.
 func (*TableRows) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{1}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *TableRows) GetSchema() string {
@@ -374,7 +466,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +478,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +491,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{2}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Retention) GetStatus() string {
@@ -439,7 +531,7 @@ type ListBackupsRequest struct {
 
 func (x *ListBackupsRequest) Reset() {
 	*x = ListBackupsRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +543,7 @@ func (x *ListBackupsRequest) String() string {
 func (*ListBackupsRequest) ProtoMessage() {}
 
 func (x *ListBackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +556,7 @@ func (x *ListBackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackupsRequest.ProtoReflect.Descriptor instead.
 func (*ListBackupsRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListBackupsRequest) GetPageSize() int32 {
@@ -519,7 +611,7 @@ type ListBackupsResponse struct {
 
 func (x *ListBackupsResponse) Reset() {
 	*x = ListBackupsResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +623,7 @@ func (x *ListBackupsResponse) String() string {
 func (*ListBackupsResponse) ProtoMessage() {}
 
 func (x *ListBackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +636,7 @@ func (x *ListBackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackupsResponse.ProtoReflect.Descriptor instead.
 func (*ListBackupsResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{4}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListBackupsResponse) GetBackups() []*Backup {
@@ -570,7 +662,7 @@ type GetBackupRequest struct {
 
 func (x *GetBackupRequest) Reset() {
 	*x = GetBackupRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +674,7 @@ func (x *GetBackupRequest) String() string {
 func (*GetBackupRequest) ProtoMessage() {}
 
 func (x *GetBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +687,7 @@ func (x *GetBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupRequest.ProtoReflect.Descriptor instead.
 func (*GetBackupRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{5}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetBackupRequest) GetId() string {
@@ -614,7 +706,7 @@ type GetBackupResponse struct {
 
 func (x *GetBackupResponse) Reset() {
 	*x = GetBackupResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +718,7 @@ func (x *GetBackupResponse) String() string {
 func (*GetBackupResponse) ProtoMessage() {}
 
 func (x *GetBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +731,7 @@ func (x *GetBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupResponse.ProtoReflect.Descriptor instead.
 func (*GetBackupResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetBackupResponse) GetBackup() *Backup {
@@ -662,7 +754,7 @@ type StartBackupRequest struct {
 
 func (x *StartBackupRequest) Reset() {
 	*x = StartBackupRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +766,7 @@ func (x *StartBackupRequest) String() string {
 func (*StartBackupRequest) ProtoMessage() {}
 
 func (x *StartBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +779,7 @@ func (x *StartBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartBackupRequest.ProtoReflect.Descriptor instead.
 func (*StartBackupRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{7}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StartBackupRequest) GetInstance() string {
@@ -720,7 +812,7 @@ type StartBackupResponse struct {
 
 func (x *StartBackupResponse) Reset() {
 	*x = StartBackupResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +824,7 @@ func (x *StartBackupResponse) String() string {
 func (*StartBackupResponse) ProtoMessage() {}
 
 func (x *StartBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +837,7 @@ func (x *StartBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartBackupResponse.ProtoReflect.Descriptor instead.
 func (*StartBackupResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{8}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StartBackupResponse) GetJob() *Job {
@@ -759,7 +851,7 @@ var File_pgharbor_v1_backup_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xc4\a\n" +
+	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xf4\a\n" +
 	"\x06Backup\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -795,7 +887,15 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"removed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tremovedAt\x12%\n" +
 	"\x0eremoved_reason\x18\x1a \x01(\tR\rremovedReason\x12\x1a\n" +
 	"\bcomplete\x18\x1b \x01(\bR\bcomplete\x12\x14\n" +
-	"\x05ctype\x18\x1c \x01(\tR\x05ctype\"K\n" +
+	"\x05ctype\x18\x1c \x01(\tR\x05ctype\x12.\n" +
+	"\aglobals\x18# \x01(\v2\x14.pgharbor.v1.GlobalsR\aglobals\"\x90\x01\n" +
+	"\aGlobals\x12\x1a\n" +
+	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x1c\n" +
+	"\tpasswords\x18\x04 \x01(\bR\tpasswords\x12\x14\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\"K\n" +
 	"\tTableRows\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -844,42 +944,44 @@ func file_pgharbor_v1_backup_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_backup_proto_rawDescData
 }
 
-var file_pgharbor_v1_backup_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_pgharbor_v1_backup_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_pgharbor_v1_backup_proto_goTypes = []any{
 	(*Backup)(nil),                // 0: pgharbor.v1.Backup
-	(*TableRows)(nil),             // 1: pgharbor.v1.TableRows
-	(*Retention)(nil),             // 2: pgharbor.v1.Retention
-	(*ListBackupsRequest)(nil),    // 3: pgharbor.v1.ListBackupsRequest
-	(*ListBackupsResponse)(nil),   // 4: pgharbor.v1.ListBackupsResponse
-	(*GetBackupRequest)(nil),      // 5: pgharbor.v1.GetBackupRequest
-	(*GetBackupResponse)(nil),     // 6: pgharbor.v1.GetBackupResponse
-	(*StartBackupRequest)(nil),    // 7: pgharbor.v1.StartBackupRequest
-	(*StartBackupResponse)(nil),   // 8: pgharbor.v1.StartBackupResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Job)(nil),                   // 10: pgharbor.v1.Job
+	(*Globals)(nil),               // 1: pgharbor.v1.Globals
+	(*TableRows)(nil),             // 2: pgharbor.v1.TableRows
+	(*Retention)(nil),             // 3: pgharbor.v1.Retention
+	(*ListBackupsRequest)(nil),    // 4: pgharbor.v1.ListBackupsRequest
+	(*ListBackupsResponse)(nil),   // 5: pgharbor.v1.ListBackupsResponse
+	(*GetBackupRequest)(nil),      // 6: pgharbor.v1.GetBackupRequest
+	(*GetBackupResponse)(nil),     // 7: pgharbor.v1.GetBackupResponse
+	(*StartBackupRequest)(nil),    // 8: pgharbor.v1.StartBackupRequest
+	(*StartBackupResponse)(nil),   // 9: pgharbor.v1.StartBackupResponse
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Job)(nil),                   // 11: pgharbor.v1.Job
 }
 var file_pgharbor_v1_backup_proto_depIdxs = []int32{
-	9,  // 0: pgharbor.v1.Backup.created_at:type_name -> google.protobuf.Timestamp
-	2,  // 1: pgharbor.v1.Backup.retention:type_name -> pgharbor.v1.Retention
-	9,  // 2: pgharbor.v1.Backup.started_at:type_name -> google.protobuf.Timestamp
-	1,  // 3: pgharbor.v1.Backup.tables:type_name -> pgharbor.v1.TableRows
-	9,  // 4: pgharbor.v1.Backup.removed_at:type_name -> google.protobuf.Timestamp
-	9,  // 5: pgharbor.v1.Retention.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 6: pgharbor.v1.ListBackupsRequest.since:type_name -> google.protobuf.Timestamp
-	0,  // 7: pgharbor.v1.ListBackupsResponse.backups:type_name -> pgharbor.v1.Backup
-	0,  // 8: pgharbor.v1.GetBackupResponse.backup:type_name -> pgharbor.v1.Backup
-	10, // 9: pgharbor.v1.StartBackupResponse.job:type_name -> pgharbor.v1.Job
-	3,  // 10: pgharbor.v1.BackupService.ListBackups:input_type -> pgharbor.v1.ListBackupsRequest
-	5,  // 11: pgharbor.v1.BackupService.GetBackup:input_type -> pgharbor.v1.GetBackupRequest
-	7,  // 12: pgharbor.v1.BackupService.StartBackup:input_type -> pgharbor.v1.StartBackupRequest
-	4,  // 13: pgharbor.v1.BackupService.ListBackups:output_type -> pgharbor.v1.ListBackupsResponse
-	6,  // 14: pgharbor.v1.BackupService.GetBackup:output_type -> pgharbor.v1.GetBackupResponse
-	8,  // 15: pgharbor.v1.BackupService.StartBackup:output_type -> pgharbor.v1.StartBackupResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 0: pgharbor.v1.Backup.created_at:type_name -> google.protobuf.Timestamp
+	3,  // 1: pgharbor.v1.Backup.retention:type_name -> pgharbor.v1.Retention
+	10, // 2: pgharbor.v1.Backup.started_at:type_name -> google.protobuf.Timestamp
+	2,  // 3: pgharbor.v1.Backup.tables:type_name -> pgharbor.v1.TableRows
+	10, // 4: pgharbor.v1.Backup.removed_at:type_name -> google.protobuf.Timestamp
+	1,  // 5: pgharbor.v1.Backup.globals:type_name -> pgharbor.v1.Globals
+	10, // 6: pgharbor.v1.Retention.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 7: pgharbor.v1.ListBackupsRequest.since:type_name -> google.protobuf.Timestamp
+	0,  // 8: pgharbor.v1.ListBackupsResponse.backups:type_name -> pgharbor.v1.Backup
+	0,  // 9: pgharbor.v1.GetBackupResponse.backup:type_name -> pgharbor.v1.Backup
+	11, // 10: pgharbor.v1.StartBackupResponse.job:type_name -> pgharbor.v1.Job
+	4,  // 11: pgharbor.v1.BackupService.ListBackups:input_type -> pgharbor.v1.ListBackupsRequest
+	6,  // 12: pgharbor.v1.BackupService.GetBackup:input_type -> pgharbor.v1.GetBackupRequest
+	8,  // 13: pgharbor.v1.BackupService.StartBackup:input_type -> pgharbor.v1.StartBackupRequest
+	5,  // 14: pgharbor.v1.BackupService.ListBackups:output_type -> pgharbor.v1.ListBackupsResponse
+	7,  // 15: pgharbor.v1.BackupService.GetBackup:output_type -> pgharbor.v1.GetBackupResponse
+	9,  // 16: pgharbor.v1.BackupService.StartBackup:output_type -> pgharbor.v1.StartBackupResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_backup_proto_init() }
@@ -894,7 +996,7 @@ func file_pgharbor_v1_backup_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_backup_proto_rawDesc), len(file_pgharbor_v1_backup_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

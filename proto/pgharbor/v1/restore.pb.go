@@ -179,8 +179,13 @@ type CreateRestoreRequest struct {
 	Confirm        string                 `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
 	Reason         string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	RequestId      string                 `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Roles that are kept with the backup and missing on the instance are made
+	// first: "missing", without attributes that only a superuser may give, or
+	// "missing-superuser", with them. Empty makes none. Roles that exist are
+	// never changed.
+	WithRoles     string `protobuf:"bytes,8,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateRestoreRequest) Reset() {
@@ -244,6 +249,13 @@ func (x *CreateRestoreRequest) GetReason() string {
 func (x *CreateRestoreRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateRestoreRequest) GetWithRoles() string {
+	if x != nil {
+		return x.WithRoles
 	}
 	return ""
 }
@@ -515,14 +527,16 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"finishedAt\x12\x14\n" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\r \x01(\tR\afailure\x121\n" +
-	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\"\xad\x01\n" +
+	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\"\xcc\x01\n" +
 	"\x14CreateRestoreRequest\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
 	"\aconfirm\x18\x03 \x01(\tR\aconfirm\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestId\"G\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"with_roles\x18\b \x01(\tR\twithRoles\"G\n" +
 	"\x15CreateRestoreResponse\x12.\n" +
 	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"#\n" +
 	"\x11GetRestoreRequest\x12\x0e\n" +

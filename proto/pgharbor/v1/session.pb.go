@@ -1299,8 +1299,10 @@ type RestoreSpec struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	BackupId       string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
 	TargetDatabase string                 `protobuf:"bytes,2,opt,name=target_database,json=targetDatabase,proto3" json:"target_database,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// As in CreateRestoreRequest.
+	WithRoles     string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestoreSpec) Reset() {
@@ -1343,6 +1345,13 @@ func (x *RestoreSpec) GetBackupId() string {
 func (x *RestoreSpec) GetTargetDatabase() string {
 	if x != nil {
 		return x.TargetDatabase
+	}
+	return ""
+}
+
+func (x *RestoreSpec) GetWithRoles() string {
+	if x != nil {
+		return x.WithRoles
 	}
 	return ""
 }
@@ -1548,10 +1557,12 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x04spec\"(\n" +
 	"\n" +
 	"BackupSpec\x12\x1a\n" +
-	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"S\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"r\n" +
 	"\vRestoreSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
-	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\"?\n" +
+	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x1d\n" +
+	"\n" +
+	"with_roles\x18\x06 \x01(\tR\twithRoles\"?\n" +
 	"\bSendSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\"U\n" +

@@ -1,0 +1,288 @@
+package backup_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// engineOn returns an engine on a server of its own, with the store of another.
+func engineOn(t *testing.T, server *postgrestest.Server, like *backup.Engine, environ ...string) *backup.Engine {
+	t.Helper()
+	settings, err := postgres.SettingsFrom(append(server.Environ(), environ...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := postgres.Open(settings, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := instance.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	engine := *like
+	engine.Instance = instance
+	return &engine
+}
+
+// crew are roles of all kinds.
+const crew = `CREATE ROLE "the captain" LOGIN PASSWORD 'aye; aye ''' CREATEDB VALID UNTIL '2040-01-01' CONNECTION LIMIT 7;
+	CREATE ROLE sailors NOLOGIN;
+	CREATE ROLE "bo'sun ""B"" \ ü" LOGIN IN ROLE sailors;
+	GRANT sailors TO "the captain" WITH ADMIN OPTION;
+	CREATE ROLE admiral SUPERUSER LOGIN;
+	CREATE ROLE radio REPLICATION BYPASSRLS;
+	GRANT pg_execute_server_program, pg_read_all_stats TO radio;
+	CREATE ROLE stowaway IN ROLE admiral;
+	ALTER ROLE "the captain" SET work_mem = '64MB';
+	ALTER ROLE "the captain" SET search_path = "$user", harbour, "odd, name";
+	COMMENT ON ROLE sailors IS E'they; sail\n-- far';
+	CREATE ROLE there LOGIN;`
+
+// harbourSettings are what a database has beside its content.
+const harbourSettings = `ALTER DATABASE harbour OWNER TO "the captain";
+	ALTER DATABASE harbour CONNECTION LIMIT 42;
+	COMMENT ON DATABASE harbour IS 'where ships lie; ''really''';
+	ALTER DATABASE harbour SET search_path = public, "odd, name";
+	ALTER DATABASE harbour SET app.secret = E'rose\nbud';
+	ALTER DATABASE harbour SET default_transaction_read_only = on;
+	ALTER ROLE sailors IN DATABASE harbour SET statement_timeout = '3s';
+	REVOKE ALL ON DATABASE harbour FROM PUBLIC;
+	GRANT CONNECT ON DATABASE harbour TO sailors WITH GRANT OPTION;
+	GRANT TEMPORARY ON DATABASE harbour TO PUBLIC;`
+
+// manned starts a server with a crew and a database, and backs that up.
+func manned(t *testing.T, prepare func(*backup.Engine)) (*postgrestest.Server, *backup.Engine, backup.Manifest) {
+	t.Helper()
+	server := postgrestest.Start(t)
+	server.Exec(t, "postgres", crew)
+	server.CreateDatabase(t, "harbour")
+	server.Exec(t, "harbour", `CREATE TABLE ships (id int); ALTER TABLE ships OWNER TO sailors; INSERT INTO ships VALUES (1)`)
+	server.Exec(t, "postgres", harbourSettings)
+	engine := engineOn(t, server, newEngine(t))
+	prepare(engine)
+	return server, engine, backUp(t, engine, "harbour")
+}
+
+// rolesOf describes the roles of a server that a restore made, one a line.
+const rolesOf = `SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
+		rolpassword, rolvaliduntil, shobj_description(a.oid, 'pg_authid'),
+		(SELECT setconfig FROM pg_db_role_setting WHERE setrole = a.oid AND setdatabase = 0),
+		ARRAY(SELECT roleid::regrole || CASE WHEN admin_option THEN '*' ELSE '' END FROM pg_auth_members WHERE member = a.oid ORDER BY 1)
+	FROM pg_authid a WHERE rolname !~ '^pg_' AND rolname <> 'postgres' ORDER BY 1`
+
+const settingsOf = `SELECT datdba::regrole, datconnlimit, shobj_description(oid, 'pg_database'),
+		ARRAY(SELECT unnest(datacl)::text ORDER BY 1),
+		ARRAY(SELECT setrole::regrole || ':' || setconfig::text FROM pg_db_role_setting WHERE setdatabase = d.oid ORDER BY 1)
+	FROM pg_database d WHERE datname = `
+
+func TestRolesAndSettingsComeBackOnAnotherInstance(t *testing.T) {
+	server, engine, manifest := manned(t, func(e *backup.Engine) {
+		e.Compression, e.Passphrases.Current = backup.CompressionZstd, "secret"
+	})
+	want := []string{"admiral", `bo'sun "B" \ ü`, "postgres", "radio", "sailors", "stowaway", "the captain", "there"}
+	got := slices.Sorted(slices.Values(manifest.Globals.Roles))
+	if diff := cmp.Diff(want, got); diff != "" || !manifest.Globals.Passwords {
+		t.Errorf("passwords %v, roles (-want +got):\n%s", manifest.Globals.Passwords, diff)
+	}
+	for _, roles := range []string{backup.RolesMissing, backup.RolesSuperuser} {
+		other := postgrestest.Start(t)
+		other.Exec(t, "postgres", "CREATE ROLE there NOLOGIN CREATEDB")
+		there := engineOn(t, other, engine)
+		if err := restoreWith(t, there, manifest, "again", roles); err != nil {
+			t.Fatal(err)
+		}
+		before, after := server.Query(t, "postgres", rolesOf), other.Query(t, "postgres", rolesOf)
+		if diff := cmp.Diff(expected(before, roles), after); diff != "" {
+			t.Errorf("%s: roles (-before +after):\n%s", roles, diff)
+		}
+		before, after = server.Query(t, "postgres", settingsOf+"'harbour'"), other.Query(t, "postgres", settingsOf+"'again'")
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("%s: settings (-before +after):\n%s", roles, diff)
+		}
+	}
+}
+
+// expected are the roles as a restore is to make them.
+func expected(rows [][]string, roles string) [][]string {
+	for _, row := range rows {
+		if row[0] == "there" { // it existed, and is not touched
+			row[4], row[5] = "t", "f"
+		}
+		if roles == backup.RolesMissing {
+			row[1], row[6], row[7] = "f", "f", "f"
+			switch row[0] {
+			case "radio":
+				row[13] = "{pg_read_all_stats}"
+			case "stowaway":
+				row[13] = "{admiral}" // who is no superuser there
+			}
+		}
+	}
+	return rows
+}
+
+func restoreWith(t *testing.T, engine *backup.Engine, manifest backup.Manifest, target, roles string) error {
+	t.Helper()
+	stored, err := engine.Find(manifest.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Restore(t.Context(), backup.RestoreRequest{
+		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
+		OnWarning: func(text string) { t.Errorf("left out: %s", text) },
+	})
+}
+
+// A role that is there already and has more than an owner needs is not given to new ones.
+func TestNoRoleBecomesASuperuserUnasked(t *testing.T) {
+	_, engine, manifest := manned(t, func(*backup.Engine) {})
+	other := postgrestest.Start(t)
+	other.Exec(t, "postgres", "CREATE ROLE admiral SUPERUSER")
+	if err := restoreWith(t, engineOn(t, other, engine), manifest, "again", backup.RolesMissing); err != nil {
+		t.Fatal(err)
+	}
+	if got := other.Value(t, "postgres", "SELECT pg_has_role('stowaway', 'admiral', 'MEMBER')"); got != "f" {
+		t.Error("the stowaway is a superuser's member")
+	}
+}
+
+// Roles that a restore made go with it when it fails.
+func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
+	_, engine, manifest := manned(t, func(*backup.Engine) {})
+	other := postgrestest.Start(t)
+	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
+	if err := restoreWith(t, there, manifest, "again", backup.RolesMissing); err == nil {
+		t.Fatal("it did not fail")
+	}
+	if got := other.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'"); got != "1" {
+		t.Errorf("%s roles, want that of the superuser alone", got)
+	}
+}
+
+// Without pgharbor: openssl opens the companion, and psql makes of it what it describes.
+func TestStockToolsOpenTheGlobals(t *testing.T) {
+	server, engine, manifest := manned(t, func(e *backup.Engine) { e.Passphrases.Current = "secret" })
+	other := postgrestest.Start(t)
+	other.Exec(t, "postgres", "CREATE DATABASE harbour")
+	open := exec.CommandContext(t.Context(), "sh", "-c", `openssl enc -d -aes-256-cbc -pbkdf2 -pass env:P -in "$1" | "$2/psql" -X -q -d "$3"`,
+		"-", engine.Store.Path(find(t, engine, manifest).Location)+".globals", other.Bin, other.URL("postgres"))
+	open.Env = append(os.Environ(), "P=secret")
+	if output, err := open.CombinedOutput(); err != nil || strings.Count(string(output), "ERROR") > 1 { // of the role postgres, which exists
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if diff := cmp.Diff(server.Query(t, "postgres", rolesOf), other.Query(t, "postgres", rolesOf)); diff != "" {
+		t.Errorf("roles (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(server.Query(t, "postgres", settingsOf+"'harbour'"), other.Query(t, "postgres", settingsOf+"'harbour'")); diff != "" {
+		t.Errorf("settings (-before +after):\n%s", diff)
+	}
+}
+
+func find(t *testing.T, engine *backup.Engine, manifest backup.Manifest) backup.Stored {
+	t.Helper()
+	stored, err := engine.Find(manifest.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
+}
+
+// pg_dumpall's exit status does not say that all of it arrived. A backup keeps the globals whole or not at all.
+func TestGlobalsAreKeptWholeOrNotAtAll(t *testing.T) {
+	sample(t, "harbour")
+	real := postgrestest.Shared(t).Bin + `/pg_dumpall "$@"`
+	for name, script := range map[string]string{
+		"exits 0 with a part":     real + " | head -c 400",
+		"exits 0 without its end": real + " | grep -v 'cluster dump complete'",
+		"exits 0 with nothing":    "exit 0",
+		"exits 1 after all of it": real + "; exit 1",
+		"says that it failed":     real + "; echo 'pg_dumpall: error: lost it' >&2",
+		"goes on after its end":   real + "; echo 'DROP ROLE x;'",
+		"kills itself":            "kill -9 $$",
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := newEngine(t, stub(t, "pg_dumpall", "[ \"$1\" = --version ] && exec "+real+"\n"+script))
+			manifest := backUp(t, engine, "harbour")
+			if manifest.Globals != nil || len(manifest.Warnings) != 1 || !strings.Contains(manifest.Warnings[0], "roles") {
+				t.Errorf("globals %+v, warnings %q", manifest.Globals, manifest.Warnings)
+			}
+			if left := files(t, engine); len(left) != 2 {
+				t.Errorf("files = %q", left)
+			}
+			if err := restoreWith(t, engine, manifest, "harbour2", backup.RolesMissing); err == nil {
+				t.Error("roles that are not kept were made")
+			}
+		})
+	}
+}
+
+// A role that may not read passwords keeps the rest.
+func TestGlobalsWithoutPasswords(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Exec(t, "postgres", "CREATE ROLE keeper LOGIN CREATEDB PASSWORD 'seen by nobody'")
+	server.Exec(t, "postgres", "CREATE DATABASE own OWNER keeper")
+	engine := engineOn(t, server, newEngine(t), "PGUSER=keeper")
+	manifest := backUp(t, engine, "own")
+	if manifest.Globals == nil || manifest.Globals.Passwords || !slices.Contains(manifest.Globals.Roles, "keeper") || len(manifest.Warnings) > 0 {
+		t.Fatalf("globals %+v, warnings %q", manifest.Globals, manifest.Warnings)
+	}
+	content, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "own", manifest.Globals.Filename))
+	if err != nil || strings.Contains(string(content), "SCRAM") {
+		t.Errorf("passwords are in it, or %v", err)
+	}
+}
+
+// The companion is a part of the backup: its loss or damage shows, and it goes with the backup.
+func TestGlobalsBelongToTheBackup(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	manifest := backUp(t, engine, "harbour")
+	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Globals.Filename)
+	if err := engine.CheckGlobals(find(t, engine, manifest)); err != nil {
+		t.Error(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.CheckGlobals(find(t, engine, manifest)); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("a flipped bit: %v", err)
+	}
+	if err := restoreWith(t, engine, manifest, "harbour2", backup.RolesMissing); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("roles of a damaged file: %v", err)
+	}
+	untouched(t, "harbour2")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if stored := find(t, engine, manifest); stored.State != backup.StateDamaged || !errors.Is(engine.CheckGlobals(stored), backup.ErrNotFound) {
+		t.Errorf("without its companion it is %s, %v", stored.State, engine.CheckGlobals(stored))
+	}
+	second := backUp(t, engine, "harbour")
+	if err := engine.Remove(second.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Remove(manifest.ID); err != nil {
+		t.Fatal(err)
+	}
+	if left := files(t, engine); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}

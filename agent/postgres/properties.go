@@ -1,0 +1,171 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Properties are what a database has of its own, beside what is in it, and what pg_dump leaves out: owner, limit of
+// connections, comment, grants, settings, security labels. Template and allowed connections are not among them, as they say
+// what may be done with one database and not with a copy of it.
+type Properties struct {
+	Owner           string    `json:"owner,omitempty"`
+	ConnectionLimit int       `json:"connection_limit"` // -1 is none
+	Comment         string    `json:"comment,omitempty"`
+	Grants          []Grant   `json:"grants"` // null where they are the defaults
+	Settings        []Setting `json:"settings,omitempty"`
+	Labels          []Label   `json:"security_labels,omitempty"`
+}
+
+// Grant is a privilege on a database.
+type Grant struct {
+	Role      string `json:"role"` // empty is PUBLIC
+	Privilege string `json:"privilege"`
+	Grantable bool   `json:"grantable,omitempty"`
+}
+
+// Setting is a parameter that sessions in a database begin with, of one role or, where that is empty, of all.
+type Setting struct {
+	Role  string `json:"role,omitempty"`
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Label is a security label.
+type Label struct {
+	Provider string `json:"provider"`
+	Text     string `json:"label"`
+}
+
+// properties is one row of one column, a Properties in JSON. What is set stands in pg_db_role_setting as name=value.
+const properties = `SELECT json_build_object(
+	'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
+	'comment', coalesce(shobj_description(d.oid, 'pg_database'), ''),
+	'grants', CASE WHEN d.datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
+			'role', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) ELSE '' END,
+			'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')
+		FROM aclexplode(d.datacl) a) END,
+	'settings', (SELECT json_agg(json_build_object(
+			'role', CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) ELSE '' END,
+			'name', split_part(pair, '=', 1), 'value', substr(pair, strpos(pair, '=') + 1)) ORDER BY s.setrole, n)
+		FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS u (pair, n) WHERE s.setdatabase = d.oid),
+	'security_labels', (SELECT json_agg(json_build_object('provider', l.provider, 'label', l.label))
+		FROM pg_shseclabel l WHERE l.objoid = d.oid AND l.classoid = 'pg_database'::regclass))
+	FROM pg_database d WHERE d.datname = $1`
+
+// Properties returns those of a database; ErrNoDatabase where there is none.
+func (i *Instance) Properties(ctx context.Context, database string) (Properties, error) {
+	rows, err := i.query(ctx, properties, database)
+	if err != nil {
+		return Properties{}, err
+	}
+	if len(rows) == 0 {
+		return Properties{}, fmt.Errorf("%w: %q", ErrNoDatabase, database)
+	}
+	var p Properties
+	if err := json.Unmarshal([]byte(rows[0][0]), &p); err != nil {
+		return Properties{}, fmt.Errorf("properties of database %q: %w", database, err)
+	}
+	return p, nil
+}
+
+// SetProperties gives a database that was just made these properties. What the instance does not let this role do, as
+// where a role is missing, is left out and returned, a sentence each.
+func (i *Instance) SetProperties(ctx context.Context, database string, p Properties) (leftOut []string, err error) {
+	conn, err := i.administer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for _, sql := range p.Statements(database) {
+		err := run(ctx, conn, sql)
+		if err == nil {
+			continue
+		}
+		if sqlState(err) == "" {
+			return leftOut, err // not the server's answer: the connection is gone
+		}
+		leftOut = append(leftOut, fmt.Sprintf("%s: %v", withoutValue(sql), err))
+	}
+	return leftOut, nil
+}
+
+// withoutValue is a statement without what it sets: that may be a secret.
+func withoutValue(sql string) string {
+	before, _, _ := strings.Cut(sql, " TO E'")
+	before, _, _ = strings.Cut(before, " IS E'")
+	return before
+}
+
+// Statements are the SQL that gives a new database these properties, each without a semicolon.
+func (p Properties) Statements(database string) []string {
+	name := quoteName(database)
+	var sql []string
+	if p.Owner != "" {
+		sql = append(sql, "ALTER DATABASE "+name+" OWNER TO "+quoteName(p.Owner))
+	}
+	if p.ConnectionLimit != -1 {
+		sql = append(sql, fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", name, p.ConnectionLimit))
+	}
+	if p.Comment != "" {
+		sql = append(sql, "COMMENT ON DATABASE "+name+" IS"+quoteLiteral(p.Comment))
+	}
+	if p.Grants != nil {
+		sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
+		if p.Owner != "" {
+			sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM "+quoteName(p.Owner))
+		}
+	}
+	for _, g := range p.Grants {
+		sql = append(sql, "GRANT "+g.Privilege+" ON DATABASE "+name+" TO "+g.grantee())
+	}
+	for _, s := range p.Settings {
+		subject := "ALTER DATABASE " + name
+		if s.Role != "" {
+			subject = "ALTER ROLE " + quoteName(s.Role) + " IN DATABASE " + name
+		}
+		sql = append(sql, subject+" SET "+quoteName(s.Name)+" TO"+s.value())
+	}
+	for _, l := range p.Labels {
+		sql = append(sql, "SECURITY LABEL FOR "+quoteName(l.Provider)+" ON DATABASE "+name+" IS"+quoteLiteral(l.Text))
+	}
+	return sql
+}
+
+func (g Grant) grantee() string {
+	switch {
+	case g.Role == "":
+		return "PUBLIC"
+	case g.Grantable:
+		return quoteName(g.Role) + " WITH GRANT OPTION"
+	default:
+		return quoteName(g.Role)
+	}
+}
+
+// lists are the parameters whose value is a list of names, which the server keeps in the form in which it reads it: set
+// as one string, the whole would become one name. Source: GUC_LIST_QUOTE in PostgreSQL 18.
+var lists = map[string]bool{
+	"local_preload_libraries": true, "search_path": true, "session_preload_libraries": true,
+	"shared_preload_libraries": true, "temp_tablespaces": true, "unix_socket_directories": true,
+}
+
+func (s Setting) value() string {
+	if !lists[strings.ToLower(s.Name)] {
+		return quoteLiteral(s.Value)
+	}
+	var names []string
+	for rest := s.Value; rest != ""; {
+		w, length := readWord([]byte(rest))
+		if text := strings.TrimSpace(w.text); text != "," && (text != "" || w.quoted) {
+			names = append(names, quoteLiteral(w.text))
+		}
+		rest = rest[length:]
+	}
+	if len(names) == 0 {
+		return quoteLiteral("")
+	}
+	return strings.Join(names, ",")
+}
