@@ -69,8 +69,8 @@ func TestPurgeRemovesNothingWhileTheNewestIsDamaged(t *testing.T) {
 	if state := r.Inventory().Backups[3].State; state != backup.StateDamaged {
 		t.Errorf("the newest backup is %s", state)
 	}
-	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "damaged") {
-		t.Errorf("warnings:\n%s", warnings)
+	if blocked := r.Status().RetentionBlocked; !strings.Contains(blocked, "damaged") {
+		t.Errorf("retention is blocked: %q", blocked)
 	}
 	if told := entries(t, r.State); len(told) != 0 {
 		t.Errorf("journal: %+v", told)
@@ -87,8 +87,8 @@ func TestPurgeWaitsForATrustedClock(t *testing.T) {
 	if ids := inventoryIDs(r); len(ids) != 3 {
 		t.Fatalf("a clock ten years ahead removed backups: %v are left", ids)
 	}
-	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "nothing is removed") {
-		t.Errorf("warnings:\n%s", warnings)
+	if blocked := r.Status().RetentionBlocked; !strings.Contains(blocked, "nothing is removed") {
+		t.Errorf("retention is blocked: %q", blocked)
 	}
 	r.HearTime(now.Add(time.Minute)) // the control plane says that it is right
 	r.Purge(t.Context())

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +27,12 @@ type Status struct {
 	Encrypting    bool
 	Databases     []Database
 	Warnings      []string // one sentence each
+	// FreeBytes is what the disk of the backup folder has left, unless
+	// FolderTrouble says why the folder can't be used.
+	FreeBytes     int64
+	FolderTrouble string
+	// RetentionBlocked is why retention removes nothing, or empty.
+	RetentionBlocked string
 }
 
 // Database is one database of the instance.
@@ -62,14 +69,18 @@ func (r *Runner) Status() Status {
 	status.NextRun, status.NextPurge = r.nextRun, r.nextPurge()
 	status.RetentionDays, status.KeepLast = r.Policy.Days, r.Policy.KeepLast
 	status.Encrypting = r.Engine.Passphrases.Current != ""
+	status.RetentionBlocked = cmp.Or(r.troubles[topicPurge], r.troubles[topicClock])
 	status.Warnings = slices.Concat(r.Warnings, status.Warnings, r.troubleTexts())
 	return status
 }
 
+// troubleTexts leaves out what the status says in a field of its own.
 func (r *Runner) troubleTexts() []string {
 	var texts []string
-	for _, text := range r.troubles {
-		texts = append(texts, text)
+	for topic, text := range r.troubles {
+		if topic != topicPurge && topic != topicClock {
+			texts = append(texts, text)
+		}
 	}
 	sort.Strings(texts)
 	return texts
@@ -101,6 +112,7 @@ func (r *Runner) RefreshStatus(ctx context.Context) bool {
 	if !asked {
 		status.Databases = r.assumed()
 	}
+	status.FreeBytes, status.FolderTrouble = r.lookAtFolder()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !asked {
@@ -108,6 +120,18 @@ func (r *Runner) RefreshStatus(ctx context.Context) bool {
 	}
 	r.status = status
 	return asked
+}
+
+// lookAtFolder says what the backup folder has left, or why it can't be used.
+func (r *Runner) lookAtFolder() (free int64, trouble string) {
+	if err := r.Engine.Store.Usable(); err != nil {
+		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	free, err := r.Engine.Store.Free()
+	if err != nil {
+		return 0, err.Error()
+	}
+	return free, ""
 }
 
 // assumed are the databases that the instance has for all that is known while it

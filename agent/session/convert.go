@@ -40,6 +40,10 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 		Schedule: text(s.Schedule), Timezone: text(timezone), NextRunAt: timestamp(s.NextRun), NextPurgeAt: timestamp(s.NextPurge),
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
+		FolderTrouble: text(s.FolderTrouble), RetentionBlocked: text(s.RetentionBlocked),
+	}
+	if s.FolderTrouble == "" {
+		status.FreeBytes = &s.FreeBytes
 	}
 	for _, d := range s.Databases {
 		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})

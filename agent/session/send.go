@@ -133,7 +133,7 @@ func (c *connection) report(id string) (*pgharborv1.Report, error) {
 
 func (c *connection) sendHeartbeat() error {
 	beat := &pgharborv1.Heartbeat{SentAt: timestamppb.New(c.Now()), InventoryDigest: c.Work.Inventory().Digest}
-	if status := statusOf(c.Work.Status(), c.Timezone); !proto.Equal(status, c.lastStatus) {
+	if status := c.status(); !proto.Equal(status, c.lastStatus) {
 		beat.Status, c.lastStatus = status, status
 	}
 	for _, run := range c.Work.Running() {

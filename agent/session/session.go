@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/agent/job"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -49,6 +50,9 @@ type Session struct {
 	Timezone    string // that the schedule is read in
 	Log         *slog.Logger
 	Now         func() time.Time
+	// Certificate, which may be nil, says when the agent's own certificate ends and
+	// how long it was made for.
+	Certificate func() (ends time.Time, life time.Duration)
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
 	OnServerTime func(time.Time)
 }
@@ -181,13 +185,23 @@ type connection struct {
 	updatedAt  time.Time // when progress was last told
 }
 
+// status is what the agent says of itself now.
+func (s *Session) status() *pgharborv1.AgentStatus {
+	status := statusOf(s.Work.Status(), s.Timezone)
+	if s.Certificate != nil {
+		ends, life := s.Certificate()
+		status.CertificateEndsAt, status.CertificateLife = timestamp(ends), durationpb.New(life)
+	}
+	return status
+}
+
 var errNoWelcome = errors.New("the control plane did not answer the hello")
 
 // greet says what the agent holds, and hears how often it is to be heard of.
 func (c *connection) greet() (heartbeat time.Duration, err error) {
 	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
 	defer watchdog.Stop()
-	c.lastStatus = statusOf(c.Work.Status(), c.Timezone)
+	c.lastStatus = c.status()
 	hello := &pgharborv1.Hello{
 		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
 	}

@@ -95,6 +95,14 @@ func (s *Store) Free() (int64, error) {
 	return int64(stat.Bavail) * stat.Bsize, nil
 }
 
+// Usable says why nothing can be stored now, or nil: a mount came or went, the disk is read-only, a right is missing.
+func (s *Store) Usable() error {
+	if err := s.unmoved(); err != nil {
+		return err
+	}
+	return wrapPath("write to", s.path, unix.Faccessat(int(s.top.dir.Fd()), ".", unix.W_OK|unix.X_OK, 0))
+}
+
 // Lock takes the database for one run, by flock, so that the end of the process frees it too. It does not wait:
 // ErrLocked says that somebody else has it. The empty name stands for the files directly in the folder. Unlock may be
 // called more than once.

@@ -90,7 +90,7 @@ control plane or the agent can't be reached.`,
 		a.loginCommand(), a.contextsCommand(),
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.downloadCommand(),
 		a.restoreCommand(), a.restoresCommand(), a.runsCommand(),
-		a.retentionCommand(), a.healthCommand(),
+		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(),
 		a.agentsCommand(), a.usersCommand(), a.auditCommand(),
 	)
 	return root

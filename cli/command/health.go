@@ -14,12 +14,15 @@ import (
 
 func (a *app) healthCommand() *cobra.Command {
 	var request pgharborv1.GetHealthRequest
-	var exitCode bool
+	var exitCode, watch bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "health",
 		Short: "Say of each database whether its backups can be relied on, the worst first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			if watch {
+				return a.watchHealth(ctx, conn, &request)
+			}
 			response, err := pgharborv1.NewHealthServiceClient(conn).GetHealth(ctx, &request)
 			if err != nil {
 				return err
@@ -33,15 +36,53 @@ func (a *app) healthCommand() *cobra.Command {
 			return nil
 		}),
 	})
-	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 5 where something is unhealthy")
+	flags := cmd.Flags()
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Database, "database", "", "only of this database")
+	flags.StringSliceVar(&request.Verdicts, "verdict", nil, "only with this verdict, such as STALE; may be given more than once")
+	flags.BoolVar(&exitCode, "exit-code", false, "exit with 5 where something is unhealthy")
+	flags.BoolVar(&watch, "watch", false, "stay, and show it again whenever a verdict changes")
+	cmd.MarkFlagsMutuallyExclusive("watch", "exit-code")
 	a.completeInstanceFlag(cmd)
 	return cmd
 }
 
+// watchHealth shows each report until the person leaves. A stream that breaks is
+// opened again, and sends what holds then.
+func (a *app) watchHealth(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.GetHealthRequest) error {
+	patience := a.newPatience(watchPatience)
+	for {
+		stream, err := pgharborv1.NewHealthServiceClient(conn).WatchHealth(ctx, &pgharborv1.WatchHealthRequest{
+			Instance: request.GetInstance(), Database: request.GetDatabase(), Verdicts: request.GetVerdicts(),
+		})
+		for err == nil {
+			var response *pgharborv1.WatchHealthResponse
+			if response, err = stream.Recv(); err != nil {
+				break
+			}
+			patience.progressed()
+			health := response.GetHealth()
+			if err := a.print(health, func() error {
+				if _, err := fmt.Fprintf(a.Stdout, "\n%s\n", output.Time(health.GetCheckedAt(), a.Now().Location())); err != nil {
+					return err
+				}
+				return a.showHealth(health)
+			}); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return nil // to leave is how a watch ends
+		}
+		if err := patience.wait(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
 func (a *app) showHealth(health *pgharborv1.GetHealthResponse) error {
 	now := a.Now()
-	table := output.NewTable("VERDICT", "INSTANCE", "DATABASE", ">NEWEST", ">SIZE", "LAST RUN", "WHY", "NEXT STEP")
+	table := output.NewTable("VERDICT", "INSTANCE", "DATABASE", ">NEWEST", ">SIZE", "SIZES", "LAST RUN", "WHY", "NEXT STEP")
 	for _, database := range health.GetDatabases() {
 		var why, next []string
 		for _, reason := range database.GetReasons() {
@@ -55,20 +96,50 @@ func (a *app) showHealth(health *pgharborv1.GetHealthResponse) error {
 			newest, size = output.Age(at, now)+" ago", output.Bytes(database.GetNewestBackupSizeBytes())
 		}
 		table.Add(output.Name(database.GetVerdict()), output.Name(database.GetInstance()), output.Name(database.GetDatabase()),
-			newest, size, output.Name(database.GetNewestRunState()),
+			newest, size, output.Spark(database.GetRecentSizesBytes()), output.Name(database.GetNewestRunState()),
 			output.Short(strings.Join(why, "; "), errorWidth), output.Line(strings.Join(next, "; ")))
+	}
+	if _, err := fmt.Fprintln(a.Stdout, glance(health.GetDatabases())); err != nil {
+		return err
 	}
 	if err := table.Write(a.Stdout, "Nothing is known of any database yet."); err != nil {
 		return err
 	}
-	for _, database := range health.GetDatabases() {
+	return a.showWarnings(health.GetDatabases())
+}
+
+// showWarnings prints what an agent warns of once, and not for each database.
+func (a *app) showWarnings(databases []*pgharborv1.DatabaseHealth) error {
+	said := map[string]bool{}
+	for _, database := range databases {
 		for _, warning := range database.GetWarnings() {
-			_, err := fmt.Fprintf(a.Stdout, "warning: %s %s: %s\n", output.Name(database.GetInstance()),
-				output.Name(database.GetDatabase()), output.Line(warning))
-			if err != nil {
+			line := fmt.Sprintf("warning: %s: %s", output.Name(database.GetInstance()), output.Line(warning))
+			if said[line] {
+				continue
+			}
+			said[line] = true
+			if _, err := fmt.Fprintln(a.Stdout, line); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// glance is the fleet in a line: how many databases there are, and how many have
+// which verdict, in the order of the list, which is worst first.
+func glance(databases []*pgharborv1.DatabaseHealth) string {
+	counts := map[string]int{}
+	var verdicts []string
+	for _, database := range databases {
+		verdict := output.Name(database.GetVerdict())
+		if counts[verdict]++; counts[verdict] == 1 {
+			verdicts = append(verdicts, verdict)
+		}
+	}
+	var parts []string
+	for _, verdict := range verdicts {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[verdict], verdict))
+	}
+	return strings.Join(append([]string{fmt.Sprintf("databases: %d", len(databases))}, parts...), ", ")
 }

@@ -64,7 +64,8 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 	f := newFleet(t)
 	for _, line := range []string{
 		"list", "show x", "backup shop", "download x", "restore x --to-database y --confirm y --reason z", "restores",
-		"runs", "retention", "health", "agents list", "agents invite x", "agents revoke x", "users list",
+		"runs", "retention", "health", "health --watch", "thresholds list", "thresholds set x --ignore",
+		"thresholds remove x", "agents list", "agents invite x", "agents revoke x", "users list",
 		"users invite x --role VIEWER", "users grant x y", "users revoke x", "audit list", "audit verify", "audit export",
 	} {
 		got := f.run(t, strings.Fields(line)...)

@@ -47,6 +47,10 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.TransferService/Download":        {Permission: fleet.PermissionBackupDownload, Scoping: about(backup("backup_id"))},
 	"/pgharbor.v1.RetentionService/ListRetentions": {Permission: fleet.PermissionHealthRead, Scoping: filtered(instance("instance"))},
 	"/pgharbor.v1.HealthService/GetHealth":         {Permission: fleet.PermissionHealthRead, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.HealthService/WatchHealth":       {Permission: fleet.PermissionHealthRead, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.HealthService/ListThresholds":    {Permission: fleet.PermissionHealthRead, Scoping: filtered()},
+	"/pgharbor.v1.HealthService/SetThreshold":      {Permission: fleet.PermissionUserManage, Scoping: byFleet},
+	"/pgharbor.v1.HealthService/RemoveThreshold":   {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 
 	"/pgharbor.v1.AgentService/ListAgents":        {Permission: fleet.PermissionHealthRead, Scoping: filtered()},
 	"/pgharbor.v1.AgentService/CreateAgentInvite": {Permission: fleet.PermissionAgentManage, Scoping: about(instance("name"))},

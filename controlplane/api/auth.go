@@ -42,7 +42,7 @@ func (a *API) AuthorizeStream(server any, stream grpc.ServerStream, info *grpc.S
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	scoped := &scopedStream{ServerStream: stream, api: a, ctx: ctx, method: info.FullMethod, caller: caller}
+	scoped := newScopedStream(ctx, a, stream, info.FullMethod, caller)
 
 	changed, leave := a.Bells.Listen(session.CallerBell(caller.String()))
 	defer leave()

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -78,6 +80,8 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 		ServerVersion: s.ServerVersion, PgDumpVersion: s.DumpVersion, BackupsEnabled: s.BackupsEnabled,
 		Schedule: s.Schedule, Timezone: s.Timezone, NextRunAt: stamp(s.NextRunAt), NextPurgeAt: stamp(s.NextPurgeAt),
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings,
+		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderTrouble, RetentionBlocked: s.RetentionBlocked,
+		CertificateEndsAt: stamp(s.CertificateEndsAt), CertificateLife: durationpb.New(s.CertificateLife),
 		Databases: toProto(s.Databases, func(d fleet.InstanceDatabase) *pgharborv1.InstanceDatabase {
 			return &pgharborv1.InstanceDatabase{Name: d.Name, Covered: d.Covered}
 		}),

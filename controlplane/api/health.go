@@ -2,6 +2,11 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
@@ -14,11 +19,56 @@ type healthService struct {
 }
 
 func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {
-	report, err := s.Judge.Fleet(ctx, request.GetInstance(), listScope(ctx))
+	report, err := s.judge(ctx, listScope(ctx), request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 	if err != nil {
 		return nil, err
 	}
 	return reportToProto(report), nil
+}
+
+// WatchHealth judges at every heartbeat: most verdicts come of time going by, and
+// no change of the catalog tells of that.
+func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchHealthResponse]) error {
+	ctx := stream.Context()
+	ticker := time.NewTicker(s.Judge.Heartbeat)
+	defer ticker.Stop()
+	var sent health.Report
+	scope := listScope(ctx)
+	for first := true; ; first = false {
+		report, err := s.judge(ctx, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
+		if err != nil {
+			return err
+		}
+		if first || report.Changed(sent) {
+			if err := stream.Send(&pgharborv1.WatchHealthResponse{Health: reportToProto(report)}); err != nil {
+				return err
+			}
+			sent = report
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		// A watch may last for days, and the scope may change meanwhile.
+		caller, err := s.authenticate(ctx)
+		if err != nil {
+			return err
+		}
+		scope = caller.Instances
+	}
+}
+
+func (a *API) judge(ctx context.Context, scope fleet.Scope, instance, database string, verdicts []string) (health.Report, error) {
+	query := health.Query{Instance: instance, Database: database, Scope: scope}
+	for _, word := range verdicts {
+		verdict := fleet.Verdict(strings.ToUpper(word))
+		if !slices.Contains(fleet.Verdicts(), verdict) {
+			return health.Report{}, fleet.NewProblem(fleet.ErrInvalid, "%q is no verdict", word).WithHint("the verdicts are %v", fleet.Verdicts())
+		}
+		query.Verdicts = append(query.Verdicts, verdict)
+	}
+	return a.Judge.Fleet(ctx, query)
 }
 
 func reportToProto(r health.Report) *pgharborv1.GetHealthResponse {
@@ -30,12 +80,16 @@ func reportToProto(r health.Report) *pgharborv1.GetHealthResponse {
 func judgementToProto(j fleet.Judgement) *pgharborv1.DatabaseHealth {
 	shown := &pgharborv1.DatabaseHealth{
 		Instance: j.Instance, Database: j.Database, Verdict: string(j.Verdict),
-		AgentLastSeenAt: stamp(j.LastSeenAt), Warnings: j.Warnings,
+		AgentLastSeenAt: stamp(j.Agent.LastSeenAt), Warnings: j.Warnings,
+		NextRunAt: stamp(j.Agent.Status.NextRunAt), NextPurgeAt: stamp(j.Agent.Status.NextPurgeAt),
 		Reasons: toProto(j.Reasons, func(r fleet.Reason) *pgharborv1.HealthReason {
 			return &pgharborv1.HealthReason{Verdict: string(r.Verdict), Text: r.Text, NextStep: r.NextStep}
 		}),
 	}
 	if j.NewestBackup != nil {
+		for _, size := range append(j.Sizes, fleet.SizeOf(*j.NewestBackup)) {
+			shown.RecentSizesBytes = append(shown.RecentSizesBytes, size.Stored)
+		}
 		shown.NewestBackupAt, shown.NewestBackupSizeBytes = stamp(j.NewestBackup.CreatedAt), j.NewestBackup.SizeBytes
 	}
 	if j.NewestRun != nil {

@@ -33,14 +33,19 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 // fleetHealth answers as GetHealth does, with a status that plain checkers
-// understand.
+// understand. Its filters are ?instance=, ?database= and, any number of times,
+// ?verdict=.
 func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
-	report, err := a.Judge.Fleet(r.Context(), r.URL.Query().Get("instance"), nil)
+	asked := r.URL.Query()
+	report, err := a.judge(r.Context(), nil, asked.Get("instance"), asked.Get("database"), asked["verdict"])
 	if err != nil {
 		status := http.StatusServiceUnavailable
-		if errors.Is(err, fleet.ErrNotFound) {
+		switch {
+		case errors.Is(err, fleet.ErrNotFound):
 			status = http.StatusNotFound
-		} else {
+		case errors.Is(err, fleet.ErrInvalid):
+			status = http.StatusBadRequest
+		default:
 			a.Log.Error("health could not be judged", "error", err)
 		}
 		http.Error(w, "health could not be judged", status)

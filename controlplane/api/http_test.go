@@ -90,7 +90,7 @@ func TestFleetHealthAsJSON(t *testing.T) {
 		"healthy": true, "checked_at": "2026-03-01T12:00:00Z", "databases": []any{map[string]any{
 			"instance": "db1", "database": "shop", "verdict": "OK", "reasons": []any{}, "warnings": []any{},
 			"newest_backup_at": "2026-03-01T11:00:00Z", "newest_backup_size_bytes": "7", "newest_run_state": "succeeded",
-			"agent_last_seen_at": "2026-03-01T12:00:00Z",
+			"agent_last_seen_at": "2026-03-01T12:00:00Z", "recent_sizes_bytes": []any{"7"},
 		}},
 	}
 	if diff := cmp.Diff(healthy, fleetHealth(t, h, "/v1/health", http.StatusOK)); diff != "" {
@@ -110,6 +110,12 @@ func TestFleetHealthAsJSON(t *testing.T) {
 		t.Error(diff)
 	}
 	fleetHealth(t, h, "/v1/health?instance=db1", http.StatusOK)
+	fleetHealth(t, h, "/v1/health?database=none", http.StatusOK)
+	fleetHealth(t, h, "/v1/health?verdict=FAILED&verdict=SILENT", http.StatusOK)
+	fleetHealth(t, h, "/v1/health?verdict=failed&verdict=stale", http.StatusServiceUnavailable)
+	if got := get(t, h, "/v1/health?verdict=FINE").Code; got != http.StatusBadRequest {
+		t.Errorf("an unknown verdict: %d", got)
+	}
 	if got := get(t, h, "/v1/health?instance=none").Code; got != http.StatusNotFound {
 		t.Errorf("an unknown instance: %d", got)
 	}

@@ -67,8 +67,8 @@ func checkScoping(service string, method grpc.MethodInfo, rule access.Rule) erro
 			return fmt.Errorf("a scope is that of a permission")
 		case rule.Scoping.Kind == access.BySubject && len(subjects) == 0:
 			return fmt.Errorf("it does not say what the request is about")
-		case rule.Scoping.Kind == access.ByFilter && (method.IsClientStream || method.IsServerStream):
-			return fmt.Errorf("a list is no stream")
+		case rule.Scoping.Kind == access.ByFilter && method.IsClientStream:
+			return fmt.Errorf("a list is asked for once")
 		case rule.Scoping.Kind != access.ByFleet:
 			return checkEverySubject(fields, subjects)
 		}

@@ -117,10 +117,31 @@ type scopedStream struct {
 	ctx    context.Context //nolint:containedctx // a stream is its context
 	method string
 
+	// limited says that the handler of a list has looked at the scope; nil where
+	// the stream is none.
+	limited *atomic.Bool
+
 	mu        sync.Mutex
 	caller    fleet.Caller
 	instances []string
 	arrived   bool
+}
+
+func newScopedStream(ctx context.Context, a *API, stream grpc.ServerStream, method string, caller fleet.Caller) *scopedStream {
+	s := &scopedStream{ServerStream: stream, api: a, ctx: ctx, method: method, caller: caller}
+	if rule, _ := access.RuleFor(method); rule.Scoping.Kind == access.ByFilter {
+		s.limited = &atomic.Bool{}
+		s.ctx = context.WithValue(ctx, listKey{}, s.limited)
+	}
+	return s
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s *scopedStream) SendMsg(message any) error {
+	if s.limited != nil && !s.limited.Load() {
+		return fmt.Errorf("%s lists without a look at the scope of its caller", s.method)
+	}
+	return s.ServerStream.SendMsg(message)
 }
 
 // Context implements grpc.ServerStream.

@@ -10,15 +10,17 @@ import (
 )
 
 const agentColumns = `name, created_at, enrolled_at, revoked_at, last_seen_at, version, status, inventory_digest,
-	duplicate_host, duplicate_at`
+	duplicate_host, duplicate_at, clock_offset`
 
 func scanAgent(r row) (a fleet.Agent, err error) {
 	var status []byte
+	var offset int64
 	err = r.Scan(&a.Name, instant{&a.CreatedAt}, instant{&a.EnrolledAt}, instant{&a.RevokedAt}, instant{&a.LastSeenAt},
-		&a.Version, &status, &a.InventoryDigest, &a.Duplicate.Host, instant{&a.Duplicate.At})
+		&a.Version, &status, &a.InventoryDigest, &a.Duplicate.Host, instant{&a.Duplicate.At}, &offset)
 	if err != nil {
 		return a, err
 	}
+	a.ClockOffset = time.Duration(offset) * time.Microsecond
 	return a, json.Unmarshal(status, &a.Status)
 }
 
@@ -39,6 +41,12 @@ func (c *Catalog) Agent(ctx context.Context, name string) (fleet.Agent, error) {
 // AgentSeen notes that an agent was heard of.
 func (c *Catalog) AgentSeen(ctx context.Context, name string, now time.Time) error {
 	_, err := c.db.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
+	return err
+}
+
+// AgentClock notes how far an agent's clock is ahead; negative: behind.
+func (c *Catalog) AgentClock(ctx context.Context, name string, ahead time.Duration) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 	if err := c.RevokeAgent(t.Context(), "gone", now); err != nil {
 		t.Fatal(err)
 	}
-	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "covered", Covered: true}, {Name: "uncovered"}, {Name: "by hand"}}}
+	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "covered", Covered: true}, {Name: "uncovered"}, {Name: "by hand"}, {Name: "postgres"}}}
 	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 	for _, f := range all {
 		got = append(got, f.Instance+"/"+f.Database)
 	}
-	want := []string{"db1/by hand", "db1/covered", "db1/shop", "db1/vanished, scheduled", "db1/vanished, with a backup", "db2/", "db3/"}
+	want := []string{"db1/by hand", "db1/covered", "db1/shop", "db1/uncovered", "db1/vanished, scheduled", "db1/vanished, with a backup", "db2/", "db3/"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -145,5 +146,97 @@ func TestFactsCountWhatIsMissing(t *testing.T) {
 	}
 	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 2 || got.NewestBackup != nil {
 		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
+	}
+}
+
+// What the rules of sizes, hung runs and guests look at.
+func TestFactsOfTheDaysBefore(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "shop", Covered: true}, {Name: "copy"}}}
+	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AgentClock(t.Context(), "db1", -3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for day, size := range []int64{0: 5, 1: 11, 2: 12, 7: 17, 8: 18} {
+		if size == 0 {
+			continue
+		}
+		b, run := aBackup("db1", now.AddDate(0, 0, -day)), aRun("db1", now.AddDate(0, 0, -day))
+		b.SizeBytes, b.Manifest.PlainSizeBytes = size, 10*size
+		run.FinishedAt = run.StartedAt.Add(time.Duration(size) * time.Minute)
+		record(t, c, run, &b)
+		if day == 2 { // retention's doing changes nothing in how large it was
+			if err := c.BackupRemoved(t.Context(), "db1", b.ID, "why", now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	running := aRun("db1", now.Add(-time.Minute))
+	running.State, running.FinishedAt = fleet.RunRunning, time.Time{}
+	record(t, c, running, nil)
+	finishRestore(t, c, "db1", "copy", now.Add(-time.Hour))
+
+	facts := factsOf(t, c, "")
+	shop, guest := facts["db1/shop"], facts["db1/copy"]
+	want := []fleet.Size{
+		{At: now.AddDate(0, 0, -7), Stored: 17, Plain: 170}, {At: now.AddDate(0, 0, -2), Stored: 12, Plain: 120}, {At: now.AddDate(0, 0, -1), Stored: 11, Plain: 110},
+	}
+	if diff := cmp.Diff(want, shop.Sizes); diff != "" {
+		t.Error(diff)
+	}
+	if shop.Running == nil || shop.Running.ID != running.ID || shop.LongestRun != 18*time.Minute || !shop.Agent.Busy {
+		t.Errorf("runs: %+v, the longest took %s, busy %t", shop.Running, shop.LongestRun, shop.Agent.Busy)
+	}
+	if !shop.Exists || !shop.Covered || shop.Agent.NextRoundBytes != 5 || shop.Agent.ClockOffset != -3*time.Second {
+		t.Errorf("%+v", shop)
+	}
+	if !guest.Exists || guest.Covered || !guest.RestoredAt.Equal(now.Add(-time.Hour)) {
+		t.Errorf("%+v", guest)
+	}
+}
+
+// finishRestore leaves a restore that has succeeded.
+func finishRestore(t *testing.T, c *catalog.Catalog, instance, target string, at time.Time) {
+	t.Helper()
+	job := fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: instance, RequestedBy: "user:ada", CreatedAt: at, Deadline: at.Add(time.Minute),
+		Spec: fleet.JobSpec{BackupID: fleet.NewID(), TargetDatabase: target}}
+	if _, err := c.CreateJob(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.FinishJob(t.Context(), instance, job.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at}, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestThresholdsAreKeptByPattern(t *testing.T) {
+	c, _ := open(t)
+	for _, rule := range []fleet.ThresholdRule{
+		{Pattern: "db1/shop", Thresholds: fleet.Thresholds{StaleAfter: time.Hour, Ignore: true}, SetBy: "user:ada", SetAt: now},
+		{Pattern: "*", Thresholds: fleet.Thresholds{SizePercent: 40}, SetBy: "user:ada", SetAt: now},
+		{Pattern: "*", Thresholds: fleet.Thresholds{SizePercent: 50}, SetBy: "user:bob", SetAt: now},
+	} {
+		if err := c.SetThresholds(t.Context(), rule); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := c.Thresholds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []fleet.ThresholdRule{
+		{Pattern: "*", Thresholds: fleet.Thresholds{SizePercent: 50}, SetBy: "user:bob", SetAt: now},
+		{Pattern: "db1/shop", Thresholds: fleet.Thresholds{StaleAfter: time.Hour, Ignore: true}, SetBy: "user:ada", SetAt: now},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if err := c.RemoveThresholds(t.Context(), "*"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.RemoveThresholds(t.Context(), "*"); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("removed twice: %v", err)
 	}
 }

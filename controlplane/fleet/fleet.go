@@ -40,6 +40,8 @@ type Agent struct {
 	LastSeenAt time.Time
 	Version    string
 	Status     AgentStatus
+	// ClockOffset is how far its clock was ahead of ours at its last word.
+	ClockOffset time.Duration
 	// InventoryDigest is the agent's own digest of the inventory that the
 	// catalog took over last.
 	InventoryDigest string
@@ -60,6 +62,16 @@ type AgentStatus struct {
 	Encrypting     bool               `json:"encrypting,omitempty"`
 	Databases      []InstanceDatabase `json:"databases,omitempty"`
 	Warnings       []string           `json:"warnings,omitempty"`
+	// FreeBytes is what the disk of the backup folder has left; nil where the
+	// agent did not say.
+	FreeBytes *int64 `json:"free_bytes,omitempty"`
+	// FolderTrouble is why the backup folder can't be used, or empty.
+	FolderTrouble string `json:"folder_trouble,omitempty"`
+	// RetentionBlocked is why retention removes nothing, or empty.
+	RetentionBlocked string `json:"retention_blocked,omitempty"`
+	// CertificateEndsAt and CertificateLife are of the agent's own certificate.
+	CertificateEndsAt time.Time     `json:"certificate_ends_at,omitzero"`
+	CertificateLife   time.Duration `json:"certificate_life,omitempty"`
 }
 
 // InstanceDatabase is a database that exists on an instance.

@@ -16,9 +16,14 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // good is all that is known of a database that is well.
 func good() fleet.Facts {
+	free := int64(1 << 30)
 	return fleet.Facts{
-		Instance: "db1", Database: "shop", LastSeenAt: now,
-		NewestBackup: &fleet.Backup{CreatedAt: now}, NewestRun: &fleet.Run{State: fleet.RunSucceeded},
+		Instance: "db1", Database: "shop", Exists: true, Covered: true,
+		Agent: fleet.AgentFacts{LastSeenAt: now, NextRoundBytes: 1 << 20, Status: fleet.AgentStatus{
+			BackupsEnabled: true, NextRunAt: now.Add(time.Hour), ServerVersion: "15.18", DumpVersion: "15.18 (Debian)",
+			CertificateEndsAt: now.AddDate(0, 0, 20), CertificateLife: 30 * 24 * time.Hour, FreeBytes: &free,
+		}},
+		NewestBackup: &fleet.Backup{CreatedAt: now, SizeBytes: 1000}, NewestRun: &fleet.Run{State: fleet.RunSucceeded, StartedAt: now},
 	}
 }
 
@@ -32,28 +37,83 @@ func TestJudge(t *testing.T) {
 		{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
 		{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
 		{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
+		{"vanished, and no backup", func(f *fleet.Facts) { f.NewestBackup, f.Exists, f.Covered = nil, false, false }, []fleet.Verdict{fleet.VerdictStale}},
 		{"an hour ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(time.Hour) }, nil},
 		{"years ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.AddDate(10, 0, 0) }, []fleet.Verdict{fleet.VerdictStale}},
-		{"nearly 3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
-		{"3 heartbeats", func(f *fleet.Facts) { f.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
-		{"never connected", func(f *fleet.Facts) { f.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},
+		{"nearly 3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
+		{"3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
+		{"never connected", func(f *fleet.Facts) { f.Agent.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},
 		{"no database known", func(f *fleet.Facts) { f.Database = "" }, []fleet.Verdict{fleet.VerdictUnknown}},
-		{"no database known, silent", func(f *fleet.Facts) { f.Database, f.LastSeenAt = "", now.Add(-time.Hour) },
+		{"no database known, silent", func(f *fleet.Facts) { f.Database, f.Agent.LastSeenAt = "", now.Add(-time.Hour) },
 			[]fleet.Verdict{fleet.VerdictUnknown, fleet.VerdictSilent}},
 		{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
 		{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
 		{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
-		{"a second agent, refused just now", func(f *fleet.Facts) { f.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
+		{"a second agent, refused just now", func(f *fleet.Facts) { f.Agent.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
 			[]fleet.Verdict{fleet.VerdictDuplicate}},
-		{"a second agent, not seen again", func(f *fleet.Facts) { f.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
+		{"a second agent, not seen again", func(f *fleet.Facts) { f.Agent.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
+
+		{"no schedule covers it", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.NewestRun = false, nil, nil }, []fleet.Verdict{fleet.VerdictUnprotected}},
+		{"backed up by hand, beside the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
+		{"backed up by hand, without a schedule", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled = false, false }, nil},
+		{"no schedule and no backup", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled, f.NewestBackup = false, false, nil },
+			[]fleet.Verdict{fleet.VerdictUnprotected}},
+		{"the maintenance database", func(f *fleet.Facts) { f.Database, f.Covered, f.NewestBackup = "postgres", false, nil }, nil},
+		{"restored a day ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -1) }, nil},
+		{"restored a week ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -7) },
+			[]fleet.Verdict{fleet.VerdictUnprotected}},
+
+		{"a run of 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12 * time.Hour)} }, []fleet.Verdict{fleet.VerdictHung}},
+		{"a run of nearly 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12*time.Hour + time.Microsecond)} }, nil},
+		{"five times the longest", func(f *fleet.Facts) {
+			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-100 * time.Minute)}, 20*time.Minute
+		}, []fleet.Verdict{fleet.VerdictHung}},
+		{"four times the longest", func(f *fleet.Facts) {
+			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-80 * time.Minute)}, 20*time.Minute
+		}, nil},
+		{"many times a short one", func(f *fleet.Facts) {
+			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-time.Hour + time.Microsecond)}, time.Second
+		}, nil},
+
+		{"the round is half an hour late", func(f *fleet.Facts) {
+			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute), now.Add(-25*time.Hour)
+		}, []fleet.Verdict{fleet.VerdictMissed}},
+		{"the round is nearly half an hour late", func(f *fleet.Facts) {
+			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute+time.Microsecond), now.Add(-25*time.Hour)
+		}, nil},
+		{"the round took place, and the agent has not said when the next is", func(f *fleet.Facts) {
+			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-time.Hour), now.Add(-time.Hour)
+		}, nil},
+		{"another database's turn takes long", func(f *fleet.Facts) {
+			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt, f.Agent.Busy = now.Add(-time.Hour), now.Add(-25*time.Hour), true
+		}, nil},
+
+		{"a clock 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5 * time.Minute }, nil},
+		{"a clock more than 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5*time.Minute + time.Second }, []fleet.Verdict{fleet.VerdictClock}},
+		{"a clock a day behind", func(f *fleet.Facts) { f.Agent.ClockOffset = -24 * time.Hour }, []fleet.Verdict{fleet.VerdictClock}},
+		{"a certificate of 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5) }, nil},
+		{"a certificate of less than 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5).Add(-1) },
+			[]fleet.Verdict{fleet.VerdictCertificate}},
+		{"a certificate that was made for an hour", func(f *fleet.Facts) {
+			f.Agent.Status.CertificateEndsAt, f.Agent.Status.CertificateLife = now.Add(20*time.Minute), time.Hour
+		}, nil},
+		{"pg_dump is a major behind", func(f *fleet.Facts) { f.Agent.Status.ServerVersion = "16.2" }, []fleet.Verdict{fleet.VerdictOutdated}},
+		{"pg_dump is a major ahead", func(f *fleet.Facts) { f.Agent.Status.DumpVersion = "17beta1" }, nil},
+		{"the next round just fits", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1 << 30 }, nil},
+		{"the next round does not fit", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
+		{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRoundBytes = nil, 1<<40 }, nil},
+		{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
+			[]fleet.Verdict{fleet.VerdictSpace}},
+		{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
 		{"all at once", func(f *fleet.Facts) {
-			*f = fleet.Facts{Instance: "db1", Database: "shop", LastSeenAt: now.Add(-time.Hour), NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
+			*f = fleet.Facts{Instance: "db1", Database: "shop", Agent: fleet.AgentFacts{LastSeenAt: now.Add(-time.Hour)},
+				NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
 		}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := good()
 			tt.change(&facts)
-			judgement := fleet.Judge(facts, now, heartbeat)
+			judgement := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat)
 			var reasons []fleet.Verdict
 			for _, r := range judgement.Reasons {
 				reasons = append(reasons, r.Verdict)
@@ -71,13 +131,42 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestWorse(t *testing.T) {
-	order := []fleet.Verdict{
-		fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictDuplicate, fleet.VerdictUnknown, fleet.VerdictSilent, fleet.VerdictStale, fleet.VerdictOK,
+func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) {
+	rules := []fleet.ThresholdRule{
+		{Pattern: "*", Thresholds: fleet.Thresholds{StaleAfter: 50 * time.Hour, Encryption: true}},
+		{Pattern: "db1/*", Thresholds: fleet.Thresholds{StaleAfter: 10 * time.Hour}},
+		{Pattern: "db1/scratch", Thresholds: fleet.Thresholds{Ignore: true}},
 	}
-	shuffled := []fleet.Verdict{order[3], order[5], order[0], order[6], order[2], order[4], order[1]}
+	facts := good()
+	facts.NewestBackup.CreatedAt = now.Add(-11 * time.Hour)
+	judge := func(database string) []fleet.Verdict {
+		var found []fleet.Verdict
+		for _, r := range fleet.Judge(facts, fleet.ThresholdsFor(rules, facts.Instance, database), now, heartbeat).Reasons {
+			found = append(found, r.Verdict)
+		}
+		return found
+	}
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictStale, fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+		t.Error(diff)
+	}
+	if found := judge("scratch"); found != nil {
+		t.Errorf("what is to be passed over has %v", found)
+	}
+	facts.Instance = "db2"
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVerdictsAreOrdered(t *testing.T) {
+	all := fleet.Verdicts()
+	if all[0] != fleet.VerdictDamaged || all[len(all)-1] != fleet.VerdictOK {
+		t.Errorf("from %s to %s", all[0], all[len(all)-1])
+	}
+	shuffled := slices.Clone(all)
+	slices.Sort(shuffled)
 	slices.SortFunc(shuffled, fleet.Worse)
-	if diff := cmp.Diff(order, shuffled); diff != "" {
+	if diff := cmp.Diff(all, shuffled); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -21,27 +21,46 @@ type Judge struct {
 // Report is the state of the fleet at one moment.
 type Report struct {
 	// Healthy: every verdict is OK. A fleet without agents is healthy.
+	// It is of what was selected.
 	Healthy    bool
 	CheckedAt  time.Time
 	Judgements []fleet.Judgement // worst first
 }
 
-// Fleet judges every database in scope, or those of one instance; an instance
-// that the fleet does not have is fleet.ErrNotFound.
-func (j *Judge) Fleet(ctx context.Context, instance string, scope fleet.Scope) (Report, error) {
-	if instance != "" {
-		if _, err := j.Catalog.Agent(ctx, instance); err != nil {
+// Query selects what is judged; empty fields select all.
+type Query struct {
+	Instance string
+	Database string
+	Verdicts []fleet.Verdict
+	Scope    fleet.Scope
+}
+
+// Fleet judges every database that the query selects; an instance that the fleet
+// does not have is fleet.ErrNotFound.
+func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
+	if q.Instance != "" {
+		if _, err := j.Catalog.Agent(ctx, q.Instance); err != nil {
 			return Report{}, err
 		}
 	}
 	now := j.Now().UTC()
-	facts, err := j.Catalog.Facts(ctx, instance, scope, now)
+	facts, err := j.Catalog.Facts(ctx, q.Instance, q.Scope, now)
+	if err != nil {
+		return Report{}, err
+	}
+	rules, err := j.Catalog.Thresholds(ctx)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Healthy: true, CheckedAt: now}
 	for _, f := range facts {
-		judgement := fleet.Judge(f, now, j.Heartbeat)
+		if q.Database != "" && q.Database != f.Database {
+			continue
+		}
+		judgement := fleet.Judge(f, fleet.ThresholdsFor(rules, f.Instance, f.Database), now, j.Heartbeat)
+		if len(q.Verdicts) > 0 && !slices.Contains(q.Verdicts, judgement.Verdict) {
+			continue
+		}
 		report.Healthy = report.Healthy && judgement.Verdict == fleet.VerdictOK
 		report.Judgements = append(report.Judgements, judgement)
 	}
@@ -49,4 +68,13 @@ func (j *Judge) Fleet(ctx context.Context, instance string, scope fleet.Scope) (
 		return cmp.Or(fleet.Worse(a.Verdict, b.Verdict), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Database, b.Database))
 	})
 	return report, nil
+}
+
+// Changed says whether a verdict or a reason has come or gone between two reports.
+// The words of a reason change every minute, with the ages in them.
+func (r Report) Changed(before Report) bool {
+	return !slices.EqualFunc(r.Judgements, before.Judgements, func(a, b fleet.Judgement) bool {
+		return a.Instance == b.Instance && a.Database == b.Database && a.Verdict == b.Verdict &&
+			slices.EqualFunc(a.Reasons, b.Reasons, func(a, b fleet.Reason) bool { return a.Verdict == b.Verdict })
+	})
 }

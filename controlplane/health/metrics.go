@@ -52,7 +52,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(transfersDesc, float64(c.Transfers()))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
 	defer cancel()
-	report, err := c.Judge.Fleet(ctx, "", nil)
+	report, err := c.Judge.Fleet(ctx, Query{})
 	if err != nil {
 		c.Log.Error("the catalog did not answer a scrape", "error", err)
 		gauge(upDesc, 0)
@@ -61,9 +61,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(upDesc, 1)
 	seen := map[string]bool{}
 	for _, j := range report.Judgements {
-		if !seen[j.Instance] && !j.LastSeenAt.IsZero() {
+		if !seen[j.Instance] && !j.Agent.LastSeenAt.IsZero() {
 			seen[j.Instance] = true
-			gauge(seenDesc, seconds(j.LastSeenAt), j.Instance)
+			gauge(seenDesc, seconds(j.Agent.LastSeenAt), j.Instance)
 		}
 		collectDatabase(gauge, j)
 	}

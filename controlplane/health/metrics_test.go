@@ -147,19 +147,19 @@ func TestMetricsWithoutACatalog(t *testing.T) {
 func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 	metrics, c := collector(t)
 	judge := metrics.Judge
-	if report, err := judge.Fleet(t.Context(), "", nil); err != nil || !report.Healthy {
+	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy {
 		t.Errorf("an empty fleet: %+v, %v", report, err)
 	}
 	good := fleet.Backup{ID: fleet.NewID(), Instance: "a-good", Database: "shop", CreatedAt: now, Complete: true}
 	invite(t, c, "a-good", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "a-good", Database: "shop", State: fleet.RunSucceeded, StartedAt: now, FinishedAt: now}, &good)
-	if report, err := judge.Fleet(t.Context(), "", nil); err != nil || !report.Healthy || len(report.Judgements) != 1 {
+	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy || len(report.Judgements) != 1 {
 		t.Errorf("one good instance: %+v, %v", report, err)
 	}
 	invite(t, c, "b-unknown", time.Time{})
 	invite(t, c, "c-failed", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "c-failed", Database: "shop", Trigger: "schedule", State: fleet.RunFailed, StartedAt: now, FinishedAt: now}, nil)
-	report, err := judge.Fleet(t.Context(), "", nil)
+	report, err := judge.Fleet(t.Context(), health.Query{})
 	if err != nil || report.Healthy || len(report.Judgements) != 3 {
 		t.Fatalf("got %+v, %v", report, err)
 	}
@@ -168,7 +168,7 @@ func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 			t.Errorf("%d is %s, want %s", i, got, want)
 		}
 	}
-	if report, err := judge.Fleet(t.Context(), "a-good", nil); err != nil || !report.Healthy {
+	if report, err := judge.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
 		t.Errorf("the good one alone: %+v, %v", report, err)
 	}
 }

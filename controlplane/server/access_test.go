@@ -53,6 +53,8 @@ var allowed = map[string]string{
 	"/pgharbor.v1.RestoreService/ListRestores":     people,
 	"/pgharbor.v1.RetentionService/ListRetentions": people,
 	"/pgharbor.v1.HealthService/GetHealth":         people,
+	"/pgharbor.v1.HealthService/WatchHealth":       people,
+	"/pgharbor.v1.HealthService/ListThresholds":    people,
 	"/pgharbor.v1.AgentService/ListAgents":         people,
 
 	// backup.run
@@ -76,6 +78,8 @@ var allowed = map[string]string{
 	"/pgharbor.v1.AuditService/ListAuditEntries":   owners,
 	"/pgharbor.v1.AuditService/ExportAuditEntries": owners,
 	"/pgharbor.v1.AuditService/ListTrailHeads":     owners,
+	"/pgharbor.v1.HealthService/SetThreshold":      owners,
+	"/pgharbor.v1.HealthService/RemoveThreshold":   owners,
 
 	// Who may decide is who may do it, which here is a download; the tests of
 	// approvals show the rest.
@@ -112,6 +116,12 @@ var touches = map[string]string{
 	"/pgharbor.v1.RestoreService/ListRestores":     "list",
 	"/pgharbor.v1.RetentionService/ListRetentions": "list",
 	"/pgharbor.v1.HealthService/GetHealth":         "list",
+	"/pgharbor.v1.HealthService/WatchHealth":       "list",
+	"/pgharbor.v1.HealthService/ListThresholds":    "list",
+	"/pgharbor.v1.HealthService/SetThreshold":      "fleet",
+	"/pgharbor.v1.HealthService/RemoveThreshold":   "fleet",
+	"/pgharbor.v1.AuditService/ExportAuditEntries": "fleet",
+	"/pgharbor.v1.AuditService/ListTrailHeads":     "fleet",
 	"/pgharbor.v1.AgentService/ListAgents":         "list",
 	"/pgharbor.v1.ApprovalService/ListApprovals":   "owners' list",
 	"/pgharbor.v1.PolicyService/ListPolicies":      "list",

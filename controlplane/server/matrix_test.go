@@ -199,6 +199,11 @@ func everyThing(t *testing.T, cp *servertest.ControlPlane, callers []caller) map
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = pgharborv1.NewHealthServiceClient(cp.Owner(t)).SetThreshold(bounded(t),
+		&pgharborv1.SetThresholdRequest{Threshold: &pgharborv1.Threshold{Pattern: "db1/*", SizePercent: 40}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	stream, err := pgharborv1.NewTransferServiceClient(cp.Owner(t)).Download(bounded(t), &pgharborv1.DownloadRequest{BackupId: backup})
 	if err == nil {
 		_, err = stream.Recv()

@@ -68,6 +68,12 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		NextRunAt: timeFrom(s.GetNextRunAt()), NextPurgeAt: timeFrom(s.GetNextPurgeAt()),
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
 		Encrypting: s.GetEncrypting(), Warnings: clipAll(s.GetWarnings()),
+		FolderTrouble: clip(s.GetFolderTrouble()), RetentionBlocked: clip(s.GetRetentionBlocked()),
+		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
+	}
+	if s != nil && s.FreeBytes != nil {
+		free := max(s.GetFreeBytes(), 0)
+		status.FreeBytes = &free
 	}
 	for _, d := range s.GetDatabases() {
 		status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: d.GetName(), Covered: d.GetCovered()})

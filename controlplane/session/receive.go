@@ -54,6 +54,11 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 	if err != nil {
 		return err
 	}
+	if sent := timeFrom(beat.GetSentAt()); !sent.IsZero() {
+		if err := s.Catalog.AgentClock(ctx, s.instance, sent.Sub(now)); err != nil {
+			return err
+		}
+	}
 	for _, run := range beat.GetRunning() {
 		if err := s.unlessRefused(s.record(ctx, run, nil), "a run under way"); err != nil {
 			return err

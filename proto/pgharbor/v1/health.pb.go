@@ -9,6 +9,7 @@ package pgharborv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -23,8 +24,12 @@ const (
 )
 
 type GetHealthRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Only of this database.
+	Database string `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	// Only with one of these verdicts.
+	Verdicts      []string `protobuf:"bytes,3,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -66,6 +71,523 @@ func (x *GetHealthRequest) GetInstance() string {
 	return ""
 }
 
+func (x *GetHealthRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *GetHealthRequest) GetVerdicts() []string {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+type WatchHealthRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Database      string                 `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	Verdicts      []string               `protobuf:"bytes,3,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchHealthRequest) Reset() {
+	*x = WatchHealthRequest{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchHealthRequest) ProtoMessage() {}
+
+func (x *WatchHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchHealthRequest.ProtoReflect.Descriptor instead.
+func (*WatchHealthRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *WatchHealthRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *WatchHealthRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *WatchHealthRequest) GetVerdicts() []string {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+type WatchHealthResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Health        *GetHealthResponse     `protobuf:"bytes,1,opt,name=health,proto3" json:"health,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchHealthResponse) Reset() {
+	*x = WatchHealthResponse{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchHealthResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchHealthResponse) ProtoMessage() {}
+
+func (x *WatchHealthResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchHealthResponse.ProtoReflect.Descriptor instead.
+func (*WatchHealthResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WatchHealthResponse) GetHealth() *GetHealthResponse {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+// Threshold says how much is too much for the databases whose
+// "instance/database" the pattern matches: * is any text, ? one character. What
+// is not set stays as it is without the rule.
+type Threshold struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Pattern    string                 `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	StaleAfter *durationpb.Duration   `protobuf:"bytes,2,opt,name=stale_after,json=staleAfter,proto3" json:"stale_after,omitempty"`
+	// How far, in percent, a size may be off the median.
+	SizePercent int32 `protobuf:"varint,3,opt,name=size_percent,json=sizePercent,proto3" json:"size_percent,omitempty"`
+	// How long a run may take of which nothing is known.
+	HangAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=hang_after,json=hangAfter,proto3" json:"hang_after,omitempty"`
+	// How long after its time a round must have begun.
+	MissedAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=missed_after,json=missedAfter,proto3" json:"missed_after,omitempty"`
+	ClockOffset *durationpb.Duration `protobuf:"bytes,6,opt,name=clock_offset,json=clockOffset,proto3" json:"clock_offset,omitempty"`
+	// What must be left of an agent's certificate.
+	CertificateLeft *durationpb.Duration `protobuf:"bytes,7,opt,name=certificate_left,json=certificateLeft,proto3" json:"certificate_left,omitempty"`
+	// How old the newest proof may be; without it no proof is asked for.
+	ProofWithin *durationpb.Duration `protobuf:"bytes,8,opt,name=proof_within,json=proofWithin,proto3" json:"proof_within,omitempty"`
+	// Plain files are not enough.
+	Encryption bool `protobuf:"varint,9,opt,name=encryption,proto3" json:"encryption,omitempty"`
+	// Nothing of the database is judged.
+	Ignore        bool                   `protobuf:"varint,10,opt,name=ignore,proto3" json:"ignore,omitempty"`
+	SetBy         string                 `protobuf:"bytes,11,opt,name=set_by,json=setBy,proto3" json:"set_by,omitempty"`
+	SetAt         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=set_at,json=setAt,proto3" json:"set_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Threshold) Reset() {
+	*x = Threshold{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Threshold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Threshold) ProtoMessage() {}
+
+func (x *Threshold) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Threshold.ProtoReflect.Descriptor instead.
+func (*Threshold) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Threshold) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *Threshold) GetStaleAfter() *durationpb.Duration {
+	if x != nil {
+		return x.StaleAfter
+	}
+	return nil
+}
+
+func (x *Threshold) GetSizePercent() int32 {
+	if x != nil {
+		return x.SizePercent
+	}
+	return 0
+}
+
+func (x *Threshold) GetHangAfter() *durationpb.Duration {
+	if x != nil {
+		return x.HangAfter
+	}
+	return nil
+}
+
+func (x *Threshold) GetMissedAfter() *durationpb.Duration {
+	if x != nil {
+		return x.MissedAfter
+	}
+	return nil
+}
+
+func (x *Threshold) GetClockOffset() *durationpb.Duration {
+	if x != nil {
+		return x.ClockOffset
+	}
+	return nil
+}
+
+func (x *Threshold) GetCertificateLeft() *durationpb.Duration {
+	if x != nil {
+		return x.CertificateLeft
+	}
+	return nil
+}
+
+func (x *Threshold) GetProofWithin() *durationpb.Duration {
+	if x != nil {
+		return x.ProofWithin
+	}
+	return nil
+}
+
+func (x *Threshold) GetEncryption() bool {
+	if x != nil {
+		return x.Encryption
+	}
+	return false
+}
+
+func (x *Threshold) GetIgnore() bool {
+	if x != nil {
+		return x.Ignore
+	}
+	return false
+}
+
+func (x *Threshold) GetSetBy() string {
+	if x != nil {
+		return x.SetBy
+	}
+	return ""
+}
+
+func (x *Threshold) GetSetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SetAt
+	}
+	return nil
+}
+
+type ListThresholdsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListThresholdsRequest) Reset() {
+	*x = ListThresholdsRequest{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListThresholdsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListThresholdsRequest) ProtoMessage() {}
+
+func (x *ListThresholdsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListThresholdsRequest.ProtoReflect.Descriptor instead.
+func (*ListThresholdsRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{4}
+}
+
+type ListThresholdsResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Thresholds []*Threshold           `protobuf:"bytes,1,rep,name=thresholds,proto3" json:"thresholds,omitempty"`
+	// What holds where no rule says otherwise.
+	Defaults      *Threshold `protobuf:"bytes,2,opt,name=defaults,proto3" json:"defaults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListThresholdsResponse) Reset() {
+	*x = ListThresholdsResponse{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListThresholdsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListThresholdsResponse) ProtoMessage() {}
+
+func (x *ListThresholdsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListThresholdsResponse.ProtoReflect.Descriptor instead.
+func (*ListThresholdsResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListThresholdsResponse) GetThresholds() []*Threshold {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
+func (x *ListThresholdsResponse) GetDefaults() *Threshold {
+	if x != nil {
+		return x.Defaults
+	}
+	return nil
+}
+
+type SetThresholdRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Threshold     *Threshold             `protobuf:"bytes,1,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetThresholdRequest) Reset() {
+	*x = SetThresholdRequest{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetThresholdRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetThresholdRequest) ProtoMessage() {}
+
+func (x *SetThresholdRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetThresholdRequest.ProtoReflect.Descriptor instead.
+func (*SetThresholdRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SetThresholdRequest) GetThreshold() *Threshold {
+	if x != nil {
+		return x.Threshold
+	}
+	return nil
+}
+
+type SetThresholdResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Threshold     *Threshold             `protobuf:"bytes,1,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetThresholdResponse) Reset() {
+	*x = SetThresholdResponse{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetThresholdResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetThresholdResponse) ProtoMessage() {}
+
+func (x *SetThresholdResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetThresholdResponse.ProtoReflect.Descriptor instead.
+func (*SetThresholdResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetThresholdResponse) GetThreshold() *Threshold {
+	if x != nil {
+		return x.Threshold
+	}
+	return nil
+}
+
+type RemoveThresholdRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pattern       string                 `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveThresholdRequest) Reset() {
+	*x = RemoveThresholdRequest{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveThresholdRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveThresholdRequest) ProtoMessage() {}
+
+func (x *RemoveThresholdRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveThresholdRequest.ProtoReflect.Descriptor instead.
+func (*RemoveThresholdRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RemoveThresholdRequest) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+type RemoveThresholdResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveThresholdResponse) Reset() {
+	*x = RemoveThresholdResponse{}
+	mi := &file_pgharbor_v1_health_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveThresholdResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveThresholdResponse) ProtoMessage() {}
+
+func (x *RemoveThresholdResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_health_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveThresholdResponse.ProtoReflect.Descriptor instead.
+func (*RemoveThresholdResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{9}
+}
+
 type GetHealthResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True when every verdict is OK.
@@ -79,7 +601,7 @@ type GetHealthResponse struct {
 
 func (x *GetHealthResponse) Reset() {
 	*x = GetHealthResponse{}
-	mi := &file_pgharbor_v1_health_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -91,7 +613,7 @@ func (x *GetHealthResponse) String() string {
 func (*GetHealthResponse) ProtoMessage() {}
 
 func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_health_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -104,7 +626,7 @@ func (x *GetHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHealthResponse.ProtoReflect.Descriptor instead.
 func (*GetHealthResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{1}
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetHealthResponse) GetHealthy() bool {
@@ -133,7 +655,7 @@ type DatabaseHealth struct {
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Empty for an instance whose databases are not known yet.
 	Database string `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
-	// OK, STALE, FAILED, SILENT or UNKNOWN: the worst of the reasons.
+	// The worst of the reasons, or OK. docs/health.md lists them.
 	Verdict               string                 `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	Reasons               []*HealthReason        `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	NewestBackupAt        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=newest_backup_at,json=newestBackupAt,proto3" json:"newest_backup_at,omitempty"`
@@ -141,14 +663,18 @@ type DatabaseHealth struct {
 	NewestRunState        string                 `protobuf:"bytes,7,opt,name=newest_run_state,json=newestRunState,proto3" json:"newest_run_state,omitempty"`
 	AgentLastSeenAt       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=agent_last_seen_at,json=agentLastSeenAt,proto3" json:"agent_last_seen_at,omitempty"`
 	// What an operator should know although the verdict may be OK.
-	Warnings      []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Warnings []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Of the good backups of the last days, oldest first, the newest last.
+	RecentSizesBytes []int64                `protobuf:"varint,12,rep,packed,name=recent_sizes_bytes,json=recentSizesBytes,proto3" json:"recent_sizes_bytes,omitempty"`
+	NextRunAt        *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_run_at,json=nextRunAt,proto3" json:"next_run_at,omitempty"`
+	NextPurgeAt      *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=next_purge_at,json=nextPurgeAt,proto3" json:"next_purge_at,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *DatabaseHealth) Reset() {
 	*x = DatabaseHealth{}
-	mi := &file_pgharbor_v1_health_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -160,7 +686,7 @@ func (x *DatabaseHealth) String() string {
 func (*DatabaseHealth) ProtoMessage() {}
 
 func (x *DatabaseHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_health_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -173,7 +699,7 @@ func (x *DatabaseHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DatabaseHealth.ProtoReflect.Descriptor instead.
 func (*DatabaseHealth) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{2}
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DatabaseHealth) GetInstance() string {
@@ -239,6 +765,27 @@ func (x *DatabaseHealth) GetWarnings() []string {
 	return nil
 }
 
+func (x *DatabaseHealth) GetRecentSizesBytes() []int64 {
+	if x != nil {
+		return x.RecentSizesBytes
+	}
+	return nil
+}
+
+func (x *DatabaseHealth) GetNextRunAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextRunAt
+	}
+	return nil
+}
+
+func (x *DatabaseHealth) GetNextPurgeAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextPurgeAt
+	}
+	return nil
+}
+
 type HealthReason struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Verdict string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
@@ -251,7 +798,7 @@ type HealthReason struct {
 
 func (x *HealthReason) Reset() {
 	*x = HealthReason{}
-	mi := &file_pgharbor_v1_health_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +810,7 @@ func (x *HealthReason) String() string {
 func (*HealthReason) ProtoMessage() {}
 
 func (x *HealthReason) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_health_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_health_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +823,7 @@ func (x *HealthReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthReason.ProtoReflect.Descriptor instead.
 func (*HealthReason) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_health_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HealthReason) GetVerdict() string {
@@ -304,14 +851,53 @@ var File_pgharbor_v1_health_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_health_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/health.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
+	"\x18pgharbor/v1/health.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n" +
 	"\x10GetHealthRequest\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\tR\binstance\"\xa3\x01\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
+	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1a\n" +
+	"\bverdicts\x18\x03 \x03(\tR\bverdicts\"h\n" +
+	"\x12WatchHealthRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
+	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1a\n" +
+	"\bverdicts\x18\x03 \x03(\tR\bverdicts\"M\n" +
+	"\x13WatchHealthResponse\x126\n" +
+	"\x06health\x18\x01 \x01(\v2\x1e.pgharbor.v1.GetHealthResponseR\x06health\"\xc0\x04\n" +
+	"\tThreshold\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\x12:\n" +
+	"\vstale_after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"staleAfter\x12!\n" +
+	"\fsize_percent\x18\x03 \x01(\x05R\vsizePercent\x128\n" +
+	"\n" +
+	"hang_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\thangAfter\x12<\n" +
+	"\fmissed_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vmissedAfter\x12<\n" +
+	"\fclock_offset\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\vclockOffset\x12D\n" +
+	"\x10certificate_left\x18\a \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLeft\x12<\n" +
+	"\fproof_within\x18\b \x01(\v2\x19.google.protobuf.DurationR\vproofWithin\x12\x1e\n" +
+	"\n" +
+	"encryption\x18\t \x01(\bR\n" +
+	"encryption\x12\x16\n" +
+	"\x06ignore\x18\n" +
+	" \x01(\bR\x06ignore\x12\x15\n" +
+	"\x06set_by\x18\v \x01(\tR\x05setBy\x121\n" +
+	"\x06set_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\"\x17\n" +
+	"\x15ListThresholdsRequest\"\x84\x01\n" +
+	"\x16ListThresholdsResponse\x126\n" +
+	"\n" +
+	"thresholds\x18\x01 \x03(\v2\x16.pgharbor.v1.ThresholdR\n" +
+	"thresholds\x122\n" +
+	"\bdefaults\x18\x02 \x01(\v2\x16.pgharbor.v1.ThresholdR\bdefaults\"K\n" +
+	"\x13SetThresholdRequest\x124\n" +
+	"\tthreshold\x18\x01 \x01(\v2\x16.pgharbor.v1.ThresholdR\tthreshold\"L\n" +
+	"\x14SetThresholdResponse\x124\n" +
+	"\tthreshold\x18\x01 \x01(\v2\x16.pgharbor.v1.ThresholdR\tthreshold\"2\n" +
+	"\x16RemoveThresholdRequest\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\"\x19\n" +
+	"\x17RemoveThresholdResponse\"\xa3\x01\n" +
 	"\x11GetHealthResponse\x12\x18\n" +
 	"\ahealthy\x18\x01 \x01(\bR\ahealthy\x129\n" +
 	"\n" +
 	"checked_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckedAt\x129\n" +
-	"\tdatabases\x18\x03 \x03(\v2\x1b.pgharbor.v1.DatabaseHealthR\tdatabases\"\xa5\x03\n" +
+	"\tdatabases\x18\x03 \x03(\v2\x1b.pgharbor.v1.DatabaseHealthR\tdatabases\"\xcf\x04\n" +
 	"\x0eDatabaseHealth\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x18\n" +
@@ -321,13 +907,20 @@ const file_pgharbor_v1_health_proto_rawDesc = "" +
 	"\x18newest_backup_size_bytes\x18\x06 \x01(\x03R\x15newestBackupSizeBytes\x12(\n" +
 	"\x10newest_run_state\x18\a \x01(\tR\x0enewestRunState\x12G\n" +
 	"\x12agent_last_seen_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fagentLastSeenAt\x12\x1a\n" +
-	"\bwarnings\x18\t \x03(\tR\bwarnings\"Y\n" +
+	"\bwarnings\x18\t \x03(\tR\bwarnings\x12,\n" +
+	"\x12recent_sizes_bytes\x18\f \x03(\x03R\x10recentSizesBytes\x12:\n" +
+	"\vnext_run_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tnextRunAt\x12>\n" +
+	"\rnext_purge_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\vnextPurgeAt\"Y\n" +
 	"\fHealthReason\x12\x18\n" +
 	"\averdict\x18\x01 \x01(\tR\averdict\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1b\n" +
-	"\tnext_step\x18\x03 \x01(\tR\bnextStep2[\n" +
+	"\tnext_step\x18\x03 \x01(\tR\bnextStep2\xbd\x03\n" +
 	"\rHealthService\x12J\n" +
-	"\tGetHealth\x12\x1d.pgharbor.v1.GetHealthRequest\x1a\x1e.pgharbor.v1.GetHealthResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"\tGetHealth\x12\x1d.pgharbor.v1.GetHealthRequest\x1a\x1e.pgharbor.v1.GetHealthResponse\x12R\n" +
+	"\vWatchHealth\x12\x1f.pgharbor.v1.WatchHealthRequest\x1a .pgharbor.v1.WatchHealthResponse0\x01\x12Y\n" +
+	"\x0eListThresholds\x12\".pgharbor.v1.ListThresholdsRequest\x1a#.pgharbor.v1.ListThresholdsResponse\x12S\n" +
+	"\fSetThreshold\x12 .pgharbor.v1.SetThresholdRequest\x1a!.pgharbor.v1.SetThresholdResponse\x12\\\n" +
+	"\x0fRemoveThreshold\x12#.pgharbor.v1.RemoveThresholdRequest\x1a$.pgharbor.v1.RemoveThresholdResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_health_proto_rawDescOnce sync.Once
@@ -341,27 +934,59 @@ func file_pgharbor_v1_health_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_health_proto_rawDescData
 }
 
-var file_pgharbor_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_pgharbor_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_pgharbor_v1_health_proto_goTypes = []any{
-	(*GetHealthRequest)(nil),      // 0: pgharbor.v1.GetHealthRequest
-	(*GetHealthResponse)(nil),     // 1: pgharbor.v1.GetHealthResponse
-	(*DatabaseHealth)(nil),        // 2: pgharbor.v1.DatabaseHealth
-	(*HealthReason)(nil),          // 3: pgharbor.v1.HealthReason
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*GetHealthRequest)(nil),        // 0: pgharbor.v1.GetHealthRequest
+	(*WatchHealthRequest)(nil),      // 1: pgharbor.v1.WatchHealthRequest
+	(*WatchHealthResponse)(nil),     // 2: pgharbor.v1.WatchHealthResponse
+	(*Threshold)(nil),               // 3: pgharbor.v1.Threshold
+	(*ListThresholdsRequest)(nil),   // 4: pgharbor.v1.ListThresholdsRequest
+	(*ListThresholdsResponse)(nil),  // 5: pgharbor.v1.ListThresholdsResponse
+	(*SetThresholdRequest)(nil),     // 6: pgharbor.v1.SetThresholdRequest
+	(*SetThresholdResponse)(nil),    // 7: pgharbor.v1.SetThresholdResponse
+	(*RemoveThresholdRequest)(nil),  // 8: pgharbor.v1.RemoveThresholdRequest
+	(*RemoveThresholdResponse)(nil), // 9: pgharbor.v1.RemoveThresholdResponse
+	(*GetHealthResponse)(nil),       // 10: pgharbor.v1.GetHealthResponse
+	(*DatabaseHealth)(nil),          // 11: pgharbor.v1.DatabaseHealth
+	(*HealthReason)(nil),            // 12: pgharbor.v1.HealthReason
+	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
 }
 var file_pgharbor_v1_health_proto_depIdxs = []int32{
-	4, // 0: pgharbor.v1.GetHealthResponse.checked_at:type_name -> google.protobuf.Timestamp
-	2, // 1: pgharbor.v1.GetHealthResponse.databases:type_name -> pgharbor.v1.DatabaseHealth
-	3, // 2: pgharbor.v1.DatabaseHealth.reasons:type_name -> pgharbor.v1.HealthReason
-	4, // 3: pgharbor.v1.DatabaseHealth.newest_backup_at:type_name -> google.protobuf.Timestamp
-	4, // 4: pgharbor.v1.DatabaseHealth.agent_last_seen_at:type_name -> google.protobuf.Timestamp
-	0, // 5: pgharbor.v1.HealthService.GetHealth:input_type -> pgharbor.v1.GetHealthRequest
-	1, // 6: pgharbor.v1.HealthService.GetHealth:output_type -> pgharbor.v1.GetHealthResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	10, // 0: pgharbor.v1.WatchHealthResponse.health:type_name -> pgharbor.v1.GetHealthResponse
+	13, // 1: pgharbor.v1.Threshold.stale_after:type_name -> google.protobuf.Duration
+	13, // 2: pgharbor.v1.Threshold.hang_after:type_name -> google.protobuf.Duration
+	13, // 3: pgharbor.v1.Threshold.missed_after:type_name -> google.protobuf.Duration
+	13, // 4: pgharbor.v1.Threshold.clock_offset:type_name -> google.protobuf.Duration
+	13, // 5: pgharbor.v1.Threshold.certificate_left:type_name -> google.protobuf.Duration
+	13, // 6: pgharbor.v1.Threshold.proof_within:type_name -> google.protobuf.Duration
+	14, // 7: pgharbor.v1.Threshold.set_at:type_name -> google.protobuf.Timestamp
+	3,  // 8: pgharbor.v1.ListThresholdsResponse.thresholds:type_name -> pgharbor.v1.Threshold
+	3,  // 9: pgharbor.v1.ListThresholdsResponse.defaults:type_name -> pgharbor.v1.Threshold
+	3,  // 10: pgharbor.v1.SetThresholdRequest.threshold:type_name -> pgharbor.v1.Threshold
+	3,  // 11: pgharbor.v1.SetThresholdResponse.threshold:type_name -> pgharbor.v1.Threshold
+	14, // 12: pgharbor.v1.GetHealthResponse.checked_at:type_name -> google.protobuf.Timestamp
+	11, // 13: pgharbor.v1.GetHealthResponse.databases:type_name -> pgharbor.v1.DatabaseHealth
+	12, // 14: pgharbor.v1.DatabaseHealth.reasons:type_name -> pgharbor.v1.HealthReason
+	14, // 15: pgharbor.v1.DatabaseHealth.newest_backup_at:type_name -> google.protobuf.Timestamp
+	14, // 16: pgharbor.v1.DatabaseHealth.agent_last_seen_at:type_name -> google.protobuf.Timestamp
+	14, // 17: pgharbor.v1.DatabaseHealth.next_run_at:type_name -> google.protobuf.Timestamp
+	14, // 18: pgharbor.v1.DatabaseHealth.next_purge_at:type_name -> google.protobuf.Timestamp
+	0,  // 19: pgharbor.v1.HealthService.GetHealth:input_type -> pgharbor.v1.GetHealthRequest
+	1,  // 20: pgharbor.v1.HealthService.WatchHealth:input_type -> pgharbor.v1.WatchHealthRequest
+	4,  // 21: pgharbor.v1.HealthService.ListThresholds:input_type -> pgharbor.v1.ListThresholdsRequest
+	6,  // 22: pgharbor.v1.HealthService.SetThreshold:input_type -> pgharbor.v1.SetThresholdRequest
+	8,  // 23: pgharbor.v1.HealthService.RemoveThreshold:input_type -> pgharbor.v1.RemoveThresholdRequest
+	10, // 24: pgharbor.v1.HealthService.GetHealth:output_type -> pgharbor.v1.GetHealthResponse
+	2,  // 25: pgharbor.v1.HealthService.WatchHealth:output_type -> pgharbor.v1.WatchHealthResponse
+	5,  // 26: pgharbor.v1.HealthService.ListThresholds:output_type -> pgharbor.v1.ListThresholdsResponse
+	7,  // 27: pgharbor.v1.HealthService.SetThreshold:output_type -> pgharbor.v1.SetThresholdResponse
+	9,  // 28: pgharbor.v1.HealthService.RemoveThreshold:output_type -> pgharbor.v1.RemoveThresholdResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_health_proto_init() }
@@ -375,7 +1000,7 @@ func file_pgharbor_v1_health_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_health_proto_rawDesc), len(file_pgharbor_v1_health_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,7 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HealthService_GetHealth_FullMethodName = "/pgharbor.v1.HealthService/GetHealth"
+	HealthService_GetHealth_FullMethodName       = "/pgharbor.v1.HealthService/GetHealth"
+	HealthService_WatchHealth_FullMethodName     = "/pgharbor.v1.HealthService/WatchHealth"
+	HealthService_ListThresholds_FullMethodName  = "/pgharbor.v1.HealthService/ListThresholds"
+	HealthService_SetThreshold_FullMethodName    = "/pgharbor.v1.HealthService/SetThreshold"
+	HealthService_RemoveThreshold_FullMethodName = "/pgharbor.v1.HealthService/RemoveThreshold"
 )
 
 // HealthServiceClient is the client API for HealthService service.
@@ -29,6 +33,15 @@ const (
 // HealthService says of each database whether its backups can be relied on.
 type HealthServiceClient interface {
 	GetHealth(ctx context.Context, in *GetHealthRequest, opts ...grpc.CallOption) (*GetHealthResponse, error)
+	// WatchHealth sends what GetHealth returns at once, and again whenever a
+	// verdict or a reason has changed, until the caller leaves.
+	WatchHealth(ctx context.Context, in *WatchHealthRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchHealthResponse], error)
+	// ListThresholds returns the rules that somebody has set; the wider patterns
+	// first, over which the narrower ones are laid.
+	ListThresholds(ctx context.Context, in *ListThresholdsRequest, opts ...grpc.CallOption) (*ListThresholdsResponse, error)
+	// SetThreshold sets the rule of a pattern, in place of an earlier one.
+	SetThreshold(ctx context.Context, in *SetThresholdRequest, opts ...grpc.CallOption) (*SetThresholdResponse, error)
+	RemoveThreshold(ctx context.Context, in *RemoveThresholdRequest, opts ...grpc.CallOption) (*RemoveThresholdResponse, error)
 }
 
 type healthServiceClient struct {
@@ -49,6 +62,55 @@ func (c *healthServiceClient) GetHealth(ctx context.Context, in *GetHealthReques
 	return out, nil
 }
 
+func (c *healthServiceClient) WatchHealth(ctx context.Context, in *WatchHealthRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchHealthResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &HealthService_ServiceDesc.Streams[0], HealthService_WatchHealth_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchHealthRequest, WatchHealthResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type HealthService_WatchHealthClient = grpc.ServerStreamingClient[WatchHealthResponse]
+
+func (c *healthServiceClient) ListThresholds(ctx context.Context, in *ListThresholdsRequest, opts ...grpc.CallOption) (*ListThresholdsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListThresholdsResponse)
+	err := c.cc.Invoke(ctx, HealthService_ListThresholds_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) SetThreshold(ctx context.Context, in *SetThresholdRequest, opts ...grpc.CallOption) (*SetThresholdResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetThresholdResponse)
+	err := c.cc.Invoke(ctx, HealthService_SetThreshold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) RemoveThreshold(ctx context.Context, in *RemoveThresholdRequest, opts ...grpc.CallOption) (*RemoveThresholdResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveThresholdResponse)
+	err := c.cc.Invoke(ctx, HealthService_RemoveThreshold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HealthServiceServer is the server API for HealthService service.
 // All implementations must embed UnimplementedHealthServiceServer
 // for forward compatibility.
@@ -56,6 +118,15 @@ func (c *healthServiceClient) GetHealth(ctx context.Context, in *GetHealthReques
 // HealthService says of each database whether its backups can be relied on.
 type HealthServiceServer interface {
 	GetHealth(context.Context, *GetHealthRequest) (*GetHealthResponse, error)
+	// WatchHealth sends what GetHealth returns at once, and again whenever a
+	// verdict or a reason has changed, until the caller leaves.
+	WatchHealth(*WatchHealthRequest, grpc.ServerStreamingServer[WatchHealthResponse]) error
+	// ListThresholds returns the rules that somebody has set; the wider patterns
+	// first, over which the narrower ones are laid.
+	ListThresholds(context.Context, *ListThresholdsRequest) (*ListThresholdsResponse, error)
+	// SetThreshold sets the rule of a pattern, in place of an earlier one.
+	SetThreshold(context.Context, *SetThresholdRequest) (*SetThresholdResponse, error)
+	RemoveThreshold(context.Context, *RemoveThresholdRequest) (*RemoveThresholdResponse, error)
 	mustEmbedUnimplementedHealthServiceServer()
 }
 
@@ -68,6 +139,18 @@ type UnimplementedHealthServiceServer struct{}
 
 func (UnimplementedHealthServiceServer) GetHealth(context.Context, *GetHealthRequest) (*GetHealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetHealth not implemented")
+}
+func (UnimplementedHealthServiceServer) WatchHealth(*WatchHealthRequest, grpc.ServerStreamingServer[WatchHealthResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchHealth not implemented")
+}
+func (UnimplementedHealthServiceServer) ListThresholds(context.Context, *ListThresholdsRequest) (*ListThresholdsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListThresholds not implemented")
+}
+func (UnimplementedHealthServiceServer) SetThreshold(context.Context, *SetThresholdRequest) (*SetThresholdResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetThreshold not implemented")
+}
+func (UnimplementedHealthServiceServer) RemoveThreshold(context.Context, *RemoveThresholdRequest) (*RemoveThresholdResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveThreshold not implemented")
 }
 func (UnimplementedHealthServiceServer) mustEmbedUnimplementedHealthServiceServer() {}
 func (UnimplementedHealthServiceServer) testEmbeddedByValue()                       {}
@@ -108,6 +191,71 @@ func _HealthService_GetHealth_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HealthService_WatchHealth_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchHealthRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HealthServiceServer).WatchHealth(m, &grpc.GenericServerStream[WatchHealthRequest, WatchHealthResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type HealthService_WatchHealthServer = grpc.ServerStreamingServer[WatchHealthResponse]
+
+func _HealthService_ListThresholds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListThresholdsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).ListThresholds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_ListThresholds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).ListThresholds(ctx, req.(*ListThresholdsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HealthService_SetThreshold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetThresholdRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).SetThreshold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_SetThreshold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).SetThreshold(ctx, req.(*SetThresholdRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HealthService_RemoveThreshold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveThresholdRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).RemoveThreshold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_RemoveThreshold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).RemoveThreshold(ctx, req.(*RemoveThresholdRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HealthService_ServiceDesc is the grpc.ServiceDesc for HealthService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -119,7 +267,25 @@ var HealthService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "GetHealth",
 			Handler:    _HealthService_GetHealth_Handler,
 		},
+		{
+			MethodName: "ListThresholds",
+			Handler:    _HealthService_ListThresholds_Handler,
+		},
+		{
+			MethodName: "SetThreshold",
+			Handler:    _HealthService_SetThreshold_Handler,
+		},
+		{
+			MethodName: "RemoveThreshold",
+			Handler:    _HealthService_RemoveThreshold_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchHealth",
+			Handler:       _HealthService_WatchHealth_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "pgharbor/v1/health.proto",
 }

@@ -524,9 +524,18 @@ type AgentStatus struct {
 	Encrypting bool                `protobuf:"varint,10,opt,name=encrypting,proto3" json:"encrypting,omitempty"`
 	Databases  []*InstanceDatabase `protobuf:"bytes,11,rep,name=databases,proto3" json:"databases,omitempty"`
 	// What an operator should know, one sentence each.
-	Warnings      []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What the disk of the backup folder has left.
+	FreeBytes *int64 `protobuf:"varint,16,opt,name=free_bytes,json=freeBytes,proto3,oneof" json:"free_bytes,omitempty"`
+	// Why the backup folder can't be used.
+	FolderTrouble string `protobuf:"bytes,17,opt,name=folder_trouble,json=folderTrouble,proto3" json:"folder_trouble,omitempty"`
+	// Why retention removes nothing.
+	RetentionBlocked string `protobuf:"bytes,18,opt,name=retention_blocked,json=retentionBlocked,proto3" json:"retention_blocked,omitempty"`
+	// Of the agent's own certificate.
+	CertificateEndsAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=certificate_ends_at,json=certificateEndsAt,proto3" json:"certificate_ends_at,omitempty"`
+	CertificateLife   *durationpb.Duration   `protobuf:"bytes,20,opt,name=certificate_life,json=certificateLife,proto3" json:"certificate_life,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *AgentStatus) Reset() {
@@ -639,6 +648,41 @@ func (x *AgentStatus) GetDatabases() []*InstanceDatabase {
 func (x *AgentStatus) GetWarnings() []string {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *AgentStatus) GetFreeBytes() int64 {
+	if x != nil && x.FreeBytes != nil {
+		return *x.FreeBytes
+	}
+	return 0
+}
+
+func (x *AgentStatus) GetFolderTrouble() string {
+	if x != nil {
+		return x.FolderTrouble
+	}
+	return ""
+}
+
+func (x *AgentStatus) GetRetentionBlocked() string {
+	if x != nil {
+		return x.RetentionBlocked
+	}
+	return ""
+}
+
+func (x *AgentStatus) GetCertificateEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateEndsAt
+	}
+	return nil
+}
+
+func (x *AgentStatus) GetCertificateLife() *durationpb.Duration {
+	if x != nil {
+		return x.CertificateLife
 	}
 	return nil
 }
@@ -1500,7 +1544,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\asent_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12*\n" +
 	"\arunning\x18\x03 \x03(\v2\x10.pgharbor.v1.RunR\arunning\x12)\n" +
-	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\xf6\x03\n" +
+	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\x8f\x06\n" +
 	"\vAgentStatus\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12&\n" +
 	"\x0fpg_dump_version\x18\x02 \x01(\tR\rpgDumpVersion\x12'\n" +
@@ -1516,7 +1560,14 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	" \x01(\bR\n" +
 	"encrypting\x12;\n" +
 	"\tdatabases\x18\v \x03(\v2\x1d.pgharbor.v1.InstanceDatabaseR\tdatabases\x12\x1a\n" +
-	"\bwarnings\x18\f \x03(\tR\bwarnings\"@\n" +
+	"\bwarnings\x18\f \x03(\tR\bwarnings\x12\"\n" +
+	"\n" +
+	"free_bytes\x18\x10 \x01(\x03H\x00R\tfreeBytes\x88\x01\x01\x12%\n" +
+	"\x0efolder_trouble\x18\x11 \x01(\tR\rfolderTrouble\x12+\n" +
+	"\x11retention_blocked\x18\x12 \x01(\tR\x10retentionBlocked\x12J\n" +
+	"\x13certificate_ends_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x11certificateEndsAt\x12D\n" +
+	"\x10certificate_life\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLifeB\r\n" +
+	"\v_free_bytes\"@\n" +
 	"\x10InstanceDatabase\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\acovered\x18\x02 \x01(\bR\acovered\"j\n" +
@@ -1633,26 +1684,28 @@ var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	21, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
 	21, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
 	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	23, // 20: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
-	11, // 21: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
-	12, // 22: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
-	13, // 23: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
-	22, // 24: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	23, // 25: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	21, // 26: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	21, // 27: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	21, // 28: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
-	15, // 29: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
-	16, // 30: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	17, // 31: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	24, // 32: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 33: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 34: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	34, // [34:35] is the sub-list for method output_type
-	33, // [33:34] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	21, // 20: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
+	20, // 21: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
+	23, // 22: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	11, // 23: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
+	12, // 24: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
+	13, // 25: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
+	22, // 26: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	23, // 27: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	21, // 28: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	21, // 29: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	21, // 30: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	15, // 31: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
+	16, // 32: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
+	17, // 33: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	24, // 34: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 35: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 36: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	36, // [36:37] is the sub-list for method output_type
+	35, // [35:36] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -1678,6 +1731,7 @@ func file_pgharbor_v1_session_proto_init() {
 		(*ConnectResponse_InventoryRequest)(nil),
 		(*ConnectResponse_TrailHead)(nil),
 	}
+	file_pgharbor_v1_session_proto_msgTypes[5].OneofWrappers = []any{}
 	file_pgharbor_v1_session_proto_msgTypes[9].OneofWrappers = []any{
 		(*Report_RunFinished)(nil),
 		(*Report_BackupRemoved)(nil),

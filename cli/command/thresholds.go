@@ -1,0 +1,153 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) thresholdsCommand() *cobra.Command {
+	return a.noun("thresholds", "How much is too much for health, by pattern of INSTANCE/DATABASE",
+		a.thresholdsListCommand(), a.thresholdsSetCommand(), a.thresholdsRemoveCommand())
+}
+
+func (a *app) thresholdsListCommand() *cobra.Command {
+	return a.printing(&cobra.Command{
+		Use:   "list",
+		Short: "List the thresholds; what a narrower pattern sets is laid over what a wider one does",
+		Args:  cobra.NoArgs,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+			response, err := pgharborv1.NewHealthServiceClient(conn).ListThresholds(ctx, &pgharborv1.ListThresholdsRequest{})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error { return a.thresholdTable(response).Write(a.Stdout, "") })
+		}),
+	})
+}
+
+func (a *app) thresholdTable(response *pgharborv1.ListThresholdsResponse) *output.Table {
+	table := output.NewTable("PATTERN", ">STALE AFTER", ">SIZE", ">HANGS AFTER", ">MISSED AFTER", ">CLOCK", ">CERTIFICATE", ">PROOF WITHIN", "ENCRYPTION", "IGNORE", "SET BY")
+	add := func(pattern string, t *pgharborv1.Threshold) {
+		percent := ""
+		if t.GetSizePercent() != 0 {
+			percent = strconv.Itoa(int(t.GetSizePercent())) + " %"
+		}
+		table.Add(pattern, lasting(t.GetStaleAfter()), percent, lasting(t.GetHangAfter()), lasting(t.GetMissedAfter()),
+			lasting(t.GetClockOffset()), lasting(t.GetCertificateLeft()), lasting(t.GetProofWithin()),
+			yes(t.GetEncryption()), yes(t.GetIgnore()), output.Name(t.GetSetBy()))
+	}
+	add("(default)", response.GetDefaults())
+	for _, t := range response.GetThresholds() {
+		add(output.Name(t.GetPattern()), t)
+	}
+	return table
+}
+
+func lasting(d *durationpb.Duration) string {
+	if d == nil {
+		return ""
+	}
+	return output.Duration(d.AsDuration())
+}
+
+func yes(set bool) string {
+	if set {
+		return "yes"
+	}
+	return ""
+}
+
+func (a *app) thresholdsSetCommand() *cobra.Command {
+	var t pgharborv1.Threshold
+	cmd := a.printing(&cobra.Command{
+		Use:   "set PATTERN",
+		Short: "Set the thresholds of a pattern such as 'shop-db/*', in place of those it had",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			t.Pattern = args[0]
+			response, err := pgharborv1.NewHealthServiceClient(conn).SetThreshold(ctx, &pgharborv1.SetThresholdRequest{Threshold: &t})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error {
+				_, err := fmt.Fprintf(a.Stdout, "Set for %s.\n", output.Name(args[0]))
+				return err
+			})
+		}),
+	})
+	flags := cmd.Flags()
+	for name, of := range map[string]lasts{
+		"stale-after":      {to: &t.StaleAfter, usage: "age that the newest backup must not reach"},
+		"hang-after":       {to: &t.HangAfter, usage: "how long a run may take of which nothing is known"},
+		"missed-after":     {to: &t.MissedAfter, usage: "how long after its time a round must have begun"},
+		"clock-offset":     {to: &t.ClockOffset, usage: "how far the agent's clock may be off"},
+		"certificate-left": {to: &t.CertificateLeft, usage: "what must be left of the agent's certificate"},
+		"proof-within":     {to: &t.ProofWithin, usage: "how old the newest proof that a backup restores may be"},
+	} {
+		flags.Var(&of, name, of.usage)
+	}
+	flags.Int32Var(&t.SizePercent, "size-percent", 0, "how far a size may be off the median of 7 days")
+	flags.BoolVar(&t.Encryption, "encryption", false, "plain files are not enough")
+	flags.BoolVar(&t.Ignore, "ignore", false, "judge nothing of it")
+	return cmd
+}
+
+func (a *app) thresholdsRemoveCommand() *cobra.Command {
+	return a.printing(&cobra.Command{
+		Use:   "remove PATTERN",
+		Short: "Remove the thresholds of a pattern",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			response, err := pgharborv1.NewHealthServiceClient(conn).RemoveThreshold(ctx, &pgharborv1.RemoveThresholdRequest{Pattern: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error {
+				_, err := fmt.Fprintf(a.Stdout, "Removed those of %s.\n", output.Name(args[0]))
+				return err
+			})
+		}),
+	})
+}
+
+// lasts is a flag's value: a length of time, which may be given in days, too (30d).
+type lasts struct {
+	to    **durationpb.Duration
+	usage string
+}
+
+// Set implements pflag.Value.
+func (l *lasts) Set(text string) error {
+	length, err := time.ParseDuration(text)
+	if number, ok := strings.CutSuffix(text, "d"); ok {
+		var days uint64
+		days, err = strconv.ParseUint(number, 10, 16)
+		length = time.Duration(days) * 24 * time.Hour
+	}
+	if err != nil || length <= 0 {
+		return fmt.Errorf("must be a time such as 90m, 36h or 7d")
+	}
+	*l.to = durationpb.New(length)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *lasts) String() string {
+	if l.to == nil || *l.to == nil {
+		return ""
+	}
+	return (*l.to).AsDuration().String()
+}
+
+// Type implements pflag.Value.
+func (l *lasts) Type() string { return "time" }

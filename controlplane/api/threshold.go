@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// maxPattern is longer than an instance and a database together.
+const maxPattern = 400 // bytes
+
+func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListThresholdsRequest) (*pgharborv1.ListThresholdsResponse, error) {
+	rules, err := s.Catalog.Thresholds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if scope := listScope(ctx); !scope.Whole() {
+		// What is judged by a rule is for those to see who see the judgement.
+		agents, err := s.Catalog.Agents(ctx, scope)
+		if err != nil {
+			return nil, err
+		}
+		rules = slices.DeleteFunc(rules, func(rule fleet.ThresholdRule) bool { return !slices.ContainsFunc(agents, rule.Concerns) })
+	}
+	return &pgharborv1.ListThresholdsResponse{
+		Thresholds: toProto(rules, thresholdToProto),
+		Defaults:   thresholdToProto(fleet.ThresholdRule{Pattern: "*", Thresholds: fleet.DefaultThresholds}),
+	}, nil
+}
+
+// SetThreshold is a change of policy: who makes health blind to something stands
+// in the trail with it.
+func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.SetThresholdRequest) (*pgharborv1.SetThresholdResponse, error) {
+	rule, err := thresholdFrom(request.GetThreshold())
+	if err != nil {
+		return nil, err
+	}
+	rule.SetBy, rule.SetAt = callerFrom(ctx).String(), s.Now().UTC()
+	err = s.Trail.Do(ctx, audit.Action{
+		Actor: rule.SetBy, Action: "threshold.set", Target: rule.Pattern, Detail: fmt.Sprintf("%+v", rule.Thresholds),
+	}, func() error { return s.Catalog.SetThresholds(ctx, rule) })
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.SetThresholdResponse{Threshold: thresholdToProto(rule)}, nil
+}
+
+func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1.RemoveThresholdRequest) (*pgharborv1.RemoveThresholdResponse, error) {
+	err := s.Trail.Do(ctx, audit.Action{
+		Actor: callerFrom(ctx).String(), Action: "threshold.remove", Target: request.GetPattern(),
+	}, func() error { return s.Catalog.RemoveThresholds(ctx, request.GetPattern()) })
+	return &pgharborv1.RemoveThresholdResponse{}, err
+}
+
+func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {
+	rule := fleet.ThresholdRule{Pattern: t.GetPattern(), Thresholds: fleet.Thresholds{
+		StaleAfter: t.GetStaleAfter().AsDuration(), SizePercent: int(t.GetSizePercent()), HangAfter: t.GetHangAfter().AsDuration(),
+		MissedAfter: t.GetMissedAfter().AsDuration(), ClockOffset: t.GetClockOffset().AsDuration(),
+		CertificateLeft: t.GetCertificateLeft().AsDuration(), ProofWithin: t.GetProofWithin().AsDuration(),
+		Encryption: t.GetEncryption(), Ignore: t.GetIgnore(),
+	}}
+	set := rule.Thresholds
+	switch {
+	case rule.Pattern == "" || len(rule.Pattern) > maxPattern:
+		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold needs a pattern of at most %d bytes", maxPattern).
+			WithHint("the pattern is matched against instance/database: 'shop-db/*', '*/scratch', '*'")
+	case min(set.StaleAfter, set.HangAfter, set.MissedAfter, set.ClockOffset, set.CertificateLeft, set.ProofWithin) < 0 || set.SizePercent < 0:
+		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold below zero makes no sense")
+	case set == fleet.Thresholds{}:
+		return rule, fleet.NewProblem(fleet.ErrInvalid, "the thresholds for %q set nothing", rule.Pattern)
+	}
+	return rule, nil
+}
+
+func thresholdToProto(rule fleet.ThresholdRule) *pgharborv1.Threshold {
+	t := rule.Thresholds
+	return &pgharborv1.Threshold{
+		Pattern: rule.Pattern, StaleAfter: span(t.StaleAfter), SizePercent: int32(t.SizePercent), HangAfter: span(t.HangAfter),
+		MissedAfter: span(t.MissedAfter), ClockOffset: span(t.ClockOffset), CertificateLeft: span(t.CertificateLeft),
+		ProofWithin: span(t.ProofWithin), Encryption: t.Encryption, Ignore: t.Ignore, SetBy: rule.SetBy, SetAt: stamp(rule.SetAt),
+	}
+}
+
+// span is a duration on the wire; zero is left out.
+func span(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}

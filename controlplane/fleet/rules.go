@@ -1,0 +1,241 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// judging is one database under judgement, and by what.
+type judging struct {
+	Facts
+	Thresholds
+	now       time.Time
+	heartbeat time.Duration
+}
+
+// rule finds what one rule says is wrong, or nothing.
+type rule func(judging) *Reason
+
+// Of an agent: they hold for each of its databases.
+var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked}
+
+// Of a database that is known.
+var databaseRules = []rule{unprotected, damaged, failed, hung, missed, stale, sizeOff, unencrypted}
+
+func reasons(j judging) (found []Reason) {
+	if j.Agent.LastSeenAt.IsZero() {
+		return []Reason{*reason(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run beside the instance", "the agent has never connected")}
+	}
+	rules := append([]rule{}, agentRules...)
+	if j.Database == "" {
+		rules = append(rules, nothingKnown)
+	} else {
+		rules = append(rules, databaseRules...)
+	}
+	for _, find := range rules {
+		if r := find(j); r != nil {
+			found = append(found, *r)
+		}
+	}
+	return found
+}
+
+func reason(v Verdict, next, format string, args ...any) *Reason {
+	return &Reason{Verdict: v, NextStep: next, Text: fmt.Sprintf(format, args...)}
+}
+
+const lookAtInstance = "run pgharbor-agent check beside the instance"
+
+func nothingKnown(judging) *Reason {
+	return reason(VerdictUnknown, lookAtInstance, "no database of the instance is known")
+}
+
+func silent(j judging) *Reason {
+	quiet := j.now.Sub(j.Agent.LastSeenAt)
+	if quiet < HeartbeatsMissed*j.heartbeat {
+		return nil
+	}
+	return reason(VerdictSilent, "look at pgharbor-agent on its host: systemctl status pgharbor-agent",
+		"the agent has not been heard of for %s", quiet.Round(time.Second))
+}
+
+func duplicate(j judging) *Reason {
+	d := j.Agent.Duplicate
+	if d.At.IsZero() || j.now.Sub(d.At) >= DuplicateFor {
+		return nil
+	}
+	return reason(VerdictDuplicate, fmt.Sprintf("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", j.Instance),
+		"a second agent with the same identity, on %s, was refused at %s", cmp.Or(d.Host, "an unknown host"), d.At.Format(time.RFC3339))
+}
+
+func clockOff(j judging) *Reason {
+	off := j.Agent.ClockOffset.Round(time.Second)
+	if off.Abs() <= j.ClockOffset {
+		return nil
+	}
+	return reason(VerdictClock, "let the agent's host and the control plane's keep time by NTP",
+		"the clock of the agent's host is %s off the control plane's", off)
+}
+
+func certificateEnds(j judging) *Reason {
+	ends := j.Agent.Status.CertificateEndsAt
+	if ends.IsZero() || ends.Sub(j.now) >= min(j.CertificateLeft, j.Agent.Status.CertificateLife/6) {
+		return nil
+	}
+	return reason(VerdictCertificate, "see the agent's log for why it is not renewed; pgharbor agents invite "+j.Instance+" makes a new one",
+		"the agent's certificate ends at %s and was not renewed", ends.Format(time.RFC3339))
+}
+
+func outdated(j judging) *Reason {
+	server, dump := major(j.Agent.Status.ServerVersion), major(j.Agent.Status.DumpVersion)
+	if server == 0 || dump == 0 || dump >= server {
+		return nil
+	}
+	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
+		"pg_dump %s refuses its server, which is %s", j.Agent.Status.DumpVersion, j.Agent.Status.ServerVersion)
+}
+
+// major is the first number of a version; 0 where it is none.
+func major(version string) int {
+	digits := strings.TrimLeft(version, " ")
+	if end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }); end >= 0 {
+		digits = digits[:end]
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func spaceShort(j judging) *Reason {
+	free := j.Agent.Status.FreeBytes
+	if j.Agent.Status.FolderTrouble != "" {
+		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used: %s", j.Agent.Status.FolderTrouble)
+	}
+	if free == nil || j.Agent.NextRoundBytes == 0 || *free >= j.Agent.NextRoundBytes {
+		return nil
+	}
+	return reason(VerdictSpace, "make room in the agent's BACKUP_DIR, or lower BACKUP_RETENTION_DAYS",
+		"the backup folder has %d bytes free, and the next round takes about %d", *free, j.Agent.NextRoundBytes)
+}
+
+func retentionBlocked(j judging) *Reason {
+	if j.Agent.Status.RetentionBlocked == "" {
+		return nil
+	}
+	return reason(VerdictBlocked, "pgharbor retention --instance "+j.Instance+"; "+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
+}
+
+// Guests are databases that a restore made: somebody is at work in them, and
+// whether they stay is not yet known.
+const guestFor = 7 * 24 * time.Hour
+
+// MaintenanceDatabase is the one that every instance has, to connect to. Nobody
+// is alarmed where no schedule covers it.
+const MaintenanceDatabase = "postgres"
+
+// unprotected: where the schedule is off as a whole, somebody backs up by hand or
+// by a cron of their own, and freshness says whether they do.
+func unprotected(j judging) *Reason {
+	switch {
+	case !j.Exists, j.Covered, j.Database == MaintenanceDatabase:
+		return nil
+	case !j.Agent.Status.BackupsEnabled && j.NewestBackup != nil:
+		return nil
+	case !j.RestoredAt.IsZero() && j.now.Sub(j.RestoredAt) < guestFor:
+		return nil
+	case !j.Agent.Status.BackupsEnabled:
+		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "there is no backup, and the agent's schedule is off")
+	default:
+		return reason(VerdictUnprotected, "add it to the agent's BACKUP_DATABASES, or tell health to pass over it: pgharbor thresholds set '"+
+			j.Instance+"/"+j.Database+"' --ignore", "the database exists and no schedule covers it")
+	}
+}
+
+func damaged(j judging) *Reason {
+	if j.Missing == 0 {
+		return nil
+	}
+	return reason(VerdictDamaged, "look into the agent's BACKUP_DIR, and make a backup now", "%d backups are gone from the agent's disk", j.Missing)
+}
+
+func failed(j judging) *Reason {
+	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
+		return nil
+	}
+	return reason(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
+		"the newest run failed: %s", j.NewestRun.Error)
+}
+
+// hangFactor is how many times the longest of the last runs another may take.
+const hangFactor = 5
+
+// shortestHang keeps a database of seconds from hanging in minutes.
+const shortestHang = time.Hour
+
+func hung(j judging) *Reason {
+	if j.Running == nil {
+		return nil
+	}
+	limit := j.HangAfter
+	if j.LongestRun > 0 {
+		limit = min(limit, max(hangFactor*j.LongestRun, shortestHang))
+	}
+	took := j.now.Sub(j.Running.StartedAt)
+	if took < limit {
+		return nil
+	}
+	return reason(VerdictHung, "look for a lock or a dead disk: pg_stat_activity on "+j.Instance+", then restart the agent",
+		"a run has been under way for %s; the longest of the last took %s", took.Round(time.Minute), j.LongestRun.Round(time.Second))
+}
+
+func missed(j judging) *Reason {
+	due := j.Agent.Status.NextRunAt
+	if !j.Covered || !j.Agent.Status.BackupsEnabled || due.IsZero() || j.Agent.Busy || j.now.Sub(due) < j.MissedAfter {
+		return nil
+	}
+	if j.NewestRun != nil && !j.NewestRun.StartedAt.Before(due) {
+		return nil // and the agent has yet to say when the next one is due
+	}
+	return reason(VerdictMissed, "look at pgharbor-agent on its host, then pgharbor backup "+j.Instance,
+		"the round of %s did not begin", due.Format(time.RFC3339))
+}
+
+func stale(j judging) *Reason {
+	if j.Exists && !j.Covered && j.NewestBackup == nil {
+		return nil // it is unprotected, a guest, or nothing to back up
+	}
+	again := "pgharbor backup " + j.Instance
+	switch {
+	case j.NewestBackup == nil:
+		return reason(VerdictStale, again, "there is no backup")
+	case j.NewestBackup.CreatedAt.After(j.now.Add(ClockSkew)):
+		return reason(VerdictStale, "set the clocks of the agent's host and of the control plane's, then "+again,
+			"the newest backup is dated %s, which is yet to come", j.NewestBackup.CreatedAt.Format(time.RFC3339))
+	case j.now.Sub(j.NewestBackup.CreatedAt) >= j.StaleAfter:
+		return reason(VerdictStale, again, "the newest backup is %s old", j.now.Sub(j.NewestBackup.CreatedAt).Round(time.Minute))
+	}
+	return nil
+}
+
+func sizeOff(j judging) *Reason {
+	if j.NewestBackup == nil {
+		return nil
+	}
+	text := sizeAnomaly(SizeOf(*j.NewestBackup), j.Sizes, j.SizePercent)
+	if text == "" {
+		return nil
+	}
+	return reason(VerdictSizeAnomaly, "see whether the data are all there; pgharbor show "+j.NewestBackup.ID+" lists the rows of each table", "%s", text)
+}
+
+func unencrypted(j judging) *Reason {
+	if !j.Encryption || j.NewestBackup == nil || j.NewestBackup.Manifest.Encrypted {
+		return nil
+	}
+	return reason(VerdictUnencrypted, "set BACKUP_ENCRYPT_PASSPHRASE_FILE for the agent", "the newest backup is a plain file, and encryption is expected")
+}
