@@ -80,7 +80,7 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 	if err := e.examine(ctx, file, &m); err != nil {
 		return Manifest{}, err
 	}
-	data, err := m.marshal()
+	data, err := e.certify(&m)
 	if err != nil {
 		return Manifest{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -17,6 +18,10 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 	// ErrIncomplete says that a dump has no end marker.
 	ErrIncomplete = errors.New("the dump is incomplete: it has no end marker")
+	// ErrForged says that a manifest is not what its agent signed, or stands where it does not belong.
+	ErrForged = errors.New("the manifest is not what the agent signed")
+	// ErrUnsigned says that a manifest of this agent has no signature, although the agent has signed all since it began to.
+	ErrUnsigned = errors.New("the manifest has no signature, and this agent signs every one")
 	// ErrForeign says that a dump would make psql do what no dump asks for: run programs or leave its database.
 	ErrForeign = errors.New("the dump has a psql command that pg_dump does not write, such as \\! or \\connect")
 	// ErrNoPassphrase says that a file is sealed and no passphrase is at hand.
@@ -48,7 +53,7 @@ func Failure(err error) string {
 	// Before damage: what is not found comes with the manifests that could not be read.
 	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
 		return FailureNotFound
-	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete):
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete), errors.Is(err, ErrForged), errors.Is(err, ErrUnsigned):
 		return FailureIntegrity
 	case errors.Is(err, ErrNoPassphrase), errors.Is(err, ErrWrongPassphrase):
 		return FailurePassphrase
@@ -65,9 +70,10 @@ type Engine struct {
 	Instance     *postgres.Instance
 	Store        *store.Store
 	Passphrases  seal.Passphrases
-	Format       string         // postgres.FormatPlain, or FormatCustom; empty is plain
-	Compression  string         // CompressionNone or CompressionZstd; empty is none
-	InstanceName string         // goes into the manifest
-	Location     *time.Location // of the time in file names; nil is UTC
+	Signer       *signing.Signer // signs manifests and knows whose signatures count; nil: manifests are not signed
+	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
+	Compression  string          // CompressionNone or CompressionZstd; empty is none
+	InstanceName string          // goes into the manifest
+	Location     *time.Location  // of the time in file names; nil is UTC
 	Now          func() time.Time
 }

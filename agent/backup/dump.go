@@ -60,7 +60,7 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 			manifest.Globals.Filename = store.GlobalsName(loc.File)
 		}
 		manifest.FinishedAt = e.Now().UTC()
-		return manifest.marshal()
+		return e.certify(&manifest)
 	})
 	if err != nil {
 		return Manifest{}, err

@@ -32,6 +32,7 @@ func (e *Engine) Inventory() ([]Stored, error) {
 	var (
 		inventory []Stored
 		unread    []error
+		witness   = e.witness()
 	)
 	for entry, err := range e.Store.Manifests() {
 		if err != nil {
@@ -39,11 +40,15 @@ func (e *Engine) Inventory() ([]Stored, error) {
 			continue
 		}
 		stored, err := judge(entry)
+		if err == nil {
+			if err = witness(stored.Manifest, entry.Manifest); err != nil {
+				stored.State = StateDamaged // it stays in sight, and counts for nothing
+			}
+			inventory = append(inventory, stored)
+		}
 		if err != nil {
 			unread = append(unread, fmt.Errorf("%s: %w", e.Store.Path(entry.Location), err))
-			continue
 		}
-		inventory = append(inventory, stored)
 	}
 	slices.SortFunc(inventory, func(a, b Stored) int {
 		if order := a.CreatedAt.Compare(b.CreatedAt); order != 0 {
@@ -62,7 +67,7 @@ func judge(entry store.Entry) (Stored, error) {
 	}
 	adopted := entry.Database == ""
 	if manifest.Filename != entry.File || (!adopted && manifest.Database != entry.Database) {
-		return Stored{}, fmt.Errorf("manifest: it is that of %q, database %q", manifest.Filename, manifest.Database)
+		return Stored{}, fmt.Errorf("%w: it is that of %q, database %q", ErrForged, manifest.Filename, manifest.Database)
 	}
 	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent}
 	switch {

@@ -67,6 +67,15 @@ type Manifest struct {
 	Complete bool        `json:"complete"`
 	Warnings []string    `json:"warnings,omitempty"` // of pg_dump, which exited 0
 	Tables   []TableRows `json:"tables"`
+
+	// Sequence and PreviousSHA256 place the manifest among those of its database that the same key signed: from 1 on,
+	// ascending, and the hash of the stored manifest before it, which may be gone by now. Zero and empty without a signature.
+	Sequence       int64  `json:"sequence,omitempty"`
+	PreviousSHA256 string `json:"previous_sha256,omitempty"`
+	// Proof shows that who wrote the manifest had the passphrase; nil where nothing was sealed.
+	Proof *seal.Proof `json:"proof,omitempty"`
+	// Signature is the agent's; nil for manifests from before agents signed. See certify for what it covers.
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 // Encryption is how a file is sealed.

@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
@@ -27,6 +28,7 @@ type agent struct {
 	state    *job.State
 	instance *postgres.Instance
 	store    *store.Store
+	signer   *signing.Signer // nil where the state folder is one that goes again
 	runner   *job.Runner
 	log      *slog.Logger
 	now      func() time.Time
@@ -66,7 +68,10 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 		return nil, err
 	}
 	a.runner = job.New(a.config(clock))
-	return a, nil
+	if what != toRestore {
+		err = a.runner.Engine.BeginSigning()
+	}
+	return a, err
 }
 
 // openStore opens the backup folder. A restore by hand has no use for it, and
@@ -108,7 +113,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 	config := job.Config{
 		Engine: &backup.Engine{
 			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
-			InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
+			Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
 		},
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
@@ -131,7 +136,7 @@ func (a *agent) openState(dir string, needed bool) error {
 	}
 	state, err := job.OpenState(dir)
 	if err == nil {
-		a.state = state
+		a.state, a.signer = state, signing.Open(dir)
 		return nil
 	}
 	if needed || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
 // checkTimeout bounds each check, so that one that hangs does not hide the next.
@@ -40,6 +43,7 @@ func (c *command) check(ctx context.Context) (err error) {
 	list.do(ctx, "rights", asked(a.checkRights))
 	list.do(ctx, "space", a.checkSpace)
 	list.do(ctx, "passphrase", a.checkPassphrase)
+	list.do(ctx, "signing key", a.checkSigning)
 	list.do(ctx, "clock", asked(a.checkClock))
 	list.do(ctx, "control plane", a.checkControlPlane)
 	if list.failed > 0 {
@@ -122,4 +126,18 @@ func (a *agent) checkConnection(ctx context.Context, _ *command) (string, error)
 		return "", remedy{err, "set DATABASE_URL, or PGHOST and the like, so that psql connects with them"}
 	}
 	return strings.TrimSpace(fmt.Sprintf("PostgreSQL %s as %s %s", server.Version, server.CurrentUser, a.settings.Connection)), nil
+}
+
+func (a *agent) checkSigning(_ context.Context, _ *command) (string, error) {
+	if a.signer == nil {
+		return "none, as the state folder can't be used; backups made like this are not signed", nil
+	}
+	key, err := a.signer.PublicKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "none yet; it is made with the first backup or by pgharbor-agent run", nil
+	}
+	if err != nil {
+		return "", remedy{err, "put signing.key back from a copy, or remove it: then a new one is made"}
+	}
+	return fmt.Sprintf("%s, public key %s", signing.KeyID(key), signing.Format(key)), nil
 }

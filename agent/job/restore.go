@@ -19,6 +19,13 @@ func (r *Runner) performRestore(ctx context.Context, job Job) error {
 		return err
 	}
 	defer r.use(stored.ID)()
+	manifest, err := r.Engine.Store.ReadManifest(stored.Location)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Engine.Origin(manifest, stored.Manifest, nil); err != nil {
+		return err
+	}
 	return r.restore(ctx, backup.RestoreRequest{
 		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: job.Restore.Target,
 		RestoreID: job.ID, WithRoles: job.Restore.WithRoles,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -184,3 +185,15 @@ func ring(bell chan struct{}) {
 }
 
 func newID() string { return strings.ToLower(rand.Text())[:16] }
+
+// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+func (r *Runner) SigningKey() []byte {
+	if r.Engine.Signer == nil {
+		return nil
+	}
+	key, err := r.Engine.Signer.PublicKey()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Log.Error("the signing key can't be read", "error", err)
+	}
+	return key
+}

@@ -103,7 +103,10 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 		RunId: m.RunID, Trigger: m.Trigger, State: backup.StatePresent,
 		ServerVersion: text(m.ServerVersion), PgDumpVersion: text(m.PgDumpVersion),
 		Encoding: text(m.Encoding), Collation: text(m.Collation), Ctype: text(m.CType),
-		Warnings: texts(m.Warnings), Complete: m.Complete,
+		Warnings: texts(m.Warnings), Complete: m.Complete, Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256,
+	}
+	if m.Signature != nil {
+		b.SignedBy = text(m.Signature.KeyID)
 	}
 	for _, t := range m.Tables {
 		b.Tables = append(b.Tables, &pgharborv1.TableRows{Schema: text(t.Schema), Name: text(t.Name), Rows: t.Rows})

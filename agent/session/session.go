@@ -204,6 +204,7 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	c.lastStatus = c.status()
 	hello := &pgharborv1.Hello{
 		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
+		SigningKey: c.Work.SigningKey(),
 	}
 	for _, running := range c.Work.Jobs() {
 		hello.RunningJobIds = append(hello.RunningJobIds, running.ID)

@@ -27,6 +27,7 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		ServerVersion: m.ServerVersion, PgDumpVersion: m.DumpVersion,
 		Encoding: m.Encoding, Collation: m.Collation, Ctype: m.CType, Warnings: m.Warnings,
 		RemovedAt: stamp(b.RemovedAt), RemovedReason: b.RemovedFor,
+		Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256, SignedBy: m.SignedBy,
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
 		Globals:   globalsToProto(m.Globals),
 	}

@@ -75,17 +75,19 @@ func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	}
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO backups (id, instance, database, state, created_at, complete, size_bytes,
-			retention_status, retention_expires, retention_reason, manifest)
-		VALUES (?, ?, ?, 'present', ?, ?, ?, ?, ?, ?, ?)
+			retention_status, retention_expires, retention_reason, manifest, sequence, signed_by, suspect)
+		VALUES (?, ?, ?, iif(? = '', 'present', 'damaged'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET
-			state = iif(backups.state = 'removed', 'removed', 'present'),
+			state = iif(backups.state = 'removed', 'removed', iif(backups.suspect || excluded.suspect = '', 'present', 'damaged')),
+			suspect = iif(backups.suspect = '', excluded.suspect, backups.suspect),
 			complete = excluded.complete,
 			retention_status = excluded.retention_status,
 			retention_expires = excluded.retention_expires,
 			retention_reason = excluded.retention_reason
 		WHERE backups.instance = excluded.instance`,
-		b.ID, b.Instance, b.Database, micros(b.CreatedAt), b.Complete, b.SizeBytes,
-		b.Retention.Status, micros(b.Retention.ExpiresAt), b.Retention.Reason, string(manifest))
+		b.ID, b.Instance, b.Database, b.Suspect, micros(b.CreatedAt), b.Complete, b.SizeBytes,
+		b.Retention.Status, micros(b.Retention.ExpiresAt), b.Retention.Reason, string(manifest),
+		b.Manifest.Sequence, b.Manifest.SignedBy, b.Suspect)
 	return owned(result, err, b.Instance, "backup "+b.ID)
 }
 

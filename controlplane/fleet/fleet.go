@@ -86,6 +86,7 @@ const (
 	BackupPresent = "present"
 	BackupMissing = "missing" // the agent no longer finds it, and did not remove it
 	BackupRemoved = "removed" // by retention, with a reason
+	BackupDamaged = "damaged" // its file is not what was stored
 )
 
 // Backup is the sealed file of a succeeded run, as its manifest describes it.
@@ -101,6 +102,9 @@ type Backup struct {
 	RemovedFor string
 	Retention  Retention
 	Manifest   Manifest
+	// Suspect is why the catalog does not believe what the agent says of it; such
+	// a backup counts as damaged.
+	Suspect string
 }
 
 // Manifest is the part of a backup that never changes; kept as JSON in the
@@ -123,6 +127,9 @@ type Manifest struct {
 	CType          string      `json:"ctype,omitempty"`
 	StartedAt      time.Time   `json:"started_at,omitzero"`
 	Warnings       []string    `json:"warnings,omitempty"`
+	Sequence       int64       `json:"sequence,omitempty"` // in the chain of its database and key
+	PreviousSHA256 string      `json:"previous_sha256,omitempty"`
+	SignedBy       string      `json:"signed_by,omitempty"`
 	Tables         []TableRows `json:"tables,omitempty"`
 	Globals        *Globals    `json:"globals,omitempty"`
 }

@@ -137,6 +137,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 		PlainSizeBytes: b.GetPlainSizeBytes(), PlainSHA256: clip(b.GetPlainSha256()), RunID: clip(b.GetRunId()), Trigger: clip(b.GetTrigger()),
 		ServerVersion: clip(b.GetServerVersion()), DumpVersion: clip(b.GetPgDumpVersion()), Encoding: clip(b.GetEncoding()),
 		Collation: clip(b.GetCollation()), CType: clip(b.GetCtype()), StartedAt: timeFrom(b.GetStartedAt()), Warnings: clipAll(b.GetWarnings()),
+		Sequence: max(b.GetSequence(), 0), PreviousSHA256: clip(b.GetPreviousSha256()), SignedBy: clip(b.GetSignedBy()),
 	}
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})

@@ -54,6 +54,9 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	}
 	whole := s.inventory
 	s.inventory, s.inventoryBytes, s.askedFor = nil, 0, ""
+	if err := s.examine(ctx, whole); err != nil {
+		return err
+	}
 	foreign, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 	now := s.Now().UTC()
 	var err error
 	if beat.GetStatus() != nil {
-		err = s.Catalog.AgentStatus(ctx, s.instance, "", statusFrom(beat.GetStatus()), now)
+		err = s.Catalog.AgentStatus(ctx, s.instance, "", s.status(beat.GetStatus()), now)
 	} else {
 		err = s.Catalog.AgentSeen(ctx, s.instance, now)
 	}
@@ -145,7 +145,11 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 		if err != nil {
 			return err
 		}
-		backup = &made
+		examined := []fleet.Backup{made}
+		if err := s.examine(ctx, examined); err != nil {
+			return err
+		}
+		backup = &examined[0]
 	}
 	if err := s.Catalog.RecordRun(ctx, run, backup); err != nil {
 		return err

@@ -26,8 +26,8 @@ var ErrShutdown = errors.New("the control plane is shutting down")
 // exported fields are set before use and not changed after.
 type Registry struct {
 	Catalog *catalog.Catalog
-	Bells   *Bells
 	Trail   *audit.Trail
+	Bells   *Bells
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Heartbeat is how often an agent is to be heard of.

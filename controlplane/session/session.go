@@ -44,6 +44,7 @@ type session struct {
 	inventoryBytes int
 	askedFor       string // the digest for which the inventory was asked for
 	takenDigest    string
+	keyWarning     string // of the key that the agent signs with; "" where it is the one it is known by
 }
 
 // Serve runs a session until the agent leaves, a newer session takes over or
@@ -100,7 +101,10 @@ func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 // greet takes over what the agent says it holds, and answers it.
 func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	now := s.Now().UTC()
-	if err := s.Catalog.AgentStatus(ctx, s.instance, clip(hello.GetAgentVersion()), statusFrom(hello.GetStatus()), now); err != nil {
+	if err := s.takeKey(ctx, hello.GetSigningKey()); err != nil {
+		return err
+	}
+	if err := s.Catalog.AgentStatus(ctx, s.instance, clip(hello.GetAgentVersion()), s.status(hello.GetStatus()), now); err != nil {
 		return err
 	}
 	agent, err := s.Catalog.Agent(ctx, s.instance)

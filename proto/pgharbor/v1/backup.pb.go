@@ -69,7 +69,13 @@ type Backup struct {
 	Complete bool   `protobuf:"varint,27,opt,name=complete,proto3" json:"complete,omitempty"`
 	Ctype    string `protobuf:"bytes,28,opt,name=ctype,proto3" json:"ctype,omitempty"`
 	// What is kept beside the file; absent where nothing is.
-	Globals       *Globals `protobuf:"bytes,35,opt,name=globals,proto3" json:"globals,omitempty"`
+	Globals *Globals `protobuf:"bytes,35,opt,name=globals,proto3" json:"globals,omitempty"`
+	// The place among the manifests of its database that the same key signed, and
+	// the hash of the stored manifest before it; 0 and empty without a signature.
+	Sequence       int64  `protobuf:"varint,36,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	PreviousSha256 string `protobuf:"bytes,37,opt,name=previous_sha256,json=previousSha256,proto3" json:"previous_sha256,omitempty"`
+	// The id of the key that signed the manifest.
+	SignedBy      string `protobuf:"bytes,38,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +311,27 @@ func (x *Backup) GetGlobals() *Globals {
 		return x.Globals
 	}
 	return nil
+}
+
+func (x *Backup) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Backup) GetPreviousSha256() string {
+	if x != nil {
+		return x.PreviousSha256
+	}
+	return ""
+}
+
+func (x *Backup) GetSignedBy() string {
+	if x != nil {
+		return x.SignedBy
+	}
+	return ""
 }
 
 // Globals is the companion of a backup's file: the roles and tablespaces of
@@ -851,7 +878,7 @@ var File_pgharbor_v1_backup_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xf4\a\n" +
+	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xd6\b\n" +
 	"\x06Backup\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -888,7 +915,10 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\x0eremoved_reason\x18\x1a \x01(\tR\rremovedReason\x12\x1a\n" +
 	"\bcomplete\x18\x1b \x01(\bR\bcomplete\x12\x14\n" +
 	"\x05ctype\x18\x1c \x01(\tR\x05ctype\x12.\n" +
-	"\aglobals\x18# \x01(\v2\x14.pgharbor.v1.GlobalsR\aglobals\"\x90\x01\n" +
+	"\aglobals\x18# \x01(\v2\x14.pgharbor.v1.GlobalsR\aglobals\x12\x1a\n" +
+	"\bsequence\x18$ \x01(\x03R\bsequence\x12'\n" +
+	"\x0fprevious_sha256\x18% \x01(\tR\x0epreviousSha256\x12\x1b\n" +
+	"\tsigned_by\x18& \x01(\tR\bsignedBy\"\x90\x01\n" +
 	"\aGlobals\x12\x1a\n" +
 	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1d\n" +
 	"\n" +

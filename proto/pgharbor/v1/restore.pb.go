@@ -31,17 +31,19 @@ type Restore struct {
 	Database       string `protobuf:"bytes,4,opt,name=database,proto3" json:"database,omitempty"`
 	TargetDatabase string `protobuf:"bytes,5,opt,name=target_database,json=targetDatabase,proto3" json:"target_database,omitempty"`
 	// As of its job.
-	State         string                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
-	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	RequestedBy   string                 `protobuf:"bytes,8,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	FinishedAt    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	Error         string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
-	Failure       string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`
-	Progress      *Progress              `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	State       string                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	Reason      string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	RequestedBy string                 `protobuf:"bytes,8,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	StartedAt   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	FinishedAt  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	Error       string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
+	Failure     string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`
+	Progress    *Progress              `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
+	// The instance that it is restored on, where that is not the backup's own.
+	TargetInstance string `protobuf:"bytes,20,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Restore) Reset() {
@@ -170,6 +172,13 @@ func (x *Restore) GetProgress() *Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *Restore) GetTargetInstance() string {
+	if x != nil {
+		return x.TargetInstance
+	}
+	return ""
 }
 
 type CreateRestoreRequest struct {
@@ -508,7 +517,7 @@ var File_pgharbor_v1_restore_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\n" +
-	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xfe\x03\n" +
+	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xa7\x04\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tbackup_id\x18\x02 \x01(\tR\bbackupId\x12\x1a\n" +
@@ -527,7 +536,8 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"finishedAt\x12\x14\n" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\r \x01(\tR\afailure\x121\n" +
-	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\"\xcc\x01\n" +
+	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\x12'\n" +
+	"\x0ftarget_instance\x18\x14 \x01(\tR\x0etargetInstance\"\xcc\x01\n" +
 	"\x14CreateRestoreRequest\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +

@@ -301,7 +301,10 @@ type Hello struct {
 	// its machine id.
 	Host string `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
 	// The newest head of the trail that the agent holds.
-	TrailHead     *TrailHead `protobuf:"bytes,7,opt,name=trail_head,json=trailHead,proto3" json:"trail_head,omitempty"`
+	TrailHead *TrailHead `protobuf:"bytes,7,opt,name=trail_head,json=trailHead,proto3" json:"trail_head,omitempty"`
+	// The public key, Ed25519, with which the agent signs manifests; empty before
+	// it has one.
+	SigningKey    []byte `protobuf:"bytes,6,opt,name=signing_key,json=signingKey,proto3" json:"signing_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +384,13 @@ func (x *Hello) GetHost() string {
 func (x *Hello) GetTrailHead() *TrailHead {
 	if x != nil {
 		return x.TrailHead
+	}
+	return nil
+}
+
+func (x *Hello) GetSigningKey() []byte {
+	if x != nil {
+		return x.SigningKey
 	}
 	return nil
 }
@@ -1344,7 +1354,9 @@ type RestoreSpec struct {
 	BackupId       string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
 	TargetDatabase string                 `protobuf:"bytes,2,opt,name=target_database,json=targetDatabase,proto3" json:"target_database,omitempty"`
 	// As in CreateRestoreRequest.
-	WithRoles     string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	WithRoles string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	// Set where the backup is another instance's: the agent gets it by Fetch.
+	Source        *RestoreSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1400,6 +1412,76 @@ func (x *RestoreSpec) GetWithRoles() string {
 	return ""
 }
 
+func (x *RestoreSpec) GetSource() *RestoreSource {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+// RestoreSource is where a backup comes from that another agent holds.
+type RestoreSource struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// For Fetch.
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// The key that the control plane knows the other agent by.
+	SigningKey    []byte `protobuf:"bytes,3,opt,name=signing_key,json=signingKey,proto3" json:"signing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSource) Reset() {
+	*x = RestoreSource{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSource) ProtoMessage() {}
+
+func (x *RestoreSource) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSource.ProtoReflect.Descriptor instead.
+func (*RestoreSource) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RestoreSource) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *RestoreSource) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *RestoreSource) GetSigningKey() []byte {
+	if x != nil {
+		return x.SigningKey
+	}
+	return nil
+}
+
 // SendSpec asks the agent to open Upload with the job's id.
 type SendSpec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1411,7 +1493,7 @@ type SendSpec struct {
 
 func (x *SendSpec) Reset() {
 	*x = SendSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1505,7 @@ func (x *SendSpec) String() string {
 func (*SendSpec) ProtoMessage() {}
 
 func (x *SendSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1518,7 @@ func (x *SendSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendSpec.ProtoReflect.Descriptor instead.
 func (*SendSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SendSpec) GetBackupId() string {
@@ -1463,7 +1545,7 @@ type JobUpdate struct {
 
 func (x *JobUpdate) Reset() {
 	*x = JobUpdate{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1557,7 @@ func (x *JobUpdate) String() string {
 func (*JobUpdate) ProtoMessage() {}
 
 func (x *JobUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1570,7 @@ func (x *JobUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobUpdate.ProtoReflect.Descriptor instead.
 func (*JobUpdate) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *JobUpdate) GetJobId() string {
@@ -1526,7 +1608,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x11inventory_request\x18\x04 \x01(\v2\x1d.pgharbor.v1.InventoryRequestH\x00R\x10inventoryRequest\x127\n" +
 	"\n" +
 	"trail_head\x18\x05 \x01(\v2\x16.pgharbor.v1.TrailHeadH\x00R\ttrailHeadB\t\n" +
-	"\amessage\"\x9e\x02\n" +
+	"\amessage\"\xbf\x02\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12&\n" +
@@ -1535,7 +1617,9 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\vincarnation\x18\x05 \x01(\tR\vincarnation\x12\x12\n" +
 	"\x04host\x18\b \x01(\tR\x04host\x125\n" +
 	"\n" +
-	"trail_head\x18\a \x01(\v2\x16.pgharbor.v1.TrailHeadR\ttrailHead\"\x90\x01\n" +
+	"trail_head\x18\a \x01(\v2\x16.pgharbor.v1.TrailHeadR\ttrailHead\x12\x1f\n" +
+	"\vsigning_key\x18\x06 \x01(\fR\n" +
+	"signingKey\"\x90\x01\n" +
 	"\aWelcome\x12H\n" +
 	"\x12heartbeat_interval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12;\n" +
 	"\vserver_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1608,12 +1692,19 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x04spec\"(\n" +
 	"\n" +
 	"BackupSpec\x12\x1a\n" +
-	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"r\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"\xa6\x01\n" +
 	"\vRestoreSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x1d\n" +
 	"\n" +
-	"with_roles\x18\x06 \x01(\tR\twithRoles\"?\n" +
+	"with_roles\x18\x06 \x01(\tR\twithRoles\x122\n" +
+	"\x06source\x18\x05 \x01(\v2\x1a.pgharbor.v1.RestoreSourceR\x06source\"m\n" +
+	"\rRestoreSource\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\x12\x1f\n" +
+	"\vsigning_key\x18\x03 \x01(\fR\n" +
+	"signingKey\"?\n" +
 	"\bSendSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\"U\n" +
@@ -1635,7 +1726,7 @@ func file_pgharbor_v1_session_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_session_proto_rawDescData
 }
 
-var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*ConnectRequest)(nil),        // 0: pgharbor.v1.ConnectRequest
 	(*ConnectResponse)(nil),       // 1: pgharbor.v1.ConnectResponse
@@ -1654,58 +1745,60 @@ var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*Offer)(nil),                 // 14: pgharbor.v1.Offer
 	(*BackupSpec)(nil),            // 15: pgharbor.v1.BackupSpec
 	(*RestoreSpec)(nil),           // 16: pgharbor.v1.RestoreSpec
-	(*SendSpec)(nil),              // 17: pgharbor.v1.SendSpec
-	(*JobUpdate)(nil),             // 18: pgharbor.v1.JobUpdate
-	(*TrailHead)(nil),             // 19: pgharbor.v1.TrailHead
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*Run)(nil),                   // 22: pgharbor.v1.Run
-	(*Backup)(nil),                // 23: pgharbor.v1.Backup
-	(*Progress)(nil),              // 24: pgharbor.v1.Progress
+	(*RestoreSource)(nil),         // 17: pgharbor.v1.RestoreSource
+	(*SendSpec)(nil),              // 18: pgharbor.v1.SendSpec
+	(*JobUpdate)(nil),             // 19: pgharbor.v1.JobUpdate
+	(*TrailHead)(nil),             // 20: pgharbor.v1.TrailHead
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Run)(nil),                   // 23: pgharbor.v1.Run
+	(*Backup)(nil),                // 24: pgharbor.v1.Backup
+	(*Progress)(nil),              // 25: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	2,  // 0: pgharbor.v1.ConnectRequest.hello:type_name -> pgharbor.v1.Hello
 	4,  // 1: pgharbor.v1.ConnectRequest.heartbeat:type_name -> pgharbor.v1.Heartbeat
 	7,  // 2: pgharbor.v1.ConnectRequest.inventory_page:type_name -> pgharbor.v1.InventoryPage
 	9,  // 3: pgharbor.v1.ConnectRequest.report:type_name -> pgharbor.v1.Report
-	18, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
+	19, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
 	3,  // 5: pgharbor.v1.ConnectResponse.welcome:type_name -> pgharbor.v1.Welcome
 	14, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
 	10, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
 	8,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
-	19, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
+	20, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
 	5,  // 10: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
-	19, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
-	20, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	21, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	21, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
+	20, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
+	21, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	22, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	22, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
 	5,  // 15: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
-	22, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
-	21, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
-	21, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
+	23, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
+	22, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
+	22, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
 	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	21, // 20: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
-	20, // 21: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
-	23, // 22: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	22, // 20: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
+	21, // 21: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
+	24, // 22: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
 	11, // 23: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
 	12, // 24: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
 	13, // 25: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
-	22, // 26: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	23, // 27: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	21, // 28: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	21, // 29: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	21, // 30: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	23, // 26: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	24, // 27: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	22, // 28: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	22, // 29: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	22, // 30: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
 	15, // 31: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
 	16, // 32: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	17, // 33: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	24, // 34: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 35: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 36: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	36, // [36:37] is the sub-list for method output_type
-	35, // [35:36] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	18, // 33: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	17, // 34: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
+	25, // 35: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 36: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 37: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	37, // [37:38] is the sub-list for method output_type
+	36, // [36:37] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -1748,7 +1841,7 @@ func file_pgharbor_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_session_proto_rawDesc), len(file_pgharbor_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -311,7 +311,9 @@ func (*UploadRequest_Chunk) isUploadRequest_Part() {}
 type UploadHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the send job.
-	TransferId    string `protobuf:"bytes,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	TransferId string `protobuf:"bytes,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// The backup's manifest as it is stored.
+	Manifest      []byte `protobuf:"bytes,2,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +353,13 @@ func (x *UploadHeader) GetTransferId() string {
 		return x.TransferId
 	}
 	return ""
+}
+
+func (x *UploadHeader) GetManifest() []byte {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
 }
 
 type UploadResponse struct {
@@ -418,10 +427,11 @@ const file_pgharbor_v1_transfer_proto_rawDesc = "" +
 	"\rUploadRequest\x123\n" +
 	"\x06header\x18\x01 \x01(\v2\x19.pgharbor.v1.UploadHeaderH\x00R\x06header\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\x06\n" +
-	"\x04part\"/\n" +
+	"\x04part\"K\n" +
 	"\fUploadHeader\x12\x1f\n" +
 	"\vtransfer_id\x18\x01 \x01(\tR\n" +
-	"transferId\"7\n" +
+	"transferId\x12\x1a\n" +
+	"\bmanifest\x18\x02 \x01(\fR\bmanifest\"7\n" +
 	"\x0eUploadResponse\x12%\n" +
 	"\x0ereceived_bytes\x18\x01 \x01(\x03R\rreceivedBytes2\xa1\x01\n" +
 	"\x0fTransferService\x12I\n" +

@@ -1,0 +1,117 @@
+package backup
+
+import (
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/signing"
+)
+
+// Origin is who made a file, as far as that is proven.
+type Origin struct {
+	Kind  OriginKind
+	KeyID string // of the key that signed, where there is a signature
+}
+
+// OriginKind is how the maker of a file is known.
+type OriginKind string
+
+// Of a file that is Proven, it is certain that an agent of ours made it. All others are loaded as what they may be: a
+// script that somebody else wrote.
+const (
+	OriginSigned     OriginKind = "signed"     // by this agent's key, or by one of its trusted keys
+	OriginPassphrase OriginKind = "passphrase" // by who had the passphrase, by the manifest's proof
+	OriginNoted      OriginKind = "noted"      // it stood here when the agent made its key
+	OriginVouched    OriginKind = "vouched"    // signed by a key that the control plane calls another agent's
+	OriginAdopted    OriginKind = "adopted"    // the old script's, found in the backup folder
+	OriginUnknown    OriginKind = "unknown"
+)
+
+// Proven says that the file may be loaded with all the rights that the agent has.
+func (o Origin) Proven() bool {
+	return o.Kind == OriginSigned || o.Kind == OriginPassphrase || o.Kind == OriginNoted
+}
+
+// Origin judges who made a manifest, given as it is stored. Vouched is a key that the control plane calls the maker's;
+// nil where it did not say. ErrForged and ErrUnsigned say that the manifest is not what it makes believe.
+func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
+	origin := Origin{Kind: OriginUnknown}
+	if m.Signature != nil {
+		origin.KeyID = m.Signature.KeyID
+		key, err := e.keyOf(m.Signature.KeyID)
+		if err != nil {
+			return origin, err
+		}
+		kind := OriginSigned
+		if key == nil && vouched != nil {
+			if signing.KeyID(vouched) != m.Signature.KeyID {
+				return origin, fmt.Errorf("%w: it is signed by the key %s, and its agent's key is %s", ErrForged, m.Signature.KeyID, signing.KeyID(vouched))
+			}
+			key, kind = vouched, OriginVouched
+		}
+		if key != nil {
+			if !m.signedBy(key, stored) {
+				return origin, fmt.Errorf("%w: its signature by the key %s does not hold", ErrForged, m.Signature.KeyID)
+			}
+			origin.Kind = kind
+		}
+	}
+	// What the passphrase proves, no control plane and no thief of a folder can say.
+	if origin.Kind != OriginSigned && m.provenBy(e.Passphrases, stored) {
+		origin.Kind = OriginPassphrase
+	}
+	if m.Trigger == TriggerAdopted {
+		// Signed is what was found, not who wrote it.
+		return Origin{OriginAdopted, origin.KeyID}, nil
+	}
+	if m.Signature == nil && origin.Kind == OriginUnknown {
+		return e.unsigned(stored, m, origin)
+	}
+	return origin, nil
+}
+
+func (e *Engine) keyOf(id string) (ed25519.PublicKey, error) {
+	if e.Signer == nil {
+		return nil, nil
+	}
+	return e.Signer.Known(id)
+}
+
+// unsigned judges a manifest without a signature and without a proof. One that claims to be this agent's own, and did not
+// stand here when the agent began to sign, has lost its signature to somebody.
+func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, error) {
+	if e.Signer == nil || !e.Signer.Exists() {
+		return origin, nil
+	}
+	noted, err := e.Signer.Noted(signing.Hash(stored))
+	switch {
+	case err != nil:
+		return origin, err
+	case noted:
+		origin.Kind = OriginNoted
+	case m.Instance == e.InstanceName:
+		return origin, fmt.Errorf("%w: %s", ErrUnsigned, m.Filename)
+	}
+	return origin, nil
+}
+
+// witness returns a look at stored manifests that is quick enough for all of them: those that bear this agent's key, and
+// those that bear none and should.
+func (e *Engine) witness() func(m Manifest, stored []byte) error {
+	if e.Signer == nil || !e.Signer.Exists() {
+		return func(Manifest, []byte) error { return nil }
+	}
+	key, keyErr := e.Signer.PublicKey()
+	return func(m Manifest, stored []byte) error {
+		switch {
+		case keyErr != nil:
+			return nil // a key that can't be read is told where it is needed
+		case m.Signature == nil && m.Proof == nil && m.Trigger != TriggerAdopted:
+			_, err := e.unsigned(stored, m, Origin{})
+			return err
+		case m.Signature != nil && m.Signature.KeyID == signing.KeyID(key) && !m.signedBy(key, stored):
+			return fmt.Errorf("%w: its signature does not hold", ErrForged)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,178 @@
+package backup_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/signing"
+)
+
+// signed makes an engine sign, with a key of its own.
+func signed(t *testing.T, engine *backup.Engine) *backup.Engine {
+	t.Helper()
+	engine.Signer = signing.Open(t.TempDir())
+	if err := engine.BeginSigning(); err != nil {
+		t.Fatal(err)
+	}
+	return engine
+}
+
+// manifestOf returns a manifest as it is stored.
+func manifestOf(t *testing.T, engine *backup.Engine, id string) []byte {
+	t.Helper()
+	stored, err := engine.Find(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := engine.Store.ReadManifest(stored.Location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func originOf(engine *backup.Engine, content []byte, vouched *backup.Engine) (backup.OriginKind, error) {
+	manifest, err := backup.ParseManifest(content)
+	if err != nil {
+		return "", err
+	}
+	var key []byte
+	if vouched != nil {
+		key, err = vouched.Signer.PublicKey()
+		if err != nil {
+			return "", err
+		}
+	}
+	origin, err := engine.Origin(content, manifest, key)
+	return origin.Kind, err
+}
+
+// Who made a backup is told by whoever can know it: by the agent itself, by an agent that trusts its key, by who has the
+// passphrase, and by nobody else.
+func TestOrigin(t *testing.T) {
+	sample(t, "harbour")
+	maker, plain, stranger, sharing := signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t))
+	stranger.InstanceName, sharing.InstanceName = "elsewhere", "elsewhere"
+	maker.Passphrases = seal.Passphrases{Current: "secret"}
+	sharing.Passphrases = seal.Passphrases{Current: "another", Old: []string{"secret"}}
+	content := manifestOf(t, maker, backUp(t, maker, "harbour").ID)
+	bare := manifestOf(t, plain, backUp(t, plain, "harbour").ID)
+	newer := bytes.Replace(bare, []byte("{\n"), []byte("{\n  \"of_a_newer_pgharbor\": 1,\n"), 1)
+
+	tests := map[string]struct {
+		engine  *backup.Engine
+		content []byte
+		vouched *backup.Engine
+		want    backup.OriginKind
+		err     error
+	}{
+		"its own":                     {maker, content, nil, backup.OriginSigned, nil},
+		"its own, without passphrase": {plain, bare, nil, backup.OriginSigned, nil},
+		"a stranger's":                {stranger, bare, nil, backup.OriginUnknown, nil},
+		"a stranger's, sealed with another's word": {stranger, content, nil, backup.OriginUnknown, nil},
+		"sealed with a passphrase that is here":    {sharing, content, nil, backup.OriginPassphrase, nil},
+		"vouched for":                              {stranger, bare, plain, backup.OriginVouched, nil},
+		"vouched for, and the passphrase is here":  {sharing, content, maker, backup.OriginPassphrase, nil},
+		"vouched for with another key":             {stranger, bare, maker, "", backup.ErrForged},
+		"changed":                                  {plain, bytes.Replace(bare, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, "", backup.ErrForged},
+		"a field more":                             {plain, newer, nil, "", backup.ErrForged},
+		"changed, and vouched for":                 {stranger, newer, plain, "", backup.ErrForged},
+		"changed, and the passphrase is here":      {sharing, bytes.Replace(content, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, backup.OriginUnknown, nil},
+		"its signature taken off":                  {plain, unsignedManifest(t, bare), nil, "", backup.ErrUnsigned},
+		"another's, its signature taken off":       {stranger, unsignedManifest(t, bare), nil, backup.OriginUnknown, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			kind, err := originOf(test.engine, test.content, test.vouched)
+			if !errors.Is(err, test.err) || (err == nil && kind != test.want) {
+				t.Errorf("%q, %v, want %q, %v", kind, err, test.want, test.err)
+			}
+			if err != nil && backup.Failure(err) != backup.FailureIntegrity {
+				t.Errorf("%v is a failure of the kind %s", err, backup.Failure(err))
+			}
+		})
+	}
+}
+
+// unsignedManifest takes the signature off, as somebody would who has no key.
+func unsignedManifest(t *testing.T, content []byte) []byte {
+	t.Helper()
+	at := bytes.Index(content, []byte(",\n  \"signature\""))
+	if at < 0 {
+		t.Fatalf("no signature in %s", content)
+	}
+	return append(append([]byte(nil), content[:at]...), "\n}\n"...)
+}
+
+// What stood in the folder when the agent began to sign is its own; what loses its signature after that is damage, in
+// the inventory too, and so is what was changed.
+func TestBackupsFromBeforeSignatures(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	old := backUp(t, engine, "harbour")
+	signed(t, engine)
+	if kind, err := originOf(engine, manifestOf(t, engine, old.ID), nil); kind != backup.OriginNoted || err != nil {
+		t.Errorf("from before: %q, %v", kind, err)
+	}
+	made := backUp(t, engine, "harbour")
+	stored, err := engine.Find(made.ID)
+	if err != nil || made.Sequence != 1 || made.Signature == nil {
+		t.Fatalf("the first that is signed: %+v, %v", made, err)
+	}
+	content := manifestOf(t, engine, made.ID)
+	path := engine.Store.Path(stored.Location) + ".manifest.json"
+	for name, forged := range map[string][]byte{
+		"without its signature": unsignedManifest(t, content),
+		"with more rows":        bytes.Replace(content, []byte(`"rows": 2000`), []byte(`"rows": 2001`), 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, forged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			inventory, err := engine.Inventory()
+			if err == nil || !strings.Contains(err.Error(), made.Filename) || len(inventory) != 2 {
+				t.Fatalf("%d backups, %v", len(inventory), err)
+			}
+			states := map[string]string{inventory[0].ID: inventory[0].State, inventory[1].ID: inventory[1].State}
+			if states[old.ID] != backup.StatePresent || states[made.ID] != backup.StateDamaged {
+				t.Errorf("the states are %v", states)
+			}
+		})
+	}
+}
+
+// Each manifest names the hash of the one before it.
+func TestChain(t *testing.T) {
+	sample(t, "harbour")
+	engine := signed(t, newEngine(t))
+	first, second := backUp(t, engine, "harbour"), backUp(t, engine, "harbour")
+	if first.Sequence != 1 || first.PreviousSHA256 != "" || second.Sequence != 2 || second.PreviousSHA256 != signing.Hash(manifestOf(t, engine, first.ID)) {
+		t.Errorf("the first is %d after %q, the second %d after %q", first.Sequence, first.PreviousSHA256, second.Sequence, second.PreviousSHA256)
+	}
+}
+
+// A state folder that can't be written costs the place in the chain, and no backup.
+func TestChainThatCannotBeKept(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	dir := t.TempDir()
+	engine.Signer = signing.Open(dir)
+	if err := engine.BeginSigning(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/signing.json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := backUp(t, engine, "harbour")
+	if made.Sequence != 0 || len(made.Warnings) != 1 {
+		t.Errorf("the place is %d, the warnings %q", made.Sequence, made.Warnings)
+	}
+	if kind, err := originOf(engine, manifestOf(t, engine, made.ID), nil); kind != backup.OriginSigned || err != nil {
+		t.Errorf("%q, %v", kind, err)
+	}
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// The catalog is a second witness to what an agent's folder holds: whoever swaps
+// its files for others, or its folder for an older one, would have to reach the
+// control plane too.
+
+// The trail's words for what a witness has to say.
+const (
+	actionSuspectBackup = "backup.suspect"
+	actionSigningKey    = "agent.signing-key"
+)
+
+// examine marks the backups that the catalog has seen otherwise. Each is on the
+// trail before it counts as damaged.
+func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
+	suspects, err := s.Catalog.Witness(ctx, s.instance, backups)
+	if err != nil {
+		return err
+	}
+	for n := range backups {
+		reason, suspect := suspects[backups[n].ID]
+		if !suspect {
+			continue
+		}
+		backups[n].Suspect = reason
+		s.Log.Error("a backup is not what it was", "instance", s.instance, "backup", backups[n].ID, "reason", reason)
+		if err := s.tell(ctx, actionSuspectBackup, backups[n].ID, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeKey notes with which key the agent signs, and keeps a warning where that is
+// another one than it is known by.
+func (s *session) takeKey(ctx context.Context, key []byte) error {
+	if len(key) != ed25519.PublicKeySize {
+		return nil // an agent from before signatures, or one that has nothing to sign yet
+	}
+	known, err := s.Catalog.SigningKey(ctx, s.instance)
+	if err != nil {
+		return err
+	}
+	if known.Changed(key) {
+		s.keyWarning = fmt.Sprintf("the agent signs with the key %s, and is known by %s: see who changed signing.key in its state folder, "+
+			"or enrol the agent anew", fleet.KeyID(key), fleet.KeyID(known.Pinned))
+	}
+	if bytes.Equal(known.Last, key) && !known.Pins(key) {
+		return nil
+	}
+	detail := "signs with the key " + fleet.KeyID(key)
+	if len(known.Last) > 0 {
+		detail += ", and signed with " + fleet.KeyID(known.Last)
+	}
+	if err := s.tell(ctx, actionSigningKey, fleet.KeyID(key), detail); err != nil {
+		return err
+	}
+	return s.Catalog.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())
+}
+
+// tell writes to the trail what was seen of the agent. Where nobody is to be
+// refused it has happened; a witness only watches.
+func (s *session) tell(ctx context.Context, action, target, detail string) error {
+	told := audit.Action{Actor: "agent:" + s.instance, Action: action, Instance: s.instance, Target: target, Detail: detail}
+	if action == actionSuspectBackup {
+		return s.Trail.Denied(ctx, told)
+	}
+	return s.Trail.Do(ctx, told, func() error { return nil })
+}
+
+// status is what the agent says of itself, and what is to be said of its key.
+func (s *session) status(said *pgharborv1.AgentStatus) fleet.AgentStatus {
+	status := statusFrom(said)
+	if s.keyWarning != "" {
+		status.Warnings = append(status.Warnings, s.keyWarning)
+	}
+	return status
+}

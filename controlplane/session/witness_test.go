@@ -1,0 +1,115 @@
+package session_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// inChain gives a backup its place among those that one key signed.
+func inChain(sequence int64) func(*pgharborv1.Backup) {
+	return func(b *pgharborv1.Backup) { b.Sequence, b.SignedBy = sequence, "0123456789abcdef" }
+}
+
+// trail returns the details of the entries with an action, newest first.
+func (cp *controlPlane) trail(t *testing.T, action string) []string {
+	t.Helper()
+	entries, _, err := cp.Catalog.Audit(t.Context(), catalog.AuditQuery{Action: action})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var details []string
+	for _, e := range entries {
+		details = append(details, e.Detail)
+	}
+	return details
+}
+
+// A backup that comes back as another file, and a chain that goes back, are damage that the trail tells of once. Nothing
+// is forgotten by that.
+func TestTheCatalogIsAWitness(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{})
+	first, second := aBackup(inChain(1)), aBackup(inChain(2))
+	a.report(t, runFinished(aRun(), first))
+	a.report(t, runFinished(aRun(), second))
+
+	swapped := aBackup(inChain(1), func(b *pgharborv1.Backup) { b.Id, b.Sha256 = first.GetId(), strings.Repeat("f", 64) })
+	rolledBack, next := aBackup(inChain(2)), aBackup(inChain(3))
+	for range 2 {
+		a.send(t, inventory("swapped", next, swapped, second, rolledBack))
+		a.settle(t)
+	}
+	states := cp.backups(t, "db1")
+	for id, want := range map[string]string{
+		first.GetId(): fleet.BackupDamaged, second.GetId(): fleet.BackupPresent, rolledBack.GetId(): fleet.BackupDamaged, next.GetId(): fleet.BackupPresent,
+	} {
+		if states[id] != want {
+			t.Errorf("%s is %q, want %q", id, states[id], want)
+		}
+	}
+	kept, err := cp.Catalog.Backup(t.Context(), first.GetId())
+	if err != nil || kept.Manifest.SHA256 != first.GetSha256() {
+		t.Errorf("the hash that was seen first is forgotten: %v, %v", kept.Manifest.SHA256, err)
+	}
+	told := cp.trail(t, "backup.suspect")
+	if len(told) != 2 || !strings.Contains(strings.Join(told, "\n"), second.GetId()) {
+		t.Errorf("the trail tells %q", told)
+	}
+}
+
+// An old catalog hears of several new backups at once, the newest first.
+func TestAnOldCatalogIsNoWitnessAgainstNewBackups(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{})
+	a.report(t, runFinished(aRun(), aBackup(inChain(1))))
+	b2, b3 := aBackup(inChain(2)), aBackup(inChain(3))
+	a.send(t, inventory("more", b3, b2))
+	a.settle(t)
+	for _, b := range []*pgharborv1.Backup{b2, b3} {
+		if got := cp.backups(t, "db1")[b.GetId()]; got != fleet.BackupPresent {
+			t.Errorf("the backup %d is %s", b.GetSequence(), got)
+		}
+	}
+}
+
+// The first key is the one to know an agent by. Another one is told of, until an OWNER has the agent enrolled anew.
+func TestSigningKeys(t *testing.T) {
+	cp := start(t)
+	key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	warned := func() bool {
+		agent, err := cp.Catalog.Agent(t.Context(), "db1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(strings.Join(agent.Status.Warnings, "\n"), fleet.KeyID(other))
+	}
+	for _, step := range []struct {
+		name    string
+		key     []byte
+		warned  bool
+		entries int
+	}{{"the first", key, false, 1}, {"the same", key, false, 1}, {"none", nil, false, 1}, {"another", other, true, 2}, {"another, again", other, true, 2}} {
+		a := cp.connect(t, "db1", &pgharborv1.Hello{SigningKey: step.key})
+		if got := warned(); got != step.warned {
+			t.Errorf("%s: warned of is %v", step.name, got)
+		}
+		a.send(t, heartbeat(&pgharborv1.Heartbeat{Status: &pgharborv1.AgentStatus{}}))
+		a.settle(t)
+		if got := warned(); got != step.warned {
+			t.Errorf("%s, after a heartbeat: warned of is %v", step.name, got)
+		}
+		if told := cp.trail(t, "agent.signing-key"); len(told) != 2*step.entries {
+			t.Errorf("%s: the trail tells %q", step.name, told)
+		}
+		known, err := cp.Catalog.SigningKey(t.Context(), "db1")
+		if err != nil || !bytes.Equal(known.Pinned, key) {
+			t.Errorf("%s: it is known by %x, %v", step.name, known.Pinned, err)
+		}
+		a.end()
+	}
+}
