@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,20 +15,25 @@ import (
 )
 
 func (a *app) loginCommand() *cobra.Command {
-	return a.printing(&cobra.Command{
+	var device string
+	cmd := a.printing(&cobra.Command{
 		Use:   "login INVITE",
 		Short: "Redeem an invite: this machine is you from then on",
 		Long: `Login redeems an invite, once. The key is made on this machine and never leaves it,
 and its certificate renews itself while you use it.
 
 INVITE may be - to read it from standard input. --context keeps several logins apart;
-the one that logged in last is used where no --context is given.`,
+the one that logged in last is used where no --context is given. --device is what this
+machine is called in pgharbor users devices, and by default its host name.`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.run(func(ctx context.Context, args []string) error { return a.login(ctx, args[0]) }),
+		RunE: a.run(func(ctx context.Context, args []string) error { return a.login(ctx, args[0], device) }),
 	})
+	host, _ := os.Hostname() // one without a name may be called something else
+	cmd.Flags().StringVar(&device, "device", host, "what you call this machine")
+	return cmd
 }
 
-func (a *app) login(ctx context.Context, invite string) error {
+func (a *app) login(ctx context.Context, invite, device string) error {
 	if invite == "-" {
 		line, err := bufio.NewReader(a.Stdin).ReadString('\n')
 		if err != nil && line == "" {
@@ -45,7 +51,7 @@ func (a *app) login(ctx context.Context, invite string) error {
 	}
 	enrolling, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	identity, err := client.Enroll(enrolling, dir, invite)
+	identity, err := client.EnrollDevice(enrolling, dir, invite, device)
 	if errors.Is(err, client.ErrAlreadyEnrolled) {
 		return fail(exitFailed, "the context %s is logged in already (%s)", name, dir).
 			withHint("keep both with: pgharbor login INVITE --context NAME")
@@ -66,8 +72,12 @@ func (a *app) login(ctx context.Context, invite string) error {
 		return err
 	}
 	return a.print(me, func() error {
+		role := output.Name(me.GetRole())
+		if len(me.GetInstances()) > 0 {
+			role += " on " + scopeInWords(me.GetInstances())
+		}
 		_, err := fmt.Fprintf(a.Stdout, "Logged in to %s as %s (%s). The identity is in %s.\n",
-			identity.Address(), output.Name(me.GetName()), output.Name(me.GetRole()), dir)
+			identity.Address(), output.Name(me.GetName()), role, dir)
 		return err
 	})
 }

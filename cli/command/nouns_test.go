@@ -78,6 +78,26 @@ func (f *fleet) GrantPermission(context.Context, *pgharborv1.GrantPermissionRequ
 	return fill(&pgharborv1.GrantPermissionResponse{}), nil
 }
 
+func (f *fleet) UpdateUser(context.Context, *pgharborv1.UpdateUserRequest) (*pgharborv1.UpdateUserResponse, error) {
+	return fill(&pgharborv1.UpdateUserResponse{}), nil
+}
+
+func (f *fleet) RevokePermission(context.Context, *pgharborv1.RevokePermissionRequest) (*pgharborv1.RevokePermissionResponse, error) {
+	return fill(&pgharborv1.RevokePermissionResponse{}), nil
+}
+
+func (f *fleet) ListDevices(context.Context, *pgharborv1.ListDevicesRequest) (*pgharborv1.ListDevicesResponse, error) {
+	return fill(&pgharborv1.ListDevicesResponse{}), nil
+}
+
+func (f *fleet) ListUserDevices(context.Context, *pgharborv1.ListUserDevicesRequest) (*pgharborv1.ListUserDevicesResponse, error) {
+	return fill(&pgharborv1.ListUserDevicesResponse{}), nil
+}
+
+func (f *fleet) RevokeUserDevice(context.Context, *pgharborv1.RevokeUserDeviceRequest) (*pgharborv1.RevokeUserDeviceResponse, error) {
+	return fill(&pgharborv1.RevokeUserDeviceResponse{}), nil
+}
+
 func (f *fleet) RevokeUser(context.Context, *pgharborv1.RevokeUserRequest) (*pgharborv1.RevokeUserResponse, error) {
 	return fill(&pgharborv1.RevokeUserResponse{}), nil
 }
@@ -101,7 +121,8 @@ func TestNothingThatIsPrintedDrivesATerminal(t *testing.T) {
 	lines := map[string]string{ // and the field that its JSON is about
 		"list": "backups", "show id1": "backup", "runs": "runs", "restores": "restores", "health": "databases", "retention": "retentions",
 		"agents list": "agents", "agents invite x": "invite", "agents revoke x": "agent", "users list": "users",
-		"users invite x --role VIEWER": "invite", "users grant x y": "user", "users revoke x": "user", "audit list": "entries",
+		"users invite x --role VIEWER": "invite", "users grant x y": "user", "users revoke x": "user", "users set x --role VIEWER": "user",
+		"users devices": "devices", "users devices x": "devices", "users revoke x --device y": "device", "users revoke x --permission y": "user", "audit list": "entries",
 		"restore id1 --to-database x --confirm x --reason y --wait=false": "restore", "backup x --wait=false": "job",
 	}
 	for line, field := range lines {

@@ -33,6 +33,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{"agents", "invite"},
 		{"users", "invite", "bert"},
 		{"users", "grant", "bert"},
+		{"users", "set", "bert"},
+		{"users", "set", "bert", "--instances", ""},
+		{"users", "invite", "bert", "--role", "VIEWER", "--instances="},
+		{"users", "revoke", "bert", "--device", "x", "--permission", "y"},
 		{"audit"},
 		{"audit", "list", "--limit", "-1"},
 		{"audit", "list", "--since", "soon"},
@@ -66,7 +70,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 		"list", "show x", "backup shop", "download x", "restore x --to-database y --confirm y --reason z", "restores",
 		"runs", "retention", "health", "health --watch", "thresholds list", "thresholds set x --ignore",
 		"thresholds remove x", "agents list", "agents invite x", "agents revoke x", "users list",
-		"users invite x --role VIEWER", "users grant x y", "users revoke x", "audit list", "audit verify", "audit export",
+		"users invite x --role VIEWER", "users grant x y", "users revoke x", "users set x --role VIEWER", "users devices", "audit list", "audit verify", "audit export",
 	} {
 		got := f.run(t, strings.Fields(line)...)
 		if got.code != exitDenied || !strings.Contains(got.stderr, "not logged in") || !strings.Contains(got.stderr, "pgharbor login") {

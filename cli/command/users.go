@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,13 +17,14 @@ import (
 
 func (a *app) usersCommand() *cobra.Command {
 	return a.noun("users", "The people who use the fleet",
-		a.usersListCommand(), a.usersInviteCommand(), a.usersGrantCommand(), a.usersRevokeCommand())
+		a.usersListCommand(), a.usersInviteCommand(), a.usersSetCommand(), a.usersGrantCommand(), a.usersRevokeCommand(),
+		a.usersDevicesCommand())
 }
 
 func (a *app) usersListCommand() *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
-		Short: "List the people, their roles and grants",
+		Short: "List the people, their roles, scopes and grants",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			users := pgharborv1.NewUserServiceClient(conn)
@@ -41,79 +43,92 @@ func (a *app) usersListCommand() *cobra.Command {
 }
 
 func (a *app) userTable(users []*pgharborv1.User) *output.Table {
-	table := output.NewTable("NAME", "ROLE", "STATE", "SINCE", "GRANTS")
+	table := output.NewTable("NAME", "ROLE", "INSTANCES", "STATE", "SINCE", ">DEVICES", "GRANTS")
 	for _, user := range users {
-		table.Add(output.Name(user.GetName()), output.Name(user.GetRole()), output.Name(user.GetState()),
-			output.Time(user.GetCreatedAt(), a.Now().Location()), output.Line(strings.Join(user.GetGrants(), ", ")))
+		table.Add(output.Name(user.GetName()), output.Name(user.GetRole()), scopeInWords(user.GetInstances()), output.Name(user.GetState()),
+			output.Time(user.GetCreatedAt(), a.Now().Location()), fmt.Sprint(user.GetDevices()), grantsInWords(user))
 	}
 	return table
 }
 
+// scopeInWords is a scope in a cell or a sentence.
+func scopeInWords(instances []string) string {
+	if len(instances) == 0 {
+		return "all"
+	}
+	return output.Line(strings.Join(instances, ","))
+}
+
+func grantsInWords(user *pgharborv1.User) string {
+	var words []string
+	for _, grant := range user.GetGrantScopes() {
+		word := grant.GetPermission()
+		if len(grant.GetInstances()) > 0 {
+			word += " on " + strings.Join(grant.GetInstances(), ",")
+		}
+		words = append(words, word)
+	}
+	return output.Line(strings.Join(words, "; "))
+}
+
+// printUser says in a line what a person may do from now on.
+func (a *app) printUser(user *pgharborv1.User) error {
+	grants := grantsInWords(user)
+	if grants == "" {
+		grants = "no grants"
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s is now %s on %s, with %s.\n", output.Name(user.GetName()), output.Name(user.GetRole()),
+		scopeInWords(user.GetInstances()), grants)
+	return err
+}
+
 func (a *app) usersInviteCommand() *cobra.Command {
 	var role string
+	var instances []string
 	var ttl time.Duration
 	cmd := a.printing(&cobra.Command{
 		Use:   "invite NAME --role ROLE",
 		Short: "Invite a person, or a further device of one",
-		Args:  cobra.ExactArgs(1),
+		Long: `Invite makes an invite, good once, for a person or for a further device of one. With
+--instances the person sees and touches only the instances whose names a glob matches.`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			response, err := pgharborv1.NewUserServiceClient(conn).CreateUserInvite(ctx, &pgharborv1.CreateUserInviteRequest{
-				Name: args[0], Role: strings.ToUpper(role), Ttl: durationpb.New(ttl),
+				Name: args[0], Role: strings.ToUpper(role), Ttl: durationpb.New(ttl), Instances: instances,
 			})
 			if err != nil {
 				return err
 			}
 			return a.print(response, func() error {
-				a.say("For %s as %s, once, until %s. On their machine: pgharbor login INVITE", output.Name(args[0]),
-					strings.ToUpper(role), output.Time(response.GetExpiresAt(), a.Now().Location()))
+				a.say("For %s as %s on %s, once, until %s. On their machine: pgharbor login INVITE", output.Name(args[0]),
+					strings.ToUpper(role), scopeInWords(instances), output.Time(response.GetExpiresAt(), a.Now().Location()))
 				_, err := fmt.Fprintln(a.Stdout, output.Name(response.GetInvite()))
 				return err
 			})
 		}),
 	})
-	cmd.Flags().StringVar(&role, "role", "", "OWNER, OPERATOR or VIEWER")
+	completeRole(cmd, &role)
+	instancesFlag(cmd, &instances, "instances that the person may touch, as globs with commas between: 'prod-*,shop-db' (default: all)")
 	cmd.Flags().DurationVar(&ttl, "ttl", inviteLife, "how long the invite holds")
 	a.require(cmd, "role")
-	_ = cmd.RegisterFlagCompletionFunc("role",
-		cobra.FixedCompletions([]string{"OWNER", "OPERATOR", "VIEWER"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func (a *app) usersGrantCommand() *cobra.Command {
-	return a.printing(&cobra.Command{
-		Use:   "grant NAME PERMISSION",
-		Short: "Give a person a permission beyond the role, such as backup.restore",
-		Args:  cobra.ExactArgs(2),
-		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
-			response, err := pgharborv1.NewUserServiceClient(conn).GrantPermission(ctx,
-				&pgharborv1.GrantPermissionRequest{Name: args[0], Permission: args[1]})
-			if err != nil {
-				return err
-			}
-			return a.print(response, func() error {
-				user := response.GetUser()
-				_, err := fmt.Fprintf(a.Stdout, "%s (%s) now has: %s\n", output.Name(user.GetName()), output.Name(user.GetRole()),
-					output.Line(strings.Join(user.GetGrants(), ", ")))
-				return err
-			})
-		}),
-	})
+func completeRole(cmd *cobra.Command, role *string) {
+	cmd.Flags().StringVar(role, "role", "", "OWNER, OPERATOR or VIEWER")
+	_ = cmd.RegisterFlagCompletionFunc("role",
+		cobra.FixedCompletions([]string{"OWNER", "OPERATOR", "VIEWER"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (a *app) usersRevokeCommand() *cobra.Command {
-	return a.printing(&cobra.Command{
-		Use:   "revoke NAME",
-		Short: "End every certificate of a person",
-		Args:  cobra.ExactArgs(1),
-		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
-			response, err := pgharborv1.NewUserServiceClient(conn).RevokeUser(ctx, &pgharborv1.RevokeUserRequest{Name: args[0]})
-			if err != nil {
-				return err
-			}
-			return a.print(response, func() error {
-				_, err := fmt.Fprintf(a.Stdout, "Revoked %s.\n", output.Name(response.GetUser().GetName()))
-				return err
-			})
-		}),
-	})
+// instancesFlag gives a command the flag of a scope. One that is given and empty,
+// as of a variable that a script forgot to set, is not taken for the whole fleet.
+func instancesFlag(cmd *cobra.Command, instances *[]string, usage string) {
+	const flag = "instances"
+	cmd.Flags().StringSliceVar(instances, flag, nil, usage)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed(flag) && len(*instances) == 0 {
+			return errors.New("--instances is empty; '*' is all of them")
+		}
+		return nil
+	}
 }

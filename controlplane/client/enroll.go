@@ -28,6 +28,12 @@ import (
 // dir, and to enrol again with the same invite, while it holds, leads to the same
 // identity.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
+	return EnrollDevice(ctx, dir, invite, "")
+}
+
+// EnrollDevice is Enroll for one of a person's machines, under a name by which
+// they tell it from their others.
+func EnrollDevice(ctx context.Context, dir, invite, device string) (*Identity, error) {
 	parsed, err := pki.ParseInvite(invite)
 	if err != nil {
 		return nil, err
@@ -42,6 +48,7 @@ func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept.device = device
 	if err := kept.settle(kept.enroll(ctx, dir, pending, parsed)); err != nil {
 		return nil, err
 	}
@@ -103,7 +110,7 @@ func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, e
 	defer conn.Close()
 	var reached peer.Peer // stays empty where no connection came about
 	response, err := pgharborv1.NewEnrollmentServiceClient(conn).Enroll(ctx,
-		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr}, grpc.WaitForReady(false), grpc.Peer(&reached))
+		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr, Device: p.device}, grpc.WaitForReady(false), grpc.Peer(&reached))
 	p.sent = reached.Addr != nil
 	if err != nil && p.sent && lost(err) {
 		return nil, fmt.Errorf("%w: %w", ErrReplyLost, err)

@@ -24,8 +24,10 @@ var ErrReplyLost = errors.New("the control plane's reply was lost; enrol again w
 type pendingKey struct {
 	key  crypto.Signer
 	path string
-	old  bool // it is of an earlier attempt, which may have succeeded
-	sent bool // the invite has left with this attempt
+	// device is what a person calls this machine.
+	device string
+	old    bool // it is of an earlier attempt, which may have succeeded
+	sent   bool // the invite has left with this attempt
 }
 
 // openPendingKey reads the key of an earlier attempt with this invite, or makes

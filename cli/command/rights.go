@@ -1,0 +1,111 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) usersSetCommand() *cobra.Command {
+	var role string
+	var instances []string
+	cmd := a.printing(&cobra.Command{
+		Use:   "set NAME [--role ROLE] [--instances GLOBS]",
+		Short: "Change the role or the scope of a person, from their next call on",
+		Long: `Set changes what a person may do, on all of their devices at once. What is not given
+stays. --instances '*' is the whole fleet. A change of role takes the single grants back,
+which were made to another role.`,
+		Args: cobra.ExactArgs(1),
+	})
+	cmd.RunE = a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+		request := &pgharborv1.UpdateUserRequest{Name: args[0], Role: strings.ToUpper(role)}
+		if cmd.Flags().Changed("instances") {
+			request.Scope = &pgharborv1.NewScope{Instances: instances}
+		}
+		response, err := pgharborv1.NewUserServiceClient(conn).UpdateUser(ctx, request)
+		if err != nil {
+			return err
+		}
+		return a.print(response, func() error { return a.printUser(response.GetUser()) })
+	})
+	completeRole(cmd, &role)
+	instancesFlag(cmd, &instances, "instances that the person may touch from now on, as globs with commas between; '*' is all")
+	cmd.MarkFlagsOneRequired("role", "instances")
+	return cmd
+}
+
+func (a *app) usersGrantCommand() *cobra.Command {
+	var instances []string
+	cmd := a.printing(&cobra.Command{
+		Use:   "grant NAME PERMISSION",
+		Short: "Give a person a permission beyond the role, such as backup.restore",
+		Long: `Grant gives a person a single permission that the role can be given: an OPERATOR
+backup.restore and backup.hold. With --instances it holds there alone, and never beyond
+the person's own scope. A second grant of the same permission replaces the first.
+Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
+		Args: cobra.ExactArgs(2),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			response, err := pgharborv1.NewUserServiceClient(conn).GrantPermission(ctx,
+				&pgharborv1.GrantPermissionRequest{Name: args[0], Permission: args[1], Instances: instances})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error { return a.printUser(response.GetUser()) })
+		}),
+	})
+	instancesFlag(cmd, &instances, "instances on which the grant holds, as globs with commas between (default: all that the person may touch)")
+	return cmd
+}
+
+func (a *app) usersRevokeCommand() *cobra.Command {
+	var permission, device string
+	cmd := a.printing(&cobra.Command{
+		Use:   "revoke NAME",
+		Short: "End every device of a person, or one of them, or take back one permission",
+		Long: `Revoke ends every certificate of a person: new connections are refused at once, and what
+runs over old ones ends within seconds. With --device it ends one device alone, which
+everybody may do to their own; pgharbor users devices lists them. With --permission it
+takes back what users grant gave.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			switch {
+			case permission != "":
+				return a.revokePermission(ctx, conn, args[0], permission)
+			case device != "":
+				return a.revokeDevice(ctx, conn, args[0], device)
+			default:
+				return a.revokeUser(ctx, conn, args[0])
+			}
+		}),
+	})
+	cmd.Flags().StringVar(&permission, "permission", "", "take back this permission, and nothing else")
+	cmd.Flags().StringVar(&device, "device", "", "end the device with this id, and nothing else")
+	cmd.MarkFlagsMutuallyExclusive("permission", "device")
+	return cmd
+}
+
+func (a *app) revokeUser(ctx context.Context, conn *grpc.ClientConn, name string) error {
+	response, err := pgharborv1.NewUserServiceClient(conn).RevokeUser(ctx, &pgharborv1.RevokeUserRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	return a.print(response, func() error {
+		_, err := fmt.Fprintf(a.Stdout, "Revoked %s.\n", output.Name(response.GetUser().GetName()))
+		return err
+	})
+}
+
+func (a *app) revokePermission(ctx context.Context, conn *grpc.ClientConn, name, permission string) error {
+	response, err := pgharborv1.NewUserServiceClient(conn).RevokePermission(ctx,
+		&pgharborv1.RevokePermissionRequest{Name: name, Permission: permission})
+	if err != nil {
+		return err
+	}
+	return a.print(response, func() error { return a.printUser(response.GetUser()) })
+}
