@@ -92,6 +92,7 @@ control plane or the agent can't be reached.`,
 		a.restoreCommand(), a.restoresCommand(), a.runsCommand(),
 		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(),
 		a.agentsCommand(), a.usersCommand(), a.auditCommand(),
+		a.policiesCommand(), a.approvalsCommand(),
 	)
 	return root
 }

@@ -37,6 +37,8 @@ type fleet struct {
 	pgharborv1.UnimplementedUserServiceServer
 	pgharborv1.UnimplementedRetentionServiceServer
 	pgharborv1.UnimplementedAuditServiceServer
+	pgharborv1.UnimplementedApprovalServiceServer
+	pgharborv1.UnimplementedPolicyServiceServer
 
 	ca      *pki.CA
 	address string
@@ -55,8 +57,10 @@ type fleet struct {
 	watch    func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
 	restore  *pgharborv1.Restore
 	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
+	approval func(attempt int) *pgharborv1.Approval
 	// What was asked.
 	watched   int
+	approvals int
 	downloads []*pgharborv1.DownloadRequest
 	listed    []*pgharborv1.ListBackupsRequest
 	restored  []*pgharborv1.CreateRestoreRequest
@@ -91,6 +95,8 @@ func newFleet(t *testing.T) *fleet {
 	pgharborv1.RegisterUserServiceServer(server, f)
 	pgharborv1.RegisterRetentionServiceServer(server, f)
 	pgharborv1.RegisterAuditServiceServer(server, f)
+	pgharborv1.RegisterApprovalServiceServer(server, f)
+	pgharborv1.RegisterPolicyServiceServer(server, f)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Stop(); <-done })
@@ -239,10 +245,10 @@ func (f *fleet) WatchJob(_ *pgharborv1.WatchJobRequest, stream grpc.ServerStream
 func (f *fleet) CreateRestore(_ context.Context, r *pgharborv1.CreateRestoreRequest) (*pgharborv1.CreateRestoreResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.restored = append(f.restored, r)
 	if f.failWith != nil {
 		return nil, f.failWith
 	}
-	f.restored = append(f.restored, r)
 	return &pgharborv1.CreateRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", State: "queued"}}, nil
 }
 

@@ -123,6 +123,8 @@ func TestNothingThatIsPrintedDrivesATerminal(t *testing.T) {
 		"agents list": "agents", "agents invite x": "invite", "agents revoke x": "agent", "users list": "users",
 		"users invite x --role VIEWER": "invite", "users grant x y": "user", "users revoke x": "user", "users set x --role VIEWER": "user",
 		"users devices": "devices", "users devices x": "devices", "users revoke x --device y": "device", "users revoke x --permission y": "user", "audit list": "entries",
+		"approvals list --all": "approvals", "approvals show x": "approval", "approvals approve x": "approval", "approvals deny x --comment y": "approval",
+		"policies list": "policies", "policies set x --require-approval download": "policy", "policies remove x": "policy",
 		"restore id1 --to-database x --confirm x --reason y --wait=false": "restore", "backup x --wait=false": "job",
 	}
 	for line, field := range lines {

@@ -71,6 +71,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 		"runs", "retention", "health", "health --watch", "thresholds list", "thresholds set x --ignore",
 		"thresholds remove x", "agents list", "agents invite x", "agents revoke x", "users list",
 		"users invite x --role VIEWER", "users grant x y", "users revoke x", "users set x --role VIEWER", "users devices", "audit list", "audit verify", "audit export",
+		"approvals list", "approvals approve x", "policies list",
 	} {
 		got := f.run(t, strings.Fields(line)...)
 		if got.code != exitDenied || !strings.Contains(got.stderr, "not logged in") || !strings.Contains(got.stderr, "pgharbor login") {

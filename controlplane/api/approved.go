@@ -81,7 +81,7 @@ func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fle
 		return none, fleet.NewProblem(fleet.ErrUnreachable, "approval %s is in use: an earlier %s has not ended yet", approval.ID, r.Action).
 			WithHint("try again in a moment")
 	case fleet.ApprovalDenied:
-		denied := fleet.NewProblem(fleet.ErrConflict, "%s denied this request (approval %s)%s", approval.DecidedBy, approval.ID, quoted(approval.Comment)).
+		denied := fleet.NewProblem(fleet.ErrDenied, "%s denied this request (approval %s)%s", approval.DecidedBy, approval.ID, quoted(approval.Comment)).
 			WithHint("pgharbor approvals show %s; another request needs another --reason, or to be another one", approval.ID)
 		action := actionOn(callerFrom(ctx), string(r.Action), approval)
 		action.Detail = denied.Text
@@ -165,7 +165,7 @@ func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.Appr
 func actionOn(who fleet.Caller, action string, approval fleet.Approval) audit.Action {
 	detail := approval.Request.Summary()
 	if approval.DecidedBy != "" {
-		detail += ", decided by user:" + approval.DecidedBy
+		detail = "decided by user:" + approval.DecidedBy + ": " + detail
 	}
 	return audit.Action{
 		Actor: who.String(), Action: action, Instance: approval.Request.Instance, Target: approval.ID,
