@@ -1,6 +1,10 @@
 package access
 
-import "github.com/pgharbor/pgharbor/controlplane/fleet"
+import (
+	"slices"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
 
 // MayApprove says whether somebody may decide on a request: another person than
 // the one who asks, who may do the very thing themselves. The error wraps
@@ -24,4 +28,25 @@ func place(instance string) string {
 		return fleet.Scope(nil).String()
 	}
 	return instance
+}
+
+// Empowers says whether a change makes somebody able to decide on a request
+// that they could not decide on before. Where the scopes can't be compared at a
+// glance, it does.
+func Empowers(before, after fleet.Caller) bool {
+	for _, action := range fleet.GuardedActions {
+		is, has := limits(after, action.Permission())
+		was, had := limits(before, action.Permission())
+		if has && (!had || !within(is, was)) {
+			return true
+		}
+	}
+	return false
+}
+
+// within says that what the scopes is all cover lies in each of was.
+func within(is, was []fleet.Scope) bool {
+	return !slices.ContainsFunc(was, func(outer fleet.Scope) bool {
+		return !slices.ContainsFunc(is, func(s fleet.Scope) bool { return s.Within(outer) })
+	})
 }

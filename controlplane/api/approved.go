@@ -135,8 +135,12 @@ func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Appro
 // stillCounts looks up those whom an approval rests on, as they are now.
 func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	r := approval.Request
-	if _, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity); err != nil {
+	requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
+	if err != nil {
 		return err
+	}
+	if permission := r.Action.Permission(); !access.HasOn(requester, permission, r.Instance) {
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, permission)
 	}
 	if approval.State == fleet.ApprovalPending {
 		return nil

@@ -124,8 +124,7 @@ func (s *policyService) checkSecondPerson(ctx context.Context) error {
 	able := 0
 	for _, u := range users {
 		there := u.Devices > 0 && u.RevokedAt.IsZero()
-		as := fleet.Caller{Kind: fleet.CallerUser, Name: u.Name, Role: u.Role, Instances: u.Instances, Grants: u.Grants}
-		if there && access.Has(as, fleet.PermissionUserManage) {
+		if there && access.Has(asCaller(u), fleet.PermissionUserManage) {
 			able++
 		}
 	}

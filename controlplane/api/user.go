@@ -37,7 +37,11 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, request.GetTtl())
+	made := fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}
+	if err := s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
+		return nil, err
+	}
+	word, invite, err := s.invite(ctx, made, request.GetTtl())
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +67,9 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
+	if err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " ")); err != nil {
+		return nil, err
+	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(string) error {
 		return s.Catalog.ChangeUser(ctx, request.GetName(), change)
 	})
@@ -85,6 +92,9 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 	if !access.Grantable(user.Role, grant.Permission) {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore and backup.hold")
+	}
+	if err := s.approvedGrant(ctx, user, grant); err != nil {
+		return nil, err
 	}
 	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
 		return s.Catalog.Grant(ctx, user.Name, grant, by, s.Now().UTC())

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,12 +24,14 @@ const (
 // for approvals.
 const (
 	ActionLoosenPolicy GuardedAction = "policy.loosen"
-	ActionInviteUser   GuardedAction = "user.invite"
-	ActionGrant        GuardedAction = "user.grant"
+	ActionEmpower      GuardedAction = "user.empower" // whatever makes somebody able to approve
 )
 
 // PolicyActions are the actions that a policy can name.
 var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
+
+// GuardedActions are all.
+var GuardedActions = append(slices.Clone(PolicyActions), ActionLoosenPolicy, ActionEmpower)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {

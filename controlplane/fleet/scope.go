@@ -47,6 +47,12 @@ func (s Scope) Covers(instance string) bool {
 	return s.Whole() || slices.ContainsFunc(s, func(glob string) bool { return MatchGlob(glob, instance) })
 }
 
+// Within says that the scope covers nothing that outer does not, as far as its
+// globs show it: each of them is one of outer's too.
+func (s Scope) Within(outer Scope) bool {
+	return outer.Whole() || !s.Whole() && !slices.ContainsFunc(s, func(glob string) bool { return !slices.Contains(outer, glob) })
+}
+
 // String is the scope as a sentence has it.
 func (s Scope) String() string {
 	if s.Whole() {

@@ -27,8 +27,8 @@ type Approval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// "backup.replace", "backup.download", "backup.retention", "backup.release",
-	// or what would get around a policy: "policy.loosen", "user.invite",
-	// "user.grant".
+	// or what would get around a policy: "policy.loosen", "user.empower" (an
+	// invite, a grant, a role or a scope that makes somebody able to approve).
 	Action   string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	// The backup's id, the policy's glob or the person's name.

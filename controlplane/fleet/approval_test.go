@@ -1,0 +1,103 @@
+package fleet_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+func guardedRequest() fleet.GuardedRequest {
+	return fleet.GuardedRequest{
+		Action: fleet.ActionReplace, Instance: "prod-1", Target: "id1", Reason: "ticket 7", Requester: "ada",
+		Details: []fleet.Detail{{Name: "database", Value: "shop"}, {Name: "target_database", Value: "shop"}},
+	}
+}
+
+// Whatever is edited in a request, it is another one. A field that is added to it
+// is edited here too, or the test fails.
+func TestEveryEditOfARequestShowsInItsDigest(t *testing.T) {
+	digests := map[string]string{guardedRequest().Digest(): "unedited"}
+	seen := func(what string, r fleet.GuardedRequest) {
+		if before, ok := digests[r.Digest()]; ok {
+			t.Errorf("the digest of a request with %s is that of one with %s", what, before)
+		}
+		digests[r.Digest()] = what
+	}
+	for i := range reflect.TypeFor[fleet.GuardedRequest]().NumField() {
+		r := guardedRequest()
+		name := reflect.TypeFor[fleet.GuardedRequest]().Field(i).Name
+		field := reflect.ValueOf(&r).Elem().Field(i)
+		if name == "Details" {
+			continue
+		}
+		field.SetString(field.String() + "x")
+		seen("another "+name, r)
+	}
+	for what, details := range map[string][]fleet.Detail{
+		"no details":      nil,
+		"another value":   {{Name: "database", Value: "shop"}, {Name: "target_database", Value: "bank"}},
+		"another name":    {{Name: "database", Value: "shop"}, {Name: "to_instance", Value: "shop"}},
+		"another order":   {{Name: "target_database", Value: "shop"}, {Name: "database", Value: "shop"}},
+		"a detail less":   {{Name: "database", Value: "shop"}},
+		"shifted borders": {{Name: "database", Value: "shop"}, {Name: "target_databases", Value: "hop"}},
+	} {
+		r := guardedRequest()
+		r.Details = details
+		seen(what, r)
+	}
+	// Nor can one field pass for the end of another.
+	a, b := guardedRequest(), guardedRequest()
+	a.Target, a.Reason = "id1", "2:x"
+	b.Target, b.Reason = "id12", ":x"
+	if a.Digest() == b.Digest() {
+		t.Error("two requests share a digest")
+	}
+}
+
+func TestApprovalHoldsUntilItExpires(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for state, then := range map[fleet.ApprovalState]fleet.ApprovalState{
+		fleet.ApprovalPending: fleet.ApprovalExpired, fleet.ApprovalApproved: fleet.ApprovalExpired,
+		fleet.ApprovalInUse: fleet.ApprovalInUse, fleet.ApprovalUsed: fleet.ApprovalUsed, fleet.ApprovalDenied: fleet.ApprovalDenied,
+	} {
+		a := fleet.Approval{State: state, ExpiresAt: at}
+		if got := a.StateAt(at.Add(-time.Microsecond)); got != state {
+			t.Errorf("%s before its end is %s", state, got)
+		}
+		if got := a.StateAt(at); got != then {
+			t.Errorf("%s at its end is %s", state, got)
+		}
+	}
+}
+
+func TestDemandsAreTheUnionOfWhatMatches(t *testing.T) {
+	policies := []fleet.Policy{
+		{Glob: "*", RequireReason: []fleet.GuardedAction{fleet.ActionDownload}},
+		{Glob: "prod-*", RequireApproval: []fleet.GuardedAction{fleet.ActionReplace}, ApprovalTTL: 3 * time.Hour},
+		{Glob: "prod-1", RequireApproval: []fleet.GuardedAction{fleet.ActionReplace, fleet.ActionDownload}, ApprovalTTL: 2 * time.Hour},
+		{Glob: "stage-*", RequireApproval: []fleet.GuardedAction{fleet.ActionRelease}},
+	}
+	for _, tt := range []struct {
+		action   fleet.GuardedAction
+		instance string
+		want     fleet.Demand
+	}{
+		{fleet.ActionReplace, "prod-1", fleet.Demand{Approval: true, Lifetime: 2 * time.Hour}},
+		{fleet.ActionReplace, "prod-2", fleet.Demand{Approval: true, Lifetime: 3 * time.Hour}},
+		{fleet.ActionDownload, "prod-1", fleet.Demand{Approval: true, Reason: true, Lifetime: 2 * time.Hour}},
+		{fleet.ActionDownload, "dev", fleet.Demand{Reason: true}},
+		{fleet.ActionRelease, "stage-1", fleet.Demand{Approval: true, Lifetime: time.Hour}},
+		{fleet.ActionRetention, "prod-1", fleet.Demand{}},
+		{fleet.ActionLoosenPolicy, "", fleet.Demand{Approval: true, Lifetime: time.Hour}},
+		{fleet.ActionEmpower, "", fleet.Demand{Approval: true, Lifetime: time.Hour}},
+	} {
+		if got := fleet.Demands(policies, tt.action, tt.instance); got != tt.want {
+			t.Errorf("%s on %q: %+v, want %+v", tt.action, tt.instance, got, tt.want)
+		}
+	}
+	if got := fleet.Demands(policies[:1], fleet.ActionEmpower, ""); got.Approval {
+		t.Error("where no policy asks for approvals, the policies need none")
+	}
+}

@@ -1,0 +1,240 @@
+package server_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func openCatalog(t *testing.T, cp *servertest.ControlPlane) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Open(t.Context(), filepath.Join(cp.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Whoever edits an approved request has another one.
+func TestEditedRequestIsNotTheOneThatWasApproved(t *testing.T) {
+	cp, a, owner, bob := guarded(t)
+	backup, other := a.hasBackup(t, 4), a.hasBackup(t, 4)
+	approved := &pgharborv1.DownloadRequest{BackupId: backup, Reason: "ticket 7"}
+	id := waitsFor(t, tryDownload(t, owner, approved))
+	mustApprove(t, bob, id)
+	for name, tt := range map[string]struct {
+		conn    *grpc.ClientConn
+		request *pgharborv1.DownloadRequest
+	}{
+		"another backup": {owner, &pgharborv1.DownloadRequest{BackupId: other, Reason: "ticket 7"}},
+		"another reason": {owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: "ticket 8"}},
+		"no reason":      {owner, &pgharborv1.DownloadRequest{BackupId: backup}},
+		"another person": {bob, approved},
+	} {
+		if got := waitsFor(t, tryDownload(t, tt.conn, tt.request)); got == id {
+			t.Errorf("%s: the approval was good for it", name)
+		}
+	}
+	a.downloads(t, owner, approved, "good")
+	if all := trail(t, cp, "approval.use"); len(all) != 2 {
+		t.Errorf("the trail: %+v", all)
+	}
+}
+
+func TestWhoMayNotApprove(t *testing.T) {
+	cp, a, owner, bob := twoOwners(t)
+	oneself := cp.Dial(t, cp.Enroll(t, cp.InviteUser(t, servertest.OwnerName, fleet.RoleOwner))) // on another device
+	olga, dora := cp.User(t, "olga", fleet.RoleOperator), cp.User(t, "dora", fleet.RoleOwner)
+	_, err := pgharborv1.NewUserServiceClient(owner).UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{
+		Name: "dora", Scope: &pgharborv1.NewScope{Instances: []string{"dev-*"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"download"}})
+	id := waitsFor(t, tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4)}))
+	for name, conn := range map[string]*grpc.ClientConn{
+		"who asked": owner, "another device of who asked": oneself, "without the permission": olga, "out of scope": dora, "an agent": a.conn,
+	} {
+		approvals := pgharborv1.NewApprovalServiceClient(conn)
+		if _, err := approvals.Approve(bounded(t), &pgharborv1.ApproveRequest{Id: id}); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%s approves: %v", name, err)
+		}
+		if _, err := approvals.Deny(bounded(t), &pgharborv1.DenyRequest{Id: id}); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%s denies: %v", name, err)
+		}
+	}
+	if state := stateOf(t, bob, id); state != "pending" {
+		t.Errorf("it is %s", state)
+	}
+	denied := 0
+	for _, action := range []string{"approval.approve", "approval.deny", "ApprovalService/Approve", "ApprovalService/Deny"} {
+		for _, e := range trail(t, cp, action) {
+			if e.Outcome != "denied" {
+				t.Errorf("the trail: %+v", e)
+			}
+			denied++
+		}
+	}
+	if denied != 10 {
+		t.Errorf("%d of 10 denials are on the trail", denied)
+	}
+}
+
+func TestApprovalExpires(t *testing.T) {
+	clock := newHandClock()
+	cp, _, owner, bob := guarded(t, clock.into, func(c *server.Config) { c.Heartbeat = 10 * time.Millisecond })
+	ask := func() error {
+		_, err := pgharborv1.NewUserServiceClient(owner).CreateUserInvite(bounded(t), &pgharborv1.CreateUserInviteRequest{Name: "carl", Role: "OWNER"})
+		return err
+	}
+	const nearly = fleet.DefaultApprovalTTL - time.Second
+
+	// Nobody decided in time.
+	first := waitsFor(t, ask())
+	clock.advance(fleet.DefaultApprovalTTL)
+	if err := approve(t, bob, first); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("approved after its time: %v", err)
+	}
+	// Decided on just in time, its time for the use begins.
+	second := waitsFor(t, ask())
+	if second == first {
+		t.Fatal("an expired approval waits on")
+	}
+	clock.advance(nearly)
+	mustApprove(t, bob, second)
+	clock.advance(nearly)
+	if state := stateOf(t, bob, second); state != "approved" {
+		t.Errorf("before its time is over, it is %s", state)
+	}
+	clock.advance(time.Second)
+	third := waitsFor(t, ask())
+	if third == second {
+		t.Error("an expired approval was good")
+	}
+	// What nobody asks about again is closed by itself.
+	clock.advance(fleet.DefaultApprovalTTL)
+	expired := map[string]bool{}
+	for ctx := bounded(t); len(expired) < 3 && ctx.Err() == nil; {
+		for _, e := range trail(t, cp, "approval.expire") {
+			if e.Actor != "controlplane" {
+				t.Fatalf("the trail: %+v", e)
+			}
+			if e.Outcome == "succeeded" {
+				expired[e.Target] = true
+			}
+		}
+	}
+	for _, id := range []string{first, second, third} {
+		if !expired[id] {
+			t.Errorf("that %s has expired is not on the trail: %v", id, expired)
+		}
+	}
+}
+
+func TestDenialIsFinal(t *testing.T) {
+	cp, a, owner, bob := guarded(t)
+	request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4), Reason: "curious"}
+	id := waitsFor(t, tryDownload(t, owner, request))
+	_, err := pgharborv1.NewApprovalServiceClient(bob).Deny(bounded(t), &pgharborv1.DenyRequest{Id: id, Comment: "what for?"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		err := tryDownload(t, owner, request)
+		if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "bob denied this request") || !strings.Contains(err.Error(), "what for?") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := approve(t, bob, id); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("approved after its denial: %v", err)
+	}
+	all := trail(t, cp, "backup.download")
+	if len(all) != 2 || all[0].Outcome != "denied" || all[0].Actor != "user:owner" {
+		t.Errorf("the trail: %+v", all)
+	}
+}
+
+// What somebody said no longer counts once they are revoked, or could no longer
+// say it.
+func TestApprovalRestsOnWhoStillMay(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, users pgharborv1.UserServiceClient, person string) error{
+		"revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+			_, err := users.RevokeUser(bounded(t), &pgharborv1.RevokeUserRequest{Name: person})
+			return err
+		},
+		"demoted": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Role: "OPERATOR"})
+			return err
+		},
+		"out of scope": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Scope: &pgharborv1.NewScope{Instances: []string{"dev-*"}}})
+			return err
+		},
+		"device revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+			devices, err := users.ListUserDevices(bounded(t), &pgharborv1.ListUserDevicesRequest{Name: person})
+			if err != nil {
+				return err
+			}
+			_, err = users.RevokeUserDevice(bounded(t), &pgharborv1.RevokeUserDeviceRequest{Name: person, DeviceId: devices.GetDevices()[0].GetId()})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cp, a, owner, bob := guarded(t)
+			users := pgharborv1.NewUserServiceClient(owner)
+			request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4)}
+			asked := waitsFor(t, tryDownload(t, bob, request))
+			given := waitsFor(t, tryDownload(t, owner, request))
+			mustApprove(t, bob, given)
+			if err := end(t, users, "bob"); err != nil {
+				t.Fatal(err)
+			}
+			// Of who asked.
+			if err := approve(t, owner, asked); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "void") {
+				t.Errorf("approved for bob: %v", err)
+			}
+			// Of who approved.
+			if next := waitsFor(t, tryDownload(t, owner, request)); next == given {
+				t.Error("bob's approval was good")
+			}
+			for _, id := range []string{asked, given} {
+				if state := stateOf(t, owner, id); state != "void" {
+					t.Errorf("it is %s", state)
+				}
+			}
+			if all := trail(t, cp, "approval.void"); len(all) != 4 || !strings.Contains(all[0].Detail, "bob") {
+				t.Errorf("the trail: %+v", all)
+			}
+		})
+	}
+}
+
+// Nobody can bury the others in requests.
+func TestWhatWaitsForOnePersonIsBounded(t *testing.T) {
+	_, a, owner, bob := guarded(t)
+	backup := a.hasBackup(t, 4)
+	for i := range 20 {
+		waitsFor(t, tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: fmt.Sprint(i)}))
+	}
+	err := tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: "one more"})
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "20 requests of owner") {
+		t.Errorf("got %v", err)
+	}
+	// Those of others go on, and so do the ones that are decided on.
+	waitsFor(t, tryDownload(t, bob, &pgharborv1.DownloadRequest{BackupId: backup}))
+	mustApprove(t, bob, waitsFor(t, tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: "3"})))
+	waitsFor(t, tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: "one more"}))
+}
