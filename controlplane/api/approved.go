@@ -189,11 +189,9 @@ func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 	if job.Kind != fleet.JobRestore || !job.Spec.Replace {
 		return nil
 	}
-	return a.approved(ctx, fleet.GuardedRequest{
-		Action: fleet.ActionReplace, Instance: job.Instance, Target: job.Spec.BackupID, Reason: job.Spec.Reason,
-		Details: []fleet.Detail{
-			{Name: "database", Value: job.Spec.Database},
-			{Name: "target_database", Value: job.Spec.TargetDatabase},
-		},
-	})
+	request, err := fleet.GuardedJob(fleet.ActionReplace, job)
+	if err != nil {
+		return err
+	}
+	return a.approved(ctx, request)
 }

@@ -3,7 +3,9 @@ package fleet
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +68,30 @@ type GuardedRequest struct {
 type Detail struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// GuardedJob is the request for a job: all that its spec says is part of it, also
+// what a later version adds.
+func GuardedJob(action GuardedAction, j Job) (GuardedRequest, error) {
+	r := GuardedRequest{Action: action, Instance: j.Instance, Target: j.Spec.BackupID, Reason: j.Spec.Reason}
+	rest := j.Spec
+	rest.BackupID, rest.Reason = "", ""
+	text, err := json.Marshal(rest)
+	if err != nil {
+		return r, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return r, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value := string(fields[name])
+		if text := ""; json.Unmarshal(fields[name], &text) == nil {
+			value = text
+		}
+		r.Details = append(r.Details, Detail{Name: name, Value: value})
+	}
+	return r, nil
 }
 
 // Digest identifies a request: SHA-256 over every field, each preceded by its

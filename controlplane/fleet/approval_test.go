@@ -56,6 +56,39 @@ func TestEveryEditOfARequestShowsInItsDigest(t *testing.T) {
 	}
 }
 
+// Whatever is edited in a job, its request is another one.
+func TestEveryEditOfAJobShowsInItsDigest(t *testing.T) {
+	job := fleet.Job{Kind: fleet.JobRestore, Instance: "prod-1", Spec: fleet.JobSpec{BackupID: "id1", TargetDatabase: "shop", Reason: "why"}}
+	digest := func(j fleet.Job) string {
+		r, err := fleet.GuardedJob(fleet.ActionReplace, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Digest()
+	}
+	for i := range reflect.TypeFor[fleet.JobSpec]().NumField() {
+		edited := job
+		switch field := reflect.ValueOf(&edited.Spec).Elem().Field(i); field.Kind() {
+		case reflect.String:
+			field.SetString(field.String() + "x")
+		case reflect.Int64:
+			field.SetInt(field.Int() + 1)
+		case reflect.Bool:
+			field.SetBool(!field.Bool())
+		default:
+			t.Fatalf("no edit is known for %s", reflect.TypeFor[fleet.JobSpec]().Field(i).Name)
+		}
+		if digest(edited) == digest(job) {
+			t.Errorf("another %s is the same request", reflect.TypeFor[fleet.JobSpec]().Field(i).Name)
+		}
+	}
+	elsewhere := job
+	elsewhere.Instance = "prod-2"
+	if digest(elsewhere) == digest(job) {
+		t.Error("on another instance it is the same request")
+	}
+}
+
 func TestApprovalHoldsUntilItExpires(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for state, then := range map[fleet.ApprovalState]fleet.ApprovalState{

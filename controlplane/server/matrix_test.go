@@ -204,19 +204,10 @@ func everyThing(t *testing.T, cp *servertest.ControlPlane, callers []caller) map
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := pgharborv1.NewTransferServiceClient(cp.Owner(t)).Download(bounded(t), &pgharborv1.DownloadRequest{BackupId: backup})
-	if err == nil {
-		_, err = stream.Recv()
-	}
-	if status.Code(err) != codes.FailedPrecondition {
-		t.Fatalf("a download that has to be approved: %v", err)
-	}
-	waiting, err := pgharborv1.NewApprovalServiceClient(cp.Owner(t)).ListApprovals(bounded(t), &pgharborv1.ListApprovalsRequest{})
-	if err != nil || len(waiting.GetApprovals()) != 1 {
-		t.Fatalf("approvals %v, %v", waiting, err)
-	}
+	decided := waitsFor(t, tryDownload(t, cp.Owner(t), &pgharborv1.DownloadRequest{BackupId: backup}))
+	waitsFor(t, tryDownload(t, cp.Owner(t), &pgharborv1.DownloadRequest{BackupId: backup, Reason: "stays listed"}))
 	return map[string]string{
-		"backup": backup, "job": restore.GetRestore().GetId(), "transfer": transfer, "approval": waiting.GetApprovals()[0].GetId(),
+		"backup": backup, "job": restore.GetRestore().GetId(), "transfer": transfer, "approval": decided,
 	}
 }
 
