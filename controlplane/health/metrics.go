@@ -14,14 +14,28 @@ import (
 const scrapeWithin = 10 * time.Second
 
 var (
-	perDatabase   = []string{"instance", "database"}
+	perDatabase = []string{"instance", "database"}
+	perAgent    = []string{"instance"}
+
 	verdictDesc   = prometheus.NewDesc("pgharbor_database_verdict", "1 for the verdict that health gives the database.", append(perDatabase, "verdict"), nil)
+	reasonDesc    = prometheus.NewDesc("pgharbor_database_reason", "1 for each verdict that health has a reason for; the worst is the database's.", append(perDatabase, "verdict"), nil)
 	newestDesc    = prometheus.NewDesc("pgharbor_backup_newest_timestamp_seconds", "When the newest good backup of the database was made.", perDatabase, nil)
 	sizeDesc      = prometheus.NewDesc("pgharbor_backup_newest_size_bytes", "The stored size of the newest good backup.", perDatabase, nil)
+	plainDesc     = prometheus.NewDesc("pgharbor_backup_newest_plain_size_bytes", "The size of the newest good backup's dump, before compression and encryption.", perDatabase, nil)
+	ranDesc       = prometheus.NewDesc("pgharbor_run_newest_timestamp_seconds", "When the newest run ended.", perDatabase, nil)
 	succeededDesc = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 where the newest run succeeded, 0 where it failed.", perDatabase, nil)
 	durationDesc  = prometheus.NewDesc("pgharbor_run_newest_duration_seconds", "How long the newest run took.", perDatabase, nil)
-	seenDesc      = prometheus.NewDesc("pgharbor_agent_last_seen_timestamp_seconds", "When the agent of the instance was heard of last.", []string{"instance"}, nil)
+	runningDesc   = prometheus.NewDesc("pgharbor_run_under_way_timestamp_seconds", "When the run began that is under way.", perDatabase, nil)
+
+	seenDesc        = prometheus.NewDesc("pgharbor_agent_last_seen_timestamp_seconds", "When the agent of the instance was heard of last.", perAgent, nil)
+	nextRunDesc     = prometheus.NewDesc("pgharbor_agent_next_run_timestamp_seconds", "When the agent's next scheduled round is due.", perAgent, nil)
+	nextPurgeDesc   = prometheus.NewDesc("pgharbor_agent_next_purge_timestamp_seconds", "When the agent's retention works next.", perAgent, nil)
+	clockDesc       = prometheus.NewDesc("pgharbor_agent_clock_offset_seconds", "How far the agent's clock is ahead of the control plane's.", perAgent, nil)
+	freeDesc        = prometheus.NewDesc("pgharbor_agent_backup_folder_free_bytes", "What the disk of the agent's backup folder has left.", perAgent, nil)
+	certificateDesc = prometheus.NewDesc("pgharbor_agent_certificate_end_timestamp_seconds", "When the agent's certificate ends.", perAgent, nil)
+
 	upDesc        = prometheus.NewDesc("pgharbor_catalog_up", "1 where the catalog answered this scrape.", nil, nil)
+	latencyDesc   = prometheus.NewDesc("pgharbor_catalog_read_duration_seconds", "How long the catalog took to answer this scrape.", nil, nil)
 	connectedDesc = prometheus.NewDesc("pgharbor_agents_connected", "Agents that have a session now.", nil, nil)
 	transfersDesc = prometheus.NewDesc("pgharbor_transfers_open", "Downloads that are under way.", nil, nil)
 )
@@ -37,52 +51,92 @@ type Collector struct {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		verdictDesc, newestDesc, sizeDesc, succeededDesc, durationDesc, seenDesc, upDesc, connectedDesc, transfersDesc,
+		verdictDesc, reasonDesc, newestDesc, sizeDesc, plainDesc, ranDesc, succeededDesc, durationDesc, runningDesc,
+		seenDesc, nextRunDesc, nextPurgeDesc, clockDesc, freeDesc, certificateDesc,
+		upDesc, latencyDesc, connectedDesc, transfersDesc,
 	} {
 		out <- desc
 	}
 }
 
+// gauges sends the value of a gauge, with its labels.
+type gauges func(desc *prometheus.Desc, value float64, labels ...string)
+
+// at leaves out a time that is not known.
+func (g gauges) at(desc *prometheus.Desc, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		g(desc, float64(t.UnixMicro())/1e6, labels...)
+	}
+}
+
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+	gauge := gauges(func(desc *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
+	})
 	gauge(connectedDesc, float64(c.Connected()))
 	gauge(transfersDesc, float64(c.Transfers()))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
 	defer cancel()
+	asked := c.Judge.Now()
 	report, err := c.Judge.Fleet(ctx, Query{})
+	gauge(latencyDesc, c.Judge.Now().Sub(asked).Seconds())
 	if err != nil {
 		c.Log.Error("the catalog did not answer a scrape", "error", err)
 		gauge(upDesc, 0)
 		return
 	}
 	gauge(upDesc, 1)
-	seen := map[string]bool{}
+	told := map[string]bool{}
 	for _, j := range report.Judgements {
-		if !seen[j.Instance] && !j.Agent.LastSeenAt.IsZero() {
-			seen[j.Instance] = true
-			gauge(seenDesc, seconds(j.Agent.LastSeenAt), j.Instance)
+		if !told[j.Instance] {
+			told[j.Instance] = true
+			collectAgent(gauge, j.Instance, j.Agent)
 		}
 		collectDatabase(gauge, j)
 	}
 }
 
-func collectDatabase(gauge func(*prometheus.Desc, float64, ...string), j fleet.Judgement) {
+func collectAgent(gauge gauges, instance string, a fleet.AgentFacts) {
+	if a.LastSeenAt.IsZero() {
+		return
+	}
+	gauge.at(seenDesc, a.LastSeenAt, instance)
+	gauge.at(nextRunDesc, a.Status.NextRunAt, instance)
+	gauge.at(nextPurgeDesc, a.Status.NextPurgeAt, instance)
+	gauge.at(certificateDesc, a.Status.CertificateEndsAt, instance)
+	gauge(clockDesc, a.ClockOffset.Seconds(), instance)
+	if free := a.Status.FreeBytes; free != nil {
+		gauge(freeDesc, float64(*free), instance)
+	}
+}
+
+func collectDatabase(gauge gauges, j fleet.Judgement) {
 	gauge(verdictDesc, 1, j.Instance, j.Database, string(j.Verdict))
+	told := map[fleet.Verdict]bool{}
+	for _, r := range j.Reasons {
+		if !told[r.Verdict] {
+			told[r.Verdict] = true
+			gauge(reasonDesc, 1, j.Instance, j.Database, string(r.Verdict))
+		}
+	}
 	if b := j.NewestBackup; b != nil {
-		gauge(newestDesc, seconds(b.CreatedAt), j.Instance, j.Database)
+		gauge.at(newestDesc, b.CreatedAt, j.Instance, j.Database)
 		gauge(sizeDesc, float64(b.SizeBytes), j.Instance, j.Database)
+		if plain := b.Manifest.PlainSizeBytes; plain > 0 {
+			gauge(plainDesc, float64(plain), j.Instance, j.Database)
+		}
+	}
+	if r := j.Running; r != nil {
+		gauge.at(runningDesc, r.StartedAt, j.Instance, j.Database)
 	}
 	if r := j.NewestRun; r != nil {
 		succeeded := 0.0
 		if r.State == fleet.RunSucceeded {
 			succeeded = 1
 		}
+		gauge.at(ranDesc, r.FinishedAt, j.Instance, j.Database)
 		gauge(succeededDesc, succeeded, j.Instance, j.Database)
 		gauge(durationDesc, r.FinishedAt.Sub(r.StartedAt).Seconds(), j.Instance, j.Database)
 	}
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
