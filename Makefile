@@ -20,6 +20,7 @@ build: ## the three programs, into bin/
 
 test: ## every test, on Postgres servers that the tests start; ends with "N passed, N failed"
 	@deploy/ci/need.sh initdb openssl gcc
+	@deploy/ci/promtool.sh
 	@mkdir -p .tools
 	@CGO_ENABLED=0 go build -o .tools/testsummary ./deploy/ci/testsummary
 	CGO_ENABLED=1 go test -race -json ./... | .tools/testsummary
