@@ -24,6 +24,8 @@ type Stored struct {
 	Manifest
 	Location store.Location
 	State    string
+	Damage   string // what is wrong with the file, where State is StateDamaged
+	Hold     *Hold  // nil where it is not held
 }
 
 // Inventory lists all backups, oldest first. An error names the manifests that could not be read; the list holds the
@@ -69,12 +71,14 @@ func judge(entry store.Entry) (Stored, error) {
 	if manifest.Filename != entry.File || (!adopted && manifest.Database != entry.Database) {
 		return Stored{}, fmt.Errorf("%w: it is that of %q, database %q", ErrForged, manifest.Filename, manifest.Database)
 	}
-	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent}
+	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent, Hold: readHold(entry.Hold)}
 	switch {
 	case entry.Size < 0:
 		stored.State = StateMissing
-	case entry.Size != manifest.SizeBytes, manifest.Globals != nil && entry.GlobalsSize != manifest.Globals.SizeBytes:
-		stored.State = StateDamaged
+	case entry.Size != manifest.SizeBytes:
+		stored.State, stored.Damage = StateDamaged, wrongSize(entry.Size, manifest.SizeBytes)
+	case manifest.Globals != nil && entry.GlobalsSize != manifest.Globals.SizeBytes:
+		stored.State, stored.Damage = StateDamaged, "of its roles, " + wrongSize(entry.GlobalsSize, manifest.Globals.SizeBytes)
 	}
 	return stored, nil
 }

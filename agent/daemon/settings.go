@@ -25,10 +25,14 @@ const (
 	defaultRetentionDays = 30
 	defaultKeepLast      = 3
 	defaultConcurrency   = 1
+	defaultScrubDays     = 7
+	defaultScrubMBPS     = 32
 
 	maxRetentionDays = 36500
 	maxKeepLast      = 10000
 	maxConcurrency   = 64
+	maxScrubDays     = 3650
+	maxScrubMBPS     = 100000
 )
 
 // variables are the agent's own settings as the environment has them. All are
@@ -47,6 +51,8 @@ type variables struct {
 	Format             string `env:"BACKUP_FORMAT"`
 	Compression        string `env:"BACKUP_COMPRESSION"`
 	Concurrency        string `env:"BACKUP_CONCURRENCY"`
+	ScrubDays          string `env:"BACKUP_SCRUB_DAYS"`
+	ScrubMBPS          string `env:"BACKUP_SCRUB_MBPS"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -63,6 +69,7 @@ type settings struct {
 	Format      string
 	Compression string
 	Concurrency int
+	Scrub       job.Scrub
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -101,6 +108,8 @@ func readSettings(environ []string) (settings, error) {
 	}
 	s.Passphrases, err = passphrases(v)
 	check(err)
+	s.Scrub, err = scrub(v)
+	check(err)
 	return s, errors.Join(problems...)
 }
 
@@ -124,14 +133,26 @@ func truth(name, value string) (bool, error) {
 }
 
 func number(name, value string, standard, most int) (int, error) {
+	return numberFrom(1, name, value, standard, most)
+}
+
+// numberFrom is number for one that may be less than 1.
+func numberFrom(least int, name, value string, standard, most int) (int, error) {
 	if value == "" {
 		return standard, nil
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(value))
-	if err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("%s=%q is not valid: it must be a number from 1 to %d", name, value, most)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%s=%q is not valid: it must be a number from %d to %d", name, value, least, most)
 	}
 	return n, nil
+}
+
+// scrub is how stored files are read again: never, where the days are 0.
+func scrub(v variables) (job.Scrub, error) {
+	days, err := numberFrom(0, "BACKUP_SCRUB_DAYS", v.ScrubDays, defaultScrubDays, maxScrubDays)
+	mbps, mbpsErr := number("BACKUP_SCRUB_MBPS", v.ScrubMBPS, defaultScrubMBPS, maxScrubMBPS)
+	return job.Scrub{Every: time.Duration(days) * 24 * time.Hour, BytesPerSecond: int64(mbps) << 20}, errors.Join(err, mbpsErr)
 }
 
 func oneOf(name, value, standard, other string) (string, error) {

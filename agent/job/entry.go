@@ -1,6 +1,7 @@
 package job
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -21,7 +22,7 @@ const (
 )
 
 // Entry is a piece of news for the control plane, kept in the journal until it
-// is acknowledged. One of Run, Removal and Result is set.
+// is acknowledged. One of Run, Removal, Result and Scrub is set.
 type Entry struct {
 	// ID is made of what the entry tells of, so that the same news has the same
 	// id although it was written twice.
@@ -30,6 +31,7 @@ type Entry struct {
 	Backup  *backup.Manifest `json:"backup,omitempty"` // of a run that succeeded
 	Removal *Removal         `json:"removal,omitempty"`
 	Result  *Result          `json:"result,omitempty"`
+	Scrub   *ScrubResult     `json:"scrub,omitempty"`
 }
 
 // Run is one attempt to back up one database. Times are UTC.
@@ -65,6 +67,13 @@ type Result struct {
 	FinishedAt time.Time `json:"finished_at"`
 }
 
+// ScrubResult is what a look at a stored file found.
+type ScrubResult struct {
+	BackupID   string    `json:"backup_id"`
+	ScrubbedAt time.Time `json:"scrubbed_at"`
+	Damage     string    `json:"damage,omitempty"` // "": the file is as it was written
+}
+
 func runEntry(run Run, manifest *backup.Manifest) Entry {
 	return Entry{ID: "run-" + run.ID, Run: &run, Backup: manifest}
 }
@@ -75,6 +84,10 @@ func removalEntry(removal Removal) Entry {
 
 func resultEntry(result Result) Entry {
 	return Entry{ID: resultID(result.JobID), Result: &result}
+}
+
+func scrubEntry(scrub ScrubResult) Entry {
+	return Entry{ID: fmt.Sprintf("scrub-%s-%d", scrub.BackupID, scrub.ScrubbedAt.UnixMilli()), Scrub: &scrub}
 }
 
 func resultID(jobID string) string { return "job-" + jobID }

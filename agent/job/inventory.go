@@ -12,10 +12,12 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 )
 
-// Backup is a stored backup and what retention says of it. Its Tables are left
+// Backup is a stored backup, what checks of it have found, and what retention
+// says of it. Its Tables are left
 // out: an inventory is held in memory, and they are most of a manifest.
 type Backup struct {
 	backup.Stored
+	Check     Check
 	Retention retention.Decision
 }
 
@@ -23,8 +25,8 @@ type Backup struct {
 type Inventory struct {
 	Backups []Backup
 	// Digest is the SHA-256, hexadecimal, of the sorted lines "id sha256 size
-	// status\n": two inventories that a control plane would show alike have the
-	// same.
+	// status findings\n": two inventories that a control plane would show alike
+	// have the same. When files were read again is left out: reports tell that.
 	Digest string
 }
 
@@ -60,6 +62,17 @@ func (r *Runner) forgetInventory() {
 	r.inventory.forgotten++
 }
 
+// inventoryHasChanged makes the next look a fresh one, and has the control plane
+// told at once.
+func (r *Runner) inventoryHasChanged() {
+	r.forgetInventory()
+	ring(r.changed)
+}
+
+// InventoryChanged rings when something has changed about the backups that no
+// report tells.
+func (r *Runner) InventoryChanged() <-chan struct{} { return r.changed }
+
 // readInventory does not keep what it read while something ended that changed it:
 // the control plane would take the backup that was just made for missing.
 func (r *Runner) readInventory() Inventory {
@@ -69,19 +82,22 @@ func (r *Runner) readInventory() Inventory {
 	now := r.Now()
 	stored, err := r.Engine.Inventory()
 	r.trouble(topicInventory, sentence("some of the backup folder can't be read", err))
+	checks, err := r.State.Checks.All()
+	r.trouble(topicChecks, sentence("what checks of backups have found can't all be read", err))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	backups := make([]Backup, len(stored))
 	aged := make([]retention.Backup, len(stored))
 	for n, s := range stored {
 		s.Tables = nil
-		if r.damaged[s.ID] && s.State == backup.StatePresent {
-			s.State = backup.StateDamaged
+		check := checks[s.ID]
+		if check.Damage != "" && s.State == backup.StatePresent {
+			s.State, s.Damage = backup.StateDamaged, check.Damage
 		}
-		backups[n] = Backup{Stored: s}
+		backups[n] = Backup{Stored: s, Check: check}
 		aged[n] = retention.Backup{
 			ID: s.ID, Database: s.Database, CreatedAt: s.CreatedAt,
-			Good: s.Complete && s.State == backup.StatePresent, Held: r.inUse[s.ID] > 0,
+			Good: s.Complete && s.State == backup.StatePresent, Held: s.Hold != nil || r.inUse[s.ID] > 0,
 		}
 	}
 	decisions := map[string]retention.Decision{}
@@ -101,7 +117,7 @@ func (r *Runner) readInventory() Inventory {
 func digest(backups []Backup) string {
 	lines := make([]string, 0, len(backups))
 	for _, b := range backups {
-		lines = append(lines, fmt.Sprintf("%s %s %d %s\n", b.ID, b.SHA256, b.SizeBytes, b.ReportedStatus()))
+		lines = append(lines, fmt.Sprintf("%s %s %d %s%s\n", b.ID, b.SHA256, b.SizeBytes, b.ReportedStatus(), b.findings()))
 	}
 	sort.Strings(lines)
 	sum := sha256.New()
@@ -118,6 +134,19 @@ func (b Backup) ReportedStatus() string {
 		return b.State
 	}
 	return b.Retention.Status
+}
+
+// findings is what the digest has of a backup's hold and checks; "" where there is
+// nothing, as in the digests of agents that know neither.
+func (b Backup) findings() string {
+	text := ""
+	if b.Hold != nil {
+		text += fmt.Sprintf(" held %q %q", b.Hold.Reason, b.Hold.By)
+	}
+	if b.Damage != "" {
+		text += fmt.Sprintf(" %q", b.Damage)
+	}
+	return text
 }
 
 // Tables returns the rows of each table of a backup, read from its manifest; nil

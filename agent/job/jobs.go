@@ -12,12 +12,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 )
 
-// Job is what the control plane asks for. One of Backup, Restore and Send is set.
+// Job is what the control plane asks for. One of its specs is set.
 type Job struct {
 	ID      string
 	Backup  *BackupSpec
 	Restore *RestoreSpec
 	Send    *SendSpec
+	Hold    *HoldSpec
 }
 
 // BackupSpec asks for a backup of one database, or of all that the agent covers.
@@ -140,6 +141,8 @@ func (r *Runner) perform(ctx context.Context, job Job) error {
 		return r.performRestore(ctx, job)
 	case job.Send != nil:
 		return r.performSend(ctx, job)
+	case job.Hold != nil:
+		return r.performHold(job)
 	default:
 		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
 	}
@@ -235,6 +238,10 @@ func (j Job) kind() string {
 		return "restore"
 	case j.Send != nil:
 		return "send"
+	case j.Hold != nil && j.Hold.Release:
+		return "release"
+	case j.Hold != nil:
+		return "hold"
 	default:
 		return "unknown"
 	}

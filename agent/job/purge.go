@@ -3,15 +3,13 @@ package job
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // Purge removes what the policy says is over, backup by backup and by id, and
@@ -72,20 +70,13 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 	if newest.State != backup.StatePresent {
 		return fmt.Errorf("the file of backup %s is %s", newest.ID, newest.State)
 	}
-	file, _, err := r.Engine.OpenStored(newest.ID)
+	damage, err := r.Engine.Scrub(ctx, newest.Stored, nil)
 	if err != nil {
-		return err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, contextReader{ctx, file}); err != nil {
 		return fmt.Errorf("read backup %s: %w", newest.ID, err)
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != newest.SHA256 {
-		r.mu.Lock()
-		r.damaged[newest.ID] = true
-		r.mu.Unlock()
-		return fmt.Errorf("backup %s: %w", newest.ID, backup.ErrDamaged)
+	r.scrubbed(newest, damage)
+	if damage != "" {
+		return fmt.Errorf("backup %s: %w: %s", newest.ID, backup.ErrDamaged, damage)
 	}
 	return nil
 }
@@ -93,6 +84,8 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 // remove removes one backup, with a record before and the journal after, so that
 // a crash in between does not make it a backup that is missing.
 func (r *Runner) remove(b Backup) {
+	r.removing.Lock()
+	defer r.removing.Unlock()
 	removal := Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC()}
 	work, err := r.State.Begin(Record{ID: "removal-" + b.ID, Removal: &removal})
 	if err != nil {
@@ -100,24 +93,19 @@ func (r *Runner) remove(b Backup) {
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 		return
 	}
-	if err := r.Engine.Store.Remove(b.Location); err != nil {
+	err = r.Engine.Store.Remove(b.Location)
+	if errors.Is(err, store.ErrHeld) {
+		r.finish(work) // it was held after the plan was made
+		return
+	}
+	if err != nil {
 		r.Log.Error("a backup could not be removed", "backup", b.ID, "file", b.Location.File, "error", err)
 		r.finish(work)
 		return
 	}
 	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
 	r.finish(work, removalEntry(removal))
-}
-
-// contextReader ends a long read with its context.
-type contextReader struct {
-	ctx    context.Context
-	source io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+	if err := r.State.Checks.Forget(b.ID); err != nil {
+		r.Log.Warn("what was known of a removed backup is left in the state folder", "backup", b.ID, "error", err)
 	}
-	return c.source.Read(p)
 }

@@ -31,6 +31,7 @@ type Config struct {
 	// Concurrency is how many runs there may be at once, at least 1.
 	Concurrency int
 	Policy      retention.Policy
+	Scrub       Scrub
 	// Clock says whether the clock may be gone by.
 	Clock *retention.ClockGuard
 	// Warnings are of the configuration, for Status.
@@ -49,13 +50,14 @@ type Runner struct {
 	jobs        sync.WaitGroup
 	jobsChanged chan struct{}
 	purging     sync.Mutex
+	removing    sync.Mutex    // a backup is being removed, held or released
+	changed     chan struct{} // rings when the inventory has
 
 	mu        sync.Mutex
 	runs      map[string]Run      // under way
 	accepted  map[string]*current // jobs under way
 	finished  map[string]bool     // jobs that ended in this process's life
 	inUse     map[string]int      // backups that are being read
-	damaged   map[string]bool     // backups whose hash was found wrong
 	status    Status
 	troubles  map[string]string // by topic, for the status's warnings
 	nextRun   time.Time
@@ -80,11 +82,11 @@ func New(config Config) *Runner {
 		restoreSlots: make(chan struct{}, restoresAtOnce),
 		sendSlots:    make(chan struct{}, sendsAtOnce),
 		jobsChanged:  make(chan struct{}, 1),
+		changed:      make(chan struct{}, 1),
 		runs:         map[string]Run{},
 		accepted:     map[string]*current{},
 		finished:     map[string]bool{},
 		inUse:        map[string]int{},
-		damaged:      map[string]bool{},
 		troubles:     map[string]string{},
 		began:        config.Now().UTC(),
 	}
@@ -103,6 +105,9 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 	loops.Go(func() { r.keepTidy(ctx) })
 	loops.Go(func() { r.keepStatus(ctx) })
+	if r.Scrub.Every > 0 {
+		loops.Go(func() { r.keepScrubbed(ctx) })
+	}
 	loops.Wait()
 	r.Wait()
 }

@@ -13,9 +13,11 @@ import (
 )
 
 // State is the folder in which the agent remembers what must outlive it: the
-// journal, and a record of each piece of work that is under way.
+// journal, a record of each piece of work that is under way, and what checks of
+// backups have found.
 type State struct {
 	Journal *Journal
+	Checks  *Checks
 
 	dir     string
 	records string
@@ -35,6 +37,9 @@ func OpenState(dir string) (*State, error) {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	s.Journal = journal
+	if s.Checks, err = openChecks(filepath.Join(dir, "checks")); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
 	return s, nil
 }
 

@@ -24,6 +24,7 @@ type Status struct {
 	NextPurge     time.Time
 	RetentionDays int
 	KeepLast      int
+	ScrubDays     int // 0: stored files are not read again
 	Encrypting    bool
 	Databases     []Database
 	Warnings      []string // one sentence each
@@ -49,6 +50,8 @@ const (
 	topicPurge     = "purge"
 	topicClock     = "clock"
 	topicSkew      = "skew"
+	topicScrub     = "scrub"
+	topicChecks    = "checks"
 )
 
 const (
@@ -68,6 +71,7 @@ func (r *Runner) Status() Status {
 	}
 	status.NextRun, status.NextPurge = r.nextRun, r.nextPurge()
 	status.RetentionDays, status.KeepLast = r.Policy.Days, r.Policy.KeepLast
+	status.ScrubDays = int(r.Scrub.Every / purgeEvery)
 	status.Encrypting = r.Engine.Passphrases.Current != ""
 	status.RetentionBlocked = cmp.Or(r.troubles[topicPurge], r.troubles[topicClock])
 	status.Warnings = slices.Concat(r.Warnings, status.Warnings, r.troubleTexts())

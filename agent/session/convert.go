@@ -38,7 +38,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 	status := &pgharborv1.AgentStatus{
 		ServerVersion: text(s.ServerVersion), PgDumpVersion: text(s.DumpVersion), BackupsEnabled: s.Enabled,
 		Schedule: text(s.Schedule), Timezone: text(timezone), NextRunAt: timestamp(s.NextRun), NextPurgeAt: timestamp(s.NextPurge),
-		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast),
+		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), ScrubDays: int32(s.ScrubDays),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
 		FolderTrouble: text(s.FolderTrouble), RetentionBlocked: text(s.RetentionBlocked),
 	}
@@ -82,6 +82,10 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 	case entry.Removal != nil:
 		report.Event = &pgharborv1.Report_BackupRemoved{BackupRemoved: &pgharborv1.BackupRemoved{
 			BackupId: entry.Removal.BackupID, Reason: text(entry.Removal.Reason), RemovedAt: timestamp(entry.Removal.RemovedAt),
+		}}
+	case entry.Scrub != nil:
+		report.Event = &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
+			BackupId: entry.Scrub.BackupID, ScrubbedAt: timestamp(entry.Scrub.ScrubbedAt), Damage: text(entry.Scrub.Damage),
 		}}
 	case entry.Result != nil:
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
@@ -136,6 +140,10 @@ func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
 	manifest.Tables = work.Tables(b)
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
+	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)
+	if b.Hold != nil {
+		held.Held, held.HoldReason, held.HeldBy = true, text(b.Hold.Reason), text(b.Hold.By)
+	}
 	held.Retention = retentionOf(b.Retention)
 	if b.State != backup.StatePresent {
 		held.Retention.Reason = "the file is " + b.State

@@ -59,6 +59,10 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 		}
 	case *pgharborv1.Offer_Send:
 		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), To: to}
+	case *pgharborv1.Offer_Hold:
+		j.Hold = &job.HoldSpec{
+			BackupID: spec.Hold.GetBackupId(), Release: spec.Hold.GetRelease(), Reason: spec.Hold.GetReason(), By: spec.Hold.GetBy(),
+		}
 	}
 	return j
 }

@@ -48,6 +48,10 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			err = c.listJournal()
 		case <-c.inventoryWanted:
 			err = c.sendInventory(ctx)
+		case <-c.Work.InventoryChanged():
+			if c.drained {
+				err = c.sendHeartbeat()
+			}
 		case <-c.Work.JobsChanged():
 			if !updateSet {
 				update.Reset(updateEvery - c.Now().Sub(c.updatedAt)) // at once where the last one is long ago

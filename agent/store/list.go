@@ -82,6 +82,7 @@ func (d *folder) entry(loc Location) (Entry, error) {
 		return entry, fmt.Errorf("manifest of %q: %w", loc.Database, err)
 	}
 	entry.Manifest = data
+	entry.Hold = d.readHold(loc.File)
 	info, err := d.root.Lstat(loc.File)
 	if err == nil && info.Mode().IsRegular() {
 		entry.Size, entry.ModTime = info.Size(), info.ModTime().UTC()

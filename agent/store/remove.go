@@ -12,7 +12,7 @@ const removing = "removing"
 
 // Remove removes a backup. It stops being one at a single step, when its manifest is put aside; after a crash in between,
 // Sweep or a second Remove takes the rest. Where the file can't be removed, the manifest comes back. What is gone already
-// is no error.
+// is no error; one that is held is ErrHeld.
 func (s *Store) Remove(loc Location) error {
 	d, err := s.locate(loc)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrMoved) {
@@ -22,6 +22,11 @@ func (s *Store) Remove(loc Location) error {
 		return err
 	}
 	defer d.close()
+	if held, err := d.exists(loc.File + holdSuffix); err != nil {
+		return err
+	} else if held {
+		return wrapPath("remove", s.Path(loc), ErrHeld)
+	}
 	manifest := loc.File + manifestSuffix
 	aside := partialName(manifest, removing)
 	if err := d.rename(manifest, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {

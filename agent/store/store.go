@@ -37,6 +37,7 @@ type Entry struct {
 	Manifest []byte    // as stored; the caller's to keep
 	Size     int64     // bytes of the file now; -1 where the file is missing
 	ModTime  time.Time // of the file, UTC; zero where it is missing
+	Hold     []byte    // what Hold wrote, the caller's to keep; nil where the backup is not held
 	// GlobalsSize is that of the companion, in bytes; -1 where there is none.
 	GlobalsSize int64
 }

@@ -75,6 +75,9 @@ func (a *app) retentionOf(backup *pgharborv1.Backup) string {
 	if !backup.GetComplete() {
 		return "incomplete"
 	}
+	if backup.GetHeld() {
+		return "held"
+	}
 	retention := backup.GetRetention()
 	expires := retention.GetExpiresAt()
 	if retention.GetStatus() == "kept" && expires != nil && expires.AsTime().After(a.Now()) {

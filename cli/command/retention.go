@@ -23,7 +23,12 @@ func (a *app) retentionCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.showRetentions(response.GetRetentions()) })
+			return a.print(response, func() error {
+				if err := a.showRetentions(response.GetRetentions()); err != nil {
+					return err
+				}
+				return a.showHeld(ctx, conn, request.GetInstance())
+			})
 		}),
 	})
 	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
@@ -49,6 +54,29 @@ func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
 		fmt.Fprintln(a.Stdout)
 	}
 	return table.Write(a.Stdout, "No backups.")
+}
+
+// showHeld lists what stays until somebody releases it, where there is something.
+func (a *app) showHeld(ctx context.Context, conn *grpc.ClientConn, instance string) error {
+	table, held := output.NewTable("HELD", "INSTANCE", "DATABASE", "CREATED", "BY", "WHY"), 0
+	request := &pgharborv1.ListBackupsRequest{Instance: instance}
+	err := eachPage(func(token string) (string, error) {
+		request.PageToken = token
+		page, err := pgharborv1.NewBackupServiceClient(conn).ListBackups(ctx, request)
+		for _, backup := range page.GetBackups() {
+			if backup.GetHeld() {
+				held++
+				table.Add(output.Name(backup.GetId()), output.Name(backup.GetInstance()), output.Name(backup.GetDatabase()),
+					output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(backup.GetHeldBy()), output.Line(backup.GetHoldReason()))
+			}
+		}
+		return page.GetNextPageToken(), err
+	})
+	if err != nil || held == 0 {
+		return err
+	}
+	fmt.Fprintln(a.Stdout)
+	return table.Write(a.Stdout, "")
 }
 
 // policyLine is the banner of one instance.

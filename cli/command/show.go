@@ -43,6 +43,10 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Trigger", output.Name(backup.GetTrigger())},
 		{"Retention", a.retentionOf(backup)},
 		{"Why", output.Line(backup.GetRetention().GetReason())},
+		{"Held by", output.Name(backup.GetHeldBy())},
+		{"Why held", output.Line(backup.GetHoldReason())},
+		{"Damage", output.Line(backup.GetDamage())},
+		{"Scrubbed", output.Time(backup.GetScrubbedAt(), zone)},
 		{"Removed", output.Time(backup.GetRemovedAt(), zone)},
 		{"Why removed", output.Line(backup.GetRemovedReason())},
 		{"Size", sizeOf(backup.GetSizeBytes())},
@@ -59,7 +63,7 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Run", output.Name(backup.GetRunId())},
 		{"Roles", rolesOf(backup.GetGlobals())},
 	}
-	if !backup.GetComplete() {
+	if !backup.GetComplete() && backup.GetState() != "damaged" {
 		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
 	}
 	for _, warning := range backup.GetWarnings() {

@@ -28,6 +28,8 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		Encoding: m.Encoding, Collation: m.Collation, Ctype: m.CType, Warnings: m.Warnings,
 		RemovedAt: stamp(b.RemovedAt), RemovedReason: b.RemovedFor,
 		Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256, SignedBy: m.SignedBy,
+		Held: b.Held, HoldReason: b.HoldReason, HeldBy: b.HeldBy,
+		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: proofToProto(b.Proof),
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
 		Globals:   globalsToProto(m.Globals),
 	}
@@ -39,6 +41,18 @@ func globalsToProto(g *fleet.Globals) *pgharborv1.Globals {
 		return nil
 	}
 	return &pgharborv1.Globals{Filename: g.Filename, SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords}
+}
+
+// proofToProto is nil where there was no test restore.
+func proofToProto(p fleet.Proof) *pgharborv1.Proof {
+	if p.State == "" {
+		return nil
+	}
+	return &pgharborv1.Proof{
+		State: p.State, FinishedAt: stamp(p.FinishedAt), ServerVersion: p.ServerVersion, Method: p.Method,
+		RestoreTook: durationpb.New(p.RestoreTook), Took: durationpb.New(p.Took),
+		Tables: int32(p.Tables), Rows: p.Rows, Differences: p.Differences,
+	}
 }
 
 func tablesToProto(tables []fleet.TableRows) []*pgharborv1.TableRows {
@@ -83,6 +97,7 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings,
 		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderTrouble, RetentionBlocked: s.RetentionBlocked,
 		CertificateEndsAt: stamp(s.CertificateEndsAt), CertificateLife: durationpb.New(s.CertificateLife),
+		VerifySchedule: s.VerifySchedule, NextVerifyAt: stamp(s.NextVerifyAt), ScrubDays: int32(s.ScrubDays),
 		Databases: toProto(s.Databases, func(d fleet.InstanceDatabase) *pgharborv1.InstanceDatabase {
 			return &pgharborv1.InstanceDatabase{Name: d.Name, Covered: d.Covered}
 		}),

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -91,6 +93,12 @@ func judgementToProto(j fleet.Judgement) *pgharborv1.DatabaseHealth {
 			shown.RecentSizesBytes = append(shown.RecentSizesBytes, size.Stored)
 		}
 		shown.NewestBackupAt, shown.NewestBackupSizeBytes = stamp(j.NewestBackup.CreatedAt), j.NewestBackup.SizeBytes
+	}
+	if j.Proved != nil {
+		shown.Proof = proofToProto(j.Proved.Proof)
+	}
+	if j.RestoreTakes > 0 {
+		shown.RestoreTakes = durationpb.New(j.RestoreTakes)
 	}
 	if j.NewestRun != nil {
 		shown.NewestRunState = j.NewestRun.State

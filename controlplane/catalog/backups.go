@@ -12,13 +12,17 @@ import (
 )
 
 const backupColumns = `id, instance, database, state, created_at, complete, size_bytes, removed_at, removed_for,
-	retention_status, retention_expires, retention_reason, manifest`
+	retention_status, retention_expires, retention_reason, manifest, held, hold_reason, held_by, scrubbed_at, iif(damage = '', suspect, damage), proof`
 
 func scanBackup(r row) (b fleet.Backup, err error) {
-	var manifest []byte
+	var manifest, proof []byte
 	err = r.Scan(&b.ID, &b.Instance, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
-		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest)
+		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest,
+		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &proof)
 	if err != nil {
+		return b, err
+	}
+	if err := json.Unmarshal(proof, &b.Proof); err != nil {
 		return b, err
 	}
 	return b, json.Unmarshal(manifest, &b.Manifest)
@@ -67,7 +71,8 @@ func (c *Catalog) Backup(ctx context.Context, id string) (fleet.Backup, error) {
 }
 
 // recordBackup keeps a backup as its agent describes it. What was removed
-// stays removed: a late report does not bring it back.
+// stays removed and what is damaged stays so: a late report does not bring it
+// back.
 func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
 	if err != nil {
@@ -78,7 +83,7 @@ func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 			retention_status, retention_expires, retention_reason, manifest, sequence, signed_by, suspect)
 		VALUES (?, ?, ?, iif(? = '', 'present', 'damaged'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET
-			state = iif(backups.state = 'removed', 'removed', iif(backups.suspect || excluded.suspect = '', 'present', 'damaged')),
+			state = iif(backups.state = 'removed', 'removed', iif(backups.suspect || excluded.suspect || backups.damage = '', 'present', 'damaged')),
 			suspect = iif(backups.suspect = '', excluded.suspect, backups.suspect),
 			complete = excluded.complete,
 			retention_status = excluded.retention_status,
@@ -100,14 +105,18 @@ func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string
 }
 
 // TakeInventory makes the catalog agree with the whole inventory of an agent:
-// what it has is present, what the catalog knew beyond that is missing. The
+// what it has is present or damaged, what the catalog knew beyond that is missing. The
 // digest is the agent's own and is kept to tell whether it changed. Backups of
 // other instances are passed over; their ids are returned.
 func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (foreign []string, err error) {
 	held := make([]string, 0, len(backups))
 	err = c.within(ctx, func(tx *sql.Tx) error {
 		for _, b := range backups {
-			switch err := recordBackup(ctx, tx, b); {
+			err := recordBackup(ctx, tx, b)
+			if err == nil {
+				err = recordFindings(ctx, tx, b)
+			}
+			switch {
 			case errors.Is(err, fleet.ErrDenied):
 				foreign = append(foreign, b.ID)
 			case err != nil:
@@ -122,7 +131,7 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 		}
 		_, err = tx.ExecContext(ctx, `
 			UPDATE backups SET state = 'missing'
-			WHERE instance = ? AND state = 'present' AND id NOT IN (SELECT value FROM json_each(?))`, instance, string(ids))
+			WHERE instance = ? AND state IN ('present', 'damaged') AND id NOT IN (SELECT value FROM json_each(?))`, instance, string(ids))
 		if err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func facts(ctx context.Context, q queryer, agent fleet.AgentFacts, instance, dat
 		}
 	}
 	for _, look := range []func(context.Context, queryer, *fleet.Facts, time.Time) error{
-		newestBackup, sizesBefore, newestRun, runUnderWay, missingBackups, lastRestore,
+		newestBackup, sizesBefore, newestRun, runUnderWay, missingBackups, damagedBackups, newestProof, lastRestore,
 	} {
 		if err := look(ctx, q, &f, now); err != nil {
 			return f, err
@@ -140,7 +140,8 @@ func plausible(now time.Time) any { return micros(now.Add(fleet.ClockSkew)) }
 
 func newestBackup(ctx context.Context, q queryer, f *fleet.Facts, now time.Time) error {
 	backups, err := collect(ctx, q, scanBackup, `SELECT `+backupColumns+` FROM backups
-		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 ORDER BY created_at > ?, created_at DESC LIMIT 1`,
+		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 AND proof_state <> 'failed'
+		ORDER BY created_at > ?, created_at DESC LIMIT 1`,
 		f.Instance, f.Database, plausible(now))
 	if len(backups) == 1 {
 		f.NewestBackup = &backups[0]

@@ -107,7 +107,10 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 		job.State, job.Error, job.Failure, job.FinishedAt = r.State, r.Error, r.Failure, r.FinishedAt
 		_, err = tx.ExecContext(ctx, `UPDATE jobs SET state = ?, error = ?, failure = ?, finished_at = ? WHERE id = ?`,
 			r.State, r.Error, r.Failure, micros(r.FinishedAt), id)
-		if err != nil || job.AuditSequence == 0 {
+		if err != nil {
+			return err
+		}
+		if err := takeHold(ctx, tx, job); err != nil || job.AuditSequence == 0 {
 			return err
 		}
 		return completeAudit(ctx, tx, job.AuditSequence, outcome(r), detail(job), now)

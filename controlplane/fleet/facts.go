@@ -15,7 +15,8 @@ type Facts struct {
 	Covered bool
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
-	// NewestBackup is the newest one that is present and complete, or nil.
+	// NewestBackup is the newest one that is present and complete and has not
+	// failed its proof, or nil.
 	NewestBackup *Backup
 	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run
@@ -30,6 +31,14 @@ type Facts struct {
 	// Missing is how many backups are gone from the agent's disk without
 	// having been removed.
 	Missing int
+	// Damaged is how many backups have a file that is not what was stored, and
+	// Damage is what is wrong with the newest of them.
+	Damaged int
+	Damage  string
+	// Proved is the backup whose proof is the newest, or nil; RestoreTakes is how
+	// long the newest test restore that succeeded took, zero where none did.
+	Proved       *Backup
+	RestoreTakes time.Duration
 	// Warnings are what an operator should know whatever the verdict.
 	Warnings []string
 }

@@ -60,6 +60,9 @@ type AgentStatus struct {
 	RetentionDays  int                `json:"retention_days,omitempty"`
 	KeepLast       int                `json:"keep_last,omitempty"`
 	Encrypting     bool               `json:"encrypting,omitempty"`
+	VerifySchedule string             `json:"verify_schedule,omitempty"`
+	NextVerifyAt   time.Time          `json:"next_verify_at,omitzero"`
+	ScrubDays      int                `json:"scrub_days,omitempty"`
 	Databases      []InstanceDatabase `json:"databases,omitempty"`
 	Warnings       []string           `json:"warnings,omitempty"`
 	// FreeBytes is what the disk of the backup folder has left; nil where the
@@ -85,6 +88,7 @@ type InstanceDatabase struct {
 const (
 	BackupPresent = "present"
 	BackupMissing = "missing" // the agent no longer finds it, and did not remove it
+	BackupDamaged = "damaged" // its file is not what was stored
 	BackupRemoved = "removed" // by retention, with a reason
 	BackupDamaged = "damaged" // its file is not what was stored
 )
@@ -105,6 +109,7 @@ type Backup struct {
 	// Suspect is why the catalog does not believe what the agent says of it; such
 	// a backup counts as damaged.
 	Suspect string
+	Findings
 }
 
 // Manifest is the part of a backup that never changes; kept as JSON in the

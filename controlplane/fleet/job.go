@@ -10,6 +10,9 @@ const (
 	JobBackup  JobKind = "backup"
 	JobRestore JobKind = "restore"
 	JobSend    JobKind = "send"
+	JobVerify  JobKind = "verify"
+	JobHold    JobKind = "hold"
+	JobRelease JobKind = "release"
 )
 
 // JobState is how far a job has come.

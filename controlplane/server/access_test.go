@@ -59,6 +59,10 @@ var allowed = map[string]string{
 
 	// backup.run
 	"/pgharbor.v1.BackupService/StartBackup": operators,
+	// backup.verify, backup.hold
+	"/pgharbor.v1.BackupService/VerifyBackup":  operators,
+	"/pgharbor.v1.BackupService/HoldBackup":    owners,
+	"/pgharbor.v1.BackupService/ReleaseBackup": owners,
 	// backup.download
 	"/pgharbor.v1.TransferService/Download": owners,
 	// backup.restore

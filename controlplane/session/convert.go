@@ -67,6 +67,7 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		BackupsEnabled: s.GetBackupsEnabled(), Schedule: clip(s.GetSchedule()), Timezone: clip(s.GetTimezone()),
 		NextRunAt: timeFrom(s.GetNextRunAt()), NextPurgeAt: timeFrom(s.GetNextPurgeAt()),
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
+		VerifySchedule: clip(s.GetVerifySchedule()), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
 		Encrypting: s.GetEncrypting(), Warnings: clipAll(s.GetWarnings()),
 		FolderTrouble: clip(s.GetFolderTrouble()), RetentionBlocked: clip(s.GetRetentionBlocked()),
 		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
@@ -109,7 +110,10 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 		Retention: fleet.Retention{
 			Status: clip(b.GetRetention().GetStatus()), ExpiresAt: timeFrom(b.GetRetention().GetExpiresAt()), Reason: clip(b.GetRetention().GetReason()),
 		},
-		Manifest: manifestFrom(b),
+		Manifest: manifestFrom(b), Findings: findingsFrom(b),
+	}
+	if b.GetState() == fleet.BackupDamaged {
+		backup.State = fleet.BackupDamaged
 	}
 	switch {
 	case !fleet.ValidID(backup.ID):
@@ -122,6 +126,25 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 		return backup, invalid("backup %s lacks its time, size or hash", backup.ID)
 	}
 	return backup, nil
+}
+
+func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
+	return fleet.Findings{
+		Held: b.GetHeld(), HoldReason: clip(b.GetHoldReason()), HeldBy: clip(b.GetHeldBy()),
+		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: clip(b.GetDamage()), Proof: proofFrom(b.GetProof()),
+	}
+}
+
+// proofFrom is the zero Proof where none was sent, or one that says nothing.
+func proofFrom(p *pgharborv1.Proof) fleet.Proof {
+	if (p.GetState() != fleet.ProofSucceeded && p.GetState() != fleet.ProofFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
+		return fleet.Proof{}
+	}
+	return fleet.Proof{
+		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: clip(p.GetServerVersion()), Method: clip(p.GetMethod()),
+		RestoreTook: max(p.GetRestoreTook().AsDuration(), 0), Took: max(p.GetTook().AsDuration(), 0),
+		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: clipAll(p.GetDifferences()),
+	}
 }
 
 // validFilename: the base name of a backup, which the CLI may save under.
@@ -174,6 +197,12 @@ func offerOf(j fleet.Job) *pgharborv1.Offer {
 		}}
 	case fleet.JobSend:
 		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset}}
+	case fleet.JobVerify:
+		offer.Spec = &pgharborv1.Offer_Verify{Verify: &pgharborv1.VerifySpec{BackupId: j.Spec.BackupID}}
+	case fleet.JobHold, fleet.JobRelease:
+		offer.Spec = &pgharborv1.Offer_Hold{Hold: &pgharborv1.HoldSpec{
+			BackupId: j.Spec.BackupID, Release: j.Kind == fleet.JobRelease, Reason: j.Spec.Reason, By: j.RequestedBy,
+		}}
 	}
 	return offer
 }

@@ -116,6 +116,10 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 		removed := event.BackupRemoved
 		s.Log.Info("backup removed", "instance", s.instance, "backup", clip(removed.GetBackupId()), "reason", clip(removed.GetReason()))
 		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), clip(removed.GetReason()), timeFrom(removed.GetRemovedAt()))
+	case *pgharborv1.Report_BackupScrubbed:
+		return s.takeScrub(ctx, event.BackupScrubbed)
+	case *pgharborv1.Report_BackupProved:
+		return s.takeProof(ctx, event.BackupProved)
 	case *pgharborv1.Report_JobFinished:
 		finished := event.JobFinished
 		result, err := resultFrom(finished)

@@ -9,6 +9,7 @@ package pgharborv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -51,7 +52,8 @@ type Backup struct {
 	RunId          string `protobuf:"bytes,15,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// "schedule", "manual" or "adopted".
 	Trigger string `protobuf:"bytes,16,opt,name=trigger,proto3" json:"trigger,omitempty"`
-	// "present", "missing" (the agent no longer finds it) or "removed".
+	// "present", "missing" (the agent no longer finds it), "damaged" (it is not
+	// what was stored; see damage) or "removed".
 	State         string                 `protobuf:"bytes,17,opt,name=state,proto3" json:"state,omitempty"`
 	ServerVersion string                 `protobuf:"bytes,18,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
 	PgDumpVersion string                 `protobuf:"bytes,19,opt,name=pg_dump_version,json=pgDumpVersion,proto3" json:"pg_dump_version,omitempty"`
@@ -68,6 +70,17 @@ type Backup struct {
 	// file counts for nothing.
 	Complete bool   `protobuf:"varint,27,opt,name=complete,proto3" json:"complete,omitempty"`
 	Ctype    string `protobuf:"bytes,28,opt,name=ctype,proto3" json:"ctype,omitempty"`
+	// A held backup stays, whatever its age, until it is released.
+	Held       bool   `protobuf:"varint,29,opt,name=held,proto3" json:"held,omitempty"`
+	HoldReason string `protobuf:"bytes,30,opt,name=hold_reason,json=holdReason,proto3" json:"hold_reason,omitempty"`
+	// Who held it: "user:NAME".
+	HeldBy string `protobuf:"bytes,31,opt,name=held_by,json=heldBy,proto3" json:"held_by,omitempty"`
+	// How its newest test restore ended; unset where there was none.
+	Proof *Proof `protobuf:"bytes,32,opt,name=proof,proto3" json:"proof,omitempty"`
+	// When its file was last read again as a whole.
+	ScrubbedAt *timestamppb.Timestamp `protobuf:"bytes,33,opt,name=scrubbed_at,json=scrubbedAt,proto3" json:"scrubbed_at,omitempty"`
+	// What is wrong with its file, where its state is "damaged".
+	Damage string `protobuf:"bytes,34,opt,name=damage,proto3" json:"damage,omitempty"`
 	// What is kept beside the file; absent where nothing is.
 	Globals *Globals `protobuf:"bytes,35,opt,name=globals,proto3" json:"globals,omitempty"`
 	// The place among the manifests of its database that the same key signed, and
@@ -306,6 +319,48 @@ func (x *Backup) GetCtype() string {
 	return ""
 }
 
+func (x *Backup) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *Backup) GetHoldReason() string {
+	if x != nil {
+		return x.HoldReason
+	}
+	return ""
+}
+
+func (x *Backup) GetHeldBy() string {
+	if x != nil {
+		return x.HeldBy
+	}
+	return ""
+}
+
+func (x *Backup) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *Backup) GetScrubbedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScrubbedAt
+	}
+	return nil
+}
+
+func (x *Backup) GetDamage() string {
+	if x != nil {
+		return x.Damage
+	}
+	return ""
+}
+
 func (x *Backup) GetGlobals() *Globals {
 	if x != nil {
 		return x.Globals
@@ -417,6 +472,123 @@ func (x *Globals) GetRoles() []string {
 	return nil
 }
 
+// Proof is how a test restore of a backup ended: whether what was stored came
+// back. A backup whose proof failed counts for nothing.
+type Proof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "succeeded" or "failed".
+	State      string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	// The server that it was restored into, for example "15.18".
+	ServerVersion string `protobuf:"bytes,3,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// "throwaway" (a server of its own) or "instance" (a temporary database).
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// How long the restore itself took: the verification and the load.
+	RestoreTook *durationpb.Duration `protobuf:"bytes,5,opt,name=restore_took,json=restoreTook,proto3" json:"restore_took,omitempty"`
+	// How long all of it took, with the server's start, the counting and the end.
+	Took *durationpb.Duration `protobuf:"bytes,6,opt,name=took,proto3" json:"took,omitempty"`
+	// What was counted.
+	Tables int32 `protobuf:"varint,7,opt,name=tables,proto3" json:"tables,omitempty"`
+	Rows   int64 `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
+	// What differed from the manifest, one sentence each, or why it failed.
+	Differences   []string `protobuf:"bytes,9,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proof) Reset() {
+	*x = Proof{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proof) ProtoMessage() {}
+
+func (x *Proof) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proof.ProtoReflect.Descriptor instead.
+func (*Proof) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Proof) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Proof) GetFinishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return nil
+}
+
+func (x *Proof) GetServerVersion() string {
+	if x != nil {
+		return x.ServerVersion
+	}
+	return ""
+}
+
+func (x *Proof) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Proof) GetRestoreTook() *durationpb.Duration {
+	if x != nil {
+		return x.RestoreTook
+	}
+	return nil
+}
+
+func (x *Proof) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *Proof) GetTables() int32 {
+	if x != nil {
+		return x.Tables
+	}
+	return 0
+}
+
+func (x *Proof) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Proof) GetDifferences() []string {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
 type TableRows struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
@@ -428,7 +600,7 @@ type TableRows struct {
 
 func (x *TableRows) Reset() {
 	*x = TableRows{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +612,7 @@ func (x *TableRows) String() string {
 func (*TableRows) ProtoMessage() {}
 
 func (x *TableRows) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +625,7 @@ func (x *TableRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableRows.ProtoReflect.Descriptor instead.
 func (*TableRows) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{2}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TableRows) GetSchema() string {
@@ -493,7 +665,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +677,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +690,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Retention) GetStatus() string {
@@ -558,7 +730,7 @@ type ListBackupsRequest struct {
 
 func (x *ListBackupsRequest) Reset() {
 	*x = ListBackupsRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +742,7 @@ func (x *ListBackupsRequest) String() string {
 func (*ListBackupsRequest) ProtoMessage() {}
 
 func (x *ListBackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +755,7 @@ func (x *ListBackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackupsRequest.ProtoReflect.Descriptor instead.
 func (*ListBackupsRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{4}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListBackupsRequest) GetPageSize() int32 {
@@ -638,7 +810,7 @@ type ListBackupsResponse struct {
 
 func (x *ListBackupsResponse) Reset() {
 	*x = ListBackupsResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +822,7 @@ func (x *ListBackupsResponse) String() string {
 func (*ListBackupsResponse) ProtoMessage() {}
 
 func (x *ListBackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +835,7 @@ func (x *ListBackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackupsResponse.ProtoReflect.Descriptor instead.
 func (*ListBackupsResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{5}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListBackupsResponse) GetBackups() []*Backup {
@@ -689,7 +861,7 @@ type GetBackupRequest struct {
 
 func (x *GetBackupRequest) Reset() {
 	*x = GetBackupRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +873,7 @@ func (x *GetBackupRequest) String() string {
 func (*GetBackupRequest) ProtoMessage() {}
 
 func (x *GetBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +886,7 @@ func (x *GetBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupRequest.ProtoReflect.Descriptor instead.
 func (*GetBackupRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetBackupRequest) GetId() string {
@@ -733,7 +905,7 @@ type GetBackupResponse struct {
 
 func (x *GetBackupResponse) Reset() {
 	*x = GetBackupResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +917,7 @@ func (x *GetBackupResponse) String() string {
 func (*GetBackupResponse) ProtoMessage() {}
 
 func (x *GetBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +930,7 @@ func (x *GetBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupResponse.ProtoReflect.Descriptor instead.
 func (*GetBackupResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{7}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetBackupResponse) GetBackup() *Backup {
@@ -781,7 +953,7 @@ type StartBackupRequest struct {
 
 func (x *StartBackupRequest) Reset() {
 	*x = StartBackupRequest{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +965,7 @@ func (x *StartBackupRequest) String() string {
 func (*StartBackupRequest) ProtoMessage() {}
 
 func (x *StartBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +978,7 @@ func (x *StartBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartBackupRequest.ProtoReflect.Descriptor instead.
 func (*StartBackupRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{8}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StartBackupRequest) GetInstance() string {
@@ -839,7 +1011,7 @@ type StartBackupResponse struct {
 
 func (x *StartBackupResponse) Reset() {
 	*x = StartBackupResponse{}
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1023,7 @@ func (x *StartBackupResponse) String() string {
 func (*StartBackupResponse) ProtoMessage() {}
 
 func (x *StartBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_backup_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,10 +1036,317 @@ func (x *StartBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartBackupResponse.ProtoReflect.Descriptor instead.
 func (*StartBackupResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{9}
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StartBackupResponse) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+type VerifyBackupRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Makes a repeated request return the first one's job.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyBackupRequest) Reset() {
+	*x = VerifyBackupRequest{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyBackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyBackupRequest) ProtoMessage() {}
+
+func (x *VerifyBackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyBackupRequest.ProtoReflect.Descriptor instead.
+func (*VerifyBackupRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VerifyBackupRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *VerifyBackupRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type VerifyBackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           *Job                   `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyBackupResponse) Reset() {
+	*x = VerifyBackupResponse{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyBackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyBackupResponse) ProtoMessage() {}
+
+func (x *VerifyBackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyBackupResponse.ProtoReflect.Descriptor instead.
+func (*VerifyBackupResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *VerifyBackupResponse) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+type HoldBackupRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request return the first one's job.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldBackupRequest) Reset() {
+	*x = HoldBackupRequest{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldBackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldBackupRequest) ProtoMessage() {}
+
+func (x *HoldBackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldBackupRequest.ProtoReflect.Descriptor instead.
+func (*HoldBackupRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HoldBackupRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HoldBackupRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HoldBackupRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type HoldBackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           *Job                   `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldBackupResponse) Reset() {
+	*x = HoldBackupResponse{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldBackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldBackupResponse) ProtoMessage() {}
+
+func (x *HoldBackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldBackupResponse.ProtoReflect.Descriptor instead.
+func (*HoldBackupResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *HoldBackupResponse) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+type ReleaseBackupRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request return the first one's job.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBackupRequest) Reset() {
+	*x = ReleaseBackupRequest{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBackupRequest) ProtoMessage() {}
+
+func (x *ReleaseBackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBackupRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseBackupRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReleaseBackupRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReleaseBackupRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReleaseBackupRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type ReleaseBackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           *Job                   `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBackupResponse) Reset() {
+	*x = ReleaseBackupResponse{}
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBackupResponse) ProtoMessage() {}
+
+func (x *ReleaseBackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_backup_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBackupResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseBackupResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_backup_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReleaseBackupResponse) GetJob() *Job {
 	if x != nil {
 		return x.Job
 	}
@@ -878,7 +1357,8 @@ var File_pgharbor_v1_backup_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xd6\b\n" +
+	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xa3\n" +
+	"\n" +
 	"\x06Backup\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -914,7 +1394,15 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"removed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tremovedAt\x12%\n" +
 	"\x0eremoved_reason\x18\x1a \x01(\tR\rremovedReason\x12\x1a\n" +
 	"\bcomplete\x18\x1b \x01(\bR\bcomplete\x12\x14\n" +
-	"\x05ctype\x18\x1c \x01(\tR\x05ctype\x12.\n" +
+	"\x05ctype\x18\x1c \x01(\tR\x05ctype\x12\x12\n" +
+	"\x04held\x18\x1d \x01(\bR\x04held\x12\x1f\n" +
+	"\vhold_reason\x18\x1e \x01(\tR\n" +
+	"holdReason\x12\x17\n" +
+	"\aheld_by\x18\x1f \x01(\tR\x06heldBy\x12(\n" +
+	"\x05proof\x18  \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\x12;\n" +
+	"\vscrubbed_at\x18! \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"scrubbedAt\x12\x16\n" +
+	"\x06damage\x18\" \x01(\tR\x06damage\x12.\n" +
 	"\aglobals\x18# \x01(\v2\x14.pgharbor.v1.GlobalsR\aglobals\x12\x1a\n" +
 	"\bsequence\x18$ \x01(\x03R\bsequence\x12'\n" +
 	"\x0fprevious_sha256\x18% \x01(\tR\x0epreviousSha256\x12\x1b\n" +
@@ -925,7 +1413,18 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x1c\n" +
 	"\tpasswords\x18\x04 \x01(\bR\tpasswords\x12\x14\n" +
-	"\x05roles\x18\x05 \x03(\tR\x05roles\"K\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\"\xd4\x02\n" +
+	"\x05Proof\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12;\n" +
+	"\vfinished_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"finishedAt\x12%\n" +
+	"\x0eserver_version\x18\x03 \x01(\tR\rserverVersion\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12<\n" +
+	"\frestore_took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vrestoreTook\x12-\n" +
+	"\x04took\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x16\n" +
+	"\x06tables\x18\a \x01(\x05R\x06tables\x12\x12\n" +
+	"\x04rows\x18\b \x01(\x03R\x04rows\x12 \n" +
+	"\vdifferences\x18\t \x03(\tR\vdifferences\"K\n" +
 	"\tTableRows\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -956,11 +1455,35 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\"9\n" +
 	"\x13StartBackupResponse\x12\"\n" +
-	"\x03job\x18\x01 \x01(\v2\x10.pgharbor.v1.JobR\x03job2\xff\x01\n" +
+	"\x03job\x18\x01 \x01(\v2\x10.pgharbor.v1.JobR\x03job\"D\n" +
+	"\x13VerifyBackupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\":\n" +
+	"\x14VerifyBackupResponse\x12\"\n" +
+	"\x03job\x18\x01 \x01(\v2\x10.pgharbor.v1.JobR\x03job\"Z\n" +
+	"\x11HoldBackupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"8\n" +
+	"\x12HoldBackupResponse\x12\"\n" +
+	"\x03job\x18\x01 \x01(\v2\x10.pgharbor.v1.JobR\x03job\"]\n" +
+	"\x14ReleaseBackupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\";\n" +
+	"\x15ReleaseBackupResponse\x12\"\n" +
+	"\x03job\x18\x01 \x01(\v2\x10.pgharbor.v1.JobR\x03job2\xfb\x03\n" +
 	"\rBackupService\x12P\n" +
 	"\vListBackups\x12\x1f.pgharbor.v1.ListBackupsRequest\x1a .pgharbor.v1.ListBackupsResponse\x12J\n" +
 	"\tGetBackup\x12\x1d.pgharbor.v1.GetBackupRequest\x1a\x1e.pgharbor.v1.GetBackupResponse\x12P\n" +
-	"\vStartBackup\x12\x1f.pgharbor.v1.StartBackupRequest\x1a .pgharbor.v1.StartBackupResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"\vStartBackup\x12\x1f.pgharbor.v1.StartBackupRequest\x1a .pgharbor.v1.StartBackupResponse\x12S\n" +
+	"\fVerifyBackup\x12 .pgharbor.v1.VerifyBackupRequest\x1a!.pgharbor.v1.VerifyBackupResponse\x12M\n" +
+	"\n" +
+	"HoldBackup\x12\x1e.pgharbor.v1.HoldBackupRequest\x1a\x1f.pgharbor.v1.HoldBackupResponse\x12V\n" +
+	"\rReleaseBackup\x12!.pgharbor.v1.ReleaseBackupRequest\x1a\".pgharbor.v1.ReleaseBackupResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_backup_proto_rawDescOnce sync.Once
@@ -974,44 +1497,66 @@ func file_pgharbor_v1_backup_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_backup_proto_rawDescData
 }
 
-var file_pgharbor_v1_backup_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_pgharbor_v1_backup_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_pgharbor_v1_backup_proto_goTypes = []any{
 	(*Backup)(nil),                // 0: pgharbor.v1.Backup
 	(*Globals)(nil),               // 1: pgharbor.v1.Globals
-	(*TableRows)(nil),             // 2: pgharbor.v1.TableRows
-	(*Retention)(nil),             // 3: pgharbor.v1.Retention
-	(*ListBackupsRequest)(nil),    // 4: pgharbor.v1.ListBackupsRequest
-	(*ListBackupsResponse)(nil),   // 5: pgharbor.v1.ListBackupsResponse
-	(*GetBackupRequest)(nil),      // 6: pgharbor.v1.GetBackupRequest
-	(*GetBackupResponse)(nil),     // 7: pgharbor.v1.GetBackupResponse
-	(*StartBackupRequest)(nil),    // 8: pgharbor.v1.StartBackupRequest
-	(*StartBackupResponse)(nil),   // 9: pgharbor.v1.StartBackupResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Job)(nil),                   // 11: pgharbor.v1.Job
+	(*Proof)(nil),                 // 2: pgharbor.v1.Proof
+	(*TableRows)(nil),             // 3: pgharbor.v1.TableRows
+	(*Retention)(nil),             // 4: pgharbor.v1.Retention
+	(*ListBackupsRequest)(nil),    // 5: pgharbor.v1.ListBackupsRequest
+	(*ListBackupsResponse)(nil),   // 6: pgharbor.v1.ListBackupsResponse
+	(*GetBackupRequest)(nil),      // 7: pgharbor.v1.GetBackupRequest
+	(*GetBackupResponse)(nil),     // 8: pgharbor.v1.GetBackupResponse
+	(*StartBackupRequest)(nil),    // 9: pgharbor.v1.StartBackupRequest
+	(*StartBackupResponse)(nil),   // 10: pgharbor.v1.StartBackupResponse
+	(*VerifyBackupRequest)(nil),   // 11: pgharbor.v1.VerifyBackupRequest
+	(*VerifyBackupResponse)(nil),  // 12: pgharbor.v1.VerifyBackupResponse
+	(*HoldBackupRequest)(nil),     // 13: pgharbor.v1.HoldBackupRequest
+	(*HoldBackupResponse)(nil),    // 14: pgharbor.v1.HoldBackupResponse
+	(*ReleaseBackupRequest)(nil),  // 15: pgharbor.v1.ReleaseBackupRequest
+	(*ReleaseBackupResponse)(nil), // 16: pgharbor.v1.ReleaseBackupResponse
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*Job)(nil),                   // 19: pgharbor.v1.Job
 }
 var file_pgharbor_v1_backup_proto_depIdxs = []int32{
-	10, // 0: pgharbor.v1.Backup.created_at:type_name -> google.protobuf.Timestamp
-	3,  // 1: pgharbor.v1.Backup.retention:type_name -> pgharbor.v1.Retention
-	10, // 2: pgharbor.v1.Backup.started_at:type_name -> google.protobuf.Timestamp
-	2,  // 3: pgharbor.v1.Backup.tables:type_name -> pgharbor.v1.TableRows
-	10, // 4: pgharbor.v1.Backup.removed_at:type_name -> google.protobuf.Timestamp
-	1,  // 5: pgharbor.v1.Backup.globals:type_name -> pgharbor.v1.Globals
-	10, // 6: pgharbor.v1.Retention.expires_at:type_name -> google.protobuf.Timestamp
-	10, // 7: pgharbor.v1.ListBackupsRequest.since:type_name -> google.protobuf.Timestamp
-	0,  // 8: pgharbor.v1.ListBackupsResponse.backups:type_name -> pgharbor.v1.Backup
-	0,  // 9: pgharbor.v1.GetBackupResponse.backup:type_name -> pgharbor.v1.Backup
-	11, // 10: pgharbor.v1.StartBackupResponse.job:type_name -> pgharbor.v1.Job
-	4,  // 11: pgharbor.v1.BackupService.ListBackups:input_type -> pgharbor.v1.ListBackupsRequest
-	6,  // 12: pgharbor.v1.BackupService.GetBackup:input_type -> pgharbor.v1.GetBackupRequest
-	8,  // 13: pgharbor.v1.BackupService.StartBackup:input_type -> pgharbor.v1.StartBackupRequest
-	5,  // 14: pgharbor.v1.BackupService.ListBackups:output_type -> pgharbor.v1.ListBackupsResponse
-	7,  // 15: pgharbor.v1.BackupService.GetBackup:output_type -> pgharbor.v1.GetBackupResponse
-	9,  // 16: pgharbor.v1.BackupService.StartBackup:output_type -> pgharbor.v1.StartBackupResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 0: pgharbor.v1.Backup.created_at:type_name -> google.protobuf.Timestamp
+	4,  // 1: pgharbor.v1.Backup.retention:type_name -> pgharbor.v1.Retention
+	17, // 2: pgharbor.v1.Backup.started_at:type_name -> google.protobuf.Timestamp
+	3,  // 3: pgharbor.v1.Backup.tables:type_name -> pgharbor.v1.TableRows
+	17, // 4: pgharbor.v1.Backup.removed_at:type_name -> google.protobuf.Timestamp
+	2,  // 5: pgharbor.v1.Backup.proof:type_name -> pgharbor.v1.Proof
+	17, // 6: pgharbor.v1.Backup.scrubbed_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: pgharbor.v1.Backup.globals:type_name -> pgharbor.v1.Globals
+	17, // 8: pgharbor.v1.Proof.finished_at:type_name -> google.protobuf.Timestamp
+	18, // 9: pgharbor.v1.Proof.restore_took:type_name -> google.protobuf.Duration
+	18, // 10: pgharbor.v1.Proof.took:type_name -> google.protobuf.Duration
+	17, // 11: pgharbor.v1.Retention.expires_at:type_name -> google.protobuf.Timestamp
+	17, // 12: pgharbor.v1.ListBackupsRequest.since:type_name -> google.protobuf.Timestamp
+	0,  // 13: pgharbor.v1.ListBackupsResponse.backups:type_name -> pgharbor.v1.Backup
+	0,  // 14: pgharbor.v1.GetBackupResponse.backup:type_name -> pgharbor.v1.Backup
+	19, // 15: pgharbor.v1.StartBackupResponse.job:type_name -> pgharbor.v1.Job
+	19, // 16: pgharbor.v1.VerifyBackupResponse.job:type_name -> pgharbor.v1.Job
+	19, // 17: pgharbor.v1.HoldBackupResponse.job:type_name -> pgharbor.v1.Job
+	19, // 18: pgharbor.v1.ReleaseBackupResponse.job:type_name -> pgharbor.v1.Job
+	5,  // 19: pgharbor.v1.BackupService.ListBackups:input_type -> pgharbor.v1.ListBackupsRequest
+	7,  // 20: pgharbor.v1.BackupService.GetBackup:input_type -> pgharbor.v1.GetBackupRequest
+	9,  // 21: pgharbor.v1.BackupService.StartBackup:input_type -> pgharbor.v1.StartBackupRequest
+	11, // 22: pgharbor.v1.BackupService.VerifyBackup:input_type -> pgharbor.v1.VerifyBackupRequest
+	13, // 23: pgharbor.v1.BackupService.HoldBackup:input_type -> pgharbor.v1.HoldBackupRequest
+	15, // 24: pgharbor.v1.BackupService.ReleaseBackup:input_type -> pgharbor.v1.ReleaseBackupRequest
+	6,  // 25: pgharbor.v1.BackupService.ListBackups:output_type -> pgharbor.v1.ListBackupsResponse
+	8,  // 26: pgharbor.v1.BackupService.GetBackup:output_type -> pgharbor.v1.GetBackupResponse
+	10, // 27: pgharbor.v1.BackupService.StartBackup:output_type -> pgharbor.v1.StartBackupResponse
+	12, // 28: pgharbor.v1.BackupService.VerifyBackup:output_type -> pgharbor.v1.VerifyBackupResponse
+	14, // 29: pgharbor.v1.BackupService.HoldBackup:output_type -> pgharbor.v1.HoldBackupResponse
+	16, // 30: pgharbor.v1.BackupService.ReleaseBackup:output_type -> pgharbor.v1.ReleaseBackupResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_backup_proto_init() }
@@ -1026,7 +1571,7 @@ func file_pgharbor_v1_backup_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_backup_proto_rawDesc), len(file_pgharbor_v1_backup_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BackupService_ListBackups_FullMethodName = "/pgharbor.v1.BackupService/ListBackups"
-	BackupService_GetBackup_FullMethodName   = "/pgharbor.v1.BackupService/GetBackup"
-	BackupService_StartBackup_FullMethodName = "/pgharbor.v1.BackupService/StartBackup"
+	BackupService_ListBackups_FullMethodName   = "/pgharbor.v1.BackupService/ListBackups"
+	BackupService_GetBackup_FullMethodName     = "/pgharbor.v1.BackupService/GetBackup"
+	BackupService_StartBackup_FullMethodName   = "/pgharbor.v1.BackupService/StartBackup"
+	BackupService_VerifyBackup_FullMethodName  = "/pgharbor.v1.BackupService/VerifyBackup"
+	BackupService_HoldBackup_FullMethodName    = "/pgharbor.v1.BackupService/HoldBackup"
+	BackupService_ReleaseBackup_FullMethodName = "/pgharbor.v1.BackupService/ReleaseBackup"
 )
 
 // BackupServiceClient is the client API for BackupService service.
@@ -36,6 +39,12 @@ type BackupServiceClient interface {
 	// StartBackup asks an agent to back up one database, or all that it covers.
 	// It fails with UNAVAILABLE when the agent is not connected.
 	StartBackup(ctx context.Context, in *StartBackupRequest, opts ...grpc.CallOption) (*StartBackupResponse, error)
+	// VerifyBackup asks the agent to restore a backup into a throwaway server, to
+	// count its rows, and to remove it again. The backup's proof has the outcome.
+	VerifyBackup(ctx context.Context, in *VerifyBackupRequest, opts ...grpc.CallOption) (*VerifyBackupResponse, error)
+	// HoldBackup keeps a backup from retention until ReleaseBackup.
+	HoldBackup(ctx context.Context, in *HoldBackupRequest, opts ...grpc.CallOption) (*HoldBackupResponse, error)
+	ReleaseBackup(ctx context.Context, in *ReleaseBackupRequest, opts ...grpc.CallOption) (*ReleaseBackupResponse, error)
 }
 
 type backupServiceClient struct {
@@ -76,6 +85,36 @@ func (c *backupServiceClient) StartBackup(ctx context.Context, in *StartBackupRe
 	return out, nil
 }
 
+func (c *backupServiceClient) VerifyBackup(ctx context.Context, in *VerifyBackupRequest, opts ...grpc.CallOption) (*VerifyBackupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyBackupResponse)
+	err := c.cc.Invoke(ctx, BackupService_VerifyBackup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backupServiceClient) HoldBackup(ctx context.Context, in *HoldBackupRequest, opts ...grpc.CallOption) (*HoldBackupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldBackupResponse)
+	err := c.cc.Invoke(ctx, BackupService_HoldBackup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backupServiceClient) ReleaseBackup(ctx context.Context, in *ReleaseBackupRequest, opts ...grpc.CallOption) (*ReleaseBackupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseBackupResponse)
+	err := c.cc.Invoke(ctx, BackupService_ReleaseBackup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackupServiceServer is the server API for BackupService service.
 // All implementations must embed UnimplementedBackupServiceServer
 // for forward compatibility.
@@ -88,6 +127,12 @@ type BackupServiceServer interface {
 	// StartBackup asks an agent to back up one database, or all that it covers.
 	// It fails with UNAVAILABLE when the agent is not connected.
 	StartBackup(context.Context, *StartBackupRequest) (*StartBackupResponse, error)
+	// VerifyBackup asks the agent to restore a backup into a throwaway server, to
+	// count its rows, and to remove it again. The backup's proof has the outcome.
+	VerifyBackup(context.Context, *VerifyBackupRequest) (*VerifyBackupResponse, error)
+	// HoldBackup keeps a backup from retention until ReleaseBackup.
+	HoldBackup(context.Context, *HoldBackupRequest) (*HoldBackupResponse, error)
+	ReleaseBackup(context.Context, *ReleaseBackupRequest) (*ReleaseBackupResponse, error)
 	mustEmbedUnimplementedBackupServiceServer()
 }
 
@@ -106,6 +151,15 @@ func (UnimplementedBackupServiceServer) GetBackup(context.Context, *GetBackupReq
 }
 func (UnimplementedBackupServiceServer) StartBackup(context.Context, *StartBackupRequest) (*StartBackupResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartBackup not implemented")
+}
+func (UnimplementedBackupServiceServer) VerifyBackup(context.Context, *VerifyBackupRequest) (*VerifyBackupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyBackup not implemented")
+}
+func (UnimplementedBackupServiceServer) HoldBackup(context.Context, *HoldBackupRequest) (*HoldBackupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HoldBackup not implemented")
+}
+func (UnimplementedBackupServiceServer) ReleaseBackup(context.Context, *ReleaseBackupRequest) (*ReleaseBackupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseBackup not implemented")
 }
 func (UnimplementedBackupServiceServer) mustEmbedUnimplementedBackupServiceServer() {}
 func (UnimplementedBackupServiceServer) testEmbeddedByValue()                       {}
@@ -182,6 +236,60 @@ func _BackupService_StartBackup_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BackupService_VerifyBackup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyBackupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackupServiceServer).VerifyBackup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BackupService_VerifyBackup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackupServiceServer).VerifyBackup(ctx, req.(*VerifyBackupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BackupService_HoldBackup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldBackupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackupServiceServer).HoldBackup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BackupService_HoldBackup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackupServiceServer).HoldBackup(ctx, req.(*HoldBackupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BackupService_ReleaseBackup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseBackupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackupServiceServer).ReleaseBackup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BackupService_ReleaseBackup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackupServiceServer).ReleaseBackup(ctx, req.(*ReleaseBackupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BackupService_ServiceDesc is the grpc.ServiceDesc for BackupService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -200,6 +308,18 @@ var BackupService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StartBackup",
 			Handler:    _BackupService_StartBackup_Handler,
+		},
+		{
+			MethodName: "VerifyBackup",
+			Handler:    _BackupService_VerifyBackup_Handler,
+		},
+		{
+			MethodName: "HoldBackup",
+			Handler:    _BackupService_HoldBackup_Handler,
+		},
+		{
+			MethodName: "ReleaseBackup",
+			Handler:    _BackupService_ReleaseBackup_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

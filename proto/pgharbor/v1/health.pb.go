@@ -664,6 +664,11 @@ type DatabaseHealth struct {
 	AgentLastSeenAt       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=agent_last_seen_at,json=agentLastSeenAt,proto3" json:"agent_last_seen_at,omitempty"`
 	// What an operator should know although the verdict may be OK.
 	Warnings []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The newest test restore of a backup of the database.
+	Proof *Proof `protobuf:"bytes,10,opt,name=proof,proto3" json:"proof,omitempty"`
+	// About how long a restore of the database takes, by its newest proof that
+	// succeeded; unset where there is none.
+	RestoreTakes *durationpb.Duration `protobuf:"bytes,11,opt,name=restore_takes,json=restoreTakes,proto3" json:"restore_takes,omitempty"`
 	// Of the good backups of the last days, oldest first, the newest last.
 	RecentSizesBytes []int64                `protobuf:"varint,12,rep,packed,name=recent_sizes_bytes,json=recentSizesBytes,proto3" json:"recent_sizes_bytes,omitempty"`
 	NextRunAt        *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_run_at,json=nextRunAt,proto3" json:"next_run_at,omitempty"`
@@ -765,6 +770,20 @@ func (x *DatabaseHealth) GetWarnings() []string {
 	return nil
 }
 
+func (x *DatabaseHealth) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *DatabaseHealth) GetRestoreTakes() *durationpb.Duration {
+	if x != nil {
+		return x.RestoreTakes
+	}
+	return nil
+}
+
 func (x *DatabaseHealth) GetRecentSizesBytes() []int64 {
 	if x != nil {
 		return x.RecentSizesBytes
@@ -851,7 +870,7 @@ var File_pgharbor_v1_health_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_health_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/health.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n" +
+	"\x18pgharbor/v1/health.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pgharbor/v1/backup.proto\"f\n" +
 	"\x10GetHealthRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1a\n" +
@@ -897,7 +916,7 @@ const file_pgharbor_v1_health_proto_rawDesc = "" +
 	"\ahealthy\x18\x01 \x01(\bR\ahealthy\x129\n" +
 	"\n" +
 	"checked_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckedAt\x129\n" +
-	"\tdatabases\x18\x03 \x03(\v2\x1b.pgharbor.v1.DatabaseHealthR\tdatabases\"\xcf\x04\n" +
+	"\tdatabases\x18\x03 \x03(\v2\x1b.pgharbor.v1.DatabaseHealthR\tdatabases\"\xb9\x05\n" +
 	"\x0eDatabaseHealth\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x18\n" +
@@ -907,7 +926,10 @@ const file_pgharbor_v1_health_proto_rawDesc = "" +
 	"\x18newest_backup_size_bytes\x18\x06 \x01(\x03R\x15newestBackupSizeBytes\x12(\n" +
 	"\x10newest_run_state\x18\a \x01(\tR\x0enewestRunState\x12G\n" +
 	"\x12agent_last_seen_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fagentLastSeenAt\x12\x1a\n" +
-	"\bwarnings\x18\t \x03(\tR\bwarnings\x12,\n" +
+	"\bwarnings\x18\t \x03(\tR\bwarnings\x12(\n" +
+	"\x05proof\x18\n" +
+	" \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\x12>\n" +
+	"\rrestore_takes\x18\v \x01(\v2\x19.google.protobuf.DurationR\frestoreTakes\x12,\n" +
 	"\x12recent_sizes_bytes\x18\f \x03(\x03R\x10recentSizesBytes\x12:\n" +
 	"\vnext_run_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tnextRunAt\x12>\n" +
 	"\rnext_purge_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\vnextPurgeAt\"Y\n" +
@@ -951,6 +973,7 @@ var file_pgharbor_v1_health_proto_goTypes = []any{
 	(*HealthReason)(nil),            // 12: pgharbor.v1.HealthReason
 	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
+	(*Proof)(nil),                   // 15: pgharbor.v1.Proof
 }
 var file_pgharbor_v1_health_proto_depIdxs = []int32{
 	10, // 0: pgharbor.v1.WatchHealthResponse.health:type_name -> pgharbor.v1.GetHealthResponse
@@ -970,23 +993,25 @@ var file_pgharbor_v1_health_proto_depIdxs = []int32{
 	12, // 14: pgharbor.v1.DatabaseHealth.reasons:type_name -> pgharbor.v1.HealthReason
 	14, // 15: pgharbor.v1.DatabaseHealth.newest_backup_at:type_name -> google.protobuf.Timestamp
 	14, // 16: pgharbor.v1.DatabaseHealth.agent_last_seen_at:type_name -> google.protobuf.Timestamp
-	14, // 17: pgharbor.v1.DatabaseHealth.next_run_at:type_name -> google.protobuf.Timestamp
-	14, // 18: pgharbor.v1.DatabaseHealth.next_purge_at:type_name -> google.protobuf.Timestamp
-	0,  // 19: pgharbor.v1.HealthService.GetHealth:input_type -> pgharbor.v1.GetHealthRequest
-	1,  // 20: pgharbor.v1.HealthService.WatchHealth:input_type -> pgharbor.v1.WatchHealthRequest
-	4,  // 21: pgharbor.v1.HealthService.ListThresholds:input_type -> pgharbor.v1.ListThresholdsRequest
-	6,  // 22: pgharbor.v1.HealthService.SetThreshold:input_type -> pgharbor.v1.SetThresholdRequest
-	8,  // 23: pgharbor.v1.HealthService.RemoveThreshold:input_type -> pgharbor.v1.RemoveThresholdRequest
-	10, // 24: pgharbor.v1.HealthService.GetHealth:output_type -> pgharbor.v1.GetHealthResponse
-	2,  // 25: pgharbor.v1.HealthService.WatchHealth:output_type -> pgharbor.v1.WatchHealthResponse
-	5,  // 26: pgharbor.v1.HealthService.ListThresholds:output_type -> pgharbor.v1.ListThresholdsResponse
-	7,  // 27: pgharbor.v1.HealthService.SetThreshold:output_type -> pgharbor.v1.SetThresholdResponse
-	9,  // 28: pgharbor.v1.HealthService.RemoveThreshold:output_type -> pgharbor.v1.RemoveThresholdResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	15, // 17: pgharbor.v1.DatabaseHealth.proof:type_name -> pgharbor.v1.Proof
+	13, // 18: pgharbor.v1.DatabaseHealth.restore_takes:type_name -> google.protobuf.Duration
+	14, // 19: pgharbor.v1.DatabaseHealth.next_run_at:type_name -> google.protobuf.Timestamp
+	14, // 20: pgharbor.v1.DatabaseHealth.next_purge_at:type_name -> google.protobuf.Timestamp
+	0,  // 21: pgharbor.v1.HealthService.GetHealth:input_type -> pgharbor.v1.GetHealthRequest
+	1,  // 22: pgharbor.v1.HealthService.WatchHealth:input_type -> pgharbor.v1.WatchHealthRequest
+	4,  // 23: pgharbor.v1.HealthService.ListThresholds:input_type -> pgharbor.v1.ListThresholdsRequest
+	6,  // 24: pgharbor.v1.HealthService.SetThreshold:input_type -> pgharbor.v1.SetThresholdRequest
+	8,  // 25: pgharbor.v1.HealthService.RemoveThreshold:input_type -> pgharbor.v1.RemoveThresholdRequest
+	10, // 26: pgharbor.v1.HealthService.GetHealth:output_type -> pgharbor.v1.GetHealthResponse
+	2,  // 27: pgharbor.v1.HealthService.WatchHealth:output_type -> pgharbor.v1.WatchHealthResponse
+	5,  // 28: pgharbor.v1.HealthService.ListThresholds:output_type -> pgharbor.v1.ListThresholdsResponse
+	7,  // 29: pgharbor.v1.HealthService.SetThreshold:output_type -> pgharbor.v1.SetThresholdResponse
+	9,  // 30: pgharbor.v1.HealthService.RemoveThreshold:output_type -> pgharbor.v1.RemoveThresholdResponse
+	26, // [26:31] is the sub-list for method output_type
+	21, // [21:26] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_health_proto_init() }
@@ -994,6 +1019,7 @@ func file_pgharbor_v1_health_proto_init() {
 	if File_pgharbor_v1_health_proto != nil {
 		return
 	}
+	file_pgharbor_v1_backup_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -26,7 +26,7 @@ const (
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// "backup", "restore" or "send".
+	// "backup", "restore", "send", "verify", "hold" or "release".
 	Kind     string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	// "queued", "offered", "running", then "succeeded", "failed", "cancelled" or

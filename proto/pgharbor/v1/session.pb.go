@@ -535,6 +535,12 @@ type AgentStatus struct {
 	Databases  []*InstanceDatabase `protobuf:"bytes,11,rep,name=databases,proto3" json:"databases,omitempty"`
 	// What an operator should know, one sentence each.
 	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// When backups are restored to prove them: cron, in timezone; empty where only
+	// by hand.
+	VerifySchedule string                 `protobuf:"bytes,13,opt,name=verify_schedule,json=verifySchedule,proto3" json:"verify_schedule,omitempty"`
+	NextVerifyAt   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=next_verify_at,json=nextVerifyAt,proto3" json:"next_verify_at,omitempty"`
+	// Within how many days each stored file is read again; 0 where none is.
+	ScrubDays int32 `protobuf:"varint,15,opt,name=scrub_days,json=scrubDays,proto3" json:"scrub_days,omitempty"`
 	// What the disk of the backup folder has left.
 	FreeBytes *int64 `protobuf:"varint,16,opt,name=free_bytes,json=freeBytes,proto3,oneof" json:"free_bytes,omitempty"`
 	// Why the backup folder can't be used.
@@ -660,6 +666,27 @@ func (x *AgentStatus) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *AgentStatus) GetVerifySchedule() string {
+	if x != nil {
+		return x.VerifySchedule
+	}
+	return ""
+}
+
+func (x *AgentStatus) GetNextVerifyAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextVerifyAt
+	}
+	return nil
+}
+
+func (x *AgentStatus) GetScrubDays() int32 {
+	if x != nil {
+		return x.ScrubDays
+	}
+	return 0
 }
 
 func (x *AgentStatus) GetFreeBytes() int64 {
@@ -858,6 +885,8 @@ type Report struct {
 	//	*Report_RunFinished
 	//	*Report_BackupRemoved
 	//	*Report_JobFinished
+	//	*Report_BackupScrubbed
+	//	*Report_BackupProved
 	Event         isReport_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -934,6 +963,24 @@ func (x *Report) GetJobFinished() *JobFinished {
 	return nil
 }
 
+func (x *Report) GetBackupScrubbed() *BackupScrubbed {
+	if x != nil {
+		if x, ok := x.Event.(*Report_BackupScrubbed); ok {
+			return x.BackupScrubbed
+		}
+	}
+	return nil
+}
+
+func (x *Report) GetBackupProved() *BackupProved {
+	if x != nil {
+		if x, ok := x.Event.(*Report_BackupProved); ok {
+			return x.BackupProved
+		}
+	}
+	return nil
+}
+
 type isReport_Event interface {
 	isReport_Event()
 }
@@ -950,11 +997,23 @@ type Report_JobFinished struct {
 	JobFinished *JobFinished `protobuf:"bytes,4,opt,name=job_finished,json=jobFinished,proto3,oneof"`
 }
 
+type Report_BackupScrubbed struct {
+	BackupScrubbed *BackupScrubbed `protobuf:"bytes,5,opt,name=backup_scrubbed,json=backupScrubbed,proto3,oneof"`
+}
+
+type Report_BackupProved struct {
+	BackupProved *BackupProved `protobuf:"bytes,6,opt,name=backup_proved,json=backupProved,proto3,oneof"`
+}
+
 func (*Report_RunFinished) isReport_Event() {}
 
 func (*Report_BackupRemoved) isReport_Event() {}
 
 func (*Report_JobFinished) isReport_Event() {}
+
+func (*Report_BackupScrubbed) isReport_Event() {}
+
+func (*Report_BackupProved) isReport_Event() {}
 
 type ReportAck struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1113,6 +1172,121 @@ func (x *BackupRemoved) GetRemovedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// BackupScrubbed says that a stored file was read again.
+type BackupScrubbed struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	BackupId   string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	ScrubbedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=scrubbed_at,json=scrubbedAt,proto3" json:"scrubbed_at,omitempty"`
+	// What is wrong with the file; empty where it is as it was written.
+	Damage        string `protobuf:"bytes,3,opt,name=damage,proto3" json:"damage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupScrubbed) Reset() {
+	*x = BackupScrubbed{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupScrubbed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupScrubbed) ProtoMessage() {}
+
+func (x *BackupScrubbed) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupScrubbed.ProtoReflect.Descriptor instead.
+func (*BackupScrubbed) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BackupScrubbed) GetBackupId() string {
+	if x != nil {
+		return x.BackupId
+	}
+	return ""
+}
+
+func (x *BackupScrubbed) GetScrubbedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScrubbedAt
+	}
+	return nil
+}
+
+func (x *BackupScrubbed) GetDamage() string {
+	if x != nil {
+		return x.Damage
+	}
+	return ""
+}
+
+// BackupProved says how a test restore ended.
+type BackupProved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BackupId      string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	Proof         *Proof                 `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupProved) Reset() {
+	*x = BackupProved{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupProved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupProved) ProtoMessage() {}
+
+func (x *BackupProved) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupProved.ProtoReflect.Descriptor instead.
+func (*BackupProved) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BackupProved) GetBackupId() string {
+	if x != nil {
+		return x.BackupId
+	}
+	return ""
+}
+
+func (x *BackupProved) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 type JobFinished struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -1127,7 +1301,7 @@ type JobFinished struct {
 
 func (x *JobFinished) Reset() {
 	*x = JobFinished{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1313,7 @@ func (x *JobFinished) String() string {
 func (*JobFinished) ProtoMessage() {}
 
 func (x *JobFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1326,7 @@ func (x *JobFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobFinished.ProtoReflect.Descriptor instead.
 func (*JobFinished) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *JobFinished) GetJobId() string {
@@ -1199,6 +1373,8 @@ type Offer struct {
 	//	*Offer_Backup
 	//	*Offer_Restore
 	//	*Offer_Send
+	//	*Offer_Verify
+	//	*Offer_Hold
 	Spec          isOffer_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1206,7 +1382,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1394,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1407,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Offer) GetJobId() string {
@@ -1282,6 +1458,24 @@ func (x *Offer) GetSend() *SendSpec {
 	return nil
 }
 
+func (x *Offer) GetVerify() *VerifySpec {
+	if x != nil {
+		if x, ok := x.Spec.(*Offer_Verify); ok {
+			return x.Verify
+		}
+	}
+	return nil
+}
+
+func (x *Offer) GetHold() *HoldSpec {
+	if x != nil {
+		if x, ok := x.Spec.(*Offer_Hold); ok {
+			return x.Hold
+		}
+	}
+	return nil
+}
+
 type isOffer_Spec interface {
 	isOffer_Spec()
 }
@@ -1298,11 +1492,23 @@ type Offer_Send struct {
 	Send *SendSpec `protobuf:"bytes,5,opt,name=send,proto3,oneof"`
 }
 
+type Offer_Verify struct {
+	Verify *VerifySpec `protobuf:"bytes,6,opt,name=verify,proto3,oneof"`
+}
+
+type Offer_Hold struct {
+	Hold *HoldSpec `protobuf:"bytes,7,opt,name=hold,proto3,oneof"`
+}
+
 func (*Offer_Backup) isOffer_Spec() {}
 
 func (*Offer_Restore) isOffer_Spec() {}
 
 func (*Offer_Send) isOffer_Spec() {}
+
+func (*Offer_Verify) isOffer_Spec() {}
+
+func (*Offer_Hold) isOffer_Spec() {}
 
 type BackupSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1314,7 +1520,7 @@ type BackupSpec struct {
 
 func (x *BackupSpec) Reset() {
 	*x = BackupSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1532,7 @@ func (x *BackupSpec) String() string {
 func (*BackupSpec) ProtoMessage() {}
 
 func (x *BackupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1545,7 @@ func (x *BackupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSpec.ProtoReflect.Descriptor instead.
 func (*BackupSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BackupSpec) GetDatabase() string {
@@ -1363,7 +1569,7 @@ type RestoreSpec struct {
 
 func (x *RestoreSpec) Reset() {
 	*x = RestoreSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1581,7 @@ func (x *RestoreSpec) String() string {
 func (*RestoreSpec) ProtoMessage() {}
 
 func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1594,7 @@ func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSpec.ProtoReflect.Descriptor instead.
 func (*RestoreSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RestoreSpec) GetBackupId() string {
@@ -1433,7 +1639,7 @@ type RestoreSource struct {
 
 func (x *RestoreSource) Reset() {
 	*x = RestoreSource{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1651,7 @@ func (x *RestoreSource) String() string {
 func (*RestoreSource) ProtoMessage() {}
 
 func (x *RestoreSource) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1664,7 @@ func (x *RestoreSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSource.ProtoReflect.Descriptor instead.
 func (*RestoreSource) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RestoreSource) GetInstance() string {
@@ -1493,7 +1699,7 @@ type SendSpec struct {
 
 func (x *SendSpec) Reset() {
 	*x = SendSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1711,7 @@ func (x *SendSpec) String() string {
 func (*SendSpec) ProtoMessage() {}
 
 func (x *SendSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1724,7 @@ func (x *SendSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendSpec.ProtoReflect.Descriptor instead.
 func (*SendSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SendSpec) GetBackupId() string {
@@ -1535,6 +1741,121 @@ func (x *SendSpec) GetOffset() int64 {
 	return 0
 }
 
+// VerifySpec asks for a test restore.
+type VerifySpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BackupId      string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifySpec) Reset() {
+	*x = VerifySpec{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifySpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifySpec) ProtoMessage() {}
+
+func (x *VerifySpec) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifySpec.ProtoReflect.Descriptor instead.
+func (*VerifySpec) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *VerifySpec) GetBackupId() string {
+	if x != nil {
+		return x.BackupId
+	}
+	return ""
+}
+
+// HoldSpec asks to keep a backup from retention, or to no longer do so.
+type HoldSpec struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	BackupId string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	Release  bool                   `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	Reason   string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who asked for it: "user:NAME".
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldSpec) Reset() {
+	*x = HoldSpec{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldSpec) ProtoMessage() {}
+
+func (x *HoldSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldSpec.ProtoReflect.Descriptor instead.
+func (*HoldSpec) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *HoldSpec) GetBackupId() string {
+	if x != nil {
+		return x.BackupId
+	}
+	return ""
+}
+
+func (x *HoldSpec) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
+func (x *HoldSpec) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HoldSpec) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
 type JobUpdate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -1545,7 +1866,7 @@ type JobUpdate struct {
 
 func (x *JobUpdate) Reset() {
 	*x = JobUpdate{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1878,7 @@ func (x *JobUpdate) String() string {
 func (*JobUpdate) ProtoMessage() {}
 
 func (x *JobUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1891,7 @@ func (x *JobUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobUpdate.ProtoReflect.Descriptor instead.
 func (*JobUpdate) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobUpdate) GetJobId() string {
@@ -1628,7 +1949,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\asent_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12*\n" +
 	"\arunning\x18\x03 \x03(\v2\x10.pgharbor.v1.RunR\arunning\x12)\n" +
-	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\x8f\x06\n" +
+	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\x99\a\n" +
 	"\vAgentStatus\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12&\n" +
 	"\x0fpg_dump_version\x18\x02 \x01(\tR\rpgDumpVersion\x12'\n" +
@@ -1644,7 +1965,11 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	" \x01(\bR\n" +
 	"encrypting\x12;\n" +
 	"\tdatabases\x18\v \x03(\v2\x1d.pgharbor.v1.InstanceDatabaseR\tdatabases\x12\x1a\n" +
-	"\bwarnings\x18\f \x03(\tR\bwarnings\x12\"\n" +
+	"\bwarnings\x18\f \x03(\tR\bwarnings\x12'\n" +
+	"\x0fverify_schedule\x18\r \x01(\tR\x0everifySchedule\x12@\n" +
+	"\x0enext_verify_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\fnextVerifyAt\x12\x1d\n" +
+	"\n" +
+	"scrub_days\x18\x0f \x01(\x05R\tscrubDays\x12\"\n" +
 	"\n" +
 	"free_bytes\x18\x10 \x01(\x03H\x00R\tfreeBytes\x88\x01\x01\x12%\n" +
 	"\x0efolder_trouble\x18\x11 \x01(\tR\rfolderTrouble\x12+\n" +
@@ -1659,12 +1984,14 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\abackups\x18\x01 \x03(\v2\x13.pgharbor.v1.BackupR\abackups\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\bR\x04last\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\tR\x06digest\"\x12\n" +
-	"\x10InventoryRequest\"\xe4\x01\n" +
+	"\x10InventoryRequest\"\xee\x02\n" +
 	"\x06Report\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\frun_finished\x18\x02 \x01(\v2\x18.pgharbor.v1.RunFinishedH\x00R\vrunFinished\x12C\n" +
 	"\x0ebackup_removed\x18\x03 \x01(\v2\x1a.pgharbor.v1.BackupRemovedH\x00R\rbackupRemoved\x12=\n" +
-	"\fjob_finished\x18\x04 \x01(\v2\x18.pgharbor.v1.JobFinishedH\x00R\vjobFinishedB\a\n" +
+	"\fjob_finished\x18\x04 \x01(\v2\x18.pgharbor.v1.JobFinishedH\x00R\vjobFinished\x12F\n" +
+	"\x0fbackup_scrubbed\x18\x05 \x01(\v2\x1b.pgharbor.v1.BackupScrubbedH\x00R\x0ebackupScrubbed\x12@\n" +
+	"\rbackup_proved\x18\x06 \x01(\v2\x19.pgharbor.v1.BackupProvedH\x00R\fbackupProvedB\a\n" +
 	"\x05event\"\x1b\n" +
 	"\tReportAck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"^\n" +
@@ -1675,20 +2002,30 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x129\n" +
 	"\n" +
-	"removed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tremovedAt\"\xa7\x01\n" +
+	"removed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tremovedAt\"\x82\x01\n" +
+	"\x0eBackupScrubbed\x12\x1b\n" +
+	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12;\n" +
+	"\vscrubbed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"scrubbedAt\x12\x16\n" +
+	"\x06damage\x18\x03 \x01(\tR\x06damage\"U\n" +
+	"\fBackupProved\x12\x1b\n" +
+	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12(\n" +
+	"\x05proof\x18\x02 \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\"\xa7\x01\n" +
 	"\vJobFinished\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\x04 \x01(\tR\afailure\x12;\n" +
 	"\vfinished_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishedAt\"\xf4\x01\n" +
+	"finishedAt\"\xd4\x02\n" +
 	"\x05Offer\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x126\n" +
 	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x121\n" +
 	"\x06backup\x18\x03 \x01(\v2\x17.pgharbor.v1.BackupSpecH\x00R\x06backup\x124\n" +
 	"\arestore\x18\x04 \x01(\v2\x18.pgharbor.v1.RestoreSpecH\x00R\arestore\x12+\n" +
-	"\x04send\x18\x05 \x01(\v2\x15.pgharbor.v1.SendSpecH\x00R\x04sendB\x06\n" +
+	"\x04send\x18\x05 \x01(\v2\x15.pgharbor.v1.SendSpecH\x00R\x04send\x121\n" +
+	"\x06verify\x18\x06 \x01(\v2\x17.pgharbor.v1.VerifySpecH\x00R\x06verify\x12+\n" +
+	"\x04hold\x18\a \x01(\v2\x15.pgharbor.v1.HoldSpecH\x00R\x04holdB\x06\n" +
 	"\x04spec\"(\n" +
 	"\n" +
 	"BackupSpec\x12\x1a\n" +
@@ -1707,7 +2044,15 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"signingKey\"?\n" +
 	"\bSendSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\"U\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\")\n" +
+	"\n" +
+	"VerifySpec\x12\x1b\n" +
+	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\"i\n" +
+	"\bHoldSpec\x12\x1b\n" +
+	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\bR\arelease\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"U\n" +
 	"\tJobUpdate\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x121\n" +
 	"\bprogress\x18\x02 \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress2Z\n" +
@@ -1726,7 +2071,7 @@ func file_pgharbor_v1_session_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_session_proto_rawDescData
 }
 
-var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*ConnectRequest)(nil),        // 0: pgharbor.v1.ConnectRequest
 	(*ConnectResponse)(nil),       // 1: pgharbor.v1.ConnectResponse
@@ -1741,64 +2086,76 @@ var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*ReportAck)(nil),             // 10: pgharbor.v1.ReportAck
 	(*RunFinished)(nil),           // 11: pgharbor.v1.RunFinished
 	(*BackupRemoved)(nil),         // 12: pgharbor.v1.BackupRemoved
-	(*JobFinished)(nil),           // 13: pgharbor.v1.JobFinished
-	(*Offer)(nil),                 // 14: pgharbor.v1.Offer
-	(*BackupSpec)(nil),            // 15: pgharbor.v1.BackupSpec
-	(*RestoreSpec)(nil),           // 16: pgharbor.v1.RestoreSpec
-	(*RestoreSource)(nil),         // 17: pgharbor.v1.RestoreSource
-	(*SendSpec)(nil),              // 18: pgharbor.v1.SendSpec
-	(*JobUpdate)(nil),             // 19: pgharbor.v1.JobUpdate
-	(*TrailHead)(nil),             // 20: pgharbor.v1.TrailHead
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*Run)(nil),                   // 23: pgharbor.v1.Run
-	(*Backup)(nil),                // 24: pgharbor.v1.Backup
-	(*Progress)(nil),              // 25: pgharbor.v1.Progress
+	(*BackupScrubbed)(nil),        // 13: pgharbor.v1.BackupScrubbed
+	(*BackupProved)(nil),          // 14: pgharbor.v1.BackupProved
+	(*JobFinished)(nil),           // 15: pgharbor.v1.JobFinished
+	(*Offer)(nil),                 // 16: pgharbor.v1.Offer
+	(*BackupSpec)(nil),            // 17: pgharbor.v1.BackupSpec
+	(*RestoreSpec)(nil),           // 18: pgharbor.v1.RestoreSpec
+	(*RestoreSource)(nil),         // 19: pgharbor.v1.RestoreSource
+	(*SendSpec)(nil),              // 20: pgharbor.v1.SendSpec
+	(*VerifySpec)(nil),            // 21: pgharbor.v1.VerifySpec
+	(*HoldSpec)(nil),              // 22: pgharbor.v1.HoldSpec
+	(*JobUpdate)(nil),             // 23: pgharbor.v1.JobUpdate
+	(*TrailHead)(nil),             // 24: pgharbor.v1.TrailHead
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*Run)(nil),                   // 27: pgharbor.v1.Run
+	(*Backup)(nil),                // 28: pgharbor.v1.Backup
+	(*Proof)(nil),                 // 29: pgharbor.v1.Proof
+	(*Progress)(nil),              // 30: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	2,  // 0: pgharbor.v1.ConnectRequest.hello:type_name -> pgharbor.v1.Hello
 	4,  // 1: pgharbor.v1.ConnectRequest.heartbeat:type_name -> pgharbor.v1.Heartbeat
 	7,  // 2: pgharbor.v1.ConnectRequest.inventory_page:type_name -> pgharbor.v1.InventoryPage
 	9,  // 3: pgharbor.v1.ConnectRequest.report:type_name -> pgharbor.v1.Report
-	19, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
+	23, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
 	3,  // 5: pgharbor.v1.ConnectResponse.welcome:type_name -> pgharbor.v1.Welcome
-	14, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
+	16, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
 	10, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
 	8,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
-	20, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
+	24, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
 	5,  // 10: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
-	20, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
-	21, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	22, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	22, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
+	24, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
+	25, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	26, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	26, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
 	5,  // 15: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
-	23, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
-	22, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
-	22, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
+	27, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
+	26, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
+	26, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
 	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	22, // 20: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
-	21, // 21: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
-	24, // 22: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
-	11, // 23: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
-	12, // 24: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
-	13, // 25: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
-	23, // 26: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	24, // 27: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	22, // 28: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	22, // 29: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	22, // 30: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
-	15, // 31: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
-	16, // 32: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	18, // 33: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	17, // 34: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
-	25, // 35: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 36: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 37: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	37, // [37:38] is the sub-list for method output_type
-	36, // [36:37] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	26, // 20: pgharbor.v1.AgentStatus.next_verify_at:type_name -> google.protobuf.Timestamp
+	26, // 21: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
+	25, // 22: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
+	28, // 23: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	11, // 24: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
+	12, // 25: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
+	15, // 26: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
+	13, // 27: pgharbor.v1.Report.backup_scrubbed:type_name -> pgharbor.v1.BackupScrubbed
+	14, // 28: pgharbor.v1.Report.backup_proved:type_name -> pgharbor.v1.BackupProved
+	27, // 29: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	28, // 30: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	26, // 31: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	26, // 32: pgharbor.v1.BackupScrubbed.scrubbed_at:type_name -> google.protobuf.Timestamp
+	29, // 33: pgharbor.v1.BackupProved.proof:type_name -> pgharbor.v1.Proof
+	26, // 34: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	26, // 35: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	17, // 36: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
+	18, // 37: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
+	20, // 38: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	21, // 39: pgharbor.v1.Offer.verify:type_name -> pgharbor.v1.VerifySpec
+	22, // 40: pgharbor.v1.Offer.hold:type_name -> pgharbor.v1.HoldSpec
+	19, // 41: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
+	30, // 42: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 43: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 44: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	44, // [44:45] is the sub-list for method output_type
+	43, // [43:44] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -1829,11 +2186,15 @@ func file_pgharbor_v1_session_proto_init() {
 		(*Report_RunFinished)(nil),
 		(*Report_BackupRemoved)(nil),
 		(*Report_JobFinished)(nil),
+		(*Report_BackupScrubbed)(nil),
+		(*Report_BackupProved)(nil),
 	}
-	file_pgharbor_v1_session_proto_msgTypes[14].OneofWrappers = []any{
+	file_pgharbor_v1_session_proto_msgTypes[16].OneofWrappers = []any{
 		(*Offer_Backup)(nil),
 		(*Offer_Restore)(nil),
 		(*Offer_Send)(nil),
+		(*Offer_Verify)(nil),
+		(*Offer_Hold)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1841,7 +2202,7 @@ func file_pgharbor_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_session_proto_rawDesc), len(file_pgharbor_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

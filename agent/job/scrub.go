@@ -1,0 +1,128 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// Scrub says how stored files are read again to find damage early.
+type Scrub struct {
+	// Every is within which time each file is read again; 0: none is.
+	Every time.Duration
+	// BytesPerSecond bounds the reading; 0: it is not bounded.
+	BytesPerSecond int64
+}
+
+// yieldStep is how often a scrub that gives way looks whether it may go on.
+const yieldStep = time.Second
+
+// keepScrubbed reads the stored files again, one after the other.
+func (r *Runner) keepScrubbed(ctx context.Context) {
+	var last time.Time // when the last scrub began
+	for {
+		next, wait := dueScrub(r.Inventory().Backups, last, r.Now(), r.Scrub.Every)
+		if wait <= 0 && next != nil {
+			last = r.Now()
+			r.scrub(ctx, *next)
+			wait = 0
+		}
+		if !pause(ctx, min(max(wait, yieldStep), clockStep)) {
+			return
+		}
+	}
+}
+
+// dueScrub returns the backup that is to be read next, the one that was not for
+// the longest time, and how long to wait for it. It is due once that time has
+// come to the period; yet between two scrubs there is half of a file's share of
+// the period, so that a folder full of files that all are due, as on the first
+// day, is not read at once.
+func dueScrub(backups []Backup, last, now time.Time, period time.Duration) (next *Backup, wait time.Duration) {
+	count := 0
+	for n := range backups {
+		b := &backups[n]
+		if b.State == backup.StateMissing {
+			continue
+		}
+		count++
+		if next == nil || lookedAt(*b, now).Before(lookedAt(*next, now)) {
+			next = b
+		}
+	}
+	if next == nil {
+		return nil, period
+	}
+	wait = lookedAt(*next, now).Add(period).Sub(now)
+	if !last.IsZero() && !last.After(now) {
+		wait = max(wait, last.Add(period/time.Duration(2*count)).Sub(now))
+	}
+	return next, wait
+}
+
+// lookedAt is when a backup's file was last known to be whole: its hash was made
+// while it was written. A time that is yet to come is of a clock that was wrong.
+func lookedAt(b Backup, now time.Time) time.Time {
+	for _, at := range []time.Time{b.Check.ScrubbedAt, b.FinishedAt} {
+		if !at.IsZero() && !at.After(now) {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// scrub reads one backup's file again and remembers what it found.
+func (r *Runner) scrub(ctx context.Context, b Backup) {
+	damage, err := r.Engine.Scrub(ctx, b.Stored, r.pace())
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, backup.ErrNotFound):
+		r.Log.Error("the file of a backup is gone", "backup", b.ID, "database", b.Database, "file", b.Location.File)
+		r.inventoryHasChanged()
+	case err != nil:
+		r.Log.Error("a backup's file could not be read again", "backup", b.ID, "file", b.Location.File, "error", err)
+		r.trouble(topicScrub, sentence("stored files can't be read again", err))
+		return
+	default:
+		r.scrubbed(b, damage)
+	}
+	r.trouble(topicScrub, "")
+}
+
+// scrubbed remembers and journals what a look at a whole file found.
+func (r *Runner) scrubbed(b Backup, damage string) {
+	now := r.Now().UTC()
+	if damage != "" {
+		r.Log.Error("a backup is damaged", "backup", b.ID, "database", b.Database, "file", b.Location.File, "damage", damage)
+	} else {
+		r.Log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
+	}
+	err := r.State.Checks.Update(b.ID, func(c *Check) { c.ScrubbedAt, c.Damage = now, damage })
+	if err != nil {
+		r.Log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
+		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+	}
+	r.finish(nil, scrubEntry(ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
+	r.inventoryHasChanged()
+}
+
+// pace keeps a scrub to its rate, and lets backups go first.
+func (r *Runner) pace() backup.Pace {
+	limit := rate.NewLimiter(rate.Inf, 0)
+	if r.Scrub.BytesPerSecond > 0 {
+		limit = rate.NewLimiter(rate.Limit(r.Scrub.BytesPerSecond), backup.MaxPace)
+	}
+	return func(ctx context.Context, n int) error {
+		for len(r.Running()) > 0 {
+			if !pause(ctx, yieldStep) {
+				return context.Cause(ctx)
+			}
+		}
+		return limit.WaitN(ctx, n)
+	}
+}

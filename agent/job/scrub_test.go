@@ -1,0 +1,203 @@
+package job
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+const week = 7 * 24 * time.Hour
+
+// At the start of a week, all of a hundred old files are due. They are read one
+// after the other, spread out, and each once a week from then on.
+func TestScrubIsSpreadOut(t *testing.T) {
+	backups := make([]Backup, 100)
+	for n := range backups {
+		backups[n].ID, backups[n].State = backupID(n), backup.StatePresent
+		backups[n].FinishedAt = today.AddDate(0, 0, -200+n)
+	}
+	var last time.Time
+	reads := map[string][]time.Time{}
+	var order []string
+	now := today
+	for now.Before(today.Add(3 * week)) {
+		next, wait := dueScrub(backups, last, now, week)
+		if wait > 0 {
+			now = now.Add(wait)
+			continue
+		}
+		if !last.IsZero() && now.Sub(last) < week/200 {
+			t.Fatalf("%s is read %s after the one before it", next.ID, now.Sub(last))
+		}
+		last, next.Check.ScrubbedAt = now, now
+		reads[next.ID] = append(reads[next.ID], now)
+		order = append(order, next.ID)
+	}
+	for n := range backups {
+		at := reads[backupID(n)]
+		if len(at) < 3 {
+			t.Fatalf("%s was read %d times in three weeks", backupID(n), len(at))
+		}
+		for i := 1; i < len(at); i++ {
+			if gap := at[i].Sub(at[i-1]); gap < week || gap > week+week/100 {
+				t.Errorf("%s was read again after %s", backupID(n), gap)
+			}
+		}
+	}
+	if !slices.IsSorted(order[:100]) {
+		t.Error("the first hundred are not read in the order of their age")
+	}
+}
+
+func TestScrubIsDueByTheLastLook(t *testing.T) {
+	for name, test := range map[string]struct {
+		finished, scrubbed time.Time
+		want               time.Duration
+	}{
+		"just made":                 {today, time.Time{}, week},
+		"made six days ago":         {today.AddDate(0, 0, -6), time.Time{}, week - 6*24*time.Hour},
+		"read yesterday":            {today.AddDate(0, 0, -90), today.AddDate(0, 0, -1), week - 24*time.Hour},
+		"read by a clock ahead":     {today.AddDate(0, 0, -7), today.AddDate(10, 0, 0), 0},
+		"made by one, never looked": {today.AddDate(10, 0, 0), time.Time{}, -1},
+	} {
+		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: Check{ScrubbedAt: test.scrubbed}}
+		b.FinishedAt = test.finished
+		next, wait := dueScrub([]Backup{b}, time.Time{}, today, week)
+		if next == nil || (test.want >= 0 && wait != test.want) || (test.want < 0 && wait > 0) {
+			t.Errorf("%s: due in %s, want %s", name, wait, test.want)
+		}
+	}
+	gone := Backup{Stored: backup.Stored{State: backup.StateMissing}}
+	if next, _ := dueScrub([]Backup{gone}, time.Time{}, today, week); next != nil {
+		t.Error("a file that is gone is to be read")
+	}
+}
+
+func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		harm   func(path string) error
+		damage string
+		state  string
+	}{
+		"nothing":        {func(string) error { return nil }, "", backup.StatePresent},
+		"a flipped byte": {func(path string) error { return os.WriteFile(path, []byte("backup000000000X"), 0o600) }, "its hash is not", backup.StateDamaged},
+		"truncation":     {func(path string) error { return os.Truncate(path, 3) }, "it has 3 bytes", backup.StateDamaged},
+		"deletion":       {os.Remove, "", backup.StateMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+			withDays(r, t, 1)
+			b := r.Inventory().Backups[0]
+			before := r.Inventory().Digest
+			if err := test.harm(r.Engine.Store.Path(b.Location)); err != nil {
+				t.Fatal(err)
+			}
+			r.scrub(t.Context(), b)
+			select {
+			case <-r.InventoryChanged():
+			default:
+				t.Error("the session is not told")
+			}
+			found := r.Inventory()
+			if got := found.Backups[0]; got.State != test.state || !strings.HasPrefix(got.Damage, test.damage) {
+				t.Errorf("it is %s: %q", got.State, got.Damage)
+			}
+			if (found.Digest != before) != (test.state != backup.StatePresent) {
+				t.Errorf("the digest has changed: %t", found.Digest != before)
+			}
+			told := entries(t, r.State)
+			if test.state == backup.StateMissing { // that is the inventory's to tell
+				if len(told) != 0 {
+					t.Errorf("journal: %+v", told)
+				}
+				return
+			}
+			if len(told) != 1 || told[0].Scrub == nil || told[0].Scrub.BackupID != b.ID || !strings.HasPrefix(told[0].Scrub.Damage, test.damage) {
+				t.Errorf("journal: %+v", told)
+			}
+			// Another agent on the same folders remembers it.
+			r = newRunner(t, func(c *Config) { c.State, c.Engine, c.Now = openState(t, r.State.Dir()), r.Engine, r.Now })
+			if got := r.Inventory().Backups[0]; got.State != test.state || !got.Check.ScrubbedAt.Equal(r.Now()) {
+				t.Errorf("after a restart it is %s, read at %s", got.State, got.Check.ScrubbedAt)
+			}
+		})
+	}
+}
+
+// A damaged file that is whole again, because somebody brought it back, is good.
+func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
+	r := newRunner(t, nil)
+	withDays(r, t, 1)
+	b := r.Inventory().Backups[0]
+	path := r.Engine.Store.Path(b.Location)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		content []byte
+		state   string
+	}{{[]byte(strings.ToUpper(string(good))), backup.StateDamaged}, {good, backup.StatePresent}} {
+		if err := os.WriteFile(path, step.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.scrub(t.Context(), b)
+		if got := r.Inventory().Backups[0].State; got != step.state {
+			t.Errorf("it is %s, not %s", got, step.state)
+		}
+	}
+}
+
+func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Runner{Config: Config{Now: time.Now, Scrub: Scrub{BytesPerSecond: 1 << 20}}, runs: map[string]Run{}}
+		pace, begin := r.pace(), time.Now()
+		for range 41 {
+			if err := pace(t.Context(), backup.MaxPace); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begin).Round(time.Second); took != 10*time.Second {
+			t.Errorf("10 MiB at 1 MiB/s took %s", took)
+		}
+		r.setRunning(Run{ID: "run1"}, true)
+		time.AfterFunc(time.Hour, func() { r.setRunning(Run{ID: "run1"}, false) })
+		begin = time.Now()
+		if err := pace(t.Context(), backup.MaxPace); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(begin); waited < time.Hour || waited > time.Hour+yieldStep {
+			t.Errorf("it went on after %s of a backup that took an hour", waited)
+		}
+	})
+}
+
+func TestChecksAreKeptAndForgotten(t *testing.T) {
+	state := openState(t, t.TempDir())
+	for n := range 3 {
+		if err := state.Checks.Update(backupID(n), func(c *Check) { c.ScrubbedAt, c.Damage = today, fmt.Sprint(n) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(state.Checks.dir+"/"+backupID(1)+".json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Checks.Forget(backupID(2)); err != nil {
+		t.Fatal(err)
+	}
+	all, err := openState(t, state.Dir()).Checks.All()
+	if diff := cmp.Diff(map[string]Check{backupID(0): {ScrubbedAt: today, Damage: "0"}}, all); diff != "" || err == nil {
+		t.Errorf("(-want +got):\n%s\nerror %v", diff, err)
+	}
+	if err := state.Checks.Update("../outside", func(*Check) {}); err == nil {
+		t.Error("an id may leave the folder")
+	}
+}

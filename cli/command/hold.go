@@ -1,0 +1,74 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) holdCommand() *cobra.Command {
+	request := pgharborv1.HoldBackupRequest{RequestId: newRequestID()}
+	cmd := a.printing(&cobra.Command{
+		Use:   "hold ID",
+		Short: "Keep a backup from retention until it is released",
+		Long: `Hold keeps a backup, whatever its age, until pgharbor release. The hold stands beside
+the backup's file on its agent's disk: it needs no control plane, and survives a new one.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			request.Id = args[0]
+			response, err := pgharborv1.NewBackupServiceClient(conn).HoldBackup(ctx, &request)
+			if err != nil {
+				return err
+			}
+			return a.awaitBackupJob(ctx, conn, response.GetJob(), "Backup %s is held.\n", args[0])
+		}),
+	})
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail and for those who look at it later")
+	return cmd
+}
+
+func (a *app) releaseCommand() *cobra.Command {
+	request := pgharborv1.ReleaseBackupRequest{RequestId: newRequestID()}
+	cmd := a.printing(&cobra.Command{
+		Use:               "release ID",
+		Short:             "End the hold of a backup: retention may remove it again",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			request.Id = args[0]
+			response, err := pgharborv1.NewBackupServiceClient(conn).ReleaseBackup(ctx, &request)
+			if err != nil {
+				return err
+			}
+			return a.awaitBackupJob(ctx, conn, response.GetJob(), "Backup %s is no longer held.\n", args[0])
+		}),
+	})
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	return cmd
+}
+
+// awaitBackupJob waits for a job about one backup, and then shows the backup as it
+// is now.
+func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
+	job, err := a.watchJob(ctx, conn, started.GetId())
+	if err != nil {
+		return a.stillRunning(err, started.GetKind(), "pgharbor show "+output.Name(id))
+	}
+	if err := jobEnd(job.GetKind(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
+		return err
+	}
+	response, err := getBackup(ctx, conn, id)
+	if err != nil {
+		return err
+	}
+	return a.print(response, func() error {
+		_, err := fmt.Fprintf(a.Stdout, done, output.Name(id))
+		return err
+	})
+}

@@ -1,0 +1,30 @@
+package session
+
+import (
+	"context"
+
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// takeScrub takes over what a look at a stored file has found. By a clock that is
+// ahead, it would hide for years what is found since.
+func (s *session) takeScrub(ctx context.Context, scrub *pgharborv1.BackupScrubbed) error {
+	at, damage := notAfter(s.Now().UTC(), timeFrom(scrub.GetScrubbedAt())), clip(scrub.GetDamage())
+	if at.IsZero() {
+		return invalid("the scrub of backup %.64q lacks its time", scrub.GetBackupId())
+	}
+	if damage != "" {
+		s.Log.Error("a backup is damaged", "instance", s.instance, "backup", clip(scrub.GetBackupId()), "damage", damage)
+	}
+	return s.Catalog.BackupScrubbed(ctx, s.instance, scrub.GetBackupId(), at, damage)
+}
+
+// takeProof takes over how a test restore has ended.
+func (s *session) takeProof(ctx context.Context, proved *pgharborv1.BackupProved) error {
+	proof := proofFrom(proved.GetProof())
+	if proof.State == "" {
+		return invalid("the proof of backup %.64q lacks its state or its time", proved.GetBackupId())
+	}
+	proof.FinishedAt = notAfter(s.Now().UTC(), proof.FinishedAt)
+	return s.Catalog.BackupProved(ctx, s.instance, proved.GetBackupId(), proof)
+}
