@@ -78,7 +78,7 @@ func judge(entry store.Entry) (Stored, error) {
 	case entry.Size != manifest.SizeBytes:
 		stored.State, stored.Damage = StateDamaged, wrongSize(entry.Size, manifest.SizeBytes)
 	case manifest.Globals != nil && entry.GlobalsSize != manifest.Globals.SizeBytes:
-		stored.State, stored.Damage = StateDamaged, "of its roles, " + wrongSize(entry.GlobalsSize, manifest.Globals.SizeBytes)
+		stored.State, stored.Damage = StateDamaged, "of its roles, "+wrongSize(entry.GlobalsSize, manifest.Globals.SizeBytes)
 	}
 	return stored, nil
 }

@@ -186,10 +186,16 @@ func quoted(comment string) string {
 
 // approvedJob is approved for a job, where it is one that a policy can be about.
 func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
-	if job.Kind != fleet.JobRestore || !job.Spec.Replace {
+	var action fleet.GuardedAction
+	switch {
+	case job.Kind == fleet.JobRestore && job.Spec.Replace:
+		action = fleet.ActionReplace
+	case job.Kind == fleet.JobRelease:
+		action = fleet.ActionRelease
+	default:
 		return nil
 	}
-	request, err := fleet.GuardedJob(fleet.ActionReplace, job)
+	request, err := fleet.GuardedJob(action, job)
 	if err != nil {
 		return err
 	}

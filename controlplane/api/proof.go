@@ -26,7 +26,7 @@ func (s *backupService) HoldBackup(ctx context.Context, request *pgharborv1.Hold
 }
 
 func (s *backupService) ReleaseBackup(ctx context.Context, request *pgharborv1.ReleaseBackupRequest) (*pgharborv1.ReleaseBackupResponse, error) {
-	job, err := s.startBackupJob(ctx, fleet.JobRelease, "backup.release", request.GetId(), request.GetReason(), request.GetRequestId())
+	job, err := s.startBackupJob(ctx, fleet.JobRelease, string(fleet.ActionRelease), request.GetId(), request.GetReason(), request.GetRequestId())
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,6 @@ const (
 	BackupMissing = "missing" // the agent no longer finds it, and did not remove it
 	BackupDamaged = "damaged" // its file is not what was stored
 	BackupRemoved = "removed" // by retention, with a reason
-	BackupDamaged = "damaged" // its file is not what was stored
 )
 
 // Backup is the sealed file of a succeeded run, as its manifest describes it.

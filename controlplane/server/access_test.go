@@ -131,6 +131,9 @@ var touches = map[string]string{
 	"/pgharbor.v1.PolicyService/ListPolicies":      "list",
 
 	"/pgharbor.v1.BackupService/GetBackup":        "id=backup",
+	"/pgharbor.v1.BackupService/VerifyBackup":     "id=backup",
+	"/pgharbor.v1.BackupService/HoldBackup":       "id=backup",
+	"/pgharbor.v1.BackupService/ReleaseBackup":    "id=backup",
 	"/pgharbor.v1.BackupService/StartBackup":      "instance=db1",
 	"/pgharbor.v1.TransferService/Download":       "backup_id=backup",
 	"/pgharbor.v1.JobService/GetJob":              "id=job",

@@ -288,3 +288,31 @@ func TestWhoIsShownAnApproval(t *testing.T) {
 		}
 	}
 }
+
+func TestReleaseWaitsForAnotherPerson(t *testing.T) {
+	cp := servertest.Start(t)
+	a, owner, bob := connectAgent(t, cp, "prod-1"), cp.Owner(t), cp.User(t, "bob", fleet.RoleOwner)
+	backup := a.hasBackup(t, 4)
+	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"release"}})
+	backups := pgharborv1.NewBackupServiceClient(owner)
+	hold := &pgharborv1.HoldBackupRequest{Id: backup, Reason: "audit"}
+	if _, err := backups.HoldBackup(bounded(t), hold); err != nil {
+		t.Fatalf("a hold waits for nobody: %v", err)
+	}
+	if got := a.offer(t).GetHold(); got.GetBackupId() != backup || got.GetRelease() || got.GetReason() != "audit" || got.GetBy() != "user:owner" {
+		t.Errorf("the offer of the hold is %v", got)
+	}
+	release := func() error {
+		_, err := backups.ReleaseBackup(bounded(t), &pgharborv1.ReleaseBackupRequest{Id: backup, Reason: "it is over"})
+		return err
+	}
+	if err := approve(t, bob, waitsFor(t, release())); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.offer(t).GetHold(); got.GetBackupId() != backup || !got.GetRelease() {
+		t.Errorf("the offer of the release is %v", got)
+	}
+}
