@@ -36,6 +36,7 @@ type app struct {
 	configFlag, contextFlag string
 	timeout                 time.Duration
 	format                  output.Format
+	waitApproval            bool
 
 	// address of the control plane, once it is known, for error texts.
 	address string

@@ -17,19 +17,26 @@ import (
 // askAgain is how often somebody who waits looks for the decision.
 const askAgain = 2 * time.Second
 
-// waitApprovalFlag gives a command the flag --wait-approval.
-func waitApprovalFlag(cmd *cobra.Command, wait *bool) {
-	cmd.Flags().BoolVar(wait, "wait-approval", false, "where a policy asks for another person's approval, wait for it and go on")
+// approvable gives a command the flag --wait-approval.
+func (a *app) approvable(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.waitApproval, "wait-approval", false, "where this takes another person's approval, wait for it and go on")
+}
+
+// approveUnary is approved for every call that is no stream.
+func (a *app) approveUnary(ctx context.Context, method string, request, reply any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	return a.approved(ctx, conn, func() error { return invoke(ctx, method, request, reply, conn, opts...) })
 }
 
 // approved makes a request. Where that waits for another person's approval, and
 // whoever asks wants to wait too, it makes the very same request once more when
 // the approval is there.
-func (a *app) approved(ctx context.Context, conn *grpc.ClientConn, wait bool, request func() error) error {
+func (a *app) approved(ctx context.Context, conn *grpc.ClientConn, request func() error) error {
 	for {
 		err := request()
 		id := approvalOf(err)
-		if id == "" || !wait {
+		if id == "" || !a.waitApproval {
 			return err
 		}
 		if err := a.awaitApproval(ctx, conn, id); err != nil {

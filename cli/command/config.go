@@ -113,7 +113,7 @@ func (a *app) currentFolder() (string, error) {
 
 func (a *app) dialAs(ctx context.Context, identity *client.Identity) (*grpc.ClientConn, error) {
 	a.address = identity.Address()
-	conn, err := identity.Dial(grpc.WithChainUnaryInterceptor(a.limitUnary))
+	conn, err := identity.Dial(grpc.WithChainUnaryInterceptor(a.approveUnary, a.limitUnary))
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,6 @@ import (
 type download struct {
 	output, reason string
 	decrypt        bool
-	waitApproval   bool
 	passphraseFile string
 }
 
@@ -48,7 +47,7 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 	flags.BoolVar(&d.decrypt, "decrypt", false, "write the dump, decrypted and decompressed")
 	flags.StringVar(&d.passphraseFile, "passphrase-file", "", "file with the passphrase on its first line")
 	flags.StringVar(&d.reason, "reason", "", "why, for the trail")
-	waitApprovalFlag(cmd, &d.waitApproval)
+	a.approvable(cmd)
 	return cmd
 }
 
@@ -86,7 +85,7 @@ func (a *app) downloadSealed(ctx context.Context, conn *grpc.ClientConn, backup 
 		return err
 	}
 	defer sealed.Close()
-	if err := a.fetch(ctx, conn, backup, d, sealed); err != nil {
+	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
 		return err
 	}
 	if err := sealed.commit(); err != nil {
@@ -110,7 +109,7 @@ func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup 
 		return err
 	}
 	defer sealed.Close()
-	if err := a.fetch(ctx, conn, backup, d, sealed); err != nil {
+	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
 		return err
 	}
 	plain, err := openPart(target, backup.GetId()+".plain")

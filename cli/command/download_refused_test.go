@@ -80,7 +80,7 @@ func TestAFullDiskIsNoCut(t *testing.T) {
 	to := &part{path: filepath.Join(t.TempDir(), "x"), file: full, hash: sha256.New()}
 	defer to.Close()
 	a := f.app(&bytes.Buffer{}, &bytes.Buffer{})
-	if err := a.fetch(t.Context(), conn, backup, download{}, to); err == nil || !strings.Contains(err.Error(), "no space left") || len(f.downloads) != 1 {
+	if err := a.fetch(t.Context(), conn, backup, "", to); err == nil || !strings.Contains(err.Error(), "no space left") || len(f.downloads) != 1 {
 		t.Errorf("%v after %d attempts", err, len(f.downloads))
 	}
 }

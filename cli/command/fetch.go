@@ -22,7 +22,7 @@ const stallLimit = 2 * time.Minute
 // fetch downloads the rest of a backup's stored file into the part and verifies
 // the whole. After a cut it goes on where it was, as long as that gets it forward.
 // What does not verify is thrown away.
-func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, d download, to *part) error {
+func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, reason string, to *part) error {
 	progress := output.NewProgress(a.Stderr, a.Now)
 	defer progress.Clear()
 	if to.size > backup.GetSizeBytes() {
@@ -33,8 +33,8 @@ func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharbor
 	patience, begun := a.newPatience(downloadPatience), false
 	for to.size < backup.GetSizeBytes() {
 		before := to.size
-		err := a.approved(ctx, conn, d.waitApproval, func() error {
-			return fetchOnce(ctx, conn, backup, d.reason, to, progress)
+		err := a.approved(ctx, conn, func() error {
+			return fetchOnce(ctx, conn, backup, reason, to, progress)
 		})
 		if err == nil {
 			break

@@ -57,7 +57,6 @@ func (a *app) policyTable(policies []*pgharborv1.Policy) *output.Table {
 func (a *app) policiesSetCommand() *cobra.Command {
 	var request pgharborv1.SetPolicyRequest
 	var ttl time.Duration
-	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "set GLOB [--require-approval ACTION,...] [--require-reason ACTION,...]",
 		Short: "Set the policy for the instances whose name a glob matches",
@@ -74,14 +73,14 @@ person's approval itself.`,
 			if ttl != 0 {
 				request.ApprovalTtl = durationpb.New(ttl)
 			}
-			return a.approved(ctx, conn, wait, func() error { return a.setPolicy(ctx, conn, &request) })
+			return a.setPolicy(ctx, conn, &request)
 		}),
 	})
 	flags := cmd.Flags()
 	flags.StringSliceVar(&request.RequireApproval, "require-approval", nil, "what waits for another person: replace, download, retention, release")
 	flags.StringSliceVar(&request.RequireReason, "require-reason", nil, "what needs --reason, such as download")
 	flags.DurationVar(&ttl, "approval-ttl", 0, "how long an approval may wait for its decision, and then for its use (default 1h)")
-	waitApprovalFlag(cmd, &wait)
+	a.approvable(cmd)
 	return cmd
 }
 
@@ -96,24 +95,21 @@ func (a *app) setPolicy(ctx context.Context, conn *grpc.ClientConn, request *pgh
 }
 
 func (a *app) policiesRemoveCommand() *cobra.Command {
-	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "remove GLOB",
 		Short: "Remove the policy with this glob",
 		Args:  cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
-			return a.approved(ctx, conn, wait, func() error {
-				response, err := pgharborv1.NewPolicyServiceClient(conn).RemovePolicy(ctx, &pgharborv1.RemovePolicyRequest{Glob: args[0]})
-				if err != nil {
-					return err
-				}
-				return a.print(response, func() error {
-					_, err := fmt.Fprintf(a.Stdout, "Removed the policy for %s.\n", output.Name(response.GetPolicy().GetGlob()))
-					return err
-				})
+			response, err := pgharborv1.NewPolicyServiceClient(conn).RemovePolicy(ctx, &pgharborv1.RemovePolicyRequest{Glob: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.print(response, func() error {
+				_, err := fmt.Fprintf(a.Stdout, "Removed the policy for %s.\n", output.Name(response.GetPolicy().GetGlob()))
+				return err
 			})
 		}),
 	})
-	waitApprovalFlag(cmd, &wait)
+	a.approvable(cmd)
 	return cmd
 }

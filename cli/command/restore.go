@@ -13,7 +13,7 @@ import (
 
 func (a *app) restoreCommand() *cobra.Command {
 	request := pgharborv1.CreateRestoreRequest{RequestId: newRequestID()}
-	var wait, waitApproval, roles, superuserRoles bool
+	var wait, roles, superuserRoles bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "restore ID --to-database NEW --confirm NEW --reason TEXT",
 		Short: "Restore a backup into a new database of the same instance",
@@ -25,7 +25,7 @@ is verified before its first byte reaches Postgres.`,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			request.BackupId = args[0]
 			request.WithRoles = withRoles(roles, superuserRoles)
-			return a.restore(ctx, &request, wait, waitApproval)
+			return a.restore(ctx, &request, wait)
 		}),
 	})
 	flags := cmd.Flags()
@@ -35,7 +35,7 @@ is verified before its first byte reaches Postgres.`,
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
-	waitApprovalFlag(cmd, &waitApproval)
+	a.approvable(cmd)
 	a.require(cmd, "to-database")
 	return cmd
 }
@@ -52,7 +52,7 @@ func withRoles(missing, superuser bool) string {
 	}
 }
 
-func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequest, wait, waitApproval bool) error {
+func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequest, wait bool) error {
 	if err := a.checkConfirmation(request); err != nil {
 		return err
 	}
@@ -64,11 +64,8 @@ func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequ
 	if err := a.askConfirmation(ctx, conn, request); err != nil {
 		return err
 	}
-	var created *pgharborv1.CreateRestoreResponse
-	err = a.approved(ctx, conn, waitApproval, func() (err error) {
-		created, err = pgharborv1.NewRestoreServiceClient(conn).CreateRestore(ctx, request)
-		return err
-	})
+	restores := pgharborv1.NewRestoreServiceClient(conn)
+	created, err := restores.CreateRestore(ctx, request)
 	if err != nil {
 		return err
 	}

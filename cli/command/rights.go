@@ -36,6 +36,7 @@ which were made to another role.`,
 	})
 	completeRole(cmd, &role)
 	instancesFlag(cmd, &instances, "instances that the person may touch from now on, as globs with commas between; '*' is all")
+	a.approvable(cmd)
 	cmd.MarkFlagsOneRequired("role", "instances")
 	return cmd
 }
@@ -60,6 +61,7 @@ Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
 		}),
 	})
 	instancesFlag(cmd, &instances, "instances on which the grant holds, as globs with commas between (default: all that the person may touch)")
+	a.approvable(cmd)
 	return cmd
 }
 

@@ -110,6 +110,7 @@ func (a *app) usersInviteCommand() *cobra.Command {
 	completeRole(cmd, &role)
 	instancesFlag(cmd, &instances, "instances that the person may touch, as globs with commas between: 'prod-*,shop-db' (default: all)")
 	cmd.Flags().DurationVar(&ttl, "ttl", inviteLife, "how long the invite holds")
+	a.approvable(cmd)
 	a.require(cmd, "role")
 	return cmd
 }
