@@ -41,11 +41,29 @@ func (a *API) invite(ctx context.Context, i fleet.Invite, ttl *durationpb.Durati
 // IssueInvite keeps an invite and returns the word that redeems it. The word
 // is worth an identity and is never kept or logged.
 func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
+	return a.issue(ctx, i, life, a.Catalog.CreateInvite)
+}
+
+// RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of
+// whoever holds the control plane's host.
+func (a *API) RecoverOwner(ctx context.Context, name string) (word string, i fleet.Invite, err error) {
+	i = fleet.Invite{Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: actorHost}
+	err = a.Trail.Do(ctx, audit.Action{Actor: actorHost, Action: "owner.recover", Target: "user:" + name}, func() error {
+		word, i, err = a.issue(ctx, i, InviteLife, a.Catalog.RecoverOwner)
+		return err
+	})
+	return word, i, err
+}
+
+// actorHost is, in the trail, whoever works on the control plane's own machine.
+const actorHost = "host"
+
+func (a *API) issue(ctx context.Context, i fleet.Invite, life time.Duration, keep func(context.Context, fleet.Invite) error) (string, fleet.Invite, error) {
 	secret := pki.NewSecret(rand.Reader)
 	i.SecretHash = pki.HashSecret(secret)
 	i.CreatedAt = a.Now().UTC()
 	i.ExpiresAt = i.CreatedAt.Add(life)
-	if err := a.Catalog.CreateInvite(ctx, i); err != nil {
+	if err := keep(ctx, i); err != nil {
 		return "", i, err
 	}
 	return pki.Invite{Address: a.Advertise, Fingerprint: a.CA.Fingerprint(), Secret: secret}.String(), i, nil

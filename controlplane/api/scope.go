@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -166,7 +167,11 @@ func (s *scopedStream) RecvMsg(message any) error {
 func (s *scopedStream) changed(caller fleet.Caller) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.caller
 	s.caller = caller
+	if s.limited != nil && !slices.Equal(before.Instances, caller.Instances) {
+		return fleet.NewProblem(fleet.ErrUnreachable, "what %s may see has changed; ask again", caller)
+	}
 	if !s.arrived {
 		return nil
 	}

@@ -37,6 +37,18 @@ type Catalog struct {
 // Open opens the catalog at path, creates it with mode 0600 where there is
 // none, and brings its schema up to date.
 func Open(ctx context.Context, path string) (*Catalog, error) {
+	return open(ctx, path, migrate)
+}
+
+// OpenBeside opens the catalog at path to write to it beside the control plane
+// that serves it, of which SQLite's write lock and its log (WAL) allow: each
+// transaction is of one process alone, and seen by the other once it is whole. The
+// schema must be that of this program, and stays: fleet.ErrConflict.
+func OpenBeside(ctx context.Context, path string) (*Catalog, error) {
+	return open(ctx, path, checkSchema)
+}
+
+func open(ctx context.Context, path string, prepare func(context.Context, *goose.Provider) error) (*Catalog, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
@@ -50,7 +62,11 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	if err := migrate(ctx, db); err != nil {
+	provider, err := provide(db)
+	if err == nil {
+		err = prepare(ctx, provider)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("catalog %s: %w", path, err), db.Close())
 	}
 	return &Catalog{db: db}, nil
@@ -67,16 +83,25 @@ func dataSource(path string) string {
 	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: pragmas.Encode()}).String()
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+func provide(db *sql.DB) (*goose.Provider, error) {
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder)
-	if err != nil {
-		return err
+	return goose.NewProvider(goose.DialectSQLite3, db, folder)
+}
+
+func migrate(ctx context.Context, provider *goose.Provider) error {
+	_, err := provider.Up(ctx)
+	return err
+}
+
+func checkSchema(ctx context.Context, provider *goose.Provider) error {
+	is, ours, err := provider.GetVersions(ctx)
+	if err == nil && is != ours {
+		err = fleet.NewProblem(fleet.ErrConflict, "the control plane that runs is of another release than this program: its schema is %d, and not %d", is, ours).
+			WithHint("use the program of the release that runs, or stop the control plane first")
 	}
-	_, err = provider.Up(ctx)
 	return err
 }
 

@@ -14,21 +14,23 @@ import (
 // name is taken from now on. A user who exists keeps the role and the scope they
 // have, so an invite with others is refused.
 func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		var err error
-		if i.Kind == fleet.CallerAgent {
-			err = ensureAgent(ctx, tx, i)
-		} else {
-			err = ensureUser(ctx, tx, i)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx,
-			`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+	return c.within(ctx, func(tx *sql.Tx) error { return createInvite(ctx, tx, i) })
+}
+
+func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
+	var err error
+	if i.Kind == fleet.CallerAgent {
+		err = ensureAgent(ctx, tx, i)
+	} else {
+		err = ensureUser(ctx, tx, i)
+	}
+	if err != nil {
 		return err
-	})
+	}
+	_, err = tx.ExecContext(ctx,
+		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+	return err
 }
 
 func ensureAgent(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
@@ -39,4 +40,34 @@ const ownerCondition = `role = 'OWNER' AND instances = '' AND revoked_at IS NULL
 func isOwner(ctx context.Context, tx *sql.Tx, name string) (is bool, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE name = ? AND `+ownerCondition+`)`, name).Scan(&is)
 	return is, err
+}
+
+// RecoverOwner keeps an invite that makes its holder an OWNER of the whole fleet,
+// by the word of whoever holds the control plane's host. Somebody who is less and
+// has devices is refused with fleet.ErrExists: those devices, wherever they are,
+// would become an OWNER's. Who is less and has none begins anew.
+func (c *Catalog) RecoverOwner(ctx context.Context, i fleet.Invite) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, i.Name))
+		if errors.Is(err, sql.ErrNoRows) {
+			return createInvite(ctx, tx, i)
+		}
+		if err != nil {
+			return err
+		}
+		less := u.RevokedAt.IsZero() && (u.Role != fleet.RoleOwner || !u.Instances.Whole())
+		switch {
+		case less && u.Devices > 0:
+			return fleet.NewProblem(fleet.ErrExists, "%s is %s on %s, and has devices that would become an OWNER's", u.Name, u.Role, u.Instances).
+				WithHint("recover with another name: --owner NAME; the new OWNER can then say: pgharbor users set %s --role OWNER", u.Name)
+		case less:
+			if _, err := tx.ExecContext(ctx, `UPDATE users SET role = 'OWNER', instances = '' WHERE name = ?`, u.Name); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, u.Name); err != nil {
+				return err
+			}
+		}
+		return createInvite(ctx, tx, i)
+	})
 }

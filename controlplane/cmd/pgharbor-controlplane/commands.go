@@ -26,12 +26,12 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("say init, serve or audit; %s --help explains", cmd.CommandPath())}
+			return usageError{fmt.Errorf("say init, serve, audit or recover-owner; %s --help explains", cmd.CommandPath())}
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(initCommand(), serveCommand(), auditCommand())
+	root.AddCommand(initCommand(), serveCommand(), auditCommand(), recoverOwnerCommand())
 	return root
 }
 
