@@ -128,15 +128,19 @@ func (r *Runner) Running() []Run {
 }
 
 // trouble notes what an operator should know about a topic, until it is noted as
-// "".
-func (r *Runner) trouble(topic, text string) {
+// "", and says whether that is new.
+func (r *Runner) trouble(topic, text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.troubles[topic] == text {
+		return false
+	}
 	if text == "" {
 		delete(r.troubles, topic)
-		return
+	} else {
+		r.troubles[topic] = text
 	}
-	r.troubles[topic] = text
+	return true
 }
 
 // finish ends a piece of work whose record may be missing, because it could not

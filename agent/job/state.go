@@ -18,6 +18,7 @@ import (
 type State struct {
 	Journal *Journal
 	Checks  *Checks
+	Witness *Witness
 
 	dir     string
 	records string
@@ -28,7 +29,7 @@ var ErrRunning = errors.New("another pgharbor-agent runs on this state folder")
 
 // OpenState opens the state folder, making it (0700) where it does not exist.
 func OpenState(dir string) (*State, error) {
-	s := &State{dir: dir, records: filepath.Join(dir, "runs")}
+	s := &State{Witness: &Witness{dir}, dir: dir, records: filepath.Join(dir, "runs")}
 	if err := os.MkdirAll(s.records, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}

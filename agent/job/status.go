@@ -52,6 +52,7 @@ const (
 	topicSkew      = "skew"
 	topicScrub     = "scrub"
 	topicChecks    = "checks"
+	topicTrail     = "trail"
 )
 
 const (

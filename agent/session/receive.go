@@ -24,6 +24,8 @@ func (c *connection) receive(work context.Context) error {
 			}
 		case *pgharborv1.ConnectResponse_InventoryRequest:
 			ring(c.inventoryWanted)
+		case *pgharborv1.ConnectResponse_TrailHead:
+			c.takeTrailHead(m.TrailHead)
 		default: // a newer control plane may say more than we understand
 		}
 	}

@@ -6,6 +6,7 @@ package session
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,9 @@ type Session struct {
 	// Certificate, which may be nil, says when the agent's own certificate ends and
 	// how long it was made for.
 	Certificate func() (ends time.Time, life time.Duration)
+	// TrailKey returns the key of a certificate that signs the control plane's trail,
+	// where the fleet's CA has issued it. Without it, the trail is not witnessed.
+	TrailKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
 	OnServerTime func(time.Time)
 }
@@ -203,6 +207,7 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	defer watchdog.Stop()
 	c.lastStatus = c.status()
 	hello := &pgharborv1.Hello{
+		TrailHead:    c.heldTrailHead(),
 		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
 		SigningKey: c.Work.SigningKey(),
 	}

@@ -3,41 +3,97 @@ package audit
 import (
 	"context"
 	"crypto"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Heads signs where the trail ends. Its fields are set before use; it is safe for
-// concurrent use.
+// ActionDispute is the action of the entry that says that somebody has seen
+// another trail.
+const ActionDispute = "trail.dispute"
+
+// HeadStore is what Heads asks of the trail.
+type HeadStore interface {
+	TrailHead(context.Context) (chain.Head, error)
+	// TrailDispute says in what the trail differs from one that had this head, or "".
+	TrailDispute(context.Context, chain.Head) (string, error)
+}
+
+// Heads signs where the trail ends. What was signed is a promise: once the trail no
+// longer has that entry, nothing is signed any more. Its fields are set before use;
+// it is safe for concurrent use.
 type Heads struct {
-	Store interface {
-		TrailHead(context.Context) (chain.Head, error)
-	}
+	Store       HeadStore
+	Trail       *Trail
 	Key         crypto.Signer
 	Certificate []byte // of the key, DER
-	Now         func() time.Time
+	// Check returns an error for a head that was not signed by this control plane.
+	Check func(chain.SignedHead) error
+	Log   *slog.Logger
+	Now   func() time.Time
 
-	mu     sync.Mutex
-	signed chain.SignedHead
+	mu      sync.Mutex
+	signed  chain.SignedHead
+	dispute string
 }
 
 // Current returns the head of this moment. One head is signed once. That of an
-// empty trail is not Valid and not signed.
+// empty trail is not Valid and not signed. The error wraps fleet.ErrIntegrity where
+// the trail was changed behind the control plane's back.
 func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
 	head, err := h.Store.TrailHead(ctx)
-	if err != nil || !head.Valid() {
-		return chain.SignedHead{Head: head}, err
+	if err != nil {
+		return chain.SignedHead{}, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.signed.Head == head {
+	if h.signed.Valid() && h.signed.Head == head {
 		return h.signed, nil
+	}
+	if err := h.stillThere(ctx); err != nil || !head.Valid() {
+		return chain.SignedHead{Head: head}, err
 	}
 	signed, err := chain.Sign(head, h.Now(), h.Key, h.Certificate)
 	if err == nil {
 		h.signed = signed
 	}
 	return signed, err
+}
+
+// stillThere says whether the trail goes on from the head that was signed last.
+func (h *Heads) stillThere(ctx context.Context) error {
+	if h.dispute == "" && h.signed.Valid() {
+		dispute, err := h.Store.TrailDispute(ctx, h.signed.Head)
+		if err != nil {
+			return err
+		}
+		if dispute != "" {
+			h.dispute = dispute
+			h.Log.Error("the trail was changed behind the control plane's back", "head", h.signed.Head, "dispute", dispute)
+			err := h.Trail.note(ctx, Action{
+				Actor: chain.ActorControlPlane, Action: ActionDispute, Target: h.signed.Head.String(), Detail: dispute,
+			})
+			if err != nil {
+				h.Log.Error("the trail does not say that it was changed", "error", err)
+			}
+		}
+	}
+	if h.dispute == "" {
+		return nil
+	}
+	return fleet.NewProblem(fleet.ErrIntegrity, "what the control plane has signed is no longer there: %s", h.dispute).
+		WithHint("keep the catalog as it is; docs/audit.md says how to go on")
+}
+
+// note writes that something went wrong that nobody has begun.
+func (t *Trail) note(ctx context.Context, a Action) error {
+	_, err := t.write(context.WithoutCancel(ctx), a, chain.OutcomeFailed)
+	if err != nil {
+		return fmt.Errorf("audit: %s could not be written down: %w", a.Action, err)
+	}
+	return nil
 }

@@ -75,20 +75,44 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 	return dispute, err
 }
 
-// trailDispute says in what the trail differs from what the witness of a head has
-// seen, or "".
+// ForgetTrailHead forgets what an agent has seen, where somebody has accepted beside
+// it that the trail begins anew. The trail says so, and what was seen.
+func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string, now time.Time) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		held, err := collect(ctx, tx, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
+		if err != nil || len(held) == 0 {
+			return err
+		}
+		_, err = appendAudit(ctx, tx, chain.Entry{
+			At: now, Actor: "agent:" + instance, Action: "trail.accept", Instance: instance, Target: held[0].Head.String(),
+			Outcome: chain.OutcomeSucceeded, Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
+		return err
+	})
+}
+
+// TrailDispute says in a sentence in what the trail differs from one that had this
+// head, or "".
+func (c *Catalog) TrailDispute(ctx context.Context, seen chain.Head) (string, error) {
+	return trailDispute(ctx, c.db, seen)
+}
+
 func trailDispute(ctx context.Context, q queryer, seen chain.Head) (string, error) {
 	var hash string
 	err := q.QueryRowContext(ctx, `SELECT hash FROM audit WHERE sequence = ?`, seen.Sequence).Scan(&hash)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		head, err := trailHead(ctx, q)
-		return fmt.Sprintf("the agent has seen entry %d of the trail, which ends with entry %d: it was cut off, or the catalog is an older copy",
+		return fmt.Sprintf("entry %d of the trail was seen, and it ends with entry %d: it was cut off, or the catalog is an older copy",
 			seen.Sequence, head.Sequence), err
 	case err != nil || hash == seen.Hash:
 		return "", err
 	default:
-		return fmt.Sprintf("the agent has seen entry %d of the trail with the hash %s, and it has %s: the trail was rewritten", seen.Sequence, seen.Hash, hash), nil
+		return fmt.Sprintf("entry %d of the trail was seen with the hash %s, and it has %s: the trail was rewritten", seen.Sequence, seen.Hash, hash), nil
 	}
 }
 
@@ -103,5 +127,5 @@ func trailWarnings(ctx context.Context, q queryer, instance string) ([]string, e
 	if dispute == "" || err != nil {
 		return nil, err
 	}
-	return []string{dispute + "; pgharbor audit verify"}, nil
+	return []string{"the agent has seen another trail: " + dispute}, nil
 }

@@ -64,11 +64,24 @@ func (a *agent) send(t *testing.T, m *pgharborv1.ConnectRequest) {
 
 func (a *agent) receive(t *testing.T) *pgharborv1.ConnectResponse {
 	t.Helper()
-	m, err := a.stream.Recv()
-	if err != nil {
-		t.Fatalf("session of %s: %v", a.name, err)
+	for {
+		m, err := a.stream.Recv()
+		if err != nil {
+			t.Fatalf("session of %s: %v", a.name, err)
+		}
+		if m.GetTrailHead() == nil { // which may come at any time
+			return m
+		}
 	}
-	return m
+}
+
+// ended reads on to the session's end, and returns why it has.
+func (a *agent) ended() error {
+	for {
+		if _, err := a.stream.Recv(); err != nil {
+			return err
+		}
+	}
 }
 
 // offer waits for a job.

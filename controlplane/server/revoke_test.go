@@ -43,7 +43,7 @@ func TestRevocationEndsASession(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	revokeAgent(t, cp, "db1")
-	if _, err := a.stream.Recv(); status.Code(err) != codes.Unauthenticated {
+	if err := a.ended(); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("the session ended with %v", err)
 	}
 	// The connection stands, and is worth nothing.
@@ -63,7 +63,7 @@ func TestEnrolmentAnewEndsTheEarlierSession(t *testing.T) {
 	a := connectAgent(t, cp, "db1")
 	connectAgent(t, cp, "db1")
 	// It ends because it was superseded, or because its certificate is void.
-	if _, err := a.stream.Recv(); status.Code(err) != codes.Unauthenticated && status.Code(err) != codes.Aborted {
+	if err := a.ended(); status.Code(err) != codes.Unauthenticated && status.Code(err) != codes.Aborted {
 		t.Errorf("the session ended with %v", err)
 	}
 	_, err := pgharborv1.NewIdentityServiceClient(a.conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})

@@ -31,7 +31,7 @@ func TestStopEndsSessionsAndWatchesAndIsNoError(t *testing.T) {
 	offered := a.offer(t)
 	stream, _ := download(t, cp.Owner(t), &pgharborv1.DownloadRequest{BackupId: backup})
 	cp.Stop(t)
-	if _, err := a.stream.Recv(); status.Code(err) != codes.Unavailable {
+	if err := a.ended(); status.Code(err) != codes.Unavailable {
 		t.Errorf("the session ended with %v", err)
 	}
 	for err = nil; err == nil; {

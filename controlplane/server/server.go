@@ -28,6 +28,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -112,14 +113,28 @@ func assemble(ctx context.Context, c Config, ca *pki.CA, store *catalog.Catalog)
 		return nil, err
 	}
 	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
-	heads := &audit.Heads{Store: store, Key: trailKey, Certificate: trailCertificate, Now: c.Now}
+	heads := &audit.Heads{
+		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(ca), Log: c.Log, Now: c.Now,
+	}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
 		Trail: trail, Heads: heads,
-		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
+		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat},
 	}, nil
+}
+
+// trailSignature says whether a head of the trail was signed with a key that this
+// CA has certified for that.
+func trailSignature(ca *pki.CA) func(chain.SignedHead) error {
+	return func(head chain.SignedHead) error {
+		key, err := pki.VerifyTrailCertificate(head.Certificate, head.At, ca.Certificate())
+		if err != nil {
+			return err
+		}
+		return head.SignedBy(key)
+	}
 }
 
 func serve(ctx context.Context, c Config, a *api.API) error {

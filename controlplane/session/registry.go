@@ -27,9 +27,11 @@ var ErrShutdown = errors.New("the control plane is shutting down")
 type Registry struct {
 	Catalog *catalog.Catalog
 	Trail   *audit.Trail
-	Bells   *Bells
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Heads, which may be nil, signs the heads of the trail that agents are sent.
+	Heads *audit.Heads
+	Bells *Bells
+	Log   *slog.Logger
+	Now   func() time.Time
 	// Heartbeat is how often an agent is to be heard of.
 	Heartbeat time.Duration
 

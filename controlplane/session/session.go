@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -37,6 +38,8 @@ type session struct {
 
 	// held are jobs that the agent said it works on, so they are not offered.
 	held map[string]bool
+	// toldHead is the head of the trail that the agent was sent last; the sender's.
+	toldHead chain.Head
 	// ---
 	// unheld are jobs that run by the catalog, but not by the agent's word.
 	unheld         []string
@@ -128,7 +131,7 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 		HeartbeatInterval: durationpb.New(s.Heartbeat), ServerTime: timestamppb.New(now),
 	}}}
 	s.wantInventory(hello.GetInventoryDigest())
-	return nil
+	return s.takeTrailHead(ctx, hello.GetTrailHead())
 }
 
 // send writes what is in the outbox, and offers due jobs whenever the bell
@@ -141,6 +144,11 @@ func (s *session) send(ctx context.Context) error {
 	defer leave()
 	s.Bells.Ring(AgentBell(s.instance)) // for jobs from before the session
 	offered := map[string]bool{}
+	headDue := time.NewTicker(s.Heartbeat)
+	defer headDue.Stop()
+	if err := s.sendTrailHead(ctx); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -155,6 +163,10 @@ func (s *session) send(ctx context.Context) error {
 			}
 		case <-bell:
 			if err := s.offerDue(ctx, offered); err != nil {
+				return err
+			}
+		case <-headDue.C:
+			if err := s.sendTrailHead(ctx); err != nil {
 				return err
 			}
 		}

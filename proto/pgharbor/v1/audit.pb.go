@@ -509,7 +509,10 @@ type TrailHead struct {
 	// ECDSA over what docs/audit.md defines, ASN.1.
 	Signature []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
 	// DER, of the key that signed; the fleet's CA has issued it.
-	Certificate   []byte `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Certificate []byte `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// Instead of all of the above, from an agent: it holds none, because somebody has
+	// said there that the trail may begin anew.
+	BeginsAnew    bool `protobuf:"varint,6,opt,name=begins_anew,json=beginsAnew,proto3" json:"begins_anew,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -577,6 +580,13 @@ func (x *TrailHead) GetCertificate() []byte {
 		return x.Certificate
 	}
 	return nil
+}
+
+func (x *TrailHead) GetBeginsAnew() bool {
+	if x != nil {
+		return x.BeginsAnew
+	}
+	return false
 }
 
 // WitnessedHead is the newest head that an agent holds.
@@ -745,13 +755,15 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\x15ListTrailHeadsRequest\"~\n" +
 	"\x16ListTrailHeadsResponse\x12*\n" +
 	"\x04head\x18\x01 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x128\n" +
-	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\"\xa7\x01\n" +
+	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\"\xc8\x01\n" +
 	"\tTrailHead\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1c\n" +
 	"\tsignature\x18\x04 \x01(\fR\tsignature\x12 \n" +
-	"\vcertificate\x18\x05 \x01(\fR\vcertificate\"\x8c\x01\n" +
+	"\vcertificate\x18\x05 \x01(\fR\vcertificate\x12\x1f\n" +
+	"\vbegins_anew\x18\x06 \x01(\bR\n" +
+	"beginsAnew\"\x8c\x01\n" +
 	"\rWitnessedHead\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x04head\x18\x02 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x123\n" +
