@@ -97,8 +97,11 @@ func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Dema
 	approval := fleet.Approval{
 		ID: fleet.NewID(), Request: r, RequesterIdentity: caller.Identity, CreatedAt: a.Now().UTC(), Lifetime: demand.Lifetime,
 	}
-	err := a.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() (err error) {
-		approval, err = a.Catalog.AskApproval(ctx, approval)
+	err := a.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
+		asked, err := a.Catalog.AskApproval(ctx, approval)
+		if err == nil && asked.ID != approval.ID { // the same request, twice at once
+			return waits(asked)
+		}
 		return err
 	})
 	if err != nil {

@@ -37,11 +37,11 @@ func (c *Catalog) Approval(ctx context.Context, id string) (fleet.Approval, erro
 	return a, missing(err, "approval %q", id)
 }
 
-// ApprovalOf returns the approval of a request that was asked for last, or
-// fleet.ErrNotFound.
+// ApprovalOf returns the approval of a request that decides what becomes of it,
+// or fleet.ErrNotFound: the open one, or else the denial, or else any.
 func (c *Catalog) ApprovalOf(ctx context.Context, r fleet.GuardedRequest) (fleet.Approval, error) {
 	a, err := scanApproval(c.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals
-		WHERE digest = ? ORDER BY created_at DESC, id DESC LIMIT 1`, r.Digest()))
+		WHERE digest = ? ORDER BY state IN ('pending', 'approved', 'in-use') DESC, state = 'denied' DESC LIMIT 1`, r.Digest()))
 	return a, missing(err, "approval of this request")
 }
 

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
+// How long an approval holds where no policy says, and what a policy may say.
 const (
-	// DefaultApprovalTTL is how long an approval holds where no policy says.
 	DefaultApprovalTTL = time.Hour
-	// MinApprovalTTL and MaxApprovalTTL bound what a policy may say.
-	MinApprovalTTL = time.Minute
-	MaxApprovalTTL = 7 * 24 * time.Hour
+	MinApprovalTTL     = time.Minute
+	MaxApprovalTTL     = 7 * 24 * time.Hour
 
 	maxGlob = 63 // bytes, as long as an instance's name may be
 )

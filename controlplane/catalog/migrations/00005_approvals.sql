@@ -33,5 +33,5 @@ CREATE TABLE approvals (
 ) STRICT;
 -- A request has one approval at a time that can still come to something.
 CREATE UNIQUE INDEX approvals_open ON approvals (digest) WHERE state IN ('pending', 'approved', 'in-use');
-CREATE INDEX approvals_by_request ON approvals (digest, created_at DESC, id DESC);
+CREATE INDEX approvals_by_request ON approvals (digest);
 CREATE INDEX approvals_by_time ON approvals (created_at DESC, id DESC);
