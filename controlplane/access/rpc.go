@@ -26,6 +26,7 @@ var byRPC = map[string]Rule{
 
 	"/pgharbor.v1.IdentityService/GetIdentity":      {Enrolled: true, Scoping: byNothing},
 	"/pgharbor.v1.IdentityService/RenewCertificate": {Enrolled: true, Scoping: byNothing},
+	"/pgharbor.v1.IdentityService/SyncAuthorities":  {Enrolled: true, Scoping: byNothing},
 	"/pgharbor.v1.IdentityService/ListDevices":      {Person: true, Scoping: byNothing},
 	"/pgharbor.v1.IdentityService/RevokeDevice":     {Person: true, Scoping: byNothing},
 	"/grpc.health.v1.Health/Check":                  {Enrolled: true, Scoping: byNothing},

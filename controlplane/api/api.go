@@ -27,7 +27,7 @@ import (
 // changed after.
 type API struct {
 	Catalog   *catalog.Catalog
-	CA        *pki.CA
+	CA        *pki.Authorities
 	Trail     *audit.Trail
 	Heads     *audit.Heads
 	Sessions  *session.Registry

@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -22,12 +24,42 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 	}, nil
 }
 
+// RenewCertificate certifies by the newest CA that the caller has said it trusts.
 func (s *identityService) RenewCertificate(ctx context.Context, request *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
 	caller := callerFrom(ctx)
-	issued, err := s.CA.Sign(request.GetCsr(), principalOf(caller), s.CertificateLife, s.Now().UTC())
+	holder, err := s.Catalog.Holder(ctx, caller.Identity)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := s.CA.Sign(request.GetCsr(), principalOf(caller), s.CertificateLife, s.Now().UTC(), holder.Trusts...)
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
+	if err := s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter); err != nil {
+		return nil, err
+	}
 	s.Log.Info("certificate renewed", "caller", caller.String(), "identity", caller.Identity, "serial", issued.Serial)
 	return &pgharborv1.RenewCertificateResponse{Certificates: issued.Chain}, nil
+}
+
+// maxTrusted is more CAs than anybody has at once.
+const maxTrusted = 8
+
+// SyncAuthorities believes what the caller says of its own trust: whoever lies
+// locks out nobody else.
+func (s *identityService) SyncAuthorities(ctx context.Context, request *pgharborv1.SyncAuthoritiesRequest) (*pgharborv1.SyncAuthoritiesResponse, error) {
+	if len(request.GetTrusted()) > maxTrusted {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "%d CAs are more than the %d that anybody trusts", len(request.GetTrusted()), maxTrusted)
+	}
+	for _, fingerprint := range append([]string{request.GetIssuer()}, request.GetTrusted()...) {
+		if !pki.ValidFingerprint(fingerprint) {
+			return nil, fleet.NewProblem(fleet.ErrInvalid, "%.80q is no fingerprint of a CA", fingerprint)
+		}
+	}
+	if err := s.Catalog.HolderTrusts(ctx, callerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
+		return nil, err
+	}
+	return &pgharborv1.SyncAuthoritiesResponse{
+		Authorities: toProto(s.CA.Certificates(), func(ca *x509.Certificate) []byte { return ca.Raw }),
+	}, nil
 }

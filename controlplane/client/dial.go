@@ -38,7 +38,7 @@ const (
 // refuses because of the certificate fail with UNAUTHENTICATED, although they never
 // reached it. The caller closes the connection.
 func (i *Identity) Dial(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-	return dial(i.address, pki.ClientConfig(i.ca, i.cert.Load), opts...)
+	return dial(i.address, pki.ClientConfigTrusting(i.Trusted, i.cert.Load), opts...)
 }
 
 func dial(address string, config *tls.Config, opts ...grpc.DialOption) (*grpc.ClientConn, error) {

@@ -19,7 +19,8 @@ import (
 )
 
 // The folder of an identity (0700, its files 0600). Key and certificate share a
-// file, so that one rename replaces both.
+// file, so that one rename replaces both. The file of the CAs that are trusted was
+// last compared with the control plane's at the time of its modification.
 const (
 	addressFile = "control-plane.json"
 	caFile      = "ca.crt"
@@ -31,7 +32,7 @@ var errLocked = errors.New("another process holds the lock")
 
 type files struct {
 	address string
-	ca      *x509.Certificate
+	trusted []*x509.Certificate
 	cert    *tls.Certificate
 }
 
@@ -51,19 +52,27 @@ func readFiles(dir string) (files, error) {
 	if err := pki.ValidAddress(stored.Address); err != nil {
 		return files{}, fmt.Errorf("%s: %w", filepath.Join(dir, addressFile), err)
 	}
-	content, err = os.ReadFile(filepath.Join(dir, caFile))
+	trusted, err := readTrusted(dir)
 	if err != nil {
-		return files{}, fmt.Errorf("read the identity: %w", err)
-	}
-	ca, err := pki.ParseCertificate(content)
-	if err != nil {
-		return files{}, fmt.Errorf("%s: %w", filepath.Join(dir, caFile), err)
+		return files{}, err
 	}
 	cert, err := readKeyPair(dir)
 	if err != nil {
 		return files{}, err
 	}
-	return files{address: stored.Address, ca: ca, cert: cert}, nil
+	return files{address: stored.Address, trusted: trusted, cert: cert}, nil
+}
+
+func readTrusted(dir string) ([]*x509.Certificate, error) {
+	content, err := os.ReadFile(filepath.Join(dir, caFile))
+	if err != nil {
+		return nil, fmt.Errorf("read the identity: %w", err)
+	}
+	trusted, err := pki.ParseCertificates(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, caFile), err)
+	}
+	return trusted, nil
 }
 
 func readKeyPair(dir string) (*tls.Certificate, error) {
@@ -86,11 +95,20 @@ func writeFiles(dir, address string, ca *x509.Certificate, key crypto.Signer, ch
 	if err := writeFile(dir, addressFile, append(content, '\n')); err != nil {
 		return err
 	}
-	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
-	if err := writeFile(dir, caFile, caPEM); err != nil {
+	if err := writeTrusted(dir, []*x509.Certificate{ca}); err != nil {
 		return err
 	}
 	return writeKeyPair(dir, key, chain)
+}
+
+func writeTrusted(dir string, trusted []*x509.Certificate) error {
+	var content bytes.Buffer
+	for _, ca := range trusted {
+		if err := pem.Encode(&content, &pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}); err != nil {
+			return fmt.Errorf("write the identity: %w", err)
+		}
+	}
+	return writeFile(dir, caFile, content.Bytes())
 }
 
 func writeKeyPair(dir string, key crypto.Signer, chain [][]byte) error {

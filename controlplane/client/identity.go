@@ -32,8 +32,10 @@ var (
 type Identity struct {
 	dir       string
 	address   string
-	ca        *x509.Certificate
 	principal pki.Principal
+	// trusted are the CAs that the control plane's certificate may be of; never
+	// empty.
+	trusted atomic.Pointer[[]*x509.Certificate]
 	// cert is replaced by a renewal, and used by every handshake after it.
 	cert atomic.Pointer[tls.Certificate]
 }
@@ -57,7 +59,8 @@ func load(dir string, now func() time.Time) (*Identity, error) {
 	if ended := stored.cert.Leaf.NotAfter; now().After(ended) {
 		return nil, fmt.Errorf("%w: that of %s, on %s", ErrExpired, principal, ended.Format(time.RFC3339))
 	}
-	identity := &Identity{dir: dir, address: stored.address, ca: stored.ca, principal: principal}
+	identity := &Identity{dir: dir, address: stored.address, principal: principal}
+	identity.trusted.Store(&stored.trusted)
 	identity.cert.Store(stored.cert)
 	return identity, nil
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,20 +16,25 @@ import (
 )
 
 const (
-	// The clock is looked at this often, as it may be set.
-	longestRenewWait = time.Hour
+	// The clock is looked at this often, as it may be set, and so are the CAs.
+	longestRenewWait = trustLife
 	// A renewal that failed is tried again after a tenth of the time that is left,
 	// within these.
 	shortestRetry = time.Second
-	longestRetry  = time.Hour
+	longestRetry  = 5 * time.Minute
 )
 
 // RenewIfDue replaces key and certificate where two thirds of the certificate's
-// life are over, and says whether it did. The old certificate stays valid, so a
-// lost reply locks nobody out. Of several processes one renews; the others go on
-// with what they have, or take over what they find renewed.
+// life are over, or the control plane has another CA by now, and says whether it
+// did; what CAs there are is asked once an hour. The old certificate stays valid,
+// so a lost reply locks nobody out. Of several processes one renews; the others go
+// on with what they have, or take over what they find renewed.
 func (i *Identity) RenewIfDue(ctx context.Context, conn grpc.ClientConnInterface, now time.Time) (bool, error) {
-	if now.Before(i.RenewAt()) {
+	return i.renewIfDue(ctx, conn, now, i.trustDue(now))
+}
+
+func (i *Identity) renewIfDue(ctx context.Context, conn grpc.ClientConnInterface, now time.Time, trustDue bool) (bool, error) {
+	if !trustDue && now.Before(i.RenewAt()) {
 		return false, nil
 	}
 	unlock, err := lock(i.dir)
@@ -40,78 +44,97 @@ func (i *Identity) RenewIfDue(ctx context.Context, conn grpc.ClientConnInterface
 	if err != nil {
 		return false, err
 	}
-	renewed, err := i.renewLocked(ctx, conn, now)
+	renewed, err := i.renewLocked(ctx, conn, now, trustDue)
 	return renewed, errors.Join(err, unlock())
 }
 
-func (i *Identity) renewLocked(ctx context.Context, conn grpc.ClientConnInterface, now time.Time) (bool, error) {
-	stored, err := readKeyPair(i.dir)
+func (i *Identity) renewLocked(ctx context.Context, conn grpc.ClientConnInterface, now time.Time, trustDue bool) (bool, error) {
+	stored, err := readFiles(i.dir)
 	if err != nil {
 		return false, err
 	}
-	if stored.Leaf.NotAfter.After(i.NotAfter()) {
-		i.cert.Store(stored)
+	i.trusted.Store(&stored.trusted)
+	if stored.cert.Leaf.NotAfter.After(i.NotAfter()) {
+		i.cert.Store(stored.cert)
 	}
-	if now.Before(i.RenewAt()) {
-		return false, nil
+	issuing := ""
+	if trustDue {
+		issuing, err = i.syncTrust(ctx, conn, now)
 	}
+	moved := issuing != "" && issuing != i.issuer()
+	if now.Before(i.RenewAt()) && !moved {
+		return false, err
+	}
+	if replaceErr := i.replace(ctx, conn); replaceErr != nil {
+		return false, errors.Join(err, replaceErr)
+	}
+	if moved { // now it does not need the older CA any longer, and the control plane should know
+		_, err = i.syncTrust(ctx, conn, now)
+	}
+	return true, err
+}
+
+// replace gets a certificate over a new key and keeps both.
+func (i *Identity) replace(ctx context.Context, conn grpc.ClientConnInterface) error {
 	key, err := pki.NewKey()
 	if err != nil {
-		return false, err
+		return err
 	}
 	csr, err := pki.NewCSR(key)
 	if err != nil {
-		return false, err
+		return err
 	}
 	response, err := pgharborv1.NewIdentityServiceClient(conn).RenewCertificate(ctx,
 		&pgharborv1.RenewCertificateRequest{Csr: csr})
 	if err != nil {
-		return false, fmt.Errorf("renew the certificate: %w", err)
+		return fmt.Errorf("renew the certificate: %w", err)
 	}
 	chain := response.GetCertificates()
 	if len(chain) == 0 {
-		return false, errors.New("renew the certificate: the control plane sent none")
+		return errors.New("renew the certificate: the control plane sent none")
 	}
-	leaf, principal, err := verifyIssued(chain, key, []*x509.Certificate{i.ca})
+	leaf, principal, err := verifyIssued(chain, key, i.Trusted())
 	if err != nil {
-		return false, fmt.Errorf("renew the certificate: %w", err)
+		return fmt.Errorf("renew the certificate: %w", err)
 	}
 	if principal != i.principal {
-		return false, fmt.Errorf("renew the certificate: it came for %s", principal)
+		return fmt.Errorf("renew the certificate: it came for %s", principal)
 	}
 	if err := writeKeyPair(i.dir, key, chain); err != nil {
-		return false, err
+		return err
 	}
 	i.cert.Store(&tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf})
-	return true, nil
+	return nil
 }
 
-// KeepRenewed renews whenever it is due, until ctx ends. Failures are logged and
-// tried again, ever sooner as the end comes near.
+// KeepRenewed looks at the control plane's CAs at once and every hour, and renews
+// whenever it is due, until ctx ends. Failures are logged and tried again, ever
+// sooner as the end comes near.
 func (i *Identity) KeepRenewed(ctx context.Context, conn grpc.ClientConnInterface, log *slog.Logger, now func() time.Time) {
-	for tried := false; ; tried = true {
-		timer := time.NewTimer(i.renewWait(now(), tried))
+	for wait := time.Duration(0); ; {
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
 		}
-		renewed, err := i.RenewIfDue(ctx, conn, now())
+		renewed, err := i.renewIfDue(ctx, conn, now(), true)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("certificate not renewed", "error", err, "ends", i.NotAfter())
 		}
 		if renewed {
 			log.Info("certificate renewed", "ends", i.NotAfter())
 		}
+		wait = i.renewWait(now(), err != nil)
 	}
 }
 
 // renewWait has jitter, so that a fleet that enrolled together does not renew
 // together.
-func (i *Identity) renewWait(now time.Time, tried bool) time.Duration {
-	wait := max(i.RenewAt().Sub(now), 0)
-	if wait == 0 && tried {
+func (i *Identity) renewWait(now time.Time, failed bool) time.Duration {
+	wait := max(i.RenewAt().Sub(now), shortestRetry)
+	if failed {
 		wait = min(max(i.NotAfter().Sub(now)/10, shortestRetry), longestRetry)
 	}
 	return jitter(min(wait, longestRenewWait))

@@ -15,12 +15,16 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 const (
-	caKeyFile  = "ca.key"
-	caCertFile = "ca.crt"
+	caName     = "ca"
+	keySuffix  = ".key"
+	certSuffix = ".crt"
 	caYears    = 10
 
 	// clockSkew is how far a certificate is dated back, so that a peer whose
@@ -38,7 +42,9 @@ type CA struct {
 // writes it to dir (made when missing, 0700): ca.key (PKCS#8 PEM, 0600) and
 // ca.crt. It fails with an error that wraps fs.ErrExist, and changes nothing,
 // where there is a CA already.
-func CreateCA(dir string, now time.Time) (*CA, error) {
+func CreateCA(dir string, now time.Time) (*CA, error) { return createCA(dir, caName, now) }
+
+func createCA(dir, name string, now time.Time) (*CA, error) {
 	key, err := NewKey()
 	if err != nil {
 		return nil, err
@@ -65,32 +71,35 @@ func CreateCA(dir string, now time.Time) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read back the CA certificate: %w", err)
 	}
-	if err := writeCA(dir, key, der); err != nil {
+	if err := writeCA(dir, name, key, der); err != nil {
 		return nil, err
 	}
 	return &CA{cert: cert, key: key}, nil
 }
 
 // LoadCA reads the CA that CreateCA wrote to dir.
-func LoadCA(dir string) (*CA, error) {
-	certPEM, err := os.ReadFile(filepath.Join(dir, caCertFile))
+func LoadCA(dir string) (*CA, error) { return loadCA(dir, caName) }
+
+func loadCA(dir, name string) (*CA, error) {
+	certFile, keyFile := filepath.Join(dir, name+certSuffix), filepath.Join(dir, name+keySuffix)
+	certPEM, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the CA certificate: %w", err)
 	}
-	keyPEM, err := os.ReadFile(filepath.Join(dir, caKeyFile))
+	keyPEM, err := os.ReadFile(keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the CA key: %w", err)
 	}
 	cert, err := ParseCertificate(certPEM)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", caCertFile, err)
+		return nil, fmt.Errorf("%s: %w", certFile, err)
 	}
 	key, err := ParseKey(keyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", caKeyFile, err)
+		return nil, fmt.Errorf("%s: %w", keyFile, err)
 	}
 	if public, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(key.Public()) {
-		return nil, fmt.Errorf("%s and %s in %s do not belong together", caKeyFile, caCertFile, dir)
+		return nil, fmt.Errorf("%s and %s do not belong together", keyFile, certFile)
 	}
 	return &CA{cert: cert, key: key}, nil
 }
@@ -105,6 +114,12 @@ func (ca *CA) Fingerprint() string { return Fingerprint(ca.cert) }
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return fingerprintPrefix + hex.EncodeToString(sum[:])
+}
+
+// ValidFingerprint says whether a text has the form that Fingerprint writes.
+func ValidFingerprint(text string) bool {
+	digits, ok := strings.CutPrefix(text, fingerprintPrefix)
+	return ok && len(digits) == hex.EncodedLen(sha256.Size) && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // NewKey makes a key of the only kind that pgharbor itself makes: ECDSA P-256.
@@ -126,24 +141,26 @@ func newSerial() (*big.Int, error) {
 }
 
 // writeCA never overwrites: the key is created exclusively and first, so of two
-// that try at once one fails.
-func writeCA(dir string, key crypto.Signer, certDER []byte) (err error) {
+// that try at once one fails. The certificate appears whole, as the sign that all
+// is there.
+func writeCA(dir, name string, key crypto.Signer, certDER []byte) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the CA's folder: %w", err)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, caCertFile)); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, caCertFile), errors.Join(err, os.ErrExist))
+	certFile, keyFile := filepath.Join(dir, name+certSuffix), filepath.Join(dir, name+keySuffix)
+	if _, err := os.Lstat(certFile); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: %w", certFile, errors.Join(err, os.ErrExist))
 	}
 	keyPEM, err := EncodeKey(key)
 	if err != nil {
 		return err
 	}
-	if err := writeNew(filepath.Join(dir, caKeyFile), keyPEM, 0o600); err != nil {
+	if err := writeNew(keyFile, keyPEM, 0o600); err != nil {
 		return err
 	}
 	certPEM := pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: certDER})
-	if err := writeNew(filepath.Join(dir, caCertFile), certPEM, 0o644); err != nil {
-		return errors.Join(err, os.Remove(filepath.Join(dir, caKeyFile)))
+	if err := renameio.WriteFile(certFile, certPEM, 0o644, renameio.WithTempDir(dir)); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", certFile, err), os.Remove(keyFile))
 	}
 	return syncDir(dir)
 }

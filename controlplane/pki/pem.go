@@ -40,6 +40,30 @@ func ParseKey(content []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
+// ParseCertificates reads all certificates of a PEM file that holds nothing else,
+// and at least one.
+func ParseCertificates(content []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for {
+		block, rest := pem.Decode(content)
+		if block == nil {
+			break
+		}
+		if block.Type != pemCertificate {
+			return nil, fmt.Errorf("holds a PEM block of the type %q", block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate: %w", err)
+		}
+		certs, content = append(certs, cert), rest
+	}
+	if len(certs) == 0 {
+		return nil, errors.New("holds no PEM certificate")
+	}
+	return certs, nil
+}
+
 // ParseCertificate reads the first certificate of a PEM file.
 func ParseCertificate(content []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(content)

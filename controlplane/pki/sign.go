@@ -56,10 +56,14 @@ func (ca *CA) Sign(csrDER []byte, p Principal, ttl time.Duration, now time.Time)
 	return ca.issue(public, p, x509.ExtKeyUsageClientAuth, ttl, now)
 }
 
+// MadeAt is when a certificate of this package was made: it is dated back, so that
+// a peer whose clock is behind can use it at once.
+func MadeAt(cert *x509.Certificate) time.Time { return cert.NotBefore.Add(clockSkew) }
+
 // RenewAt is when a certificate of this CA should be replaced: at two thirds of
 // its life.
 func RenewAt(cert *x509.Certificate) time.Time {
-	made := cert.NotBefore.Add(clockSkew)
+	made := MadeAt(cert)
 	return made.Add(cert.NotAfter.Sub(made) * 2 / 3)
 }
 

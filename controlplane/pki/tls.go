@@ -22,9 +22,16 @@ const serverCertLife = 24 * time.Hour
 // that it presents must be of this CA, and check must accept its principal, on
 // every connection and also where a session is resumed.
 func (ca *CA) ServerConfig(now func() time.Time, check func(Principal) error) *tls.Config {
+	return serverConfig([]*CA{ca}, now, check)
+}
+
+// serverConfig trusts every one of the CAs; the first certifies the control plane.
+func serverConfig(cas []*CA, now func() time.Time, check func(Principal) error) *tls.Config {
 	roots := x509.NewCertPool()
-	roots.AddCert(ca.cert)
-	own := &serverCertificate{ca: ca, now: now}
+	for _, ca := range cas {
+		roots.AddCert(ca.cert)
+	}
+	own := &serverCertificate{ca: cas[0], now: now}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		NextProtos:     []string{"h2"},
@@ -36,6 +43,9 @@ func (ca *CA) ServerConfig(now func() time.Time, check func(Principal) error) *t
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) == 0 {
 				return nil
+			}
+			if !issuedByOne(state.VerifiedChains, cas) {
+				return fmt.Errorf("%w: its CA was retired", ErrNoPrincipal)
 			}
 			p, err := FromCertificate(state.PeerCertificates[0])
 			if err != nil {
@@ -49,10 +59,32 @@ func (ca *CA) ServerConfig(now func() time.Time, check func(Principal) error) *t
 	}
 }
 
-// ClientConfig is the side of an agent or a person that has an identity. It trusts
-// the pinned CA only, and instead of a host name, which may change, it wants the
-// control plane's URI. cert is asked at each handshake and may return nil.
+// issuedByOne says whether a chain still ends in one of the CAs. A session that is
+// resumed brings the chains of its first handshake, which may be of a CA that was
+// retired since.
+func issuedByOne(chains [][]*x509.Certificate, cas []*CA) bool {
+	for _, chain := range chains {
+		for _, ca := range cas {
+			if chain[len(chain)-1].Equal(ca.cert) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ClientConfig is the side of an agent or a person that has an identity and trusts
+// one CA; see ClientConfigTrusting.
 func ClientConfig(ca *x509.Certificate, cert func() *tls.Certificate) *tls.Config {
+	trusted := []*x509.Certificate{ca}
+	return ClientConfigTrusting(func() []*x509.Certificate { return trusted }, cert)
+}
+
+// ClientConfigTrusting is the side of an agent or a person that has an identity. It
+// trusts the pinned CAs only, and instead of a host name, which may change, it wants
+// the control plane's URI. Both functions are asked at each handshake; cert may
+// return nil.
+func ClientConfigTrusting(trusted func() []*x509.Certificate, cert func() *tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		NextProtos: []string{"h2"},
@@ -64,7 +96,7 @@ func ClientConfig(ca *x509.Certificate, cert func() *tls.Certificate) *tls.Confi
 		},
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies, without a host name.
 		VerifyConnection: func(state tls.ConnectionState) error {
-			return verifyServer(state.PeerCertificates, ca)
+			return verifyServer(state.PeerCertificates, trusted())
 		},
 	}
 }
@@ -79,7 +111,7 @@ func EnrollConfig(fingerprint string) *tls.Config {
 		VerifyConnection: func(state tls.ConnectionState) error {
 			for _, cert := range state.PeerCertificates {
 				if strings.EqualFold(Fingerprint(cert), fingerprint) {
-					return verifyServer(state.PeerCertificates, cert)
+					return verifyServer(state.PeerCertificates, []*x509.Certificate{cert})
 				}
 			}
 			return fmt.Errorf("%w: its CA has not the fingerprint %s", ErrWrongServer, fingerprint)
@@ -87,12 +119,14 @@ func EnrollConfig(fingerprint string) *tls.Config {
 	}
 }
 
-func verifyServer(chain []*x509.Certificate, ca *x509.Certificate) error {
+func verifyServer(chain, trusted []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: it has no certificate", ErrWrongServer)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(ca)
+	for _, ca := range trusted {
+		roots.AddCert(ca)
+	}
 	if _, err := chain[0].Verify(x509.VerifyOptions{
 		Roots:     roots,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

@@ -34,6 +34,7 @@ var allowed = map[string]string{
 
 	"/pgharbor.v1.IdentityService/GetIdentity":      enrolled,
 	"/pgharbor.v1.IdentityService/RenewCertificate": enrolled,
+	"/pgharbor.v1.IdentityService/SyncAuthorities":  enrolled,
 	"/pgharbor.v1.IdentityService/ListDevices":      people,
 	"/pgharbor.v1.IdentityService/RevokeDevice":     people,
 	"/grpc.health.v1.Health/Check":                  enrolled,

@@ -15,7 +15,11 @@ import (
 // Services is what the gRPC server says that it serves.
 func Services(tb testing.TB) map[string]grpc.ServiceInfo {
 	tb.Helper()
-	ca, err := pki.CreateCA(tb.TempDir(), time.Now())
+	dir := tb.TempDir()
+	if _, err := pki.CreateCA(dir, time.Now()); err != nil {
+		tb.Fatal(err)
+	}
+	ca, err := pki.LoadAuthorities(dir)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -95,7 +95,10 @@ func checkInit(o InitOptions) error {
 }
 
 func populate(ctx context.Context, dir string, o InitOptions) (made Initialised, err error) {
-	ca, err := pki.CreateCA(filepath.Join(dir, pkiFolder), o.Now())
+	if _, err := pki.CreateCA(filepath.Join(dir, pkiFolder), o.Now()); err != nil {
+		return made, err
+	}
+	ca, err := pki.LoadAuthorities(filepath.Join(dir, pkiFolder))
 	if err != nil {
 		return made, err
 	}

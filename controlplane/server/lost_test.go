@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"path/filepath"
@@ -8,10 +9,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
@@ -124,5 +128,58 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	}
 	if rest, _ := filepath.Glob(filepath.Join(parent, ".*")); len(rest) > 0 {
 		t.Errorf("left behind: %v", rest)
+	}
+}
+
+// The reply to a renewal is lost, and the agent is started again before it tries
+// once more: it is the agent that it was.
+func TestLostReplyToARenewalLocksNobodyOut(t *testing.T) {
+	cp := servertest.Start(t)
+	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))
+	principal, err := pki.FromCertificate(certificateIn(t, dir).Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := catalog.Open(t.Context(), filepath.Join(cp.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	before, err := store.Holder(t.Context(), principal.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := newCutter(t, cp, func() bool {
+		h, err := store.Holder(context.Background(), principal.Identity)
+		return err == nil && !h.EndsAt.Equal(before.EndsAt)
+	})
+	identity, err := client.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := identity.Dial(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", network.address)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	due := identity.RenewAt().Add(time.Minute)
+	if renewed, err := identity.RenewIfDue(bounded(t), conn, due); renewed || err == nil || network.cuts.Load() == 0 {
+		t.Fatalf("with the reply cut (%d times): renewed %v, %v", network.cuts.Load(), renewed, err)
+	}
+	running := &holder{dir: dir, identity: identity, conn: cp.Dial(t, dir)}
+	for name, h := range map[string]*holder{"as it runs": running, "started again": hold(t, cp, dir)} {
+		who, err := pgharborv1.NewIdentityServiceClient(h.conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
+		if err != nil || who.GetName() != "db1" {
+			t.Errorf("%s it is %v, %v", name, who, err)
+		}
+	}
+	again := hold(t, cp, dir)
+	if renewed, err := again.identity.RenewIfDue(bounded(t), again.conn, due); err != nil || !renewed {
+		t.Errorf("the next renewal: %v, %v", renewed, err)
+	}
+	if err := isLetIn(t, cp, dir); err != nil {
+		t.Errorf("with the renewed certificate: %v", err)
 	}
 }

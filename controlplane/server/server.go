@@ -78,7 +78,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer unlock()
-	ca, err := pki.LoadCA(filepath.Join(c.DataDir, pkiFolder))
+	ca, err := pki.LoadAuthorities(filepath.Join(c.DataDir, pkiFolder))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	return serve(ctx, c, a)
 }
 
-func assemble(ctx context.Context, c Config, ca *pki.CA, store *catalog.Catalog) (*api.API, error) {
+func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog.Catalog) (*api.API, error) {
 	advertise, err := advertised(ctx, store)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func rootCommand() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(initCommand(), serveCommand(), auditCommand(), recoverOwnerCommand())
+	root.AddCommand(initCommand(), serveCommand(), caCommand(), auditCommand(), recoverOwnerCommand())
 	return root
 }
 

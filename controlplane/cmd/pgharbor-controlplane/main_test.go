@@ -80,6 +80,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"serve", "--data-dir", dir, "--heartbeat", "0s"}, exitUsage, "--heartbeat"},
 		{[]string{"serve", "--data-dir", dir, "--heartbeat", "soon"}, exitUsage, "soon"},
 		{[]string{"serve", "--data-dir", dir}, exitFailed, "holds no control plane"},
+		{[]string{"ca"}, exitUsage, "list, rotate or retire"},
+		{[]string{"ca", "list"}, exitUsage, "--data-dir"},
+		{[]string{"ca", "rotate", "--data-dir", dir}, exitFailed, "holds no control plane"},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			code, _, errs := execute(t.Context(), tt.args...)

@@ -151,10 +151,16 @@ func (cp *ControlPlane) Dial(tb testing.TB, dir string) *grpc.ClientConn {
 // Owner returns a connection of the first OWNER.
 func (cp *ControlPlane) Owner(tb testing.TB) *grpc.ClientConn {
 	tb.Helper()
+	return cp.Dial(tb, cp.OwnerDir(tb))
+}
+
+// OwnerDir is the folder of the first OWNER's identity.
+func (cp *ControlPlane) OwnerDir(tb testing.TB) string {
+	tb.Helper()
 	if cp.ownerDir == "" {
 		cp.ownerDir = cp.Enroll(tb, cp.OwnerInvite)
 	}
-	return cp.Dial(tb, cp.ownerDir)
+	return cp.ownerDir
 }
 
 // InviteUser returns an invite for a person, on the instances that the globs

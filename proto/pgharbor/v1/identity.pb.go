@@ -481,6 +481,105 @@ func (x *RevokeDeviceResponse) GetDevice() *Device {
 	return nil
 }
 
+type SyncAuthoritiesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fingerprints, "sha256:" and hexadecimal digits, of what is kept on disk.
+	Trusted []string `protobuf:"bytes,1,rep,name=trusted,proto3" json:"trusted,omitempty"`
+	// The fingerprint of the CA that the caller's certificate is of.
+	Issuer        string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncAuthoritiesRequest) Reset() {
+	*x = SyncAuthoritiesRequest{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncAuthoritiesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncAuthoritiesRequest) ProtoMessage() {}
+
+func (x *SyncAuthoritiesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncAuthoritiesRequest.ProtoReflect.Descriptor instead.
+func (*SyncAuthoritiesRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SyncAuthoritiesRequest) GetTrusted() []string {
+	if x != nil {
+		return x.Trusted
+	}
+	return nil
+}
+
+func (x *SyncAuthoritiesRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+type SyncAuthoritiesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DER; the first certifies agents and people from now on.
+	Authorities   [][]byte `protobuf:"bytes,1,rep,name=authorities,proto3" json:"authorities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncAuthoritiesResponse) Reset() {
+	*x = SyncAuthoritiesResponse{}
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncAuthoritiesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncAuthoritiesResponse) ProtoMessage() {}
+
+func (x *SyncAuthoritiesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_identity_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncAuthoritiesResponse.ProtoReflect.Descriptor instead.
+func (*SyncAuthoritiesResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_identity_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SyncAuthoritiesResponse) GetAuthorities() [][]byte {
+	if x != nil {
+		return x.Authorities
+	}
+	return nil
+}
+
 var File_pgharbor_v1_identity_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_identity_proto_rawDesc = "" +
@@ -513,10 +612,16 @@ const file_pgharbor_v1_identity_proto_rawDesc = "" +
 	"\x13RevokeDeviceRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"C\n" +
 	"\x14RevokeDeviceResponse\x12+\n" +
-	"\x06device\x18\x01 \x01(\v2\x13.pgharbor.v1.DeviceR\x06device2\xeb\x02\n" +
+	"\x06device\x18\x01 \x01(\v2\x13.pgharbor.v1.DeviceR\x06device\"J\n" +
+	"\x16SyncAuthoritiesRequest\x12\x18\n" +
+	"\atrusted\x18\x01 \x03(\tR\atrusted\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\";\n" +
+	"\x17SyncAuthoritiesResponse\x12 \n" +
+	"\vauthorities\x18\x01 \x03(\fR\vauthorities2\xc9\x03\n" +
 	"\x0fIdentityService\x12P\n" +
 	"\vGetIdentity\x12\x1f.pgharbor.v1.GetIdentityRequest\x1a .pgharbor.v1.GetIdentityResponse\x12_\n" +
-	"\x10RenewCertificate\x12$.pgharbor.v1.RenewCertificateRequest\x1a%.pgharbor.v1.RenewCertificateResponse\x12P\n" +
+	"\x10RenewCertificate\x12$.pgharbor.v1.RenewCertificateRequest\x1a%.pgharbor.v1.RenewCertificateResponse\x12\\\n" +
+	"\x0fSyncAuthorities\x12#.pgharbor.v1.SyncAuthoritiesRequest\x1a$.pgharbor.v1.SyncAuthoritiesResponse\x12P\n" +
 	"\vListDevices\x12\x1f.pgharbor.v1.ListDevicesRequest\x1a .pgharbor.v1.ListDevicesResponse\x12S\n" +
 	"\fRevokeDevice\x12 .pgharbor.v1.RevokeDeviceRequest\x1a!.pgharbor.v1.RevokeDeviceResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
@@ -532,7 +637,7 @@ func file_pgharbor_v1_identity_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_identity_proto_rawDescData
 }
 
-var file_pgharbor_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_pgharbor_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pgharbor_v1_identity_proto_goTypes = []any{
 	(*GetIdentityRequest)(nil),       // 0: pgharbor.v1.GetIdentityRequest
 	(*GetIdentityResponse)(nil),      // 1: pgharbor.v1.GetIdentityResponse
@@ -543,27 +648,31 @@ var file_pgharbor_v1_identity_proto_goTypes = []any{
 	(*ListDevicesResponse)(nil),      // 6: pgharbor.v1.ListDevicesResponse
 	(*RevokeDeviceRequest)(nil),      // 7: pgharbor.v1.RevokeDeviceRequest
 	(*RevokeDeviceResponse)(nil),     // 8: pgharbor.v1.RevokeDeviceResponse
-	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
+	(*SyncAuthoritiesRequest)(nil),   // 9: pgharbor.v1.SyncAuthoritiesRequest
+	(*SyncAuthoritiesResponse)(nil),  // 10: pgharbor.v1.SyncAuthoritiesResponse
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
 }
 var file_pgharbor_v1_identity_proto_depIdxs = []int32{
-	9, // 0: pgharbor.v1.Device.enrolled_at:type_name -> google.protobuf.Timestamp
-	9, // 1: pgharbor.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
-	9, // 2: pgharbor.v1.Device.revoked_at:type_name -> google.protobuf.Timestamp
-	4, // 3: pgharbor.v1.ListDevicesResponse.devices:type_name -> pgharbor.v1.Device
-	4, // 4: pgharbor.v1.RevokeDeviceResponse.device:type_name -> pgharbor.v1.Device
-	0, // 5: pgharbor.v1.IdentityService.GetIdentity:input_type -> pgharbor.v1.GetIdentityRequest
-	2, // 6: pgharbor.v1.IdentityService.RenewCertificate:input_type -> pgharbor.v1.RenewCertificateRequest
-	5, // 7: pgharbor.v1.IdentityService.ListDevices:input_type -> pgharbor.v1.ListDevicesRequest
-	7, // 8: pgharbor.v1.IdentityService.RevokeDevice:input_type -> pgharbor.v1.RevokeDeviceRequest
-	1, // 9: pgharbor.v1.IdentityService.GetIdentity:output_type -> pgharbor.v1.GetIdentityResponse
-	3, // 10: pgharbor.v1.IdentityService.RenewCertificate:output_type -> pgharbor.v1.RenewCertificateResponse
-	6, // 11: pgharbor.v1.IdentityService.ListDevices:output_type -> pgharbor.v1.ListDevicesResponse
-	8, // 12: pgharbor.v1.IdentityService.RevokeDevice:output_type -> pgharbor.v1.RevokeDeviceResponse
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	11, // 0: pgharbor.v1.Device.enrolled_at:type_name -> google.protobuf.Timestamp
+	11, // 1: pgharbor.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
+	11, // 2: pgharbor.v1.Device.revoked_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: pgharbor.v1.ListDevicesResponse.devices:type_name -> pgharbor.v1.Device
+	4,  // 4: pgharbor.v1.RevokeDeviceResponse.device:type_name -> pgharbor.v1.Device
+	0,  // 5: pgharbor.v1.IdentityService.GetIdentity:input_type -> pgharbor.v1.GetIdentityRequest
+	2,  // 6: pgharbor.v1.IdentityService.RenewCertificate:input_type -> pgharbor.v1.RenewCertificateRequest
+	9,  // 7: pgharbor.v1.IdentityService.SyncAuthorities:input_type -> pgharbor.v1.SyncAuthoritiesRequest
+	5,  // 8: pgharbor.v1.IdentityService.ListDevices:input_type -> pgharbor.v1.ListDevicesRequest
+	7,  // 9: pgharbor.v1.IdentityService.RevokeDevice:input_type -> pgharbor.v1.RevokeDeviceRequest
+	1,  // 10: pgharbor.v1.IdentityService.GetIdentity:output_type -> pgharbor.v1.GetIdentityResponse
+	3,  // 11: pgharbor.v1.IdentityService.RenewCertificate:output_type -> pgharbor.v1.RenewCertificateResponse
+	10, // 12: pgharbor.v1.IdentityService.SyncAuthorities:output_type -> pgharbor.v1.SyncAuthoritiesResponse
+	6,  // 13: pgharbor.v1.IdentityService.ListDevices:output_type -> pgharbor.v1.ListDevicesResponse
+	8,  // 14: pgharbor.v1.IdentityService.RevokeDevice:output_type -> pgharbor.v1.RevokeDeviceResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_identity_proto_init() }
@@ -577,7 +686,7 @@ func file_pgharbor_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_identity_proto_rawDesc), len(file_pgharbor_v1_identity_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

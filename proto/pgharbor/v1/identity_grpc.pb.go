@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	IdentityService_GetIdentity_FullMethodName      = "/pgharbor.v1.IdentityService/GetIdentity"
 	IdentityService_RenewCertificate_FullMethodName = "/pgharbor.v1.IdentityService/RenewCertificate"
+	IdentityService_SyncAuthorities_FullMethodName  = "/pgharbor.v1.IdentityService/SyncAuthorities"
 	IdentityService_ListDevices_FullMethodName      = "/pgharbor.v1.IdentityService/ListDevices"
 	IdentityService_RevokeDevice_FullMethodName     = "/pgharbor.v1.IdentityService/RevokeDevice"
 )
@@ -35,6 +36,10 @@ type IdentityServiceClient interface {
 	// RenewCertificate certifies a new key of the caller. The certificate in use
 	// stays valid, so that a lost reply locks nobody out.
 	RenewCertificate(ctx context.Context, in *RenewCertificateRequest, opts ...grpc.CallOption) (*RenewCertificateResponse, error)
+	// SyncAuthorities says which CAs the caller trusts, and returns those that it
+	// should trust. A certificate is renewed under a newer CA only once its holder
+	// has said that it trusts that one.
+	SyncAuthorities(ctx context.Context, in *SyncAuthoritiesRequest, opts ...grpc.CallOption) (*SyncAuthoritiesResponse, error)
 	// ListDevices returns the devices of the person who calls, newest first.
 	ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error)
 	// RevokeDevice ends the certificates of one of them. The last device of the
@@ -64,6 +69,16 @@ func (c *identityServiceClient) RenewCertificate(ctx context.Context, in *RenewC
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RenewCertificateResponse)
 	err := c.cc.Invoke(ctx, IdentityService_RenewCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *identityServiceClient) SyncAuthorities(ctx context.Context, in *SyncAuthoritiesRequest, opts ...grpc.CallOption) (*SyncAuthoritiesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SyncAuthoritiesResponse)
+	err := c.cc.Invoke(ctx, IdentityService_SyncAuthorities_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +115,10 @@ type IdentityServiceServer interface {
 	// RenewCertificate certifies a new key of the caller. The certificate in use
 	// stays valid, so that a lost reply locks nobody out.
 	RenewCertificate(context.Context, *RenewCertificateRequest) (*RenewCertificateResponse, error)
+	// SyncAuthorities says which CAs the caller trusts, and returns those that it
+	// should trust. A certificate is renewed under a newer CA only once its holder
+	// has said that it trusts that one.
+	SyncAuthorities(context.Context, *SyncAuthoritiesRequest) (*SyncAuthoritiesResponse, error)
 	// ListDevices returns the devices of the person who calls, newest first.
 	ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error)
 	// RevokeDevice ends the certificates of one of them. The last device of the
@@ -120,6 +139,9 @@ func (UnimplementedIdentityServiceServer) GetIdentity(context.Context, *GetIdent
 }
 func (UnimplementedIdentityServiceServer) RenewCertificate(context.Context, *RenewCertificateRequest) (*RenewCertificateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RenewCertificate not implemented")
+}
+func (UnimplementedIdentityServiceServer) SyncAuthorities(context.Context, *SyncAuthoritiesRequest) (*SyncAuthoritiesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SyncAuthorities not implemented")
 }
 func (UnimplementedIdentityServiceServer) ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDevices not implemented")
@@ -184,6 +206,24 @@ func _IdentityService_RenewCertificate_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IdentityService_SyncAuthorities_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SyncAuthoritiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IdentityServiceServer).SyncAuthorities(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IdentityService_SyncAuthorities_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IdentityServiceServer).SyncAuthorities(ctx, req.(*SyncAuthoritiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IdentityService_ListDevices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDevicesRequest)
 	if err := dec(in); err != nil {
@@ -234,6 +274,10 @@ var IdentityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RenewCertificate",
 			Handler:    _IdentityService_RenewCertificate_Handler,
+		},
+		{
+			MethodName: "SyncAuthorities",
+			Handler:    _IdentityService_SyncAuthorities_Handler,
 		},
 		{
 			MethodName: "ListDevices",
