@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"fmt"
@@ -30,7 +31,7 @@ type Heads struct {
 	Store       HeadStore
 	Trail       *Trail
 	Key         crypto.Signer
-	Certificate []byte // of the key, DER
+	Certificate func() ([]byte, error) // of the key, DER; another one after a rotation of the CA
 	// Check returns an error for a head that was not signed by this control plane.
 	Check func(chain.SignedHead) error
 	Log   *slog.Logger
@@ -41,7 +42,7 @@ type Heads struct {
 	dispute string
 }
 
-// Current returns the head of this moment. One head is signed once. That of an
+// Current returns the head of this moment. One head is signed once under one CA. That of an
 // empty trail is not Valid and not signed. The error wraps fleet.ErrIntegrity where
 // the trail was changed behind the control plane's back.
 func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
@@ -51,13 +52,17 @@ func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.signed.Valid() && h.signed.Head == head {
+	certificate, err := h.Certificate()
+	if err != nil {
+		return chain.SignedHead{Head: head}, err
+	}
+	if h.signed.Valid() && h.signed.Head == head && bytes.Equal(h.signed.Certificate, certificate) {
 		return h.signed, nil
 	}
 	if err := h.stillThere(ctx); err != nil || !head.Valid() {
 		return chain.SignedHead{Head: head}, err
 	}
-	signed, err := chain.Sign(head, h.Now(), h.Key, h.Certificate)
+	signed, err := chain.Sign(head, h.Now(), h.Key, certificate)
 	if err == nil {
 		h.signed = signed
 	}

@@ -78,9 +78,9 @@ func (i *Identity) Name() string { return i.principal.Name }
 func (i *Identity) NotAfter() time.Time { return i.cert.Load().Leaf.NotAfter }
 
 // TrailKey returns the key of a certificate with which the control plane signs
-// heads of its trail, where the pinned CA has issued it and it held at that moment.
+// heads of its trail, where a pinned CA has issued it and it held at that moment.
 func (i *Identity) TrailKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
-	return pki.VerifyTrailCertificate(certificate, at, i.ca)
+	return pki.VerifyTrailCertificate(certificate, at, i.Trusted()...)
 }
 
 // RenewAt is when the certificate in use should be replaced.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,20 +20,39 @@ const KindTrail Kind = "trail"
 
 const trailKeyFile = "trail.key"
 
-// TrailKey returns the key in dir (trail.key, PKCS#8 PEM, 0600) that signs heads of
-// the trail, made where there is none, and a new certificate for it, DER. The key
-// lasts as long as the trail does; its certificate is made of the CA at each start.
-func (ca *CA) TrailKey(dir string, now time.Time) (crypto.Signer, []byte, error) {
-	key, err := trailKey(dir)
+// TrailKey returns the key in the folder (trail.key, PKCS#8 PEM, 0600) that signs
+// heads of the trail, made where there is none, and what returns a certificate for
+// it, DER, of the CA that everybody trusts at that moment. The key lasts as long as
+// the trail does; its certificate is made anew at each start and for each CA.
+func (a *Authorities) TrailKey(now func() time.Time) (crypto.Signer, func() ([]byte, error), error) {
+	key, err := trailKey(a.dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the key that signs the trail: %w", err)
 	}
+	var mu sync.Mutex
+	var of *CA
+	var certificate []byte
+	return key, func() ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ca := a.serving(); ca != of {
+			der, err := ca.certifyTrail(key, now())
+			if err != nil {
+				return nil, err
+			}
+			of, certificate = ca, der
+		}
+		return certificate, nil
+	}, nil
+}
+
+func (ca *CA) certifyTrail(key crypto.Signer, now time.Time) ([]byte, error) {
 	p := Principal{Kind: KindTrail, Name: "trail", Identity: strings.ToLower(rand.Text())[:16]}
 	issued, err := ca.issue(key.Public(), p, x509.ExtKeyUsageTimeStamping, ca.cert.NotAfter.Sub(now), now)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return key, issued.Chain[0], nil
+	return issued.Chain[0], nil
 }
 
 func trailKey(dir string) (crypto.Signer, error) {

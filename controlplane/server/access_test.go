@@ -107,6 +107,7 @@ var touches = map[string]string{
 
 	"/pgharbor.v1.IdentityService/GetIdentity":      "nothing",
 	"/pgharbor.v1.IdentityService/RenewCertificate": "nothing",
+	"/pgharbor.v1.IdentityService/SyncAuthorities":  "nothing",
 	"/pgharbor.v1.IdentityService/ListDevices":      "nothing",
 	"/pgharbor.v1.IdentityService/RevokeDevice":     "nothing",
 	"/grpc.health.v1.Health/Check":                  "nothing",

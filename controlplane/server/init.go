@@ -102,7 +102,7 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err != nil {
 		return made, err
 	}
-	if _, _, err := ca.TrailKey(filepath.Join(dir, pkiFolder), o.Now()); err != nil {
+	if _, _, err := ca.TrailKey(o.Now); err != nil {
 		return made, err
 	}
 	c, err := catalog.Open(ctx, filepath.Join(dir, catalogFile))

@@ -64,8 +64,8 @@ func isLetIn(t *testing.T, cp *servertest.ControlPlane, dir string) error {
 	return err
 }
 
-// behind are the names of those who still need the older CA.
-func behind(t *testing.T, cp *servertest.ControlPlane) []string {
+// stillBehind are the names of those who still need the older CA.
+func stillBehind(t *testing.T, cp *servertest.ControlPlane) []string {
 	t.Helper()
 	state, err := server.ListCAs(t.Context(), cp.DataDir, time.Now())
 	if err != nil {
@@ -112,7 +112,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	stillConnected("rotated")
-	if got := behind(t, cp); len(got) != len(dirs) {
+	if got := stillBehind(t, cp); len(got) != len(dirs) {
 		t.Errorf("right after the rotation these need the older CA: %v", got)
 	}
 	if _, err := server.RotateCA(t.Context(), cp.DataDir, time.Now()); !errors.Is(err, fleet.ErrConflict) {
@@ -131,7 +131,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 			t.Errorf("%s renews again and again", name)
 		}
 	}
-	if got := behind(t, cp); !slices.Equal(got, []string{"agent:db3"}) {
+	if got := stillBehind(t, cp); !slices.Equal(got, []string{"agent:db3"}) {
 		t.Errorf("these need the older CA: %v, want the one that was away", got)
 	}
 	if _, err := server.RetireCA(t.Context(), cp.DataDir, false, time.Now()); !errors.Is(err, fleet.ErrConflict) || !strings.Contains(err.Error(), "db3") {
@@ -181,7 +181,7 @@ func TestRetiringByForceLocksOutWhoIsBehind(t *testing.T) {
 	}
 	waiting := cp.InviteAgent(t, "db2") // names the older CA
 	hold(t, cp, owner).looks(t)
-	if got := behind(t, cp); !slices.Equal(got, []string{"agent:db1", "invite for agent:db2"}) {
+	if got := stillBehind(t, cp); !slices.Equal(got, []string{"agent:db1", "invite for agent:db2"}) {
 		t.Errorf("these need the older CA: %v", got)
 	}
 	cp.Enroll(t, waiting)

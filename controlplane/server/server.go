@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,13 +109,13 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	if err != nil {
 		return nil, err
 	}
-	trailKey, trailCertificate, err := ca.TrailKey(filepath.Join(c.DataDir, pkiFolder), c.Now())
+	trailKey, trailCertificate, err := ca.TrailKey(c.Now)
 	if err != nil {
 		return nil, err
 	}
 	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
 	heads := &audit.Heads{
-		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(ca), Log: c.Log, Now: c.Now,
+		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
@@ -125,11 +126,14 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	}, nil
 }
 
-// trailSignature says whether a head of the trail was signed with a key that this
-// CA has certified for that.
-func trailSignature(ca *pki.CA) func(chain.SignedHead) error {
+// trailSignature says whether a head of the trail was signed with the trail's key,
+// under whichever CA, or with one that a CA of now has certified for that.
+func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.SignedHead) error {
 	return func(head chain.SignedHead) error {
-		key, err := pki.VerifyTrailCertificate(head.Certificate, head.At, ca.Certificate())
+		if head.SignedBy(own) == nil {
+			return nil
+		}
+		key, err := pki.VerifyTrailCertificate(head.Certificate, head.At, cas.Certificates()...)
 		if err != nil {
 			return err
 		}
