@@ -37,7 +37,7 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 		return made, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	ca, err := pki.LoadCA(filepath.Join(o.DataDir, pkiFolder))
+	ca, err := pki.LoadAuthorities(filepath.Join(o.DataDir, pkiFolder))
 	if err != nil {
 		return made, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,24 +111,16 @@ func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (C
 // onHost runs f with the catalog of a data folder. It keeps root out of a folder of
 // the service's own user, who could not read what root writes there.
 func onHost(ctx context.Context, dataDir string, f func(store *catalog.Catalog, folder string) error) (err error) {
-	path := filepath.Join(dataDir, catalogFile)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fleet.NewProblem(fleet.ErrNotFound, "%s holds no control plane", dataDir).
-			WithHint("pgharbor-controlplane init --data-dir %s", dataDir)
-	}
-	if err != nil {
-		return err
-	}
-	if owner := info.Sys().(*syscall.Stat_t).Uid; os.Geteuid() == 0 && owner != 0 {
+	if info, err := os.Stat(dataDir); err == nil && os.Geteuid() == 0 && info.Sys().(*syscall.Stat_t).Uid != 0 {
+		owner := info.Sys().(*syscall.Stat_t).Uid
 		return fleet.NewProblem(fleet.ErrConflict, "%s belongs to the user with the id %d, and this is root", dataDir, owner).
 			WithHint("run it as that user: sudo -u '#%d' …", owner)
 	}
-	store, err := catalog.Open(ctx, path)
+	store, done, err := openOnHost(ctx, dataDir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	return f(store, filepath.Join(dataDir, pkiFolder))
 }
 
