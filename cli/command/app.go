@@ -92,7 +92,7 @@ control plane or the agent can't be reached.`,
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.downloadCommand(),
 		a.restoreCommand(), a.restoresCommand(), a.runsCommand(),
 		a.holdCommand(), a.releaseCommand(),
-		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(),
+		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(), a.alertsCommand(),
 		a.agentsCommand(), a.usersCommand(), a.auditCommand(),
 		a.policiesCommand(), a.approvalsCommand(),
 	)

@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
+	"github.com/pgharbor/pgharbor/controlplane/notify"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
@@ -34,6 +35,7 @@ type API struct {
 	Bells     *session.Bells
 	Transfers *transfer.Broker
 	Judge     *health.Judge
+	Notifier  *notify.Notifier
 	Log       *slog.Logger
 	Now       func() time.Time
 	// Advertise is the address that invites carry, host:port.
@@ -60,6 +62,7 @@ func (a *API) Register(s *grpc.Server) {
 	pgharborv1.RegisterRestoreServiceServer(s, &restoreService{API: a})
 	pgharborv1.RegisterRetentionServiceServer(s, &retentionService{API: a})
 	pgharborv1.RegisterHealthServiceServer(s, &healthService{API: a})
+	pgharborv1.RegisterAlertServiceServer(s, &alertService{API: a})
 	pgharborv1.RegisterAgentServiceServer(s, &agentService{API: a})
 	pgharborv1.RegisterUserServiceServer(s, &userService{API: a})
 	pgharborv1.RegisterAuditServiceServer(s, &auditService{API: a})

@@ -55,6 +55,7 @@ var allowed = map[string]string{
 	"/pgharbor.v1.RetentionService/ListRetentions": people,
 	"/pgharbor.v1.HealthService/GetHealth":         people,
 	"/pgharbor.v1.HealthService/WatchHealth":       people,
+	"/pgharbor.v1.AlertService/ListAlerts":         people,
 	"/pgharbor.v1.HealthService/ListThresholds":    people,
 	"/pgharbor.v1.AgentService/ListAgents":         people,
 
@@ -84,6 +85,7 @@ var allowed = map[string]string{
 	"/pgharbor.v1.AuditService/ExportAuditEntries": owners,
 	"/pgharbor.v1.AuditService/ListTrailHeads":     owners,
 	"/pgharbor.v1.HealthService/SetThreshold":      owners,
+	"/pgharbor.v1.AlertService/TestAlerts":         owners,
 	"/pgharbor.v1.HealthService/RemoveThreshold":   owners,
 
 	// Who may decide is who may do it, which here is a download; the tests of
@@ -125,6 +127,8 @@ var touches = map[string]string{
 	"/pgharbor.v1.HealthService/WatchHealth":       "list",
 	"/pgharbor.v1.HealthService/ListThresholds":    "list",
 	"/pgharbor.v1.HealthService/SetThreshold":      "fleet",
+	"/pgharbor.v1.AlertService/TestAlerts":         "fleet",
+	"/pgharbor.v1.AlertService/ListAlerts":         "list",
 	"/pgharbor.v1.HealthService/RemoveThreshold":   "fleet",
 	"/pgharbor.v1.AuditService/ExportAuditEntries": "fleet",
 	"/pgharbor.v1.AuditService/ListTrailHeads":     "fleet",

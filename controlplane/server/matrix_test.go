@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/server"
@@ -179,6 +181,19 @@ func grant(t *testing.T, cp *servertest.ControlPlane, name, permission string, i
 	}
 }
 
+// raiseAlert leaves an alert, as a look at the fleet would.
+func raiseAlert(t *testing.T, cp *servertest.ControlPlane, instance string) {
+	t.Helper()
+	c, err := catalog.Open(t.Context(), filepath.Join(cp.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alert := fleet.Alert{AlertKey: fleet.AlertKey{Instance: instance, Verdict: fleet.VerdictClock}, Since: time.Now()}
+	if err := errors.Join(c.TakeAlertStep(t.Context(), fleet.AlertStep{Keep: []fleet.Alert{alert}}, nil), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // everyThing makes something of each kind on db1, whose agent is enrolled, and
 // returns the ids by kind.
 func everyThing(t *testing.T, cp *servertest.ControlPlane, callers []caller) map[string]string {
@@ -193,6 +208,7 @@ func everyThing(t *testing.T, cp *servertest.ControlPlane, callers []caller) map
 	}
 	a.offer(t)
 	download(t, cp.Owner(t), &pgharborv1.DownloadRequest{BackupId: backup})
+	raiseAlert(t, cp, "db1")
 	transfer := a.offer(t).GetJobId()
 	owners := pgharborv1.NewPolicyServiceClient(cp.Owner(t))
 	_, err = owners.SetPolicy(bounded(t), &pgharborv1.SetPolicyRequest{Glob: "db1", RequireApproval: []string{"download"}})

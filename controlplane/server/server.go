@@ -61,8 +61,13 @@ type Config struct {
 	HTTPListen      string // health and metrics, host:port; empty for none
 	Heartbeat       time.Duration
 	CertificateLife time.Duration
-	Log             *slog.Logger
-	Now             func() time.Time
+	AlertsFile      string // the channels over which people are told; empty for none
+	// SwitchURL is called every SwitchEvery for as long as the control plane does
+	// its work; empty for none.
+	SwitchURL   string
+	SwitchEvery time.Duration
+	Log         *slog.Logger
+	Now         func() time.Time
 	// Ready, where set, is told the addresses once both are open.
 	Ready func(grpc, http net.Addr)
 }
@@ -117,12 +122,17 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	heads := &audit.Heads{
 		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
+	judge := &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
+	notifier, err := newNotifier(c, store, judge)
+	if err != nil {
+		return nil, err
+	}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
 		Trail: trail, Heads: heads,
 		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
-		Judge:     &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat},
+		Judge:     judge, Notifier: notifier,
 	}, nil
 }
 
@@ -169,6 +179,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	}
 	group.Go(func() error { return unlessClosed(grpcServer.Serve(grpcListener)) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
+	watch(groupCtx, group, c, a)
 	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()

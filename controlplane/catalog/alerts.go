@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+func scanAlert(r row) (a fleet.Alert, err error) {
+	return a, r.Scan(&a.Instance, &a.Database, &a.Verdict, &a.Text, &a.NextStep,
+		instant{&a.Since}, instant{&a.FiredAt}, instant{&a.ToldAt}, instant{&a.ClearedAt})
+}
+
+// Alerts returns what is wrong by the last look, and what was until lately.
+func (c *Catalog) Alerts(ctx context.Context, scope fleet.Scope) ([]fleet.Alert, error) {
+	var f filter
+	f.scope("instance", scope)
+	return collect(ctx, c.db, scanAlert, `SELECT instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at
+		FROM alerts`+f.sql()+` ORDER BY instance, database, verdict`, f.args...)
+}
+
+// TakeAlertStep keeps what a look has changed together with what is to be told of
+// it: neither without the other, however the control plane ends.
+func (c *Catalog) TakeAlertStep(ctx context.Context, step fleet.AlertStep, notifications []fleet.Notification) error {
+	return c.within(ctx, func(tx *sql.Tx) error {
+		for _, key := range step.Drop {
+			_, err := tx.ExecContext(ctx, `DELETE FROM alerts WHERE instance = ? AND database = ? AND verdict = ?`, key.Instance, key.Database, key.Verdict)
+			if err != nil {
+				return err
+			}
+		}
+		for _, a := range step.Keep {
+			_, err := tx.ExecContext(ctx, `
+				INSERT INTO alerts (instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text, next_step = excluded.next_step,
+				fired_at = excluded.fired_at, told_at = excluded.told_at, cleared_at = excluded.cleared_at`,
+				a.Instance, a.Database, a.Verdict, a.Text, a.NextStep, micros(a.Since), micros(a.FiredAt), micros(a.ToldAt), micros(a.ClearedAt))
+			if err != nil {
+				return err
+			}
+		}
+		for _, n := range notifications {
+			body, err := json.Marshal(n.News)
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `INSERT INTO notifications (id, channel, body, created_at, next_at) VALUES (?, ?, ?, ?, ?)`,
+				n.ID, n.Channel, string(body), micros(n.CreatedAt), micros(n.NextAt))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DueNotifications returns what is to be delivered by now, oldest first.
+func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.Notification, error) {
+	scan := func(r row) (n fleet.Notification, err error) {
+		var body []byte
+		if err := r.Scan(&n.ID, &n.Channel, &body, instant{&n.CreatedAt}, &n.Attempts, instant{&n.NextAt}); err != nil {
+			return n, err
+		}
+		return n, json.Unmarshal(body, &n.News)
+	}
+	return collect(ctx, c.db, scan, `SELECT id, channel, body, created_at, attempts, next_at FROM notifications WHERE next_at <= ? ORDER BY created_at, id`,
+		micros(now))
+}
+
+// NotificationDelivered forgets a notification.
+func (c *Catalog) NotificationDelivered(ctx context.Context, id string) error {
+	_, err := c.db.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
+	return err
+}
+
+// NotificationFailed puts a notification off.
+func (c *Catalog) NotificationFailed(ctx context.Context, id string, next time.Time) error {
+	_, err := c.db.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
+	return err
+}

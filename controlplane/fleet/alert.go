@@ -1,0 +1,119 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// RemindAfter is how often somebody is reminded of an alert that stays.
+	RemindAfter = 24 * time.Hour
+	// ClearFor is how long nothing must be wrong before an alert is resolved. What
+	// comes back sooner is the same alert, so that what flaps tells of itself once.
+	ClearFor = 30 * time.Minute
+)
+
+// AlertKey is what an alert is about. Where a verdict is about an agent and not
+// one of its databases, Database is empty: a host that is down is one alert.
+type AlertKey struct {
+	Instance string
+	Database string
+	Verdict  Verdict
+}
+
+// Alert is something that is wrong, from the first look that saw it until it has
+// been resolved.
+type Alert struct {
+	AlertKey
+	Text     string // as of the last look at which it was wrong
+	NextStep string
+	Since    time.Time
+	// FiredAt is when somebody was told; zero: only seen once, so far.
+	FiredAt time.Time
+	// ToldAt is when somebody was told last.
+	ToldAt time.Time
+	// ClearedAt is since when nothing is wrong; zero: something is.
+	ClearedAt time.Time
+}
+
+// AlertStep is what one look at the fleet changes.
+type AlertStep struct {
+	// Keep are all alerts as they are after it, and Drop those that have ended.
+	Keep []Alert
+	Drop []AlertKey
+	// What somebody is to be told.
+	Firing, Reminders, Resolved []Alert
+}
+
+// ofAgent are the verdicts that are the same for all databases of an instance.
+var ofAgent = []Verdict{
+	VerdictSilent, VerdictDuplicate, VerdictClock, VerdictCertificate, VerdictOutdated, VerdictSpace, VerdictBlocked, VerdictMissed,
+}
+
+// StepAlerts holds the alerts so far against the judgements of a look. An alert
+// fires at the second look in a row that sees it.
+func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep {
+	wrong := alertsOf(judgements)
+	var step AlertStep
+	seen := map[AlertKey]bool{}
+	for _, alert := range known {
+		seen[alert.AlertKey] = true
+		if at := slices.IndexFunc(wrong, func(w Alert) bool { return w.AlertKey == alert.AlertKey }); at >= 0 {
+			step.persists(alert, wrong[at], now)
+		} else {
+			step.clears(alert, now)
+		}
+	}
+	for _, alert := range wrong {
+		if !seen[alert.AlertKey] {
+			alert.Since = now
+			step.Keep = append(step.Keep, alert)
+		}
+	}
+	return step
+}
+
+// alertsOf are the reasons of all judgements, each once.
+func alertsOf(judgements []Judgement) []Alert {
+	var all []Alert
+	for _, j := range judgements {
+		for _, r := range j.Reasons {
+			key := AlertKey{Instance: j.Instance, Database: j.Database, Verdict: r.Verdict}
+			if slices.Contains(ofAgent, r.Verdict) {
+				key.Database = ""
+			}
+			if !slices.ContainsFunc(all, func(a Alert) bool { return a.AlertKey == key }) {
+				all = append(all, Alert{AlertKey: key, Text: r.Text, NextStep: r.NextStep})
+			}
+		}
+	}
+	return all
+}
+
+func (s *AlertStep) persists(alert, wrong Alert, now time.Time) {
+	alert.Text, alert.NextStep, alert.ClearedAt = wrong.Text, wrong.NextStep, time.Time{}
+	switch {
+	case alert.FiredAt.IsZero():
+		alert.FiredAt, alert.ToldAt = now, now
+		s.Firing = append(s.Firing, alert)
+	case now.Sub(alert.ToldAt) >= RemindAfter:
+		alert.ToldAt = now
+		s.Reminders = append(s.Reminders, alert)
+	}
+	s.Keep = append(s.Keep, alert)
+}
+
+func (s *AlertStep) clears(alert Alert, now time.Time) {
+	switch {
+	case alert.FiredAt.IsZero(): // seen once, and told nobody
+		s.Drop = append(s.Drop, alert.AlertKey)
+	case alert.ClearedAt.IsZero():
+		alert.ClearedAt = now
+		s.Keep = append(s.Keep, alert)
+	case now.Sub(alert.ClearedAt) >= ClearFor:
+		s.Drop = append(s.Drop, alert.AlertKey)
+		s.Resolved = append(s.Resolved, alert)
+	default:
+		s.Keep = append(s.Keep, alert)
+	}
+}

@@ -1,0 +1,67 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Heartbeat is a dead man's switch: it calls a URL for as long as the control plane
+// can judge its fleet. Whoever waits for the calls learns when they stay away,
+// which no alert of ours could tell.
+type Heartbeat struct {
+	URL   string
+	Every time.Duration
+	// Alive says whether the control plane does its work.
+	Alive func(ctx context.Context) error
+	Log   *slog.Logger
+}
+
+// Run calls until ctx ends. What fails is logged when it begins and when it ends.
+func (h *Heartbeat) Run(ctx context.Context) {
+	ticker := time.NewTicker(h.Every)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := h.beat(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			h.Log.Error("the dead man's switch is not called", "error", err)
+		case err == nil && failing:
+			h.Log.Info("the dead man's switch is called again")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (h *Heartbeat) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, deliverWithin)
+	defer cancel()
+	if err := h.Alive(ctx); err != nil {
+		return fmt.Errorf("the control plane does not do its work: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
+	if err != nil {
+		return withoutURL(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return withoutURL(err)
+	}
+	defer response.Body.Close()
+	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
+	if response.StatusCode < 200 || response.StatusCode >= 300 {
+		return fmt.Errorf("it answers %s", response.Status)
+	}
+	return nil
+}

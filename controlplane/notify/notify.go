@@ -1,0 +1,165 @@
+// Package notify tells people what is wrong with the fleet, over the channels
+// that the control plane is configured with: what fires, a reminder a day, and
+// that it is over.
+package notify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+)
+
+const (
+	// A delivery that failed is tried again after a pause that doubles, and given up
+	// after a day: the reminder tells of what is still wrong.
+	firstRetry = 10 * time.Second
+	lastRetry  = time.Hour
+	giveUpFor  = 24 * time.Hour
+	// deliverWithin bounds one attempt.
+	deliverWithin = 20 * time.Second
+)
+
+// Channel is a way to tell somebody.
+type Channel interface {
+	// Name is what the configuration calls it.
+	Name() string
+	// Deliver returns nil once the other side has taken the notification. A failure
+	// that another attempt can't mend wraps ErrRefused.
+	Deliver(ctx context.Context, n fleet.Notification) error
+}
+
+// ErrRefused says that the other side will not take the notification.
+var ErrRefused = errors.New("refused")
+
+// Notifier looks at the fleet and tells of what has changed. Its fields are set
+// before Run.
+type Notifier struct {
+	Catalog  *catalog.Catalog
+	Judge    *health.Judge
+	Channels []Channel
+	Log      *slog.Logger
+	Now      func() time.Time
+	// Every is the time between two looks; what is wrong at two in a row fires.
+	Every time.Duration
+}
+
+// Run looks and delivers until ctx ends.
+func (n *Notifier) Run(ctx context.Context) {
+	ticker := time.NewTicker(n.Every)
+	defer ticker.Stop()
+	for {
+		if err := n.Look(ctx); err != nil && ctx.Err() == nil {
+			n.Log.Error("the fleet could not be looked at for alerts", "error", err)
+		}
+		n.Deliver(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Look judges the fleet and queues the news for every channel.
+func (n *Notifier) Look(ctx context.Context) error {
+	report, err := n.Judge.Fleet(ctx, health.Query{})
+	if err != nil {
+		return err
+	}
+	known, err := n.Catalog.Alerts(ctx, nil)
+	if err != nil {
+		return err
+	}
+	now := n.Now().UTC()
+	step := fleet.StepAlerts(known, report.Judgements, now)
+	var queued []fleet.Notification
+	if news := step.News(); len(news) > 0 {
+		for _, channel := range n.Channels {
+			queued = append(queued, fleet.Notification{ID: fleet.NewID(), Channel: channel.Name(), News: news, CreatedAt: now, NextAt: now})
+		}
+		n.Log.Info("alerts", "firing", len(step.Firing), "reminders", len(step.Reminders), "resolved", len(step.Resolved))
+	}
+	return n.Catalog.TakeAlertStep(ctx, step, queued)
+}
+
+// Deliver tries what is due. A channel that does not answer delays the others by
+// deliverWithin at most, each time it is tried.
+func (n *Notifier) Deliver(ctx context.Context) {
+	due, err := n.Catalog.DueNotifications(ctx, n.Now().UTC())
+	if err != nil {
+		n.Log.Error("notifications could not be read", "error", err)
+		return
+	}
+	for _, notification := range due {
+		if err := n.deliver(ctx, notification); err != nil && ctx.Err() == nil {
+			n.Log.Error("a notification could not be put off or forgotten", "notification", notification.ID, "error", err)
+		}
+	}
+}
+
+func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification) error {
+	log := n.Log.With("notification", notification.ID, "channel", notification.Channel)
+	channel := n.channel(notification.Channel)
+	if channel == nil {
+		log.Warn("a notification is dropped: its channel is no longer configured")
+		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+	}
+	trying, cancel := context.WithTimeout(ctx, deliverWithin)
+	defer cancel()
+	err := channel.Deliver(trying, notification)
+	if err == nil {
+		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	now := n.Now().UTC()
+	if errors.Is(err, ErrRefused) || now.Sub(notification.CreatedAt) >= giveUpFor {
+		log.Error("a notification is given up", "attempts", notification.Attempts+1, "error", err)
+		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+	}
+	next := now.Add(retryAfter(notification.Attempts))
+	log.Warn("a notification was not delivered; it is tried again", "at", next, "error", err)
+	return n.Catalog.NotificationFailed(ctx, notification.ID, next)
+}
+
+func (n *Notifier) channel(name string) Channel {
+	for _, channel := range n.Channels {
+		if channel.Name() == name {
+			return channel
+		}
+	}
+	return nil
+}
+
+// retryAfter is the pause after so many failed attempts before this one.
+func retryAfter(attempts int) time.Duration {
+	return min(firstRetry<<min(attempts, 20), lastRetry)
+}
+
+// Outcome is how a test of a channel ended.
+type Outcome struct {
+	Channel string
+	Err     error
+}
+
+// Test sends a message to every channel at once, past the queue.
+func (n *Notifier) Test(ctx context.Context, by string) []Outcome {
+	now := n.Now().UTC()
+	alert := fleet.Alert{Text: "a test by " + by + "; nothing is wrong", Since: now, FiredAt: now}
+	var outcomes []Outcome
+	for _, channel := range n.Channels {
+		trying, cancel := context.WithTimeout(ctx, deliverWithin)
+		err := channel.Deliver(trying, fleet.Notification{
+			ID: fleet.NewID(), Channel: channel.Name(), CreatedAt: now, News: []fleet.News{{Kind: fleet.NewsTest, Alert: alert}},
+		})
+		cancel()
+		outcomes = append(outcomes, Outcome{Channel: channel.Name(), Err: err})
+	}
+	return outcomes
+}

@@ -1,0 +1,158 @@
+package notify_test
+
+import (
+	"bufio"
+	"io"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// postOffice is a mail server of a few words, without TLS, on loopback.
+type postOffice struct {
+	net.Listener
+	refuse string // a recipient that it does not know
+	from   string
+	to     []string
+	letter *mail.Message
+	text   string
+}
+
+func newPostOffice(t *testing.T) *postOffice {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &postOffice{Listener: listener}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			p.serve(t, conn)
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	return p
+}
+
+func (p *postOffice) serve(t *testing.T, conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	say := func(line string) { _, _ = io.WriteString(conn, line+"\r\n") }
+	say("220 mail.example.com")
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		switch verb, rest, _ := strings.Cut(strings.TrimSpace(line), " "); strings.ToUpper(verb) {
+		case "EHLO":
+			say("250 mail.example.com")
+		case "MAIL":
+			p.from = rest
+			say("250 ok")
+		case "RCPT":
+			if p.refuse != "" && strings.Contains(rest, p.refuse) {
+				say("550 no such mailbox")
+				continue
+			}
+			p.to = append(p.to, rest)
+			say("250 ok")
+		case "DATA":
+			say("354 go on")
+			p.read(t, in)
+			say("250 taken")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("502 what?")
+		}
+	}
+}
+
+func (p *postOffice) read(t *testing.T, in *bufio.Reader) {
+	var letter strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil || line == ".\r\n" {
+			break
+		}
+		letter.WriteString(strings.TrimPrefix(line, "."))
+	}
+	var err error
+	if p.letter, err = mail.ReadMessage(strings.NewReader(letter.String())); err != nil {
+		t.Error(err)
+		return
+	}
+	text, err := io.ReadAll(quotedprintable.NewReader(p.letter.Body))
+	if err != nil {
+		t.Error(err)
+	}
+	p.text = string(text)
+}
+
+func (p *postOffice) config(extra string) string {
+	return `{"mail": [{"name": "duty", "server": "` + p.Addr().String() + `", "from": "harbor@example.com", "to": ["a@example.com", "b@example.com"]` + extra + `}]}`
+}
+
+func TestAMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+	p := newPostOffice(t)
+	s := newStage(t, p.config(""))
+	s.pass(t)
+	s.pass(t)
+	if p.letter == nil {
+		t.Fatal("no mail")
+	}
+	if got := p.letter.Header.Get("Subject"); got != "pgharbor: firing: UNKNOWN db1" {
+		t.Errorf("subject: %q", got)
+	}
+	for _, part := range []string{"the agent has never connected", "do: run pgharbor-agent enroll", "since 2026-03-01T12:01:00Z"} {
+		if !strings.Contains(p.text, part) {
+			t.Errorf("%q is not in\n%s", part, p.text)
+		}
+	}
+	if len(p.to) != 2 || !strings.Contains(p.from, "harbor@example.com") {
+		t.Errorf("from %s to %v", p.from, p.to)
+	}
+	if at, err := p.letter.Header.Date(); err != nil || at.Sub(s.at).Abs() > time.Second {
+		t.Errorf("dated %s: %v", at, err)
+	}
+}
+
+func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
+	p := newPostOffice(t)
+	p.refuse = "b@example.com"
+	s := newStage(t, p.config(""))
+	for range 5 {
+		s.pass(t)
+	}
+	left, err := s.Catalog.DueNotifications(t.Context(), s.at.AddDate(1, 0, 0))
+	if err != nil || len(left) != 0 || p.letter != nil {
+		t.Errorf("left: %+v, %v; the letter is %v", left, err, p.letter)
+	}
+}
+
+// A password goes over TLS only, and 127.0.0.1 is the one place where its absence
+// is forgiven by the standard library; a server that offers no login is told apart.
+func TestAPasswordIsNotSentToAServerThatOffersNoLogin(t *testing.T) {
+	p := newPostOffice(t)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("rosebud"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, p.config(`, "user": "harbor", "password_file": "`+file+`"`))
+	if outcomes := s.Test(t.Context(), "user:ada"); outcomes[0].Err == nil {
+		t.Error("it was delivered without the login that was asked for")
+	}
+}

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+	"github.com/pgharbor/pgharbor/controlplane/notify"
+)
+
+// DefaultSwitchEvery is how often the dead man's switch is called.
+const DefaultSwitchEvery = time.Minute
+
+// newNotifier looks at the fleet as often as an agent would count as silent.
+func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify.Notifier, error) {
+	n := &notify.Notifier{Catalog: store, Judge: judge, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat}
+	if target, err := url.Parse(c.SwitchURL); c.SwitchURL != "" && (err != nil || target.Host == "") {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "--dead-mans-switch must be a URL, https://…")
+	}
+	if c.AlertsFile == "" {
+		return n, nil
+	}
+	var err error
+	n.Channels, err = notify.Load(c.AlertsFile, c.Now)
+	if err != nil {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "--alerts: %v", err).WithHint("docs/alerts.md has an example")
+	}
+	return n, nil
+}
+
+// watch runs what tells people of the fleet, in the group.
+func watch(ctx context.Context, group *errgroup.Group, c Config, a *api.API) {
+	group.Go(func() error { a.Notifier.Run(ctx); return nil })
+	if c.SwitchURL == "" {
+		return
+	}
+	beats := &notify.Heartbeat{URL: c.SwitchURL, Every: c.SwitchEvery, Log: c.Log, Alive: func(ctx context.Context) error {
+		_, err := a.Judge.Fleet(ctx, health.Query{})
+		return err
+	}}
+	group.Go(func() error { beats.Run(ctx); return nil })
+}
