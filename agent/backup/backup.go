@@ -22,6 +22,10 @@ var (
 	ErrForged = errors.New("the manifest is not what the agent signed")
 	// ErrUnsigned says that a manifest of this agent has no signature, although the agent has signed all since it began to.
 	ErrUnsigned = errors.New("the manifest has no signature, and this agent signs every one")
+	// ErrUnproven says that nothing proves who made a file, and that what was asked for takes such a proof.
+	ErrUnproven = errors.New("nothing proves that an agent of yours made this file")
+	// ErrConfined says that a load failed that was confined, which may be why.
+	ErrConfined = errors.New("confined, because nothing proves who made the file")
 	// ErrForeign says that a dump would make psql do what no dump asks for: run programs or leave its database.
 	ErrForeign = errors.New("the dump has a psql command that pg_dump does not write, such as \\! or \\connect")
 	// ErrNoPassphrase says that a file is sealed and no passphrase is at hand.
@@ -53,7 +57,7 @@ func Failure(err error) string {
 	// Before damage: what is not found comes with the manifests that could not be read.
 	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
 		return FailureNotFound
-	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete), errors.Is(err, ErrForged), errors.Is(err, ErrUnsigned):
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete), errors.Is(err, ErrForged), errors.Is(err, ErrUnsigned), errors.Is(err, ErrUnproven):
 		return FailureIntegrity
 	case errors.Is(err, ErrNoPassphrase), errors.Is(err, ErrWrongPassphrase):
 		return FailurePassphrase

@@ -169,7 +169,11 @@ func TestManifest(t *testing.T) {
 	engine.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "harbour")
 	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
-	read, err := backup.ReadManifest(path)
+	stored, err := os.ReadFile(backup.ManifestPath(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := backup.ParseManifest(stored)
 	if err != nil {
 		t.Fatal(err)
 	}

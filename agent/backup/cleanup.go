@@ -14,7 +14,7 @@ type RunRecord struct {
 	Restore bool
 }
 
-// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database. It returns
+// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database and its role. It returns
 // what was removed. It may be called again, and must be after an error.
 func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, err error) {
 	if !run.Restore {
@@ -25,13 +25,16 @@ func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, 
 	}
 	name := temporaryPrefix + run.ID
 	exists, err := e.Instance.DatabaseExists(ctx, name)
-	if err != nil || !exists {
+	if err != nil {
 		return nil, err
 	}
-	if err := e.Instance.DropDatabase(ctx, name); err != nil {
-		return nil, err
+	if exists {
+		if err := e.Instance.DropDatabase(ctx, name); err != nil {
+			return nil, err
+		}
+		removed = append(removed, name)
 	}
-	return []string{name}, nil
+	return removed, e.Instance.DropConfined(ctx, name)
 }
 
 // Databases lists the databases of the instance that are to be backed up: those that a restore is filling are not.

@@ -3,7 +3,6 @@ package backup
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -120,11 +119,5 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, nil
 }
 
-// ReadManifest reads the manifest beside a backup's file; fs.ErrNotExist where there is none.
-func ReadManifest(path string) (Manifest, error) {
-	data, err := os.ReadFile(path + manifestSuffix)
-	if err != nil {
-		return Manifest{}, err
-	}
-	return ParseManifest(data)
-}
+// ManifestPath is where the manifest of a file stands.
+func ManifestPath(file string) string { return file + manifestSuffix }

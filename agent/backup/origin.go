@@ -3,6 +3,9 @@ package backup
 import (
 	"crypto/ed25519"
 	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
@@ -23,7 +26,7 @@ const (
 	OriginPassphrase OriginKind = "passphrase" // by who had the passphrase, by the manifest's proof
 	OriginNoted      OriginKind = "noted"      // it stood here when the agent made its key
 	OriginVouched    OriginKind = "vouched"    // signed by a key that the control plane calls another agent's
-	OriginAdopted    OriginKind = "adopted"    // the old script's, found in the backup folder
+	OriginFolder     OriginKind = "folder"     // by whoever may write to the backup folder; the old script, as a rule
 	OriginUnknown    OriginKind = "unknown"
 )
 
@@ -62,12 +65,43 @@ func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (O
 	}
 	if m.Trigger == TriggerAdopted {
 		// Signed is what was found, not who wrote it.
-		return Origin{OriginAdopted, origin.KeyID}, nil
+		return Origin{OriginFolder, origin.KeyID}, nil
 	}
 	if m.Signature == nil && origin.Kind == OriginUnknown {
 		return e.unsigned(stored, m, origin)
 	}
 	return origin, nil
+}
+
+// OriginOf judges who made a stored backup.
+func (e *Engine) OriginOf(stored Stored) (Origin, error) {
+	content, err := e.Store.ReadManifest(stored.Location)
+	if err != nil {
+		return Origin{}, err
+	}
+	origin, err := e.Origin(content, stored.Manifest, nil)
+	if err == nil {
+		origin = origin.Within(e.Store.Path(stored.Location))
+	}
+	return origin, err
+}
+
+// Within says more of a file of unknown origin that stands in the backup folder, where the file and its folder are this
+// user's or root's and nobody else may write to them.
+func (o Origin) Within(path string) Origin {
+	if o.Kind == OriginUnknown && ownAlone(path) && ownAlone(filepath.Dir(path)) {
+		o.Kind = OriginFolder
+	}
+	return o
+}
+
+func ownAlone(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid) //nolint:forcetypeassert // it is Linux's
+	return owner == 0 || owner == os.Geteuid()
 }
 
 func (e *Engine) keyOf(id string) (ed25519.PublicKey, error) {

@@ -37,7 +37,10 @@ type RestoreRequest struct {
 	// RestoreID names the temporary database, pgharbor_restore_<id>: 1 to 40 characters of [a-z0-9-].
 	RestoreID string
 	// WithRoles is RolesMissing or RolesSuperuser to make roles before the load; empty makes none.
-	WithRoles  string
+	WithRoles string
+	// Confined says that nobody knows who made the file: it is loaded as a role that has the new database and nothing
+	// else, which owns in the end all that is in it.
+	Confined   bool
 	OnProgress func(Progress) // as in BackupRequest
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
 }
@@ -68,6 +71,9 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		return err
 	}
 	kept, err := e.openGlobals(req)
+	if req.Confined {
+		kept, err = nil, req.confinable()
+	}
 	if err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		defer cancel()
 		if dropErr := e.Instance.DropDatabase(dropCtx, temporary); dropErr != nil {
 			err = fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
-		} else if dropErr := e.Instance.DropRoles(dropCtx, roles); dropErr != nil {
+		} else if dropErr := errors.Join(e.Instance.DropRoles(dropCtx, roles), e.Instance.DropConfined(dropCtx, temporary)); dropErr != nil {
 			err = fmt.Errorf("%w; the roles that it made are left: %w", err, dropErr)
 		}
 	}
@@ -113,7 +119,7 @@ func (e *Engine) checkTarget(ctx context.Context, target string) error {
 // what was verified, the tool is killed before it could commit.
 func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, req RestoreRequest) error {
 	// A restore of the same id may have died before.
-	if err := e.Instance.DropDatabase(ctx, temporary); err != nil {
+	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.Instance.DropConfined(ctx, temporary)); err != nil {
 		return err
 	}
 	like, err := e.likeness(ctx, req.Manifest, found.head)
@@ -129,6 +135,9 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 	}
 	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize)
 	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
+	if req.Confined {
+		return e.loadConfined(ctx, temporary, found.format, checked)
+	}
 	if err := e.Instance.Load(ctx, temporary, found.format, checked); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
 
@@ -100,6 +101,14 @@ func hintFor(err error) string {
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE"
 	case errors.Is(err, backup.ErrWrongPassphrase):
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
+	case errors.Is(err, backup.ErrUnproven):
+		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
+	case errors.Is(err, backup.ErrConfined):
+		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
+	case errors.Is(err, postgres.ErrNoConfinement):
+		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
+	case errors.Is(err, backup.ErrUnsigned), errors.Is(err, backup.ErrForged):
+		return "somebody has changed the manifest or the file; take another backup, or this one from another copy"
 	case errors.Is(err, backup.ErrTargetExists):
 		return "restore into a name that is not taken"
 	case errors.Is(err, client.ErrBadInvite):

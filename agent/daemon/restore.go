@@ -5,38 +5,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
 )
 
 func (c *command) newRestore() *cobra.Command {
 	var (
 		target, confirm string
 		roles           rolesFlags
+		origin          originFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "restore FILE --to-database NEW --confirm NEW",
 		Short: "Restore a file into a new database, with or without a control plane",
 		Long: `Restore verifies the whole file first, fills a fresh database, and gives it the
 name NEW at the very end. NEW must not exist. Whatever goes wrong, nothing is
-left behind.`,
+left behind.
+
+What an agent of yours made is restored as it was: its manifest has the signature
+of this agent, of one in the file trusted-keys of the state folder, or the proof
+that its maker had one of your passphrases. Any other file is loaded as a role of
+its own that has the new database and nothing else, so that nothing it holds can
+get at the rest of the host.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.confirm(target, confirm); err != nil {
 				return err
 			}
-			return c.restore(cmd.Context(), args[0], target, roles.word())
+			return c.restore(cmd.Context(), args[0], target, roles.word(), origin.consent())
 		},
 	}
 	cmd.Flags().StringVar(&target, "to-database", "", "the database to make; it must not exist")
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the same name again")
 	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
+	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, confined, also with a psql that is known to be vulnerable")
+	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "restore a file of unknown origin as your own, with all the rights of the agent: you know who made it")
 	return cmd
 }
 
@@ -81,8 +89,8 @@ func (c *command) confirm(target, confirm string) error {
 	}
 }
 
-func (c *command) restore(ctx context.Context, path, target, withRoles string) (err error) {
-	manifest, err := readManifest(path)
+func (c *command) restore(ctx context.Context, path, target, withRoles string, consent job.Consent) (err error) {
+	file, err := findFile(path)
 	if err != nil {
 		return err
 	}
@@ -94,30 +102,17 @@ func (c *command) restore(ctx context.Context, path, target, withRoles string) (
 	if err := a.runner.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
-	if manifest == nil {
+	if file.manifest == nil {
 		c.log.Warn("the file has no manifest beside it: that it is what pg_dump wrote, only its end marker can say")
 	}
-	err = a.runner.RestoreFile(ctx, backup.RestoreRequest{Path: path, Manifest: manifest, Target: target, WithRoles: withRoles})
+	origin, err := a.originOf(file)
+	if err == nil {
+		request := backup.RestoreRequest{Path: path, Manifest: file.manifest, Target: target, WithRoles: withRoles}
+		err = a.runner.RestoreFile(ctx, request, origin, consent)
+	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
 	_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", path, oneLine(target))
 	return err
-}
-
-// readManifest returns the manifest that stands beside a file; nil where there is
-// none, as beside a file of the old script.
-func readManifest(path string) (*backup.Manifest, error) {
-	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, problem{error: err, code: exitNotFound}
-	} else if err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, usageError(fmt.Errorf("%s is no file", path))
-	}
-	manifest, err := backup.ReadManifest(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return &manifest, err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -38,6 +39,10 @@ func newRunner(t *testing.T, change func(*Config)) *Runner {
 		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
 		State:  openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
 		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 2},
+	}
+	config.Engine.Signer = signing.Open(config.State.Dir())
+	if err := config.Engine.BeginSigning(); err != nil {
+		t.Fatal(err)
 	}
 	if change != nil {
 		change(&config)
@@ -87,7 +92,8 @@ func storeBackup(t *testing.T, r *Runner, database, id, runID string, created ti
 	hash := hex.EncodeToString(sum[:])
 	loc, err := file.Commit(func(loc store.Location) ([]byte, error) {
 		return json.Marshal(backup.Manifest{
-			Version: backup.ManifestVersion, ID: id, RunID: runID, Instance: "shop-db", Database: database, Filename: loc.File,
+			// Not signed, and so none of those that this instance's agent made since it signs.
+			Version: backup.ManifestVersion, ID: id, RunID: runID, Instance: "old-name", Database: database, Filename: loc.File,
 			Format: postgres.FormatPlain, Compression: backup.CompressionNone, Encryption: backup.Encryption{Scheme: seal.SchemeNone},
 			SizeBytes: int64(len(id)), SHA256: hash, PlainSizeBytes: int64(len(id)), PlainSHA256: hash,
 			CreatedAt: created.UTC(), StartedAt: created.UTC(), FinishedAt: created.UTC(), Trigger: backup.TriggerSchedule, Complete: true,

@@ -19,29 +19,35 @@ func (r *Runner) performRestore(ctx context.Context, job Job) error {
 		return err
 	}
 	defer r.use(stored.ID)()
-	manifest, err := r.Engine.Store.ReadManifest(stored.Location)
+	origin, err := r.Engine.OriginOf(stored)
 	if err != nil {
 		return err
 	}
-	if _, err := r.Engine.Origin(manifest, stored.Manifest, nil); err != nil {
+	confined, err := r.admit(ctx, origin, "")
+	if err != nil {
 		return err
 	}
 	return r.restore(ctx, backup.RestoreRequest{
-		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: job.Restore.Target,
+		Confined: confined,
+		Path:     r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: job.Restore.Target,
 		RestoreID: job.ID, WithRoles: job.Restore.WithRoles,
 		OnProgress: func(p backup.Progress) { r.progress(job.ID, p) },
 	})
 }
 
 // RestoreFile restores a file by hand, without a job. A record of it makes sure
-// that its temporary database goes, whatever happens.
-func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest) error {
+// that its temporary database goes, whatever happens. By its origin, and what
+// somebody says of that, the load is confined or not.
+func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (err error) {
+	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
+		return err
+	}
 	request.RestoreID = newID()
 	work := r.begin(Record{
 		ID:      "restore-" + request.RestoreID,
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target},
 	})
-	err := r.restore(ctx, request)
+	err = r.restore(ctx, request)
 	if err != nil && !r.cleanUp(ctx, work) {
 		return err // the next start drops the database
 	}

@@ -1,0 +1,128 @@
+package backup
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// loadConfined loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
+// owns in the end all that is in it. Both formats go through psql, so that what is looked at is what is executed.
+func (e *Engine) loadConfined(ctx context.Context, database, format string, src io.Reader) error {
+	confined, err := e.Instance.Confine(ctx, database, database)
+	if err != nil {
+		return err
+	}
+	err = e.loadAs(ctx, confined.Instance, database, format, src)
+	if err == nil {
+		err = confined.Analyze(ctx, database)
+	}
+	if tool := (*postgres.ToolError)(nil); errors.As(err, &tool) {
+		err = fmt.Errorf("%w: %w", ErrConfined, err)
+	}
+	if closeErr := confined.Close(context.WithoutCancel(ctx)); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {
+	if format != postgres.FormatCustom {
+		return loadScript(ctx, instance, database, src)
+	}
+	server, err := instance.Server(ctx)
+	if err != nil {
+		return err
+	}
+	reader, writer := io.Pipe()
+	scripted := make(chan error, 1)
+	go func() {
+		err := instance.Script(ctx, server, src, writer)
+		_ = writer.CloseWithError(err)
+		scripted <- err
+	}()
+	err = loadScript(ctx, instance, database, reader)
+	_ = reader.CloseWithError(io.ErrClosedPipe)
+	if scriptErr := <-scripted; err == nil {
+		err = scriptErr
+	}
+	return err
+}
+
+func loadScript(ctx context.Context, instance *postgres.Instance, database string, src io.Reader) error {
+	script, err := instance.Restrict(ctx, newUnowned(src))
+	if err != nil {
+		return err
+	}
+	return instance.Load(ctx, database, postgres.FormatPlain, script)
+}
+
+// foreignOwner are the statements that pg_dump writes, a line each, and that only a member of another role can execute. A
+// confined role owns what it makes, and so they are left out. To leave one out executes nothing, whatever is in it. So are
+// pg_dump's own \restrict and \unrestrict: there is another around the whole.
+var foreignOwner = regexp.MustCompile(`^(ALTER (.*) OWNER TO .*|ALTER DEFAULT PRIVILEGES FOR ROLE .*|SET SESSION AUTHORIZATION .*|` +
+	`COMMENT ON EXTENSION .*);\r?\n$|^\\(un)?restrict [A-Za-z0-9]{1,256}\r?\n$`)
+
+// unowned reads a plain dump without the statements of foreignOwner. A command of psql that pg_dump does not write is
+// ErrForeign before psql could see its line.
+type unowned struct {
+	src     *bufio.Reader
+	scanner *Scanner
+	begins  bool // the next piece begins a line
+	rest    []byte
+	err     error
+}
+
+func newUnowned(src io.Reader) *unowned {
+	return &unowned{src: bufio.NewReaderSize(src, 256<<10), scanner: NewScanner(), begins: true}
+}
+
+// Read implements io.Reader.
+func (u *unowned) Read(p []byte) (int, error) {
+	for len(u.rest) == 0 {
+		if u.err != nil {
+			return 0, u.err
+		}
+		u.rest, u.err = u.next()
+	}
+	n := copy(p, u.rest)
+	u.rest = u.rest[n:]
+	return n, nil
+}
+
+// next returns a line, or a part of a long one; nothing of one that is left out.
+func (u *unowned) next() ([]byte, error) {
+	line, err := u.src.ReadSlice('\n')
+	begins := u.begins
+	u.begins = bytes.HasSuffix(line, []byte("\n"))
+	if err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice returns it bare
+		err = nil
+	}
+	if begins && u.scanner.betweenStatements() && foreignOwner.Match(line) {
+		return nil, err
+	}
+	_, _ = u.scanner.Write(line) // it returns no error
+	if u.scanner.Foreign() {
+		return nil, fmt.Errorf("%w", ErrForeign)
+	}
+	return line, err
+}
+
+// betweenStatements says that whatever comes next begins a statement.
+func (s *Scanner) betweenStatements() bool {
+	return !s.copies && s.lexer.state == inText && s.lexer.statement.expect == expectStart
+}
+
+// confinable refuses what a file of unknown origin may not ask for.
+func (r RestoreRequest) confinable() error {
+	if r.WithRoles != "" {
+		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrUnproven)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+)
+
+// foundFile is a file to restore, with the manifest beside it; nil where there is
+// none, as beside a file of the old script.
+type foundFile struct {
+	path     string
+	manifest *backup.Manifest
+	stored   []byte // the manifest as it stands there
+}
+
+func findFile(path string) (foundFile, error) {
+	found := foundFile{path: path}
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return found, problem{error: err, code: exitNotFound}
+	} else if err != nil {
+		return found, err
+	} else if !info.Mode().IsRegular() {
+		return found, usageError(fmt.Errorf("%s is no file", path))
+	}
+	stored, err := os.ReadFile(backup.ManifestPath(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return found, nil
+	}
+	if err != nil {
+		return found, err
+	}
+	manifest, err := backup.ParseManifest(stored)
+	found.manifest, found.stored = &manifest, stored
+	return found, err
+}
+
+// originOf judges who made a file. In the backup folder a manifest must stand
+// beside its own file.
+func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
+	inside := a.keeps(file.path)
+	switch {
+	case file.manifest == nil:
+		origin.Kind = backup.OriginUnknown
+	case inside && file.manifest.Filename != filepath.Base(file.path):
+		return origin, fmt.Errorf("%w: it is that of %q", backup.ErrForged, file.manifest.Filename)
+	default:
+		origin, err = a.runner.Engine.Origin(file.stored, *file.manifest, nil)
+	}
+	if err == nil && inside {
+		origin = origin.Within(file.path)
+	}
+	return origin, err
+}
+
+// keeps says whether a file stands in BACKUP_DIR or in a folder of it.
+func (a *agent) keeps(path string) bool {
+	folder, err := filepath.EvalSymlinks(a.settings.Dir)
+	if err != nil {
+		return false
+	}
+	folder, err = filepath.Abs(folder)
+	if err != nil {
+		return false
+	}
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	path, err = filepath.Abs(path)
+	return err == nil && (filepath.Dir(path) == folder || filepath.Dir(filepath.Dir(path)) == folder)
+}
+
+// originFlags are what a person says of a file that nothing is known of.
+type originFlags struct{ unsigned, trust bool }
+
+func (f originFlags) consent() job.Consent {
+	switch {
+	case f.trust:
+		return job.ConsentTrust
+	case f.unsigned:
+		return job.ConsentUnsigned
+	default:
+		return ""
+	}
+}

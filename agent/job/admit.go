@@ -1,0 +1,51 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// Consent is what a person says of a file of which nothing proves who made it.
+type Consent string
+
+// What there is to say.
+const (
+	ConsentUnsigned Consent = "unsigned" // it may be loaded confined, whatever psql does with it
+	ConsentTrust    Consent = "trust"    // they know who made it: it is loaded with the agent's rights
+)
+
+// admit says whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
+// is known to run commands from a crafted dump, unless somebody consents.
+func (r *Runner) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
+	switch {
+	case origin.Proven():
+		return false, nil
+	case consent == ConsentTrust:
+		r.Log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
+		return false, nil
+	case origin.Kind == backup.OriginUnknown && consent != ConsentUnsigned:
+		if err := r.checkClient(ctx); err != nil {
+			return false, err
+		}
+	}
+	r.Log.Warn("nothing proves who made this file; it is loaded as a role that has the new database and nothing else, and owns all that is in it",
+		"origin", origin.Kind)
+	return true, nil
+}
+
+// checkClient refuses a psql that runs commands from a crafted dump.
+func (r *Runner) checkClient(ctx context.Context) error {
+	tools, err := r.Engine.Instance.ToolVersions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, warning := range VulnerableTools(tools) {
+		if strings.HasPrefix(warning, "psql ") {
+			return fmt.Errorf("%w, and %s", backup.ErrUnproven, warning)
+		}
+	}
+	return nil
+}
