@@ -17,8 +17,13 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/session"
 )
 
+// callWithin bounds a call that is no stream, whatever its caller allows it.
+const callWithin = time.Minute
+
 // AuthorizeUnary settles who calls and whether they may, on every call.
 func (a *API) AuthorizeUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
 	ctx, caller, err := a.authorize(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err

@@ -4,12 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/server/door"
 )
 
 // Services is what the gRPC server says that it serves.
@@ -23,7 +25,7 @@ func Services(tb testing.TB) map[string]grpc.ServiceInfo {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newGRPC(&api.API{CA: ca, Now: time.Now}, grpcprom.NewServerMetrics())
+	s, err := newGRPC(&api.API{CA: ca, Now: time.Now}, door.New(door.Default, time.Now, prometheus.NewRegistry()), grpcprom.NewServerMetrics())
 	if err != nil {
 		tb.Fatal(err)
 	}

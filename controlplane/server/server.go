@@ -21,7 +21,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	grpchealth "google.golang.org/grpc/health"
 	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -33,6 +32,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/controlplane/server/door"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
 	"github.com/pgharbor/pgharbor/proto/chunk"
@@ -45,13 +45,20 @@ const (
 	DefaultCertificateLife = 30 * 24 * time.Hour
 
 	maxMessage   = 16 << 20 // bytes; an inventory page of a database with very many tables
+	maxHeader    = 64 << 10 // bytes of a call's metadata
 	maxStreams   = 256      // of one connection
 	streamWindow = 1 << 20  // bytes in flight of one transfer
 	connWindow   = 4 << 20
 	drainWithin  = 5 * time.Second
 
+	// idleWithin ends a connection without a call; whoever has more to ask dials
+	// again, and sees nothing of it.
+	idleWithin = 15 * time.Minute
+
 	drainHTTPWithin = time.Second
 	readWithin      = 5 * time.Second
+	answerWithin    = time.Minute // of HTTP; a scrape of a large fleet takes seconds
+	maxHTTPHeader   = 16 << 10    // bytes
 )
 
 // Config is how a control plane runs.
@@ -156,7 +163,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
-	grpcServer, err := newGRPC(a, rpc)
+	grpcServer, err := newGRPC(a, door.New(door.Default, c.Now, metrics), rpc)
 	if err != nil {
 		return err
 	}
@@ -166,7 +173,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 		return err
 	}
 	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
-	httpServer := &http.Server{Handler: a.HTTP(metrics), ReadHeaderTimeout: readWithin, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	httpServer := newHTTP(a.HTTP(metrics), c.Log)
 	group, groupCtx := errgroup.WithContext(ctx)
 	var httpAddress net.Addr
 	if c.HTTPListen != "" {
@@ -192,13 +199,14 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	return group.Wait()
 }
 
-func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
+func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
 	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
 	// From the outside in: count, log and translate the error, survive a panic,
 	// settle who calls. The handler of a stream has a goroutine of its own below
 	// AuthorizeStream, where a panic has to be caught again.
 	s := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(a.CA.ServerConfig(a.Now, a.CheckPrincipal))),
+		grpc.Creds(entrance.Credentials(a.CA.ServerConfig(a.Now, a.CheckPrincipal))), grpc.InTapHandle(entrance.Tap),
+		grpc.ConnectionTimeout(door.HandshakeWithin), grpc.MaxHeaderListSize(maxHeader),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
 		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
 			recovery.StreamServerInterceptor(onPanic)),
@@ -206,13 +214,20 @@ func newGRPC(a *api.API, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) 
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.ForceServerCodecV2(chunk.NewCodec()),
 		grpc.WaitForHandlers(true), // the catalog is closed after Stop
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second, MaxConnectionIdle: idleWithin}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	a.Register(s)
 	healthgrpc.RegisterHealthServer(s, grpchealth.NewServer())
 	metrics.InitializeMetrics(s)
 	return s, api.CheckMethods(s)
+}
+
+func newHTTP(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: readWithin, ReadTimeout: readWithin, WriteTimeout: answerWithin, IdleTimeout: answerWithin, MaxHeaderBytes: maxHTTPHeader,
+	}
 }
 
 // drain ends the sessions, lets calls under way finish for a while, and waits
