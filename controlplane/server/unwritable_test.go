@@ -19,9 +19,10 @@ func TestWithoutATrailNothingHappens(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	backup := a.hasBackup(t, 10)
-	cp.User(t, "vera", fleet.RoleViewer)
+	vera := cp.User(t, "vera", fleet.RoleViewer) // who has not signed in yet
 	owner, pending := cp.Owner(t), cp.InviteUser(t, "pending", fleet.RoleViewer)
 	users, agents := pgharborv1.NewUserServiceClient(owner), pgharborv1.NewAgentServiceClient(owner)
+	device := deviceOf(t, owner)
 
 	db, err := sql.Open("sqlite", filepath.Join(cp.DataDir, "catalog.db"))
 	if err != nil {
@@ -43,6 +44,18 @@ func TestWithoutATrailNothingHappens(t *testing.T) {
 		},
 		"revoke a user": func() error {
 			_, err := users.RevokeUser(bounded(t), &pgharborv1.RevokeUserRequest{Name: "vera"})
+			return err
+		},
+		"change a user": func() error {
+			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: "vera", Role: "OWNER"})
+			return err
+		},
+		"revoke a device": func() error {
+			_, err := pgharborv1.NewIdentityServiceClient(owner).RevokeDevice(bounded(t), &pgharborv1.RevokeDeviceRequest{DeviceId: device})
+			return err
+		},
+		"sign in": func() error {
+			_, err := pgharborv1.NewIdentityServiceClient(vera).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
 			return err
 		},
 		"revoke an agent": func() error {
@@ -75,6 +88,7 @@ func TestWithoutATrailNothingHappens(t *testing.T) {
 	}
 	for table, want := range map[string]int{
 		"users": 3, "agents": 1, "jobs": 0, "users WHERE revoked_at IS NOT NULL": 0, "agents WHERE revoked_at IS NOT NULL": 0,
+		"users WHERE role = 'OWNER'": 1, "identities WHERE revoked_at IS NOT NULL": 0,
 		"users WHERE name = 'pending' AND enrolled_at IS NOT NULL": 0,
 	} {
 		var got int

@@ -60,7 +60,7 @@ func Start(tb testing.TB, change ...func(*server.Config)) *ControlPlane {
 		f(&cp.config)
 	}
 	cp.Run(tb)
-	cp.OwnerInvite = cp.here(tb, made.Invite)
+	cp.OwnerInvite = cp.Here(tb, made.Invite)
 	tb.Cleanup(func() { cp.Stop(tb) })
 	return cp
 }
@@ -109,8 +109,8 @@ func (cp *ControlPlane) URL(path string) string {
 	return "http://" + cp.http.String() + path
 }
 
-// here is an invite with the address that is served.
-func (cp *ControlPlane) here(tb testing.TB, word string) string {
+// Here is an invite with the address that is served.
+func (cp *ControlPlane) Here(tb testing.TB, word string) string {
 	tb.Helper()
 	invite, err := pki.ParseInvite(word)
 	if err != nil {
@@ -172,7 +172,7 @@ func (cp *ControlPlane) InviteUser(tb testing.TB, name string, role fleet.Role, 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return cp.here(tb, made.GetInvite())
+	return cp.Here(tb, made.GetInvite())
 }
 
 // InviteAgent returns an invite for an agent.
@@ -183,7 +183,7 @@ func (cp *ControlPlane) InviteAgent(tb testing.TB, name string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return cp.here(tb, made.GetInvite())
+	return cp.Here(tb, made.GetInvite())
 }
 
 // User invites and enrols a person, and returns their connection.
