@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"crypto/x509"
+	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -35,7 +37,11 @@ func (s *identityService) RenewCertificate(ctx context.Context, request *pgharbo
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
-	if err := s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter); err != nil {
+	err = s.Trail.Do(ctx, audit.Action{
+		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
+		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
+	}, func() error { return s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter) })
+	if err != nil {
 		return nil, err
 	}
 	s.Log.Info("certificate renewed", "caller", caller.String(), "identity", caller.Identity, "serial", issued.Serial)

@@ -104,23 +104,25 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 		return err
 	}
 	defer func() { err = errors.Join(err, endUse(err)) }()
+	announced := firstAnnounced(request.GetOffset(), backup.SizeBytes)
 	sequence, err := s.Trail.Begin(ctx, audit.Action{
 		Actor: caller.String(), Action: string(fleet.PermissionBackupDownload), Instance: backup.Instance,
-		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d", request.GetOffset(), backup.SizeBytes),
+		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d, up to byte %d first", request.GetOffset(), backup.SizeBytes, announced),
 	})
 	if err != nil {
 		return err
 	}
-	sent, err := s.relay(ctx, caller, backup, request.GetOffset(), stream)
-	left := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
-	return errors.Join(err, s.Trail.End(ctx, sequence, left, err))
+	left := &leaving{trail: s.Trail, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced}
+	sent, err := s.relay(ctx, caller, backup, left, stream)
+	detail := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
+	return errors.Join(err, s.Trail.End(ctx, sequence, detail, err))
 }
 
 // relay returns how many bytes were handed to the receiver's stream.
-func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup fleet.Backup, offset int64,
+func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup fleet.Backup, left *leaving,
 	stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse],
 ) (sent int64, err error) {
-	id := fleet.NewID()
+	id, offset := fleet.NewID(), left.from
 	from := s.Transfers.Open(id, backup.Instance)
 	defer from.Close()
 	ended, leave := s.Bells.Listen(session.JobBell(id))
@@ -158,6 +160,10 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 		if end := offset + sent + size; end > backup.SizeBytes {
 			content.Free()
 			return sent, complete(end, backup)
+		}
+		if err := left.upTo(ctx, offset+sent+size); err != nil {
+			content.Free()
+			return sent, err
 		}
 		if err := stream.SendMsg(&content); err != nil {
 			return sent, err

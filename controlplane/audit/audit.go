@@ -43,6 +43,15 @@ func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
 	return sequence, nil
 }
 
+// Ongoing writes how far the action of a started entry is about to come. The caller
+// goes ahead only if it succeeds.
+func (t *Trail) Ongoing(ctx context.Context, sequence int64, detail string) error {
+	if err := t.Store.CompleteAudit(ctx, sequence, chain.OutcomeOngoing, detail, t.Now().UTC()); err != nil {
+		return fmt.Errorf("audit: what began with entry %d does not go on, because the trail can't be written: %w", sequence, err)
+	}
+	return nil
+}
+
 // End writes how the action of a started entry ended; err is its error, or
 // nil. It writes even when the caller's context has ended.
 func (t *Trail) End(ctx context.Context, sequence int64, detail string, err error) error {

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
 const auditColumns = `sequence, at, actor, action, instance, target, reason, outcome, detail, completes, previous_hash, hash`
@@ -44,12 +46,22 @@ func (c *Catalog) SettleAudit(ctx context.Context, now time.Time) (settled int, 
 			chain.OutcomeStarted, chain.OutcomeOngoing)
 		settled = len(open)
 		for _, sequence := range open {
-			const detail = "the control plane stopped in the middle of it: how far it came is not known"
-			err = errors.Join(err, completeAudit(ctx, tx, sequence, chain.OutcomeFailed, detail, now))
+			detail, lookErr := brokenOff(ctx, tx, sequence)
+			err = errors.Join(err, lookErr, completeAudit(ctx, tx, sequence, chain.OutcomeFailed, detail, now))
 		}
 		return err
 	})
 	return settled, err
+}
+
+// brokenOff says how far an action may have come whose control plane has ended.
+func brokenOff(ctx context.Context, q queryer, started int64) (detail string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT detail FROM audit WHERE completes = ? AND outcome = ? ORDER BY sequence DESC LIMIT 1`,
+		started, chain.OutcomeOngoing).Scan(&detail)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "the control plane stopped in the middle of it: how far it came is not known", nil
+	}
+	return "the control plane stopped in the middle of it, after it wrote: " + detail, err
 }
 
 func appendAudit(ctx context.Context, tx *sql.Tx, e chain.Entry) (int64, error) {
@@ -72,6 +84,29 @@ func completeAudit(ctx context.Context, tx *sql.Tx, started int64, outcome, deta
 	e.At, e.Outcome, e.Detail, e.Completes = now, outcome, detail, started
 	_, err = appendAudit(ctx, tx, e)
 	return err
+}
+
+// shownBackups bounds the backups that the end of a job names.
+const shownBackups = 20
+
+// jobDetail is what the trail says of a job that has ended: why it failed, or which
+// backups it made or was about, with their sizes and hashes.
+func jobDetail(ctx context.Context, q queryer, j fleet.Job) (string, error) {
+	if j.State != fleet.JobSucceeded {
+		return fmt.Sprintf("job %s %s: %s", j.ID, j.State, j.Error), nil
+	}
+	scan := func(r row) (text string, err error) {
+		var id, hash string
+		var size int64
+		err = r.Scan(&id, &size, &hash)
+		return fmt.Sprintf("backup %s, %d bytes, sha256 %s", id, size, hash), err
+	}
+	backups, err := collect(ctx, q, scan, `SELECT id, size_bytes, manifest ->> '$.sha256' FROM backups
+		WHERE id = ? OR id IN (SELECT backup_id FROM runs WHERE job_id = ? AND job_id <> '') ORDER BY id`, j.Spec.BackupID, j.ID)
+	if more := len(backups) - shownBackups; more > 0 {
+		backups = append(backups[:shownBackups], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(append([]string{"job " + j.ID}, backups...), "; "), err
 }
 
 // AuditQuery selects entries of the trail; empty fields select all.

@@ -113,7 +113,11 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 		if err := takeHold(ctx, tx, job); err != nil || job.AuditSequence == 0 {
 			return err
 		}
-		return completeAudit(ctx, tx, job.AuditSequence, outcome(r), detail(job), now)
+		detail, err := jobDetail(ctx, tx, job)
+		if err != nil {
+			return err
+		}
+		return completeAudit(ctx, tx, job.AuditSequence, outcome(r), detail, now)
 	})
 	return job, err
 }
@@ -123,13 +127,6 @@ func outcome(r fleet.JobResult) string {
 		return chain.OutcomeSucceeded
 	}
 	return chain.OutcomeFailed
-}
-
-func detail(j fleet.Job) string {
-	if j.State == fleet.JobSucceeded {
-		return "job " + j.ID
-	}
-	return fmt.Sprintf("job %s %s: %s", j.ID, j.State, j.Error)
 }
 
 // OverdueJobs returns the jobs that nobody should wait for any longer: not

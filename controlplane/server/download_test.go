@@ -56,7 +56,7 @@ func TestDownloadFromAnOffset(t *testing.T) {
 	if got, err := rest(stream); got != file[4:] || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	begun := entry{"user:owner", "backup.download", "db1", backup, "ticket 7", "started", "from byte 4 of 10"}
+	begun := entry{"user:owner", "backup.download", "db1", backup, "ticket 7", "started", "from byte 4 of 10, up to byte 10 first"}
 	ended := begun
 	ended.Outcome, ended.Detail = "succeeded", "bytes 4 to 10 of 10 left, sha256 "+strings.Repeat("0", 64)
 	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "backup.download")); diff != "" {

@@ -150,7 +150,7 @@ func endOfTrail(t *testing.T, cp *servertest.ControlPlane, action string) entry 
 	t.Helper()
 	for ctx := bounded(t); ctx.Err() == nil; {
 		all := trail(t, cp, action)
-		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted {
+		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted && last.Outcome != chain.OutcomeOngoing {
 			return last
 		}
 	}

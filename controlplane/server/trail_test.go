@@ -46,7 +46,7 @@ func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
 	backup := a.hasBackup(t, 10)
 	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
 	for _, tt := range []struct{ target, state, failure, text, outcome, detail string }{
-		{"good", "succeeded", "", "", "succeeded", "job %s"},
+		{"good", "succeeded", "", "", "succeeded", "job %s; backup " + backup + ", 10 bytes, sha256 " + strings.Repeat("0", 64)},
 		{"bad", "failed", "integrity", "the hash is wrong", "failed", "job %s failed: the hash is wrong"},
 	} {
 		t.Run(tt.target, func(t *testing.T) {

@@ -16,3 +16,5 @@ CREATE TABLE trail_heads (
 CREATE INDEX audit_by_actor ON audit (actor);
 CREATE INDEX audit_by_instance ON audit (instance);
 CREATE INDEX audit_by_target ON audit (target);
+-- And how it went on.
+CREATE INDEX audit_by_completes ON audit (completes) WHERE completes > 0;
