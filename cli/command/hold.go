@@ -50,6 +50,7 @@ func (a *app) releaseCommand() *cobra.Command {
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	a.approvable(cmd)
 	return cmd
 }
 

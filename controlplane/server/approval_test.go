@@ -238,8 +238,7 @@ func TestApprovalInUseOutlivesTheControlPlane(t *testing.T) {
 
 // Of many who use one approval at once, one does.
 func TestApprovalIsUsedOnceUnderAnyRace(t *testing.T) {
-	_, a, owner, bob := guarded(t)
-	_ = a
+	_, _, owner, bob := guarded(t)
 	users := pgharborv1.NewUserServiceClient(owner)
 	request := &pgharborv1.CreateUserInviteRequest{Name: "carl", Role: "OWNER"}
 	_, err := users.CreateUserInvite(bounded(t), request)
@@ -270,6 +269,23 @@ func TestApprovalIsUsedOnceUnderAnyRace(t *testing.T) {
 	}
 }
 
+func TestSameRequestAtOnceWaitsOnce(t *testing.T) {
+	_, a, owner, _ := guarded(t)
+	request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4)}
+	const racers = 20
+	answers := make(chan error, racers)
+	for range racers {
+		go func() { answers <- tryDownload(t, owner, request) }()
+	}
+	waiting := map[string]bool{}
+	for range racers {
+		waiting[waitsFor(t, <-answers)] = true
+	}
+	if len(waiting) != 1 {
+		t.Errorf("it waits as %v", waiting)
+	}
+}
+
 func TestWhoIsShownAnApproval(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	olga := cp.User(t, "olga", fleet.RoleOperator)
@@ -290,8 +306,7 @@ func TestWhoIsShownAnApproval(t *testing.T) {
 }
 
 func TestReleaseWaitsForAnotherPerson(t *testing.T) {
-	cp := servertest.Start(t)
-	a, owner, bob := connectAgent(t, cp, "prod-1"), cp.Owner(t), cp.User(t, "bob", fleet.RoleOwner)
+	_, a, owner, bob := twoOwners(t)
 	backup := a.hasBackup(t, 4)
 	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"release"}})
 	backups := pgharborv1.NewBackupServiceClient(owner)
