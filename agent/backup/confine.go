@@ -14,12 +14,15 @@ import (
 
 // loadConfined loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
 // owns in the end all that is in it. Both formats go through psql, so that what is looked at is what is executed.
-func (e *Engine) loadConfined(ctx context.Context, database, format string, src io.Reader) error {
+func (e *Engine) loadConfined(ctx context.Context, database string, found *verified, src io.Reader, req RestoreRequest) error {
 	confined, err := e.Instance.Confine(ctx, database, database)
 	if err != nil {
 		return err
 	}
-	err = e.loadAs(ctx, confined.Instance, database, format, src)
+	err = e.loadAs(ctx, confined.Instance, database, found.format, src)
+	if err == nil {
+		err = e.compareRows(ctx, confined.Instance, database, found.tables, req)
+	}
 	if err == nil {
 		err = confined.Analyze(ctx, database)
 	}

@@ -151,6 +151,8 @@ func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file 
 	m.PlainSizeBytes, m.PlainSHA256 = plain.size, plain.sum()
 	m.ServerVersion, m.PgDumpVersion = dump.Server.Version, dump.Tool.Version
 	m.Complete, m.Warnings, m.Tables = true, dump.Warnings(), inspector.Tables()
+	needs := inspector.Needs()
+	m.Needs = &needs
 	return context.Cause(ctx)
 }
 

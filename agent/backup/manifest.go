@@ -66,6 +66,8 @@ type Manifest struct {
 	Complete bool        `json:"complete"`
 	Warnings []string    `json:"warnings,omitempty"` // of pg_dump, which exited 0
 	Tables   []TableRows `json:"tables"`
+	// Needs is nil in manifests of before this was looked for.
+	Needs *Needs `json:"needs,omitempty"`
 
 	// Sequence and PreviousSHA256 place the manifest among those of its database that the same key signed: from 1 on,
 	// ascending, and the hash of the stored manifest before it, which may be gone by now. Zero and empty without a signature.

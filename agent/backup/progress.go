@@ -8,6 +8,8 @@ const (
 	PhaseVerify  = "verify"
 	PhaseRestore = "restore"
 	PhaseAnalyze = "analyze"
+	PhaseCompare = "compare" // the rows of every table
+	PhaseSwap    = "swap"    // the databases
 )
 
 // progressInterval is how often a phase is reported.
@@ -18,6 +20,9 @@ type Progress struct {
 	Phase      string
 	DoneBytes  int64
 	TotalBytes int64
+	// Tables; both are 0 where they are not told apart.
+	DoneObjects  int64
+	TotalObjects int64
 }
 
 // reporter passes the progress of one phase on, now and then.
@@ -36,6 +41,25 @@ func (e *Engine) begin(report func(Progress), phase string, total int64) *report
 	r := &reporter{report: report, now: e.Now, state: Progress{Phase: phase, TotalBytes: total}, last: e.Now()}
 	report(r.state)
 	return r
+}
+
+// of sets how many tables there are.
+func (r *reporter) of(objects int) *reporter {
+	r.state.TotalObjects = int64(objects)
+	r.report(r.state)
+	return r
+}
+
+// end tells that all of it is done, at once.
+func (r *reporter) end() {
+	r.state.DoneBytes, r.state.DoneObjects = r.state.TotalBytes, r.state.TotalObjects
+	r.report(r.state)
+}
+
+// object tells that a table is done.
+func (r *reporter) object() {
+	r.state.DoneObjects++
+	r.add(0)
 }
 
 func (r *reporter) add(n int) {

@@ -25,15 +25,20 @@ const (
 
 var restoreIDs = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
-// RestoreRequest asks to restore a file into a new database.
+// RestoreRequest asks to restore a file into a new database, or in the place of one.
 type RestoreRequest struct {
 	// Path is the file; for a stored backup, Store.Path(stored.Location).
 	Path string
 	// Manifest is what the file is held against. Nil for a file that has none, which is then verified as far as it can
 	// be: it opens, and it has the end marker of a dump.
 	Manifest *Manifest
-	// Target is the database to make; it must not exist.
+	// Target is the database to make; it must not exist, unless Replace is set.
 	Target string
+	// Replace lets the restored database take the place of Target, which is kept under another name.
+	Replace bool
+	// BeforeSwap, which may be nil, hears what is about to replace what, when the restored database stands; its error
+	// leaves everything as it was.
+	BeforeSwap func(Replacement) error
 	// RestoreID names the temporary database, pgharbor_restore_<id>: 1 to 40 characters of [a-z0-9-].
 	RestoreID string
 	// WithRoles is RolesMissing or RolesSuperuser to make roles before the load; empty makes none.
@@ -45,28 +50,18 @@ type RestoreRequest struct {
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
 }
 
-// Restore verifies a file as a whole, restores it into a temporary database and gives that the target's name at the
-// very end. After an error the temporary database is gone, unless the server is too: then CleanUp drops it.
+// Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
+// name at the very end. After an error the temporary database is gone, unless the server is too: then CleanUp drops it.
 func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if !restoreIDs.MatchString(req.RestoreID) {
 		return fmt.Errorf("%q is no id of a restore", req.RestoreID)
 	}
-	if err := e.checkTarget(ctx, req.Target); err != nil {
-		return err
-	}
-	file, err := os.Open(req.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
+	file, err := openFile(req.Path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	found, err := e.verify(ctx, file, req.Manifest, e.begin(req.OnProgress, PhaseVerify, info.Size()))
+	found, err := e.prepare(ctx, file, req)
 	if err != nil {
 		return err
 	}
@@ -84,10 +79,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	temporary := temporaryPrefix + req.RestoreID
 	err = e.fill(ctx, temporary, file, found, req)
 	if err == nil {
-		err = e.bringProperties(ctx, temporary, kept, req)
-	}
-	if err == nil {
-		err = e.Instance.RenameDatabase(ctx, temporary, req.Target)
+		err = e.putInPlace(ctx, temporary, kept, req)
 	}
 	if errors.Is(err, postgres.ErrDatabaseExists) {
 		err = fmt.Errorf("%w: %q", ErrTargetExists, req.Target)
@@ -104,13 +96,57 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	return err
 }
 
-func (e *Engine) checkTarget(ctx context.Context, target string) error {
-	if err := postgres.CheckName(target); err != nil {
-		return err
+// openFile opens a backup's file; ErrNotFound where there is none.
+func openFile(path string) (*os.File, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
-	exists, err := e.Instance.DatabaseExists(ctx, target)
-	if err == nil && exists {
-		err = fmt.Errorf("%w: %q", ErrTargetExists, target)
+	return file, err
+}
+
+// prepare looks ahead and then verifies the file as a whole. Nothing is touched so far.
+func (e *Engine) prepare(ctx context.Context, file *os.File, req RestoreRequest) (*verified, error) {
+	look := &lookAhead{Engine: e, req: req}
+	look.begin(ctx, file)
+	known := look.needs != nil
+	if known {
+		look.end(ctx)
+	}
+	if err := look.failed(ctx); err != nil {
+		return nil, err
+	}
+	found, err := e.verify(ctx, file, req.Manifest, look.reading(file))
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		look.needs = &found.needs
+		look.end(ctx)
+	}
+	return found, look.failed(ctx)
+}
+
+// putInPlace gives the restored database its name, and what it has beside its content: that of the one that it replaces,
+// or else of the one that was backed up.
+func (e *Engine) putInPlace(ctx context.Context, temporary string, kept *globals, req RestoreRequest) error {
+	progress := e.begin(req.OnProgress, PhaseSwap, 0).of(1)
+	var plan *Replacement
+	var err error
+	if req.Replace {
+		plan, err = e.planSwap(ctx, temporary, req.Target, req.RestoreID)
+	}
+	switch {
+	case err != nil:
+	case plan != nil:
+		err = e.swapIn(ctx, *plan, temporary, req)
+	default:
+		if err = e.bringProperties(ctx, temporary, kept, req); err == nil {
+			err = e.Instance.RenameDatabase(ctx, temporary, req.Target)
+		}
+	}
+	if err == nil {
+		progress.end()
 	}
 	return err
 }
@@ -126,6 +162,11 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 	if err != nil {
 		return err
 	}
+	if req.Replace {
+		if like.Tablespace, err = e.Instance.Tablespace(ctx, req.Target); err != nil {
+			return err
+		}
+	}
 	if err := e.Instance.CreateDatabase(ctx, temporary, like); err != nil {
 		return err
 	}
@@ -133,12 +174,15 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 	if err != nil {
 		return err
 	}
-	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize)
+	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize).of(len(found.tables))
 	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
 	if req.Confined {
-		return e.loadConfined(ctx, temporary, found.format, checked)
+		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
 	if err := e.Instance.Load(ctx, temporary, found.format, checked); err != nil {
+		return err
+	}
+	if err := e.compareRows(ctx, e.Instance, temporary, found.tables, req); err != nil {
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)

@@ -9,7 +9,7 @@ type TableRows struct {
 	Rows   int64  `json:"rows"`
 }
 
-// Scanner reads a plain dump as it goes by: it counts the rows of every COPY and sees the end marker. It is a lexer of
+// Scanner reads a plain dump as it goes by: it counts the rows of every COPY, sees the end marker and what a server must have. It is a lexer of
 // SQL and psql outside of COPY data (PostgreSQL's documentation, 4.1 and psql), so that no text within a string, a comment
 // or a function body is taken for either. Its memory is bounded, but for the names of tables.
 type Scanner struct {
@@ -52,6 +52,9 @@ func (s *Scanner) Complete() bool { return !s.copies && s.lexer.complete() }
 
 // Foreign says whether a command of psql went by that pg_dump does not write, such as \! or \connect.
 func (s *Scanner) Foreign() bool { return s.lexer.statement.foreign }
+
+// Needs returns what the dump needs of a server, as far as it has gone by.
+func (s *Scanner) Needs() Needs { return s.lexer.needs.Needs }
 
 // Tables returns the rows of each table, in the order of the dump. A table that came twice is summed.
 func (s *Scanner) Tables() []TableRows { return s.tables }

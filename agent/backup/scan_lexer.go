@@ -17,6 +17,7 @@ type lexer struct {
 	escapes   bool   // whether backslashes escape within the current string
 	lost      bool   // whether a token was too long to tell what follows it
 	statement statement
+	needs     needs
 }
 
 type lexState int
@@ -139,10 +140,12 @@ func (l *lexer) text(p []byte) []byte {
 	case c == '\\':
 		l.begin(inCommand)
 	case c == ';':
+		l.needs.end()
 		if l.statement.end() {
 			l.state = inCopyLine
 		}
 	default:
+		l.needs.symbol(c)
 		l.statement.symbol(c)
 	}
 	return p[n+1:]
@@ -162,6 +165,7 @@ func (l *lexer) word(p []byte) []byte {
 		return p[n+1:]
 	}
 	l.state = inText
+	l.needs.token(l.token, false)
 	l.statement.word(l.token)
 	return p[n:]
 }

@@ -4,6 +4,7 @@ import "bytes"
 
 func (l *lexer) beginString(escapes bool) {
 	l.state, l.escapes = inString, escapes
+	l.needs.symbol('\'')
 	l.statement.symbol('\'')
 }
 
@@ -61,6 +62,7 @@ func (l *lexer) nameEnd(p []byte) []byte {
 		return p[1:]
 	}
 	l.state = inText
+	l.needs.token(l.token, true)
 	l.statement.name(l.token)
 	return p
 }

@@ -17,28 +17,15 @@ type verified struct {
 	size, plainSize int64
 	sha, plainSHA   string
 	tables          []TableRows
+	needs           Needs
 	foreign         bool
 }
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
 // a dump is by itself. ErrDamaged, ErrIncomplete, ErrForeign, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
 func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*verified, error) {
-	info, err := file.Stat()
+	src, err := e.open(ctx, file, manifest, progress)
 	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", file.Name())
-	}
-	if manifest != nil && info.Size() != manifest.SizeBytes {
-		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, info.Size(), manifest.SizeBytes)
-	}
-	src, err := e.identify(file)
-	if err != nil {
-		// A file that is not what was stored is damaged, whatever else that looks like.
-		if manifest != nil {
-			err = cmp.Or(matchStored(ctx, file, manifest, progress), err)
-		}
 		return nil, err
 	}
 	found, err := e.readAll(ctx, file, src, progress)
@@ -54,6 +41,26 @@ func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, 
 		err = ErrForeign
 	}
 	return found, err
+}
+
+// open opens the head of a file. Only where that fails, more is read, to tell why.
+func (e *Engine) open(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*source, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", file.Name())
+	}
+	if manifest != nil && info.Size() != manifest.SizeBytes {
+		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, info.Size(), manifest.SizeBytes)
+	}
+	src, err := e.identify(file)
+	if err != nil && manifest != nil {
+		// A file that is not what was stored is damaged, whatever else that looks like.
+		err = cmp.Or(matchStored(ctx, file, manifest, progress), err)
+	}
+	return src, err
 }
 
 // readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
@@ -92,7 +99,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 	}
 	return &verified{
 		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(),
-		tables: inspector.Tables(), foreign: inspector.Foreign(),
+		tables: inspector.Tables(), needs: inspector.Needs(), foreign: inspector.Foreign(),
 	}, src.judge(judgement)
 }
 

@@ -43,6 +43,7 @@ const (
 	toServe   purpose = iota // the state folder and the backup folder
 	toBackUp                 // the backup folder
 	toRestore                // neither: the file may be all that is left
+	toReplace                // the state folder, which remembers what was replaced
 )
 
 // openAgent puts an agent together. The caller closes it.
@@ -78,7 +79,7 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 // the worst day is no day to ask for one.
 func (a *agent) openStore(what purpose) (err error) {
 	dir := a.settings.Dir
-	if what == toRestore {
+	if what == toRestore || what == toReplace {
 		if dir, err = os.MkdirTemp("", "pgharbor-restore-"); err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func (a *agent) openStore(what purpose) (err error) {
 
 // openInstance opens the state folder and what reaches the instance.
 func (a *agent) openInstance(c *command, what purpose) error {
-	if err := a.openState(c.stateDir, what == toServe || c.stateDirGiven()); err != nil {
+	if err := a.openState(c.stateDir, what == toServe || what == toReplace || c.stateDirGiven()); err != nil {
 		return err
 	}
 	private, release, err := a.state.Private()
@@ -118,6 +119,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
 		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub,
+		KeepOldDays: s.KeepOldDays,
 	}
 	if s.Enabled {
 		config.Schedule = s.Schedule

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
@@ -68,7 +69,7 @@ func exitCode(err error) int {
 	case codes.NotFound:
 		return exitNotFound
 	}
-	if errors.Is(err, client.ErrBadInvite) {
+	if errors.Is(err, client.ErrBadInvite) || errors.Is(err, job.ErrConfirmation) {
 		return exitUsage
 	}
 	return exitFailed
@@ -110,7 +111,7 @@ func hintFor(err error) string {
 	case errors.Is(err, backup.ErrUnsigned), errors.Is(err, backup.ErrForged):
 		return "somebody has changed the manifest or the file; take another backup, or this one from another copy"
 	case errors.Is(err, backup.ErrTargetExists):
-		return "restore into a name that is not taken"
+		return "restore into a name that is not taken, or add --replace, which keeps the old database beside it"
 	case errors.Is(err, client.ErrBadInvite):
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):
@@ -119,6 +120,11 @@ func hintFor(err error) string {
 		return "enrol again with the same invite, while it holds: it leads to the same identity"
 	case status.Code(err) == codes.Unavailable:
 		return "see whether the control plane runs and its address is reachable from here"
+	}
+	for _, check := range backup.FailedChecks(err) {
+		if check.Remedy != "" {
+			return check.Remedy
+		}
 	}
 	return ""
 }

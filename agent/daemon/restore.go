@@ -13,18 +13,32 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 )
 
+// restoreFlags are what a restore by hand is asked for with.
+type restoreFlags struct {
+	target, confirm  string
+	replace, preview bool
+	withRoles        string // as in backup.RestoreRequest
+	consent          job.Consent
+}
+
+func (f restoreFlags) request(file foundFile) backup.RestoreRequest {
+	return backup.RestoreRequest{Path: file.path, Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles}
+}
+
 func (c *command) newRestore() *cobra.Command {
 	var (
-		target, confirm string
-		roles           rolesFlags
-		origin          originFlags
+		flags  restoreFlags
+		roles  rolesFlags
+		origin originFlags
 	)
 	cmd := &cobra.Command{
-		Use:   "restore FILE --to-database NEW --confirm NEW",
-		Short: "Restore a file into a new database, with or without a control plane",
-		Long: `Restore verifies the whole file first, fills a fresh database, and gives it the
-name NEW at the very end. NEW must not exist. Whatever goes wrong, nothing is
-left behind.
+		Use:   "restore FILE --to-database NAME --confirm NAME [--replace | --preview]",
+		Short: "Restore a file into a database, with or without a control plane",
+		Long: `Restore looks ahead and verifies the whole file first, fills a fresh database,
+counts its rows, and gives it the name NAME at the very end. NAME must not exist,
+unless --replace is given: then the database that has it is moved aside in the same
+step and kept, and pgharbor-agent undo puts it back. Whatever goes wrong, what was
+there stays in service and nothing else is left behind.
 
 What an agent of yours made is restored as it was: its manifest has the signature
 of this agent, of one in the file trusted-keys of the state folder, or the proof
@@ -33,14 +47,20 @@ its own that has the new database and nothing else, so that nothing it holds can
 get at the rest of the host.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.confirm(target, confirm); err != nil {
+			flags.withRoles, flags.consent = roles.word(), origin.consent()
+			if flags.preview {
+				return c.preview(cmd.Context(), args[0], flags)
+			}
+			if err := c.confirm(flags); err != nil {
 				return err
 			}
-			return c.restore(cmd.Context(), args[0], target, roles.word(), origin.consent())
+			return c.restore(cmd.Context(), args[0], flags)
 		},
 	}
-	cmd.Flags().StringVar(&target, "to-database", "", "the database to make; it must not exist")
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the same name again")
+	cmd.Flags().StringVar(&flags.target, "to-database", "", "the database to make")
+	cmd.Flags().StringVar(&flags.confirm, "confirm", "", "the same name again")
+	cmd.Flags().BoolVar(&flags.replace, "replace", false, "take the place of the database that has the name, which is kept")
+	cmd.Flags().BoolVar(&flags.preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
 	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, confined, also with a psql that is known to be vulnerable")
@@ -64,12 +84,17 @@ func (f rolesFlags) word() string {
 
 // confirm wants the target's name twice, the second time from the terminal where
 // there is one.
-func (c *command) confirm(target, confirm string) error {
+func (c *command) confirm(flags restoreFlags) error {
+	target, confirm := flags.target, flags.confirm
 	if target == "" {
 		return usageError(errors.New("--to-database is missing: the name of the database to make"))
 	}
 	if terminal := c.terminal(); confirm == "" && terminal != nil {
-		fmt.Fprintf(c.Stderr, "This makes the database %s. Repeat its name to go on: ", oneLine(target))
+		does := "makes the database"
+		if flags.replace {
+			does = "replaces, where it exists, the database"
+		}
+		fmt.Fprintf(c.Stderr, "This %s %s. Repeat its name to go on: ", does, oneLine(target))
 		line, err := bufio.NewReader(terminal).ReadString('\n')
 		if err != nil {
 			return usageError(errors.New("nothing was confirmed"))
@@ -80,7 +105,7 @@ func (c *command) confirm(target, confirm string) error {
 	case target:
 		return nil
 	case "":
-		return problem{error: errors.New("the confirmation is missing"), code: exitUsage, hint: "add --confirm with the name of the new database"}
+		return problem{error: errors.New("the confirmation is missing"), code: exitUsage, hint: "add --confirm with the name of the database"}
 	default:
 		return problem{
 			error: fmt.Errorf("the confirmation %q is not the name %q", confirm, target),
@@ -89,12 +114,16 @@ func (c *command) confirm(target, confirm string) error {
 	}
 }
 
-func (c *command) restore(ctx context.Context, path, target, withRoles string, consent job.Consent) (err error) {
+func (c *command) restore(ctx context.Context, path string, flags restoreFlags) (err error) {
 	file, err := findFile(path)
 	if err != nil {
 		return err
 	}
-	a, err := openAgent(c, toRestore)
+	purpose := toRestore
+	if flags.replace {
+		purpose = toReplace
+	}
+	a, err := openAgent(c, purpose)
 	if err != nil {
 		return err
 	}
@@ -106,13 +135,60 @@ func (c *command) restore(ctx context.Context, path, target, withRoles string, c
 		c.log.Warn("the file has no manifest beside it: that it is what pg_dump wrote, only its end marker can say")
 	}
 	origin, err := a.originOf(file)
+	var id string
 	if err == nil {
-		request := backup.RestoreRequest{Path: path, Manifest: file.manifest, Target: target, WithRoles: withRoles}
-		err = a.runner.RestoreFile(ctx, request, origin, consent)
+		id, err = a.runner.RestoreFile(ctx, flags.request(file), origin, flags.consent)
 	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", path, oneLine(target))
+	return c.tellRestored(a, id, path, flags.target)
+}
+
+// tellRestored says what is where now.
+func (c *command) tellRestored(a *agent, id, path, target string) error {
+	kept, err := a.state.KeptOf(id)
+	if err != nil {
+		return err
+	}
+	if kept == nil {
+		_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", path, oneLine(target))
+		return err
+	}
+	_, err = fmt.Fprintf(c.Stdout, "restored %s in the place of the database %s; the old one is kept as %s %s\n"+
+		"to put it back: pgharbor-agent undo %s --confirm %s\n",
+		path, oneLine(target), oneLine(kept.OldName), until(*kept), id, oneLine(target))
 	return err
+}
+
+// preview prints what stands in the way of a restore.
+func (c *command) preview(ctx context.Context, path string, flags restoreFlags) (err error) {
+	if flags.target == "" {
+		return usageError(errors.New("--to-database is missing: the name of the database to make"))
+	}
+	file, err := findFile(path)
+	if err != nil {
+		return err
+	}
+	a, err := openAgent(c, toRestore)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	origin, err := a.originOf(file)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	checks := a.runner.Preview(ctx, flags.request(file), origin, flags.consent)
+	for _, check := range checks {
+		if check.Result == backup.CheckFailed {
+			failed++
+		}
+		fmt.Fprintf(c.Stdout, "%-8s%s\n", check.Result, oneLine(check.String()))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed: the restore would not begin", failed, len(checks))
+	}
+	return ctx.Err()
 }

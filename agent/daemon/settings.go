@@ -28,6 +28,8 @@ const (
 	defaultScrubDays     = 7
 	defaultScrubMBPS     = 32
 
+	defaultKeepOldDays = 7
+
 	maxRetentionDays = 36500
 	maxKeepLast      = 10000
 	maxConcurrency   = 64
@@ -53,6 +55,7 @@ type variables struct {
 	Concurrency        string `env:"BACKUP_CONCURRENCY"`
 	ScrubDays          string `env:"BACKUP_SCRUB_DAYS"`
 	ScrubMBPS          string `env:"BACKUP_SCRUB_MBPS"`
+	KeepOldDays        string `env:"RESTORE_KEEP_OLD_DAYS"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -70,6 +73,7 @@ type settings struct {
 	Compression string
 	Concurrency int
 	Scrub       job.Scrub
+	KeepOldDays int // 0: until it is dropped by hand
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -93,6 +97,8 @@ func readSettings(environ []string) (settings, error) {
 	s.Policy.KeepLast, err = number("BACKUP_KEEP_LAST", v.KeepLast, defaultKeepLast, maxKeepLast)
 	check(err)
 	s.Concurrency, err = number("BACKUP_CONCURRENCY", v.Concurrency, defaultConcurrency, maxConcurrency)
+	check(err)
+	s.KeepOldDays, err = numberFrom(0, "RESTORE_KEEP_OLD_DAYS", v.KeepOldDays, defaultKeepOldDays, maxRetentionDays)
 	check(err)
 	s.Format, err = oneOf("BACKUP_FORMAT", v.Format, postgres.FormatPlain, postgres.FormatCustom)
 	check(err)

@@ -65,6 +65,10 @@ type Result struct {
 	// Failure is a word for scripts, as backup.Failure has it.
 	Failure    string    `json:"failure,omitempty"`
 	FinishedAt time.Time `json:"finished_at"`
+	// Outcome is of a restore that replaced a database, or of an undo.
+	Outcome *RestoreOutcome `json:"outcome,omitempty"`
+	// Checks are what a look ahead found.
+	Checks []backup.Check `json:"checks,omitempty"`
 }
 
 // ScrubResult is what a look at a stored file found.

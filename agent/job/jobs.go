@@ -19,17 +19,23 @@ type Job struct {
 	Restore *RestoreSpec
 	Send    *SendSpec
 	Hold    *HoldSpec
+	Undo    *UndoSpec
+	Preview *RestoreSpec
 }
 
 // BackupSpec asks for a backup of one database, or of all that the agent covers.
 type BackupSpec struct{ Database string }
 
 // RestoreSpec asks to restore a stored backup into a database that must not
-// exist.
+// exist, unless it is to be replaced.
 type RestoreSpec struct {
 	BackupID, Target string
+	Replace          bool
 	WithRoles        string // as in backup.RestoreRequest
 }
+
+// UndoSpec asks to put the database back that a restore replaced.
+type UndoSpec struct{ RestoreID string }
 
 // SendSpec asks for a stored file from Offset, in bytes, to its end.
 type SendSpec struct {
@@ -110,19 +116,26 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	defer r.forget(job.ID)
 	record := Record{ID: "job-" + job.ID, JobID: job.ID}
 	if job.Restore != nil {
-		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target}
+		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target, Replace: job.Restore.Replace}
 	}
 	work := r.begin(record)
 	log := r.Log.With("job", job.ID)
 	log.Info("job begins", "kind", job.kind())
 
-	err := r.perform(ctx, job)
+	var result Result
+	err := r.perform(ctx, job, &result)
+	if errors.Is(err, errUnsettled) {
+		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", job.kind(), "error", err)
+		r.leave(leftover{work: work})
+		return
+	}
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}
-	result := Result{JobID: job.ID, State: StateSucceeded, FinishedAt: r.Now().UTC()}
+	result.JobID, result.State, result.FinishedAt = job.ID, StateSucceeded, r.Now().UTC()
 	if err != nil {
 		result.State, result.Error, result.Failure = StateFailed, err.Error(), backup.Failure(err)
+		result.Checks = backup.FailedChecks(err)
 		log.Error("job failed", "kind", job.kind(), "error", err)
 	} else {
 		log.Info("job succeeded", "kind", job.kind())
@@ -133,12 +146,17 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	r.finish(work, resultEntry(result))
 }
 
-func (r *Runner) perform(ctx context.Context, job Job) error {
+// perform does the work, and adds to the result what it has beside its end.
+func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
 	switch {
 	case job.Backup != nil:
 		return r.performBackup(ctx, job)
 	case job.Restore != nil:
-		return r.performRestore(ctx, job)
+		return r.performRestore(ctx, job, result)
+	case job.Preview != nil:
+		return r.performPreview(ctx, job, result)
+	case job.Undo != nil:
+		return r.performUndo(ctx, job, result)
 	case job.Send != nil:
 		return r.performSend(ctx, job)
 	case job.Hold != nil:
@@ -242,6 +260,10 @@ func (j Job) kind() string {
 		return "release"
 	case j.Hold != nil:
 		return "hold"
+	case j.Undo != nil:
+		return "undo"
+	case j.Preview != nil:
+		return "preview"
 	default:
 		return "unknown"
 	}

@@ -122,7 +122,7 @@ func (r *Runner) covered(ctx context.Context) []string {
 	if len(r.Databases) > 0 {
 		return r.Databases
 	}
-	found, err := r.Engine.Databases(ctx)
+	found, err := r.databases(ctx)
 	var names []string
 	for _, database := range found {
 		names = append(names, database.Name)

@@ -32,6 +32,9 @@ type Config struct {
 	Concurrency int
 	Policy      retention.Policy
 	Scrub       Scrub
+	// KeepOldDays is for how many days a database is kept that a restore has
+	// replaced; 0 means until it is dropped by hand.
+	KeepOldDays int
 	// Clock says whether the clock may be gone by.
 	Clock *retention.ClockGuard
 	// Warnings are of the configuration, for Status.
@@ -63,7 +66,7 @@ type Runner struct {
 	nextRun   time.Time
 	lastPurge time.Time
 	inventory cachedInventory
-	leftovers []*Work // restores whose temporary database is still to be dropped
+	leftovers []leftover
 }
 
 const (

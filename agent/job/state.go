@@ -72,8 +72,9 @@ type Record struct {
 
 // Restore is a restore under way. ID also names its temporary database.
 type Restore struct {
-	ID     string `json:"id"`
-	Target string `json:"target"`
+	ID      string `json:"id"`
+	Target  string `json:"target"`
+	Replace bool   `json:"replace,omitempty"`
 }
 
 // Work is a record that this process answers for: it holds the lock of its file.

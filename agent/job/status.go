@@ -99,6 +99,7 @@ func (r *Runner) keepStatus(ctx context.Context) {
 			wait = statusAgain
 		}
 		r.retryLeftovers(ctx)
+		r.tendKept(ctx)
 		if !pause(ctx, wait) {
 			return
 		}
@@ -169,7 +170,7 @@ func (r *Runner) look(ctx context.Context) (status Status, asked bool) {
 		status.DumpVersion = tools[0].Version
 	}
 	status.Warnings = append(status.Warnings, VulnerableTools(tools)...)
-	databases, err := r.Engine.Databases(ctx)
+	databases, err := r.databases(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the databases can't be listed", err))
 		return status, false

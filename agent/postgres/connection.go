@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,7 +24,10 @@ const (
 	stateInvalidCatalogName = "3D000"
 	stateDuplicateDatabase  = "42P04"
 	stateNoPrivilege        = "42501"
+	stateInvalidParameter   = "22023"
+	stateNotAccepting       = "55000" // the database takes no connections
 	stateObjectInUse        = "55006"
+	stateLockNotAvailable   = "55P03"
 )
 
 // connect opens a session in a database. The caller closes it.
@@ -87,8 +91,9 @@ func connectError(ctx context.Context, database string, err error) error {
 }
 
 // administer opens a session for what concerns the whole instance: in the configured database, or in one that every
-// instance has where that is gone, as it is when it is to be restored.
-func (i *Instance) administer(ctx context.Context) (*pgconn.PgConn, error) {
+// instance has where that is gone, as it is when it is to be restored. It opens none in the databases to avoid, because
+// nobody can rename a database from within.
+func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgConn, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -96,16 +101,20 @@ func (i *Instance) administer(ctx context.Context) (*pgconn.PgConn, error) {
 	if configured := i.settings.Database(); configured != "" {
 		candidates = append([]string{configured}, candidates...)
 	}
-	var first error
+	first := errors.New("there is no database to work from: neither postgres nor template1 can be used")
+	tried := false
 	for _, database := range candidates {
+		if slices.Contains(avoid, database) {
+			continue
+		}
 		conn, err := i.connect(ctx, database)
 		if err == nil {
 			return conn, nil
 		}
-		if first == nil {
-			first = err
+		if !tried {
+			first, tried = err, true
 		}
-		if state := sqlState(err); state != stateInvalidCatalogName && state != stateNoPrivilege {
+		if state := sqlState(err); state != stateInvalidCatalogName && state != stateNoPrivilege && state != stateNotAccepting {
 			break
 		}
 	}
@@ -140,6 +149,13 @@ func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]s
 func (i *Instance) execute(ctx context.Context, sql string) error {
 	_, err := i.query(ctx, sql)
 	return err
+}
+
+// IsAnswer says whether an error is what the server answered, so that it is certain that it did not do what it was asked.
+func IsAnswer(err error) bool {
+	// Of a session that is ended, class 57, the last statement may have been carried out.
+	state := sqlState(err)
+	return state != "" && !strings.HasPrefix(state, "57P")
 }
 
 // sqlState returns the SQLSTATE of a server's answer, or "".

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// maxName is how many bytes PostgreSQL keeps of a name; it cuts longer ones off without an error.
-const maxName = 63
+// MaxName is how many bytes PostgreSQL keeps of a name; it cuts longer ones off without an error.
+const MaxName = 63
 
 // renameAttempts is how often the sessions in a database are ended that stand in the way of its new name.
 const renameAttempts = 3
@@ -22,6 +22,7 @@ type Database struct {
 	CType          string
 	LocaleProvider string // "libc", "icu" or "builtin"
 	Locale         string // of the providers icu and builtin
+	Tablespace     string // to make it in, where that is not the default one
 	SizeBytes      int64  // 0 where it may not be asked for
 }
 
@@ -124,6 +125,9 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string, like Databas
 			option("BUILTIN_LOCALE", like.Locale)
 		}
 	}
+	if like.Tablespace != "" {
+		sql += " TABLESPACE " + quoteName(like.Tablespace)
+	}
 	return databaseError(i.execute(ctx, sql), name)
 }
 
@@ -148,11 +152,10 @@ func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
 	if err := CheckName(to); err != nil {
 		return err
 	}
-	rename := "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
 	var err error
 	for range renameAttempts {
 		ended := i.endSessions(ctx, from)
-		err = i.execute(ctx, rename)
+		err = i.execute(ctx, rename(from, to))
 		if sqlState(err) != stateObjectInUse || ended != nil {
 			break
 		}
@@ -160,9 +163,12 @@ func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
 	return databaseError(err, to)
 }
 
+// endSessions ends the sessions in the database $1.
+const endSessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+
 // endSessions ends all sessions in a database.
 func (i *Instance) endSessions(ctx context.Context, name string) error {
-	_, err := i.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+	_, err := i.query(ctx, endSessions, name)
 	return err
 }
 
@@ -193,8 +199,8 @@ func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("the name of the database is empty")
-	case len(name) > maxName:
-		return fmt.Errorf("the name of the database is longer than %d bytes: %q", maxName, name)
+	case len(name) > MaxName:
+		return fmt.Errorf("the name of the database is longer than %d bytes: %q", MaxName, name)
 	case strings.ContainsRune(name, 0):
 		return fmt.Errorf("the name of the database holds a NUL byte: %q", name)
 	}

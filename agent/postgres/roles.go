@@ -81,9 +81,14 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, superuser bool
 	return missing, nil
 }
 
-// run runs one statement and says no more of it than the server does: it may hold a password.
-func run(ctx context.Context, conn *pgconn.PgConn, sql string) error {
-	return conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err
+// run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
+func run(ctx context.Context, conn *pgconn.PgConn, statements ...string) error {
+	for _, sql := range statements {
+		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DropRoles drops roles that MakeRoles made; those that own something by now stay, with an error.

@@ -60,7 +60,10 @@ func runOf(r job.Run) *pgharborv1.Run {
 }
 
 func progressOf(p backup.Progress) *pgharborv1.Progress {
-	return &pgharborv1.Progress{Phase: text(p.Phase), DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes}
+	return &pgharborv1.Progress{
+		Phase: text(p.Phase), DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes,
+		DoneObjects: p.DoneObjects, TotalObjects: p.TotalObjects,
+	}
 }
 
 // reportOf makes a report of an entry. What retention says of a new backup is
@@ -91,9 +94,27 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
 			JobId: entry.Result.JobID, State: entry.Result.State, Error: text(entry.Result.Error),
 			Failure: entry.Result.Failure, FinishedAt: timestamp(entry.Result.FinishedAt),
+			Restore: outcomeOf(entry.Result.Outcome), Checks: checksOf(entry.Result.Checks),
 		}}
 	}
 	return report
+}
+
+func outcomeOf(o *job.RestoreOutcome) *pgharborv1.RestoreOutcome {
+	if o == nil {
+		return nil
+	}
+	return &pgharborv1.RestoreOutcome{
+		RestoreId: o.RestoreID, KeptDatabase: text(o.Kept), KeptUntil: timestamp(o.Until), UndoneAt: timestamp(o.UndoneAt),
+	}
+}
+
+func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
+	var all []*pgharborv1.RestoreCheck
+	for _, c := range checks {
+		all = append(all, &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: text(c.Detail), Remedy: text(c.Remedy)})
+	}
+	return all
 }
 
 // backupOf leaves the retention to the caller. Where its tables or roles are too many for

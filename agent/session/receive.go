@@ -56,9 +56,11 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 	case *pgharborv1.Offer_Backup:
 		j.Backup = &job.BackupSpec{Database: spec.Backup.GetDatabase()}
 	case *pgharborv1.Offer_Restore:
-		j.Restore = &job.RestoreSpec{
-			BackupID: spec.Restore.GetBackupId(), Target: spec.Restore.GetTargetDatabase(), WithRoles: spec.Restore.GetWithRoles(),
-		}
+		j.Restore = restoreFrom(spec.Restore)
+	case *pgharborv1.Offer_Preview:
+		j.Preview = restoreFrom(spec.Preview)
+	case *pgharborv1.Offer_Undo:
+		j.Undo = &job.UndoSpec{RestoreID: spec.Undo.GetRestoreId()}
 	case *pgharborv1.Offer_Send:
 		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), To: to}
 	case *pgharborv1.Offer_Hold:
@@ -67,6 +69,12 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 		}
 	}
 	return j
+}
+
+func restoreFrom(spec *pgharborv1.RestoreSpec) *job.RestoreSpec {
+	return &job.RestoreSpec{
+		BackupID: spec.GetBackupId(), Target: spec.GetTargetDatabase(), Replace: spec.GetReplace(), WithRoles: spec.GetWithRoles(),
+	}
 }
 
 // ring puts a token in a doorbell, where there may be one already.

@@ -90,7 +90,7 @@ control plane or the agent can't be reached.`,
 	root.AddCommand(
 		a.loginCommand(), a.contextsCommand(),
 		a.listCommand(), a.showCommand(), a.backupCommand(), a.downloadCommand(),
-		a.restoreCommand(), a.restoresCommand(), a.runsCommand(),
+		a.restoreCommand(), a.undoCommand(), a.restoresCommand(), a.runsCommand(),
 		a.holdCommand(), a.releaseCommand(),
 		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(), a.alertsCommand(),
 		a.agentsCommand(), a.usersCommand(), a.auditCommand(),

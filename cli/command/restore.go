@@ -13,18 +13,24 @@ import (
 
 func (a *app) restoreCommand() *cobra.Command {
 	request := pgharborv1.CreateRestoreRequest{RequestId: newRequestID()}
-	var wait, roles, superuserRoles bool
+	var wait, preview, roles, superuserRoles bool
 	cmd := a.printing(&cobra.Command{
-		Use:   "restore ID --to-database NEW --confirm NEW --reason TEXT",
-		Short: "Restore a backup into a new database of the same instance",
+		Use:   "restore ID --to-database NAME --confirm NAME --reason TEXT [--replace]",
+		Short: "Restore a backup into a new database of the same instance, or in the place of one",
 		Long: `Restore brings a backup back as a new database, on the instance that it was made of.
-The database must not exist; it appears under its name when all of it stands. The file
-is verified before its first byte reaches Postgres.`,
+The database must not exist; it appears under its name when all of it stands. With
+--replace it takes the place of the one that exists, which is moved aside in the same
+step and kept: pgharbor undo puts it back. What may stand in the way is looked at
+first, and alone with --preview; the file is verified before its first byte reaches
+Postgres.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeBackup,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			request.BackupId = args[0]
 			request.WithRoles = withRoles(roles, superuserRoles)
+			if preview {
+				return a.preview(ctx, &request)
+			}
 			return a.restore(ctx, &request, wait)
 		}),
 	})
@@ -32,6 +38,8 @@ is verified before its first byte reaches Postgres.`,
 	flags.StringVar(&request.TargetDatabase, "to-database", "", "the database to make")
 	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
 	flags.StringVar(&request.Reason, "reason", "", "why, for the trail")
+	flags.BoolVar(&request.Replace, "replace", false, "take the place of the database that has the name, which is kept")
+	flags.BoolVar(&preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
@@ -104,9 +112,13 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 			return err
 		}
 		backup := response.GetBackup()
-		a.say("This restores %s of %s, as it was on %s, into the new database %s.", output.Name(backup.GetDatabase()),
-			output.Name(backup.GetInstance()), output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(request.GetTargetDatabase()))
-		answer, err := a.ask(ctx, "Type the name of the new database to go on: ")
+		into := "into the new database"
+		if request.GetReplace() {
+			into = "in the place of the database"
+		}
+		a.say("This restores %s of %s, as it was on %s, %s %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
+			output.Time(backup.GetCreatedAt(), a.Now().Location()), into, output.Name(request.GetTargetDatabase()))
+		answer, err := a.ask(ctx, "Type the name of that database to go on: ")
 		if err != nil {
 			return err
 		}
@@ -139,7 +151,7 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 	}
 	restore := response.GetRestore()
 	if err := jobEnd(kind, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
-		return err
+		return withRemedy(err, restore.GetChecks())
 	}
 	return a.print(response, func() error {
 		var took string
@@ -148,6 +160,11 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 		}
 		_, err := fmt.Fprintf(a.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
 			output.Name(restore.GetTargetDatabase()), output.Name(restore.GetInstance()), took, output.Name(restore.GetId()))
+		if err != nil || restore.GetKeptDatabase() == "" {
+			return err
+		}
+		_, err = fmt.Fprintf(a.Stdout, "The database before it is kept as %s%s. To put it back: pgharbor undo %s --confirm %s\n",
+			output.Name(restore.GetKeptDatabase()), a.until(restore), output.Name(restore.GetId()), output.Name(restore.GetTargetDatabase()))
 		return err
 	})
 }

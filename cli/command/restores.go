@@ -38,13 +38,13 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 		return err
 	}
 	return a.print(all, func() error {
-		table := output.NewTable("ID", "INSTANCE", "DATABASE", "INTO", "STATE", "BACKUP", "BY", "STARTED", "REASON", "WHY")
+		table := output.NewTable("ID", "INSTANCE", "DATABASE", "INTO", "STATE", "BACKUP", "BY", "STARTED", "KEPT", "REASON", "WHY")
 		for _, restore := range all.GetRestores() {
 			table.Add(
 				output.Name(restore.GetId()), output.Name(restore.GetInstance()), output.Name(restore.GetDatabase()),
 				output.Name(restore.GetTargetDatabase()), output.Name(restore.GetState()), output.Name(restore.GetBackupId()),
 				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), a.Now().Location()),
-				output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),
+				a.keptText(restore), output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),
 			)
 		}
 		return table.Write(a.Stdout, "No restores.")

@@ -24,7 +24,8 @@ func (a *app) watchJob(ctx context.Context, conn *grpc.ClientConn, id string) (*
 	for {
 		job, err := watchOnce(ctx, jobs, id, func(job *pgharborv1.Job) {
 			patience.progressed()
-			progress.Set(phaseOf(job), job.GetProgress().GetDoneBytes(), job.GetProgress().GetTotalBytes())
+			made := job.GetProgress()
+			progress.SetTables(phaseOf(job), made.GetDoneBytes(), made.GetTotalBytes(), made.GetDoneObjects(), made.GetTotalObjects())
 		})
 		if err == nil {
 			return job, nil
@@ -96,7 +97,7 @@ func jobEnd(kind, instance, state, text, failure string) error {
 	case "passphrase":
 		p.hint = "the agent needs the passphrase that the backup was sealed with, see BACKUP_OLD_PASSPHRASES_FILE"
 	case "exists":
-		p.hint = "give another name with --to-database, and repeat it with --confirm"
+		p.hint = "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
 	}
 	return p
 }

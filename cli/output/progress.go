@@ -41,8 +41,12 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Set tells of progress. Total is zero where it is not known.
-func (p *Progress) Set(phase string, done, total int64) {
+// Set tells of progress in bytes. Total is zero where it is not known.
+func (p *Progress) Set(phase string, done, total int64) { p.SetTables(phase, done, total, 0, 0) }
+
+// SetTables is Set with the tables that are done, of how many; both are zero
+// where they are not told apart.
+func (p *Progress) SetTables(phase string, done, total, tables, ofTables int64) {
 	if p.w == nil {
 		return
 	}
@@ -50,11 +54,15 @@ func (p *Progress) Set(phase string, done, total int64) {
 	if phase != p.phase || done < p.sinceDone {
 		p.phase, p.since, p.sinceDone, p.drawn = phase, now, done, time.Time{}
 	}
-	if now.Sub(p.drawn) < redrawEvery && done != total {
+	if now.Sub(p.drawn) < redrawEvery && (done != total || ofTables > 0 && tables != ofTables) {
 		return
 	}
 	p.drawn = now
-	p.draw(progressLine(Line(phase), done, total, rate(done-p.sinceDone, now.Sub(p.since))))
+	line := progressLine(Line(phase), done, total, rate(done-p.sinceDone, now.Sub(p.since)))
+	if ofTables > 0 {
+		line += fmt.Sprintf(", %d of %d tables", tables, ofTables)
+	}
+	p.draw(line)
 }
 
 // Clear takes the line away, so that something else can be written.

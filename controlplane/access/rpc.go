@@ -46,6 +46,8 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
+	"/pgharbor.v1.RestoreService/PreviewRestore":   {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
+	"/pgharbor.v1.RestoreService/UndoRestore":      {Permission: fleet.PermissionBackupRestore, Scoping: about(job("restore_id"))},
 	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.RestoreService/ListRestores":     {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
 	"/pgharbor.v1.TransferService/Download":        {Permission: fleet.PermissionBackupDownload, Scoping: about(backup("backup_id"))},

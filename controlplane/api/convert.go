@@ -70,7 +70,9 @@ func runToProto(r fleet.Run) *pgharborv1.Run {
 }
 
 func progressToProto(p fleet.Progress) *pgharborv1.Progress {
-	return &pgharborv1.Progress{Phase: p.Phase, DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes}
+	return &pgharborv1.Progress{
+		Phase: p.Phase, DoneBytes: p.DoneBytes, TotalBytes: p.TotalBytes, DoneObjects: p.DoneObjects, TotalObjects: p.TotalObjects,
+	}
 }
 
 func jobToProto(j fleet.Job, runs []fleet.Run) *pgharborv1.Job {
@@ -81,12 +83,16 @@ func jobToProto(j fleet.Job, runs []fleet.Run) *pgharborv1.Job {
 	}
 }
 
-func restoreToProto(j fleet.Job) *pgharborv1.Restore {
+func restoreToProto(r fleet.Restore) *pgharborv1.Restore {
 	return &pgharborv1.Restore{
-		Id: j.ID, BackupId: j.Spec.BackupID, Instance: j.Instance, Database: j.Spec.Database, TargetDatabase: j.Spec.TargetDatabase,
-		State: string(j.State), Reason: j.Spec.Reason, RequestedBy: j.RequestedBy,
-		CreatedAt: stamp(j.CreatedAt), StartedAt: stamp(j.StartedAt), FinishedAt: stamp(j.FinishedAt),
-		Error: j.Error, Failure: j.Failure, Progress: progressToProto(j.Progress),
+		Id: r.ID, BackupId: r.Spec.BackupID, Instance: r.Instance, Database: r.Spec.Database, TargetDatabase: r.Spec.TargetDatabase,
+		State: string(r.State), Reason: r.Spec.Reason, RequestedBy: r.RequestedBy,
+		CreatedAt: stamp(r.CreatedAt), StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt),
+		Error: r.Error, Failure: r.Failure, Progress: progressToProto(r.Progress),
+		Replace: r.Spec.Replace, KeptDatabase: r.Kept, KeptUntil: stamp(r.KeptUntil), UndoneAt: stamp(r.UndoneAt),
+		Checks: toProto(r.Checks, func(c fleet.RestoreCheck) *pgharborv1.RestoreCheck {
+			return &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: c.Detail, Remedy: c.Remedy}
+		}),
 	}
 }
 

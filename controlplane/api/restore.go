@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
@@ -33,17 +34,23 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
+	if request.GetReplace() {
+		detail = ", which it replaces" + detail
+	}
 	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
 		Action: string(fleet.PermissionBackupRestore), Instance: backup.Instance, Target: backup.ID, Reason: reason,
 		Detail: "into the database " + target + detail,
 	}, fleet.Job{
 		Kind: fleet.JobRestore, Instance: backup.Instance,
-		Spec: fleet.JobSpec{BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Reason: reason, WithRoles: request.GetWithRoles()},
+		Spec: fleet.JobSpec{
+			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
+			WithRoles: request.GetWithRoles(),
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(job)}, nil
+	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(fleet.Restore{Job: job})}, nil
 }
 
 // rolesDetail is what the trail says of the roles that a restore makes.
@@ -78,23 +85,32 @@ func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error
 }
 
 func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
-	job, err := s.Catalog.Job(ctx, request.GetId())
-	if err == nil && job.Kind != fleet.JobRestore {
-		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", request.GetId())
-	}
+	restore, err := s.restore(ctx, request.GetId(), fleet.JobRestore, fleet.JobPreview)
 	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.GetRestoreResponse{Restore: restoreToProto(job)}, nil
+	return &pgharborv1.GetRestoreResponse{Restore: restoreToProto(restore)}, nil
+}
+
+// restore returns a job of one of the kinds, and what came of it.
+func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
+	job, err := a.Catalog.Job(ctx, id)
+	if err == nil && !slices.Contains(kinds, job.Kind) {
+		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
+	}
+	if err != nil {
+		return fleet.Restore{}, err
+	}
+	return a.Catalog.Restore(ctx, job)
 }
 
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
-	jobs, next, err := s.Catalog.Jobs(ctx, catalog.JobQuery{
-		Page: page(request.GetPageSize(), request.GetPageToken()), Kind: fleet.JobRestore, Instance: request.GetInstance(),
+	restores, next, err := s.Catalog.Restores(ctx, catalog.JobQuery{
+		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(),
 		Scope: listScope(ctx),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.ListRestoresResponse{Restores: toProto(jobs, restoreToProto), NextPageToken: next}, nil
+	return &pgharborv1.ListRestoresResponse{Restores: toProto(restores, restoreToProto), NextPageToken: next}, nil
 }

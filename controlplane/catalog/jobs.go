@@ -12,13 +12,13 @@ import (
 )
 
 const jobColumns = `id, request_id, kind, instance, spec, state, requested_by, created_at, started_at, finished_at, deadline,
-	error, failure, phase, done_bytes, total_bytes, audit_sequence`
+	error, failure, phase, done_bytes, total_bytes, done_objects, total_objects, audit_sequence`
 
 func scanJob(r row) (j fleet.Job, err error) {
 	var spec []byte
 	err = r.Scan(&j.ID, &j.RequestID, &j.Kind, &j.Instance, &spec, &j.State, &j.RequestedBy, instant{&j.CreatedAt},
 		instant{&j.StartedAt}, instant{&j.FinishedAt}, instant{&j.Deadline}, &j.Error, &j.Failure,
-		&j.Progress.Phase, &j.Progress.DoneBytes, &j.Progress.TotalBytes, &j.AuditSequence)
+		&j.Progress.Phase, &j.Progress.DoneBytes, &j.Progress.TotalBytes, &j.Progress.DoneObjects, &j.Progress.TotalObjects, &j.AuditSequence)
 	if err != nil {
 		return j, err
 	}
@@ -83,9 +83,10 @@ func (c *Catalog) JobOffered(ctx context.Context, id string) error {
 // changes nothing once the job has ended, nor for a job of another instance.
 func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
 	_, err := c.db.ExecContext(ctx, `
-		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?
+		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?,
+			done_objects = ?, total_objects = ?
 		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
-		micros(now), p.Phase, p.DoneBytes, p.TotalBytes, id, instance)
+		micros(now), p.Phase, p.DoneBytes, p.TotalBytes, p.DoneObjects, p.TotalObjects, id, instance)
 	return err
 }
 
@@ -100,6 +101,9 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 		job, err = scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND instance = ?`, id, instance))
 		if err != nil {
 			return missing(err, "job %q of instance %s", id, instance)
+		}
+		if err := keepRestore(ctx, tx, job, r); err != nil {
+			return err
 		}
 		if job.State.Final() && (job.State != fleet.JobLost || r.State == fleet.JobLost) {
 			return nil

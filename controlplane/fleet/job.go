@@ -13,6 +13,8 @@ const (
 	JobVerify  JobKind = "verify"
 	JobHold    JobKind = "hold"
 	JobRelease JobKind = "release"
+	JobUndo    JobKind = "undo"    // of a restore that replaced a database
+	JobPreview JobKind = "preview" // of a restore
 )
 
 // JobState is how far a job has come.
@@ -80,10 +82,11 @@ type JobSpec struct {
 	BackupID       string `json:"backup_id,omitempty"`
 	Database       string `json:"database,omitempty"` // of a backup: empty means all that the agent covers
 	TargetDatabase string `json:"target_database,omitempty"`
+	Replace        bool   `json:"replace,omitempty"`    // the target, where it exists
+	RestoreID      string `json:"restore_id,omitempty"` // of the restore to undo
 	Offset         int64  `json:"offset,omitempty"`
 	WithRoles      string `json:"with_roles,omitempty"`
 	Reason         string `json:"reason,omitempty"`
-	Replace        bool   `json:"replace,omitempty"` // a restore may take the place of an existing database
 }
 
 // The roles that a restore makes, where they are missing; empty is none.
@@ -98,6 +101,9 @@ type Progress struct {
 	Phase      string
 	DoneBytes  int64
 	TotalBytes int64
+	// Tables; both are zero where they are not told apart.
+	DoneObjects  int64
+	TotalObjects int64
 }
 
 // JobResult is how a job ended, in the agent's words.
@@ -106,4 +112,8 @@ type JobResult struct {
 	Error      string
 	Failure    string
 	FinishedAt time.Time
+	// Restore is nil for all but restores that replaced a database, and undos.
+	Restore *RestoreOutcome
+	// Checks are of a look ahead to a restore.
+	Checks []RestoreCheck
 }

@@ -68,7 +68,9 @@ var allowed = map[string]string{
 	// backup.download
 	"/pgharbor.v1.TransferService/Download": owners,
 	// backup.restore
-	"/pgharbor.v1.RestoreService/CreateRestore": restorers,
+	"/pgharbor.v1.RestoreService/CreateRestore":  restorers,
+	"/pgharbor.v1.RestoreService/PreviewRestore": restorers,
+	"/pgharbor.v1.RestoreService/UndoRestore":    restorers,
 
 	// agent.manage, user.manage, audit.read
 	"/pgharbor.v1.AgentService/CreateAgentInvite":  owners,
@@ -145,6 +147,8 @@ var touches = map[string]string{
 	"/pgharbor.v1.JobService/GetJob":              "id=job",
 	"/pgharbor.v1.JobService/WatchJob":            "id=job",
 	"/pgharbor.v1.RestoreService/CreateRestore":   "backup_id=backup",
+	"/pgharbor.v1.RestoreService/PreviewRestore":  "backup_id=backup",
+	"/pgharbor.v1.RestoreService/UndoRestore":     "restore_id=job",
 	"/pgharbor.v1.RestoreService/GetRestore":      "id=job",
 	"/pgharbor.v1.AgentService/CreateAgentInvite": "name=db-new",
 	"/pgharbor.v1.AgentService/RevokeAgent":       "name=db-none",

@@ -58,7 +58,8 @@ func timeFrom(t *timestamppb.Timestamp) time.Time {
 }
 
 func progressFrom(p *pgharborv1.Progress) fleet.Progress {
-	return fleet.Progress{Phase: clip(p.GetPhase()), DoneBytes: max(p.GetDoneBytes(), 0), TotalBytes: max(p.GetTotalBytes(), 0)}
+	return fleet.Progress{Phase: clip(p.GetPhase()), DoneBytes: max(p.GetDoneBytes(), 0), TotalBytes: max(p.GetTotalBytes(), 0),
+		DoneObjects: max(p.GetDoneObjects(), 0), TotalObjects: max(p.GetTotalObjects(), 0)}
 }
 
 func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
@@ -177,6 +178,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	result := fleet.JobResult{
 		State: fleet.JobState(f.GetState()), Error: clip(f.GetError()), Failure: clip(f.GetFailure()), FinishedAt: timeFrom(f.GetFinishedAt()),
+		Restore: restoreFrom(f.GetRestore()), Checks: checksFrom(f.GetChecks()),
 	}
 	switch result.State {
 	case fleet.JobSucceeded, fleet.JobFailed, fleet.JobCancelled:
@@ -186,15 +188,43 @@ func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	}
 }
 
+// maxChecks bounds the lines of a look ahead; there are about a dozen.
+const maxChecks = 100
+
+func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.RestoreCheck {
+	var all []fleet.RestoreCheck
+	for _, c := range checks[:min(len(checks), maxChecks)] {
+		all = append(all, fleet.RestoreCheck{Name: clip(c.GetName()), Result: clip(c.GetResult()), Detail: clip(c.GetDetail()), Remedy: clip(c.GetRemedy())})
+	}
+	return all
+}
+
+func restoreFrom(o *pgharborv1.RestoreOutcome) *fleet.RestoreOutcome {
+	if o == nil {
+		return nil
+	}
+	return &fleet.RestoreOutcome{
+		RestoreID: o.GetRestoreId(), Kept: clip(o.GetKeptDatabase()), KeptUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
+	}
+}
+
+func restoreSpecOf(spec fleet.JobSpec) *pgharborv1.RestoreSpec {
+	return &pgharborv1.RestoreSpec{
+		BackupId: spec.BackupID, TargetDatabase: spec.TargetDatabase, Replace: spec.Replace, WithRoles: spec.WithRoles,
+	}
+}
+
 func offerOf(j fleet.Job) *pgharborv1.Offer {
 	offer := &pgharborv1.Offer{JobId: j.ID, Deadline: timestamppb.New(j.Deadline)}
 	switch j.Kind {
 	case fleet.JobBackup:
 		offer.Spec = &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: j.Spec.Database}}
 	case fleet.JobRestore:
-		offer.Spec = &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{
-			BackupId: j.Spec.BackupID, TargetDatabase: j.Spec.TargetDatabase, WithRoles: j.Spec.WithRoles,
-		}}
+		offer.Spec = &pgharborv1.Offer_Restore{Restore: restoreSpecOf(j.Spec)}
+	case fleet.JobPreview:
+		offer.Spec = &pgharborv1.Offer_Preview{Preview: restoreSpecOf(j.Spec)}
+	case fleet.JobUndo:
+		offer.Spec = &pgharborv1.Offer_Undo{Undo: &pgharborv1.UndoSpec{RestoreId: j.Spec.RestoreID}}
 	case fleet.JobSend:
 		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset}}
 	case fleet.JobVerify:

@@ -26,7 +26,8 @@ const (
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// "backup", "restore", "send", "verify", "hold" or "release".
+	// "backup", "restore", "preview" (of a restore), "undo" (of one), "send",
+	// "verify", "hold" or "release".
 	Kind     string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	// "queued", "offered", "running", then "succeeded", "failed", "cancelled" or
@@ -175,7 +176,10 @@ type Progress struct {
 	Phase     string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
 	DoneBytes int64  `protobuf:"varint,2,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
 	// Zero where the end is not known.
-	TotalBytes    int64 `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	TotalBytes int64 `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// Tables that are done, of how many; zero where that is not known.
+	DoneObjects   int64 `protobuf:"varint,4,opt,name=done_objects,json=doneObjects,proto3" json:"done_objects,omitempty"`
+	TotalObjects  int64 `protobuf:"varint,5,opt,name=total_objects,json=totalObjects,proto3" json:"total_objects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +231,20 @@ func (x *Progress) GetDoneBytes() int64 {
 func (x *Progress) GetTotalBytes() int64 {
 	if x != nil {
 		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *Progress) GetDoneObjects() int64 {
+	if x != nil {
+		return x.DoneObjects
+	}
+	return 0
+}
+
+func (x *Progress) GetTotalObjects() int64 {
+	if x != nil {
+		return x.TotalObjects
 	}
 	return 0
 }
@@ -429,13 +447,15 @@ const file_pgharbor_v1_job_proto_rawDesc = "" +
 	" \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\v \x01(\tR\afailure\x121\n" +
 	"\bprogress\x18\f \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\x12$\n" +
-	"\x04runs\x18\r \x03(\v2\x10.pgharbor.v1.RunR\x04runs\"`\n" +
+	"\x04runs\x18\r \x03(\v2\x10.pgharbor.v1.RunR\x04runs\"\xa8\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1d\n" +
 	"\n" +
 	"done_bytes\x18\x02 \x01(\x03R\tdoneBytes\x12\x1f\n" +
 	"\vtotal_bytes\x18\x03 \x01(\x03R\n" +
-	"totalBytes\"\x1f\n" +
+	"totalBytes\x12!\n" +
+	"\fdone_objects\x18\x04 \x01(\x03R\vdoneObjects\x12#\n" +
+	"\rtotal_objects\x18\x05 \x01(\x03R\ftotalObjects\"\x1f\n" +
 	"\rGetJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"4\n" +
 	"\x0eGetJobResponse\x12\"\n" +

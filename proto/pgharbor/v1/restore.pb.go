@@ -40,6 +40,16 @@ type Restore struct {
 	Error       string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
 	Failure     string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`
 	Progress    *Progress              `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
+	// The name under which the database that was replaced is kept, or after an
+	// undo the restored one. Empty where none is.
+	KeptDatabase string `protobuf:"bytes,15,opt,name=kept_database,json=keptDatabase,proto3" json:"kept_database,omitempty"`
+	// Unset while it is kept until it is dropped by hand.
+	KeptUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
+	UndoneAt  *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=undone_at,json=undoneAt,proto3" json:"undone_at,omitempty"`
+	// What the look ahead found.
+	Checks []*RestoreCheck `protobuf:"bytes,18,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Whether the target may exist and is replaced.
+	Replace bool `protobuf:"varint,19,opt,name=replace,proto3" json:"replace,omitempty"`
 	// The instance that it is restored on, where that is not the backup's own.
 	TargetInstance string `protobuf:"bytes,20,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -174,9 +184,115 @@ func (x *Restore) GetProgress() *Progress {
 	return nil
 }
 
+func (x *Restore) GetKeptDatabase() string {
+	if x != nil {
+		return x.KeptDatabase
+	}
+	return ""
+}
+
+func (x *Restore) GetKeptUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeptUntil
+	}
+	return nil
+}
+
+func (x *Restore) GetUndoneAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UndoneAt
+	}
+	return nil
+}
+
+func (x *Restore) GetChecks() []*RestoreCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *Restore) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
 func (x *Restore) GetTargetInstance() string {
 	if x != nil {
 		return x.TargetInstance
+	}
+	return ""
+}
+
+// RestoreCheck is one line of a look ahead.
+type RestoreCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "OK", "WARN" or "FAILED"; one that failed keeps the restore from beginning.
+	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// What to do about it, where it is not OK.
+	Remedy        string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreCheck) Reset() {
+	*x = RestoreCheck{}
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreCheck) ProtoMessage() {}
+
+func (x *RestoreCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreCheck.ProtoReflect.Descriptor instead.
+func (*RestoreCheck) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RestoreCheck) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RestoreCheck) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *RestoreCheck) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *RestoreCheck) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
 	}
 	return ""
 }
@@ -188,6 +304,8 @@ type CreateRestoreRequest struct {
 	Confirm        string                 `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
 	Reason         string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	RequestId      string                 `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Let the restored database take the place of the target where that exists.
+	Replace bool `protobuf:"varint,6,opt,name=replace,proto3" json:"replace,omitempty"`
 	// Roles that are kept with the backup and missing on the instance are made
 	// first: "missing", without attributes that only a superuser may give, or
 	// "missing-superuser", with them. Empty makes none. Roles that exist are
@@ -199,7 +317,7 @@ type CreateRestoreRequest struct {
 
 func (x *CreateRestoreRequest) Reset() {
 	*x = CreateRestoreRequest{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +329,7 @@ func (x *CreateRestoreRequest) String() string {
 func (*CreateRestoreRequest) ProtoMessage() {}
 
 func (x *CreateRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[1]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +342,7 @@ func (x *CreateRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRestoreRequest.ProtoReflect.Descriptor instead.
 func (*CreateRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{1}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateRestoreRequest) GetBackupId() string {
@@ -262,6 +380,13 @@ func (x *CreateRestoreRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateRestoreRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
 func (x *CreateRestoreRequest) GetWithRoles() string {
 	if x != nil {
 		return x.WithRoles
@@ -278,7 +403,7 @@ type CreateRestoreResponse struct {
 
 func (x *CreateRestoreResponse) Reset() {
 	*x = CreateRestoreResponse{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +415,7 @@ func (x *CreateRestoreResponse) String() string {
 func (*CreateRestoreResponse) ProtoMessage() {}
 
 func (x *CreateRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[2]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +428,7 @@ func (x *CreateRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRestoreResponse.ProtoReflect.Descriptor instead.
 func (*CreateRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{2}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateRestoreResponse) GetRestore() *Restore {
@@ -311,6 +436,249 @@ func (x *CreateRestoreResponse) GetRestore() *Restore {
 		return x.Restore
 	}
 	return nil
+}
+
+type PreviewRestoreRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BackupId       string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	TargetDatabase string                 `protobuf:"bytes,2,opt,name=target_database,json=targetDatabase,proto3" json:"target_database,omitempty"`
+	Replace        bool                   `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
+	RequestId      string                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	WithRoles      string                 `protobuf:"bytes,5,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PreviewRestoreRequest) Reset() {
+	*x = PreviewRestoreRequest{}
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRestoreRequest) ProtoMessage() {}
+
+func (x *PreviewRestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRestoreRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRestoreRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PreviewRestoreRequest) GetBackupId() string {
+	if x != nil {
+		return x.BackupId
+	}
+	return ""
+}
+
+func (x *PreviewRestoreRequest) GetTargetDatabase() string {
+	if x != nil {
+		return x.TargetDatabase
+	}
+	return ""
+}
+
+func (x *PreviewRestoreRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *PreviewRestoreRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PreviewRestoreRequest) GetWithRoles() string {
+	if x != nil {
+		return x.WithRoles
+	}
+	return ""
+}
+
+type PreviewRestoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id is that of the job to follow, and of the Restore to get then.
+	Restore       *Restore `protobuf:"bytes,1,opt,name=restore,proto3" json:"restore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRestoreResponse) Reset() {
+	*x = PreviewRestoreResponse{}
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRestoreResponse) ProtoMessage() {}
+
+func (x *PreviewRestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRestoreResponse.ProtoReflect.Descriptor instead.
+func (*PreviewRestoreResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreviewRestoreResponse) GetRestore() *Restore {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
+type UndoRestoreRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RestoreId string                 `protobuf:"bytes,1,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	// The name of the database that the restore replaced.
+	Confirm       string `protobuf:"bytes,2,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoRestoreRequest) Reset() {
+	*x = UndoRestoreRequest{}
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoRestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoRestoreRequest) ProtoMessage() {}
+
+func (x *UndoRestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoRestoreRequest.ProtoReflect.Descriptor instead.
+func (*UndoRestoreRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UndoRestoreRequest) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
+func (x *UndoRestoreRequest) GetConfirm() string {
+	if x != nil {
+		return x.Confirm
+	}
+	return ""
+}
+
+func (x *UndoRestoreRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UndoRestoreRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type UndoRestoreResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Restore *Restore               `protobuf:"bytes,1,opt,name=restore,proto3" json:"restore,omitempty"`
+	// The job to follow.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoRestoreResponse) Reset() {
+	*x = UndoRestoreResponse{}
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoRestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoRestoreResponse) ProtoMessage() {}
+
+func (x *UndoRestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoRestoreResponse.ProtoReflect.Descriptor instead.
+func (*UndoRestoreResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UndoRestoreResponse) GetRestore() *Restore {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
+func (x *UndoRestoreResponse) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
 }
 
 type GetRestoreRequest struct {
@@ -322,7 +690,7 @@ type GetRestoreRequest struct {
 
 func (x *GetRestoreRequest) Reset() {
 	*x = GetRestoreRequest{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +702,7 @@ func (x *GetRestoreRequest) String() string {
 func (*GetRestoreRequest) ProtoMessage() {}
 
 func (x *GetRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +715,7 @@ func (x *GetRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRestoreRequest.ProtoReflect.Descriptor instead.
 func (*GetRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRestoreRequest) GetId() string {
@@ -366,7 +734,7 @@ type GetRestoreResponse struct {
 
 func (x *GetRestoreResponse) Reset() {
 	*x = GetRestoreResponse{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +746,7 @@ func (x *GetRestoreResponse) String() string {
 func (*GetRestoreResponse) ProtoMessage() {}
 
 func (x *GetRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +759,7 @@ func (x *GetRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRestoreResponse.ProtoReflect.Descriptor instead.
 func (*GetRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{4}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetRestoreResponse) GetRestore() *Restore {
@@ -412,7 +780,7 @@ type ListRestoresRequest struct {
 
 func (x *ListRestoresRequest) Reset() {
 	*x = ListRestoresRequest{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +792,7 @@ func (x *ListRestoresRequest) String() string {
 func (*ListRestoresRequest) ProtoMessage() {}
 
 func (x *ListRestoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +805,7 @@ func (x *ListRestoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRestoresRequest.ProtoReflect.Descriptor instead.
 func (*ListRestoresRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{5}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRestoresRequest) GetPageSize() int32 {
@@ -471,7 +839,7 @@ type ListRestoresResponse struct {
 
 func (x *ListRestoresResponse) Reset() {
 	*x = ListRestoresResponse{}
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +851,7 @@ func (x *ListRestoresResponse) String() string {
 func (*ListRestoresResponse) ProtoMessage() {}
 
 func (x *ListRestoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_restore_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_restore_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +864,7 @@ func (x *ListRestoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRestoresResponse.ProtoReflect.Descriptor instead.
 func (*ListRestoresResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_restore_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRestoresResponse) GetRestores() []*Restore {
@@ -517,7 +885,7 @@ var File_pgharbor_v1_restore_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\n" +
-	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xa7\x04\n" +
+	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\x8d\x06\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tbackup_id\x18\x02 \x01(\tR\bbackupId\x12\x1a\n" +
@@ -536,19 +904,51 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"finishedAt\x12\x14\n" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\r \x01(\tR\afailure\x121\n" +
-	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\x12'\n" +
-	"\x0ftarget_instance\x18\x14 \x01(\tR\x0etargetInstance\"\xcc\x01\n" +
+	"\bprogress\x18\x0e \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\x12#\n" +
+	"\rkept_database\x18\x0f \x01(\tR\fkeptDatabase\x129\n" +
+	"\n" +
+	"kept_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptUntil\x127\n" +
+	"\tundone_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\bundoneAt\x121\n" +
+	"\x06checks\x18\x12 \x03(\v2\x19.pgharbor.v1.RestoreCheckR\x06checks\x12\x18\n" +
+	"\areplace\x18\x13 \x01(\bR\areplace\x12'\n" +
+	"\x0ftarget_instance\x18\x14 \x01(\tR\x0etargetInstance\"j\n" +
+	"\fRestoreCheck\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\tR\x06result\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"\xe6\x01\n" +
 	"\x14CreateRestoreRequest\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
 	"\aconfirm\x18\x03 \x01(\tR\aconfirm\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestId\x12\x1d\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12\x18\n" +
+	"\areplace\x18\x06 \x01(\bR\areplace\x12\x1d\n" +
 	"\n" +
 	"with_roles\x18\b \x01(\tR\twithRoles\"G\n" +
 	"\x15CreateRestoreResponse\x12.\n" +
-	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"#\n" +
+	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"\xb5\x01\n" +
+	"\x15PreviewRestoreRequest\x12\x1b\n" +
+	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
+	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
+	"\areplace\x18\x03 \x01(\bR\areplace\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"with_roles\x18\x05 \x01(\tR\twithRoles\"H\n" +
+	"\x16PreviewRestoreResponse\x12.\n" +
+	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"\x84\x01\n" +
+	"\x12UndoRestoreRequest\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\x12\x18\n" +
+	"\aconfirm\x18\x02 \x01(\tR\aconfirm\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\\\n" +
+	"\x13UndoRestoreResponse\x12.\n" +
+	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\"#\n" +
 	"\x11GetRestoreRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"D\n" +
 	"\x12GetRestoreResponse\x12.\n" +
@@ -560,9 +960,11 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\binstance\x18\x03 \x01(\tR\binstance\"p\n" +
 	"\x14ListRestoresResponse\x120\n" +
 	"\brestores\x18\x01 \x03(\v2\x14.pgharbor.v1.RestoreR\brestores\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x8c\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb9\x03\n" +
 	"\x0eRestoreService\x12V\n" +
-	"\rCreateRestore\x12!.pgharbor.v1.CreateRestoreRequest\x1a\".pgharbor.v1.CreateRestoreResponse\x12M\n" +
+	"\rCreateRestore\x12!.pgharbor.v1.CreateRestoreRequest\x1a\".pgharbor.v1.CreateRestoreResponse\x12Y\n" +
+	"\x0ePreviewRestore\x12\".pgharbor.v1.PreviewRestoreRequest\x1a#.pgharbor.v1.PreviewRestoreResponse\x12P\n" +
+	"\vUndoRestore\x12\x1f.pgharbor.v1.UndoRestoreRequest\x1a .pgharbor.v1.UndoRestoreResponse\x12M\n" +
 	"\n" +
 	"GetRestore\x12\x1e.pgharbor.v1.GetRestoreRequest\x1a\x1f.pgharbor.v1.GetRestoreResponse\x12S\n" +
 	"\fListRestores\x12 .pgharbor.v1.ListRestoresRequest\x1a!.pgharbor.v1.ListRestoresResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
@@ -579,37 +981,51 @@ func file_pgharbor_v1_restore_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_restore_proto_rawDescData
 }
 
-var file_pgharbor_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_pgharbor_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_pgharbor_v1_restore_proto_goTypes = []any{
-	(*Restore)(nil),               // 0: pgharbor.v1.Restore
-	(*CreateRestoreRequest)(nil),  // 1: pgharbor.v1.CreateRestoreRequest
-	(*CreateRestoreResponse)(nil), // 2: pgharbor.v1.CreateRestoreResponse
-	(*GetRestoreRequest)(nil),     // 3: pgharbor.v1.GetRestoreRequest
-	(*GetRestoreResponse)(nil),    // 4: pgharbor.v1.GetRestoreResponse
-	(*ListRestoresRequest)(nil),   // 5: pgharbor.v1.ListRestoresRequest
-	(*ListRestoresResponse)(nil),  // 6: pgharbor.v1.ListRestoresResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Progress)(nil),              // 8: pgharbor.v1.Progress
+	(*Restore)(nil),                // 0: pgharbor.v1.Restore
+	(*RestoreCheck)(nil),           // 1: pgharbor.v1.RestoreCheck
+	(*CreateRestoreRequest)(nil),   // 2: pgharbor.v1.CreateRestoreRequest
+	(*CreateRestoreResponse)(nil),  // 3: pgharbor.v1.CreateRestoreResponse
+	(*PreviewRestoreRequest)(nil),  // 4: pgharbor.v1.PreviewRestoreRequest
+	(*PreviewRestoreResponse)(nil), // 5: pgharbor.v1.PreviewRestoreResponse
+	(*UndoRestoreRequest)(nil),     // 6: pgharbor.v1.UndoRestoreRequest
+	(*UndoRestoreResponse)(nil),    // 7: pgharbor.v1.UndoRestoreResponse
+	(*GetRestoreRequest)(nil),      // 8: pgharbor.v1.GetRestoreRequest
+	(*GetRestoreResponse)(nil),     // 9: pgharbor.v1.GetRestoreResponse
+	(*ListRestoresRequest)(nil),    // 10: pgharbor.v1.ListRestoresRequest
+	(*ListRestoresResponse)(nil),   // 11: pgharbor.v1.ListRestoresResponse
+	(*timestamppb.Timestamp)(nil),  // 12: google.protobuf.Timestamp
+	(*Progress)(nil),               // 13: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_restore_proto_depIdxs = []int32{
-	7,  // 0: pgharbor.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 1: pgharbor.v1.Restore.started_at:type_name -> google.protobuf.Timestamp
-	7,  // 2: pgharbor.v1.Restore.finished_at:type_name -> google.protobuf.Timestamp
-	8,  // 3: pgharbor.v1.Restore.progress:type_name -> pgharbor.v1.Progress
-	0,  // 4: pgharbor.v1.CreateRestoreResponse.restore:type_name -> pgharbor.v1.Restore
-	0,  // 5: pgharbor.v1.GetRestoreResponse.restore:type_name -> pgharbor.v1.Restore
-	0,  // 6: pgharbor.v1.ListRestoresResponse.restores:type_name -> pgharbor.v1.Restore
-	1,  // 7: pgharbor.v1.RestoreService.CreateRestore:input_type -> pgharbor.v1.CreateRestoreRequest
-	3,  // 8: pgharbor.v1.RestoreService.GetRestore:input_type -> pgharbor.v1.GetRestoreRequest
-	5,  // 9: pgharbor.v1.RestoreService.ListRestores:input_type -> pgharbor.v1.ListRestoresRequest
-	2,  // 10: pgharbor.v1.RestoreService.CreateRestore:output_type -> pgharbor.v1.CreateRestoreResponse
-	4,  // 11: pgharbor.v1.RestoreService.GetRestore:output_type -> pgharbor.v1.GetRestoreResponse
-	6,  // 12: pgharbor.v1.RestoreService.ListRestores:output_type -> pgharbor.v1.ListRestoresResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	12, // 0: pgharbor.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
+	12, // 1: pgharbor.v1.Restore.started_at:type_name -> google.protobuf.Timestamp
+	12, // 2: pgharbor.v1.Restore.finished_at:type_name -> google.protobuf.Timestamp
+	13, // 3: pgharbor.v1.Restore.progress:type_name -> pgharbor.v1.Progress
+	12, // 4: pgharbor.v1.Restore.kept_until:type_name -> google.protobuf.Timestamp
+	12, // 5: pgharbor.v1.Restore.undone_at:type_name -> google.protobuf.Timestamp
+	1,  // 6: pgharbor.v1.Restore.checks:type_name -> pgharbor.v1.RestoreCheck
+	0,  // 7: pgharbor.v1.CreateRestoreResponse.restore:type_name -> pgharbor.v1.Restore
+	0,  // 8: pgharbor.v1.PreviewRestoreResponse.restore:type_name -> pgharbor.v1.Restore
+	0,  // 9: pgharbor.v1.UndoRestoreResponse.restore:type_name -> pgharbor.v1.Restore
+	0,  // 10: pgharbor.v1.GetRestoreResponse.restore:type_name -> pgharbor.v1.Restore
+	0,  // 11: pgharbor.v1.ListRestoresResponse.restores:type_name -> pgharbor.v1.Restore
+	2,  // 12: pgharbor.v1.RestoreService.CreateRestore:input_type -> pgharbor.v1.CreateRestoreRequest
+	4,  // 13: pgharbor.v1.RestoreService.PreviewRestore:input_type -> pgharbor.v1.PreviewRestoreRequest
+	6,  // 14: pgharbor.v1.RestoreService.UndoRestore:input_type -> pgharbor.v1.UndoRestoreRequest
+	8,  // 15: pgharbor.v1.RestoreService.GetRestore:input_type -> pgharbor.v1.GetRestoreRequest
+	10, // 16: pgharbor.v1.RestoreService.ListRestores:input_type -> pgharbor.v1.ListRestoresRequest
+	3,  // 17: pgharbor.v1.RestoreService.CreateRestore:output_type -> pgharbor.v1.CreateRestoreResponse
+	5,  // 18: pgharbor.v1.RestoreService.PreviewRestore:output_type -> pgharbor.v1.PreviewRestoreResponse
+	7,  // 19: pgharbor.v1.RestoreService.UndoRestore:output_type -> pgharbor.v1.UndoRestoreResponse
+	9,  // 20: pgharbor.v1.RestoreService.GetRestore:output_type -> pgharbor.v1.GetRestoreResponse
+	11, // 21: pgharbor.v1.RestoreService.ListRestores:output_type -> pgharbor.v1.ListRestoresResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_restore_proto_init() }
@@ -624,7 +1040,7 @@ func file_pgharbor_v1_restore_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_restore_proto_rawDesc), len(file_pgharbor_v1_restore_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

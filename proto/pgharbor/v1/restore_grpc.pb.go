@@ -19,21 +19,31 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RestoreService_CreateRestore_FullMethodName = "/pgharbor.v1.RestoreService/CreateRestore"
-	RestoreService_GetRestore_FullMethodName    = "/pgharbor.v1.RestoreService/GetRestore"
-	RestoreService_ListRestores_FullMethodName  = "/pgharbor.v1.RestoreService/ListRestores"
+	RestoreService_CreateRestore_FullMethodName  = "/pgharbor.v1.RestoreService/CreateRestore"
+	RestoreService_PreviewRestore_FullMethodName = "/pgharbor.v1.RestoreService/PreviewRestore"
+	RestoreService_UndoRestore_FullMethodName    = "/pgharbor.v1.RestoreService/UndoRestore"
+	RestoreService_GetRestore_FullMethodName     = "/pgharbor.v1.RestoreService/GetRestore"
+	RestoreService_ListRestores_FullMethodName   = "/pgharbor.v1.RestoreService/ListRestores"
 )
 
 // RestoreServiceClient is the client API for RestoreService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RestoreService brings a backup back as a new database.
+// RestoreService brings a backup back as a new database, or in the place of one.
 type RestoreServiceClient interface {
 	// CreateRestore asks the instance that holds the backup to restore it into a
-	// database that must not exist. It is refused unless confirm repeats the
-	// target's name and a reason is given. The restore's id is its job's id.
+	// database that must not exist, unless it is to be replaced. It is refused
+	// unless confirm repeats the target's name and a reason is given. The
+	// restore's id is its job's id.
 	CreateRestore(ctx context.Context, in *CreateRestoreRequest, opts ...grpc.CallOption) (*CreateRestoreResponse, error)
+	// PreviewRestore asks the instance what would stand in the way of a restore
+	// and touches nothing. What it finds are the checks of the Restore that
+	// GetRestore returns once the job has ended.
+	PreviewRestore(ctx context.Context, in *PreviewRestoreRequest, opts ...grpc.CallOption) (*PreviewRestoreResponse, error)
+	// UndoRestore puts the database back that a restore replaced. It is refused
+	// unless confirm repeats the database's name.
+	UndoRestore(ctx context.Context, in *UndoRestoreRequest, opts ...grpc.CallOption) (*UndoRestoreResponse, error)
 	GetRestore(ctx context.Context, in *GetRestoreRequest, opts ...grpc.CallOption) (*GetRestoreResponse, error)
 	ListRestores(ctx context.Context, in *ListRestoresRequest, opts ...grpc.CallOption) (*ListRestoresResponse, error)
 }
@@ -50,6 +60,26 @@ func (c *restoreServiceClient) CreateRestore(ctx context.Context, in *CreateRest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateRestoreResponse)
 	err := c.cc.Invoke(ctx, RestoreService_CreateRestore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *restoreServiceClient) PreviewRestore(ctx context.Context, in *PreviewRestoreRequest, opts ...grpc.CallOption) (*PreviewRestoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewRestoreResponse)
+	err := c.cc.Invoke(ctx, RestoreService_PreviewRestore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *restoreServiceClient) UndoRestore(ctx context.Context, in *UndoRestoreRequest, opts ...grpc.CallOption) (*UndoRestoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UndoRestoreResponse)
+	err := c.cc.Invoke(ctx, RestoreService_UndoRestore_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -80,12 +110,20 @@ func (c *restoreServiceClient) ListRestores(ctx context.Context, in *ListRestore
 // All implementations must embed UnimplementedRestoreServiceServer
 // for forward compatibility.
 //
-// RestoreService brings a backup back as a new database.
+// RestoreService brings a backup back as a new database, or in the place of one.
 type RestoreServiceServer interface {
 	// CreateRestore asks the instance that holds the backup to restore it into a
-	// database that must not exist. It is refused unless confirm repeats the
-	// target's name and a reason is given. The restore's id is its job's id.
+	// database that must not exist, unless it is to be replaced. It is refused
+	// unless confirm repeats the target's name and a reason is given. The
+	// restore's id is its job's id.
 	CreateRestore(context.Context, *CreateRestoreRequest) (*CreateRestoreResponse, error)
+	// PreviewRestore asks the instance what would stand in the way of a restore
+	// and touches nothing. What it finds are the checks of the Restore that
+	// GetRestore returns once the job has ended.
+	PreviewRestore(context.Context, *PreviewRestoreRequest) (*PreviewRestoreResponse, error)
+	// UndoRestore puts the database back that a restore replaced. It is refused
+	// unless confirm repeats the database's name.
+	UndoRestore(context.Context, *UndoRestoreRequest) (*UndoRestoreResponse, error)
 	GetRestore(context.Context, *GetRestoreRequest) (*GetRestoreResponse, error)
 	ListRestores(context.Context, *ListRestoresRequest) (*ListRestoresResponse, error)
 	mustEmbedUnimplementedRestoreServiceServer()
@@ -100,6 +138,12 @@ type UnimplementedRestoreServiceServer struct{}
 
 func (UnimplementedRestoreServiceServer) CreateRestore(context.Context, *CreateRestoreRequest) (*CreateRestoreResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateRestore not implemented")
+}
+func (UnimplementedRestoreServiceServer) PreviewRestore(context.Context, *PreviewRestoreRequest) (*PreviewRestoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewRestore not implemented")
+}
+func (UnimplementedRestoreServiceServer) UndoRestore(context.Context, *UndoRestoreRequest) (*UndoRestoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoRestore not implemented")
 }
 func (UnimplementedRestoreServiceServer) GetRestore(context.Context, *GetRestoreRequest) (*GetRestoreResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRestore not implemented")
@@ -142,6 +186,42 @@ func _RestoreService_CreateRestore_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RestoreServiceServer).CreateRestore(ctx, req.(*CreateRestoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RestoreService_PreviewRestore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRestoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RestoreServiceServer).PreviewRestore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RestoreService_PreviewRestore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RestoreServiceServer).PreviewRestore(ctx, req.(*PreviewRestoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RestoreService_UndoRestore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndoRestoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RestoreServiceServer).UndoRestore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RestoreService_UndoRestore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RestoreServiceServer).UndoRestore(ctx, req.(*UndoRestoreRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -192,6 +272,14 @@ var RestoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateRestore",
 			Handler:    _RestoreService_CreateRestore_Handler,
+		},
+		{
+			MethodName: "PreviewRestore",
+			Handler:    _RestoreService_PreviewRestore_Handler,
+		},
+		{
+			MethodName: "UndoRestore",
+			Handler:    _RestoreService_UndoRestore_Handler,
 		},
 		{
 			MethodName: "GetRestore",

@@ -1291,10 +1291,15 @@ type JobFinished struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// "succeeded", "failed" or "cancelled".
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
-	Failure       string                 `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
-	FinishedAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	State      string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Error      string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Failure    string                 `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
+	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	// Of a restore that replaced a database, and of an undo. The report of a
+	// restore comes again with each change of this.
+	Restore *RestoreOutcome `protobuf:"bytes,6,opt,name=restore,proto3" json:"restore,omitempty"`
+	// Of a restore or its preview.
+	Checks        []*RestoreCheck `protobuf:"bytes,7,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1364,6 +1369,90 @@ func (x *JobFinished) GetFinishedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *JobFinished) GetRestore() *RestoreOutcome {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
+func (x *JobFinished) GetChecks() []*RestoreCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+// RestoreOutcome says what became of the database that a restore replaced.
+type RestoreOutcome struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RestoreId string                 `protobuf:"bytes,1,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	// As in Restore.
+	KeptDatabase  string                 `protobuf:"bytes,2,opt,name=kept_database,json=keptDatabase,proto3" json:"kept_database,omitempty"`
+	KeptUntil     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
+	UndoneAt      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=undone_at,json=undoneAt,proto3" json:"undone_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreOutcome) Reset() {
+	*x = RestoreOutcome{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreOutcome) ProtoMessage() {}
+
+func (x *RestoreOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreOutcome.ProtoReflect.Descriptor instead.
+func (*RestoreOutcome) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RestoreOutcome) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
+func (x *RestoreOutcome) GetKeptDatabase() string {
+	if x != nil {
+		return x.KeptDatabase
+	}
+	return ""
+}
+
+func (x *RestoreOutcome) GetKeptUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeptUntil
+	}
+	return nil
+}
+
+func (x *RestoreOutcome) GetUndoneAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UndoneAt
+	}
+	return nil
+}
+
 type Offer struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	JobId    string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -1375,6 +1464,8 @@ type Offer struct {
 	//	*Offer_Send
 	//	*Offer_Verify
 	//	*Offer_Hold
+	//	*Offer_Undo
+	//	*Offer_Preview
 	Spec          isOffer_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1382,7 +1473,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1485,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1498,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Offer) GetJobId() string {
@@ -1476,6 +1567,24 @@ func (x *Offer) GetHold() *HoldSpec {
 	return nil
 }
 
+func (x *Offer) GetUndo() *UndoSpec {
+	if x != nil {
+		if x, ok := x.Spec.(*Offer_Undo); ok {
+			return x.Undo
+		}
+	}
+	return nil
+}
+
+func (x *Offer) GetPreview() *RestoreSpec {
+	if x != nil {
+		if x, ok := x.Spec.(*Offer_Preview); ok {
+			return x.Preview
+		}
+	}
+	return nil
+}
+
 type isOffer_Spec interface {
 	isOffer_Spec()
 }
@@ -1500,6 +1609,14 @@ type Offer_Hold struct {
 	Hold *HoldSpec `protobuf:"bytes,7,opt,name=hold,proto3,oneof"`
 }
 
+type Offer_Undo struct {
+	Undo *UndoSpec `protobuf:"bytes,8,opt,name=undo,proto3,oneof"`
+}
+
+type Offer_Preview struct {
+	Preview *RestoreSpec `protobuf:"bytes,9,opt,name=preview,proto3,oneof"`
+}
+
 func (*Offer_Backup) isOffer_Spec() {}
 
 func (*Offer_Restore) isOffer_Spec() {}
@@ -1509,6 +1626,10 @@ func (*Offer_Send) isOffer_Spec() {}
 func (*Offer_Verify) isOffer_Spec() {}
 
 func (*Offer_Hold) isOffer_Spec() {}
+
+func (*Offer_Undo) isOffer_Spec() {}
+
+func (*Offer_Preview) isOffer_Spec() {}
 
 type BackupSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1520,7 +1641,7 @@ type BackupSpec struct {
 
 func (x *BackupSpec) Reset() {
 	*x = BackupSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1653,7 @@ func (x *BackupSpec) String() string {
 func (*BackupSpec) ProtoMessage() {}
 
 func (x *BackupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1666,7 @@ func (x *BackupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSpec.ProtoReflect.Descriptor instead.
 func (*BackupSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BackupSpec) GetDatabase() string {
@@ -1560,6 +1681,7 @@ type RestoreSpec struct {
 	BackupId       string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
 	TargetDatabase string                 `protobuf:"bytes,2,opt,name=target_database,json=targetDatabase,proto3" json:"target_database,omitempty"`
 	// As in CreateRestoreRequest.
+	Replace   bool   `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
 	WithRoles string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
 	// Set where the backup is another instance's: the agent gets it by Fetch.
 	Source        *RestoreSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
@@ -1569,7 +1691,7 @@ type RestoreSpec struct {
 
 func (x *RestoreSpec) Reset() {
 	*x = RestoreSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1703,7 @@ func (x *RestoreSpec) String() string {
 func (*RestoreSpec) ProtoMessage() {}
 
 func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1716,7 @@ func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSpec.ProtoReflect.Descriptor instead.
 func (*RestoreSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RestoreSpec) GetBackupId() string {
@@ -1609,6 +1731,13 @@ func (x *RestoreSpec) GetTargetDatabase() string {
 		return x.TargetDatabase
 	}
 	return ""
+}
+
+func (x *RestoreSpec) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
 }
 
 func (x *RestoreSpec) GetWithRoles() string {
@@ -1639,7 +1768,7 @@ type RestoreSource struct {
 
 func (x *RestoreSource) Reset() {
 	*x = RestoreSource{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1780,7 @@ func (x *RestoreSource) String() string {
 func (*RestoreSource) ProtoMessage() {}
 
 func (x *RestoreSource) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1793,7 @@ func (x *RestoreSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSource.ProtoReflect.Descriptor instead.
 func (*RestoreSource) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RestoreSource) GetInstance() string {
@@ -1688,6 +1817,50 @@ func (x *RestoreSource) GetSigningKey() []byte {
 	return nil
 }
 
+type UndoSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RestoreId     string                 `protobuf:"bytes,1,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoSpec) Reset() {
+	*x = UndoSpec{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoSpec) ProtoMessage() {}
+
+func (x *UndoSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoSpec.ProtoReflect.Descriptor instead.
+func (*UndoSpec) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *UndoSpec) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
 // SendSpec asks the agent to open Upload with the job's id.
 type SendSpec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1699,7 +1872,7 @@ type SendSpec struct {
 
 func (x *SendSpec) Reset() {
 	*x = SendSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1884,7 @@ func (x *SendSpec) String() string {
 func (*SendSpec) ProtoMessage() {}
 
 func (x *SendSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1897,7 @@ func (x *SendSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendSpec.ProtoReflect.Descriptor instead.
 func (*SendSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SendSpec) GetBackupId() string {
@@ -1751,7 +1924,7 @@ type VerifySpec struct {
 
 func (x *VerifySpec) Reset() {
 	*x = VerifySpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1936,7 @@ func (x *VerifySpec) String() string {
 func (*VerifySpec) ProtoMessage() {}
 
 func (x *VerifySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1949,7 @@ func (x *VerifySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifySpec.ProtoReflect.Descriptor instead.
 func (*VerifySpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VerifySpec) GetBackupId() string {
@@ -1800,7 +1973,7 @@ type HoldSpec struct {
 
 func (x *HoldSpec) Reset() {
 	*x = HoldSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1985,7 @@ func (x *HoldSpec) String() string {
 func (*HoldSpec) ProtoMessage() {}
 
 func (x *HoldSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +1998,7 @@ func (x *HoldSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldSpec.ProtoReflect.Descriptor instead.
 func (*HoldSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{22}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HoldSpec) GetBackupId() string {
@@ -1866,7 +2039,7 @@ type JobUpdate struct {
 
 func (x *JobUpdate) Reset() {
 	*x = JobUpdate{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2051,7 @@ func (x *JobUpdate) String() string {
 func (*JobUpdate) ProtoMessage() {}
 
 func (x *JobUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2064,7 @@ func (x *JobUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobUpdate.ProtoReflect.Descriptor instead.
 func (*JobUpdate) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{23}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JobUpdate) GetJobId() string {
@@ -1912,7 +2085,7 @@ var File_pgharbor_v1_session_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x19pgharbor/v1/session.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17pgharbor/v1/audit.proto\x1a\x18pgharbor/v1/backup.proto\x1a\x15pgharbor/v1/job.proto\x1a\x15pgharbor/v1/run.proto\"\xac\x02\n" +
+	"\x19pgharbor/v1/session.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17pgharbor/v1/audit.proto\x1a\x18pgharbor/v1/backup.proto\x1a\x15pgharbor/v1/job.proto\x1a\x19pgharbor/v1/restore.proto\x1a\x15pgharbor/v1/run.proto\"\xac\x02\n" +
 	"\x0eConnectRequest\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.pgharbor.v1.HelloH\x00R\x05hello\x126\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x16.pgharbor.v1.HeartbeatH\x00R\theartbeat\x12C\n" +
@@ -2010,14 +2183,23 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x06damage\x18\x03 \x01(\tR\x06damage\"U\n" +
 	"\fBackupProved\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12(\n" +
-	"\x05proof\x18\x02 \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\"\xa7\x01\n" +
+	"\x05proof\x18\x02 \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\"\x91\x02\n" +
 	"\vJobFinished\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\x04 \x01(\tR\afailure\x12;\n" +
 	"\vfinished_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishedAt\"\xd4\x02\n" +
+	"finishedAt\x125\n" +
+	"\arestore\x18\x06 \x01(\v2\x1b.pgharbor.v1.RestoreOutcomeR\arestore\x121\n" +
+	"\x06checks\x18\a \x03(\v2\x19.pgharbor.v1.RestoreCheckR\x06checks\"\xc8\x01\n" +
+	"\x0eRestoreOutcome\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\x12#\n" +
+	"\rkept_database\x18\x02 \x01(\tR\fkeptDatabase\x129\n" +
+	"\n" +
+	"kept_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptUntil\x127\n" +
+	"\tundone_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bundoneAt\"\xb7\x03\n" +
 	"\x05Offer\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x126\n" +
 	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x121\n" +
@@ -2025,14 +2207,17 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\arestore\x18\x04 \x01(\v2\x18.pgharbor.v1.RestoreSpecH\x00R\arestore\x12+\n" +
 	"\x04send\x18\x05 \x01(\v2\x15.pgharbor.v1.SendSpecH\x00R\x04send\x121\n" +
 	"\x06verify\x18\x06 \x01(\v2\x17.pgharbor.v1.VerifySpecH\x00R\x06verify\x12+\n" +
-	"\x04hold\x18\a \x01(\v2\x15.pgharbor.v1.HoldSpecH\x00R\x04holdB\x06\n" +
+	"\x04hold\x18\a \x01(\v2\x15.pgharbor.v1.HoldSpecH\x00R\x04hold\x12+\n" +
+	"\x04undo\x18\b \x01(\v2\x15.pgharbor.v1.UndoSpecH\x00R\x04undo\x124\n" +
+	"\apreview\x18\t \x01(\v2\x18.pgharbor.v1.RestoreSpecH\x00R\apreviewB\x06\n" +
 	"\x04spec\"(\n" +
 	"\n" +
 	"BackupSpec\x12\x1a\n" +
-	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"\xa6\x01\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"\xc0\x01\n" +
 	"\vRestoreSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
-	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x1d\n" +
+	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
+	"\areplace\x18\x03 \x01(\bR\areplace\x12\x1d\n" +
 	"\n" +
 	"with_roles\x18\x06 \x01(\tR\twithRoles\x122\n" +
 	"\x06source\x18\x05 \x01(\v2\x1a.pgharbor.v1.RestoreSourceR\x06source\"m\n" +
@@ -2041,7 +2226,10 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\vtransfer_id\x18\x02 \x01(\tR\n" +
 	"transferId\x12\x1f\n" +
 	"\vsigning_key\x18\x03 \x01(\fR\n" +
-	"signingKey\"?\n" +
+	"signingKey\")\n" +
+	"\bUndoSpec\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\"?\n" +
 	"\bSendSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\")\n" +
@@ -2071,7 +2259,7 @@ func file_pgharbor_v1_session_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_session_proto_rawDescData
 }
 
-var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*ConnectRequest)(nil),        // 0: pgharbor.v1.ConnectRequest
 	(*ConnectResponse)(nil),       // 1: pgharbor.v1.ConnectResponse
@@ -2089,73 +2277,82 @@ var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*BackupScrubbed)(nil),        // 13: pgharbor.v1.BackupScrubbed
 	(*BackupProved)(nil),          // 14: pgharbor.v1.BackupProved
 	(*JobFinished)(nil),           // 15: pgharbor.v1.JobFinished
-	(*Offer)(nil),                 // 16: pgharbor.v1.Offer
-	(*BackupSpec)(nil),            // 17: pgharbor.v1.BackupSpec
-	(*RestoreSpec)(nil),           // 18: pgharbor.v1.RestoreSpec
-	(*RestoreSource)(nil),         // 19: pgharbor.v1.RestoreSource
-	(*SendSpec)(nil),              // 20: pgharbor.v1.SendSpec
-	(*VerifySpec)(nil),            // 21: pgharbor.v1.VerifySpec
-	(*HoldSpec)(nil),              // 22: pgharbor.v1.HoldSpec
-	(*JobUpdate)(nil),             // 23: pgharbor.v1.JobUpdate
-	(*TrailHead)(nil),             // 24: pgharbor.v1.TrailHead
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*Run)(nil),                   // 27: pgharbor.v1.Run
-	(*Backup)(nil),                // 28: pgharbor.v1.Backup
-	(*Proof)(nil),                 // 29: pgharbor.v1.Proof
-	(*Progress)(nil),              // 30: pgharbor.v1.Progress
+	(*RestoreOutcome)(nil),        // 16: pgharbor.v1.RestoreOutcome
+	(*Offer)(nil),                 // 17: pgharbor.v1.Offer
+	(*BackupSpec)(nil),            // 18: pgharbor.v1.BackupSpec
+	(*RestoreSpec)(nil),           // 19: pgharbor.v1.RestoreSpec
+	(*RestoreSource)(nil),         // 20: pgharbor.v1.RestoreSource
+	(*UndoSpec)(nil),              // 21: pgharbor.v1.UndoSpec
+	(*SendSpec)(nil),              // 22: pgharbor.v1.SendSpec
+	(*VerifySpec)(nil),            // 23: pgharbor.v1.VerifySpec
+	(*HoldSpec)(nil),              // 24: pgharbor.v1.HoldSpec
+	(*JobUpdate)(nil),             // 25: pgharbor.v1.JobUpdate
+	(*TrailHead)(nil),             // 26: pgharbor.v1.TrailHead
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*Run)(nil),                   // 29: pgharbor.v1.Run
+	(*Backup)(nil),                // 30: pgharbor.v1.Backup
+	(*Proof)(nil),                 // 31: pgharbor.v1.Proof
+	(*RestoreCheck)(nil),          // 32: pgharbor.v1.RestoreCheck
+	(*Progress)(nil),              // 33: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	2,  // 0: pgharbor.v1.ConnectRequest.hello:type_name -> pgharbor.v1.Hello
 	4,  // 1: pgharbor.v1.ConnectRequest.heartbeat:type_name -> pgharbor.v1.Heartbeat
 	7,  // 2: pgharbor.v1.ConnectRequest.inventory_page:type_name -> pgharbor.v1.InventoryPage
 	9,  // 3: pgharbor.v1.ConnectRequest.report:type_name -> pgharbor.v1.Report
-	23, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
+	25, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
 	3,  // 5: pgharbor.v1.ConnectResponse.welcome:type_name -> pgharbor.v1.Welcome
-	16, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
+	17, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
 	10, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
 	8,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
-	24, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
+	26, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
 	5,  // 10: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
-	24, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
-	25, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	26, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	26, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
+	26, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
+	27, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	28, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	28, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
 	5,  // 15: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
-	27, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
-	26, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
-	26, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
+	29, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
+	28, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
+	28, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
 	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	26, // 20: pgharbor.v1.AgentStatus.next_verify_at:type_name -> google.protobuf.Timestamp
-	26, // 21: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
-	25, // 22: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
-	28, // 23: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	28, // 20: pgharbor.v1.AgentStatus.next_verify_at:type_name -> google.protobuf.Timestamp
+	28, // 21: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
+	27, // 22: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
+	30, // 23: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
 	11, // 24: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
 	12, // 25: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
 	15, // 26: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
 	13, // 27: pgharbor.v1.Report.backup_scrubbed:type_name -> pgharbor.v1.BackupScrubbed
 	14, // 28: pgharbor.v1.Report.backup_proved:type_name -> pgharbor.v1.BackupProved
-	27, // 29: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	28, // 30: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	26, // 31: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	26, // 32: pgharbor.v1.BackupScrubbed.scrubbed_at:type_name -> google.protobuf.Timestamp
-	29, // 33: pgharbor.v1.BackupProved.proof:type_name -> pgharbor.v1.Proof
-	26, // 34: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	26, // 35: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
-	17, // 36: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
-	18, // 37: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	20, // 38: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	21, // 39: pgharbor.v1.Offer.verify:type_name -> pgharbor.v1.VerifySpec
-	22, // 40: pgharbor.v1.Offer.hold:type_name -> pgharbor.v1.HoldSpec
-	19, // 41: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
-	30, // 42: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 43: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 44: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	44, // [44:45] is the sub-list for method output_type
-	43, // [43:44] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	29, // 29: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	30, // 30: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	28, // 31: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	28, // 32: pgharbor.v1.BackupScrubbed.scrubbed_at:type_name -> google.protobuf.Timestamp
+	31, // 33: pgharbor.v1.BackupProved.proof:type_name -> pgharbor.v1.Proof
+	28, // 34: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	16, // 35: pgharbor.v1.JobFinished.restore:type_name -> pgharbor.v1.RestoreOutcome
+	32, // 36: pgharbor.v1.JobFinished.checks:type_name -> pgharbor.v1.RestoreCheck
+	28, // 37: pgharbor.v1.RestoreOutcome.kept_until:type_name -> google.protobuf.Timestamp
+	28, // 38: pgharbor.v1.RestoreOutcome.undone_at:type_name -> google.protobuf.Timestamp
+	28, // 39: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	18, // 40: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
+	19, // 41: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
+	22, // 42: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	23, // 43: pgharbor.v1.Offer.verify:type_name -> pgharbor.v1.VerifySpec
+	24, // 44: pgharbor.v1.Offer.hold:type_name -> pgharbor.v1.HoldSpec
+	21, // 45: pgharbor.v1.Offer.undo:type_name -> pgharbor.v1.UndoSpec
+	19, // 46: pgharbor.v1.Offer.preview:type_name -> pgharbor.v1.RestoreSpec
+	20, // 47: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
+	33, // 48: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 49: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 50: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	50, // [50:51] is the sub-list for method output_type
+	49, // [49:50] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -2166,6 +2363,7 @@ func file_pgharbor_v1_session_proto_init() {
 	file_pgharbor_v1_audit_proto_init()
 	file_pgharbor_v1_backup_proto_init()
 	file_pgharbor_v1_job_proto_init()
+	file_pgharbor_v1_restore_proto_init()
 	file_pgharbor_v1_run_proto_init()
 	file_pgharbor_v1_session_proto_msgTypes[0].OneofWrappers = []any{
 		(*ConnectRequest_Hello)(nil),
@@ -2189,12 +2387,14 @@ func file_pgharbor_v1_session_proto_init() {
 		(*Report_BackupScrubbed)(nil),
 		(*Report_BackupProved)(nil),
 	}
-	file_pgharbor_v1_session_proto_msgTypes[16].OneofWrappers = []any{
+	file_pgharbor_v1_session_proto_msgTypes[17].OneofWrappers = []any{
 		(*Offer_Backup)(nil),
 		(*Offer_Restore)(nil),
 		(*Offer_Send)(nil),
 		(*Offer_Verify)(nil),
 		(*Offer_Hold)(nil),
+		(*Offer_Undo)(nil),
+		(*Offer_Preview)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2202,7 +2402,7 @@ func file_pgharbor_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_session_proto_rawDesc), len(file_pgharbor_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

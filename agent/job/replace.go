@@ -1,0 +1,166 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// settleTime bounds the look at how an exchange of databases ended, after the
+// context of the work has.
+const settleTime = 30 * time.Second
+
+// errUnsettled says that nobody knows yet whether databases were exchanged.
+var errUnsettled = errors.New("whether the restored database is in place will be known when the server is back")
+
+// exchange watches over the one moment of a restore at which databases that
+// somebody uses change their names.
+type exchange struct {
+	*Runner
+	restoreID, jobID string
+	began            bool
+	release          func()
+}
+
+// watchExchange makes a restore say when it is about to replace a database. It
+// goes no further where that can't be recorded.
+func (r *Runner) watchExchange(ctx context.Context, request *backup.RestoreRequest, jobID string) *exchange {
+	x := &exchange{Runner: r, restoreID: request.RestoreID, jobID: jobID}
+	request.BeforeSwap = func(replacement backup.Replacement) error {
+		release, err := r.State.lockKept(ctx)
+		if err != nil {
+			return err
+		}
+		x.began, x.release = true, release
+		return r.State.saveKept(Kept{RestoreID: x.restoreID, JobID: jobID, Replacement: replacement})
+	}
+	return x
+}
+
+// end finds out how it ended, which the error of the restore may not say.
+func (x *exchange) end(ctx context.Context, err error) error {
+	if !x.began {
+		return err
+	}
+	defer x.release()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	kept, settleErr := x.settle(ctx, x.restoreID)
+	switch {
+	case kept != nil:
+		return nil
+	case settleErr != nil && err == nil:
+		x.Log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", settleErr)
+		return nil
+	case settleErr != nil:
+		return fmt.Errorf("%w: %w", err, errUnsettled)
+	}
+	return err
+}
+
+// settle brings the record of a restore in line with where its databases are,
+// and returns it: nil where nothing was exchanged, or nothing is kept any more.
+// It is for who holds the lock of what is kept.
+func (r *Runner) settle(ctx context.Context, restoreID string) (*Kept, error) {
+	kept, err := r.State.KeptOf(restoreID)
+	if err != nil || kept == nil {
+		return nil, err
+	}
+	stands, err := r.Engine.FindReplacement(ctx, kept.Replacement)
+	if err != nil {
+		return nil, err
+	}
+	now := r.Now().UTC()
+	switch {
+	case stands.Place == backup.PlaceNew && kept.ReplacedAt.IsZero():
+		kept.ReplacedAt, kept.Until = now, r.keepUntil(now)
+		r.Log.Info("a restored database is in place; the one before is kept", "database", kept.Database, "kept", kept.OldName,
+			"until", kept.Until, "restore", restoreID)
+		return kept, r.State.saveKept(*kept)
+	case stands.Place == backup.PlaceOld && kept.ReplacedAt.IsZero():
+		return nil, r.State.forgetKept(restoreID)
+	case stands.Place == backup.PlaceOld && kept.UndoneAt.IsZero():
+		kept.UndoneAt, kept.Until = now, r.keepUntil(now)
+		r.Log.Info("a restore was undone; what it had restored is kept", "database", kept.Database, "kept", kept.NewName,
+			"until", kept.Until, "restore", restoreID)
+		err := r.State.saveKept(*kept)
+		r.tellOutcome(*kept, outcomeOf(kept))
+		return kept, err
+	}
+	return kept, nil
+}
+
+// keepUntil is the zero time where it is kept until it is dropped by hand.
+func (r *Runner) keepUntil(from time.Time) time.Time {
+	if r.KeepOldDays == 0 {
+		return time.Time{}
+	}
+	return from.AddDate(0, 0, r.KeepOldDays)
+}
+
+// tellOutcome reports to the control plane, where that asked for the restore,
+// what is kept of it by now.
+func (r *Runner) tellOutcome(k Kept, outcome *RestoreOutcome) {
+	if k.JobID == "" {
+		return
+	}
+	r.finish(nil, Entry{ID: "kept-" + newID(), Result: &Result{
+		JobID: k.JobID, State: StateSucceeded, FinishedAt: k.ReplacedAt, Outcome: outcome,
+	}})
+}
+
+// RestoreOutcome is what became of the database that a restore replaced. Kept is empty
+// where nothing is kept any more.
+type RestoreOutcome struct {
+	RestoreID string    `json:"restore_id"`
+	Kept      string    `json:"kept,omitempty"`
+	Until     time.Time `json:"until,omitzero"`
+	UndoneAt  time.Time `json:"undone_at,omitzero"`
+}
+
+func outcomeOf(k *Kept) *RestoreOutcome {
+	if k == nil {
+		return nil
+	}
+	return &RestoreOutcome{RestoreID: k.RestoreID, Kept: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
+}
+
+// Undo puts the database back that a restore replaced, and keeps the restored
+// one in its stead. The confirmation must be the database's name, unless it is
+// "", because somebody else has asked for it.
+func (r *Runner) Undo(ctx context.Context, restoreID, confirm string) (Kept, error) {
+	releaseSlot, err := acquire(ctx, r.restoreSlots)
+	if err != nil {
+		return Kept{}, err
+	}
+	defer releaseSlot()
+	release, err := r.State.lockKept(ctx)
+	if err != nil {
+		return Kept{}, err
+	}
+	defer release()
+	kept, err := r.settle(ctx, restoreID)
+	switch {
+	case err != nil:
+		return Kept{}, err
+	case kept == nil:
+		return Kept{}, fmt.Errorf("%w: nothing is kept here of a restore %q that replaced a database", backup.ErrNotFound, restoreID)
+	case !kept.UndoneAt.IsZero():
+		return Kept{}, fmt.Errorf("restore %s was undone at %s", restoreID, kept.UndoneAt.Format(time.RFC3339))
+	case confirm != "" && confirm != kept.Database:
+		return Kept{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, kept.Database, confirm)
+	}
+	if err := r.Engine.Undo(ctx, kept.Replacement); err != nil {
+		return Kept{}, err
+	}
+	if kept, err = r.settle(context.WithoutCancel(ctx), restoreID); err != nil || kept == nil {
+		return Kept{}, errors.Join(err, errUnsettled)
+	}
+	return *kept, nil
+}
+
+// ErrConfirmation says that a name was repeated that is not the one.
+var ErrConfirmation = errors.New("the confirmation is wrong")

@@ -1,0 +1,36 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// inherit gives a database that was just made what another has beside its content: its properties, and what may be done
+// with it. It works within the transaction of the session, and all of it succeeds or nothing.
+func inherit(ctx context.Context, conn *pgconn.PgConn, from, to string) error {
+	var old Properties
+	result := conn.ExecParams(ctx, properties, [][]byte{[]byte(from)}, nil, nil, nil).Read()
+	switch {
+	case result.Err != nil:
+		return result.Err
+	case len(result.Rows) == 0:
+		return fmt.Errorf("%w: %q", ErrNoDatabase, from)
+	}
+	if err := json.Unmarshal(result.Rows[0][0], &old); err != nil {
+		return fmt.Errorf("properties of database %q: %w", from, err)
+	}
+	result = conn.ExecParams(ctx, `SELECT datistemplate::text, datallowconn::text FROM pg_database WHERE datname = $1`, [][]byte{[]byte(from)}, nil, nil, nil).Read()
+	if result.Err != nil {
+		return result.Err
+	}
+	use := fmt.Sprintf("ALTER DATABASE %s IS_TEMPLATE %s ALLOW_CONNECTIONS %s", quoteName(to), result.Rows[0][0], result.Rows[0][1])
+	for _, sql := range append(old.Statements(to), use) {
+		if err := run(ctx, conn, sql); err != nil {
+			return fmt.Errorf("what database %q has beside its content can't be carried over (%s): %w", from, withoutValue(sql), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// lockPatience bounds the wait for the lock of a database that is renamed, for instance while it is being copied.
+	lockPatience = "10s"
+	// swapAttempts is how often a swap is begun anew that others were in the way of.
+	swapAttempts  = 3
+	commitTimeout = 30 * time.Second
+	// endSessionsEvery is how often sessions are ended that stand in the way of a rename.
+	endSessionsEvery = 50 * time.Millisecond
+)
+
+// Swap is an exchange of databases: Current gets the name Aside, and Next the name of Current.
+type Swap struct {
+	Current string // empty where nothing has the name any more: then Next gets Name and that is all
+	Aside   string // must be free
+	Next    string
+	Name    string // that Next gets; Current's
+	// Inherit gives Next first what Current has beside its content: owner, grants, settings, limit and comment.
+	Inherit bool
+}
+
+// SwapDatabases exchanges databases in one transaction, so that whatever strikes, all of it has happened or nothing. The
+// first rename locks the database: from there to the commit nobody gets in, sessions that are there are ended, and who
+// comes meanwhile waits and is then told to try again. Nothing has to be undone after a crash.
+//
+// An error may hide that the server had committed; who must know looks where the databases are, by DatabaseNames.
+func (i *Instance) SwapDatabases(ctx context.Context, swap Swap) error {
+	for _, name := range []string{swap.Name, swap.Next} {
+		if err := CheckName(name); err != nil {
+			return err
+		}
+	}
+	var err error
+	for range swapAttempts {
+		err = i.swap(ctx, swap)
+		if state := sqlState(err); state != stateObjectInUse && state != stateLockNotAvailable {
+			break
+		}
+	}
+	return databaseError(err, swap.Name)
+}
+
+func (i *Instance) swap(ctx context.Context, swap Swap) error {
+	conn, err := i.administer(ctx, swap.Current, swap.Next)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := run(ctx, conn, "BEGIN", "SET LOCAL lock_timeout = '"+lockPatience+"'"); err != nil {
+		return err
+	}
+	if swap.Inherit && swap.Current != "" {
+		if err := inherit(ctx, conn, swap.Current, swap.Next); err != nil {
+			return err
+		}
+	}
+	renames := []string{rename(swap.Next, swap.Name)}
+	if swap.Current != "" {
+		renames = []string{rename(swap.Current, swap.Aside), rename(swap.Next, swap.Name)}
+	}
+	if err := i.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return run(ctx, conn, renames...) }); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	// From here on the end of ctx could only hide what happens.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	return run(ctx, conn, "COMMIT")
+}
+
+// withoutSessions ends the sessions in some databases over and over, until do is done: a rename waits some seconds for
+// them, while its lock lets no new ones in.
+func (i *Instance) withoutSessions(ctx context.Context, databases []string, do func() error) error {
+	conn, err := i.administer(ctx, databases...)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	var ending sync.WaitGroup
+	var refused error
+	ending.Go(func() { refused = endSessionsUntil(ctx, conn, databases, done) })
+	err = do()
+	close(done)
+	ending.Wait()
+	if err != nil && refused != nil {
+		return fmt.Errorf("%w (the sessions in it can't be ended: %w)", err, refused)
+	}
+	return err
+}
+
+func endSessionsUntil(ctx context.Context, conn *pgconn.PgConn, databases []string, done <-chan struct{}) error {
+	ticker := time.NewTicker(endSessionsEvery)
+	defer ticker.Stop()
+	var refused error
+	for {
+		for _, database := range databases {
+			result := conn.ExecParams(ctx, endSessions, [][]byte{[]byte(database)}, nil, nil, nil).Read()
+			if result.Err != nil && refused == nil {
+				refused = result.Err
+			}
+		}
+		select {
+		case <-done:
+			return refused
+		case <-ctx.Done():
+			return refused
+		case <-ticker.C:
+		}
+	}
+}
+
+func rename(from, to string) string {
+	return "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
+}
+
+// DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
+// identifier, which tells whether they are of the server that is meant.
+func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, server string, err error) {
+	rows, err := i.query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_control_system()) FROM pg_database")
+	if err != nil {
+		return nil, "", err
+	}
+	names = map[string]string{}
+	for _, row := range rows {
+		names[row[0]], server = row[1], row[2]
+	}
+	if server == "" {
+		return nil, "", errors.New("the server does not say which it is")
+	}
+	return names, server, nil
+}
+
+// Tablespace names the tablespace of a database where that is not the default one and new databases may be made in it by
+// this role; else it is "".
+func (i *Instance) Tablespace(ctx context.Context, database string) (string, error) {
+	rows, err := i.query(ctx, `SELECT spcname FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace
+		WHERE datname = $1 AND dattablespace <> (SELECT dattablespace FROM pg_database WHERE datname = 'template0')
+			AND has_tablespace_privilege(dattablespace, 'CREATE')`, database)
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return rows[0][0], nil
+}

@@ -1,0 +1,158 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// preview prints what stands in the way of a restore, and fails where something
+// does.
+func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreRequest) error {
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	restores := pgharborv1.NewRestoreServiceClient(conn)
+	started, err := restores.PreviewRestore(ctx, &pgharborv1.PreviewRestoreRequest{
+		BackupId: asked.GetBackupId(), TargetDatabase: asked.GetTargetDatabase(), Replace: asked.GetReplace(),
+		WithRoles: asked.GetWithRoles(), RequestId: asked.GetRequestId(),
+	})
+	if err != nil {
+		return err
+	}
+	id := started.GetRestore().GetId()
+	if _, err := a.watchJob(ctx, conn, id); err != nil {
+		return err
+	}
+	response, err := restores.GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	restore := response.GetRestore()
+	if err := jobEnd("preview", restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
+		return err
+	}
+	if err := a.print(response, func() error { return a.printChecks(restore.GetChecks()) }); err != nil {
+		return err
+	}
+	failed := 0
+	for _, check := range restore.GetChecks() {
+		if check.GetResult() == "FAILED" {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fail(exitFailed, "%d of %d checks failed: the restore would not begin", failed, len(restore.GetChecks()))
+	}
+	return nil
+}
+
+func (a *app) printChecks(checks []*pgharborv1.RestoreCheck) error {
+	for _, check := range checks {
+		line := output.Line(check.GetName()) + ": " + output.Line(check.GetDetail())
+		if check.GetRemedy() != "" {
+			line += " — " + output.Line(check.GetRemedy())
+		}
+		if _, err := fmt.Fprintf(a.Stdout, "%-8s%s\n", output.Line(check.GetResult()), line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withRemedy gives the error of a restore that did not begin its next step.
+func withRemedy(err error, checks []*pgharborv1.RestoreCheck) error {
+	var p *problem
+	if !errors.As(err, &p) || p.hint != "" {
+		return err
+	}
+	for _, check := range checks {
+		if check.GetResult() == "FAILED" && check.GetRemedy() != "" {
+			return p.withHint("%s", output.Line(check.GetRemedy()))
+		}
+	}
+	return err
+}
+
+func (a *app) undoCommand() *cobra.Command {
+	request := pgharborv1.UndoRestoreRequest{RequestId: newRequestID()}
+	cmd := a.printing(&cobra.Command{
+		Use:   "undo RESTORE_ID --confirm NAME",
+		Short: "Put the database back that a restore replaced",
+		Long: `Undo gives the database NAME back that a restore with --replace has moved aside, in
+one step. What was restored is moved aside in its turn and kept for as long.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			request.RestoreId = args[0]
+			return a.undo(ctx, conn, &request)
+		}),
+	})
+	cmd.Flags().StringVar(&request.Confirm, "confirm", "", "the name of the database that was replaced")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	return cmd
+}
+
+func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.UndoRestoreRequest) error {
+	if request.GetConfirm() == "" {
+		if !a.interactive() {
+			return fail(exitUsage, "--confirm is missing: it repeats the name of the database").
+				withHint("add --confirm with that name, or run it on a terminal")
+		}
+		answer, err := a.ask(ctx, "Type the name of the database to put back: ")
+		if err != nil {
+			return err
+		}
+		request.Confirm = answer
+	}
+	restores := pgharborv1.NewRestoreServiceClient(conn)
+	started, err := restores.UndoRestore(ctx, request)
+	if err != nil {
+		return err
+	}
+	job, err := a.watchJob(ctx, conn, started.GetJobId())
+	if err != nil {
+		return a.stillRunning(err, "undo", "pgharbor restores")
+	}
+	if err := jobEnd("undo", job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
+		return err
+	}
+	response, err := restores.GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: request.GetRestoreId()})
+	if err != nil {
+		return err
+	}
+	restore := response.GetRestore()
+	return a.print(response, func() error {
+		_, err := fmt.Fprintf(a.Stdout, "%s on %s is again as it was before restore %s. What was restored is kept as %s%s.\n",
+			output.Name(restore.GetTargetDatabase()), output.Name(restore.GetInstance()), output.Name(restore.GetId()),
+			output.Name(restore.GetKeptDatabase()), a.until(restore))
+		return err
+	})
+}
+
+// until says for how long a database is kept.
+func (a *app) until(restore *pgharborv1.Restore) string {
+	if restore.GetKeptUntil() == nil {
+		return " until it is dropped by hand"
+	}
+	return " until " + output.Time(restore.GetKeptUntil(), a.Now().Location())
+}
+
+// keptText is what of a restore is kept, for the list.
+func (a *app) keptText(restore *pgharborv1.Restore) string {
+	kept := "-"
+	if restore.GetKeptDatabase() != "" {
+		kept = output.Name(restore.GetKeptDatabase()) + a.until(restore)
+	}
+	if restore.GetUndoneAt() != nil {
+		kept += ", undone " + output.Time(restore.GetUndoneAt(), a.Now().Location())
+	}
+	return kept
+}
