@@ -172,8 +172,14 @@ var touches = map[string]string{
 // dialWith trusts the control plane and shows it the certificate, if any.
 func dialWith(t *testing.T, cp *servertest.ControlPlane, cert *tls.Certificate) *grpc.ClientConn {
 	t.Helper()
+	return dialAt(t, cp, cp.Address(), cert)
+}
+
+// dialAt is dialWith for another address.
+func dialAt(t *testing.T, cp *servertest.ControlPlane, address string, cert *tls.Certificate) *grpc.ClientConn {
+	t.Helper()
 	config := pki.ClientConfig(authority(t, cp).Certificate(), func() *tls.Certificate { return cert })
-	conn, err := grpc.NewClient("dns:///"+cp.Address(), grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	conn, err := grpc.NewClient("dns:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,12 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/server"
 )
 
-// serveVariable makes a test's program a control plane on that data folder.
-const serveVariable = "PGHARBOR_TEST_SERVE"
+const (
+	// serveVariable makes a test's program a control plane on that data folder.
+	serveVariable = "PGHARBOR_TEST_SERVE"
+	// alertsVariable is its Config.AlertsFile.
+	alertsVariable = "PGHARBOR_TEST_ALERTS"
+)
 
 // served runs a control plane until SIGTERM, and writes its address to standard
 // output.
@@ -33,7 +37,7 @@ func served(dir string) int {
 	defer stop()
 	err := server.Run(ctx, server.Config{
 		DataDir: dir, Listen: "127.0.0.1:0", Heartbeat: server.DefaultHeartbeat, CertificateLife: server.DefaultCertificateLife,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now, AlertsFile: os.Getenv(alertsVariable),
 		Ready: func(grpc, _ net.Addr) { _ = json.NewEncoder(os.Stdout).Encode(grpc.String()) },
 	})
 	if err != nil {
@@ -95,7 +99,7 @@ func (p *process) fileSizes(t *testing.T, limit uint64) {
 }
 
 // dial opens a connection of the identity in a folder.
-func (p *process) dial(t *testing.T, dir string) *grpc.ClientConn {
+func (p *process) dial(t testing.TB, dir string) *grpc.ClientConn {
 	t.Helper()
 	identity, err := client.Load(dir)
 	if err != nil {
