@@ -66,6 +66,10 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	}
 	if requestID != "" {
 		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
+		if err == nil && (earlier.Kind != job.Kind || earlier.Instance != job.Instance) {
+			// It was admitted for what it names, and not for what it once named.
+			err = fleet.NewProblem(fleet.ErrConflict, "the request id %q was used for another job", requestID)
+		}
 		if !errors.Is(err, fleet.ErrNotFound) {
 			return earlier, err
 		}

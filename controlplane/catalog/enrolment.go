@@ -145,9 +145,9 @@ func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, 
 }
 
 func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
-	owner, caller := "users", e.Caller
+	caller, enrolled := e.Caller, `UPDATE users SET enrolled_at = ?, revoked_at = NULL WHERE name = ?`
 	if caller.Kind == fleet.CallerAgent {
-		owner = "agents"
+		enrolled = `UPDATE agents SET enrolled_at = ?, revoked_at = NULL WHERE name = ?`
 		_, err := tx.ExecContext(ctx, `UPDATE identities SET revoked_at = ? WHERE kind = 'agent' AND name = ? AND revoked_at IS NULL`,
 			micros(now), caller.Name)
 		if err != nil {
@@ -157,7 +157,7 @@ func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE `+owner+` SET enrolled_at = ?, revoked_at = NULL WHERE name = ?`, micros(now), caller.Name)
+	_, err := tx.ExecContext(ctx, enrolled, micros(now), caller.Name)
 	if err != nil {
 		return err
 	}

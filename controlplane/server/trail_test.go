@@ -157,6 +157,12 @@ func TestRepeatedRequestIsOneJob(t *testing.T) {
 	if err != nil || other.GetJob().GetId() == first.GetJob().GetId() {
 		t.Errorf("another person got %v, %v", other, err)
 	}
+	// It is no way to a job on an instance that the request does not name.
+	connectAgent(t, cp, "db2")
+	_, err = backups.StartBackup(bounded(t), &pgharborv1.StartBackupRequest{Instance: "db2", RequestId: "once"})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("the same id for another instance: %v", err)
+	}
 }
 
 func TestBackupOfAnAgentThatIsAwayIsRefused(t *testing.T) {
