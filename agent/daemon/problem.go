@@ -112,6 +112,8 @@ func hintFor(err error) string {
 		return "somebody has changed the manifest or the file; take another backup, or this one from another copy"
 	case errors.Is(err, backup.ErrTargetExists):
 		return "restore into a name that is not taken, or add --replace, which keeps the old database beside it"
+	case errors.Is(err, job.ErrShared):
+		return "chmod go-w the folder, or name another one: a state folder is the agent's alone"
 	case errors.Is(err, client.ErrBadInvite):
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):

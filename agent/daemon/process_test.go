@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 		postgrestest.Main(m)
 		return
 	}
+	if err := Harden(); err != nil {
+		panic(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := Main(ctx, Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test", Now: time.Now,

@@ -26,7 +26,7 @@ type Check struct {
 type Checks struct{ dir string }
 
 func openChecks(dir string) (*Checks, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makePrivate(dir); err != nil {
 		return nil, err
 	}
 	c := &Checks{dir: dir}

@@ -37,7 +37,7 @@ const (
 )
 
 func openJournal(dir string) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makePrivate(dir); err != nil {
 		return nil, err
 	}
 	j := &Journal{dir: dir, changed: make(chan struct{}, 1), names: map[string]string{}}

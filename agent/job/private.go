@@ -14,7 +14,7 @@ import (
 // Release removes the folder with all that is in it.
 func (s *State) Private() (dir string, release func() error, err error) {
 	parent := filepath.Join(s.dir, "private")
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	if err := makePrivate(parent); err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
 	if err := removeOrphans(parent); err != nil {
@@ -50,4 +50,45 @@ func removeOrphans(parent string) error {
 		}
 	}
 	return nil
+}
+
+// ErrShared says that others may write to a folder that has to be the agent's own.
+var ErrShared = errors.New("others may write to it")
+
+// ownFolders refuses the state folder where it is shared, and makes one below it.
+func ownFolders(dir, below string) error {
+	if err := refuseShared(dir); err != nil {
+		return err
+	}
+	return makePrivate(below)
+}
+
+func refuseShared(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s (mode %04o): %w", dir, info.Mode().Perm(), ErrShared)
+	}
+	return nil
+}
+
+// makePrivate makes a folder of the agent's own, and takes from everybody else what
+// one that is there gives them.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is no folder", dir)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	return os.Chmod(dir, 0o700)
 }

@@ -27,10 +27,14 @@ type State struct {
 // ErrRunning says that another agent runs on the same state folder.
 var ErrRunning = errors.New("another pgharbor-agent runs on this state folder")
 
-// OpenState opens the state folder, making it (0700) where it does not exist.
+// OpenState opens the state folder, making it (0700) where it does not exist. One
+// that others may write to is refused: they could put their own in its place.
 func OpenState(dir string) (*State, error) {
 	s := &State{Witness: &Witness{dir}, dir: dir, records: filepath.Join(dir, "runs")}
-	if err := os.MkdirAll(s.records, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if err := ownFolders(dir, s.records); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	journal, err := openJournal(filepath.Join(dir, "journal"))

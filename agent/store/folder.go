@@ -105,6 +105,15 @@ func (d *folder) remove(name string) error {
 	return nil
 }
 
+// makePrivate takes from others what an older folder gives them.
+func (d *folder) makePrivate() error {
+	info, err := d.dir.Stat()
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	return d.dir.Chmod(0o700)
+}
+
 func (d *folder) exists(name string) (bool, error) {
 	_, err := d.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -153,9 +153,15 @@ func (s *Store) folder(database string) (*folder, error) {
 	return newFolder(root, s.top.fault)
 }
 
-// makeFolder is folder, for one that is made where it does not exist.
+// makeFolder is folder, for one that is made where it does not exist, and that
+// gives others nothing.
 func (s *Store) makeFolder(database string) (*folder, error) {
 	d, err := s.folder(database)
+	if err == nil && database != "" {
+		if err := d.makePrivate(); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+	}
 	if !errors.Is(err, fs.ErrNotExist) || database == "" {
 		return d, err
 	}

@@ -79,6 +79,23 @@ func TestIdentityIsPrivate(t *testing.T) {
 	}
 }
 
+func TestCarelessCopyBecomesPrivate(t *testing.T) {
+	_, dir := enroll(t, startControlPlane(t), anna)
+	for path, mode := range map[string]fs.FileMode{dir: 0o755, filepath.Join(dir, "identity.pem"): 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]fs.FileMode{dir: 0o700, filepath.Join(dir, "identity.pem"): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
 func TestEnrollIntoAnEmptyFolder(t *testing.T) {
 	cp := startControlPlane(t)
 	dir := t.TempDir()

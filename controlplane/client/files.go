@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -41,6 +42,9 @@ type addressJSON struct {
 }
 
 func readFiles(dir string) (files, error) {
+	if err := makePrivate(dir); err != nil {
+		return files{}, fmt.Errorf("read the identity: %w", err)
+	}
 	content, err := os.ReadFile(filepath.Join(dir, addressFile))
 	if err != nil {
 		return files{}, fmt.Errorf("read the identity: %w", err)
@@ -61,6 +65,25 @@ func readFiles(dir string) (files, error) {
 		return files{}, err
 	}
 	return files{address: stored.Address, trusted: trusted, cert: cert}, nil
+}
+
+// makePrivate takes from others what the folder or the key gives them, as after a
+// copy that was not careful.
+func makePrivate(dir string) error {
+	for path, mode := range map[string]fs.FileMode{dir: 0o700, filepath.Join(dir, keyPairFile): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		// Somebody else's is theirs to change.
+		if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 func readTrusted(dir string) ([]*x509.Certificate, error) {

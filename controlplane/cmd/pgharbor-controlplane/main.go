@@ -27,6 +27,10 @@ const (
 )
 
 func main() {
+	if err := harden(); err != nil {
+		fmt.Fprintf(os.Stderr, "pgharbor-controlplane: %v\n", err)
+		os.Exit(exitFailed)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -21,6 +21,7 @@ type rates struct {
 	mu       sync.Mutex
 	of       map[string]*rate.Limiter
 	overflow *rate.Limiter
+	forgot   time.Time // when those who ask nothing were dropped last
 }
 
 // allow says whether a peer may make one more call now; kind is empty for a
@@ -37,8 +38,9 @@ func (r *rates) allow(who string, kind pki.Kind) bool {
 }
 
 func (r *rates) newcomer(who string, kind pki.Kind, now time.Time) *rate.Limiter {
-	if len(r.of) >= mostRated {
+	if len(r.of) >= mostRated && now.Sub(r.forgot) >= time.Second {
 		r.forgetIdle(now)
+		r.forgot = now
 	}
 	calls, burst := r.limits.Calls, r.limits.Burst
 	if kind == "" {
