@@ -13,20 +13,29 @@ import (
 )
 
 func (c *command) newRun() *cobra.Command {
-	return &cobra.Command{
+	var lookEvery time.Duration
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run as a service: the schedule, retention and, where enrolled, the control plane's jobs",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if lookEvery <= 0 {
+				return usageError(errors.New("--look-every is a duration over 0, such as 30s"))
+			}
+			return c.run(cmd.Context(), lookEvery)
+		},
 	}
+	cmd.Flags().DurationVar(&lookEvery, "look-every", job.LookEvery, "how often to look at the instance and the backup folder, for health")
+	return cmd
 }
 
 // run serves until ctx ends, which is the orderly end.
-func (c *command) run(ctx context.Context) (err error) {
+func (c *command) run(ctx context.Context, lookEvery time.Duration) (err error) {
 	a, err := openAgent(c, toServe)
 	if err != nil {
 		return err
 	}
+	a.runner.LookEvery = lookEvery
 	defer func() { err = errors.Join(err, a.close()) }()
 	release, err := a.state.Lock()
 	if errors.Is(err, job.ErrRunning) {

@@ -37,6 +37,8 @@ type Config struct {
 	KeepOldDays int
 	// Clock says whether the clock may be gone by.
 	Clock *retention.ClockGuard
+	// LookEvery is how often Status is made anew; zero means LookEvery.
+	LookEvery time.Duration
 	// Warnings are of the configuration, for Status.
 	Warnings []string
 }

@@ -3,6 +3,7 @@ package job
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -56,7 +57,6 @@ const (
 )
 
 const (
-	statusEvery   = time.Minute
 	statusAgain   = 5 * time.Second // after a look that failed
 	statusTimeout = 15 * time.Second
 )
@@ -91,12 +91,16 @@ func (r *Runner) troubleTexts() []string {
 	return texts
 }
 
-// keepStatus looks at the instance every minute.
+// LookEvery is how often the agent looks at its instance and its backup folder,
+// where nobody says otherwise.
+const LookEvery = 30 * time.Second
+
+// keepStatus looks at the instance again and again.
 func (r *Runner) keepStatus(ctx context.Context) {
 	for {
-		wait := statusEvery
+		wait := cmp.Or(r.LookEvery, LookEvery)
 		if !r.RefreshStatus(ctx) {
-			wait = statusAgain
+			wait = min(wait, statusAgain)
 		}
 		r.retryLeftovers(ctx)
 		r.tendKept(ctx)
@@ -165,6 +169,9 @@ func (r *Runner) look(ctx context.Context) (status Status, asked bool) {
 	tools, err := instance.ToolVersions(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the tools of PostgreSQL don't serve", err))
+	}
+	if older := (*postgres.OlderToolError)(nil); errors.As(err, &older) && older.Tool.Name == "pg_dump" {
+		status.DumpVersion = older.Tool.Version
 	}
 	if len(tools) > 0 {
 		status.DumpVersion = tools[0].Version

@@ -66,9 +66,21 @@ func (i *Instance) findTool(ctx context.Context, name string, server Server) (To
 	}
 	major := server.Number / 10000
 	if older != nil {
-		return Tool{}, fmt.Errorf("%s %s is older than the server %s: install postgresql-client-%d", name, older.Version, server.Version, major)
+		return Tool{}, &OlderToolError{Tool: *older, Server: server}
 	}
 	return Tool{}, fmt.Errorf("%s is not on PATH: install postgresql-client-%d", name, major)
+}
+
+// OlderToolError says that the only tool of a name at hand is older than the server, which it may refuse or misread.
+type OlderToolError struct {
+	Tool   Tool
+	Server Server
+}
+
+// Error implements error.
+func (e *OlderToolError) Error() string {
+	return fmt.Sprintf("%s %s is older than the server %s: install postgresql-client-%d",
+		e.Tool.Name, e.Tool.Version, e.Server.Version, e.Server.Number/10000)
 }
 
 // versionOutput is what `pg_dump --version` prints: "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".

@@ -16,6 +16,38 @@ type line struct {
 	to       string
 	budget   atomic.Int64 // bytes that may still pass towards the client; below 0: any number
 	pipes    sync.WaitGroup
+
+	mu   sync.Mutex
+	dead bool
+	open []net.Conn
+}
+
+// cut breaks every connection and lets no new one through, until mend.
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+	for _, conn := range l.open {
+		_ = conn.Close()
+	}
+	l.open = nil
+}
+
+func (l *line) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = false
+}
+
+// carries notes a connection, unless the line is cut.
+func (l *line) carries(conns ...net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return false
+	}
+	l.open = append(l.open, conns...)
+	return true
 }
 
 func newLine(t *testing.T, listen, to string) *line {
@@ -39,6 +71,10 @@ func (l *line) serve() {
 		server, err := net.Dial("tcp", l.to)
 		if err != nil {
 			_ = client.Close()
+			continue
+		}
+		if !l.carries(client, server) {
+			_, _ = client.Close(), server.Close()
 			continue
 		}
 		l.pipes.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })

@@ -124,9 +124,24 @@ type invited struct {
 	Invite string `json:"invite"`
 }
 
-// harbor starts a control plane that is reached at the advertised address,
-// logs its OWNER in, and enrols and starts an agent shop-db.
+// harbor is controlPlane and its agent, which is connected.
 func (w *world) harbor(listen, advertise string) {
+	w.Helper()
+	w.controlPlane(listen, advertise)
+	w.start("pgharbor-agent", "run")
+	w.awaitAgent()
+}
+
+func (w *world) awaitAgent() {
+	w.Helper()
+	w.eventually("the agent is connected", func() bool {
+		return bytes.Contains([]byte(w.run("pgharbor", "agents", "list", "-o", "json")), []byte(`"connected"`))
+	})
+}
+
+// controlPlane starts a control plane that is reached at the advertised address,
+// logs its OWNER in, and enrols an agent shop-db.
+func (w *world) controlPlane(listen, advertise string) {
 	w.Helper()
 	var owner, agent invited
 	w.decode(&owner, "pgharbor-controlplane", "init", "--data-dir", w.path("harbor"), "--advertise", advertise, "-o", "json")
@@ -134,8 +149,4 @@ func (w *world) harbor(listen, advertise string) {
 	w.eventually("the OWNER logs in", func() bool { return w.command("pgharbor", "login", owner.Invite).Run() == nil })
 	w.decode(&agent, "pgharbor", "agents", "invite", "shop-db", "-o", "json")
 	w.run("pgharbor-agent", "enroll", agent.Invite)
-	w.start("pgharbor-agent", "run")
-	w.eventually("the agent is connected", func() bool {
-		return bytes.Contains([]byte(w.run("pgharbor", "agents", "list", "-o", "json")), []byte(`"connected"`))
-	})
 }
