@@ -167,7 +167,12 @@ type entry struct{ Actor, Action, Instance, Target, Reason, Outcome, Detail stri
 // trail returns the entries of an action, oldest first.
 func trail(t *testing.T, cp *servertest.ControlPlane, action string) []entry {
 	t.Helper()
-	client, request := pgharborv1.NewAuditServiceClient(cp.Owner(t)), &pgharborv1.ListAuditEntriesRequest{Action: action}
+	return trailBy(t, cp.Owner(t), action)
+}
+
+func trailBy(t *testing.T, owner *grpc.ClientConn, action string) []entry {
+	t.Helper()
+	client, request := pgharborv1.NewAuditServiceClient(owner), &pgharborv1.ListAuditEntriesRequest{Action: action}
 	var all []entry
 	for {
 		page, err := client.ListAuditEntries(bounded(t), request)

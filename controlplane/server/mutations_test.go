@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -104,6 +106,14 @@ var mutations = map[string]mutation{
 			&pgharborv1.CreateRestoreRequest{BackupId: h.backup, TargetDatabase: "new", Confirm: "new", Reason: "why"})
 		return err
 	}},
+	"/pgharbor.v1.RestoreService/PreviewRestore": {"user:olga", "restore.preview", func(ctx context.Context, h *harbor) error {
+		_, err := pgharborv1.NewRestoreServiceClient(h.olga).PreviewRestore(ctx, &pgharborv1.PreviewRestoreRequest{BackupId: h.backup, TargetDatabase: "new"})
+		return err
+	}},
+	"/pgharbor.v1.RestoreService/UndoRestore": {"user:olga", "restore.undo", func(ctx context.Context, h *harbor) error {
+		_, err := pgharborv1.NewRestoreServiceClient(h.olga).UndoRestore(ctx, &pgharborv1.UndoRestoreRequest{RestoreId: h.restore, Confirm: "shop", Reason: "why"})
+		return err
+	}},
 	"/pgharbor.v1.TransferService/Download": {"user:olga", "backup.download", func(ctx context.Context, h *harbor) error {
 		stream, err := pgharborv1.NewTransferServiceClient(h.olga).Download(ctx, &pgharborv1.DownloadRequest{BackupId: h.backup})
 		if err == nil {
@@ -184,6 +194,7 @@ type harbor struct {
 	invite                    string // not redeemed
 	csr                       []byte
 	backup                    string // of db1
+	restore                   string // of it, over the database shop
 	devices                   map[string]string
 	approvals                 []string // two that wait
 
@@ -213,6 +224,7 @@ func newHarbor(t *testing.T) *harbor {
 	}
 	h.connect(t, cp.Dial)
 	h.backup = h.agent.hasBackup(t, 10)
+	h.replaceDatabase(t)
 	h.addPeople(t)
 	h.addPolicies(t)
 	return h
@@ -246,6 +258,21 @@ func (h *harbor) connect(t *testing.T, dial func(testing.TB, string) *grpc.Clien
 	}
 	h.agent = &agent{name: "db1", conn: dial(t, h.agentDir)}
 	h.agent.connect(t)
+}
+
+func (h *harbor) replaceDatabase(t *testing.T) {
+	t.Helper()
+	created, err := pgharborv1.NewRestoreServiceClient(h.olga).CreateRestore(bounded(t),
+		&pgharborv1.CreateRestoreRequest{BackupId: h.backup, TargetDatabase: "shop", Confirm: "shop", Replace: true, Reason: "why"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.restore = created.GetRestore().GetId()
+	h.agent.offer(t)
+	h.agent.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
+		JobId: h.restore, State: "succeeded", FinishedAt: timestamppb.Now(),
+		Restore: &pgharborv1.RestoreOutcome{RestoreId: h.restore, KeptDatabase: "shop_before", KeptUntil: timestamppb.New(time.Now().Add(time.Hour))},
+	}}})
 }
 
 func (h *harbor) addPeople(t *testing.T) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -148,8 +149,9 @@ func TestRevocationEndsADownloadThatStalls(t *testing.T) {
 // moment after the caller was told.
 func endOfTrail(t *testing.T, cp *servertest.ControlPlane, action string) entry {
 	t.Helper()
-	for ctx := bounded(t); ctx.Err() == nil; {
-		all := trail(t, cp, action)
+	owner, ticker := cp.Owner(t), time.Tick(10*time.Millisecond)
+	for ctx := bounded(t); ctx.Err() == nil; <-ticker {
+		all := trailBy(t, owner, action)
 		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted && last.Outcome != chain.OutcomeOngoing {
 			return last
 		}

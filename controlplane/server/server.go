@@ -113,7 +113,24 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	defer onTrailWhileServing(ctx, a)()
 	return serve(ctx, c, a)
+}
+
+// onTrailWhileServing writes that the control plane serves; the returned function,
+// that it has stopped. One that is killed has its entry ended by the next. A trail
+// that can't be written keeps nobody from reading.
+func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
+	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: "host", Action: "controlplane.serve"})
+	if err != nil {
+		a.Log.Error("the control plane serves what can be read", "error", err)
+		return func() {}
+	}
+	return func() {
+		if err := a.Trail.End(ctx, sequence, "", nil); err != nil {
+			a.Log.Error("the trail does not say that the control plane has stopped", "error", err)
+		}
+	}
 }
 
 func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog.Catalog) (*api.API, error) {

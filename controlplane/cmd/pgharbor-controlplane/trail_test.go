@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+)
+
+// onTheTrail is what each command leaves there; one that only looks leaves nothing.
+// Who adds a command adds its row, and where in the row of commands it makes sense.
+var onTheTrail = []struct{ command, action, flags string }{
+	{"init", "user.invite", ""},
+	{"serve", "controlplane.serve", "--listen 127.0.0.1:0 --http-listen="},
+	{"ca list", "", ""},
+	{"ca rotate", "ca.rotate", ""},
+	{"ca retire", "ca.retire", "--force"},
+	{"recover-owner", "owner.recover", ""},
+	{"audit verify", "", ""},
+}
+
+func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
+	left := map[string]bool{}
+	for _, command := range commandsBelow(rootCommand()) {
+		left[strings.TrimPrefix(command, "pgharbor-controlplane ")] = true
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	var before int64
+	for _, tt := range onTheTrail {
+		if !left[tt.command] {
+			t.Errorf("there is no command %q", tt.command)
+		}
+		delete(left, tt.command)
+		ctx, signal := context.WithCancel(t.Context())
+		errs := &untilText{text: "msg=serving", seen: signal}
+		args := append(strings.Fields(tt.command+" "+tt.flags), "--data-dir", dir)
+		if code := run(ctx, args, &bytes.Buffer{}, errs); code != exitDone {
+			t.Fatalf("%s: exit %d: %s", tt.command, code, &errs.all)
+		}
+		signal()
+		added, after := entriesAfter(t, dir, before)
+		before = after
+		switch {
+		case tt.action == "" && len(added) > 0:
+			t.Errorf("%s left %+v", tt.command, added)
+		case tt.action == "":
+		case len(added) != 2 || added[0].Outcome != chain.OutcomeStarted || added[1].Outcome != chain.OutcomeSucceeded ||
+			added[0].Action != tt.action || added[0].Actor != "host" || added[1].Completes != added[0].Sequence:
+			t.Errorf("%s left %+v", tt.command, added)
+		}
+	}
+	for command := range left {
+		t.Errorf("the table does not say what %q leaves on the trail", command)
+	}
+}
+
+// commandsBelow returns the commands that do something.
+func commandsBelow(cmd *cobra.Command) []string {
+	if !cmd.HasSubCommands() {
+		return []string{cmd.CommandPath()}
+	}
+	var all []string
+	for _, below := range cmd.Commands() {
+		all = append(all, commandsBelow(below)...)
+	}
+	return all
+}
+
+func entriesAfter(t *testing.T, dir string, sequence int64) ([]chain.Entry, int64) {
+	t.Helper()
+	c, err := catalog.OpenReadOnly(t.Context(), filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	entries, err := c.AuditAfter(t.Context(), sequence, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries, sequence + int64(len(entries))
+}
