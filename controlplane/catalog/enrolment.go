@@ -54,7 +54,7 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	}
 	if role != i.Role || !slices.Equal(scope, i.Instances) {
 		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s on %s", i.Name, role, scope).
-			WithHint("invite %s as that for another device, or change it: pgharbor users set %s", i.Name, i.Name)
+			WithHint("for another device: pgharbor users invite %s --role %s%s; to change it: pgharbor users set %s", i.Name, role, instancesFlag(scope), i.Name)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE invites SET expires_at = min(expires_at, ?)
 		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND (role <> ? OR instances <> ?)`,
@@ -68,6 +68,14 @@ type Enrolment struct {
 	Caller     fleet.Caller // Identity is used where the invite is redeemed now
 	Key        string       // pki.KeyHash of the key to certify
 	EndsAt     time.Time    // of the certificate
+}
+
+// instancesFlag is a scope as a command line gives it.
+func instancesFlag(s fleet.Scope) string {
+	if s.Whole() {
+		return ""
+	}
+	return " --instances '" + s.String() + "'"
 }
 
 // RedeemInvite uses an invite up, makes its holder enrolled and returns the id

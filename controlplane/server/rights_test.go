@@ -254,3 +254,29 @@ func TestAnotherScopeEndsAWatchOfHealth(t *testing.T) {
 		t.Errorf("the watch ended after %s with %v", took, err)
 	}
 }
+
+// An agent that is revoked in the middle of a download sends no more, and whoever
+// downloads is told.
+func TestRevocationOfAnAgentEndsItsUpload(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	backup := a.hasBackup(t, 1<<40)
+	stream, _ := download(t, cp.Owner(t), &pgharborv1.DownloadRequest{BackupId: backup})
+	up := a.upload(t, a.offer(t).GetJobId())
+	if err := up.Send(chunk("first")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	revokeAgent(t, cp, "db1")
+	if took, err := ended(func() error { _, err := stream.Recv(); return err }); status.Code(err) != codes.Unavailable || took > endsWithin {
+		t.Errorf("the download ended after %s with %v", took, err)
+	}
+	if took, err := ended(func() error { return up.Send(chunk("more")) }); took > endsWithin {
+		t.Errorf("the agent could send for %s, until %v", took, err)
+	}
+	if _, err := up.CloseAndRecv(); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("the agent was told %v", err)
+	}
+}
