@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
-	"github.com/pgharbor/pgharbor/controlplane/audit"
-	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -44,6 +42,24 @@ func (a *API) approvedUntil(ctx context.Context, r fleet.GuardedRequest) (end fu
 		err := a.Catalog.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
 		return errors.Join(err, a.Trail.End(ctx, sequence, "", errors.Join(failed, err)))
 	}, nil
+}
+
+// approvedJob is approved for a job, where it is one that a policy can be about.
+func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
+	var action fleet.GuardedAction
+	switch {
+	case job.Kind == fleet.JobRestore && job.Spec.Replace:
+		action = fleet.ActionReplace
+	case job.Kind == fleet.JobRelease:
+		action = fleet.ActionRelease
+	default:
+		return nil
+	}
+	request, err := fleet.GuardedJob(action, job)
+	if err != nil {
+		return err
+	}
+	return a.approved(ctx, request)
 }
 
 // approvalFor returns the approval that lets a request pass, or one without an
@@ -93,6 +109,9 @@ func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fle
 
 // ask makes a request wait for another person.
 func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Demand) error {
+	if err := a.checkDecider(ctx, r); err != nil {
+		return err
+	}
 	caller := callerFrom(ctx)
 	approval := fleet.Approval{
 		ID: fleet.NewID(), Request: r, RequesterIdentity: caller.Identity, CreatedAt: a.Now().UTC(), Lifetime: demand.Lifetime,
@@ -110,6 +129,21 @@ func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Dema
 	return waits(approval)
 }
 
+// checkDecider refuses to make a request wait that nobody else could decide on.
+func (a *API) checkDecider(ctx context.Context, r fleet.GuardedRequest) error {
+	users, err := a.Catalog.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Devices > 0 && u.RevokedAt.IsZero() && access.MayApprove(asCaller(u), r) == nil {
+			return nil
+		}
+	}
+	return fleet.NewProblem(fleet.ErrConflict, "this takes another person with the permission %s, and there is none", r.Action.Permission()).
+		WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in; where that takes another person too, on the control plane's host: pgharbor-controlplane recover-owner --owner NAME")
+}
+
 func waits(approval fleet.Approval) error {
 	r := approval.Request
 	problem := fleet.NewProblem(fleet.ErrConflict, "%s needs another person's approval, and approval %s waits for it", r.Summary(), approval.ID).
@@ -118,89 +152,9 @@ func waits(approval fleet.Approval) error {
 	return problem
 }
 
-// settled returns an approval with the state that it has by now, and writes
-// down where that is an end: its time is over, or somebody whom it rests on
-// was revoked or may no longer do it.
-func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
-	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
-		return approval, nil
-	}
-	if approval.StateAt(a.Now().UTC()) == fleet.ApprovalExpired {
-		return a.closed(ctx, approval, fleet.ApprovalExpired, "")
-	}
-	err := a.stillCounts(ctx, approval)
-	if errors.Is(err, fleet.ErrUnauthenticated) || errors.Is(err, fleet.ErrDenied) {
-		return a.closed(ctx, approval, fleet.ApprovalVoid, err.Error())
-	}
-	return approval, err
-}
-
-// stillCounts looks up those whom an approval rests on, as they are now.
-func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
-	r := approval.Request
-	requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
-	if err != nil {
-		return err
-	}
-	if permission := r.Action.Permission(); !access.HasOn(requester, permission, r.Instance) {
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, permission)
-	}
-	if approval.State == fleet.ApprovalPending {
-		return nil
-	}
-	approver, err := a.Catalog.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
-	if err != nil {
-		return err
-	}
-	return access.MayApprove(approver, r)
-}
-
-func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.ApprovalState, why string) (fleet.Approval, error) {
-	action := actionOn(fleet.Caller{}, "approval.expire", approval)
-	if as == fleet.ApprovalVoid {
-		action.Action = "approval.void"
-	}
-	action.Actor = chain.ActorControlPlane
-	if why != "" {
-		action.Detail += ": " + why
-	}
-	approval.State = as
-	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.CloseApproval(ctx, approval.ID, as) })
-}
-
-// actionOn is what somebody does with an approval, for the trail.
-func actionOn(who fleet.Caller, action string, approval fleet.Approval) audit.Action {
-	detail := approval.Request.Summary()
-	if approval.DecidedBy != "" {
-		detail = "decided by user:" + approval.DecidedBy + ": " + detail
-	}
-	return audit.Action{
-		Actor: who.String(), Action: action, Instance: approval.Request.Instance, Target: approval.ID,
-		Reason: approval.Request.Reason, Detail: detail,
-	}
-}
-
 func quoted(comment string) string {
 	if comment == "" {
 		return ""
 	}
 	return ": " + comment
-}
-
-// approvedJob is approved for a job, where it is one that a policy can be about.
-func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
-	var action fleet.GuardedAction
-	switch {
-	case job.Kind == fleet.JobRestore && job.Spec.Replace:
-		action = fleet.ActionReplace
-	case job.Kind == fleet.JobRelease:
-		action = fleet.ActionRelease
-	default:
-		return nil
-	}
-	request, err := fleet.GuardedJob(action, job)
-	if err != nil {
-		return err
-	}
-	return a.approved(ctx, request)
 }

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/pgharbor/pgharbor/controlplane/access"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -54,7 +53,9 @@ func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPo
 		return nil, err
 	}
 	if len(next.RequireApproval) > 0 {
-		if err := s.checkSecondPerson(ctx); err != nil {
+		// A fleet of one would be locked by it.
+		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: callerFrom(ctx).Name}
+		if err := s.checkDecider(ctx, anything); err != nil {
 			return nil, err
 		}
 	}
@@ -112,27 +113,6 @@ func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, 
 		return policies[i], err
 	}
 	return fleet.Policy{}, err
-}
-
-// checkSecondPerson refuses to make requests wait where nobody could answer
-// them: the fleet would be locked.
-func (s *policyService) checkSecondPerson(ctx context.Context) error {
-	users, err := s.Catalog.Users(ctx)
-	if err != nil {
-		return err
-	}
-	able := 0
-	for _, u := range users {
-		there := u.Devices > 0 && u.RevokedAt.IsZero()
-		if there && access.Has(asCaller(u), fleet.PermissionUserManage) {
-			able++
-		}
-	}
-	if able < 2 {
-		return fleet.NewProblem(fleet.ErrConflict, "approvals take another person, and there is one OWNER").
-			WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in first")
-	}
-	return nil
 }
 
 // asked is what a policy asks for, in a line.

@@ -193,7 +193,9 @@ func TestApprovalRestsOnWhoStillMay(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cp, a, owner, bob := guarded(t)
+			cp, a, owner, bob := twoOwners(t)
+			cp.User(t, "carl", fleet.RoleOwner) // so that somebody is left who could decide
+			setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"download"}})
 			users := pgharborv1.NewUserServiceClient(owner)
 			request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4)}
 			asked := waitsFor(t, tryDownload(t, bob, request))

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,33 @@ func TestOnePersonCannotLockTheFleet(t *testing.T) {
 	}
 	cp.User(t, "bob", fleet.RoleOwner)
 	if _, err := policies.SetPolicy(bounded(t), request); err != nil {
+		t.Error(err)
+	}
+}
+
+// When all but one are gone, the control plane's host makes another.
+func TestLastPersonIsNotLockedOut(t *testing.T) {
+	cp, _, owner, _ := guarded(t)
+	policies := pgharborv1.NewPolicyServiceClient(owner)
+	remove := func() error {
+		_, err := policies.RemovePolicy(bounded(t), &pgharborv1.RemovePolicyRequest{Glob: "prod-*"})
+		return err
+	}
+	revokeUser(t, cp, "bob")
+	err := remove()
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(fmt.Sprint(status.Convert(err).Details()), "recover-owner") {
+		t.Fatalf("got %v, %v", err, status.Convert(err).Details())
+	}
+	made, err := recoverOwner(t, cp, "carl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(); !strings.Contains(err.Error(), "there is none") {
+		t.Errorf("one who has not logged in counts: %v", err)
+	}
+	carl := cp.Dial(t, cp.Enroll(t, cp.Here(t, made.Invite)))
+	mustApprove(t, carl, waitsFor(t, remove()))
+	if err := remove(); err != nil {
 		t.Error(err)
 	}
 }

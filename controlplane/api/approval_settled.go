@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// settled returns an approval with the state that it has by now, and writes
+// down where that is an end: its time is over, or somebody whom it rests on
+// was revoked or may no longer do it.
+func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
+		return approval, nil
+	}
+	if approval.StateAt(a.Now().UTC()) == fleet.ApprovalExpired {
+		return a.closed(ctx, approval, fleet.ApprovalExpired, "")
+	}
+	err := a.stillCounts(ctx, approval)
+	if errors.Is(err, fleet.ErrUnauthenticated) || errors.Is(err, fleet.ErrDenied) {
+		return a.closed(ctx, approval, fleet.ApprovalVoid, err.Error())
+	}
+	return approval, err
+}
+
+// stillCounts looks up those whom an approval rests on, as they are now.
+func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
+	r := approval.Request
+	requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
+	if err != nil {
+		return err
+	}
+	if permission := r.Action.Permission(); !access.HasOn(requester, permission, r.Instance) {
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, permission)
+	}
+	if approval.State == fleet.ApprovalPending {
+		return nil
+	}
+	approver, err := a.Catalog.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
+	if err != nil {
+		return err
+	}
+	return access.MayApprove(approver, r)
+}
+
+func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.ApprovalState, why string) (fleet.Approval, error) {
+	action := actionOn(fleet.Caller{}, "approval.expire", approval)
+	if as == fleet.ApprovalVoid {
+		action.Action = "approval.void"
+	}
+	action.Actor = chain.ActorControlPlane
+	if why != "" {
+		action.Detail += ": " + why
+	}
+	approval.State = as
+	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.CloseApproval(ctx, approval.ID, as) })
+}
+
+// actionOn is what somebody does with an approval, for the trail.
+func actionOn(who fleet.Caller, action string, approval fleet.Approval) audit.Action {
+	detail := approval.Request.Summary()
+	if approval.DecidedBy != "" {
+		detail = "decided by user:" + approval.DecidedBy + ": " + detail
+	}
+	return audit.Action{
+		Actor: who.String(), Action: action, Instance: approval.Request.Instance, Target: approval.ID,
+		Reason: approval.Request.Reason, Detail: detail,
+	}
+}
