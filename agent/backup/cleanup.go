@@ -24,6 +24,9 @@ func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, 
 		return nil, fmt.Errorf("%q is no id of a restore", run.ID)
 	}
 	name := temporaryPrefix + run.ID
+	if err := e.Instance.EndWork(ctx, name); err != nil {
+		return nil, err
+	}
 	exists, err := e.Instance.DatabaseExists(ctx, name)
 	if err != nil {
 		return nil, err

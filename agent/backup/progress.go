@@ -1,6 +1,11 @@
 package backup
 
-import "time"
+import (
+	"io"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
 
 // Phases of a Progress.
 const (
@@ -68,4 +73,15 @@ func (r *reporter) add(n int) {
 		r.last = now
 		r.report(r.state)
 	}
+}
+
+// tableTeller returns what a dump is to be shown as it goes by, to tell of each table that is done. Of an archive it can't
+// be told.
+func tableTeller(format string, progress *reporter) io.Writer {
+	if format != postgres.FormatPlain {
+		return io.Discard
+	}
+	scanner := NewScanner()
+	scanner.copied = progress.object
+	return scanner
 }

@@ -175,7 +175,7 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 		return err
 	}
 	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize).of(len(found.tables))
-	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
+	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add, seen: tableTeller(found.format, progress)}
 	if req.Confined {
 		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
@@ -216,12 +216,14 @@ type checkedReader struct {
 	hash hash.Hash
 	want string
 	read func(n int)
+	seen io.Writer // of what was read; it returns no error
 }
 
 // Read implements io.Reader.
 func (r *checkedReader) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.hash.Write(p[:n])
+	_, _ = r.seen.Write(p[:n])
 	r.read(n)
 	if err == io.EOF && hex.EncodeToString(r.hash.Sum(nil)) != r.want {
 		err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)

@@ -20,7 +20,8 @@ type Scanner struct {
 
 	tables []TableRows
 	index  map[tableName]int
-	table  int // the index of the table whose data goes by
+	table  int    // the index of the table whose data goes by
+	copied func() // hears when the data of a table has gone by; may be nil
 }
 
 type tableName struct{ schema, name string }
@@ -102,6 +103,9 @@ func (s *Scanner) data(p []byte) []byte {
 		case s.line >= lineDot && c == '\n':
 			s.tables[s.table].Rows += s.rows
 			s.copies = false
+			if s.copied != nil {
+				s.copied()
+			}
 			return p[i+1:]
 		case c == '\n':
 			s.rows++

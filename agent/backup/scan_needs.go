@@ -12,8 +12,8 @@ const maxNeeds = 10000
 // Needs is what a dump takes for granted of the server that it is restored to: each is missing where a restore fails.
 type Needs struct {
 	Extensions    []string `json:"extensions,omitempty"`
-	Owners        []string `json:"owners,omitempty"`
-	Roles         []string `json:"roles,omitempty"` // who has or had grants, and whom policies are for
+	Owners        []string `json:"owners,omitempty"` // and whom default privileges are of or for
+	Roles         []string `json:"roles,omitempty"`  // who has or had grants, and whom policies are for
 	Tablespaces   []string `json:"tablespaces,omitempty"`
 	EventTriggers int      `json:"event_triggers,omitempty"`
 }
@@ -96,14 +96,18 @@ func (n *needs) take(text []byte, keyword string, quoted bool) bool {
 		add(&n.Extensions, name)
 	case wantTablespace:
 		add(&n.Tablespaces, name)
-	case wantOwner:
-		add(&n.Owners, name)
-	case wantRole:
-		if !slices.Contains([]string{"PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"}, keyword) {
-			add(&n.Roles, name)
+	case wantOwner, wantRole:
+		roles := &n.Roles
+		if n.want == wantOwner {
+			roles = &n.Owners
 		}
-		n.want = wantComma
-		return true
+		if !slices.Contains([]string{"PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"}, keyword) {
+			add(roles, name)
+		}
+		if n.want == wantRole {
+			n.want = wantComma
+			return true
+		}
 	default:
 		return false
 	}
@@ -127,12 +131,18 @@ func (n *needs) next(keyword string) want {
 		if n.first == "ALTER" && n.before == "OWNER" {
 			return wantOwner
 		}
-		if n.depth == 0 && (n.first == "GRANT" || statement == "CREATE POLICY" || statement == "ALTER DEFAULT") {
+		if n.depth == 0 && (n.first == "GRANT" || statement == "CREATE POLICY") {
 			return wantRole
 		}
+		if statement == "ALTER DEFAULT" {
+			return wantOwner
+		}
 	case "FROM":
-		if n.depth == 0 && (n.first == "REVOKE" || statement == "ALTER DEFAULT") {
+		if n.depth == 0 && n.first == "REVOKE" {
 			return wantRole
+		}
+		if statement == "ALTER DEFAULT" {
+			return wantOwner
 		}
 	case "FOR":
 		if statement == "CREATE USER" {

@@ -27,6 +27,9 @@ type Replacement struct {
 	NewName  string `json:"new_name"` // under which that one is kept after an undo
 }
 
+// session is what those who exchange the two call themselves on the server.
+func (r Replacement) session() string { return "pgharbor_swap_" + r.OldOID + "_" + r.NewOID }
+
 // ErrNotInPlace says that the databases of a replacement are not where it left them.
 var ErrNotInPlace = errors.New("the databases are not as the restore left them")
 
@@ -63,6 +66,15 @@ func (e *Engine) FindReplacement(ctx context.Context, r Replacement) (Stands, er
 		stands.Place = PlaceNew
 	}
 	return stands, nil
+}
+
+// SettledReplacement is FindReplacement once no exchange of these databases is under way any more: what one that is gone
+// has left running is ended first.
+func (e *Engine) SettledReplacement(ctx context.Context, r Replacement) (Stands, error) {
+	if err := e.Instance.EndWork(ctx, r.session()); err != nil {
+		return Stands{}, err
+	}
+	return e.FindReplacement(ctx, r)
 }
 
 // planSwap says what is about to be swapped; nil where no database has the target's name.
@@ -109,7 +121,7 @@ func (e *Engine) swapIn(ctx context.Context, plan Replacement, temporary string,
 		}
 	}
 	return e.certain(ctx, plan, PlaceNew, e.Instance.SwapDatabases(ctx, postgres.Swap{
-		Current: plan.Database, Aside: plan.OldName, Next: temporary, Name: plan.Database, Inherit: true,
+		Current: plan.Database, Aside: plan.OldName, Next: temporary, Name: plan.Database, Session: plan.session(), Inherit: true,
 	}))
 }
 
@@ -125,7 +137,7 @@ func (e *Engine) Undo(ctx context.Context, r Replacement) error {
 	case stands.Old == "":
 		return fmt.Errorf("%w: the database that was replaced, %q, is gone", ErrNotInPlace, r.OldName)
 	}
-	swap := postgres.Swap{Next: stands.Old, Name: r.Database}
+	swap := postgres.Swap{Next: stands.Old, Name: r.Database, Session: r.session()}
 	if stands.Place == PlaceNew {
 		swap.Current, swap.Aside = r.Database, r.NewName
 	} else if exists, err := e.Instance.DatabaseExists(ctx, r.Database); err != nil {
@@ -145,7 +157,7 @@ func (e *Engine) certain(ctx context.Context, r Replacement, want Place, err err
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	for {
-		stands, askErr := e.FindReplacement(ctx, r)
+		stands, askErr := e.SettledReplacement(ctx, r)
 		if askErr == nil && stands.Place == want {
 			return nil
 		}

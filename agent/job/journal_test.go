@@ -38,6 +38,8 @@ func childTask(task, dir string) error {
 		return err
 	}
 	switch task {
+	case "replace":
+		return replaceUntilKilled(state)
 	case "append":
 		for n := range 50 {
 			if err := state.Journal.Append(resultOf(fmt.Sprintf("child%d", n))); err != nil {

@@ -69,7 +69,7 @@ func (r *Runner) settle(ctx context.Context, restoreID string) (*Kept, error) {
 	if err != nil || kept == nil {
 		return nil, err
 	}
-	stands, err := r.Engine.FindReplacement(ctx, kept.Replacement)
+	stands, err := r.Engine.SettledReplacement(ctx, kept.Replacement)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,8 @@ type Swap struct {
 	Aside   string // must be free
 	Next    string
 	Name    string // that Next gets; Current's
+	// Session is what the session calls itself that exchanges them, for EndWork; printable ASCII, up to 63 characters.
+	Session string
 	// Inherit gives Next first what Current has beside its content: owner, grants, settings, limit and comment.
 	Inherit bool
 }
@@ -57,7 +59,7 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := run(ctx, conn, "BEGIN", "SET LOCAL lock_timeout = '"+lockPatience+"'"); err != nil {
+	if err := run(ctx, conn, "SET application_name ="+quoteLiteral(swap.Session), "BEGIN", "SET LOCAL lock_timeout = '"+lockPatience+"'"); err != nil {
 		return err
 	}
 	if swap.Inherit && swap.Current != "" {
@@ -125,6 +127,29 @@ func endSessionsUntil(ctx context.Context, conn *pgconn.PgConn, databases []stri
 
 func rename(from, to string) string {
 	return "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
+}
+
+// endWork ends the sessions that call themselves $1, and those whose statement names it.
+const endWork = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE pid <> pg_backend_pid() AND (application_name = $1::text OR state = 'active' AND strpos(query, $1::text) > 0)`
+
+// EndWork ends what somebody who is gone may have left running that makes or renames databases, and returns when it has
+// ended: from then on, what the server says of them stays true. The mark is the name of a database that nobody else
+// mentions, or a Session of a Swap.
+func (i *Instance) EndWork(ctx context.Context, mark string) error {
+	ticker := time.NewTicker(endSessionsEvery)
+	defer ticker.Stop()
+	for {
+		rows, err := i.query(ctx, endWork, mark)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the work of %q has not ended yet: %w", mark, context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
 }
 
 // DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
