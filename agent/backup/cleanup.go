@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,7 @@ type RunRecord struct {
 	Restore bool
 }
 
-// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database and its role. It returns
+// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database, its role, and what was fetched for it. It returns
 // what was removed. It may be called again, and must be after an error.
 func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, err error) {
 	if !run.Restore {
@@ -37,7 +38,7 @@ func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, 
 		}
 		removed = append(removed, name)
 	}
-	return removed, e.Instance.DropConfined(ctx, name)
+	return removed, errors.Join(e.Instance.DropConfined(ctx, name), e.Store.RemoveIncoming(run.ID))
 }
 
 // Databases lists the databases of the instance that are to be backed up: those that a restore is filling are not.

@@ -124,8 +124,11 @@ func (s *Scanner) betweenStatements() bool {
 
 // confinable refuses what a file of unknown origin may not ask for.
 func (r RestoreRequest) confinable() error {
-	if r.WithRoles != "" {
+	switch {
+	case r.WithRoles != "":
 		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrUnproven)
+	case r.Replace:
+		return fmt.Errorf("%w: it takes the place of no database", ErrUnproven)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
@@ -102,6 +103,20 @@ func ownAlone(path string) bool {
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid) //nolint:forcetypeassert // it is Linux's
 	return owner == 0 || owner == os.Geteuid()
+}
+
+// CheckPassphrase says whether a passphrase at hand opens what a manifest is of, as far as the manifest can tell:
+// ErrNoPassphrase or ErrWrongPassphrase where none does.
+func (e *Engine) CheckPassphrase(stored []byte, m Manifest) error {
+	switch {
+	case m.Encryption.Scheme == seal.SchemeNone:
+		return nil
+	case len(e.Passphrases.All()) == 0:
+		return ErrNoPassphrase
+	case m.Proof != nil && !m.provenBy(e.Passphrases, stored):
+		return ErrWrongPassphrase
+	}
+	return nil
 }
 
 func (e *Engine) keyOf(id string) (ed25519.PublicKey, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"sort"
 	"strings"
@@ -31,25 +30,12 @@ type BackupSpec struct{ Database string }
 type RestoreSpec struct {
 	BackupID, Target string
 	Replace          bool
-	WithRoles        string // as in backup.RestoreRequest
+	WithRoles        string  // as in backup.RestoreRequest
+	Source           *Source // nil where this agent has the backup
 }
 
 // UndoSpec asks to put the database back that a restore replaced.
 type UndoSpec struct{ RestoreID string }
-
-// SendSpec asks for a stored file from Offset, in bytes, to its end.
-type SendSpec struct {
-	BackupID string
-	Offset   int64
-	To       Uploader
-}
-
-// Uploader sends stored files to whoever waits for them.
-type Uploader interface {
-	// Upload sends content to its end under the transfer's id and returns once
-	// the other side has all of it.
-	Upload(ctx context.Context, transferID string, content io.Reader) error
-}
 
 // JobProgress is how far a job is that is under way.
 type JobProgress struct {
@@ -188,42 +174,6 @@ func Failures(outcomes []Outcome) error {
 		return errors.Join(failed...)
 	}
 	return fmt.Errorf("%d of %d databases failed: %s", len(failed), len(outcomes), strings.Join(texts, "; "))
-}
-
-func (r *Runner) performSend(ctx context.Context, job Job) error {
-	release, err := acquire(ctx, r.sendSlots)
-	if err != nil {
-		return err
-	}
-	defer release()
-	file, stored, err := r.Engine.OpenStored(job.Send.BackupID)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if _, err := file.Seek(job.Send.Offset, io.SeekStart); err != nil {
-		return fmt.Errorf("offset %d of %s: %w", job.Send.Offset, stored.Filename, err)
-	}
-	content := &countedReader{
-		source: file, done: job.Send.Offset,
-		onRead: func(done int64) {
-			r.progress(job.ID, backup.Progress{Phase: PhaseSend, DoneBytes: done, TotalBytes: stored.SizeBytes})
-		},
-	}
-	return job.Send.To.Upload(ctx, job.ID, content)
-}
-
-type countedReader struct {
-	source io.Reader
-	done   int64
-	onRead func(done int64)
-}
-
-func (c *countedReader) Read(p []byte) (int, error) {
-	n, err := c.source.Read(p)
-	c.done += int64(n)
-	c.onRead(c.done)
-	return n, err
 }
 
 func (r *Runner) progress(jobID string, p backup.Progress) {

@@ -14,7 +14,7 @@ import (
 const cleanUpTime = 5 * time.Second
 
 func (r *Runner) performRestore(ctx context.Context, job Job, result *Result) error {
-	request, origin, done, err := r.restoreRequest(job.Restore)
+	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Restore)
 	if err != nil {
 		return err
 	}
@@ -35,9 +35,12 @@ func (r *Runner) performRestore(ctx context.Context, job Job, result *Result) er
 	return nil
 }
 
-// restoreRequest finds the stored backup of a spec, which is in use until done,
-// and who made it.
-func (r *Runner) restoreRequest(spec *RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+// restoreRequest finds the stored backup of a spec, or fetches another instance's,
+// and says who made it. It is in use until done.
+func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+	if spec.Source != nil {
+		return r.fetchedRequest(ctx, jobID, spec)
+	}
 	stored, err := r.Engine.Find(spec.BackupID)
 	if err != nil {
 		return request, origin, nil, err
@@ -61,7 +64,7 @@ func (r *Runner) performUndo(ctx context.Context, job Job, result *Result) error
 }
 
 func (r *Runner) performPreview(ctx context.Context, job Job, result *Result) error {
-	request, origin, done, err := r.restoreRequest(job.Preview)
+	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Preview)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,11 @@ func (c *connection) receive(work context.Context) error {
 		}
 		switch m := message.GetMessage().(type) {
 		case *pgharborv1.ConnectResponse_Offer:
-			c.Work.Accept(work, jobFrom(m.Offer, Uploader{c.Conn}))
+			offered := jobFrom(m.Offer, Uploader{c.Conn})
+			if offered.Restore != nil {
+				offered.Restore.Source = sourceFrom(m.Offer.GetRestore().GetSource(), Fetcher{c.Conn})
+			}
+			c.Work.Accept(work, offered)
 		case *pgharborv1.ConnectResponse_ReportAck:
 			if err := c.takeAck(m.ReportAck.GetId()); err != nil {
 				return err
@@ -62,7 +66,7 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 	case *pgharborv1.Offer_Undo:
 		j.Undo = &job.UndoSpec{RestoreID: spec.Undo.GetRestoreId()}
 	case *pgharborv1.Offer_Send:
-		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), To: to}
+		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), Whole: spec.Send.GetWhole(), To: to}
 	case *pgharborv1.Offer_Hold:
 		j.Hold = &job.HoldSpec{
 			BackupID: spec.Hold.GetBackupId(), Release: spec.Hold.GetRelease(), Reason: spec.Hold.GetReason(), By: spec.Hold.GetBy(),

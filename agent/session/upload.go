@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
@@ -13,7 +14,11 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-const chunkBytes = 1 << 20 // of which gRPC's pool has buffers
+const (
+	chunkBytes = 1 << 20 // of which gRPC's pool has buffers
+	// maxManifest is less than what gRPC takes in one message, which is 4 MiB: some 40,000 tables.
+	maxManifest = 4<<20 - 64<<10
+)
 
 // Uploader sends files over a connection, each on a stream of its own, so that a
 // slow reader slows only itself. It implements job.Uploader.
@@ -21,22 +26,25 @@ type Uploader struct{ Conn grpc.ClientConnInterface }
 
 // Upload implements job.Uploader. Its errors are for people: of a status only
 // what it says.
-func (u Uploader) Upload(ctx context.Context, transferID string, content io.Reader) error {
-	err := u.upload(ctx, transferID, content)
+func (u Uploader) Upload(ctx context.Context, transferID string, manifest []byte, content io.Reader) error {
+	if len(manifest) > maxManifest {
+		return fmt.Errorf("the manifest has %d bytes, and at most %d can be sent", len(manifest), maxManifest)
+	}
+	err := u.upload(ctx, &pgharborv1.UploadHeader{TransferId: transferID, Manifest: manifest}, content)
 	if said, ok := status.FromError(err); ok && err != nil {
 		return errors.New(said.Message())
 	}
 	return err
 }
 
-func (u Uploader) upload(ctx context.Context, transferID string, content io.Reader) error {
+func (u Uploader) upload(ctx context.Context, about *pgharborv1.UploadHeader, content io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // a stream that is given up must not be left open
 	stream, err := pgharborv1.NewTransferServiceClient(u.Conn).Upload(ctx, grpc.ForceCodecV2(chunk.NewCodec()))
 	if err != nil {
 		return err
 	}
-	header := &pgharborv1.UploadRequest{Part: &pgharborv1.UploadRequest_Header{Header: &pgharborv1.UploadHeader{TransferId: transferID}}}
+	header := &pgharborv1.UploadRequest{Part: &pgharborv1.UploadRequest_Header{Header: about}}
 	if err := uploaded(stream, stream.Send(header)); err != nil {
 		return err
 	}

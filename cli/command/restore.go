@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -16,8 +17,10 @@ func (a *app) restoreCommand() *cobra.Command {
 	var wait, preview, roles, superuserRoles bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "restore ID --to-database NAME --confirm NAME --reason TEXT [--replace]",
-		Short: "Restore a backup into a new database of the same instance, or in the place of one",
-		Long: `Restore brings a backup back as a new database, on the instance that it was made of.
+		Short: "Restore a backup into a new database, or in the place of one, here or on another instance",
+		Long: `Restore brings a backup back as a new database, on the instance that it was made of or,
+with --to-instance, on another one: its agent fetches the sealed file through the control
+plane, and needs the passphrase.
 The database must not exist; it appears under its name when all of it stands. With
 --replace it takes the place of the one that exists, which is moved aside in the same
 step and kept: pgharbor undo puts it back. What may stand in the way is looked at
@@ -28,6 +31,9 @@ Postgres.`,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			request.BackupId = args[0]
 			request.WithRoles = withRoles(roles, superuserRoles)
+			if preview && request.GetTargetInstance() != "" {
+				return fail(exitUsage, "--preview looks ahead on the backup's own instance").withHint("leave out --to-instance, or --preview")
+			}
 			if preview {
 				return a.preview(ctx, &request)
 			}
@@ -36,6 +42,7 @@ Postgres.`,
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&request.TargetDatabase, "to-database", "", "the database to make")
+	flags.StringVar(&request.TargetInstance, "to-instance", "", "the instance to restore on (default: the backup's own)")
 	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
 	flags.StringVar(&request.Reason, "reason", "", "why, for the trail")
 	flags.BoolVar(&request.Replace, "replace", false, "take the place of the database that has the name, which is kept")
@@ -116,8 +123,9 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 		if request.GetReplace() {
 			into = "in the place of the database"
 		}
-		a.say("This restores %s of %s, as it was on %s, %s %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
-			output.Time(backup.GetCreatedAt(), a.Now().Location()), into, output.Name(request.GetTargetDatabase()))
+		a.say("This restores %s of %s, as it was on %s, %s %s on %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
+			output.Time(backup.GetCreatedAt(), a.Now().Location()), into, output.Name(request.GetTargetDatabase()),
+			output.Name(cmp.Or(request.GetTargetInstance(), backup.GetInstance())))
 		answer, err := a.ask(ctx, "Type the name of that database to go on: ")
 		if err != nil {
 			return err
@@ -150,7 +158,8 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 		return err
 	}
 	restore := response.GetRestore()
-	if err := jobEnd(kind, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
+	instance := cmp.Or(restore.GetTargetInstance(), restore.GetInstance())
+	if err := jobEnd(kind, instance, restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return withRemedy(err, restore.GetChecks())
 	}
 	return a.print(response, func() error {
@@ -159,7 +168,7 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 			took = " in " + output.Duration(restore.GetFinishedAt().AsTime().Sub(restore.GetStartedAt().AsTime()))
 		}
 		_, err := fmt.Fprintf(a.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
-			output.Name(restore.GetTargetDatabase()), output.Name(restore.GetInstance()), took, output.Name(restore.GetId()))
+			output.Name(restore.GetTargetDatabase()), output.Name(instance), took, output.Name(restore.GetId()))
 		if err != nil || restore.GetKeptDatabase() == "" {
 			return err
 		}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 		table := output.NewTable("ID", "INSTANCE", "DATABASE", "INTO", "STATE", "BACKUP", "BY", "STARTED", "KEPT", "REASON", "WHY")
 		for _, restore := range all.GetRestores() {
 			table.Add(
-				output.Name(restore.GetId()), output.Name(restore.GetInstance()), output.Name(restore.GetDatabase()),
+				output.Name(restore.GetId()), output.Name(cmp.Or(restore.GetTargetInstance(), restore.GetInstance())), output.Name(restore.GetDatabase()),
 				output.Name(restore.GetTargetDatabase()), output.Name(restore.GetState()), output.Name(restore.GetBackupId()),
 				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), a.Now().Location()),
 				a.keptText(restore), output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),

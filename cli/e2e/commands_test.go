@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
 const (
@@ -33,6 +35,7 @@ func (s *stage) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"flip":       flip,
 		"cut":        cut,
 		"postgres":   s.postgres,
+		"another":    s.another,
 		"watch":      watch,
 		"nowhere":    nowhere,
 	}
@@ -141,6 +144,18 @@ func (s *stage) postgres(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	default:
 		ts.Fatalf("usage: postgres stop|start")
+	}
+}
+
+// another starts a second server; $OTHER_PGHOST and $OTHER_PGPORT lead there.
+func (s *stage) another(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: another")
+	}
+	for _, variable := range postgrestest.Start(s.tb).Environ() {
+		if name, value, _ := strings.Cut(variable, "="); name == "PGHOST" || name == "PGPORT" {
+			ts.Setenv("OTHER_"+name, value)
+		}
 	}
 }
 

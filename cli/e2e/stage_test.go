@@ -17,13 +17,14 @@ const canary = "canary-Zq7mX2vKp9"
 
 // stage is what one script plays on: a Postgres and an address of its own.
 type stage struct {
+	tb     testing.TB
 	bin    string
 	host   string
 	server *postgrestest.Server
 }
 
 func newStage(tb testing.TB, bin string) *stage {
-	return &stage{bin: bin, host: loopback(tb), server: postgrestest.Start(tb, postgrestest.WithPassword(canary))}
+	return &stage{tb: tb, bin: bin, host: loopback(tb), server: postgrestest.Start(tb, postgrestest.WithPassword(canary))}
 }
 
 // daemonScript runs a program with its output in a file: daemon NAME PROGRAM...

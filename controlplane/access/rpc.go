@@ -35,6 +35,7 @@ var byRPC = map[string]Rule{
 
 	"/pgharbor.v1.SessionService/Connect": {Agent: true, Scoping: byCertificate},
 	"/pgharbor.v1.TransferService/Upload": {Agent: true, Scoping: byCertificate},
+	"/pgharbor.v1.TransferService/Fetch":  {Agent: true, Scoping: byCertificate},
 
 	"/pgharbor.v1.BackupService/ListBackups":       {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
 	"/pgharbor.v1.BackupService/GetBackup":         {Permission: fleet.PermissionBackupList, Scoping: about(backup("id"))},
@@ -45,7 +46,7 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.RunService/ListRuns":             {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
 	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
-	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
+	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"), instance("target_instance"))},
 	"/pgharbor.v1.RestoreService/PreviewRestore":   {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
 	"/pgharbor.v1.RestoreService/UndoRestore":      {Permission: fleet.PermissionBackupRestore, Scoping: about(job("restore_id"))},
 	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},

@@ -84,8 +84,12 @@ func jobToProto(j fleet.Job, runs []fleet.Run) *pgharborv1.Job {
 }
 
 func restoreToProto(r fleet.Restore) *pgharborv1.Restore {
+	instance, target := r.Instance, ""
+	if r.Spec.SourceInstance != "" {
+		instance, target = r.Spec.SourceInstance, r.Instance
+	}
 	return &pgharborv1.Restore{
-		Id: r.ID, BackupId: r.Spec.BackupID, Instance: r.Instance, Database: r.Spec.Database, TargetDatabase: r.Spec.TargetDatabase,
+		Id: r.ID, BackupId: r.Spec.BackupID, Instance: instance, TargetInstance: target, Database: r.Spec.Database, TargetDatabase: r.Spec.TargetDatabase,
 		State: string(r.State), Reason: r.Spec.Reason, RequestedBy: r.RequestedBy,
 		CreatedAt: stamp(r.CreatedAt), StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt),
 		Error: r.Error, Failure: r.Failure, Progress: progressToProto(r.Progress),

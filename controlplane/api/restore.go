@@ -37,12 +37,20 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if request.GetReplace() {
 		detail = ", which it replaces" + detail
 	}
+	instance, source, err := s.restoreOn(ctx, backup, request.GetTargetInstance())
+	if err != nil {
+		return nil, err
+	}
+	if source != "" {
+		detail += ", from " + source
+	}
 	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
-		Action: string(fleet.PermissionBackupRestore), Instance: backup.Instance, Target: backup.ID, Reason: reason,
+		Action: string(fleet.PermissionBackupRestore), Instance: instance, Target: backup.ID, Reason: reason,
 		Detail: "into the database " + target + detail,
 	}, fleet.Job{
-		Kind: fleet.JobRestore, Instance: backup.Instance,
+		Kind: fleet.JobRestore, Instance: instance,
 		Spec: fleet.JobSpec{
+			SourceInstance: source,
 			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
 			WithRoles: request.GetWithRoles(),
 		},
@@ -51,6 +59,15 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 		return nil, err
 	}
 	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(fleet.Restore{Job: job})}, nil
+}
+
+// restoreOn returns the instance to restore on, and the backup's own where that
+// is another one; both agents are needed then.
+func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, target string) (instance, source string, err error) {
+	if target == "" || target == backup.Instance {
+		return backup.Instance, "", nil
+	}
+	return target, backup.Instance, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
 // rolesDetail is what the trail says of the roles that a restore makes.

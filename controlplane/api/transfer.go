@@ -22,7 +22,7 @@ type transferService struct {
 	*API
 }
 
-// Upload passes an agent's bytes to the person who waits for them.
+// Upload passes an agent's bytes to the person or the agent who waits for them.
 func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse]) error {
 	ctx := stream.Context()
 	first, err := stream.Recv()
@@ -37,6 +37,7 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 	if err != nil {
 		return err
 	}
+	to.Announce(first.GetHeader().GetManifest())
 	received, err := s.upload(ctx, stream, to, instance, id)
 	if err != nil {
 		// A receiver that takes the sender's Canceled for its own would think
@@ -112,35 +113,44 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	if err != nil {
 		return err
 	}
-	left := &leaving{trail: s.Trail, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced}
-	sent, err := s.relay(ctx, caller, backup, left, stream)
+	sent, err := s.relay(ctx, delivery{
+		backup: backup, requestedBy: caller.String(), to: stream,
+		left: &leaving{trail: s.Trail, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced},
+		header: func(context.Context, *transfer.Transfer) error {
+			return stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
+				Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
+			}}})
+		},
+	})
 	detail := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
 	return errors.Join(err, s.Trail.End(ctx, sequence, detail, err))
 }
 
+// delivery is the way of one backup from the agent that has it to a receiver.
+type delivery struct {
+	backup      fleet.Backup
+	left        *leaving // the bytes to deliver, of the file and what follows it
+	whole       bool     // as SendSpec has it
+	requestedBy string
+	header      func(ctx context.Context, from *transfer.Transfer) error // sends it
+	to          interface{ SendMsg(message any) error }
+}
+
 // relay returns how many bytes were handed to the receiver's stream.
-func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup fleet.Backup, left *leaving,
-	stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse],
-) (sent int64, err error) {
-	id, offset := fleet.NewID(), left.from
-	from := s.Transfers.Open(id, backup.Instance)
+func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, err error) {
+	id := fleet.NewID()
+	from := s.Transfers.Open(id, d.backup.Instance)
 	defer from.Close()
 	ended, leave := s.Bells.Listen(session.JobBell(id))
 	defer leave()
 	_, err = s.Sessions.Submit(ctx, fleet.Job{
-		ID: id, Kind: fleet.JobSend, Instance: backup.Instance, RequestedBy: caller.String(),
-		Spec: fleet.JobSpec{BackupID: backup.ID, Offset: offset},
+		ID: id, Kind: fleet.JobSend, Instance: d.backup.Instance, RequestedBy: d.requestedBy,
+		Spec: fleet.JobSpec{BackupID: d.backup.ID, Offset: d.left.from, Whole: d.whole},
 	})
 	if err != nil {
 		return 0, err
 	}
-	defer func() { s.settle(ctx, backup.Instance, id, err) }()
-	err = stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
-		Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
-	}}})
-	if err != nil {
-		return 0, err
-	}
+	defer func() { s.settle(ctx, d.backup.Instance, id, err) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.handlers.Go(func() {
@@ -148,24 +158,28 @@ func (s *transferService) relay(ctx context.Context, caller fleet.Caller, backup
 			cancel(err)
 		}
 	})
+	if err := d.header(ctx, from); err != nil {
+		return 0, err
+	}
 	for {
 		content, err := from.Receive(ctx)
 		if errors.Is(err, io.EOF) {
-			return sent, complete(offset+sent, backup)
+			return sent, d.complete(d.left.from + sent)
 		}
 		if err != nil {
 			return sent, err
 		}
 		size := int64(content.Len())
-		if end := offset + sent + size; end > backup.SizeBytes {
+		end := d.left.from + sent + size
+		if end > d.left.size {
 			content.Free()
-			return sent, complete(end, backup)
+			return sent, d.complete(end)
 		}
-		if err := left.upTo(ctx, offset+sent+size); err != nil {
+		if err := d.left.upTo(ctx, end); err != nil {
 			content.Free()
 			return sent, err
 		}
-		if err := stream.SendMsg(&content); err != nil {
+		if err := d.to.SendMsg(&content); err != nil {
 			return sent, err
 		}
 		sent += size
@@ -186,10 +200,10 @@ func (s *transferService) settle(ctx context.Context, instance, id string, downl
 }
 
 // complete refuses to call a file whole that is not.
-func complete(end int64, backup fleet.Backup) error {
-	if end != backup.SizeBytes {
-		return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s sent %d of %d bytes of backup %s", backup.Instance, end, backup.SizeBytes, backup.ID).
-			WithHint("the file may be damaged: pgharbor show %s", backup.ID)
+func (d delivery) complete(end int64) error {
+	if end != d.left.size {
+		return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s sent %d of %d bytes of backup %s", d.backup.Instance, end, d.left.size, d.backup.ID).
+			WithHint("the file may be damaged: pgharbor show %s", d.backup.ID)
 	}
 	return nil
 }

@@ -85,8 +85,12 @@ type JobSpec struct {
 	Replace        bool   `json:"replace,omitempty"`    // the target, where it exists
 	RestoreID      string `json:"restore_id,omitempty"` // of the restore to undo
 	Offset         int64  `json:"offset,omitempty"`
-	WithRoles      string `json:"with_roles,omitempty"`
-	Reason         string `json:"reason,omitempty"`
+	// SourceInstance has the backup of a restore that runs on another instance.
+	SourceInstance string `json:"source_instance,omitempty"`
+	// Whole asks for the manifest and the companion of a file that is sent, too.
+	Whole     bool   `json:"whole,omitempty"`
+	WithRoles string `json:"with_roles,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // The roles that a restore makes, where they are missing; empty is none.

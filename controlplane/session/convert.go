@@ -226,7 +226,7 @@ func offerOf(j fleet.Job) *pgharborv1.Offer {
 	case fleet.JobUndo:
 		offer.Spec = &pgharborv1.Offer_Undo{Undo: &pgharborv1.UndoSpec{RestoreId: j.Spec.RestoreID}}
 	case fleet.JobSend:
-		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset}}
+		offer.Spec = &pgharborv1.Offer_Send{Send: &pgharborv1.SendSpec{BackupId: j.Spec.BackupID, Offset: j.Spec.Offset, Whole: j.Spec.Whole}}
 	case fleet.JobVerify:
 		offer.Spec = &pgharborv1.Offer_Verify{Verify: &pgharborv1.VerifySpec{BackupId: j.Spec.BackupID}}
 	case fleet.JobHold, fleet.JobRelease:

@@ -187,8 +187,11 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 			return err
 		}
 		s.Bells.Ring(JobBell(job.ID))
-		offer := &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_Offer{Offer: offerOf(job)}}
-		if err := s.stream.Send(offer); err != nil {
+		offer := offerOf(job)
+		if err := s.addSource(ctx, job, offer.GetRestore()); err != nil {
+			return err
+		}
+		if err := s.stream.Send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_Offer{Offer: offer}}); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,9 @@ type Transfer struct {
 	chunks       chan chunk.Chunk
 	claimed      bool // by a sender; under the broker's lock
 
+	announced chan struct{} // closed when the sender has told the manifest
+	manifest  []byte        // set before announced is closed
+
 	sent chan struct{} // closed when the sender has finished
 	err  error         // the sender's error; set before sent is closed
 
@@ -43,7 +46,7 @@ type Transfer struct {
 func (b *Broker) Open(id, instance string) *Transfer {
 	t := &Transfer{
 		id: id, instance: instance, broker: b,
-		chunks: make(chan chunk.Chunk), sent: make(chan struct{}), gone: make(chan struct{}),
+		chunks: make(chan chunk.Chunk), announced: make(chan struct{}), sent: make(chan struct{}), gone: make(chan struct{}),
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,6 +85,23 @@ func (t *Transfer) Claimed() bool {
 	t.broker.mu.Lock()
 	defer t.broker.mu.Unlock()
 	return t.claimed
+}
+
+// Announce tells the receiver the manifest of what will be sent. The sender calls
+// it once, before it sends.
+func (t *Transfer) Announce(manifest []byte) {
+	t.manifest = manifest
+	close(t.announced)
+}
+
+// Manifest waits for what the sender announces; an error as Receive has it.
+func (t *Transfer) Manifest(ctx context.Context) ([]byte, error) {
+	select {
+	case <-t.announced:
+		return t.manifest, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Send hands a chunk over and returns once the receiver has taken it. The

@@ -310,9 +310,11 @@ type CreateRestoreRequest struct {
 	// first: "missing", without attributes that only a superuser may give, or
 	// "missing-superuser", with them. Empty makes none. Roles that exist are
 	// never changed.
-	WithRoles     string `protobuf:"bytes,8,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WithRoles string `protobuf:"bytes,8,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
+	// The instance to restore on; empty means the backup's own.
+	TargetInstance string `protobuf:"bytes,9,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CreateRestoreRequest) Reset() {
@@ -390,6 +392,13 @@ func (x *CreateRestoreRequest) GetReplace() bool {
 func (x *CreateRestoreRequest) GetWithRoles() string {
 	if x != nil {
 		return x.WithRoles
+	}
+	return ""
+}
+
+func (x *CreateRestoreRequest) GetTargetInstance() string {
+	if x != nil {
+		return x.TargetInstance
 	}
 	return ""
 }
@@ -916,7 +925,7 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\tR\x06result\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"\xe6\x01\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"\x8f\x02\n" +
 	"\x14CreateRestoreRequest\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
@@ -926,7 +935,8 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"request_id\x18\x05 \x01(\tR\trequestId\x12\x18\n" +
 	"\areplace\x18\x06 \x01(\bR\areplace\x12\x1d\n" +
 	"\n" +
-	"with_roles\x18\b \x01(\tR\twithRoles\"G\n" +
+	"with_roles\x18\b \x01(\tR\twithRoles\x12'\n" +
+	"\x0ftarget_instance\x18\t \x01(\tR\x0etargetInstance\"G\n" +
 	"\x15CreateRestoreResponse\x12.\n" +
 	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"\xb5\x01\n" +
 	"\x15PreviewRestoreRequest\x12\x1b\n" +

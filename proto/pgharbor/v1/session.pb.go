@@ -1863,9 +1863,12 @@ func (x *UndoSpec) GetRestoreId() string {
 
 // SendSpec asks the agent to open Upload with the job's id.
 type SendSpec struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	BackupId      string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
-	Offset        int64                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	BackupId string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
+	Offset   int64                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// For another agent, which needs all of a backup: the manifest goes with the
+	// header, and the companion follows the file.
+	Whole         bool `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1912,6 +1915,13 @@ func (x *SendSpec) GetOffset() int64 {
 		return x.Offset
 	}
 	return 0
+}
+
+func (x *SendSpec) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
 }
 
 // VerifySpec asks for a test restore.
@@ -2229,10 +2239,11 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"signingKey\")\n" +
 	"\bUndoSpec\x12\x1d\n" +
 	"\n" +
-	"restore_id\x18\x01 \x01(\tR\trestoreId\"?\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\"U\n" +
 	"\bSendSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\")\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x14\n" +
+	"\x05whole\x18\x03 \x01(\bR\x05whole\")\n" +
 	"\n" +
 	"VerifySpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\"i\n" +

@@ -406,6 +406,179 @@ func (x *UploadResponse) GetReceivedBytes() int64 {
 	return 0
 }
 
+type FetchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As RestoreSource has it.
+	TransferId    string `protobuf:"bytes,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchRequest) Reset() {
+	*x = FetchRequest{}
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchRequest) ProtoMessage() {}
+
+func (x *FetchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
+func (*FetchRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_transfer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FetchRequest) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+type FetchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*FetchResponse_Header
+	//	*FetchResponse_Chunk
+	Part          isFetchResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchResponse) Reset() {
+	*x = FetchResponse{}
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchResponse) ProtoMessage() {}
+
+func (x *FetchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
+func (*FetchResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_transfer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FetchResponse) GetPart() isFetchResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *FetchResponse) GetHeader() *FetchHeader {
+	if x != nil {
+		if x, ok := x.Part.(*FetchResponse_Header); ok {
+			return x.Header
+		}
+	}
+	return nil
+}
+
+func (x *FetchResponse) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*FetchResponse_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+type isFetchResponse_Part interface {
+	isFetchResponse_Part()
+}
+
+type FetchResponse_Header struct {
+	// First, once.
+	Header *FetchHeader `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type FetchResponse_Chunk struct {
+	Chunk []byte `protobuf:"bytes,2,opt,name=chunk,proto3,oneof"`
+}
+
+func (*FetchResponse_Header) isFetchResponse_Part() {}
+
+func (*FetchResponse_Chunk) isFetchResponse_Part() {}
+
+type FetchHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The manifest as the other agent has stored it, with its signature.
+	Manifest      []byte `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchHeader) Reset() {
+	*x = FetchHeader{}
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchHeader) ProtoMessage() {}
+
+func (x *FetchHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_transfer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchHeader.ProtoReflect.Descriptor instead.
+func (*FetchHeader) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_transfer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FetchHeader) GetManifest() []byte {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
 var File_pgharbor_v1_transfer_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_transfer_proto_rawDesc = "" +
@@ -433,10 +606,20 @@ const file_pgharbor_v1_transfer_proto_rawDesc = "" +
 	"transferId\x12\x1a\n" +
 	"\bmanifest\x18\x02 \x01(\fR\bmanifest\"7\n" +
 	"\x0eUploadResponse\x12%\n" +
-	"\x0ereceived_bytes\x18\x01 \x01(\x03R\rreceivedBytes2\xa1\x01\n" +
+	"\x0ereceived_bytes\x18\x01 \x01(\x03R\rreceivedBytes\"/\n" +
+	"\fFetchRequest\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\tR\n" +
+	"transferId\"c\n" +
+	"\rFetchResponse\x122\n" +
+	"\x06header\x18\x01 \x01(\v2\x18.pgharbor.v1.FetchHeaderH\x00R\x06header\x12\x16\n" +
+	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\x06\n" +
+	"\x04part\")\n" +
+	"\vFetchHeader\x12\x1a\n" +
+	"\bmanifest\x18\x01 \x01(\fR\bmanifest2\xe3\x01\n" +
 	"\x0fTransferService\x12I\n" +
 	"\bDownload\x12\x1c.pgharbor.v1.DownloadRequest\x1a\x1d.pgharbor.v1.DownloadResponse0\x01\x12C\n" +
-	"\x06Upload\x12\x1a.pgharbor.v1.UploadRequest\x1a\x1b.pgharbor.v1.UploadResponse(\x01B;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
+	"\x06Upload\x12\x1a.pgharbor.v1.UploadRequest\x1a\x1b.pgharbor.v1.UploadResponse(\x01\x12@\n" +
+	"\x05Fetch\x12\x19.pgharbor.v1.FetchRequest\x1a\x1a.pgharbor.v1.FetchResponse0\x01B;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
 var (
 	file_pgharbor_v1_transfer_proto_rawDescOnce sync.Once
@@ -450,7 +633,7 @@ func file_pgharbor_v1_transfer_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_transfer_proto_rawDescData
 }
 
-var file_pgharbor_v1_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_pgharbor_v1_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pgharbor_v1_transfer_proto_goTypes = []any{
 	(*DownloadRequest)(nil),  // 0: pgharbor.v1.DownloadRequest
 	(*DownloadResponse)(nil), // 1: pgharbor.v1.DownloadResponse
@@ -458,19 +641,25 @@ var file_pgharbor_v1_transfer_proto_goTypes = []any{
 	(*UploadRequest)(nil),    // 3: pgharbor.v1.UploadRequest
 	(*UploadHeader)(nil),     // 4: pgharbor.v1.UploadHeader
 	(*UploadResponse)(nil),   // 5: pgharbor.v1.UploadResponse
+	(*FetchRequest)(nil),     // 6: pgharbor.v1.FetchRequest
+	(*FetchResponse)(nil),    // 7: pgharbor.v1.FetchResponse
+	(*FetchHeader)(nil),      // 8: pgharbor.v1.FetchHeader
 }
 var file_pgharbor_v1_transfer_proto_depIdxs = []int32{
 	2, // 0: pgharbor.v1.DownloadResponse.header:type_name -> pgharbor.v1.DownloadHeader
 	4, // 1: pgharbor.v1.UploadRequest.header:type_name -> pgharbor.v1.UploadHeader
-	0, // 2: pgharbor.v1.TransferService.Download:input_type -> pgharbor.v1.DownloadRequest
-	3, // 3: pgharbor.v1.TransferService.Upload:input_type -> pgharbor.v1.UploadRequest
-	1, // 4: pgharbor.v1.TransferService.Download:output_type -> pgharbor.v1.DownloadResponse
-	5, // 5: pgharbor.v1.TransferService.Upload:output_type -> pgharbor.v1.UploadResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8, // 2: pgharbor.v1.FetchResponse.header:type_name -> pgharbor.v1.FetchHeader
+	0, // 3: pgharbor.v1.TransferService.Download:input_type -> pgharbor.v1.DownloadRequest
+	3, // 4: pgharbor.v1.TransferService.Upload:input_type -> pgharbor.v1.UploadRequest
+	6, // 5: pgharbor.v1.TransferService.Fetch:input_type -> pgharbor.v1.FetchRequest
+	1, // 6: pgharbor.v1.TransferService.Download:output_type -> pgharbor.v1.DownloadResponse
+	5, // 7: pgharbor.v1.TransferService.Upload:output_type -> pgharbor.v1.UploadResponse
+	7, // 8: pgharbor.v1.TransferService.Fetch:output_type -> pgharbor.v1.FetchResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_transfer_proto_init() }
@@ -486,13 +675,17 @@ func file_pgharbor_v1_transfer_proto_init() {
 		(*UploadRequest_Header)(nil),
 		(*UploadRequest_Chunk)(nil),
 	}
+	file_pgharbor_v1_transfer_proto_msgTypes[7].OneofWrappers = []any{
+		(*FetchResponse_Header)(nil),
+		(*FetchResponse_Chunk)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_transfer_proto_rawDesc), len(file_pgharbor_v1_transfer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	TransferService_Download_FullMethodName = "/pgharbor.v1.TransferService/Download"
 	TransferService_Upload_FullMethodName   = "/pgharbor.v1.TransferService/Upload"
+	TransferService_Fetch_FullMethodName    = "/pgharbor.v1.TransferService/Fetch"
 )
 
 // TransferServiceClient is the client API for TransferService service.
@@ -34,6 +35,10 @@ type TransferServiceClient interface {
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadResponse], error)
 	// Upload is opened by the agent that was offered a send job.
 	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadRequest, UploadResponse], error)
+	// Fetch is opened by the agent that was offered a restore of another
+	// instance's backup. It gets the manifest, the sealed file and, after its last
+	// byte, the companion with roles and settings, where there is one.
+	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
 }
 
 type transferServiceClient struct {
@@ -76,6 +81,25 @@ func (c *transferServiceClient) Upload(ctx context.Context, opts ...grpc.CallOpt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TransferService_UploadClient = grpc.ClientStreamingClient[UploadRequest, UploadResponse]
 
+func (c *transferServiceClient) Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TransferService_ServiceDesc.Streams[2], TransferService_Fetch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FetchRequest, FetchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransferService_FetchClient = grpc.ServerStreamingClient[FetchResponse]
+
 // TransferServiceServer is the server API for TransferService service.
 // All implementations must embed UnimplementedTransferServiceServer
 // for forward compatibility.
@@ -87,6 +111,10 @@ type TransferServiceServer interface {
 	Download(*DownloadRequest, grpc.ServerStreamingServer[DownloadResponse]) error
 	// Upload is opened by the agent that was offered a send job.
 	Upload(grpc.ClientStreamingServer[UploadRequest, UploadResponse]) error
+	// Fetch is opened by the agent that was offered a restore of another
+	// instance's backup. It gets the manifest, the sealed file and, after its last
+	// byte, the companion with roles and settings, where there is one.
+	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
 	mustEmbedUnimplementedTransferServiceServer()
 }
 
@@ -102,6 +130,9 @@ func (UnimplementedTransferServiceServer) Download(*DownloadRequest, grpc.Server
 }
 func (UnimplementedTransferServiceServer) Upload(grpc.ClientStreamingServer[UploadRequest, UploadResponse]) error {
 	return status.Error(codes.Unimplemented, "method Upload not implemented")
+}
+func (UnimplementedTransferServiceServer) Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Fetch not implemented")
 }
 func (UnimplementedTransferServiceServer) mustEmbedUnimplementedTransferServiceServer() {}
 func (UnimplementedTransferServiceServer) testEmbeddedByValue()                         {}
@@ -142,6 +173,17 @@ func _TransferService_Upload_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TransferService_UploadServer = grpc.ClientStreamingServer[UploadRequest, UploadResponse]
 
+func _TransferService_Fetch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FetchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TransferServiceServer).Fetch(m, &grpc.GenericServerStream[FetchRequest, FetchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransferService_FetchServer = grpc.ServerStreamingServer[FetchResponse]
+
 // TransferService_ServiceDesc is the grpc.ServiceDesc for TransferService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -159,6 +201,11 @@ var TransferService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Upload",
 			Handler:       _TransferService_Upload_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Fetch",
+			Handler:       _TransferService_Fetch_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "pgharbor/v1/transfer.proto",

@@ -1,0 +1,170 @@
+package job
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store"
+)
+
+// Source is where a backup of another instance comes from.
+type Source struct {
+	Instance   string
+	TransferID string
+	// Key is the one that the control plane knows the other agent by; nil where it
+	// knows none.
+	Key  ed25519.PublicKey
+	From Fetcher
+}
+
+// Fetcher brings what the agent of another instance holds.
+type Fetcher interface {
+	// Fetch hands the transfer with this id to a receiver and returns once it has
+	// all of it.
+	Fetch(ctx context.Context, transferID string, to Receiver) error
+}
+
+// Receiver takes the manifest of a backup, as it is stored, and then the bytes of
+// its file and, right after them, of its companion.
+type Receiver interface {
+	Begin(manifest []byte) error
+	io.Writer
+}
+
+// PhaseFetch is that of a restore whose backup comes from another instance.
+const PhaseFetch = "fetch"
+
+// errOlderAgent says that a backup came without what it is known by.
+var errOlderAgent = errors.New("the agent that has the backup sends no manifest; it is older than this one")
+
+// fetchedRequest fetches the backup of a spec from the agent that holds it. It is
+// sealed as it was there, and goes when the restore is done.
+func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+	done = func() {
+		if err := r.Engine.Store.RemoveIncoming(jobID); err != nil {
+			r.Log.Error("what was fetched for a restore could not be removed", "restore", jobID, "error", err)
+		}
+	}
+	place, err := r.Engine.Store.Receive(jobID)
+	if err != nil {
+		return request, origin, done, err
+	}
+	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place}
+	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
+	if err = errors.Join(err, fetched.close(), place.Close()); err != nil {
+		done()
+		return request, origin, done, err
+	}
+	return backup.RestoreRequest{
+		Path: place.Path, Manifest: &fetched.manifest, Target: spec.Target, Replace: spec.Replace, WithRoles: spec.WithRoles,
+	}, fetched.origin, done, nil
+}
+
+// fetched receives a backup. It takes no byte of one that is not what the other
+// agent signed, that no passphrase here opens, or for which there is no room.
+type fetched struct {
+	runner *Runner
+	spec   *RestoreSpec
+	job    string
+	place  *store.Incoming
+
+	manifest backup.Manifest
+	origin   backup.Origin
+	files    []part
+	done     int64
+}
+
+// part is one of the files that come, with the bytes that it lacks.
+type part struct {
+	file *os.File
+	left int64
+}
+
+// Begin implements Receiver.
+func (f *fetched) Begin(stored []byte) (err error) {
+	if len(stored) == 0 {
+		return errOlderAgent
+	}
+	if f.manifest, err = backup.ParseManifest(stored); err != nil {
+		return err
+	}
+	if f.manifest.ID != f.spec.BackupID || f.manifest.Instance != f.spec.Source.Instance {
+		return fmt.Errorf("%w: it is that of the backup %s of %s", backup.ErrForged, f.manifest.ID, f.manifest.Instance)
+	}
+	engine := f.runner.Engine
+	if f.origin, err = engine.Origin(stored, f.manifest, f.spec.Source.Key); err != nil {
+		return err
+	}
+	if err := engine.CheckPassphrase(stored, f.manifest); err != nil {
+		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, f.spec.Source.Instance)
+	}
+	return f.makeRoom()
+}
+
+func (f *fetched) makeRoom() error {
+	need := f.manifest.SizeBytes
+	if f.manifest.Globals != nil {
+		need += f.manifest.Globals.SizeBytes
+	}
+	free, err := f.runner.Engine.Store.Free()
+	if err == nil && free < need {
+		err = fmt.Errorf("%s has %d bytes free, and the backup has %d", f.runner.Engine.Store.Dir(), free, need)
+	}
+	if err != nil {
+		return err
+	}
+	file, err := f.place.Create()
+	if err != nil {
+		return err
+	}
+	f.files = append(f.files, part{file, f.manifest.SizeBytes})
+	if f.manifest.Globals != nil {
+		file, err := f.place.CreateGlobals()
+		if err != nil {
+			return err
+		}
+		f.files = append(f.files, part{file, f.manifest.Globals.SizeBytes})
+	}
+	return nil
+}
+
+// Write implements io.Writer.
+func (f *fetched) Write(p []byte) (written int, err error) {
+	for n := range f.files {
+		part := &f.files[n]
+		now := p[:min(int64(len(p)), part.left)]
+		if _, err := part.file.Write(now); err != nil {
+			return written, err
+		}
+		part.left -= int64(len(now))
+		written += len(now)
+		p = p[len(now):]
+	}
+	f.done += int64(written)
+	f.runner.progress(f.job, backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
+	if len(p) > 0 {
+		return written, fmt.Errorf("%w: more came than its manifest says", backup.ErrDamaged)
+	}
+	return written, nil
+}
+
+func (f *fetched) left() (left int64) {
+	for _, part := range f.files {
+		left += part.left
+	}
+	return left
+}
+
+// close ends the receiving; what is missing by then is damage, which the restore
+// would find too.
+func (f *fetched) close() (err error) {
+	for _, part := range f.files {
+		err = errors.Join(err, part.file.Close())
+	}
+	return err
+}

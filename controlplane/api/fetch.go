@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// actionFetch is what the trail calls a backup that goes to another agent. Who
+// asked for it is who asked for the restore.
+const actionFetch = "backup.fetch"
+
+// Fetch passes on to an agent what the agent of another instance holds, for a
+// restore that somebody asked the first one for. The trail says how much of it
+// left.
+func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.ServerStreamingServer[pgharborv1.FetchResponse]) error {
+	ctx := stream.Context()
+	restore, backup, err := s.toFetch(ctx, callerFrom(ctx).Name, request.GetTransferId())
+	if err != nil {
+		return err
+	}
+	end := backup.SizeBytes
+	if backup.Manifest.Globals != nil {
+		end += backup.Manifest.Globals.SizeBytes
+	}
+	announced := firstAnnounced(0, end)
+	sequence, err := s.Trail.Begin(ctx, audit.Action{
+		Actor: restore.RequestedBy, Action: actionFetch, Instance: backup.Instance, Target: backup.ID, Reason: restore.Spec.Reason,
+		Detail: fmt.Sprintf("to %s, for the restore %s; up to byte %d of %d first", restore.Instance, restore.ID, announced, end),
+	})
+	if err != nil {
+		return err
+	}
+	sent, err := s.relay(ctx, delivery{
+		backup: backup, whole: true, requestedBy: restore.RequestedBy, to: stream,
+		left: &leaving{trail: s.Trail, sequence: sequence, size: end, announced: announced},
+		header: func(ctx context.Context, from *transfer.Transfer) error {
+			manifest, err := from.Manifest(ctx)
+			if err != nil {
+				return err
+			}
+			return stream.Send(&pgharborv1.FetchResponse{Part: &pgharborv1.FetchResponse_Header{Header: &pgharborv1.FetchHeader{Manifest: manifest}}})
+		},
+	})
+	left := fmt.Sprintf("%d of %d bytes left for %s, sha256 %s", sent, end, restore.Instance, backup.Manifest.SHA256)
+	return errors.Join(err, s.Trail.End(ctx, sequence, left, err))
+}
+
+// toFetch returns the restore that an agent was offered under this id, and the
+// backup that it is to fetch. For any other agent it is as if there were none.
+func (s *transferService) toFetch(ctx context.Context, instance, id string) (fleet.Job, fleet.Backup, error) {
+	restore, err := s.Catalog.Job(ctx, id)
+	if err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
+		err = fleet.NewProblem(fleet.ErrNotFound, "no restore %q of %s waits for another instance's backup", id, instance)
+	}
+	if err != nil {
+		return restore, fleet.Backup{}, err
+	}
+	backup, err := s.presentBackup(ctx, restore.Spec.BackupID)
+	if err != nil {
+		return restore, backup, err
+	}
+	return restore, backup, s.Sessions.CheckReachable(ctx, backup.Instance)
+}
