@@ -43,6 +43,7 @@ var allowed = map[string]string{
 
 	"/pgharbor.v1.SessionService/Connect": agents,
 	"/pgharbor.v1.TransferService/Upload": agents,
+	"/pgharbor.v1.TransferService/Fetch":  agents,
 
 	// backup.list, health.read
 	"/pgharbor.v1.BackupService/ListBackups":       people,
@@ -120,6 +121,7 @@ var touches = map[string]string{
 
 	"/pgharbor.v1.SessionService/Connect": "own",
 	"/pgharbor.v1.TransferService/Upload": "own transfer",
+	"/pgharbor.v1.TransferService/Fetch":  "own",
 
 	"/pgharbor.v1.BackupService/ListBackups":       "list",
 	"/pgharbor.v1.RunService/ListRuns":             "list",
