@@ -17,7 +17,8 @@ import (
 // the request for one that bob has approved.
 func replacing(t *testing.T) (a *agent, owner, bob *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest, id string) {
 	t.Helper()
-	_, a, owner, bob = twoOwners(t)
+	cp, a, owner, bob := twoOwners(t)
+	connectAgent(t, cp, "prod-spare")
 	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"replace"}})
 	request = &pgharborv1.CreateRestoreRequest{
 		BackupId: a.hasBackup(t, 4), TargetDatabase: "shop", Confirm: "shop", Reason: "the goods are gone", Replace: true,
@@ -45,6 +46,8 @@ func edited(t *testing.T, a *agent, request *pgharborv1.CreateRestoreRequest, fi
 		other.BackupId = a.hasBackup(t, 4)
 	case name == "target_database":
 		other.TargetDatabase, other.Confirm = "bank", "bank"
+	case name == "target_instance":
+		other.TargetInstance = "prod-spare"
 	case name == "with_roles":
 		other.WithRoles = fleet.RolesMissing
 	case field.Kind() == protoreflect.StringKind:
