@@ -45,6 +45,7 @@ type API struct {
 	CertificateLife time.Duration
 
 	handlers sync.WaitGroup // of streams; see AuthorizeStream
+	refused  refusals
 }
 
 // Wait returns when no stream is served any longer.

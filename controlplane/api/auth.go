@@ -159,7 +159,7 @@ func (a *API) CheckPrincipal(p pki.Principal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), checkWithin)
 	defer cancel()
 	_, err := a.callerOf(ctx, p)
-	return err
+	return a.noteRefused(ctx, p, err)
 }
 
 // callerOf returns who a certificate's principal is at this moment, or

@@ -80,7 +80,7 @@ func (h *Heads) stillThere(ctx context.Context) error {
 			h.dispute = dispute
 			h.Log.Error("the trail was changed behind the control plane's back", "head", h.signed.Head, "dispute", dispute)
 			err := h.Trail.note(ctx, Action{
-				Actor: chain.ActorControlPlane, Action: ActionDispute, Target: h.signed.Head.String(), Detail: dispute,
+				Actor: chain.ActorControlPlane, Action: ActionDispute, Target: h.signed.String(), Detail: dispute,
 			})
 			if err != nil {
 				h.Log.Error("the trail does not say that it was changed", "error", err)

@@ -67,7 +67,7 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 			return err
 		}
 		_, err = appendAudit(ctx, tx, chain.Entry{
-			At: h.ToldAt, Actor: "agent:" + h.Instance, Action: "trail.dispute", Instance: h.Instance, Target: h.Head.String(),
+			At: h.ToldAt, Actor: "agent:" + h.Instance, Action: "trail.dispute", Instance: h.Instance, Target: h.String(),
 			Outcome: chain.OutcomeFailed, Detail: dispute,
 		})
 		return err
@@ -84,7 +84,7 @@ func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string, now time
 			return err
 		}
 		_, err = appendAudit(ctx, tx, chain.Entry{
-			At: now, Actor: "agent:" + instance, Action: "trail.accept", Instance: instance, Target: held[0].Head.String(),
+			At: now, Actor: "agent:" + instance, Action: "trail.accept", Instance: instance, Target: held[0].String(),
 			Outcome: chain.OutcomeSucceeded, Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
 		})
 		if err != nil {

@@ -124,7 +124,7 @@ func TestAgentThatHasSeenAnotherTrailIsHeard(t *testing.T) {
 				_ = w.ended()
 			}
 			all := trail(t, cp, "trail.dispute")
-			if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Target != headFrom(held).Head.String() || !strings.Contains(all[0].Detail, tt.text) {
+			if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Target != headFrom(held).String() || !strings.Contains(all[0].Detail, tt.text) {
 				t.Errorf("the trail: %+v", all)
 			}
 			health, err := pgharborv1.NewHealthServiceClient(cp.Owner(t)).GetHealth(bounded(t), &pgharborv1.GetHealthRequest{})
@@ -171,6 +171,46 @@ func TestTrailThatChangesBehindARunningControlPlaneIsSignedNoMore(t *testing.T) 
 		}
 	}
 	if all := trail(t, cp, "trail.dispute"); len(all) != 1 || all[0].Actor != "controlplane" {
+		t.Errorf("the trail: %+v", all)
+	}
+}
+
+// The rules by which an agent keeps backups are set on its host. That they were
+// changed there is seen here.
+func TestChangeOfAnAgentsRulesIsOnTheTrail(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	says := func(days int32) {
+		a.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Heartbeat{Heartbeat: &pgharborv1.Heartbeat{
+			Status: &pgharborv1.AgentStatus{RetentionDays: days, KeepLast: 3, ServerVersion: "17.5"},
+		}}})
+		a.hasBackup(t, 10) // which is acknowledged after the heartbeat was taken
+	}
+	says(30)
+	before := len(trail(t, cp, "agent.settings"))
+	says(30)
+	says(1)
+	all := trail(t, cp, "agent.settings")[before:]
+	want := entry{"agent:db1", "agent.settings", "db1", "db1", "", "started", "retention days: 1, was 30"}
+	if len(all) != 2 || all[0] != want || all[1].Outcome != "succeeded" {
+		t.Errorf("the trail: %+v", all)
+	}
+}
+
+// A certificate that was revoked may have been stolen: that it is tried again is
+// worth knowing, once a day.
+func TestRevokedCertificateThatIsTriedIsOnTheTrail(t *testing.T) {
+	cp := servertest.Start(t)
+	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))
+	revokeAgent(t, cp, "db1")
+	for range 3 {
+		_, err := pgharborv1.NewIdentityServiceClient(cp.Dial(t, dir)).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
+		if status.Code(err) != codes.Unauthenticated {
+			t.Fatalf("got %v", err)
+		}
+	}
+	all := trail(t, cp, "connect")
+	if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Outcome != "denied" || !strings.Contains(all[0].Detail, "revoked") {
 		t.Errorf("the trail: %+v", all)
 	}
 }

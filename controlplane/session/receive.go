@@ -47,7 +47,7 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 	now := s.Now().UTC()
 	var err error
 	if beat.GetStatus() != nil {
-		err = s.Catalog.AgentStatus(ctx, s.instance, "", s.status(beat.GetStatus()), now)
+		err = s.takeStatus(ctx, "", s.status(beat.GetStatus()), now)
 	} else {
 		err = s.Catalog.AgentSeen(ctx, s.instance, now)
 	}

@@ -107,7 +107,7 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	if err := s.takeKey(ctx, hello.GetSigningKey()); err != nil {
 		return err
 	}
-	if err := s.Catalog.AgentStatus(ctx, s.instance, clip(hello.GetAgentVersion()), s.status(hello.GetStatus()), now); err != nil {
+	if err := s.takeStatus(ctx, clip(hello.GetAgentVersion()), s.status(hello.GetStatus()), now); err != nil {
 		return err
 	}
 	agent, err := s.Catalog.Agent(ctx, s.instance)
