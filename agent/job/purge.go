@@ -103,6 +103,9 @@ func (r *Runner) remove(b Backup) {
 		r.finish(work)
 		return
 	}
+	// Before anybody can hear of it: an inventory from before, told afterwards, would
+	// make it a backup that is missing.
+	r.forgetInventory()
 	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
 	r.finish(work, removalEntry(removal))
 	if err := r.State.Checks.Forget(b.ID); err != nil {

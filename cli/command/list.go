@@ -32,20 +32,25 @@ func (a *app) listCommand() *cobra.Command {
 }
 
 func (a *app) list(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) error {
-	backups := pgharborv1.NewBackupServiceClient(conn)
-	all := &pgharborv1.ListBackupsResponse{}
-	err := eachPage(func(token string) (string, error) {
-		request.PageToken = token
-		page, err := backups.ListBackups(ctx, request)
-		all.Backups = append(all.Backups, page.GetBackups()...)
-		return page.GetNextPageToken(), err
-	})
+	backups, err := allBackups(ctx, conn, request)
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error {
-		return a.backupTable(all.GetBackups()).Write(a.Stdout, "No backups.")
+	return a.print(&pgharborv1.ListBackupsResponse{Backups: backups}, func() error {
+		return a.backupTable(backups).Write(a.Stdout, "No backups.")
 	})
+}
+
+// allBackups reads every page of a list.
+func allBackups(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) (all []*pgharborv1.Backup, err error) {
+	backups := pgharborv1.NewBackupServiceClient(conn)
+	err = eachPage(func(token string) (string, error) {
+		request.PageToken = token
+		page, err := backups.ListBackups(ctx, request)
+		all = append(all, page.GetBackups()...)
+		return page.GetNextPageToken(), err
+	})
+	return all, err
 }
 
 func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {

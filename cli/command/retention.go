@@ -14,24 +14,38 @@ import (
 
 func (a *app) retentionCommand() *cobra.Command {
 	var request pgharborv1.ListRetentionsRequest
+	var days int
 	cmd := a.printing(&cobra.Command{
 		Use:   "retention",
-		Short: "Show how long backups are kept, and what the next purge removes",
-		Args:  cobra.NoArgs,
-		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
-			response, err := pgharborv1.NewRetentionServiceClient(conn).ListRetentions(ctx, &request)
-			if err != nil {
+		Short: "Show how long backups are kept, and what the next purge removes and why",
+		Long: `Show how long backups are kept, and what the next purge removes and why.
+
+With --dry-run N, show instead what would be removed if the agents kept backups for N
+days. Nothing is changed: the number is each agent's own BACKUP_RETENTION_DAYS.`,
+		Args: cobra.NoArgs,
+	})
+	cmd.RunE = a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+		response, err := pgharborv1.NewRetentionServiceClient(conn).ListRetentions(ctx, &request)
+		if err != nil {
+			return err
+		}
+		backups, err := allBackups(ctx, conn, &pgharborv1.ListBackupsRequest{Instance: request.GetInstance()})
+		if err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("dry-run") {
+			return a.dryRun(response.GetRetentions(), backups, days)
+		}
+		return a.print(response, func() error {
+			if err := a.showRetentions(response.GetRetentions()); err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				if err := a.showRetentions(response.GetRetentions()); err != nil {
-					return err
-				}
-				return a.showHeld(ctx, conn, request.GetInstance())
-			})
-		}),
+			return a.showRemovals("\nThe next purge removes:", removals(backups), "\nThe next purge removes nothing.")
+		})
 	})
-	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags := cmd.Flags()
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.IntVar(&days, "dry-run", 0, "show what would be removed if backups were kept for this many days")
 	a.completeInstanceFlag(cmd)
 	return cmd
 }

@@ -1,0 +1,50 @@
+package command
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// What another number of days would remove is what the agents' own plan says: by
+// age, never below the floor, and never what is held.
+func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	backup := func(id string, days int, change func(*pgharborv1.Backup)) *pgharborv1.Backup {
+		b := &pgharborv1.Backup{
+			Id: id, Instance: "db1", Database: "shop", State: "present", Complete: true, SizeBytes: 1 << 20,
+			CreatedAt: timestamppb.New(now.AddDate(0, 0, -days)), Retention: &pgharborv1.Retention{Status: "kept"},
+		}
+		if change != nil {
+			change(b)
+		}
+		return b
+	}
+	backups := []*pgharborv1.Backup{
+		backup("today", 0, nil), backup("week", 7, nil), backup("fortnight", 14, nil),
+		backup("held", 20, func(b *pgharborv1.Backup) { b.Held = true }),
+		backup("month", 31, func(b *pgharborv1.Backup) { b.Retention.Status = "expired" }),
+		backup("elsewhere", 20, func(b *pgharborv1.Backup) { b.Instance, b.Database = "db2", "till" }),
+	}
+	var out strings.Builder
+	a := &app{Env: Env{Stdout: &out, Now: func() time.Time { return now }}, format: "table"}
+	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}}
+	if err := a.dryRun(policies, backups, 10); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	for _, gone := range []string{"would remove 2 backups (as it is: 1)", "fortnight", "month", "14 days old"} {
+		if !strings.Contains(got, gone) {
+			t.Errorf("%q is missing in\n%s", gone, got)
+		}
+	}
+	for _, stays := range []string{"today", "week ", "held", "elsewhere"} {
+		if strings.Contains(got, stays) {
+			t.Errorf("%s would go:\n%s", stays, got)
+		}
+	}
+}
