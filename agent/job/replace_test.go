@@ -96,7 +96,7 @@ func newYard(t *testing.T) *yard {
 // start begins a process that replaces shop.
 func (y *yard) start(die string) *exec.Cmd {
 	y.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(y.Context()), os.Args[0], y.runner.State.Dir()) //nolint:gosec // it is this test itself
+	cmd := exec.CommandContext(context.WithoutCancel(y.Context()), os.Args[0], y.runner.State.Dir())
 	cmd.Env = append(y.server.Environ(), childVariable+"=replace", fileVariable+"="+y.dump, dieVariable+"="+die)
 	if err := cmd.Start(); err != nil {
 		y.Fatal(err)

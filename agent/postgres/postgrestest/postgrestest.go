@@ -34,9 +34,10 @@ type Server struct {
 }
 
 type settings struct {
-	password string
-	config   []string
-	initdb   []string
+	password  string
+	config    []string
+	initdb    []string
+	fileLimit int // bytes; 0 is none
 }
 
 // Option changes how a server is set up.
@@ -51,6 +52,12 @@ func WithPassword(password string) Option {
 // WithSetting sets a parameter of postgresql.conf.
 func WithSetting(name, value string) Option {
 	return func(s *settings) { s.config = append(s.config, "-c", name+"="+value) }
+}
+
+// WithFileLimit makes every write fail that would make a file larger than this many bytes, as one on a full disk does. The
+// server's own log has files of 16 MiB.
+func WithFileLimit(bytes int) Option {
+	return func(s *settings) { s.fileLimit = bytes }
 }
 
 // WithInitdb passes arguments on to initdb.

@@ -139,7 +139,12 @@ func (s *Server) launch() error {
 	args := []string{"-D", filepath.Join(s.dir, "data"), "-k", s.SocketDir, "-p", strconv.Itoa(s.Port),
 		"-c", "listen_addresses=" + listen, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off",
 		"-c", "shared_buffers=32MB", "-c", "max_wal_size=2GB", "-c", "autovacuum=off", "-c", "log_min_messages=warning"}
-	cmd := exec.Command(filepath.Join(s.Bin, "postgres"), append(args, s.settings.config...)...)
+	program, args := filepath.Join(s.Bin, "postgres"), append(args, s.settings.config...)
+	if s.settings.fileLimit > 0 { // which sh counts in blocks of 512 bytes
+		script := fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, s.settings.fileLimit/512)
+		program, args = "sh", append([]string{"-c", script, program}, args...)
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.SysProcAttr, cmd.Env = s.dir, attr, environ()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
