@@ -60,12 +60,16 @@ func newRunner(t *testing.T) *job.Runner {
 	})
 }
 
-// connect runs a session until the test ends; nothing of it is left then.
-func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner) {
+// connect runs a session until the test ends; nothing of it is left then. The
+// functions may change it before.
+func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, change ...func(*session.Session)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session.Session{
 		Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.HearTime,
+	}
+	for _, f := range change {
+		f(s)
 	}
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })

@@ -1,0 +1,99 @@
+package session_test
+
+import (
+	"crypto"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/agent/session"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// signedHead is a head of one of two trails, as the control plane sends it.
+func signedHead(t *testing.T, key crypto.Signer, sequence int64, trail string) *pgharborv1.ConnectResponse {
+	t.Helper()
+	head, err := chain.Sign(chain.Head{Sequence: sequence, Hash: strings.Repeat(trail, 64)}, time.Now(), key, []byte("certificate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_TrailHead{TrailHead: &pgharborv1.TrailHead{
+		Sequence: head.Sequence, Hash: head.Hash, At: timestamppb.New(head.At), Signature: head.Signature, Certificate: head.Certificate,
+	}}}
+}
+
+// awaitDoubt reads on to a status that warns of the trail, and returns the warning.
+func (p *peer) awaitDoubt() string {
+	var doubt string
+	p.until(func(m *pgharborv1.ConnectRequest) bool {
+		warnings := m.GetHeartbeat().GetStatus().GetWarnings()
+		if i := slices.IndexFunc(warnings, func(w string) bool { return strings.Contains(w, "trail is in doubt") }); i >= 0 {
+			doubt = warnings[i]
+		}
+		return doubt != ""
+	})
+	return doubt
+}
+
+func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
+	leakless(t)
+	harbor, conn := openHarbor(t)
+	key, err := pki.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := newRunner(t)
+	connect(t, conn, work, func(s *session.Session) {
+		s.TrailKey = func(certificate []byte, _ time.Time) (crypto.PublicKey, error) {
+			if string(certificate) != "certificate" {
+				return nil, errors.New("of another CA")
+			}
+			return key.Public(), nil
+		}
+	})
+	p, hello := harbor.next(t, time.Second)
+	if hello.GetTrailHead() != nil {
+		t.Errorf("a new agent has seen %v", hello.GetTrailHead())
+	}
+	// A head that somebody else has signed is not kept, and said to be in doubt.
+	stranger, err := pki.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.send(signedHead(t, key, 5, "a"))
+	p.send(signedHead(t, stranger, 6, "a"))
+	if doubt := p.awaitDoubt(); !strings.Contains(doubt, "not signed") {
+		t.Errorf("the warning is %q", doubt)
+	}
+	p.over <- status.Error(codes.Unavailable, "going away")
+	p, hello = harbor.next(t, time.Second)
+	if told := hello.GetTrailHead(); told.GetSequence() != 5 || len(told.GetSignature()) == 0 || string(told.GetCertificate()) != "certificate" {
+		t.Errorf("the agent says that it has seen %v", told)
+	}
+
+	// One that is signed, and of another trail, leaves the older one standing.
+	p.send(signedHead(t, key, 5, "b"))
+	if doubt := p.awaitDoubt(); !strings.Contains(doubt, "entry 5") || !strings.Contains(doubt, "bbbb") {
+		t.Errorf("the warning is %q", doubt)
+	}
+	p.over <- status.Error(codes.Unavailable, "going away")
+	p, hello = harbor.next(t, time.Second)
+	if told := hello.GetTrailHead(); told.GetHash() != strings.Repeat("a", 64) {
+		t.Errorf("then it says that it has seen %v", told)
+	}
+	if err := work.State.Witness.Accept(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.over <- status.Error(codes.Unavailable, "going away")
+	if _, hello = harbor.next(t, time.Second); !hello.GetTrailHead().GetBeginsAnew() {
+		t.Errorf("once that is accepted, it says %v", hello.GetTrailHead())
+	}
+}
