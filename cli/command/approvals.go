@@ -84,6 +84,7 @@ func (a *app) showApproval(approval *pgharborv1.Approval) error {
 		{"State", output.Name(approval.GetState())},
 		{"Action", output.Name(approval.GetAction())},
 		{"Instance", output.Name(approval.GetInstance())},
+		{"From instance", output.Name(approval.GetSourceInstance())},
 		{"Target", output.Name(approval.GetTarget())},
 	}
 	for _, detail := range approval.GetDetails() {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
@@ -16,18 +17,23 @@ func MayApprove(c fleet.Caller, r fleet.GuardedRequest) error {
 	case c.Name == r.Requester:
 		return fleet.NewProblem(fleet.ErrDenied, "%s asked for this, so another person decides on it", c).
 			WithHint("somebody who has the permission %s can, on a login of their own", permission)
-	case !HasOn(c, permission, r.Instance):
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes the permission %s on %s", c, c.Role, permission, place(r.Instance))
+	case !MayDo(c, r):
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes the permission %s on %s", c, c.Role, permission, place(r))
 	default:
 		return nil
 	}
 }
 
-func place(instance string) string {
-	if instance == "" {
+// MayDo says whether somebody has the permission for a request wherever it acts.
+func MayDo(c fleet.Caller, r fleet.GuardedRequest) bool {
+	return !slices.ContainsFunc(r.Instances(), func(instance string) bool { return !HasOn(c, r.Action.Permission(), instance) })
+}
+
+func place(r fleet.GuardedRequest) string {
+	if r.Instance == "" {
 		return fleet.Scope(nil).String()
 	}
-	return instance
+	return strings.Join(r.Instances(), " and ")
 }
 
 // Empowers says whether a change makes somebody able to decide on a request

@@ -14,6 +14,7 @@ func TestMayApprove(t *testing.T) {
 	}
 	replace := fleet.GuardedRequest{Action: fleet.ActionReplace, Instance: "prod-1", Requester: "ada"}
 	loosen := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Target: "prod-*", Requester: "ada"}
+	away := fleet.GuardedRequest{Action: fleet.ActionElsewhere, Instance: "dev-1", Source: "prod-1", Requester: "ada"}
 	restore := fleet.Grant{Permission: fleet.PermissionBackupRestore}
 	for _, tt := range []struct {
 		name    string
@@ -31,6 +32,9 @@ func TestMayApprove(t *testing.T) {
 			fleet.Grant{Permission: fleet.PermissionBackupRestore, Instances: fleet.Scope{"dev-*"}}), replace, false},
 		{"a VIEWER with a grant", person("vera", fleet.RoleViewer, nil, restore), replace, false},
 		{"an agent", fleet.Caller{Kind: fleet.CallerAgent, Name: "prod-1", Role: fleet.RoleOwner}, replace, false},
+		{"elsewhere, an OWNER in scope of both", person("bob", fleet.RoleOwner, fleet.Scope{"dev-*", "prod-*"}), away, true},
+		{"elsewhere, an OWNER of where it goes", person("bob", fleet.RoleOwner, fleet.Scope{"dev-*"}), away, false},
+		{"elsewhere, an OWNER of what it leaves", person("bob", fleet.RoleOwner, fleet.Scope{"prod-*"}), away, false},
 		{"of the policies, another OWNER", person("bob", fleet.RoleOwner, nil), loosen, true},
 		{"of the policies, an OWNER of a part", person("bob", fleet.RoleOwner, fleet.Scope{"prod-*"}), loosen, false},
 		{"of the policies, an OPERATOR by a grant", person("olga", fleet.RoleOperator, nil, restore), loosen, false},

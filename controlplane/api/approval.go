@@ -136,7 +136,7 @@ func (a *API) expireApprovals(ctx context.Context) error {
 func (a *API) approvalToProto(approval fleet.Approval) *pgharborv1.Approval {
 	r := approval.Request
 	return &pgharborv1.Approval{
-		Id: approval.ID, Action: string(r.Action), Instance: r.Instance, Target: r.Target, Reason: r.Reason, RequestedBy: r.Requester,
+		Id: approval.ID, Action: string(r.Action), Instance: r.Instance, SourceInstance: r.Source, Target: r.Target, Reason: r.Reason, RequestedBy: r.Requester,
 		Details: toProto(r.Details, func(d fleet.Detail) *pgharborv1.ApprovalDetail {
 			return &pgharborv1.ApprovalDetail{Name: d.Name, Value: d.Value}
 		}),

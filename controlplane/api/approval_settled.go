@@ -34,8 +34,8 @@ func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	if err != nil {
 		return err
 	}
-	if permission := r.Action.Permission(); !access.HasOn(requester, permission, r.Instance) {
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, permission)
+	if !access.MayDo(requester, r) {
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, r.Action.Permission())
 	}
 	if approval.State == fleet.ApprovalPending {
 		return nil

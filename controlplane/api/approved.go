@@ -50,6 +50,8 @@ func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 	switch {
 	case job.Kind == fleet.JobRestore && job.Spec.Replace:
 		action = fleet.ActionReplace
+	case job.Kind == fleet.JobRestore && job.Spec.SourceInstance != "":
+		action = fleet.ActionElsewhere
 	case job.Kind == fleet.JobRelease:
 		action = fleet.ActionRelease
 	default:
@@ -69,9 +71,9 @@ func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fle
 	if err != nil {
 		return none, err
 	}
-	demand := fleet.Demands(policies, r.Action, r.Instance)
+	demand := fleet.Demands(policies, r)
 	if demand.Reason && strings.TrimSpace(r.Reason) == "" {
-		return none, fleet.NewProblem(fleet.ErrInvalid, "a policy of %s asks why, for each %s", r.Instance, r.Action).
+		return none, fleet.NewProblem(fleet.ErrInvalid, "a policy of %s asks why, for each %s", strings.Join(r.Instances(), " or "), r.Action).
 			WithHint("add --reason TEXT; pgharbor policies list shows the policies")
 	}
 	if !demand.Approval {

@@ -14,14 +14,14 @@ import (
 // to read through.
 const maxPending = 20
 
-const approvalColumns = `id, action, instance, target, details, reason, requester, requester_identity, state,
+const approvalColumns = `id, action, instance, source, target, details, reason, requester, requester_identity, state,
 	created_at, lifetime, expires_at, decided_by, decider_identity, decided_at, comment, used_at`
 
 func scanApproval(r row) (a fleet.Approval, err error) {
 	var details []byte
 	var lifetime int64
 	q := &a.Request
-	err = r.Scan(&a.ID, &q.Action, &q.Instance, &q.Target, &details, &q.Reason, &q.Requester, &a.RequesterIdentity, &a.State,
+	err = r.Scan(&a.ID, &q.Action, &q.Instance, &q.Source, &q.Target, &details, &q.Reason, &q.Requester, &a.RequesterIdentity, &a.State,
 		instant{&a.CreatedAt}, &lifetime, instant{&a.ExpiresAt}, &a.DecidedBy, &a.DeciderIdentity, instant{&a.DecidedAt},
 		&a.Comment, instant{&a.UsedAt})
 	if err != nil {
@@ -66,11 +66,11 @@ func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked flee
 				WithHint("let others decide on them, see pgharbor approvals list; those that nobody decides on expire")
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO approvals (id, digest, action, instance, target, details, reason, requester, requester_identity, state,
+			INSERT INTO approvals (id, digest, action, instance, source, target, details, reason, requester, requester_identity, state,
 				created_at, lifetime, expires_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (digest) WHERE state IN ('pending', 'approved', 'in-use') DO NOTHING`,
-			a.ID, a.Request.Digest(), a.Request.Action, a.Request.Instance, a.Request.Target, string(details), a.Request.Reason,
+			a.ID, a.Request.Digest(), a.Request.Action, a.Request.Instance, a.Request.Source, a.Request.Target, string(details), a.Request.Reason,
 			a.Request.Requester, a.RequesterIdentity, a.State, micros(a.CreatedAt), a.Lifetime.Microseconds(), micros(a.ExpiresAt))
 		if err != nil {
 			return err

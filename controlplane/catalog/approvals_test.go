@@ -27,7 +27,7 @@ func ask(t *testing.T, c *catalog.Catalog, r fleet.GuardedRequest) fleet.Approva
 func TestApprovalIsKeptAsItIs(t *testing.T) {
 	c, _ := open(t)
 	request := fleet.GuardedRequest{
-		Action: fleet.ActionDownload, Instance: "prod-1", Target: "id1", Reason: "why", Requester: "ada",
+		Action: fleet.ActionDownload, Instance: "prod-1", Source: "prod-2", Target: "id1", Reason: "why", Requester: "ada",
 		Details: []fleet.Detail{{Name: "database", Value: "shop\n"}},
 	}
 	asked := ask(t, c, request)

@@ -22,6 +22,10 @@ const (
 	ActionRelease   GuardedAction = "backup.release"   // of a hold
 )
 
+// ActionElsewhere is a restore on another instance than the backup's own. What
+// policies say of a download holds for it too: the file leaves its instance.
+const ActionElsewhere GuardedAction = "restore.elsewhere"
+
 // What would get around a policy. It waits by itself as soon as any policy asks
 // for approvals.
 const (
@@ -33,12 +37,12 @@ const (
 var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
 
 // GuardedActions are all.
-var GuardedActions = append(slices.Clone(PolicyActions), ActionLoosenPolicy, ActionEmpower)
+var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionLoosenPolicy, ActionEmpower)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {
 	switch a {
-	case ActionReplace:
+	case ActionReplace, ActionElsewhere:
 		return PermissionBackupRestore
 	case ActionDownload:
 		return PermissionBackupDownload
@@ -56,6 +60,7 @@ func (a GuardedAction) Permission() Permission {
 type GuardedRequest struct {
 	Action   GuardedAction
 	Instance string // whose policies apply; empty for what concerns the whole fleet
+	Source   string // the instance that the backup leaves, where it does; its policies apply too
 	Target   string // the backup's id, the policy's glob or the person's name
 	// Details are all else that makes the request what it is. Whoever approves
 	// is shown them.
@@ -73,9 +78,9 @@ type Detail struct {
 // GuardedJob is the request for a job: all that its spec says is part of it, also
 // what a later version adds.
 func GuardedJob(action GuardedAction, j Job) (GuardedRequest, error) {
-	r := GuardedRequest{Action: action, Instance: j.Instance, Target: j.Spec.BackupID, Reason: j.Spec.Reason}
+	r := GuardedRequest{Action: action, Instance: j.Instance, Source: j.Spec.SourceInstance, Target: j.Spec.BackupID, Reason: j.Spec.Reason}
 	rest := j.Spec
-	rest.BackupID, rest.Reason = "", ""
+	rest.BackupID, rest.SourceInstance, rest.Reason = "", "", ""
 	text, err := json.Marshal(rest)
 	if err != nil {
 		return r, err
@@ -94,12 +99,21 @@ func GuardedJob(action GuardedAction, j Job) (GuardedRequest, error) {
 	return r, nil
 }
 
+// Instances are those that the request is about: where it acts, and what the
+// backup leaves. Empty is the whole fleet.
+func (r GuardedRequest) Instances() []string {
+	if r.Source != "" {
+		return []string{r.Instance, r.Source}
+	}
+	return []string{r.Instance}
+}
+
 // Digest identifies a request: SHA-256 over every field, each preceded by its
 // length so that no two requests share an encoding.
 func (r GuardedRequest) Digest() string {
 	h := sha256.New()
 	write := func(field string) { fmt.Fprintf(h, "%d:%s,", len(field), field) }
-	for _, field := range []string{string(r.Action), r.Instance, r.Target, r.Reason, r.Requester} {
+	for _, field := range []string{string(r.Action), r.Instance, r.Source, r.Target, r.Reason, r.Requester} {
 		write(field)
 	}
 	for _, detail := range r.Details {
@@ -116,6 +130,9 @@ func (r GuardedRequest) Summary() string {
 	fmt.Fprintf(&b, "%s of %s", r.Action, r.Target)
 	if r.Instance != "" {
 		fmt.Fprintf(&b, " on %s", r.Instance)
+	}
+	if r.Source != "" {
+		fmt.Fprintf(&b, " from %s", r.Source)
 	}
 	for i, detail := range r.Details {
 		separator := ", "

@@ -83,25 +83,22 @@ func (p Policy) LoosenedBy(next Policy) bool {
 		len(p.RequireApproval) > 0 && next.Lifetime() > p.Lifetime()
 }
 
-// Demand is what all policies together ask for one action.
+// Demand is what all policies together ask for one request.
 type Demand struct {
 	Approval bool
 	Reason   bool
 	Lifetime time.Duration // of the approval: the shortest that a policy allows
 }
 
-// Demands returns what the policies ask for an action on an instance: of those
-// that match, the union. An action that is no policy's own guards the policies
-// themselves and asks for approval as soon as any of them asks for any.
-func Demands(policies []Policy, action GuardedAction, instance string) Demand {
+// Demands returns what the policies ask for a request: of those that match, the
+// union. What would get around the policies takes an approval as soon as any of
+// them asks for any.
+func Demands(policies []Policy, r GuardedRequest) Demand {
+	guards := r.Action == ActionLoosenPolicy || r.Action == ActionEmpower
 	var d Demand
-	guard := !slices.Contains(PolicyActions, action)
 	for _, p := range policies {
-		if !guard && !MatchGlob(p.Glob, instance) {
-			continue
-		}
-		d.Reason = d.Reason || slices.Contains(p.RequireReason, action)
-		if slices.Contains(p.RequireApproval, action) || guard && len(p.RequireApproval) > 0 {
+		d.Reason = d.Reason || p.asks(p.RequireReason, r)
+		if p.asks(p.RequireApproval, r) || guards && len(p.RequireApproval) > 0 {
 			if !d.Approval || p.Lifetime() < d.Lifetime {
 				d.Lifetime = p.Lifetime()
 			}
@@ -109,4 +106,10 @@ func Demands(policies []Policy, action GuardedAction, instance string) Demand {
 		}
 	}
 	return d
+}
+
+// asks says whether a policy that names these actions is about the request.
+func (p Policy) asks(of []GuardedAction, r GuardedRequest) bool {
+	return MatchGlob(p.Glob, r.Instance) && slices.Contains(of, r.Action) ||
+		r.Source != "" && MatchGlob(p.Glob, r.Source) && slices.Contains(of, ActionDownload)
 }

@@ -149,3 +149,39 @@ func TestLookAheadWaitsForNobody(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A backup that leaves its instance by a restore elsewhere waits where it would
+// wait to be downloaded.
+func TestRestoreElsewhereWaitsAsADownloadDoes(t *testing.T) {
+	cp, a, owner, bob := guarded(t)
+	dev := connectAgent(t, cp, "dev-1")
+	request := &pgharborv1.CreateRestoreRequest{
+		BackupId: a.hasBackup(t, 4), TargetDatabase: "shop", Confirm: "shop", Reason: "drill", TargetInstance: "dev-1",
+	}
+	id := waitsFor(t, restoring(t, owner, request))
+	shown, err := pgharborv1.NewApprovalServiceClient(bob).GetApproval(bounded(t), &pgharborv1.GetApprovalRequest{Id: id})
+	if got := shown.GetApproval(); err != nil || got.GetAction() != "restore.elsewhere" || got.GetInstance() != "dev-1" || got.GetSourceInstance() != "prod-1" {
+		t.Errorf("who decides is shown %v, %v", shown, err)
+	}
+	mustApprove(t, bob, id)
+	if err := restoring(t, owner, request); err != nil {
+		t.Fatal(err)
+	}
+	if offer := dev.offer(t).GetRestore(); offer.GetSource().GetInstance() != "prod-1" {
+		t.Errorf("offered %v", offer)
+	}
+	if next := waitsFor(t, restoring(t, owner, request)); next == id {
+		t.Error("the approval was good for a second restore")
+	}
+	// At home it leaves nothing, and the other way round no policy is met.
+	for _, passes := range []*pgharborv1.CreateRestoreRequest{
+		{BackupId: request.GetBackupId(), TargetDatabase: "shop", Confirm: "shop", Reason: "drill"},
+		{BackupId: request.GetBackupId(), TargetDatabase: "shop", Confirm: "shop", Reason: "drill", TargetInstance: "prod-1"},
+		{BackupId: dev.hasBackup(t, 4), TargetDatabase: "shop", Confirm: "shop", Reason: "drill", TargetInstance: "prod-1"},
+	} {
+		if err := restoring(t, owner, passes); err != nil {
+			t.Errorf("%v: %v", passes, err)
+		}
+		a.offer(t)
+	}
+}

@@ -16,6 +16,7 @@ CREATE TABLE approvals (
     digest             TEXT NOT NULL, -- of the request
     action             TEXT NOT NULL,
     instance           TEXT NOT NULL,
+    source             TEXT NOT NULL, -- the instance that a backup leaves, where it does
     target             TEXT NOT NULL,
     details            TEXT NOT NULL, -- a JSON list
     reason             TEXT NOT NULL,

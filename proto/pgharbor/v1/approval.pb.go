@@ -27,6 +27,7 @@ type Approval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// "backup.replace", "backup.download", "backup.retention", "backup.release",
+	// "restore.elsewhere" (on another instance; it waits where a download does),
 	// or what would get around a policy: "policy.loosen", "user.empower" (an
 	// invite, a grant, a role or a scope that makes somebody able to approve).
 	Action   string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
@@ -40,15 +41,17 @@ type Approval struct {
 	// "pending", "approved", "in-use" (a download under way), "used", "denied",
 	// "expired" or "void" (somebody whom it rests on was revoked, or may no longer
 	// do it).
-	State         string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	DecidedBy     string                 `protobuf:"bytes,11,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
-	DecidedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
-	Comment       string                 `protobuf:"bytes,13,opt,name=comment,proto3" json:"comment,omitempty"`
-	UsedAt        *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=used_at,json=usedAt,proto3" json:"used_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	State     string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	DecidedBy string                 `protobuf:"bytes,11,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
+	Comment   string                 `protobuf:"bytes,13,opt,name=comment,proto3" json:"comment,omitempty"`
+	UsedAt    *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=used_at,json=usedAt,proto3" json:"used_at,omitempty"`
+	// The instance that a backup leaves, of a restore on another one.
+	SourceInstance string `protobuf:"bytes,15,opt,name=source_instance,json=sourceInstance,proto3" json:"source_instance,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Approval) Reset() {
@@ -177,6 +180,13 @@ func (x *Approval) GetUsedAt() *timestamppb.Timestamp {
 		return x.UsedAt
 	}
 	return nil
+}
+
+func (x *Approval) GetSourceInstance() string {
+	if x != nil {
+		return x.SourceInstance
+	}
+	return ""
 }
 
 type ApprovalDetail struct {
@@ -1025,7 +1035,7 @@ var File_pgharbor_v1_approval_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1apgharbor/v1/approval.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x04\n" +
+	"\x1apgharbor/v1/approval.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x04\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x1a\n" +
@@ -1045,7 +1055,8 @@ const file_pgharbor_v1_approval_proto_rawDesc = "" +
 	"\n" +
 	"decided_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12\x18\n" +
 	"\acomment\x18\r \x01(\tR\acomment\x123\n" +
-	"\aused_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06usedAt\":\n" +
+	"\aused_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06usedAt\x12'\n" +
+	"\x0fsource_instance\x18\x0f \x01(\tR\x0esourceInstance\":\n" +
 	"\x0eApprovalDetail\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"d\n" +
