@@ -57,6 +57,9 @@ type Session struct {
 	// TrailKey returns the key of a certificate that signs the control plane's trail,
 	// where the fleet's CA has issued it. Without it, the trail is not witnessed.
 	TrailKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
+	// OnState, which may be nil, hears in a line how it stands with the control plane
+	// whenever that has changed.
+	OnState func(line string)
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
 	OnServerTime func(time.Time)
 }
@@ -64,7 +67,7 @@ type Session struct {
 // Run holds a session, one after the other, until ctx ends. Jobs that it accepts
 // live as long as ctx does; the runner waits for them.
 func (s *Session) Run(ctx context.Context) {
-	failures, lastProblem := 0, ""
+	failures, trouble := 0, trouble{}
 	for {
 		welcomed, err := s.hold(ctx)
 		if ctx.Err() != nil {
@@ -73,16 +76,47 @@ func (s *Session) Run(ctx context.Context) {
 		if welcomed {
 			failures = 0
 		}
-		if problem := explain(err); problem == lastProblem {
-			s.Log.Debug(problem)
+		now := s.Now()
+		if trouble.news(explain(err), welcomed, now) {
+			s.Log.Warn(trouble.text, "since", trouble.since.UTC().Format(time.RFC3339))
 		} else {
-			s.Log.Warn(problem)
-			lastProblem = problem
+			s.Log.Debug(trouble.text)
 		}
+		s.tell(fmt.Sprintf("since %s: %s", trouble.since.UTC().Format(time.RFC3339), trouble.text))
 		if !pause(ctx, delay(failures, refused(err))) {
 			return
 		}
 		failures++
+	}
+}
+
+// trouble is why there is no session, and since when.
+type trouble struct {
+	text        string
+	since, told time.Time
+}
+
+// tellAgain is how often the same trouble is logged: whoever looks at today's log is
+// to find it there.
+const tellAgain = time.Hour
+
+// news takes a failed session in, and says whether somebody is to be told.
+func (t *trouble) news(text string, welcomed bool, now time.Time) bool {
+	if welcomed || t.since.IsZero() {
+		t.since = now
+	}
+	if text == t.text && now.Sub(t.told) < tellAgain {
+		return false
+	}
+	t.text, t.told = text, now
+	return true
+}
+
+// tell says in a line how it stands with the control plane, for whoever looks at
+// the agent on its host.
+func (s *Session) tell(line string) {
+	if s.OnState != nil {
+		s.OnState(line)
 	}
 }
 
@@ -151,6 +185,7 @@ func (s *Session) hold(ctx context.Context) (welcomed bool, err error) {
 		return false, cause(streamCtx, err)
 	}
 	s.Log.Info("connected to the control plane", "heartbeat", interval)
+	s.tell("connected to the control plane")
 	var receiving sync.WaitGroup
 	receiving.Go(func() { end(c.receive(ctx)) })
 	if err = c.send(streamCtx, interval); !errors.Is(err, io.EOF) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -22,6 +24,8 @@ type quietFleet struct {
 	*world
 	line  *line
 	agent *exec.Cmd
+	// supervisor hears what the agent tells systemd.
+	supervisor *net.UnixConn
 }
 
 const (
@@ -43,6 +47,13 @@ func newQuietFleet(t *testing.T) *quietFleet {
 	f.env = slices.DeleteFunc(f.env, func(variable string) bool { return strings.HasPrefix(variable, "BACKUP_ENCRYPT_PASSPHRASE=") })
 	f.env = append(f.env, "PATH="+f.path("stubs")+":"+f.bin+":"+os.Getenv("PATH"), "REAL="+f.bin+":"+os.Getenv("PATH"),
 		"BACKUP_ENCRYPT_PASSPHRASE_FILE="+f.path("secrets/passphrase"), "ENABLE_BACKUPS=true", "PGHARBOR_LOOK_EVERY=1s", "PGUSER=keeper")
+	supervisor, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: f.path("notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = supervisor.Close() })
+	f.supervisor = supervisor
+	f.env = append(f.env, "NOTIFY_SOCKET="+f.path("notify"))
 	host := loopback(t)
 	f.line = newLine(t, host+":7443", host+":7444")
 	f.controlPlane(host+":7444", host+":7443")
@@ -272,6 +283,24 @@ func (f *quietFleet) dumpTools() (tools []string) {
 	return tools
 }
 
+// says wants the agent to tell its supervisor so, sooner or later.
+func (f *quietFleet) says(words string) {
+	f.Helper()
+	if err := f.supervisor.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		f.Fatal(err)
+	}
+	message := make([]byte, 4096)
+	for {
+		n, err := f.supervisor.Read(message)
+		if err != nil {
+			f.Fatalf("the agent does not tell systemd %q: %v", words, err)
+		}
+		if strings.HasPrefix(string(message[:n]), "STATUS=") && strings.Contains(string(message[:n]), words) {
+			return
+		}
+	}
+}
+
 // remove removes a file.
 func (f *quietFleet) remove(name string) {
 	f.Helper()
@@ -303,6 +332,7 @@ func TestSilentAgentsAreAlarmed(t *testing.T) {
 	t.Log("cut off")
 	f.line.cut()
 	f.alarms("SILENT", "shop", "not been heard of")
+	f.says("can't be reached") // on its own host
 	f.line.mend()
 	f.mended()
 
