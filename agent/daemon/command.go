@@ -78,7 +78,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.SetErr(c.Stderr)
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newCheck(), c.newTrail())
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newCheck(), c.newTrail())
 	return root
 }
 

@@ -27,6 +27,7 @@ const (
 	defaultConcurrency   = 1
 	defaultScrubDays     = 7
 	defaultScrubMBPS     = 32
+	defaultVerifyTimeout = 6 * time.Hour
 
 	defaultKeepOldDays = 7
 
@@ -56,6 +57,11 @@ type variables struct {
 	ScrubDays          string `env:"BACKUP_SCRUB_DAYS"`
 	ScrubMBPS          string `env:"BACKUP_SCRUB_MBPS"`
 	KeepOldDays        string `env:"RESTORE_KEEP_OLD_DAYS"`
+	VerifySchedule     string `env:"BACKUP_VERIFY_SCHEDULE"`
+	VerifyDir          string `env:"BACKUP_VERIFY_DIR"`
+	VerifyBin          string `env:"BACKUP_VERIFY_BINDIR"`
+	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
+	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -74,6 +80,7 @@ type settings struct {
 	Concurrency int
 	Scrub       job.Scrub
 	KeepOldDays int // 0: until it is dropped by hand
+	Verify      job.Verify
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -116,7 +123,34 @@ func readSettings(environ []string) (settings, error) {
 	check(err)
 	s.Scrub, err = scrub(v)
 	check(err)
+	s.Verify, err = verify(v, s.Location)
+	check(err)
 	return s, errors.Join(problems...)
+}
+
+// verify is how backups are restored to prove them: by hand only, where no
+// schedule is set.
+func verify(v variables, location *time.Location) (job.Verify, error) {
+	verify := job.Verify{Dir: v.VerifyDir, Bin: v.VerifyBin, Timeout: defaultVerifyTimeout}
+	var problems []error
+	if v.VerifySchedule != "" && location != nil {
+		schedule, err := job.ParseSchedule(v.VerifySchedule, location)
+		verify.Schedule = schedule
+		problems = append(problems, refusal("BACKUP_VERIFY_SCHEDULE", v.VerifySchedule, "a cron expression of five fields such as \"0 4 * * 0\"", err))
+	}
+	var err error
+	verify.InInstance, err = truth("BACKUP_VERIFY_IN_INSTANCE", v.VerifyInInstance)
+	problems = append(problems, err)
+	if v.VerifyTimeout != "" {
+		verify.Timeout, err = time.ParseDuration(v.VerifyTimeout)
+		if err != nil || verify.Timeout <= 0 {
+			problems = append(problems, fmt.Errorf("BACKUP_VERIFY_TIMEOUT=%q is not valid: it must be a time such as 90m or 6h", v.VerifyTimeout))
+		}
+	}
+	if v.VerifyBin != "" && !filepath.IsAbs(v.VerifyBin) {
+		problems = append(problems, fmt.Errorf("BACKUP_VERIFY_BINDIR=%q is not valid: it must be an absolute path", v.VerifyBin))
+	}
+	return verify, errors.Join(problems...)
 }
 
 // refusal says which variable is wrong and what is allowed; nil for no error.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
 )
 
 // Check is what the agent has found out about a stored backup since it was made.
@@ -19,6 +21,8 @@ type Check struct {
 	ScrubbedAt time.Time `json:"scrubbed_at,omitzero"`
 	// Damage is what was wrong with the file then; "" for nothing.
 	Damage string `json:"damage,omitempty"`
+	// Proof is its newest test restore; nil: there was none.
+	Proof *backup.Proof `json:"proof,omitempty"`
 }
 
 // Checks is the folder in which the checks of backups are remembered, a file

@@ -22,7 +22,7 @@ const (
 )
 
 // Entry is a piece of news for the control plane, kept in the journal until it
-// is acknowledged. One of Run, Removal, Result and Scrub is set.
+// is acknowledged. One of Run, Removal, Result, Scrub and Proof is set.
 type Entry struct {
 	// ID is made of what the entry tells of, so that the same news has the same
 	// id although it was written twice.
@@ -32,6 +32,7 @@ type Entry struct {
 	Removal *Removal         `json:"removal,omitempty"`
 	Result  *Result          `json:"result,omitempty"`
 	Scrub   *ScrubResult     `json:"scrub,omitempty"`
+	Proof   *ProofResult     `json:"proof,omitempty"`
 }
 
 // Run is one attempt to back up one database. Times are UTC.
@@ -78,6 +79,12 @@ type ScrubResult struct {
 	Damage     string    `json:"damage,omitempty"` // "": the file is as it was written
 }
 
+// ProofResult is how a test restore ended.
+type ProofResult struct {
+	BackupID string       `json:"backup_id"`
+	Proof    backup.Proof `json:"proof"`
+}
+
 func runEntry(run Run, manifest *backup.Manifest) Entry {
 	return Entry{ID: "run-" + run.ID, Run: &run, Backup: manifest}
 }
@@ -92,6 +99,10 @@ func resultEntry(result Result) Entry {
 
 func scrubEntry(scrub ScrubResult) Entry {
 	return Entry{ID: fmt.Sprintf("scrub-%s-%d", scrub.BackupID, scrub.ScrubbedAt.UnixMilli()), Scrub: &scrub}
+}
+
+func proofEntry(proof ProofResult) Entry {
+	return Entry{ID: fmt.Sprintf("proof-%s-%d", proof.BackupID, proof.Proof.FinishedAt.UnixMilli()), Proof: &proof}
 }
 
 func resultID(jobID string) string { return "job-" + jobID }

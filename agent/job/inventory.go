@@ -62,6 +62,12 @@ func (r *Runner) forgetInventory() {
 	r.inventory.forgotten++
 }
 
+// good says that a backup counts: it is whole as far as is known, and no test
+// restore of it has failed.
+func (b Backup) good() bool {
+	return b.Complete && b.State == backup.StatePresent && (b.Check.Proof == nil || b.Check.Proof.State != backup.ProofFailed)
+}
+
 // inventoryHasChanged makes the next look a fresh one, and has the control plane
 // told at once.
 func (r *Runner) inventoryHasChanged() {
@@ -97,7 +103,7 @@ func (r *Runner) readInventory() Inventory {
 		backups[n] = Backup{Stored: s, Check: check}
 		aged[n] = retention.Backup{
 			ID: s.ID, Database: s.Database, CreatedAt: s.CreatedAt,
-			Good: s.Complete && s.State == backup.StatePresent, Held: s.Hold != nil || r.inUse[s.ID] > 0,
+			Good: backups[n].good(), Held: s.Hold != nil || r.inUse[s.ID] > 0,
 		}
 	}
 	decisions := map[string]retention.Decision{}
@@ -145,6 +151,9 @@ func (b Backup) findings() string {
 	}
 	if b.Damage != "" {
 		text += fmt.Sprintf(" %q", b.Damage)
+	}
+	if proof := b.Check.Proof; proof != nil {
+		text += fmt.Sprintf(" %s %d", proof.State, proof.FinishedAt.UnixMilli())
 	}
 	return text
 }

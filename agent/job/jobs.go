@@ -20,6 +20,7 @@ type Job struct {
 	Hold    *HoldSpec
 	Undo    *UndoSpec
 	Preview *RestoreSpec
+	Verify  *VerifySpec
 }
 
 // BackupSpec asks for a backup of one database, or of all that the agent covers.
@@ -147,6 +148,8 @@ func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
 		return r.performSend(ctx, job)
 	case job.Hold != nil:
 		return r.performHold(job)
+	case job.Verify != nil:
+		return r.performVerify(ctx, job)
 	default:
 		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
 	}
@@ -214,6 +217,8 @@ func (j Job) kind() string {
 		return "undo"
 	case j.Preview != nil:
 		return "preview"
+	case j.Verify != nil:
+		return "verify"
 	default:
 		return "unknown"
 	}

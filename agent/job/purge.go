@@ -70,6 +70,9 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 	if newest.State != backup.StatePresent {
 		return fmt.Errorf("the file of backup %s is %s", newest.ID, newest.State)
 	}
+	if !newest.good() {
+		return fmt.Errorf("the test restore of backup %s failed", newest.ID)
+	}
 	damage, err := r.Engine.Scrub(ctx, newest.Stored, nil)
 	if err != nil {
 		return fmt.Errorf("read backup %s: %w", newest.ID, err)

@@ -199,12 +199,12 @@ func (r *Runner) Recover(ctx context.Context) error {
 	return errors.Join(err, sweepErr)
 }
 
-// RecoverRestores drops what restores by hand left, and leaves all else to who
+// RecoverRestores drops what restores by hand left, also those for a proof, and leaves all else to who
 // has the backup folder.
 func (r *Runner) RecoverRestores(ctx context.Context) error {
 	works, err := r.State.Abandoned()
 	for _, work := range works {
-		if work.Restore != nil && work.JobID == "" {
+		if (work.Restore != nil || work.Throwaway != "") && work.JobID == "" {
 			r.recoverWork(ctx, work)
 			continue
 		}
@@ -221,6 +221,9 @@ func (r *Runner) recoverWork(ctx context.Context, work *Work) {
 		entry := r.recoveredRun(*work.Run, now)
 		log.Warn("a run was interrupted", "database", work.Run.Database, "state", entry.Run.State)
 		r.finish(work, entry)
+	case work.Throwaway != "":
+		log.Warn("a test restore was interrupted", "folder", work.Throwaway)
+		r.removeThrowaway(ctx, work)
 	case work.Removal != nil:
 		// Its reason was good when it was begun; to finish it is the way to
 		// report it.

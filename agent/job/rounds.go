@@ -37,21 +37,26 @@ func (r *Runner) keepSchedule(ctx context.Context) {
 // awaitRound waits until a round is due that comes after last, and moves last to
 // it. The clock may jump meanwhile, either way.
 func (r *Runner) awaitRound(ctx context.Context, last *time.Time) bool {
+	return r.await(ctx, r.Schedule, last, r.setNextRun)
+}
+
+// await is awaitRound for any schedule; tell hears when it is due next.
+func (r *Runner) await(ctx context.Context, schedule *Schedule, last *time.Time, tell func(time.Time)) bool {
 	var due time.Time
 	for {
 		now := r.Now()
 		if now.Before(last.Add(-setBack)) {
 			*last = time.Time{}
 		}
-		if next := r.Schedule.Next(later(now, *last)); due.IsZero() || next.Before(due) {
+		if next := schedule.Next(later(now, *last)); due.IsZero() || next.Before(due) {
 			due = next
 		}
 		if !due.After(now) {
 			*last = due
-			r.setNextRun(r.Schedule.Next(later(now, due)))
+			tell(schedule.Next(later(now, due)))
 			return true
 		}
-		r.setNextRun(due)
+		tell(due)
 		if !pause(ctx, min(due.Sub(now), clockStep)) {
 			return false
 		}

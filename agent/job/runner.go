@@ -32,6 +32,7 @@ type Config struct {
 	Concurrency int
 	Policy      retention.Policy
 	Scrub       Scrub
+	Verify      Verify
 	// KeepOldDays is for how many days a database is kept that a restore has
 	// replaced; 0 means until it is dropped by hand.
 	KeepOldDays int
@@ -50,6 +51,7 @@ type Runner struct {
 	slots        chan struct{} // of runs
 	restoreSlots chan struct{}
 	sendSlots    chan struct{}
+	verifySlots  chan struct{}
 
 	began       time.Time
 	jobs        sync.WaitGroup
@@ -58,22 +60,25 @@ type Runner struct {
 	removing    sync.Mutex    // a backup is being removed, held or released
 	changed     chan struct{} // rings when the inventory has
 
-	mu        sync.Mutex
-	runs      map[string]Run      // under way
-	accepted  map[string]*current // jobs under way
-	finished  map[string]bool     // jobs that ended in this process's life
-	inUse     map[string]int      // backups that are being read
-	status    Status
-	troubles  map[string]string // by topic, for the status's warnings
-	nextRun   time.Time
-	lastPurge time.Time
-	inventory cachedInventory
-	leftovers []leftover
+	mu         sync.Mutex
+	runs       map[string]Run      // under way
+	accepted   map[string]*current // jobs under way
+	finished   map[string]bool     // jobs that ended in this process's life
+	inUse      map[string]int      // backups that are being read
+	status     Status
+	troubles   map[string]string // by topic, for the status's warnings
+	nextRun    time.Time
+	nextVerify time.Time
+	lastPurge  time.Time
+	inventory  cachedInventory
+	leftovers  []leftover
 }
 
 const (
 	restoresAtOnce = 1
-	sendsAtOnce    = 8
+	// Each has a server of its own.
+	verificationsAtOnce = 1
+	sendsAtOnce         = 8
 )
 
 // errInterrupted is how a run or a job ends when its agent does.
@@ -86,6 +91,7 @@ func New(config Config) *Runner {
 		slots:        make(chan struct{}, max(config.Concurrency, 1)),
 		restoreSlots: make(chan struct{}, restoresAtOnce),
 		sendSlots:    make(chan struct{}, sendsAtOnce),
+		verifySlots:  make(chan struct{}, verificationsAtOnce),
 		jobsChanged:  make(chan struct{}, 1),
 		changed:      make(chan struct{}, 1),
 		runs:         map[string]Run{},
@@ -110,6 +116,9 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 	loops.Go(func() { r.keepTidy(ctx) })
 	loops.Go(func() { r.keepStatus(ctx) })
+	if r.Verify.Schedule != nil {
+		loops.Go(func() { r.keepProven(ctx) })
+	}
 	if r.Scrub.Every > 0 {
 		loops.Go(func() { r.keepScrubbed(ctx) })
 	}

@@ -71,7 +71,9 @@ type Record struct {
 	Run     *Run     `json:"run,omitempty"`
 	Removal *Removal `json:"removal,omitempty"`
 	Restore *Restore `json:"restore,omitempty"`
-	JobID   string   `json:"job_id,omitempty"` // the record is of this job of the control plane
+	// Throwaway is the folder of a throwaway server, a path.
+	Throwaway string `json:"throwaway,omitempty"`
+	JobID     string `json:"job_id,omitempty"` // the record is of this job of the control plane
 }
 
 // Restore is a restore under way. ID also names its temporary database.

@@ -17,18 +17,20 @@ import (
 // Status is what the agent says of itself and its instance, as last looked at.
 // Times are UTC; zero where there is none.
 type Status struct {
-	ServerVersion string
-	DumpVersion   string
-	Enabled       bool
-	Schedule      string
-	NextRun       time.Time
-	NextPurge     time.Time
-	RetentionDays int
-	KeepLast      int
-	ScrubDays     int // 0: stored files are not read again
-	Encrypting    bool
-	Databases     []Database
-	Warnings      []string // one sentence each
+	ServerVersion  string
+	DumpVersion    string
+	Enabled        bool
+	Schedule       string
+	NextRun        time.Time
+	NextPurge      time.Time
+	RetentionDays  int
+	KeepLast       int
+	ScrubDays      int // 0: stored files are not read again
+	VerifySchedule string
+	NextVerify     time.Time
+	Encrypting     bool
+	Databases      []Database
+	Warnings       []string // one sentence each
 	// FreeBytes is what the disk of the backup folder has left, unless
 	// FolderTrouble says why the folder can't be used.
 	FreeBytes     int64
@@ -54,6 +56,7 @@ const (
 	topicScrub     = "scrub"
 	topicChecks    = "checks"
 	topicTrail     = "trail"
+	topicVerify    = "verify"
 )
 
 const (
@@ -72,6 +75,9 @@ func (r *Runner) Status() Status {
 	}
 	status.NextRun, status.NextPurge = r.nextRun, r.nextPurge()
 	status.RetentionDays, status.KeepLast = r.Policy.Days, r.Policy.KeepLast
+	if r.Verify.Schedule != nil {
+		status.VerifySchedule, status.NextVerify = r.Verify.Schedule.String(), r.nextVerify
+	}
 	status.ScrubDays = int(r.Scrub.Every / purgeEvery)
 	status.Encrypting = r.Engine.Passphrases.Current != ""
 	status.RetentionBlocked = cmp.Or(r.troubles[topicPurge], r.troubles[topicClock])

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -39,6 +40,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 		ServerVersion: text(s.ServerVersion), PgDumpVersion: text(s.DumpVersion), BackupsEnabled: s.Enabled,
 		Schedule: text(s.Schedule), Timezone: text(timezone), NextRunAt: timestamp(s.NextRun), NextPurgeAt: timestamp(s.NextPurge),
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), ScrubDays: int32(s.ScrubDays),
+		VerifySchedule: text(s.VerifySchedule), NextVerifyAt: timestamp(s.NextVerify),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
 		FolderTrouble: text(s.FolderTrouble), RetentionBlocked: text(s.RetentionBlocked),
 	}
@@ -89,6 +91,10 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 	case entry.Scrub != nil:
 		report.Event = &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
 			BackupId: entry.Scrub.BackupID, ScrubbedAt: timestamp(entry.Scrub.ScrubbedAt), Damage: text(entry.Scrub.Damage),
+		}}
+	case entry.Proof != nil:
+		report.Event = &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{
+			BackupId: entry.Proof.BackupID, Proof: proofOf(&entry.Proof.Proof),
 		}}
 	case entry.Result != nil:
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
@@ -162,6 +168,7 @@ func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
 	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)
+	held.Proof = proofOf(b.Check.Proof)
 	if b.Hold != nil {
 		held.Held, held.HoldReason, held.HeldBy = true, text(b.Hold.Reason), text(b.Hold.By)
 	}
@@ -170,6 +177,18 @@ func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
 		held.Retention.Reason = "the file is " + b.State
 	}
 	return held
+}
+
+// proofOf is nil where there was no test restore.
+func proofOf(p *backup.Proof) *pgharborv1.Proof {
+	if p == nil {
+		return nil
+	}
+	return &pgharborv1.Proof{
+		State: p.State, FinishedAt: timestamp(p.FinishedAt), ServerVersion: text(p.ServerVersion), Method: p.Method,
+		RestoreTook: durationpb.New(p.RestoreTook), Took: durationpb.New(p.Took),
+		Tables: int32(p.Tables), Rows: p.Rows, Differences: texts(p.Differences),
+	}
 }
 
 func retentionOf(d retention.Decision) *pgharborv1.Retention {

@@ -67,6 +67,8 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 		j.Undo = &job.UndoSpec{RestoreID: spec.Undo.GetRestoreId()}
 	case *pgharborv1.Offer_Send:
 		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), Whole: spec.Send.GetWhole(), To: to}
+	case *pgharborv1.Offer_Verify:
+		j.Verify = &job.VerifySpec{BackupID: spec.Verify.GetBackupId()}
 	case *pgharborv1.Offer_Hold:
 		j.Hold = &job.HoldSpec{
 			BackupID: spec.Hold.GetBackupId(), Release: spec.Hold.GetRelease(), Reason: spec.Hold.GetReason(), By: spec.Hold.GetBy(),

@@ -105,6 +105,9 @@ func (a *app) showHealth(health *pgharborv1.GetHealthResponse) error {
 	if err := table.Write(a.Stdout, "Nothing is known of any database yet."); err != nil {
 		return err
 	}
+	if err := a.showRestoreTimes(health.GetDatabases()); err != nil {
+		return err
+	}
 	return a.showWarnings(health.GetDatabases())
 }
 

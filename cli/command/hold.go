@@ -26,7 +26,7 @@ the backup's file on its agent's disk: it needs no control plane, and survives a
 			if err != nil {
 				return err
 			}
-			return a.awaitBackupJob(ctx, conn, response.GetJob(), "Backup %s is held.\n", args[0])
+			return a.awaitHold(ctx, conn, response.GetJob(), "Backup %s is held.\n", args[0])
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail and for those who look at it later")
@@ -46,7 +46,7 @@ func (a *app) releaseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.awaitBackupJob(ctx, conn, response.GetJob(), "Backup %s is no longer held.\n", args[0])
+			return a.awaitHold(ctx, conn, response.GetJob(), "Backup %s is no longer held.\n", args[0])
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
@@ -54,22 +54,26 @@ func (a *app) releaseCommand() *cobra.Command {
 	return cmd
 }
 
-// awaitBackupJob waits for a job about one backup, and then shows the backup as it
-// is now.
-func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
-	job, err := a.watchJob(ctx, conn, started.GetId())
-	if err != nil {
-		return a.stillRunning(err, started.GetKind(), "pgharbor show "+output.Name(id))
-	}
-	if err := jobEnd(job.GetKind(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
-		return err
-	}
-	response, err := getBackup(ctx, conn, id)
+// awaitHold waits for a hold or a release, and says that it is done.
+func (a *app) awaitHold(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
+	backup, err := a.awaitBackupJob(ctx, conn, started, id)
 	if err != nil {
 		return err
 	}
-	return a.print(response, func() error {
+	return a.print(backup, func() error {
 		_, err := fmt.Fprintf(a.Stdout, done, output.Name(id))
 		return err
 	})
+}
+
+// awaitBackupJob waits for a job about one backup, and returns that as it is then.
+func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, id string) (*pgharborv1.GetBackupResponse, error) {
+	job, err := a.watchJob(ctx, conn, started.GetId())
+	if err != nil {
+		return nil, a.stillRunning(err, started.GetKind(), "pgharbor show "+output.Name(id))
+	}
+	if err := jobEnd(job.GetKind(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
+		return nil, err
+	}
+	return getBackup(ctx, conn, id)
 }

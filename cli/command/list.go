@@ -55,7 +55,7 @@ func allBackups(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.
 
 func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {
 	now := a.Now()
-	table := output.NewTable("ID", "INSTANCE", "DATABASE", "FILENAME", ">SIZE", "CREATED", ">AGE", "ENCRYPTED", "RETENTION")
+	table := output.NewTable("ID", "INSTANCE", "DATABASE", "FILENAME", ">SIZE", "CREATED", ">AGE", "ENCRYPTED", "PROVEN", "RETENTION")
 	for _, backup := range backups {
 		table.Add(
 			output.Name(backup.GetId()),
@@ -66,6 +66,7 @@ func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {
 			output.Time(backup.GetCreatedAt(), now.Location()),
 			output.Age(backup.GetCreatedAt(), now),
 			yesNo(backup.GetEncrypted()),
+			a.provenOf(backup),
 			a.retentionOf(backup),
 		)
 	}

@@ -59,20 +59,21 @@ func TestListTable(t *testing.T) {
 	f.backups = sampleBackups()[:2]
 	f.backups[1].Database = "evil\x1b[2J\nrow"
 	f.backups[1].Retention.Status = "kept-last"
+	f.backups[1].Proof = &pgharborv1.Proof{State: "failed", FinishedAt: timestamppb.New(f.clock.at)}
 	got := f.run(t, "list")
 	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
 	if got.code != exitDone || len(lines) != 3 {
 		t.Fatalf("%+v", got)
 	}
-	headings := "ID INSTANCE DATABASE FILENAME SIZE CREATED AGE ENCRYPTED RETENTION"
+	headings := "ID INSTANCE DATABASE FILENAME SIZE CREATED AGE ENCRYPTED PROVEN RETENTION"
 	if strings.Join(strings.Fields(lines[0]), " ") != headings {
 		t.Errorf("headings %q", lines[0])
 	}
-	row := "id1 shop-db shop backup-2026-11-20-01-00-00.sql.enc 5.0 MiB 2026-11-20 01:00:00 UTC 3d yes kept until 2026-12-20"
+	row := "id1 shop-db shop backup-2026-11-20-01-00-00.sql.enc 5.0 MiB 2026-11-20 01:00:00 UTC 3d yes no kept until 2026-12-20"
 	if strings.Join(strings.Fields(lines[1]), " ") != row {
 		t.Errorf("row %q", lines[1])
 	}
-	if !strings.Contains(lines[2], `evil\x1b[2J\nrow`) || !strings.Contains(lines[2], "kept-last") {
+	if !strings.Contains(lines[2], `evil\x1b[2J\nrow`) || !strings.Contains(lines[2], "yes        FAILED  kept-last") {
 		t.Errorf("row %q", lines[2])
 	}
 }

@@ -63,6 +63,7 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Run", output.Name(backup.GetRunId())},
 		{"Roles", rolesOf(backup.GetGlobals())},
 	}
+	pairs = append(pairs, a.proofPairs(backup.GetProof())...)
 	if !backup.GetComplete() && backup.GetState() != "damaged" {
 		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
 	}

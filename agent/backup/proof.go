@@ -1,0 +1,102 @@
+package backup
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// Proof is how a test restore of a backup ended.
+type Proof struct {
+	State         string    `json:"state"` // ProofSucceeded or ProofFailed
+	FinishedAt    time.Time `json:"finished_at"`
+	ServerVersion string    `json:"server_version,omitempty"` // "15.18"
+	Method        string    `json:"method"`                   // ProofThrowaway or ProofInstance
+	// RestoreTook is the verification and the load, as a restore has them too; Took is all of it.
+	RestoreTook time.Duration `json:"restore_took"`
+	Took        time.Duration `json:"took"`
+	Tables      int           `json:"tables"` // that were counted
+	Rows        int64         `json:"rows"`
+	Differences []string      `json:"differences,omitempty"` // from the manifest, or why it failed; one sentence each
+}
+
+// States of a Proof.
+const (
+	ProofSucceeded = "succeeded"
+	ProofFailed    = "failed"
+)
+
+// Methods of a Proof.
+const (
+	ProofThrowaway = "throwaway" // a server of its own
+	ProofInstance  = "instance"  // a temporary database of the instance
+)
+
+// Disproof is the failed proof of a backup that was not even put to the test.
+func Disproof(err error, now time.Time) Proof {
+	return Proof{State: ProofFailed, FinishedAt: now.UTC(), Method: ProofThrowaway, Differences: []string{err.Error()}}
+}
+
+// maxDifferences is how many are told; of the rest there is a number.
+const maxDifferences = 20
+
+// relation names a table. The bytes of a name that are no UTF-8 are those of a manifest: JSON has U+FFFD for each.
+type relation struct{ schema, name string }
+
+func relationOf(schema, name string) relation {
+	return relation{string([]rune(schema)), string([]rune(name))}
+}
+
+// counted is a table of a restored database.
+type counted struct {
+	postgres.Table
+	postgres.TableCount
+}
+
+// compare holds the rows that were counted against those that went by in the dump, both ways. A table of an extension may
+// have rows that are the extension's own, and need not be in the dump.
+func compare(want []TableRows, got []counted) (differences []string) {
+	told := 0
+	tell := func(format string, args ...any) {
+		if told++; told <= maxDifferences {
+			differences = append(differences, fmt.Sprintf(format, args...))
+		}
+	}
+	there := map[relation]counted{}
+	for _, t := range got {
+		name := relationOf(t.Schema, t.Name)
+		t.Rows += there[name].Rows
+		there[name] = t
+	}
+	expected := map[relation]int64{}
+	for _, t := range want {
+		expected[relationOf(t.Schema, t.Name)] += t.Rows
+	}
+	for _, t := range want {
+		name := relationOf(t.Schema, t.Name)
+		need, first := expected[name]
+		if !first {
+			continue // the same letters stand for two names
+		}
+		delete(expected, name)
+		have, ok := there[name]
+		delete(there, name)
+		switch {
+		case !ok:
+			tell("table %s.%s did not come back; it had %d rows", t.Schema, t.Name, need)
+		case have.Hidden:
+		case have.Rows < need, have.Rows > need && !have.OfExtension:
+			tell("table %s.%s has %d rows, and %d went by in the dump", t.Schema, t.Name, have.Rows, need)
+		}
+	}
+	for _, t := range got {
+		if _, left := there[relationOf(t.Schema, t.Name)]; left && !t.OfExtension {
+			tell("table %s.%s, of %d rows, is not in the manifest", t.Schema, t.Name, t.Rows)
+		}
+	}
+	if told > maxDifferences {
+		differences = append(differences, fmt.Sprintf("and %d differences more", told-maxDifferences))
+	}
+	return differences
+}

@@ -1,0 +1,328 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+const (
+	// spaceFactor is how much room a dump may take once it is loaded: its data, and as much again of indexes.
+	spaceFactor = 2
+	// spaceReserve is left free at least, and what an empty server takes is a part of it.
+	spaceReserve = 512 << 20
+	// spaceStep is how often the room is looked at while a dump is loaded.
+	spaceStep = time.Second
+	// maxLacking bounds how often a load begins anew with one more role or tablespace.
+	maxLacking = 200
+	// provedDatabase is the database of a throwaway server.
+	provedDatabase = "proof"
+)
+
+// ErrNoRoom says that a test restore would fill the disk, or has come near to it.
+var ErrNoRoom = errors.New("there is too little room for a test restore")
+
+// ProveRequest asks to restore a file for nothing but the proof that it restores.
+type ProveRequest struct {
+	// Path and Manifest are as in RestoreRequest.
+	Path     string
+	Manifest *Manifest
+	// ID names what is temporary, as RestoreRequest.RestoreID does.
+	ID string
+	// Dir is the folder in which a throwaway server gets one of its own, ThrowawayDir, with at least the dump's size free.
+	Dir string
+	// Bin is the folder of the server's programs; empty means to look for them.
+	Bin string
+	// InInstance allows a temporary database of the instance where no server's programs are at hand.
+	InInstance bool
+	// Confined is as in RestoreRequest.
+	Confined   bool
+	OnProgress func(Progress) // as in BackupRequest
+}
+
+// ThrowawayDir is the folder that a proof's server lives in: who records it before can remove it after a crash.
+func (r ProveRequest) ThrowawayDir() string {
+	return filepath.Join(r.Dir, postgres.ThrowawayPrefix+r.ID)
+}
+
+// Prove verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
+// removes all of that. A Proof, also a failed one, speaks of the backup; an error says that nothing was proven either way:
+// no room, no server, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
+// CleanUp and postgres.RemoveThrowaway remove the rest.
+func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
+	if !restoreIDs.MatchString(req.ID) {
+		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
+	}
+	file, err := os.Open(req.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Proof{}, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	if err != nil {
+		return Proof{}, err
+	}
+	defer file.Close()
+	begun := e.Now()
+	p := &proving{Engine: *e, req: req, file: file, database: provedDatabase}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	remove, err := p.makeRoom(ctx, e)
+	if err != nil {
+		return Proof{}, err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		p.watchSpace(ctx, stop)
+	}()
+	defer func() { stop(nil); <-watched }()
+	return p.conclude(begun, p.restoreAndCount(ctx))
+}
+
+// proving is a test restore under way. Its Engine's Instance is the one that is restored into.
+type proving struct {
+	Engine
+	req      ProveRequest
+	file     *os.File
+	server   *postgres.Throwaway // nil where it is the instance's own
+	database string
+	dir      string // whose room is watched; "" where it is not ours to see
+	proof    Proof
+}
+
+// makeRoom starts a throwaway server or, where that is allowed and there is none, sets its hope on the instance.
+func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error, err error) {
+	major, tables := 0, 0
+	if m := p.req.Manifest; m != nil {
+		major, _ = strconv.Atoi(strings.Split(m.ServerVersion, ".")[0]) // 0 where it does not say
+		tables = len(m.Tables)
+	}
+	p.dir = p.req.Dir
+	if err := p.enoughSpace(); err != nil {
+		return nil, err
+	}
+	p.server, err = e.Instance.StartThrowaway(ctx, postgres.ThrowawayRequest{
+		Dir: p.req.ThrowawayDir(), Bin: p.req.Bin, Major: major, Tables: tables,
+	})
+	if err == nil {
+		p.Instance, p.proof.Method, p.proof.ServerVersion = p.server.Instance, ProofThrowaway, p.server.Version
+		return p.server.Close, p.addRoles(ctx, e)
+	}
+	if !errors.Is(err, postgres.ErrNoBinaries) {
+		return nil, err
+	}
+	if !p.req.InInstance {
+		return nil, fmt.Errorf("%w; BACKUP_VERIFY_IN_INSTANCE=true allows a temporary database of the instance", err)
+	}
+	server, err := e.Instance.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.database, p.dir = temporaryPrefix+p.req.ID, ""
+	p.proof.Method, p.proof.ServerVersion = ProofInstance, server.Version
+	return func() error {
+		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+		defer cancel()
+		return errors.Join(e.Instance.DropDatabase(dropCtx, p.database), e.Instance.DropConfined(dropCtx, p.database))
+	}, nil
+}
+
+// addRoles makes the roles that the dump may name: those kept with it or, where none are, those that the instance has. Where
+// that can't be asked, those that turn out to be missing are made one by one.
+func (p *proving) addRoles(ctx context.Context, e *Engine) error {
+	var roles []string
+	if m := p.req.Manifest; m != nil && m.Globals != nil {
+		roles = m.Globals.Roles
+	} else {
+		roles, _ = e.Instance.Roles(ctx)
+	}
+	err := p.server.AddRoles(ctx, append([]string{"postgres"}, roles...))
+	if err != nil {
+		return errors.Join(err, p.server.Close())
+	}
+	return nil
+}
+
+// restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
+func (p *proving) restoreAndCount(ctx context.Context) error {
+	info, err := p.file.Stat()
+	if err != nil {
+		return err
+	}
+	begun := p.Now()
+	found, err := p.verify(ctx, p.file, p.req.Manifest, p.begin(p.req.OnProgress, PhaseVerify, info.Size()))
+	if err == nil {
+		err = p.fill(ctx, found)
+	}
+	p.proof.RestoreTook = p.Now().Sub(begun)
+	if err != nil {
+		return err
+	}
+	got, err := p.count(ctx)
+	if err != nil {
+		return err
+	}
+	want := found.tables
+	if p.req.Manifest != nil {
+		want = p.req.Manifest.Tables
+	}
+	p.proof.Differences = compare(want, got)
+	p.proof.Tables = len(got)
+	for _, table := range got {
+		p.proof.Rows += table.Rows
+	}
+	return nil
+}
+
+// count counts the rows of every table that there is.
+func (p *proving) count(ctx context.Context) ([]counted, error) {
+	tables, err := p.Instance.Tables(ctx, p.database)
+	if err != nil {
+		return nil, err
+	}
+	progress := p.begin(p.req.OnProgress, PhaseCompare, 0).of(len(tables))
+	counts, err := p.Instance.CountRows(ctx, p.database, tables, progress.object)
+	all := make([]counted, len(counts))
+	for n, count := range counts {
+		all[n] = counted{tables[n], count}
+	}
+	return all, err
+}
+
+// fill loads the dump, again from its start where the throwaway server lacks something that no dump brings along.
+func (p *proving) fill(ctx context.Context, found *verified) error {
+	tried := map[string]bool{}
+	for {
+		err := p.load(ctx, found)
+		role, tablespace := postgres.Lacks(err)
+		name := role + "\x00" + tablespace
+		if p.server == nil || (role == "" && tablespace == "") || tried[name] || len(tried) == maxLacking {
+			return err
+		}
+		tried[name] = true
+		if role != "" {
+			err = p.server.AddRoles(ctx, []string{role})
+		} else {
+			err = p.server.AddTablespace(ctx, tablespace)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (p *proving) load(ctx context.Context, found *verified) error {
+	if err := errors.Join(p.Instance.DropDatabase(ctx, p.database), p.Instance.DropConfined(ctx, p.database)); err != nil {
+		return err
+	}
+	like, err := p.likeness(ctx, p.req.Manifest, found.head)
+	if err != nil {
+		return err
+	}
+	if err := p.Instance.CreateDatabase(ctx, p.database, like); err != nil {
+		return err
+	}
+	plain, err := found.open(p.file)
+	if err != nil {
+		return err
+	}
+	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize).of(len(found.tables))
+	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
+	if !p.req.Confined {
+		return p.Instance.Load(ctx, p.database, found.format, checked)
+	}
+	confined, err := p.Instance.Confine(ctx, p.database, p.database)
+	if err != nil {
+		return err
+	}
+	if err = p.loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
+		err = fmt.Errorf("%w: %w", ErrConfined, err)
+	}
+	return errors.Join(err, confined.Close(context.WithoutCancel(ctx)))
+}
+
+// conclude makes a proof of how it went, where that says something of the backup.
+func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
+	if err != nil && !p.disproves(err) {
+		return Proof{}, err
+	}
+	p.proof.State = ProofSucceeded
+	if err != nil {
+		p.proof.Differences = []string{err.Error()}
+	}
+	if len(p.proof.Differences) > 0 {
+		p.proof.State = ProofFailed
+	}
+	p.proof.FinishedAt = p.Now().UTC()
+	p.proof.Took = p.Now().Sub(begun)
+	return p.proof, nil
+}
+
+// disproves says whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
+func (p *proving) disproves(err error) bool {
+	if Failure(err) == FailureIntegrity || errors.Is(err, ErrForeign) {
+		return true
+	}
+	var tool *postgres.ToolError
+	return errors.As(err, &tool) && (tool.Tool == "psql" || tool.Tool == "pg_restore") && !postgres.BlamesServer(err)
+}
+
+// enoughSpace compares the room of the folder with what the dump will take.
+func (p *proving) enoughSpace() error {
+	size := int64(0)
+	if m := p.req.Manifest; m != nil {
+		size = cmp.Or(m.PlainSizeBytes, m.SizeBytes)
+	} else if info, err := p.file.Stat(); err == nil {
+		size = info.Size()
+	}
+	free, err := freeSpace(p.dir)
+	if err != nil {
+		return err
+	}
+	if need := size*spaceFactor + spaceReserve; free < need {
+		return fmt.Errorf("%w: %s has %d MiB free, and a dump of %d MiB may need %d; BACKUP_VERIFY_DIR names another folder",
+			ErrNoRoom, p.dir, free>>20, size>>20, need>>20)
+	}
+	return nil
+}
+
+// watchSpace ends the test restore before it has filled the disk for everybody else.
+func (p *proving) watchSpace(ctx context.Context, stop context.CancelCauseFunc) {
+	if p.dir == "" {
+		return
+	}
+	ticker := time.NewTicker(spaceStep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if free, err := freeSpace(p.dir); err == nil && free < spaceReserve/2 {
+			stop(fmt.Errorf("%w: %s has %d MiB left", ErrNoRoom, p.dir, free>>20))
+			return
+		}
+	}
+}
+
+// freeSpace is what this user may still write to the disk of a folder, in bytes.
+func freeSpace(dir string) (int64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	return int64(stat.Bavail) * stat.Bsize, nil
+}

@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+)
+
+func (c *command) newVerify() *cobra.Command {
+	var origin originFlags
+	cmd := &cobra.Command{
+		Use:   "verify FILE|ID",
+		Short: "Prove that a backup restores, in a throwaway server",
+		Long: `Verify restores a backup into a server of its own, which it starts from the binaries
+at hand in a private folder and which nobody can reach, counts the rows of every table
+against the manifest, and removes all of that again. The instance is not touched. What
+becomes of a stored backup, given by its id, is remembered and reported.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.verify(cmd.Context(), args[0], origin.consent())
+		},
+	}
+	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, confined, also with a psql that is known to be vulnerable")
+	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "load a file of unknown origin as your own: you know who made it")
+	return cmd
+}
+
+func (c *command) verify(ctx context.Context, what string, consent job.Consent) (err error) {
+	_, statErr := os.Lstat(what)
+	isFile, opened := statErr == nil, toRestore
+	if !isFile {
+		opened = toBackUp
+	}
+	a, err := openAgent(c, opened)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	if err := a.runner.RecoverRestores(ctx); err != nil {
+		c.log.Error("not all that an earlier run left could be taken up", "error", err)
+	}
+	var proof backup.Proof
+	if isFile {
+		proof, err = a.verifyFile(ctx, what, consent)
+	} else {
+		proof, err = a.runner.VerifyBackup(ctx, what, nil)
+	}
+	switch {
+	case !isFile && errors.Is(err, backup.ErrNotFound):
+		return withHint(fmt.Errorf("verify %s: %w", what, err), "it is neither a file nor the id of a backup in BACKUP_DIR")
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(fmt.Errorf("verify %s: %w", what, err), "BACKUP_VERIFY_DIR names a folder that this user may write to")
+	case err != nil:
+		return fmt.Errorf("verify %s: %w", oneLine(what), err)
+	}
+	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, as its manifest says, by PostgreSQL %s; the restore took %s\n",
+		oneLine(what), proof.Tables, proof.Rows, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
+	return err
+}
+
+func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (backup.Proof, error) {
+	file, err := findFile(path)
+	if err != nil {
+		return backup.Proof{}, err
+	}
+	if file.manifest == nil {
+		a.log.Warn("the file has no manifest beside it: its rows are held against those that go by in it")
+	}
+	origin, err := a.originOf(file)
+	if err != nil {
+		return backup.Proof{}, err
+	}
+	return a.runner.VerifyFile(ctx, path, file.manifest, origin, consent)
+}

@@ -1,0 +1,252 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// Verify says how backups are restored to prove that they restore.
+type Verify struct {
+	// Schedule is when the newest backup of each database is; nil: by hand only.
+	Schedule *Schedule
+	// Dir is the folder in which throwaway servers live; empty means one in the
+	// state folder or, as root, whose server is another user's, the system's for
+	// temporary files.
+	Dir string
+	// Bin is the folder of a server's programs; empty means to look for them.
+	Bin string
+	// InInstance allows a temporary database of the instance where no server's
+	// programs are at hand.
+	InInstance bool
+	// Timeout bounds one test restore; 0: it is not bounded.
+	Timeout time.Duration
+}
+
+// VerifySpec asks for a test restore.
+type VerifySpec struct{ BackupID string }
+
+// errTooSlow is how a test restore ends that takes too long.
+var errTooSlow = errors.New("the test restore took longer than BACKUP_VERIFY_TIMEOUT allows")
+
+// errDisproved is the job's error where the backup did not come back.
+type errDisproved struct{ proof backup.Proof }
+
+func (e errDisproved) Error() string {
+	return "the test restore failed: " + strings.Join(e.proof.Differences, "; ")
+}
+
+// Unwrap makes it the failure "integrity".
+func (errDisproved) Unwrap() error { return backup.ErrDamaged }
+
+func (r *Runner) performVerify(ctx context.Context, job Job) error {
+	_, err := r.VerifyBackup(ctx, job.Verify.BackupID, func(p backup.Progress) { r.progress(job.ID, p) })
+	return err
+}
+
+// VerifyBackup restores a stored backup for nothing but the proof, remembers how
+// that ended and journals it. A backup that does not come back is an error too, of
+// the failure "integrity", and the Proof says why.
+func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
+	stored, err := r.Engine.Find(id)
+	if err != nil {
+		return backup.Proof{}, err
+	}
+	if stored.State == backup.StateMissing {
+		return backup.Proof{}, fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
+	}
+	defer r.use(stored.ID)()
+	proof, err := r.verifyStored(ctx, stored, onProgress)
+	if err != nil {
+		return proof, err
+	}
+	r.proved(stored, proof)
+	if proof.State == backup.ProofFailed {
+		return proof, errDisproved{proof}
+	}
+	return proof, nil
+}
+
+func (r *Runner) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+	origin, err := r.Engine.OriginOf(stored)
+	if backup.Failure(err) == backup.FailureIntegrity { // no restore would take it
+		return backup.Disproof(err, r.Now()), nil
+	}
+	if err != nil {
+		return backup.Proof{}, err
+	}
+	return r.prove(ctx, origin, "", backup.ProveRequest{
+		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, OnProgress: onProgress,
+	})
+}
+
+// VerifyFile is VerifyBackup for a file that need not be in the backup folder;
+// manifest is nil where it has none. Nothing of it is remembered. By its origin,
+// and what somebody says of that, the load is confined or not.
+func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+	proof, err := r.prove(ctx, origin, consent, backup.ProveRequest{Path: path, Manifest: manifest})
+	if err == nil && proof.State == backup.ProofFailed {
+		err = errDisproved{proof}
+	}
+	return proof, err
+}
+
+// prove has a record of what it makes, so that a crash leaves nothing for long.
+func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
+	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
+		return backup.Proof{}, err
+	}
+	release, err := acquire(ctx, r.verifySlots)
+	if err != nil {
+		return backup.Proof{}, err
+	}
+	defer release()
+	if request.Dir, err = r.verifyDir(); err != nil {
+		return backup.Proof{}, err
+	}
+	request.ID, request.Bin, request.InInstance = newID(), r.Verify.Bin, r.Verify.InInstance
+	record := Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
+	if request.InInstance {
+		record.Restore = &Restore{ID: request.ID}
+	}
+	work := r.begin(record)
+	limited, cancel := ctx, func() {}
+	if r.Verify.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, r.Verify.Timeout)
+	}
+	defer cancel()
+	proof, err := r.Engine.Prove(limited, request)
+	if err != nil && work != nil {
+		r.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
+	} else {
+		r.finish(work)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = errInterrupted
+	case err != nil && limited.Err() != nil:
+		err = fmt.Errorf("%w: %w", errTooSlow, err)
+	}
+	return proof, err
+}
+
+// verifyDir returns the folder for throwaway servers, which their user can reach.
+func (r *Runner) verifyDir() (string, error) {
+	dir := r.Verify.Dir
+	switch {
+	case dir == "" && os.Geteuid() == 0:
+		return os.TempDir(), nil
+	case dir == "":
+		dir = filepath.Join(r.State.Dir(), "verify")
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	return dir, err
+}
+
+// removeThrowaway removes what a test restore left, and keeps its record for the
+// next start where that can't be.
+func (r *Runner) removeThrowaway(ctx context.Context, work *Work) {
+	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
+		r.Log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
+		if err := work.Leave(); err != nil {
+			r.Log.Error("a record of work could not be left", "error", err)
+		}
+		return
+	}
+	if r.cleanUp(ctx, work) { // of the instance, where it was used
+		r.finish(work)
+	}
+}
+
+// proved remembers and journals how a test restore of a stored backup ended. It
+// has read the whole file, so it is a scrub too.
+func (r *Runner) proved(stored backup.Stored, proof backup.Proof) {
+	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took)
+	if proof.State == backup.ProofFailed {
+		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "))
+	} else {
+		log.Info("a backup is proven to restore", "tables", proof.Tables, "rows", proof.Rows)
+	}
+	err := r.State.Checks.Update(stored.ID, func(c *Check) {
+		c.Proof = &proof
+		if proof.State == backup.ProofSucceeded {
+			c.ScrubbedAt, c.Damage = proof.FinishedAt, ""
+		}
+	})
+	if err != nil {
+		r.Log.Error("how a test restore ended can't be remembered", "backup", stored.ID, "error", err)
+		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+	}
+	entries := []Entry{proofEntry(ProofResult{BackupID: stored.ID, Proof: proof})}
+	if proof.State == backup.ProofSucceeded {
+		entries = append(entries, scrubEntry(ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt}))
+	}
+	r.finish(nil, entries...)
+	r.inventoryHasChanged()
+}
+
+// keepProven restores the newest backup of each database whenever that is due.
+func (r *Runner) keepProven(ctx context.Context) {
+	var last time.Time
+	for r.await(ctx, r.Verify.Schedule, &last, r.setNextVerify) {
+		r.verifyNewest(ctx)
+	}
+}
+
+func (r *Runner) setNextVerify(due time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nextVerify = due
+}
+
+// verifyNewest restores the newest backup of each database, one after the other,
+// each once no backup is being made.
+func (r *Runner) verifyNewest(ctx context.Context) {
+	var unproven error
+	for _, b := range newestOfEach(r.readInventory().Backups) {
+		for len(r.Running()) > 0 {
+			if !pause(ctx, yieldStep) {
+				return
+			}
+		}
+		_, err := r.VerifyBackup(ctx, b.ID, nil)
+		if ctx.Err() != nil {
+			return
+		}
+		var disproved errDisproved
+		if err != nil && !errors.As(err, &disproved) {
+			r.Log.Error("a backup could not be put to the test", "backup", b.ID, "database", b.Database, "error", err)
+			unproven = errors.Join(unproven, fmt.Errorf("database %q: %w", b.Database, err))
+		}
+	}
+	r.trouble(topicVerify, sentence("backups could not be put to the test", unproven))
+}
+
+// newestOfEach returns the newest backup of each database that has its file, by
+// the databases' names.
+func newestOfEach(backups []Backup) []Backup {
+	newest := map[string]Backup{}
+	for _, b := range backups { // oldest first
+		if b.Complete && b.State != backup.StateMissing {
+			newest[b.Database] = b
+		}
+	}
+	var all []Backup
+	for _, b := range newest {
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b Backup) int { return cmp.Compare(a.Database, b.Database) })
+	return all
+}

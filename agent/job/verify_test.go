@@ -1,0 +1,204 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// provingGround is a folder for throwaway servers: a short path, which their user
+// can reach.
+func provingGround(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "pgv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// proofs are those of the journal, as "backup state".
+func proofs(t *testing.T, r *Runner) (told []string) {
+	t.Helper()
+	for _, entry := range entries(t, r.State) {
+		if entry.Proof != nil {
+			told = append(told, entry.Proof.BackupID+" "+entry.Proof.Proof.State)
+		}
+	}
+	return told
+}
+
+func TestVerifyJob(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "proven")
+	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
+	ground := provingGround(t)
+	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	if outcome.Err != nil {
+		t.Fatal(outcome.Err)
+	}
+	id := outcome.Manifest.ID
+	before := r.Inventory().Digest
+	if result := accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: id}}); result.State != StateSucceeded {
+		t.Fatalf("result %+v", result)
+	}
+	check := r.Inventory().Backups[0].Check
+	if check.Proof == nil || check.Proof.Rows != 100 || check.Proof.Tables != 1 || !check.ScrubbedAt.Equal(check.Proof.FinishedAt) {
+		t.Errorf("remembered: %+v", check)
+	}
+	if r.Inventory().Digest == before {
+		t.Error("the digest has not changed")
+	}
+	// One that does not come back is told apart from one that could not be tried.
+	path := r.Engine.Store.Path(r.Inventory().Backups[0].Location)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(content), "goods", "GOODS", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if result := accept(t, r, Job{ID: "job2", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureIntegrity || !strings.Contains(result.Error, "damaged") {
+		t.Errorf("of a damaged one: %+v", result)
+	}
+	r.Verify.Bin = t.TempDir()
+	if result := accept(t, r, Job{ID: "job3", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureOther || !strings.Contains(result.Error, "BACKUP_VERIFY_IN_INSTANCE") {
+		t.Errorf("without a server: %+v", result)
+	}
+	if result := accept(t, r, Job{ID: "job4", Verify: &VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
+		t.Errorf("of nothing: %+v", result)
+	}
+	if diff := cmp.Diff([]string{id + " succeeded", id + " failed"}, proofs(t, r)); diff != "" {
+		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+	if r.Inventory().Backups[0].good() {
+		t.Error("it counts as good")
+	}
+	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+		t.Errorf("records are left: %v, %v", works, err)
+	}
+}
+
+func TestVerifyIsBoundedInTime(t *testing.T) {
+	ground := provingGround(t)
+	r := newRunner(t, func(c *Config) { c.Verify.Dir, c.Verify.Timeout = ground, time.Millisecond })
+	storeBackup(t, r, "shop", backupID(0), "run", today)
+	_, err := r.VerifyBackup(t.Context(), backupID(0), nil)
+	if !errors.Is(err, errTooSlow) {
+		t.Errorf("after its time: %v", err)
+	}
+	if told := proofs(t, r); len(told) != 0 {
+		t.Errorf("that is no proof: %v", told)
+	}
+	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
+	schedule, err := ParseSchedule("0 4 * * 0", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	sunday := time.Date(2026, 11, 22, 3, 59, 59, 0, time.UTC)
+	ground := provingGround(t)
+	r := newRunner(t, func(c *Config) {
+		c.Verify = Verify{Schedule: schedule, Dir: ground}
+		c.Now = func() time.Time { return sunday.Add(time.Since(begin)) }
+	})
+	// Their content is no dump, which makes of each a proof that fails.
+	storeBackup(t, r, "a", backupID(0), "run", sunday.AddDate(0, 0, -2))
+	storeBackup(t, r, "a", backupID(1), "run", sunday.AddDate(0, 0, -1))
+	storeBackup(t, r, "b", backupID(2), "run", sunday.AddDate(0, 0, -3))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.keepProven(ctx)
+	}()
+	for ctx.Err() == nil && len(proofs(t, r)) < 2 {
+		select {
+		case <-r.State.Journal.Changed():
+		case <-ctx.Done():
+		}
+	}
+	status := r.Status()
+	cancel()
+	<-ended
+	if diff := cmp.Diff([]string{backupID(1) + " failed", backupID(2) + " failed"}, proofs(t, r)); diff != "" {
+		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+	if next := time.Date(2026, 11, 29, 4, 0, 0, 0, time.UTC); status.VerifySchedule != "0 4 * * 0" || !status.NextVerify.Equal(next) {
+		t.Errorf("status: %q, next %s", status.VerifySchedule, status.NextVerify)
+	}
+}
+
+// What failed its proof is none of the good ones that stay whatever their age; and
+// while it is the newest, nothing goes.
+func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 90, 80, 70, 60, 50) // two of them stay
+	failed := backup.Disproof(errors.New("it has 9 rows"), today)
+	fail := func(n int, proof *backup.Proof) {
+		t.Helper()
+		if err := r.State.Checks.Update(backupID(n), func(c *Check) { c.Proof = proof }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fail(3, &failed)
+	fail(4, &failed)
+	r.Purge(t.Context())
+	if ids := inventoryIDs(r); len(ids) != 5 {
+		t.Errorf("removed while the newest has failed its proof: %v are left", ids)
+	}
+	fail(4, nil) // there is a newer one
+	r.Purge(t.Context())
+	if diff := cmp.Diff([]string{backupID(2), backupID(4)}, inventoryIDs(r)); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+	files, err := os.ReadDir(filepath.Join(r.State.Dir(), "checks"))
+	if err != nil || slices.ContainsFunc(files, func(f os.DirEntry) bool { return f.Name() == backupID(3)+".json" }) {
+		t.Errorf("what was known of a removed backup is kept: %v, %v", files, err)
+	}
+}
+
+func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
+	ground := provingGround(t)
+	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
+	dir := filepath.Join(ground, postgres.ThrowawayPrefix+"1")
+	if _, err := r.Engine.Instance.StartThrowaway(t.Context(), postgres.ThrowawayRequest{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	abandon(t, r.State, Record{ID: "verify-1", Throwaway: dir})
+	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
+	if err := r.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+		t.Errorf("records are left: %v, %v", works, err)
+	}
+}

@@ -1,0 +1,108 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	request := pgharborv1.VerifyBackupRequest{RequestId: newRequestID()}
+	var wait bool
+	cmd := a.printing(&cobra.Command{
+		Use:   "verify ID",
+		Short: "Prove that a backup restores, in a throwaway server beside its agent",
+		Long: `Verify has the agent restore a backup into a server of its own, which nobody can reach,
+count the rows of every table against the manifest, and remove all of that again. The
+instance is not touched. A backup that does not come back counts for nothing from then on.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeBackup,
+		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			request.Id = args[0]
+			response, err := pgharborv1.NewBackupServiceClient(conn).VerifyBackup(ctx, &request)
+			if err != nil {
+				return err
+			}
+			if !wait {
+				return a.print(response, func() error {
+					_, err := fmt.Fprintf(a.Stdout, "Started; see how it ends: pgharbor show %s\n", output.Name(args[0]))
+					return err
+				})
+			}
+			return a.awaitVerify(ctx, conn, response.GetJob(), args[0])
+		}),
+	})
+	cmd.Flags().BoolVar(&wait, "wait", true, "wait for the end")
+	return cmd
+}
+
+func (a *app) awaitVerify(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, id string) error {
+	backup, err := a.awaitBackupJob(ctx, conn, started, id)
+	if err != nil {
+		return err
+	}
+	return a.print(backup, func() error {
+		proof := backup.GetBackup().GetProof()
+		_, err := fmt.Fprintf(a.Stdout, "Backup %s restores: %s tables with %s rows, as its manifest says, by PostgreSQL %s. The restore took %s.\n",
+			output.Name(id), output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()),
+			output.Name(proof.GetServerVersion()), output.Duration(proof.GetRestoreTook().AsDuration()))
+		return err
+	})
+}
+
+// provenOf is how the newest test restore of a backup ended, and how long ago.
+func (a *app) provenOf(backup *pgharborv1.Backup) string {
+	proof := backup.GetProof()
+	switch proof.GetState() {
+	case "":
+		return "no"
+	case "succeeded":
+		return output.Age(proof.GetFinishedAt(), a.Now()) + " ago"
+	default:
+		return "FAILED"
+	}
+}
+
+// proofPairs is what show says of a proof; empty where there is none.
+func (a *app) proofPairs(proof *pgharborv1.Proof) [][2]string {
+	if proof == nil {
+		return [][2]string{{"Proven", "no"}}
+	}
+	how := "in a throwaway server, PostgreSQL " + output.Name(proof.GetServerVersion())
+	if proof.GetMethod() == "instance" {
+		how = "in a temporary database of the instance, PostgreSQL " + output.Name(proof.GetServerVersion())
+	}
+	pairs := [][2]string{
+		{"Proven", output.Name(proof.GetState()) + ", " + output.Time(proof.GetFinishedAt(), a.Now().Location()) + ", " +
+			output.Age(proof.GetFinishedAt(), a.Now()) + " ago"},
+		{"How", how},
+		{"Counted", fmt.Sprintf("%s tables, %s rows", output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()))},
+		{"Restore took", output.Duration(proof.GetRestoreTook().AsDuration()) + ", and all of the test " + output.Duration(proof.GetTook().AsDuration())},
+	}
+	for _, difference := range proof.GetDifferences() {
+		pairs = append(pairs, [2]string{"Differs", output.Line(difference)})
+	}
+	return pairs
+}
+
+// showRestoreTimes says what the newest proofs have shown: what somebody on the
+// worst day wants to know first.
+func (a *app) showRestoreTimes(databases []*pgharborv1.DatabaseHealth) error {
+	for _, database := range databases {
+		if database.GetRestoreTakes() == nil {
+			continue
+		}
+		_, err := fmt.Fprintf(a.Stdout, "%s %s: a restore of this database takes about %s; last put to the test %s ago\n",
+			output.Name(database.GetInstance()), output.Name(database.GetDatabase()),
+			output.Duration(database.GetRestoreTakes().AsDuration()), output.Age(database.GetProof().GetFinishedAt(), a.Now()))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
