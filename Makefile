@@ -19,7 +19,7 @@ build: ## the three programs, into bin/
 		./controlplane/cmd/pgharbor-controlplane ./agent/cmd/pgharbor-agent ./cli/cmd/pgharbor
 
 test: ## every test, on Postgres servers that the tests start; ends with "N passed, N failed"
-	@deploy/ci/need.sh initdb openssl gcc
+	@deploy/ci/need.sh initdb openssl zstd gcc
 	@deploy/ci/promtool.sh
 	@mkdir -p .tools
 	@CGO_ENABLED=0 go build -o .tools/testsummary ./deploy/ci/testsummary

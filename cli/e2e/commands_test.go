@@ -36,6 +36,7 @@ func (s *stage) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"cut":        cut,
 		"postgres":   s.postgres,
 		"another":    s.another,
+		"page":       s.page,
 		"watch":      watch,
 		"nowhere":    nowhere,
 	}

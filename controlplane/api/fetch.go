@@ -63,7 +63,7 @@ func (s *transferService) toFetch(ctx context.Context, instance, id string) (fle
 	if err != nil {
 		return restore, fleet.Backup{}, err
 	}
-	backup, err := s.presentBackup(ctx, restore.Spec.BackupID)
+	backup, err := s.restorableBackup(ctx, restore.Spec.BackupID)
 	if err != nil {
 		return restore, backup, err
 	}

@@ -30,7 +30,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	backup, err := s.presentBackup(ctx, request.GetBackupId())
+	backup, err := s.restorableBackup(ctx, request.GetBackupId())
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,17 @@ func rolesDetail(withRoles string) (string, error) {
 	default:
 		return "", fleet.NewProblem(fleet.ErrInvalid, "with_roles is %.64q; it is %q, %q or empty", withRoles, fleet.RolesMissing, fleet.RolesSuperuser)
 	}
+}
+
+// restorableBackup returns a backup that nothing speaks against: what is known to
+// be damaged, or to be another file than it was, is not restored.
+func (a *API) restorableBackup(ctx context.Context, id string) (fleet.Backup, error) {
+	backup, err := a.presentBackup(ctx, id)
+	if err == nil && backup.State == fleet.BackupDamaged {
+		return backup, fleet.NewProblem(fleet.ErrIntegrity, "backup %s of %s is damaged: %s", id, backup.Instance, backup.Damage).
+			WithHint("pgharbor list --instance %s shows the others", backup.Instance)
+	}
+	return backup, err
 }
 
 // presentBackup returns a backup whose file can be read.
