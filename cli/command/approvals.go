@@ -64,9 +64,10 @@ func (a *app) listApprovals(ctx context.Context, conn *grpc.ClientConn, request 
 
 func (a *app) approvalsShowCommand() *cobra.Command {
 	return a.printing(&cobra.Command{
-		Use:   "show ID",
-		Short: "Show all that a request says, which is all that its approval is good for",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show ID",
+		Short:             "Show all that a request says, which is all that its approval is good for",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeApproval,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			response, err := pgharborv1.NewApprovalServiceClient(conn).GetApproval(ctx, &pgharborv1.GetApprovalRequest{Id: args[0]})
 			if err != nil {
@@ -112,9 +113,10 @@ func (a *app) approvalsDecideCommand(verb, short string,
 ) *cobra.Command {
 	var comment string
 	cmd := a.printing(&cobra.Command{
-		Use:   verb + " ID",
-		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Use:               verb + " ID",
+		Short:             short,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeApproval,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			response, err := decide(ctx, pgharborv1.NewApprovalServiceClient(conn), args[0], comment)
 			if err != nil {

@@ -156,3 +156,10 @@ func TestDownloadThatIsResumedSaysThatItWaits(t *testing.T) {
 		t.Errorf("%+v, here are %v", got, entries(t, dir))
 	}
 }
+
+func TestCompletionOffersWhatWaits(t *testing.T) {
+	f := loggedIn(t)
+	if got := f.run(t, "__complete", "approvals", "approve", ""); strings.ContainsAny(got.stdout, "\x1b\r") || !strings.Contains(got.stdout, " by ") {
+		t.Errorf("offered %q", got.stdout)
+	}
+}

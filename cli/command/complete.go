@@ -65,6 +65,30 @@ func (a *app) completeBackup(cmd *cobra.Command, args []string, _ string) ([]cob
 	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
+// completeApproval completes the first argument with the ids of what waits.
+func (a *app) completeApproval(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer conn.Close()
+	page, err := pgharborv1.NewApprovalServiceClient(conn).ListApprovals(ctx, &pgharborv1.ListApprovalsRequest{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []cobra.Completion
+	for _, approval := range page.GetApprovals() {
+		ids = append(ids, cobra.CompletionWithDesc(output.Name(approval.GetId()), output.Name(approval.GetAction())+" by "+
+			output.Name(approval.GetRequestedBy())+": "+output.Line(approval.GetReason())))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
 func (a *app) completeInstanceFlag(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("instance", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return a.completeInstance(cmd, nil, typed)

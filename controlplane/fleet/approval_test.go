@@ -137,3 +137,21 @@ func TestDemandsAreTheUnionOfWhatMatches(t *testing.T) {
 		t.Error("where no policy asks for approvals, the policies need none")
 	}
 }
+
+// However a text is cut into the fields of a request, two cuts are two requests.
+func FuzzDigest(f *testing.F) {
+	f.Add("id12:x", uint8(1), uint8(2), uint8(3), uint8(4))
+	f.Fuzz(func(t *testing.T, text string, a, b, c, d uint8) {
+		cut := func(i, j uint8) fleet.GuardedRequest {
+			first, second := int(i)%(len(text)+1), int(j)%(len(text)+1)
+			first, second = min(first, second), max(first, second)
+			return fleet.GuardedRequest{
+				Target: text[:first], Reason: text[first:second], Details: []fleet.Detail{{Name: text[second:]}},
+			}
+		}
+		one, other := cut(a, b), cut(c, d)
+		if same := reflect.DeepEqual(one, other); same != (one.Digest() == other.Digest()) {
+			t.Errorf("%+v and %+v: the same %t", one, other, same)
+		}
+	})
+}
