@@ -53,3 +53,31 @@ func disproved(j judging) *Reason {
 	return reason(VerdictDamaged, "pgharbor backup "+j.Instance+", then pgharbor verify the new one",
 		"the test restore of backup %s failed: %s", j.Proved.ID, strings.Join(j.Proved.Proof.Differences, "; "))
 }
+
+// verifyLate is how long after its time a round of test restores must have begun: it
+// waits for backups that are under way.
+const verifyLate = 24 * time.Hour
+
+// unproven asks for a proof where a threshold or the agent's schedule does. A proof
+// that failed is no reason here, but damage.
+func unproven(j judging) *Reason {
+	next := "pgharbor list --instance " + j.Instance + ", then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly"
+	var proved time.Time
+	if j.Proved != nil {
+		proved = j.Proved.Proof.FinishedAt
+	}
+	due := j.Agent.Status.NextVerifyAt
+	switch {
+	case j.NewestBackup == nil:
+		return nil // and that is worse
+	case !due.IsZero() && j.now.Sub(due) >= verifyLate && proved.Before(due):
+		return reason(VerdictUnproven, next, "the test restores of %s did not take place", due.Format(time.RFC3339))
+	case j.ProofWithin == 0:
+		return nil
+	case proved.IsZero():
+		return reason(VerdictUnproven, next, "no backup was ever restored to prove it, and a proof is wanted every %s", j.ProofWithin)
+	case j.now.Sub(proved) >= j.ProofWithin:
+		return reason(VerdictUnproven, next, "the newest proof is %s old, and one is wanted every %s", j.now.Sub(proved).Round(time.Hour), j.ProofWithin)
+	}
+	return nil
+}

@@ -23,7 +23,7 @@ type rule func(judging) *Reason
 var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked}
 
 // Of a database that is known.
-var databaseRules = []rule{unprotected, damaged, spoiled, disproved, failed, hung, missed, stale, sizeOff, unencrypted}
+var databaseRules = []rule{unprotected, damaged, spoiled, disproved, failed, hung, missed, stale, sizeOff, unencrypted, unproven}
 
 func reasons(j judging) (found []Reason) {
 	if j.Agent.LastSeenAt.IsZero() {

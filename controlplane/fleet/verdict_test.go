@@ -105,6 +105,12 @@ func TestJudge(t *testing.T) {
 		{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
 			[]fleet.Verdict{fleet.VerdictSpace}},
 		{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
+		{"the scheduled proof did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
+		{"the scheduled proof is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},
+		{"the scheduled proof took place", func(f *fleet.Facts) {
+			f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour)
+			f.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now.Add(-time.Hour)}}}
+		}, nil},
 		{"all at once", func(f *fleet.Facts) {
 			*f = fleet.Facts{Instance: "db1", Database: "shop", Agent: fleet.AgentFacts{LastSeenAt: now.Add(-time.Hour)},
 				NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
@@ -155,6 +161,28 @@ func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) 
 	facts.Instance = "db2"
 	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAProofIsAskedForWhereAThresholdSaysSo(t *testing.T) {
+	wanted := fleet.DefaultThresholds
+	wanted.ProofWithin = 7 * 24 * time.Hour
+	for _, tt := range []struct {
+		name string
+		at   time.Time
+		want fleet.Verdict
+	}{
+		{"never", time.Time{}, fleet.VerdictUnproven},
+		{"a week ago", now.AddDate(0, 0, -7), fleet.VerdictUnproven},
+		{"less than a week ago", now.AddDate(0, 0, -7).Add(time.Second), fleet.VerdictOK},
+	} {
+		facts := good()
+		if !tt.at.IsZero() {
+			facts.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: tt.at}}}
+		}
+		if got := fleet.Judge(facts, wanted, now, heartbeat).Verdict; got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
 	}
 }
 

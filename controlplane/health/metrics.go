@@ -26,6 +26,9 @@ var (
 	succeededDesc = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 where the newest run succeeded, 0 where it failed.", perDatabase, nil)
 	durationDesc  = prometheus.NewDesc("pgharbor_run_newest_duration_seconds", "How long the newest run took.", perDatabase, nil)
 	runningDesc   = prometheus.NewDesc("pgharbor_run_under_way_timestamp_seconds", "When the run began that is under way.", perDatabase, nil)
+	provedDesc    = prometheus.NewDesc("pgharbor_proof_newest_timestamp_seconds", "When the newest test restore of a backup of the database ended.", perDatabase, nil)
+	proofDesc     = prometheus.NewDesc("pgharbor_proof_newest_succeeded", "1 where the newest test restore found all that was dumped, 0 where not.", perDatabase, nil)
+	restoreDesc   = prometheus.NewDesc("pgharbor_restore_expected_duration_seconds", "How long the newest test restore that succeeded took.", perDatabase, nil)
 
 	seenDesc        = prometheus.NewDesc("pgharbor_agent_last_seen_timestamp_seconds", "When the agent of the instance was heard of last.", perAgent, nil)
 	nextRunDesc     = prometheus.NewDesc("pgharbor_agent_next_run_timestamp_seconds", "When the agent's next scheduled round is due.", perAgent, nil)
@@ -51,7 +54,7 @@ type Collector struct {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		verdictDesc, reasonDesc, newestDesc, sizeDesc, plainDesc, ranDesc, succeededDesc, durationDesc, runningDesc,
+		verdictDesc, reasonDesc, newestDesc, sizeDesc, plainDesc, ranDesc, succeededDesc, durationDesc, runningDesc, provedDesc, proofDesc, restoreDesc,
 		seenDesc, nextRunDesc, nextPurgeDesc, clockDesc, freeDesc, certificateDesc,
 		upDesc, latencyDesc, connectedDesc, transfersDesc,
 	} {
@@ -127,16 +130,27 @@ func collectDatabase(gauge gauges, j fleet.Judgement) {
 			gauge(plainDesc, float64(plain), j.Instance, j.Database)
 		}
 	}
+	if p := j.Proved; p != nil {
+		gauge.at(provedDesc, p.Proof.FinishedAt, j.Instance, j.Database)
+		gauge(proofDesc, truth(p.Proof.State == fleet.ProofSucceeded), j.Instance, j.Database)
+	}
+	if j.RestoreTakes > 0 {
+		gauge(restoreDesc, j.RestoreTakes.Seconds(), j.Instance, j.Database)
+	}
 	if r := j.Running; r != nil {
 		gauge.at(runningDesc, r.StartedAt, j.Instance, j.Database)
 	}
 	if r := j.NewestRun; r != nil {
-		succeeded := 0.0
-		if r.State == fleet.RunSucceeded {
-			succeeded = 1
-		}
 		gauge.at(ranDesc, r.FinishedAt, j.Instance, j.Database)
-		gauge(succeededDesc, succeeded, j.Instance, j.Database)
+		gauge(succeededDesc, truth(r.State == fleet.RunSucceeded), j.Instance, j.Database)
 		gauge(durationDesc, r.FinishedAt.Sub(r.StartedAt).Seconds(), j.Instance, j.Database)
 	}
+}
+
+// truth is a yes or no as Prometheus has it.
+func truth(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
