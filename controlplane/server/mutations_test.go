@@ -121,6 +121,9 @@ var mutations = map[string]mutation{
 		}
 		return err
 	}},
+	"/pgharbor.v1.TransferService/Fetch": {"user:olga", "backup.fetch", func(ctx context.Context, h *harbor) error {
+		return h.fetch(ctx)
+	}},
 	"/pgharbor.v1.HealthService/SetThreshold": {"user:olga", "threshold.set", func(ctx context.Context, h *harbor) error {
 		_, err := pgharborv1.NewHealthServiceClient(h.olga).SetThreshold(ctx,
 			&pgharborv1.SetThresholdRequest{Threshold: &pgharborv1.Threshold{Pattern: "db2/*", SizePercent: 40}})
@@ -191,15 +194,17 @@ var mutations = map[string]mutation{
 type harbor struct {
 	*servertest.ControlPlane
 	olgaDir, bobDir, agentDir string
+	otherDir                  string // of the agent db3
 	invite                    string // not redeemed
 	csr                       []byte
 	backup                    string // of db1
 	restore                   string // of it, over the database shop
+	moved                     string // a restore of it on db3
 	devices                   map[string]string
 	approvals                 []string // two that wait
 
-	nobody, olga, bob *grpc.ClientConn
-	agent             *agent // of db1
+	nobody, olga, bob, other *grpc.ClientConn
+	agent                    *agent // of db1
 }
 
 func newHarbor(t *testing.T) *harbor {
@@ -213,7 +218,7 @@ func newHarbor(t *testing.T) *harbor {
 	cp := servertest.Start(t, func(c *server.Config) { c.AlertsFile = alerts })
 	h := &harbor{ControlPlane: cp, devices: map[string]string{}}
 	h.olgaDir, h.bobDir = cp.Enroll(t, cp.InviteUser(t, "olga", fleet.RoleOwner)), cp.Enroll(t, cp.InviteUser(t, "bob", fleet.RoleOwner))
-	h.agentDir = cp.Enroll(t, cp.InviteAgent(t, "db1"))
+	h.agentDir, h.otherDir = cp.Enroll(t, cp.InviteAgent(t, "db1")), cp.Enroll(t, cp.InviteAgent(t, "db3"))
 	h.invite = cp.InviteUser(t, "pending", fleet.RoleViewer)
 	key, err := pki.NewKey()
 	if err != nil {
@@ -225,6 +230,7 @@ func newHarbor(t *testing.T) *harbor {
 	h.connect(t, cp.Dial)
 	h.backup = h.agent.hasBackup(t, 10)
 	h.replaceDatabase(t)
+	h.moveDatabase(t)
 	h.addPeople(t)
 	h.addPolicies(t)
 	return h
@@ -256,7 +262,7 @@ func (h *harbor) connect(t *testing.T, dial func(testing.TB, string) *grpc.Clien
 			t.Fatal(err)
 		}
 	}
-	h.agent = &agent{name: "db1", conn: dial(t, h.agentDir)}
+	h.agent, h.other = &agent{name: "db1", conn: dial(t, h.agentDir)}, dial(t, h.otherDir)
 	h.agent.connect(t)
 }
 
@@ -273,6 +279,45 @@ func (h *harbor) replaceDatabase(t *testing.T) {
 		JobId: h.restore, State: "succeeded", FinishedAt: timestamppb.Now(),
 		Restore: &pgharborv1.RestoreOutcome{RestoreId: h.restore, KeptDatabase: "shop_before", KeptUntil: timestamppb.New(time.Now().Add(time.Hour))},
 	}}})
+}
+
+func (h *harbor) moveDatabase(t *testing.T) {
+	t.Helper()
+	target := &agent{name: "db3", conn: h.other}
+	target.connect(t)
+	created, err := pgharborv1.NewRestoreServiceClient(h.olga).CreateRestore(bounded(t),
+		&pgharborv1.CreateRestoreRequest{BackupId: h.backup, TargetInstance: "db3", TargetDatabase: "shop", Confirm: "shop", Reason: "why"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.moved = created.GetRestore().GetId()
+	target.offer(t)
+}
+
+// fetch is an agent's call for the backup of another instance, up to where the trail
+// knows of it: the agent that has it is not asked here.
+func (h *harbor) fetch(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := pgharborv1.NewTransferServiceClient(h.other).Fetch(ctx, &pgharborv1.FetchRequest{TransferId: h.moved})
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := stream.Recv(); ended <- err }()
+	for ticker := time.Tick(10 * time.Millisecond); ; {
+		select {
+		case err := <-ended:
+			return err
+		case <-ticker:
+		}
+		list, err := pgharborv1.NewAuditServiceClient(h.bob).ListAuditEntries(ctx, &pgharborv1.ListAuditEntriesRequest{Action: "backup.fetch"})
+		if err != nil || len(list.GetEntries()) > 0 {
+			cancel()
+			<-ended
+			return err
+		}
+	}
 }
 
 func (h *harbor) addPeople(t *testing.T) {
