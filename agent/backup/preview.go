@@ -21,6 +21,8 @@ type lookAhead struct {
 	server postgres.Server
 	asked  bool    // the server answers
 	source *source // nil where the file can't be opened
+	format string  // of the dump; "" where it is not known
+	head   []byte  // of the dump
 	needs  *Needs  // nil where only the whole dump tells
 }
 
@@ -42,11 +44,23 @@ func (e *Engine) Preview(ctx context.Context, req RestoreRequest) []Check {
 	return look.checks
 }
 
-// begin makes the checks that need no more of the dump than its head and its manifest.
+// LookAhead makes the checks for which the manifest is enough, of a file that is elsewhere still, and returns a
+// *ChecksError where one fails.
+func (e *Engine) LookAhead(ctx context.Context, req RestoreRequest) error {
+	look := &lookAhead{Engine: e, req: req}
+	look.begin(ctx, nil)
+	look.end(ctx)
+	return look.failed(ctx)
+}
+
+// begin makes the checks that need no more of the dump than its head and its manifest. The file may be elsewhere: then it
+// is nil.
 func (l *lookAhead) begin(ctx context.Context, file *os.File) {
-	l.checkFile(ctx, file)
 	if l.req.Manifest != nil {
-		l.needs = l.req.Manifest.Needs
+		l.needs, l.format = l.req.Manifest.Needs, l.req.Manifest.Format
+	}
+	if file != nil {
+		l.checkFile(ctx, file)
 	}
 	var err error
 	if l.server, err = l.Instance.Server(ctx); err != nil {
@@ -88,7 +102,7 @@ func (l *lookAhead) checkFile(ctx context.Context, file *os.File) {
 		l.fail("file", err, "restore another backup")
 		return
 	}
-	l.source = src
+	l.source, l.format, l.head = src, src.format, src.head
 	detail := "not sealed"
 	if src.opener != nil {
 		detail = "sealed, and the passphrase opens it"
@@ -172,15 +186,15 @@ func (l *lookAhead) checkVersions(_ context.Context) {
 }
 
 func (l *lookAhead) checkTool(ctx context.Context) {
-	if l.source == nil {
+	if l.format == "" {
 		return
 	}
-	tool, err := l.Instance.RestoreTool(ctx, l.source.format)
+	tool, err := l.Instance.RestoreTool(ctx, l.format)
 	m := l.req.Manifest
 	switch {
 	case err != nil:
 		l.fail("tools", err, "install PostgreSQL's client of the server's version, or put it on PATH")
-	case l.source.format == postgres.FormatCustom && m != nil && tool.Number > 0 && major(m.PgDumpVersion) > tool.Number/10000:
+	case l.format == postgres.FormatCustom && m != nil && tool.Number > 0 && major(m.PgDumpVersion) > tool.Number/10000:
 		l.fail("tools", fmt.Errorf("%s %s does not read what pg_dump %s wrote", tool.Name, tool.Version, m.PgDumpVersion),
 			fmt.Sprintf("install postgresql-client-%d", major(m.PgDumpVersion)))
 	default:
@@ -189,10 +203,7 @@ func (l *lookAhead) checkTool(ctx context.Context) {
 }
 
 func (l *lookAhead) checkLocale(ctx context.Context) {
-	if l.source == nil {
-		return
-	}
-	like, err := l.likeness(ctx, l.req.Manifest, l.source.head)
+	like, err := l.likeness(ctx, l.req.Manifest, l.head)
 	if err != nil {
 		l.unknown("locale", err)
 		return

@@ -54,24 +54,28 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 	if err != nil {
 		return request, origin, done, err
 	}
-	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place}
+	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place, lookAhead: func(request backup.RestoreRequest) error {
+		return r.Engine.LookAhead(ctx, request)
+	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
 	if err = errors.Join(err, fetched.close(), place.Close()); err != nil {
 		done()
 		return request, origin, done, err
 	}
-	return backup.RestoreRequest{
-		Path: place.Path, Manifest: &fetched.manifest, Target: spec.Target, Replace: spec.Replace, WithRoles: spec.WithRoles,
-	}, fetched.origin, done, nil
+	request = fetched.request()
+	request.Path = place.Path
+	return request, fetched.origin, done, nil
 }
 
 // fetched receives a backup. It takes no byte of one that is not what the other
-// agent signed, that no passphrase here opens, or for which there is no room.
+// agent signed, that no passphrase here opens, for which there is no room, or that
+// could not be restored here.
 type fetched struct {
-	runner *Runner
-	spec   *RestoreSpec
-	job    string
-	place  *store.Incoming
+	runner    *Runner
+	spec      *RestoreSpec
+	job       string
+	place     *store.Incoming
+	lookAhead func(backup.RestoreRequest) error
 
 	manifest backup.Manifest
 	origin   backup.Origin
@@ -103,7 +107,17 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	if err := engine.CheckPassphrase(stored, f.manifest); err != nil {
 		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, f.spec.Source.Instance)
 	}
+	if err := f.lookAhead(f.request()); err != nil {
+		return err
+	}
 	return f.makeRoom()
+}
+
+// request is the restore, but for where its file is.
+func (f *fetched) request() backup.RestoreRequest {
+	return backup.RestoreRequest{
+		Manifest: &f.manifest, Target: f.spec.Target, Replace: f.spec.Replace, WithRoles: f.spec.WithRoles, Confined: !f.origin.Proven(),
+	}
 }
 
 func (f *fetched) makeRoom() error {

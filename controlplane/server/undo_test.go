@@ -1,0 +1,138 @@
+package server_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// finishesWith reports a job that succeeded, with what came of a restore.
+func (a *agent) finishesWith(t *testing.T, job string, outcome *pgharborv1.RestoreOutcome, checks ...*pgharborv1.RestoreCheck) {
+	t.Helper()
+	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
+		JobId: job, State: "succeeded", FinishedAt: timestamppb.Now(), Restore: outcome, Checks: checks,
+	}}})
+}
+
+func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	backup := a.hasBackup(t, 10)
+	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
+	created, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+		BackupId: backup, TargetDatabase: "shop", Confirm: "shop", Reason: "ticket 7", Replace: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.GetRestore().GetId()
+	if spec := a.offer(t).GetRestore(); !spec.GetReplace() || spec.GetTargetDatabase() != "shop" {
+		t.Fatalf("offered %v", spec)
+	}
+	get := func() *pgharborv1.Restore {
+		t.Helper()
+		got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.GetRestore()
+	}
+	undo := func(confirm string) (*pgharborv1.UndoRestoreResponse, codes.Code) {
+		t.Helper()
+		response, err := restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: confirm, Reason: "a mistake"})
+		return response, status.Code(err)
+	}
+	if _, code := undo("shop"); code != codes.FailedPrecondition {
+		t.Errorf("an undo of what has not happened: %v", code)
+	}
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	a.finishesWith(t, id, &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "shop_before_x", KeptUntil: timestamppb.New(until)})
+	if r := get(); r.GetKeptDatabase() != "shop_before_x" || !r.GetKeptUntil().AsTime().Equal(until) || !r.GetReplace() {
+		t.Errorf("kept is %v", r)
+	}
+
+	// Another agent can't speak of it.
+	other := connectAgent(t, cp, "db2")
+	elsewhere, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+		BackupId: other.hasBackup(t, 10), TargetDatabase: "x", Confirm: "x", Reason: "r",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.offer(t)
+	other.finishesWith(t, elsewhere.GetRestore().GetId(), &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "forged"})
+	if r := get(); r.GetKeptDatabase() != "shop_before_x" {
+		t.Errorf("another agent has made it %v", r)
+	}
+
+	if _, code := undo("shops"); code != codes.InvalidArgument {
+		t.Errorf("an undo with a wrong name: %v", code)
+	}
+	started, code := undo("shop")
+	if code != codes.OK {
+		t.Fatal(code)
+	}
+	if offer := a.offer(t); offer.GetUndo().GetRestoreId() != id || offer.GetJobId() != started.GetJobId() {
+		t.Fatalf("offered %v", offer)
+	}
+	a.finishesWith(t, started.GetJobId(), &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "shop_undone_x", UndoneAt: timestamppb.Now()})
+	if r := get(); r.GetKeptDatabase() != "shop_undone_x" || r.GetUndoneAt() == nil || r.GetKeptUntil() != nil {
+		t.Errorf("after the undo: %v", r)
+	}
+	begun := entry{"user:owner", "restore.undo", "db1", id, "a mistake", "started", "of the database shop"}
+	ended := begun
+	ended.Outcome, ended.Detail = "succeeded", "job "+started.GetJobId()
+	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
+		t.Error(diff)
+	}
+	if _, code := undo("shop"); code != codes.FailedPrecondition {
+		t.Errorf("a second undo: %v", code)
+	}
+
+	// What was kept is dropped at last; the report of the restore comes again.
+	a.finishesWith(t, id, &pgharborv1.RestoreOutcome{RestoreId: id, UndoneAt: timestamppb.Now()})
+	if r := get(); r.GetKeptDatabase() != "" || r.GetState() != "succeeded" {
+		t.Errorf("after it was dropped: %v", r)
+	}
+}
+
+func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	backup := a.hasBackup(t, 10)
+	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
+	started, err := restores.PreviewRestore(bounded(t), &pgharborv1.PreviewRestoreRequest{BackupId: backup, TargetDatabase: "shop", Replace: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := started.GetRestore().GetId()
+	if offer := a.offer(t); offer.GetPreview().GetBackupId() != backup || !offer.GetPreview().GetReplace() || offer.GetRestore() != nil {
+		t.Fatalf("offered %v", offer)
+	}
+	check := &pgharborv1.RestoreCheck{Name: "target", Result: "WARN", Detail: "in use", Remedy: "wait"}
+	a.finishesWith(t, id, nil, check)
+	got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := got.GetRestore().GetChecks(); len(all) != 1 || all[0].String() != check.String() {
+		t.Errorf("the checks are %v", all)
+	}
+	if all := trail(t, cp, "restore.preview"); len(all) != 2 || all[1].Outcome != "succeeded" {
+		t.Errorf("the trail: %+v", all)
+	}
+	if list, err := restores.ListRestores(bounded(t), &pgharborv1.ListRestoresRequest{}); err != nil || len(list.GetRestores()) != 0 {
+		t.Errorf("it is listed as a restore: %v, %v", list, err)
+	}
+	_, err = restores.PreviewRestore(bounded(t), &pgharborv1.PreviewRestoreRequest{BackupId: backup})
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a preview of nothing: %v", err)
+	}
+}
