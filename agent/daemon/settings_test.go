@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -18,6 +19,27 @@ func TestSettingsByDefault(t *testing.T) {
 		s.Schedule.String() != "0 1 * * *" || s.Format != "plain" || s.Compression != "none" || s.Timezone != "Europe/Berlin" ||
 		s.Passphrases.Current != "" || s.Databases != nil {
 		t.Errorf("defaults: %+v", s)
+	}
+}
+
+func TestSettingsOfProof(t *testing.T) {
+	s, err := readSettings([]string{"TZ=UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Scrub.Every != 7*24*time.Hour || s.Scrub.BytesPerSecond != 32<<20 || s.Verify.Schedule != nil || s.Verify.Timeout != 6*time.Hour || s.Verify.InInstance {
+		t.Errorf("defaults: %+v, %+v", s.Scrub, s.Verify)
+	}
+	s, err = readSettings([]string{
+		"BACKUP_SCRUB_DAYS=0", "BACKUP_VERIFY_SCHEDULE=0 4 * * 0", "BACKUP_VERIFY_TIMEOUT=90m", "BACKUP_VERIFY_IN_INSTANCE=true", "BACKUP_TIMEZONE=Europe/Berlin",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Sundays at four, there.
+	next := s.Verify.Schedule.Next(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	if s.Scrub.Every != 0 || s.Verify.Timeout != 90*time.Minute || !s.Verify.InInstance || !next.Equal(time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v, %+v, next %s", s.Scrub, s.Verify, next)
 	}
 }
 
@@ -37,6 +59,12 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"BACKUP_SCHEDULE=daily":                       "cron expression",
 		"BACKUP_SCHEDULE=0 0 30 2 *":                  "cron expression",
 		"BACKUP_TIMEZONE=Mars/Olympus":                "tz database",
+		"BACKUP_SCRUB_DAYS=-1":                        "from 0 to",
+		"BACKUP_SCRUB_MBPS=0":                         "from 1 to",
+		"BACKUP_VERIFY_SCHEDULE=weekly":               "cron expression",
+		"BACKUP_VERIFY_IN_INSTANCE=perhaps":           "true or false",
+		"BACKUP_VERIFY_TIMEOUT=6":                     "such as 90m",
+		"BACKUP_VERIFY_BINDIR=bin":                    "absolute path",
 		"BACKUP_FORMAT=tar":                           "plain or custom",
 		"BACKUP_COMPRESSION=gzip":                     "none or zstd",
 		"BACKUP_DATABASES=a,,b":                       "separated by commas",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 func (c *command) newVerify() *cobra.Command {
@@ -79,4 +80,26 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 		return backup.Proof{}, err
 	}
 	return a.runner.VerifyFile(ctx, path, file.manifest, origin, consent)
+}
+
+// checkVerify says whether there is something that backups can be tried out in.
+// Only who asked for that on a schedule must have it.
+func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
+	verify := a.settings.Verify
+	when := "by hand only"
+	if verify.Schedule != nil {
+		when = fmt.Sprintf("%s, next at %s", verify.Schedule, verify.Schedule.Next(a.now()).In(a.settings.Location).Format(time.RFC3339))
+	}
+	version, dir, err := a.instance.ServerAtHand(ctx, verify.Bin)
+	switch {
+	case err == nil:
+		return fmt.Sprintf("%s; in a throwaway PostgreSQL %s of %s", when, version, dir), nil
+	case !errors.Is(err, postgres.ErrNoBinaries):
+		return "", err
+	case verify.InInstance:
+		return when + "; in a temporary database of the instance", nil
+	case verify.Schedule == nil:
+		return fmt.Sprintf("%s, and not even so: %v", when, err), nil
+	}
+	return "", remedy{err, "install PostgreSQL's server of that version, name its folder with BACKUP_VERIFY_BINDIR, or set BACKUP_VERIFY_IN_INSTANCE=true"}
 }

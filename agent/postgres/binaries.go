@@ -57,6 +57,17 @@ func (i *Instance) findBinaries(ctx context.Context, bin string, major int) (bin
 	return best, fmt.Errorf("%w: neither PATH nor pg_config lead to initdb and postgres of version %d or newer", ErrNoBinaries, major)
 }
 
+// ServerAtHand looks for the server that StartThrowaway would start for a dump of the instance as it is now, and returns its
+// version and the folder of its programs; ErrNoBinaries where there is none. bin is as in ThrowawayRequest.
+func (i *Instance) ServerAtHand(ctx context.Context, bin string) (version, dir string, err error) {
+	server, err := i.Server(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	found, err := i.findBinaries(ctx, bin, server.Number/10000)
+	return found.server.Version, found.dir, err
+}
+
 // configuredBin asks the first pg_config for the folder of its server's programs; "" where it does not say.
 func (i *Instance) configuredBin(ctx context.Context, dirs []string) string {
 	for _, dir := range dirs {

@@ -74,6 +74,9 @@ func (i *Instance) StartThrowaway(ctx context.Context, req ThrowawayRequest) (*T
 	if t.attr, err = unprivileged(); err != nil {
 		return nil, err
 	}
+	if err = t.reachable(); err != nil {
+		return nil, err
+	}
 	if err = t.start(ctx, i, found, req.Tables); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

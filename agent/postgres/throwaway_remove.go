@@ -131,3 +131,23 @@ func (t *Throwaway) own(path string) error {
 	}
 	return os.Chown(path, int(t.attr.Credential.Uid), int(t.attr.Credential.Gid))
 }
+
+// reachable is an error where the server's user, another one than this, could not get at its own folder.
+func (t *Throwaway) reachable() error {
+	if t.attr.Credential == nil {
+		return nil
+	}
+	for dir := filepath.Dir(t.dir); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		owned := info.Sys().(*syscall.Stat_t).Uid == t.attr.Credential.Uid //nolint:forcetypeassert // it is Linux's
+		if info.Mode()&0o001 == 0 && !owned {
+			return fmt.Errorf("%s is closed to the user that the throwaway server runs as, because PostgreSQL does not run as root: let BACKUP_VERIFY_DIR name another folder", dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}

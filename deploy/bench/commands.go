@@ -62,6 +62,15 @@ func (b *bench) agentRestore(file string) command {
 	}
 }
 
+// agentVerify tests the restore of file in a throwaway server.
+func (b *bench) agentVerify(file string) command {
+	return command{
+		name: "pgharbor-agent verify",
+		argv: []string{"pgharbor-agent", "verify", file},
+		env:  []string{"PGHARBOR_STATE_DIR=" + filepath.Join(b.folder, "alone-state")},
+	}
+}
+
 func (b *bench) out(name string) string { return filepath.Join(b.folder, name) }
 
 func (b *bench) pipelineBackup(database string) command {

@@ -24,7 +24,7 @@ type contest struct {
 
 type rival struct {
 	command
-	goal float64
+	goal float64 // 0: there is none
 }
 
 func main() {
@@ -52,6 +52,7 @@ func run(ctx context.Context) error {
 		{"backup, sealed", b.agentBackup("bench", "none"), []rival{{b.pipelineBackup("bench"), 0.85}}},
 		{"backup, sealed, zstd", b.agentBackup("bench", "zstd"), []rival{{b.customDump(), 0.35}, {b.dumpToNothing(), 1.35}}},
 		{"restore, verified", b.agentRestore(b.stored), []rival{{b.pipelineRestore(b.stored), 1.10}}},
+		{"test restore", b.agentVerify(b.stored), []rival{{b.pipelineRestore(b.stored), 0}}},
 		{"download", b.download(), []rival{{b.copyOver(), 1.00}}},
 	}
 	results, err := compete(ctx, contests, *rounds)
@@ -119,7 +120,11 @@ func printSpeed(contests []contest, results map[string][]sample) {
 		ours := medianSeconds(results[c.job+c.ours.name])
 		for _, r := range c.theirs {
 			theirs := medianSeconds(results[c.job+r.name])
-			fmt.Printf("| %s | %.2f s | %s | %.2f s | **%.2f** | ≤ %.2f |\n", c.job, ours, cell(r.name), theirs, ours/theirs, r.goal)
+			goal := "–"
+			if r.goal > 0 {
+				goal = fmt.Sprintf("≤ %.2f", r.goal)
+			}
+			fmt.Printf("| %s | %.2f s | %s | %.2f s | **%.2f** | %s |\n", c.job, ours, cell(r.name), theirs, ours/theirs, goal)
 		}
 	}
 	fmt.Println("\n| peak resident memory | MiB | against, its largest process | MiB |")
