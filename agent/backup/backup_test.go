@@ -28,7 +28,7 @@ var start = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 // newEngine returns an engine on the shared server, with a folder of its own, a zone and a clock that stands. The
 // environment's last entries win.
-func newEngine(t *testing.T, environ ...string) *backup.Engine {
+func newEngine(t testing.TB, environ ...string) *backup.Engine {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(postgrestest.Shared(t).Environ(), environ...))
 	if err != nil {

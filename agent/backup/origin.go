@@ -132,11 +132,11 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 	if e.Signer == nil || !e.Signer.Exists() {
 		return origin, nil
 	}
-	noted, err := e.Signer.Noted(signing.Hash(stored))
+	noted, err := e.Signer.Noted()
 	switch {
 	case err != nil:
 		return origin, err
-	case noted:
+	case noted[signing.Hash(stored)]:
 		origin.Kind = OriginNoted
 	case m.Instance == e.InstanceName:
 		return origin, fmt.Errorf("%w: %s", ErrUnsigned, m.Filename)
@@ -150,14 +150,15 @@ func (e *Engine) witness() func(m Manifest, stored []byte) error {
 	if e.Signer == nil || !e.Signer.Exists() {
 		return func(Manifest, []byte) error { return nil }
 	}
-	key, keyErr := e.Signer.PublicKey()
+	key, err := e.Signer.PublicKey()
+	noted, chainErr := e.Signer.Noted()
+	if err != nil || chainErr != nil {
+		return func(Manifest, []byte) error { return nil } // what can't be read is told where it is needed
+	}
 	return func(m Manifest, stored []byte) error {
 		switch {
-		case keyErr != nil:
-			return nil // a key that can't be read is told where it is needed
-		case m.Signature == nil && m.Proof == nil && m.Trigger != TriggerAdopted:
-			_, err := e.unsigned(stored, m, Origin{})
-			return err
+		case m.Signature == nil && m.Proof == nil && m.Trigger != TriggerAdopted && m.Instance == e.InstanceName && !noted[signing.Hash(stored)]:
+			return ErrUnsigned
 		case m.Signature != nil && m.Signature.KeyID == signing.KeyID(key) && !m.signedBy(key, stored):
 			return fmt.Errorf("%w: its signature does not hold", ErrForged)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
@@ -175,4 +176,41 @@ func TestChainThatCannotBeKept(t *testing.T) {
 	if kind, err := originOf(engine, manifestOf(t, engine, made.ID), nil); kind != backup.OriginSigned || err != nil {
 		t.Errorf("%q, %v", kind, err)
 	}
+}
+
+// Whatever byte of a signed manifest is another one, it is not what the agent signed.
+func FuzzSignedManifest(f *testing.F) {
+	postgrestest.Shared(f).CreateDatabase(f, "fuzzed")
+	engine := newEngine(f)
+	engine.Signer = signing.Open(f.TempDir())
+	if err := engine.BeginSigning(); err != nil {
+		f.Fatal(err)
+	}
+	engine.Passphrases.Current = "secret"
+	made, err := engine.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
+	if err != nil {
+		f.Fatal(err)
+	}
+	stored, err := engine.Find(made.ID)
+	if err != nil {
+		f.Fatal(err)
+	}
+	content, err := engine.Store.ReadManifest(stored.Location)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for at := range content {
+		f.Add(at, content[at]^1)
+	}
+	engine.Passphrases = seal.Passphrases{} // its proof would be another way to be believed
+	f.Fuzz(func(t *testing.T, at int, with byte) {
+		if at < 0 || at >= len(content) || content[at] == with {
+			return
+		}
+		changed := bytes.Clone(content)
+		changed[at] = with
+		if kind, err := originOf(engine, changed, nil); kind == backup.OriginSigned && err == nil {
+			t.Errorf("with %q in place of %q at %d it is believed:\n%s", with, content[at], at, changed)
+		}
+	})
 }

@@ -106,7 +106,7 @@ func (e *Engine) BeginSigning() error {
 
 // signedBy says whether a stored manifest bears the signature of a key.
 func (m Manifest) signedBy(key ed25519.PublicKey, stored []byte) bool {
-	value, err := base64.StdEncoding.DecodeString(m.Signature.Value)
+	value, err := base64.StdEncoding.Strict().DecodeString(m.Signature.Value)
 	if err != nil || m.Signature.Algorithm != signing.Algorithm {
 		return false
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,10 +50,14 @@ func (s *Signer) Head(database string) (Link, error) {
 	return c.Heads[database], err
 }
 
-// Noted says whether a manifest without a signature is one that was there before the key.
-func (s *Signer) Noted(sha256 string) (bool, error) {
+// Noted are the hashes of the manifests without a signature that were there before the key.
+func (s *Signer) Noted() (map[string]bool, error) {
 	c, err := s.readChain()
-	return slices.Contains(c.Noted, sha256), err
+	noted := make(map[string]bool, len(c.Noted))
+	for _, hash := range c.Noted {
+		noted[hash] = true
+	}
+	return noted, err
 }
 
 // Hash is the hash by which manifests are told apart: SHA-256, hexadecimal.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -24,7 +25,16 @@ func (c *Catalog) Witness(ctx context.Context, instance string, backups []fleet.
 		id, sha256, suspect string
 	}
 	scan := func(r row) (s seen, err error) { return s, r.Scan(&s.id, &s.sha256, &s.suspect) }
-	known, err := collect(ctx, tx, scan, `SELECT id, json_extract(manifest, '$.sha256'), suspect FROM backups WHERE instance = ?`, instance)
+	told := make([]string, len(backups))
+	for n, b := range backups {
+		told[n] = b.ID
+	}
+	ids, err := json.Marshal(told)
+	if err != nil {
+		return nil, err
+	}
+	known, err := collect(ctx, tx, scan, `SELECT id, json_extract(manifest, '$.sha256'), suspect FROM backups
+		WHERE instance = ? AND id IN (SELECT value FROM json_each(?))`, instance, string(ids))
 	if err != nil {
 		return nil, err
 	}
