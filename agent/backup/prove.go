@@ -3,7 +3,6 @@ package backup
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -234,12 +233,10 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 	if err := p.Instance.CreateDatabase(ctx, p.database, like); err != nil {
 		return err
 	}
-	plain, err := found.open(p.file)
+	checked, err := found.reader(p.file, p.begin(p.req.OnProgress, PhaseRestore, found.plainSize))
 	if err != nil {
 		return err
 	}
-	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize).of(len(found.tables))
-	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add}
 	if !p.req.Confined {
 		return p.Instance.Load(ctx, p.database, found.format, checked)
 	}

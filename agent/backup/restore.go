@@ -170,12 +170,10 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 	if err := e.Instance.CreateDatabase(ctx, temporary, like); err != nil {
 		return err
 	}
-	plain, err := found.open(file)
+	checked, err := found.reader(file, e.begin(req.OnProgress, PhaseRestore, found.plainSize))
 	if err != nil {
 		return err
 	}
-	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize).of(len(found.tables))
-	checked := &checkedReader{src: plain, hash: sha256.New(), want: found.plainSHA, read: progress.add, seen: tableTeller(found.format, progress)}
 	if req.Confined {
 		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
@@ -208,6 +206,16 @@ func (e *Engine) likeness(ctx context.Context, m *Manifest, head []byte) (postgr
 	}
 	// C is the one locale that goes with every encoding.
 	return postgres.Database{Encoding: string(match[1]), Collate: "C", CType: "C", LocaleProvider: "libc"}, nil
+}
+
+// reader opens the dump in a verified file a second time, to be loaded.
+func (v *verified) reader(file *os.File, progress *reporter) (*checkedReader, error) {
+	plain, err := v.open(file)
+	if err != nil {
+		return nil, err
+	}
+	progress.of(len(v.tables))
+	return &checkedReader{src: plain, hash: sha256.New(), want: v.plainSHA, read: progress.add, seen: tableTeller(v.format, progress)}, nil
 }
 
 // checkedReader puts ErrDamaged in the place of io.EOF where what was read has not the hash that it should have.
