@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,6 +42,7 @@ func (s *stage) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"page":       s.page,
 		"watch":      watch,
 		"nowhere":    nowhere,
+		"hook":       hook,
 	}
 }
 
@@ -158,6 +162,27 @@ func (s *stage) another(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Setenv("OTHER_"+name, value)
 		}
 	}
+}
+
+// hook FILE takes webhooks until the script ends, appends the body of each to the
+// file, a line a call, and sets HOOK to its URL.
+func hook(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hook FILE")
+	}
+	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, err = file.Write(append(body, '\n'))
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	ts.Defer(func() { server.Close(); _ = file.Close() })
+	ts.Setenv("HOOK", server.URL)
 }
 
 // watch SECRET looks at the argument lists of all processes until the script
