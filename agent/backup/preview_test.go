@@ -1,0 +1,99 @@
+package backup_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+// What stands in the way is told before a byte moves, by its name and with what to do, and the restore does not begin.
+func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
+	server := sample(t, "harbour")
+	server.Exec(t, "postgres", "CREATE ROLE mate LOGIN; CREATE ROLE maker LOGIN CREATEDB")
+	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE mate, maker") })
+	stored := newEngine(t)
+	stored.Passphrases.Current = "secret"
+	manifest := backUp(t, stored, "harbour")
+	if manifest.Needs == nil || !slices.Equal(manifest.Needs.Owners, []string{"postgres"}) {
+		t.Fatalf("the manifest says that the dump needs %+v", manifest.Needs)
+	}
+	path := filepath.Join(stored.Store.Dir(), "harbour", manifest.Filename)
+	tests := []struct {
+		failed string // the check
+		text   string // of its line
+		change func(*backup.RestoreRequest, *backup.Manifest)
+		role   string
+	}{
+		{"target", "exists already", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "harbour" }, ""},
+		{"target", "longer than 63 bytes", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = strings.Repeat("x", 64) }, ""},
+		{"versions", "server of version 99 or newer", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.ServerVersion = "99.1" }, ""},
+		{"locale", "xx_XX.utf8: the server does not have the locale", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Collation = "xx_XX.utf8" }, ""},
+		{"locale", "come with PostgreSQL 17", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.LocaleProvider = "builtin" }, ""},
+		{"extensions", "the server does not have the extensions nowhere", func(_ *backup.RestoreRequest, m *backup.Manifest) {
+			m.Needs.Extensions = []string{"nowhere", "plpgsql"}
+		}, ""},
+		{"tablespaces", "tablespaces fast", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Tablespaces = []string{"fast"} }, ""},
+		{"roles", "roles bosun", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Roles = []string{"bosun"} }, ""},
+		{"disk", "make room", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.PlainSizeBytes = 1 << 60 }, ""},
+		{"rights", "lacks CREATEDB", func(*backup.RestoreRequest, *backup.Manifest) {}, "mate"},
+		{"rights", `lacks the ownership of database "harbour"`, func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target, r.Replace = "harbour", true }, "maker"},
+		{"event triggers", "only a superuser can", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.EventTriggers = 1 }, "maker"},
+	}
+	for _, test := range tests {
+		t.Run(test.failed+" "+test.text, func(t *testing.T) {
+			engine := newEngine(t)
+			if test.role != "" {
+				engine = newEngine(t, "PGUSER="+test.role)
+			}
+			engine.Store, engine.Passphrases = stored.Store, stored.Passphrases
+			changed, needs := manifest, *manifest.Needs
+			changed.Needs = &needs
+			request := backup.RestoreRequest{Path: path, Manifest: &changed, Target: "harbour2", RestoreID: "look"}
+			test.change(&request, &changed)
+			guarded, mark := noPsql(t, engine)
+			if test.role == "" {
+				engine = guarded
+			}
+			checks := engine.Preview(t.Context(), request)
+			failed := slices.DeleteFunc(slices.Clone(checks), func(c backup.Check) bool { return c.Result != backup.CheckFailed })
+			if test.role != "" { // who has no superuser's rights reads no setting data_directory, which is no failure
+				failed = slices.DeleteFunc(failed, func(c backup.Check) bool { return c.Name != test.failed })
+			}
+			if len(failed) != 1 || failed[0].Name != test.failed || !strings.Contains(failed[0].String(), test.text) || failed[0].Remedy == "" && test.failed != "target" {
+				t.Errorf("failed are %v, of %v", failed, checks)
+			}
+			if err := engine.Restore(t.Context(), request); len(backup.FailedChecks(err)) == 0 {
+				t.Errorf("the restore: %v", err)
+			}
+			if _, err := os.Stat(mark); err == nil {
+				t.Error("psql was started")
+			}
+			untouched(t, "harbour2")
+		})
+	}
+}
+
+// A manifest from before dumps were looked at for what they need makes the preview read the whole file.
+func TestPreviewReadsTheFileWhereTheManifestDoesNotSay(t *testing.T) {
+	sample(t, "harbour")
+	engine := newEngine(t)
+	manifest := backUp(t, engine, "harbour")
+	manifest.Needs = nil
+	checks := engine.Preview(t.Context(), backup.RestoreRequest{
+		Path: filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
+	})
+	var names []string
+	for _, check := range checks {
+		names = append(names, check.Name)
+		if check.Result == backup.CheckFailed {
+			t.Error(check)
+		}
+	}
+	if !slices.Contains(names, "content") || !slices.Contains(names, "roles") {
+		t.Errorf("looked at %v", names)
+	}
+}
