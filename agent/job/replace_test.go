@@ -198,7 +198,7 @@ func TestReplaceKilledInTheExchange(t *testing.T) {
 	}
 	process := y.start(never)
 	deadline := time.Now().Add(time.Minute)
-	for y.server.Value(t, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgharbor' AND wait_event_type = 'Lock'") == "0" {
+	for y.server.Value(t, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgharbor_swap_%' AND wait_event_type = 'Lock'") == "0" {
 		if time.Now().After(deadline) {
 			t.Fatal("no exchange waits for the lock")
 		}
@@ -246,7 +246,7 @@ func TestReplaceStruckAtRandom(t *testing.T) {
 				_ = process.Process.Kill()
 				return
 			}
-			y.server.Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('pgharbor', 'psql')")
+			y.server.Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgharbor%' OR application_name = 'psql'")
 		})
 		_ = process.Wait()
 		timer.Stop()
