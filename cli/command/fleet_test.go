@@ -41,6 +41,7 @@ type fleet struct {
 	pgharborv1.UnimplementedPolicyServiceServer
 
 	ca      *pki.CA
+	pki     string // its folder
 	address string
 	config  string // the person's folder
 	clock   *clock
@@ -58,6 +59,8 @@ type fleet struct {
 	restore  *pgharborv1.Restore
 	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
 	approval func(attempt int) *pgharborv1.Approval
+	entries  []*pgharborv1.AuditEntry
+	heads    *pgharborv1.ListTrailHeadsResponse
 	// What was asked.
 	watched   int
 	approvals int
@@ -69,7 +72,8 @@ type fleet struct {
 // newFleet serves until the test ends, and nobody is logged in.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	ca, err := pki.CreateCA(t.TempDir(), time.Now())
+	folder := t.TempDir()
+	ca, err := pki.CreateCA(folder, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +82,7 @@ func newFleet(t *testing.T) *fleet {
 		t.Fatal(err)
 	}
 	f := &fleet{
-		ca: ca, address: listener.Addr().String(), config: filepath.Join(t.TempDir(), "config"),
+		ca: ca, pki: folder, address: listener.Addr().String(), config: filepath.Join(t.TempDir(), "config"),
 		clock: &clock{at: time.Now().UTC()}, env: map[string]string{},
 		invites: map[string]string{}, ttl: 24 * time.Hour,
 	}

@@ -1,0 +1,150 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+func (f *fleet) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stream grpc.ServerStreamingServer[pgharborv1.ExportAuditEntriesResponse]) error {
+	return stream.Send(&pgharborv1.ExportAuditEntriesResponse{Entries: f.entries})
+}
+
+func (f *fleet) ListTrailHeads(context.Context, *pgharborv1.ListTrailHeadsRequest) (*pgharborv1.ListTrailHeadsResponse, error) {
+	return f.heads, nil
+}
+
+// tells makes the control plane tell of a trail of n entries, all by one actor, with
+// the head that it should have.
+func (f *fleet) tells(t *testing.T, n int, actor string) {
+	t.Helper()
+	f.entries = nil
+	var last chain.Entry
+	for i := range n {
+		e := chain.Entry{Sequence: int64(i + 1), At: time.Unix(1e9, 0).UTC(), Actor: actor, Action: "a", PreviousHash: last.Hash}
+		e.Hash = e.Sum(last.Hash)
+		f.entries = append(f.entries, &pgharborv1.AuditEntry{
+			Sequence: e.Sequence, At: timestamppb.New(e.At), Actor: actor, Action: "a", PreviousHash: e.PreviousHash, Hash: e.Hash,
+		})
+		last = e
+	}
+	f.heads = &pgharborv1.ListTrailHeadsResponse{Head: signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})}
+}
+
+// signedHead is one that the control plane with its CA in a folder has signed.
+func signedHead(t *testing.T, folder string, head chain.Head) *pgharborv1.TrailHead {
+	t.Helper()
+	authorities, err := pki.LoadAuthorities(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, certify, err := authorities.TrailKey(time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := certify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := chain.Sign(head, time.Now(), key, certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pgharborv1.TrailHead{
+		Sequence: signed.Sequence, Hash: signed.Hash, At: timestamppb.New(signed.At), Signature: signed.Signature, Certificate: signed.Certificate,
+	}
+}
+
+// A control plane that lies makes a trail whose hashes fit. It can't make one that
+// fits what others hold.
+func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
+	strangers := t.TempDir()
+	if _, err := pki.CreateCA(strangers, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		lie  func(t *testing.T, f *fleet)
+		says string
+	}{
+		{"rewritten since", func(t *testing.T, f *fleet) { f.tells(t, 9, "user:b") }, "your own verification"},
+		{"cut off since", func(t *testing.T, f *fleet) { f.tells(t, 4, "user:a") }, "cut off before entry 5"},
+		{"less than its own head", func(t *testing.T, f *fleet) { f.tells(t, 9, "user:a"); f.entries = f.entries[:7] }, "the control plane's own signature has seen entry 9"},
+		{"a head that it has not signed", func(t *testing.T, f *fleet) {
+			f.tells(t, 9, "user:a")
+			f.heads.Head.At = timestamppb.New(time.Now().Add(-time.Minute))
+		}, "not signed"},
+		{"a head of another CA", func(t *testing.T, f *fleet) {
+			f.tells(t, 9, "user:a")
+			f.heads.Head = signedHead(t, strangers, chain.Head{Sequence: 9, Hash: f.heads.GetHead().GetHash()})
+		}, "certificate of the trail's key"},
+		{"an agent has seen another", func(t *testing.T, f *fleet) {
+			f.tells(t, 9, "user:a")
+			seen := signedHead(t, f.pki, chain.Head{Sequence: 8, Hash: strings.Repeat("0", 64)})
+			f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: seen}}
+		}, "the agent of shop-db has seen it with 000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := loggedIn(t)
+			f.tells(t, 6, "user:a")
+			if got := f.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stdout, "6 entries") {
+				t.Fatalf("before: %+v", got)
+			}
+			tt.lie(t, f)
+			for range 2 { // what was verified before is not forgotten by a failure
+				if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || got.stdout != "" || !strings.Contains(got.stderr, tt.says) {
+					t.Errorf("got %+v, want %q", got, tt.says)
+				}
+			}
+		})
+	}
+}
+
+// A head under a CA that was rotated away proves nothing either way.
+func TestHeadOfAnAgentThatCannotBeCheckedIsLeftOut(t *testing.T) {
+	strangers := t.TempDir()
+	if _, err := pki.CreateCA(strangers, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	f := loggedIn(t)
+	f.tells(t, 6, "user:a")
+	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, strangers, chain.Head{Sequence: 3, Hash: strings.Repeat("0", 64)})}}
+	got := f.run(t, "audit", "verify")
+	if got.code != exitDone || !strings.Contains(got.stderr, "what the agent of shop-db has seen is left out") || strings.Contains(got.stdout, "shop-db") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What is verified is held to the last hundred verifications, so that a rewritten
+// part is narrowed down.
+func TestRewrittenPartIsNarrowedDown(t *testing.T) {
+	f := loggedIn(t)
+	for _, n := range []int{3, 6, 9} {
+		f.tells(t, n, "user:a")
+		if got := f.run(t, "audit", "verify"); got.code != exitDone {
+			t.Fatalf("%d entries: %+v", n, got)
+		}
+	}
+	previous := f.entries[6].GetPreviousHash()
+	for i := 6; i < 9; i++ { // from entry 7 on
+		e := entryFrom(f.entries[i])
+		e.Actor, e.PreviousHash = "user:b", previous
+		e.Hash = e.Sum(previous)
+		f.entries[i].Actor, f.entries[i].PreviousHash, f.entries[i].Hash = e.Actor, e.PreviousHash, e.Hash
+		previous = e.Hash
+	}
+	f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: 9, Hash: previous})
+	got := f.run(t, "audit", "verify")
+	if want := fmt.Sprintf("in entry %d or one from there to entry %d", 7, 9); got.code != exitIntegrity || !strings.Contains(got.stderr, want) {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+}
