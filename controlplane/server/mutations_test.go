@@ -304,7 +304,7 @@ func (h *harbor) fetch(ctx context.Context) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { _, err := stream.Recv(); ended <- err }()
+	go func() { _, err := stream.Recv(); ended <- err }() // ends with ctx
 	for ticker := time.Tick(10 * time.Millisecond); ; {
 		select {
 		case err := <-ended:
@@ -313,8 +313,6 @@ func (h *harbor) fetch(ctx context.Context) error {
 		}
 		list, err := pgharborv1.NewAuditServiceClient(h.bob).ListAuditEntries(ctx, &pgharborv1.ListAuditEntriesRequest{Action: "backup.fetch"})
 		if err != nil || len(list.GetEntries()) > 0 {
-			cancel()
-			<-ended
 			return err
 		}
 	}
