@@ -40,7 +40,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		byID[b.GetId()] = b
 		known = append(known, retention.Backup{
 			ID: b.GetId(), Database: b.GetDatabase(), CreatedAt: b.GetCreatedAt().AsTime(),
-			Good: b.GetComplete() && b.GetState() == "present", Held: b.GetHeld(),
+			Good: good(b), Held: b.GetHeld(),
 		})
 	}
 	var all []*pgharborv1.Backup
@@ -50,6 +50,12 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		all = append(all, b)
 	}
 	return all
+}
+
+// good says of a backup what its agent says of it: it is whole as far as is known,
+// and no test restore of it has failed.
+func good(b *pgharborv1.Backup) bool {
+	return b.GetComplete() && b.GetState() == "present" && b.GetProof().GetState() != "failed"
 }
 
 // removals are the backups that go.

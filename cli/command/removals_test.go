@@ -30,19 +30,25 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 		backup("month", 31, func(b *pgharborv1.Backup) { b.Retention.Status = "expired" }),
 		backup("elsewhere", 20, func(b *pgharborv1.Backup) { b.Instance, b.Database = "db2", "till" }),
 	}
+	// Of a third database the second newest has failed its proof, and the one before it stays in its place.
+	of := func(b *pgharborv1.Backup) { b.Instance, b.Database = "db3", "crm" }
+	backups = append(backups, backup("newest", 1, of), backup("disproved", 12, func(b *pgharborv1.Backup) {
+		of(b)
+		b.Proof = &pgharborv1.Proof{State: "failed"}
+	}), backup("instead", 13, of))
 	var out strings.Builder
 	a := &app{Env: Env{Stdout: &out, Now: func() time.Time { return now }}, format: "table"}
-	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}}
+	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}, {Instance: "db3", KeepLast: 2}}
 	if err := a.dryRun(policies, backups, 10); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
-	for _, gone := range []string{"would remove 2 backups (as it is: 1)", "fortnight", "month", "14 days old"} {
+	for _, gone := range []string{"would remove 3 backups (as it is: 1)", "disproved", "fortnight", "month", "14 days old"} {
 		if !strings.Contains(got, gone) {
 			t.Errorf("%q is missing in\n%s", gone, got)
 		}
 	}
-	for _, stays := range []string{"today", "week ", "held", "elsewhere"} {
+	for _, stays := range []string{"today", "week ", "held", "elsewhere", "newest", "instead"} {
 		if strings.Contains(got, stays) {
 			t.Errorf("%s would go:\n%s", stays, got)
 		}

@@ -40,6 +40,9 @@ days. Nothing is changed: the number is each agent's own BACKUP_RETENTION_DAYS.`
 			if err := a.showRetentions(response.GetRetentions()); err != nil {
 				return err
 			}
+			if err := a.showHeld(backups); err != nil {
+				return err
+			}
 			return a.showRemovals("\nThe next purge removes:", removals(backups), "\nThe next purge removes nothing.")
 		})
 	})
@@ -71,23 +74,17 @@ func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
 }
 
 // showHeld lists what stays until somebody releases it, where there is something.
-func (a *app) showHeld(ctx context.Context, conn *grpc.ClientConn, instance string) error {
+func (a *app) showHeld(backups []*pgharborv1.Backup) error {
 	table, held := output.NewTable("HELD", "INSTANCE", "DATABASE", "CREATED", "BY", "WHY"), 0
-	request := &pgharborv1.ListBackupsRequest{Instance: instance}
-	err := eachPage(func(token string) (string, error) {
-		request.PageToken = token
-		page, err := pgharborv1.NewBackupServiceClient(conn).ListBackups(ctx, request)
-		for _, backup := range page.GetBackups() {
-			if backup.GetHeld() {
-				held++
-				table.Add(output.Name(backup.GetId()), output.Name(backup.GetInstance()), output.Name(backup.GetDatabase()),
-					output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(backup.GetHeldBy()), output.Line(backup.GetHoldReason()))
-			}
+	for _, backup := range backups {
+		if backup.GetHeld() {
+			held++
+			table.Add(output.Name(backup.GetId()), output.Name(backup.GetInstance()), output.Name(backup.GetDatabase()),
+				output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(backup.GetHeldBy()), output.Line(backup.GetHoldReason()))
 		}
-		return page.GetNextPageToken(), err
-	})
-	if err != nil || held == 0 {
-		return err
+	}
+	if held == 0 {
+		return nil
 	}
 	fmt.Fprintln(a.Stdout)
 	return table.Write(a.Stdout, "")
