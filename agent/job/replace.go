@@ -132,11 +132,8 @@ func outcomeOf(k *Kept) *RestoreOutcome {
 // one in its stead. The confirmation must be the database's name, unless it is
 // "", because somebody else has asked for it.
 func (r *Runner) Undo(ctx context.Context, restoreID, confirm string) (Kept, error) {
-	releaseSlot, err := acquire(ctx, r.restoreSlots)
-	if err != nil {
-		return Kept{}, err
-	}
-	defer releaseSlot()
+	// It waits for an exchange that is under way, and not for a restore that is
+	// still being filled.
 	release, err := r.State.lockKept(ctx)
 	if err != nil {
 		return Kept{}, err

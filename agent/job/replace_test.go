@@ -372,6 +372,53 @@ func TestKeptForItsDays(t *testing.T) {
 	y.inService()
 }
 
+// An agent that dies between an exchange and its record finds out at its next start what has happened, and tells it.
+func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
+	y := newYard(t)
+	if err := y.start(never).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := y.runner.State.Kept()
+	if err != nil || len(all) != 1 {
+		t.Fatalf("kept: %v, %v", all, err)
+	}
+	// As the record is before the exchange: of a job of the control plane, and not known to have been carried out.
+	kept := all[0]
+	kept.JobID, kept.ReplacedAt, kept.Until = kept.RestoreID, time.Time{}, time.Time{}
+	if err := y.runner.State.saveKept(kept); err != nil {
+		t.Fatal(err)
+	}
+	abandon(t, y.runner.State, Record{
+		ID: "job-" + kept.JobID, JobID: kept.JobID, Restore: &Restore{ID: kept.RestoreID, Target: "shop", Replace: true},
+	})
+	y.recover()
+	told := entries(t, y.runner.State)
+	if len(told) != 1 || told[0].Result == nil || told[0].Result.State != StateSucceeded || told[0].Result.Outcome == nil ||
+		told[0].Result.Outcome.Kept != kept.OldName || told[0].Result.Outcome.Until.IsZero() {
+		t.Errorf("told of the restore: %+v", told)
+	}
+
+	if err := y.runner.Engine.Undo(t.Context(), kept.Replacement); err != nil {
+		t.Fatal(err)
+	}
+	y.runner.tendKept(t.Context())
+	noted, err := y.runner.State.KeptOf(kept.RestoreID)
+	if err != nil || noted == nil || noted.UndoneAt.IsZero() || noted.Name() != kept.NewName || noted.Until.IsZero() {
+		t.Errorf("noted of the undo: %+v, %v", noted, err)
+	}
+	told = entries(t, y.runner.State)
+	if at := slices.IndexFunc(told, func(e Entry) bool { return e.Result.Outcome.Kept == kept.NewName }); len(told) != 2 || at < 0 ||
+		told[at].Result.JobID != kept.JobID || told[at].Result.Outcome.UndoneAt.IsZero() {
+		t.Errorf("told of the undo: %+v", told)
+	}
+	y.server.DropDatabase(t, kept.NewName)
+	y.runner.tendKept(t.Context())
+	told = entries(t, y.runner.State)
+	if !slices.ContainsFunc(told, func(e Entry) bool { return e.Result.Outcome.Kept == "" }) {
+		t.Errorf("nobody was told that nothing is kept any more: %+v", told)
+	}
+}
+
 // A record that is of another server is left alone.
 func TestKeptOfAnotherServer(t *testing.T) {
 	y := newYard(t)

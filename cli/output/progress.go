@@ -58,11 +58,18 @@ func (p *Progress) SetTables(phase string, done, total, tables, ofTables int64) 
 		return
 	}
 	p.drawn = now
-	line := progressLine(Line(phase), done, total, rate(done-p.sinceDone, now.Sub(p.since)))
-	if ofTables > 0 {
-		line += fmt.Sprintf(", %d of %d tables", tables, ofTables)
+	p.draw(withTables(Line(phase), progressLine(Line(phase), done, total, rate(done-p.sinceDone, now.Sub(p.since))), tables, ofTables))
+}
+
+// withTables adds to a line how many tables are done, where that is known.
+func withTables(phase, line string, tables, ofTables int64) string {
+	if ofTables == 0 {
+		return line
 	}
-	p.draw(line)
+	if strings.HasSuffix(line, "…") { // no bytes are told of
+		return fmt.Sprintf("%s  %d of %d tables", phase, tables, ofTables)
+	}
+	return fmt.Sprintf("%s, %d of %d tables", line, tables, ofTables)
 }
 
 // Clear takes the line away, so that something else can be written.

@@ -47,3 +47,24 @@ func TestProgressRateLeavesOutWhatWasThere(t *testing.T) {
 		t.Errorf("cleared with %q", got)
 	}
 }
+
+func TestProgressTellsTables(t *testing.T) {
+	var drawn bytes.Buffer
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	p := &Progress{w: &drawn, now: func() time.Time { return now }}
+	for _, step := range []struct {
+		phase               string
+		done, total, tables int64
+		want                string
+	}{
+		{"restore", 5 << 20, 20 << 20, 3, "restore  5.0 MiB of 20 MiB, 25%, 3 of 12 tables"},
+		{"compare", 0, 0, 4, "compare  4 of 12 tables"},
+	} {
+		drawn.Reset()
+		now = now.Add(time.Minute)
+		p.SetTables(step.phase, step.done, step.total, step.tables, 12)
+		if got := strings.Trim(drawn.String(), "\r "); got != step.want {
+			t.Errorf("drawn %q, want %q", got, step.want)
+		}
+	}
+}
