@@ -51,6 +51,8 @@ type fleet struct {
 	invites map[string]string // hash of the secret -> name
 	ttl     time.Duration     // of what Enroll issues
 	renewed int
+	// hostile answers what is not implemented here, with hostile texts everywhere.
+	hostile bool
 	// The answers.
 	backups  []*pgharborv1.Backup
 	failWith error // of every call about backups, runs and restores
@@ -86,7 +88,8 @@ func newFleet(t *testing.T) *fleet {
 		clock: &clock{at: time.Now().UTC()}, env: map[string]string{},
 		invites: map[string]string{}, ttl: 24 * time.Hour,
 	}
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(ca.ServerConfig(time.Now, func(pki.Principal) error { return nil }))))
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(ca.ServerConfig(time.Now, func(pki.Principal) error { return nil }))),
+		grpc.UnaryInterceptor(f.answerTheRest))
 	pgharborv1.RegisterEnrollmentServiceServer(server, f)
 	pgharborv1.RegisterIdentityServiceServer(server, f)
 	pgharborv1.RegisterBackupServiceServer(server, f)
