@@ -93,7 +93,7 @@ func (e *Engine) examine(ctx context.Context, file *os.File, m *Manifest) error 
 	src, err := e.identify(file)
 	var found *verified
 	if err == nil {
-		found, err = e.readAll(ctx, file, src, e.begin(nil, PhaseVerify, 0))
+		found, err = e.readAll(ctx, file, src, nil, e.begin(nil, PhaseVerify, 0))
 	}
 	if err != nil && Failure(err) == FailureOther {
 		return err

@@ -78,6 +78,7 @@ type Engine struct {
 	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
 	Compression  string          // CompressionNone or CompressionZstd; empty is none
 	InstanceName string          // goes into the manifest
+	RestoreJobs  int             // sessions at once of a restore; 0 is as many as there are processors, at most 4
 	Location     *time.Location  // of the time in file names; nil is UTC
 	Now          func() time.Time
 }

@@ -24,7 +24,7 @@ func (e *Engine) loadConfined(ctx context.Context, database string, found *verif
 		err = e.compareRows(ctx, confined.Instance, database, found.tables, req)
 	}
 	if err == nil {
-		err = confined.Analyze(ctx, database)
+		err = confined.Analyze(ctx, database, e.restoreJobs())
 	}
 	if tool := (*postgres.ToolError)(nil); errors.As(err, &tool) {
 		err = fmt.Errorf("%w: %w", ErrConfined, err)

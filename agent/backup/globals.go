@@ -174,21 +174,3 @@ func readStored(file io.Reader, want *Globals) ([]byte, error) {
 	}
 	return content.Bytes(), nil
 }
-
-// CheckGlobals re-reads the companion of a backup, if it has one: ErrNotFound where it is gone, ErrDamaged where it is not
-// what was stored.
-func (e *Engine) CheckGlobals(stored Stored) error {
-	if stored.Globals == nil {
-		return nil
-	}
-	file, err := e.Store.OpenGlobals(stored.Location)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: the file with the roles and settings of %s is gone", ErrNotFound, stored.ID)
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	_, err = readStored(file, stored.Globals)
-	return err
-}

@@ -11,8 +11,11 @@ import (
 // is for finish to say, when the whole dump has gone by and its hash is known too.
 type inspector struct {
 	*Scanner
-	archive *io.PipeWriter // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
-	script  chan error     // how pg_restore ended
+	archive *io.PipeWriter    // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
+	script  chan error        // how pg_restore ended
+	index   *postgres.Archive // where the data of FormatCustom are; nil where nobody asks
+	counted []TableRows       // of the manifest, which then stands for what the Scanner would count
+	define  func(*postgres.Archive) error
 }
 
 // inspect starts to look at a dump. Its finish must be called.
@@ -31,8 +34,32 @@ func (e *Engine) inspect(ctx context.Context, server postgres.Server, format str
 	return i
 }
 
+// inspectStored is inspect for a file. An archive is indexed; where the manifest has the hash of one that was read to its
+// end as it was made, only its definitions are made SQL of: that its rows are the same, the hash says.
+func (e *Engine) inspectStored(ctx context.Context, server postgres.Server, format string, m *Manifest) *inspector {
+	if format != postgres.FormatCustom {
+		return e.inspect(ctx, server, format)
+	}
+	if m == nil || !m.Complete || m.PlainSHA256 == "" {
+		i := e.inspect(ctx, server, format)
+		i.index = postgres.NewArchive()
+		return i
+	}
+	i := &inspector{Scanner: NewScanner(), index: postgres.NewArchive(), counted: m.Tables}
+	i.define = func(archive *postgres.Archive) error {
+		return e.Instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
+	}
+	return i
+}
+
 // Write implements io.Writer.
 func (i *inspector) Write(p []byte) (int, error) {
+	if i.index != nil {
+		_, _ = i.index.Write(p)
+	}
+	if i.define != nil {
+		return len(p), nil
+	}
 	if i.archive == nil {
 		return i.Scanner.Write(p)
 	}
@@ -40,8 +67,22 @@ func (i *inspector) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Tables returns the rows of each table, in the order of the dump.
+func (i *inspector) Tables() []TableRows {
+	if i.define != nil {
+		return i.counted
+	}
+	return i.Scanner.Tables()
+}
+
 // finish ends the inspection. broken is why the dump did not come to its end, or nil; only a whole dump is judged.
 func (i *inspector) finish(broken error) error {
+	if i.define != nil {
+		if broken != nil || !i.index.Usable() {
+			return nil // its hash is its judge; it is restored as a whole
+		}
+		return i.define(i.index)
+	}
 	if i.archive != nil {
 		_ = i.archive.CloseWithError(broken)
 		if err := <-i.script; err != nil && broken == nil {

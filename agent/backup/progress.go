@@ -2,6 +2,7 @@ package backup
 
 import (
 	"io"
+	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -30,8 +31,9 @@ type Progress struct {
 	TotalObjects int64
 }
 
-// reporter passes the progress of one phase on, now and then.
+// reporter passes the progress of one phase on, now and then. It is safe for concurrent use.
 type reporter struct {
+	mu     sync.Mutex
 	report func(Progress)
 	now    func() time.Time
 	state  Progress
@@ -63,11 +65,23 @@ func (r *reporter) end() {
 
 // object tells that a table is done.
 func (r *reporter) object() {
+	r.mu.Lock()
 	r.state.DoneObjects++
+	r.mu.Unlock()
 	r.add(0)
 }
 
+// restart tells that the phase begins anew.
+func (r *reporter) restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.DoneBytes, r.state.DoneObjects = 0, 0
+	r.report(r.state)
+}
+
 func (r *reporter) add(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.state.DoneBytes += int64(n)
 	if now := r.now(); now.Sub(r.last) >= progressInterval {
 		r.last = now

@@ -233,12 +233,13 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 	if err := p.Instance.CreateDatabase(ctx, p.database, like); err != nil {
 		return err
 	}
-	checked, err := found.reader(p.file, p.begin(p.req.OnProgress, PhaseRestore, found.plainSize))
+	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
+	if !p.req.Confined {
+		return p.Engine.load(ctx, p.database, like, p.file, found, p.kept(), progress)
+	}
+	checked, err := found.reader(p.file, progress)
 	if err != nil {
 		return err
-	}
-	if !p.req.Confined {
-		return p.Instance.Load(ctx, p.database, found.format, checked)
 	}
 	confined, err := p.Instance.Confine(ctx, p.database, p.database)
 	if err != nil {
@@ -248,6 +249,18 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		err = fmt.Errorf("%w: %w", ErrConfined, err)
 	}
 	return errors.Join(err, confined.Close(context.WithoutCancel(ctx)))
+}
+
+// kept is what is kept beside the file, for the search path of the database; what is wrong with it is for Scrub to say.
+func (p *proving) kept() *globals {
+	if p.req.Manifest == nil || p.req.Manifest.Globals == nil {
+		return nil
+	}
+	kept, err := p.readGlobals(p.req.Path, p.req.Manifest)
+	if err != nil {
+		return nil
+	}
+	return &kept
 }
 
 // conclude makes a proof of how it went, where that says something of the backup.

@@ -77,7 +77,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		return err
 	}
 	temporary := temporaryPrefix + req.RestoreID
-	err = e.fill(ctx, temporary, file, found, req)
+	err = e.fill(ctx, temporary, file, found, kept, req)
 	if err == nil {
 		err = e.putInPlace(ctx, temporary, kept, req)
 	}
@@ -153,7 +153,7 @@ func (e *Engine) putInPlace(ctx context.Context, temporary string, kept *globals
 
 // fill makes the temporary database and loads the dump into it. The dump is hashed again on its way: should it not be
 // what was verified, the tool is killed before it could commit.
-func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, req RestoreRequest) error {
+func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, kept *globals, req RestoreRequest) error {
 	// A restore of the same id may have died before.
 	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.Instance.DropConfined(ctx, temporary)); err != nil {
 		return err
@@ -170,21 +170,22 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 	if err := e.Instance.CreateDatabase(ctx, temporary, like); err != nil {
 		return err
 	}
-	checked, err := found.reader(file, e.begin(req.OnProgress, PhaseRestore, found.plainSize))
-	if err != nil {
-		return err
-	}
+	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize)
 	if req.Confined {
+		checked, err := found.reader(file, progress)
+		if err != nil {
+			return err
+		}
 		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
-	if err := e.Instance.Load(ctx, temporary, found.format, checked); err != nil {
+	if err := e.load(ctx, temporary, like, file, found, kept, progress); err != nil {
 		return err
 	}
 	if err := e.compareRows(ctx, e.Instance, temporary, found.tables, req); err != nil {
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)
-	return e.Instance.Analyze(ctx, temporary)
+	return e.Instance.Analyze(ctx, temporary, e.restoreJobs())
 }
 
 // clientEncoding is the line in which a dump says its encoding.

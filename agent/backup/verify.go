@@ -19,6 +19,7 @@ type verified struct {
 	tables          []TableRows
 	needs           Needs
 	foreign         bool
+	archive         *postgres.Archive // the index of FormatCustom
 }
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
@@ -28,7 +29,7 @@ func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, 
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.readAll(ctx, file, src, progress)
+	found, err := e.readAll(ctx, file, src, manifest, progress)
 	if found == nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (e *Engine) open(ctx context.Context, file *os.File, manifest *Manifest, pr
 
 // readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
 // judgement of the dump is bad, it returns what it found with the error.
-func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progress *reporter) (*verified, error) {
+func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
 	var server postgres.Server
 	if src.format == postgres.FormatCustom {
 		var err error
@@ -78,7 +79,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	inspector := e.inspect(ctx, server, src.format)
+	inspector := e.inspectStored(ctx, server, src.format, manifest)
 	plain := newMeter(inspector)
 	stored := newMeter(io.Discard)
 	reader, writer := io.Pipe()
@@ -99,7 +100,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, progre
 	}
 	return &verified{
 		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(),
-		tables: inspector.Tables(), needs: inspector.Needs(), foreign: inspector.Foreign(),
+		tables: inspector.Tables(), needs: inspector.Needs(), foreign: inspector.Foreign(), archive: inspector.index,
 	}, src.judge(judgement)
 }
 

@@ -115,6 +115,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		Engine: &backup.Engine{
 			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
 			Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
+			RestoreJobs: s.RestoreJobs,
 		},
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),

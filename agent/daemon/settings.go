@@ -62,6 +62,7 @@ type variables struct {
 	VerifyBin          string `env:"BACKUP_VERIFY_BINDIR"`
 	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
 	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
+	RestoreJobs        string `env:"RESTORE_JOBS"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -81,6 +82,7 @@ type settings struct {
 	Scrub       job.Scrub
 	KeepOldDays int // 0: until it is dropped by hand
 	Verify      job.Verify
+	RestoreJobs int // 0: as many as there are processors, at most 4
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -106,6 +108,8 @@ func readSettings(environ []string) (settings, error) {
 	s.Concurrency, err = number("BACKUP_CONCURRENCY", v.Concurrency, defaultConcurrency, maxConcurrency)
 	check(err)
 	s.KeepOldDays, err = numberFrom(0, "RESTORE_KEEP_OLD_DAYS", v.KeepOldDays, defaultKeepOldDays, maxRetentionDays)
+	check(err)
+	s.RestoreJobs, err = numberFrom(0, "RESTORE_JOBS", v.RestoreJobs, 0, maxConcurrency)
 	check(err)
 	s.Format, err = oneOf("BACKUP_FORMAT", v.Format, postgres.FormatPlain, postgres.FormatCustom)
 	check(err)

@@ -56,6 +56,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"BACKUP_RETENTION_DAYS=99999999999999999999":  "from 1 to",
 		"BACKUP_KEEP_LAST=0":                          "from 1 to",
 		"BACKUP_CONCURRENCY=0":                        "from 1 to",
+		"RESTORE_JOBS=all":                            "from 0 to",
 		"BACKUP_SCHEDULE=daily":                       "cron expression",
 		"BACKUP_SCHEDULE=0 0 30 2 *":                  "cron expression",
 		"BACKUP_TIMEZONE=Mars/Olympus":                "tz database",

@@ -137,6 +137,18 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	err = i.dropDatabase(ctx, server, name)
+	if sqlState(err) != stateObjectInUse {
+		return err
+	}
+	// PostgreSQL does not drop a database that has subscriptions, and a restored one may have.
+	if subscriptionErr := i.dropSubscriptions(ctx, server, name); subscriptionErr != nil {
+		return errors.Join(err, subscriptionErr)
+	}
+	return i.dropDatabase(ctx, server, name)
+}
+
+func (i *Instance) dropDatabase(ctx context.Context, server Server, name string) error {
 	if server.Number >= 130000 {
 		return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)+" WITH (FORCE)")
 	}
@@ -169,17 +181,6 @@ const endSessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHER
 // endSessions ends all sessions in a database.
 func (i *Instance) endSessions(ctx context.Context, name string) error {
 	_, err := i.query(ctx, endSessions, name)
-	return err
-}
-
-// Analyze collects the planner's statistics of a database.
-func (i *Instance) Analyze(ctx context.Context, name string) error {
-	conn, err := i.connect(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, "ANALYZE").ReadAll()
 	return err
 }
 

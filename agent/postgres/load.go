@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
 )
 
 // copyBuffer is the size of the pieces in which a dump is fed to a tool.
@@ -25,23 +29,112 @@ func (i *Instance) Load(ctx context.Context, database, format string, src io.Rea
 	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse",
 		"--single-transaction", "--output=/dev/null", "--file=-"}
 	if format == FormatCustom {
-		name, args = "pg_restore", []string{"--no-password", "--exit-on-error", "--single-transaction", "--dbname=dbname=" + quoteConninfo(database)}
+		name, args = "pg_restore", restoreArgs(database, "--single-transaction")
 	}
 	tool, err := i.findTool(ctx, name, server)
 	if err != nil {
 		return err
 	}
-	return feed(i.newProcess(ctx, tool, database, args...), src)
+	process := i.newProcess(ctx, tool, database, args...)
+	process.cmd.Env = withOptions(process.cmd.Env, loadSettings(server))
+	return feed(process, src)
+}
+
+// restoreArgs are the arguments of a pg_restore into a database.
+func restoreArgs(database string, more ...string) []string {
+	return append([]string{"--no-password", "--exit-on-error", "--dbname=dbname=" + quoteConninfo(database)}, more...)
+}
+
+// loadSettings are the parameters of sessions that load a dump: it has event triggers of its own, which must not fire for
+// what comes after them in the dump. In the role of a replica no trigger fires that is not marked ALWAYS or REPLICA, and the
+// dump makes its others when its rows are loaded. Only a superuser may set it; nobody else can have made event triggers.
+func loadSettings(server Server) []string {
+	switch {
+	case !server.Superuser:
+		return nil
+	case server.Number >= 170000:
+		return []string{"event_triggers=off"}
+	default:
+		return []string{"session_replication_role=replica"}
+	}
+}
+
+// withOptions adds parameters of the session to a tool's environment.
+func withOptions(environ, settings []string) []string {
+	const variable = "PGOPTIONS="
+	var options []string
+	environ = slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		value, ok := strings.CutPrefix(entry, variable)
+		if ok && value != "" {
+			options = append(options, value)
+		}
+		return ok
+	})
+	for _, setting := range settings {
+		options = append(options, "-c "+setting)
+	}
+	return append(environ, variable+strings.Join(options, " "))
+}
+
+// emptySearchPath is how a dump begins its session, so that all names in it are found in the schema that it says.
+const emptySearchPath = "SELECT pg_catalog.set_config('search_path', '', false);"
+
+// searchPathTo is emptySearchPath with the path that sessions of the database begin with.
+func searchPathTo(path string) string {
+	return "SELECT pg_catalog.set_config('search_path'," + quoteLiteral(path) + ", false);"
+}
+
+// WithSearchPath gives a plain dump another search path. head is how much of it is looked at.
+func WithSearchPath(dump io.Reader, path string, head int) io.Reader {
+	begin := make([]byte, head)
+	n, err := io.ReadFull(dump, begin)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return failedReader{err}
+	}
+	changed := strings.Replace(string(begin[:n]), "\n"+emptySearchPath+"\n", "\n"+searchPathTo(path)+"\n", 1)
+	return io.MultiReader(strings.NewReader(changed), dump)
+}
+
+// failedReader fails.
+type failedReader struct{ err error }
+
+func (r failedReader) Read([]byte) (int, error) { return 0, r.err }
+
+// unfound is how the server says that a name leads to nothing.
+var unfound = regexp.MustCompile(`ERROR:\s+(function|relation|type|operator|collation|text search) .*does not exist|` +
+	`ERROR:\s+(operator|aggregate) does not exist`)
+
+// NameNotFound says whether a load failed because a name was not found. The function of a check, an index or a materialized
+// view may look for names in the search path of the database, which a dump empties.
+func NameNotFound(err error) bool {
+	var tool *ToolError
+	if errors.As(err, &tool) {
+		return unfound.MatchString(tool.Stderr)
+	}
+	switch sqlState(err) {
+	case "42883", "42P01", "42704": // function, table, object
+		return true
+	}
+	return false
 }
 
 // Script turns a dump of FormatCustom into the SQL of a plain one, by a pg_restore that is not older than the server; it
 // connects to nothing. A cut archive is a *ToolError; an error of src is returned as it is.
 func (i *Instance) Script(ctx context.Context, server Server, src io.Reader, sql io.Writer) error {
+	return i.script(ctx, server, src, sql)
+}
+
+// ScriptDefinitions is Script for an archive's definitions alone.
+func (i *Instance) ScriptDefinitions(ctx context.Context, server Server, archive *Archive, sql io.Writer) error {
+	return i.script(ctx, server, bytes.NewReader(archive.contents.raw), sql, "--schema-only")
+}
+
+func (i *Instance) script(ctx context.Context, server Server, src io.Reader, sql io.Writer, how ...string) error {
 	tool, err := i.findTool(ctx, "pg_restore", server)
 	if err != nil {
 		return err
 	}
-	process := i.newProcess(ctx, tool, "", "--file=-")
+	process := i.newProcess(ctx, tool, "", append(how, "--file=-")...)
 	process.cmd.Stdout = sql
 	return feed(process, src)
 }

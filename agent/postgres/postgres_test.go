@@ -97,7 +97,7 @@ func TestOddNames(t *testing.T) {
 				if err := instance.Load(t.Context(), target, format, strings.NewReader(dump)); err != nil {
 					t.Fatal(err)
 				}
-				if err := instance.Analyze(t.Context(), target); err != nil {
+				if err := instance.Analyze(t.Context(), target, 2); err != nil {
 					t.Fatal(err)
 				}
 				if got := server.Value(t, target, "SELECT v FROM t"); got != format {

@@ -1,0 +1,146 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+// maxJobs bounds the sessions of a restore where nobody says how many it may have.
+const maxJobs = 4
+
+// defaultSearchPath is what sessions begin with where nothing is set.
+const defaultSearchPath = `"$user", public`
+
+// restoreJobs is how many sessions a restore has at a time.
+func (e *Engine) restoreJobs() int {
+	if e.RestoreJobs > 0 {
+		return e.RestoreJobs
+	}
+	return min(runtime.NumCPU(), maxJobs)
+}
+
+// load fills an empty database. A dump empties the search path, and most want it so; where the function of a check, an
+// index or a materialized view looks for a name in it and does not find it, the database is made again and filled with the
+// search path that its sessions begin with.
+func (e *Engine) load(ctx context.Context, temporary string, like postgres.Database, file *os.File, found *verified, kept *globals, progress *reporter) error {
+	err := e.loadWith(ctx, temporary, file, found, "", progress)
+	if err == nil || !postgres.NameNotFound(err) || ctx.Err() != nil {
+		return err
+	}
+	if again := e.Instance.DropDatabase(ctx, temporary); again != nil {
+		return errors.Join(err, again)
+	}
+	if again := e.Instance.CreateDatabase(ctx, temporary, like); again != nil {
+		return errors.Join(err, again)
+	}
+	progress.restart()
+	if again := e.loadWith(ctx, temporary, file, found, kept.searchPath(), progress); again != nil {
+		return again
+	}
+	return nil
+}
+
+// searchPath is the one that sessions of the database begin with.
+func (g *globals) searchPath() string {
+	if g != nil {
+		for _, s := range g.properties.Settings {
+			if s.Role == "" && s.Name == "search_path" {
+				return s.Value
+			}
+		}
+	}
+	return defaultSearchPath
+}
+
+// loadWith reads the dump once more, and holds what it reads against what was verified: should it differ, nothing is
+// committed, or the database is none that stays.
+func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, found *verified, searchPath string, progress *reporter) error {
+	if found.archive != nil && found.archive.Usable() {
+		progress.of(len(found.tables))
+		err := e.Instance.LoadArchive(ctx, temporary, postgres.ArchiveLoad{
+			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
+			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
+		})
+		if errors.Is(err, postgres.ErrChanged) {
+			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
+		}
+		return err
+	}
+	checked, err := found.reader(file, progress)
+	if err != nil {
+		return err
+	}
+	var dump io.Reader = checked
+	if searchPath != "" && found.format == postgres.FormatPlain {
+		dump = postgres.WithSearchPath(checked, searchPath, headSize)
+	}
+	return e.Instance.Load(ctx, temporary, found.format, dump)
+}
+
+// from returns a source of the plain archive in a file, for one session.
+func (v *verified) from(file *os.File) (postgres.ArchiveSource, error) {
+	if v.compressed {
+		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
+	}
+	if v.opener == nil {
+		return plainSource{file}, nil
+	}
+	opener, ok := v.opener.(*seal.OpenSSL)
+	if !ok {
+		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
+	}
+	at, err := opener.OpenAt(file)
+	if err != nil {
+		return nil, err
+	}
+	return sealedSource{at}, nil
+}
+
+type plainSource struct{ file io.ReaderAt }
+
+func (s plainSource) From(offset, length int64) (io.Reader, error) {
+	return io.NewSectionReader(s.file, offset, length), nil
+}
+
+type sealedSource struct{ at *seal.OpenSSLAt }
+
+func (s sealedSource) From(offset, length int64) (io.Reader, error) {
+	return s.at.From(offset, length), nil
+}
+
+// forwardSource opens the file from its start, passes over what is not wanted, and begins anew to go back.
+type forwardSource struct {
+	source *source
+	file   io.ReaderAt
+	size   int64
+	plain  io.Reader
+	at     int64
+}
+
+func (s *forwardSource) From(offset, length int64) (io.Reader, error) {
+	if s.plain == nil || offset < s.at {
+		plain, err := s.source.plain(io.NewSectionReader(s.file, 0, s.size))
+		if err != nil {
+			return nil, err
+		}
+		s.plain, s.at = plain, 0
+	}
+	if _, err := io.CopyN(io.Discard, s, offset-s.at); err != nil {
+		return nil, err
+	}
+	return io.LimitReader(s, length), nil
+}
+
+// Read implements io.Reader.
+func (s *forwardSource) Read(p []byte) (int, error) {
+	n, err := s.plain.Read(p)
+	s.at += int64(n)
+	return n, err
+}

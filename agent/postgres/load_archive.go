@@ -1,0 +1,313 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// ArchiveSource reads an archive in the custom format. It is for one goroutine.
+type ArchiveSource interface {
+	// From returns a reader of length bytes of the archive from an offset on. The one before is used no more.
+	From(offset, length int64) (io.Reader, error)
+}
+
+// ArchiveLoad is a load of an archive by several sessions at once.
+type ArchiveLoad struct {
+	Archive *Archive // of the same bytes; Usable
+	// Open returns a source for each session.
+	Open func() (ArchiveSource, error)
+	// Forward says that a source reads on much faster than it goes back.
+	Forward bool
+	Jobs    int // sessions at once; at least 1
+	// SearchPath is the one to load with; empty is none, as the dump has it.
+	SearchPath string
+	OnRead     func(n int) // bytes of the archive that were loaded; may be called by several goroutines at a time
+	OnTable    func()      // the rows of a table are loaded; likewise
+}
+
+// LoadArchive restores an archive into a database that is to be dropped if it fails: its definitions, then the rows of
+// its tables over several connections, each read from its own place in the archive, then indexes, constraints and rights by
+// pg_restore with jobs. No part of the archive gets to a disk: pg_restore reads the table of contents from memory. ErrChanged
+// says that the archive is not what was indexed.
+func (i *Instance) LoadArchive(ctx context.Context, database string, load ArchiveLoad) error {
+	server, err := i.Server(ctx)
+	if err != nil {
+		return err
+	}
+	tool, err := i.findTool(ctx, "pg_restore", server)
+	if err != nil {
+		return err
+	}
+	contents := load.Archive.contents
+	if load.SearchPath != "" {
+		if contents, err = contents.withSearchPath(searchPathTo(load.SearchPath)); err != nil {
+			return err
+		}
+	}
+	l := &archiveLoader{Instance: i, ArchiveLoad: load, contents: contents, server: server, tool: tool, database: database}
+	if err := l.restore(ctx, contents.definitions(), "--single-transaction"); err != nil {
+		return err
+	}
+	if err := l.data(ctx); err != nil {
+		return err
+	}
+	return l.restore(ctx, contents.indexesAndRights(), "--jobs="+strconv.Itoa(max(load.Jobs, 1)))
+}
+
+type archiveLoader struct {
+	*Instance
+	ArchiveLoad
+	contents *archiveContents
+	server   Server
+	tool     Tool
+	database string
+}
+
+// settings are those of all sessions. A commit need not wait for the disk: the database gets its name by one that does, and
+// the log has an order.
+func (l *archiveLoader) settings() []string {
+	return append(loadSettings(l.server), "synchronous_commit=off")
+}
+
+// restore runs pg_restore for the listed entries, none of which has data in the archive.
+func (l *archiveLoader) restore(ctx context.Context, list []byte, how string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	contents, err := inMemory("contents", l.contents.raw)
+	if err != nil {
+		return err
+	}
+	defer contents.Close()
+	process, entries, err := l.process(ctx, list, how, contents)
+	if err != nil {
+		return err
+	}
+	defer entries.Close()
+	if err := process.start(); err != nil {
+		return err
+	}
+	return process.wait()
+}
+
+// process is a pg_restore for the listed entries, of an archive in memory or, where that is nil, of its standard input. The
+// caller closes the file with the entries.
+func (l *archiveLoader) process(ctx context.Context, list []byte, how string, archive *os.File) (*process, *os.File, error) {
+	entries, err := inMemory("list", list)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := restoreArgs(l.database, how, "--use-list=/proc/self/fd/3")
+	files := []*os.File{entries}
+	if archive != nil {
+		args = append(args, "/proc/self/fd/4")
+		files = append(files, archive)
+	}
+	process := l.newProcess(ctx, l.tool, l.database, args...)
+	process.cmd.Env = withOptions(process.cmd.Env, l.settings())
+	process.cmd.ExtraFiles = files
+	return process, entries, nil
+}
+
+// inMemory is a file without a name that holds data, and never gets to a disk.
+func inMemory(name string, data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	if _, err := file.Write(data); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// tableTask is the rows of one table.
+type tableTask struct {
+	archiveBlock
+	copySQL string
+}
+
+// data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data beside
+// them.
+func (l *archiveLoader) data(ctx context.Context) error {
+	copies := map[int]string{}
+	for _, e := range l.contents.entries {
+		if e.tableData() {
+			copies[e.id] = e.copySQL
+		}
+	}
+	var tables []tableTask
+	var others []archiveBlock
+	for _, b := range l.Archive.blocks {
+		if sql := copies[b.id]; sql != "" {
+			tables = append(tables, tableTask{b, sql})
+		} else {
+			others = append(others, b)
+		}
+	}
+	if !l.Forward {
+		slices.SortStableFunc(tables, func(a, b tableTask) int { return cmp.Compare(b.length, a.length) })
+	}
+	tasks := make(chan tableTask, len(tables))
+	for _, table := range tables {
+		tasks <- table
+	}
+	close(tasks)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(l.Jobs, 1))
+	if list := l.contents.otherData(); len(list) > 0 {
+		group.Go(func() error { return l.other(ctx, list, others) })
+	}
+	for range min(max(l.Jobs, 1), len(tables)) {
+		group.Go(func() error { return l.tables(ctx, tasks) })
+	}
+	return group.Wait()
+}
+
+// other restores what is no table: pg_restore reads the contents and then the blocks of it.
+func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archiveBlock) error {
+	source, err := l.Open()
+	if err != nil {
+		return err
+	}
+	process, entries, err := l.process(ctx, list, "--single-transaction", nil)
+	if err != nil {
+		return err
+	}
+	defer entries.Close()
+	readers := []io.Reader{bytes.NewReader(l.contents.raw)}
+	for _, b := range blocks {
+		readers = append(readers, &lateReader{open: func() (io.Reader, error) { return l.block(source, b) }})
+	}
+	return feed(process, io.MultiReader(readers...))
+}
+
+// block reads a block from its place.
+func (l *archiveLoader) block(source ArchiveSource, b archiveBlock) (io.Reader, error) {
+	src, err := source.From(b.offset, b.length)
+	if err != nil {
+		return nil, err
+	}
+	return &countedReader{src: l.Archive.blockReader(src, b), read: l.OnRead}, nil
+}
+
+// lateReader is opened by its first Read.
+type lateReader struct {
+	open func() (io.Reader, error)
+	src  io.Reader
+}
+
+func (r *lateReader) Read(p []byte) (n int, err error) {
+	if r.src == nil {
+		if r.src, err = r.open(); err != nil {
+			return 0, err
+		}
+	}
+	return r.src.Read(p)
+}
+
+// countedReader tells of what is read, and keeps the error of its source.
+type countedReader struct {
+	src    io.Reader
+	read   func(n int)
+	failed error
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.read(n)
+	if err != nil && err != io.EOF {
+		r.failed = err
+	}
+	return n, err
+}
+
+// tables loads one table after the other over a connection of its own.
+func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask) error {
+	source, err := l.Open()
+	if err != nil {
+		return err
+	}
+	conn, err := l.connect(ctx, l.database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	session := l.contents.session() + "SET row_security = off; SET xmloption = content; SET lock_timeout = 0;" +
+		"SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
+	for _, setting := range l.settings() {
+		name, value, _ := strings.Cut(setting, "=")
+		session += "SET " + name + " = " + value + ";"
+	}
+	if _, err := conn.Exec(ctx, session).ReadAll(); err != nil {
+		return err
+	}
+	for task := range tasks {
+		if err := l.table(ctx, conn, source, task); err != nil {
+			return err
+		}
+		l.OnTable()
+	}
+	return nil
+}
+
+// ownTable says whether a table is one that the archive has made, and no part of an extension with rows of its own.
+const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.regclass AND c.relkind = 'r' AND NOT EXISTS
+	(SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')`
+
+// table loads the rows of one table. Into one that is new, in the same transaction as nothing else, they are written as
+// what everybody sees, so that nobody has to write its pages again for that.
+func (l *archiveLoader) table(ctx context.Context, conn *pgconn.PgConn, source ArchiveSource, task tableTask) error {
+	name, copySQL := copyTarget(task.copySQL)
+	own := conn.ExecParams(ctx, ownTable, [][]byte{[]byte(name)}, nil, nil, nil).Read()
+	if own.Err != nil {
+		return fmt.Errorf("table %s: %w", name, own.Err)
+	}
+	begin := "BEGIN"
+	if len(own.Rows) == 1 {
+		begin, copySQL = "BEGIN; TRUNCATE ONLY "+name, copySQL+" WITH (FREEZE)"
+	}
+	if _, err := conn.Exec(ctx, begin).ReadAll(); err != nil {
+		return fmt.Errorf("table %s: %w", name, err)
+	}
+	block, err := l.block(source, task.archiveBlock)
+	if err != nil {
+		return err
+	}
+	rows := &countedReader{src: newCopyReader(block, l.contents.intSize), read: func(int) {}}
+	if _, err := conn.CopyFrom(ctx, rows, copySQL); err != nil || rows.failed != nil {
+		return fmt.Errorf("table %s: %w", name, cmp.Or(rows.failed, err))
+	}
+	if _, err := conn.Exec(ctx, "COMMIT").ReadAll(); err != nil {
+		return fmt.Errorf("table %s: %w", name, err)
+	}
+	return nil
+}
+
+// copyTarget is the table of a COPY as it stands there, and the statement without its end.
+func copyTarget(sql string) (table, statement string) {
+	statements := splitScript([]byte(sql))
+	if len(statements) == 0 {
+		return "", sql
+	}
+	s := statements[0]
+	for _, w := range s.words[1:] {
+		if !w.quoted && w.text == "(" || w.is("FROM") {
+			return strings.TrimSpace(s.sql[s.words[0].end:w.start]), s.sql
+		}
+	}
+	return "", s.sql
+}
