@@ -56,7 +56,10 @@ func TestJSONIsStableAndWhole(t *testing.T) {
       "role": "",
       "state": "",
       "created_at": null,
-      "grants": []
+      "grants": [],
+      "instances": [],
+      "grant_scopes": [],
+      "devices": 0
     }
   ],
   "next_page_token": ""
