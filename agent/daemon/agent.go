@@ -69,10 +69,18 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 		return nil, err
 	}
 	a.runner = job.New(a.config(clock))
-	if what != toRestore {
-		err = a.runner.Engine.BeginSigning()
+	if what == toServe || what == toBackUp {
+		a.beginSigning()
 	}
-	return a, err
+	return a, nil
+}
+
+// beginSigning makes the key once all that stands in the backup folder was noted. Who has not opened that folder must not
+// make it. Where it can't be had, backups are made without, which is better than none, and the next start tries again.
+func (a *agent) beginSigning() {
+	if err := a.runner.Engine.BeginSigning(); err != nil {
+		a.runner.Warnings = append(a.runner.Warnings, "manifests are not signed until the next start: "+err.Error())
+	}
 }
 
 // openStore opens the backup folder. A restore by hand has no use for it, and
