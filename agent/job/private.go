@@ -90,5 +90,5 @@ func makePrivate(dir string) error {
 	if info.Mode().Perm()&0o077 == 0 {
 		return nil
 	}
-	return os.Chmod(dir, 0o700)
+	return os.Chmod(dir, 0o700) //nolint:gosec // a folder has to be entered
 }
