@@ -191,3 +191,36 @@ func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What changed in the file after it was verified is never restored, though its parts are read apart.
+func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
+	server := sample(t, "harbour", "harbour2")
+	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
+		engine := newEngine(t)
+		engine.Format, engine.Compression, engine.Passphrases.Current = postgres.FormatCustom, compression, "secret"
+		manifest := backUp(t, engine, "harbour")
+		path, changed := engine.Store.Path(find(t, engine, manifest).Location), false
+		err := engine.Restore(t.Context(), backup.RestoreRequest{
+			Path: path, Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
+			OnProgress: func(p backup.Progress) {
+				if p.Phase == backup.PhaseRestore && !changed {
+					changed = true
+					content, err := os.ReadFile(path)
+					if err != nil {
+						t.Error(err)
+					}
+					content[len(content)*3/4] ^= 1
+					if err := os.WriteFile(path, content, 0o600); err != nil {
+						t.Error(err)
+					}
+				}
+			},
+		})
+		if !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("%s: %v", compression, err)
+		}
+		if slices.Contains(server.Databases(t), "harbour2") || len(temporaries(t)) > 0 {
+			t.Errorf("%s: left %q", compression, server.Databases(t))
+		}
+	}
+}

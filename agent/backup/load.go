@@ -68,7 +68,7 @@ func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, 
 			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
 		})
-		if errors.Is(err, postgres.ErrChanged) {
+		if errors.Is(err, postgres.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}
 		return err
@@ -142,5 +142,8 @@ func (s *forwardSource) From(offset, length int64) (io.Reader, error) {
 func (s *forwardSource) Read(p []byte) (int, error) {
 	n, err := s.plain.Read(p)
 	s.at += int64(n)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", postgres.ErrChanged, err) // it could be read to its end before
+	}
 	return n, err
 }

@@ -53,6 +53,10 @@ func NewArchive() *Archive {
 // Usable says whether the whole archive went by and all of it is known. One that is not can be restored by pg_restore all
 // the same, as a whole.
 func (a *Archive) Usable() bool {
+	if a.state == archiveInContents && a.err == nil {
+		a.try = 0 // there is no more to wait for
+		a.takeContents(nil)
+	}
 	if a.err != nil || a.state != archiveAtBlock || len(a.kept) > 0 {
 		return false
 	}

@@ -96,6 +96,11 @@ agent=${pids[0]} controlplane=${pids[1]}
 pgharbor backup bench --database bench
 start_sshd || start_tls_server
 
+# For the restore of the custom format: a backup of the agent's own, and the directories that pg_restore has jobs for.
+env BACKUP_DIR="$data/custom" BACKUP_FORMAT=custom PGHARBOR_STATE_DIR="$data/alone-state" pgharbor-agent backup --database bench
+pg_dump -Fd -f "$data/directory" bench
+pg_dump -Fd -Z0 -f "$data/directory-plain" bench
+
 {
   echo "$(date -u +%Y-%m-%d), $(git describe --tags --always --dirty): $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)," \
     "$(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $(uname -sr), $(go env GOVERSION)," \
@@ -104,6 +109,6 @@ start_sshd || start_tls_server
     "$(($(stat -c %s "$data"/backups/bench/*.enc) >> 20)) MiB. ${BENCH_ROUNDS:-5} rounds, medians."
   echo
   "$data/bench" -rounds "${BENCH_ROUNDS:-5}" -folder "$data" -backup "$(pgharbor list -o json | json_field id)" \
-    -stored "$(echo "$data"/backups/bench/*.enc)" -fetch "$fetch" -fetch-name "$fetch_name" \
+    -stored "$(echo "$data"/backups/bench/*.enc)" -custom "$(echo "$data"/custom/bench/*.enc)" -fetch "$fetch" -fetch-name "$fetch_name" \
     -agent "$agent" -controlplane "$controlplane"
 } >&3

@@ -27,6 +27,7 @@ type bench struct {
 	folder    string
 	backupID  string // a sealed backup of the database that the control plane lists
 	stored    string // its file, as the agent keeps it
+	custom    string // the file of another backup of it, in the custom format
 	fetch     string // a shell command that copies $1 to $2 over loopback, encrypted
 	fetchName string
 }
@@ -60,6 +61,18 @@ func (b *bench) agentRestore(file string) command {
 		env:    []string{"PGHARBOR_STATE_DIR=" + filepath.Join(b.folder, "alone-state")},
 		before: dropRestored,
 	}
+}
+
+// directoryRestore restores a dump of pg_dump -Fd that bench.sh made: "directory" as it is by default, compressed, and
+// "directory-plain" without compression.
+func (b *bench) directoryRestore(folder string) command {
+	name := "pg_restore -j2 of pg_dump -Fd"
+	if folder == "directory-plain" {
+		name += " -Z0"
+	}
+	c := shell(name, `createdb -T template0 bench_back; pg_restore -j2 --exit-on-error -d bench_back "$1"`, b.out(folder))
+	c.before = dropRestored
+	return c
 }
 
 // agentVerify tests the restore of file in a throwaway server.

@@ -42,6 +42,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.folder, "folder", "", "where to write")
 	flag.StringVar(&b.backupID, "backup", "", "a listed backup of the database bench, for the download")
 	flag.StringVar(&b.stored, "stored", "", "its file")
+	flag.StringVar(&b.custom, "custom", "", "the file of a sealed backup of it in the custom format")
 	flag.StringVar(&b.fetch, "fetch", "", "a shell command that copies $1 to $2 over loopback, encrypted")
 	flag.StringVar(&b.fetchName, "fetch-name", "", "what to call it")
 	agent := flag.Int("agent", 0, "process id of the agent")
@@ -52,6 +53,7 @@ func run(ctx context.Context) error {
 		{"backup, sealed", b.agentBackup("bench", "none"), []rival{{b.pipelineBackup("bench"), 0.85}}},
 		{"backup, sealed, zstd", b.agentBackup("bench", "zstd"), []rival{{b.customDump(), 0.35}, {b.dumpToNothing(), 1.35}}},
 		{"restore, verified", b.agentRestore(b.stored), []rival{{b.pipelineRestore(b.stored), 1.10}}},
+		{"restore, custom format", b.agentRestore(b.custom), []rival{{b.directoryRestore("directory"), 1.00}, {b.directoryRestore("directory-plain"), 0}}},
 		{"test restore", b.agentVerify(b.stored), []rival{{b.pipelineRestore(b.stored), 0}}},
 		{"download", b.download(), []rival{{b.copyOver(), 1.00}}},
 	}
