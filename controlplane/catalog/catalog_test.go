@@ -32,7 +32,7 @@ func open(t *testing.T) (*catalog.Catalog, string) {
 }
 
 // raw opens the file behind the catalog's back.
-func raw(t *testing.T, path string) *sql.DB {
+func raw(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

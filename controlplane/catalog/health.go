@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -53,23 +54,32 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.T
 		return nil, err
 	}
 	agent.Status.Warnings = append(agent.Status.Warnings, disputes...)
-	known, err := agentFacts(ctx, q, agent)
-	if err != nil {
-		return nil, err
+	all := make([]fleet.Facts, len(names))
+	l := &look{q: q, agent: fleet.AgentFacts{LastSeenAt: agent.LastSeenAt, ClockOffset: agent.ClockOffset, Status: agent.Status, Duplicate: agent.Duplicate},
+		instance: agent.Name, names: names, of: map[string]*fleet.Facts{}, now: now}
+	for n, name := range names {
+		all[n] = fleet.Facts{Instance: agent.Name, Database: name, Warnings: agent.Status.Warnings}
+		l.of[name] = &all[n]
 	}
-	var all []fleet.Facts
-	for _, database := range names {
-		f, err := facts(ctx, q, known, agent.Name, database, now)
-		if err != nil {
+	for _, d := range agent.Status.Databases {
+		if f := l.of[d.Name]; f != nil {
+			f.Exists, f.Covered = true, d.Covered
+		}
+	}
+	for _, at := range []func(context.Context) error{
+		l.newestBackups, l.sizesBefore, l.newestRuns, l.runsUnderWay, l.wrongBackups, l.newestProofs, l.lastRestores,
+	} {
+		if err := at(ctx); err != nil {
 			return nil, err
 		}
-		if f.Covered && f.NewestBackup != nil {
-			known.NextRoundBytes += f.NewestBackup.SizeBytes
-		}
-		all = append(all, f)
 	}
-	for i := range all {
-		all[i].Agent.NextRoundBytes = known.NextRoundBytes
+	for _, f := range all {
+		if f.Covered && f.NewestBackup != nil {
+			l.agent.NextRoundBytes += f.NewestBackup.SizeBytes
+		}
+	}
+	for n := range all {
+		all[n].Agent = l.agent
 	}
 	return all, nil
 }
@@ -79,22 +89,27 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.T
 // no database, while one that the schedule has missed of late is. The one that
 // every instance has to connect to counts only where somebody backs it up.
 func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time) ([]string, error) {
-	judged, exists := map[string]bool{}, map[string]bool{}
+	judged := map[string]bool{}
+	maintenance := "" // where the instance has it
 	for _, d := range agent.Status.Databases {
-		exists[d.Name], judged[d.Name] = true, d.Covered || d.Name != fleet.MaintenanceDatabase
-	}
-	type seen struct {
-		database string
-		certain  bool
-	}
-	scan := func(r row) (s seen, err error) { return s, r.Scan(&s.database, &s.certain) }
-	known, err := collect(ctx, q, scan, `
-		SELECT database, max(trigger = 'schedule' AND started_at > ?2) FROM runs WHERE instance = ?1 GROUP BY database
-		UNION ALL SELECT DISTINCT database, 1 FROM backups WHERE instance = ?1 AND state <> 'removed'`, agent.Name, micros(now.Add(-runsCount)))
-	for _, s := range known {
-		if s.certain || exists[s.database] {
-			judged[s.database] = true
+		if judged[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !judged[d.Name] {
+			maintenance = d.Name
 		}
+	}
+	scan := func(r row) (name string, err error) { return name, r.Scan(&name) }
+	// The names of all backups, each found by the one before it: there are few
+	// databases and very many backups.
+	known, err := collect(ctx, q, scan, `
+		WITH RECURSIVE kept (database) AS (
+			SELECT min(database) FROM backups WHERE instance = ?1 AND state <> 'removed'
+			UNION ALL SELECT (SELECT min(database) FROM backups WHERE instance = ?1 AND state <> 'removed' AND database > kept.database)
+			FROM kept WHERE database IS NOT NULL)
+		SELECT database FROM kept WHERE database IS NOT NULL
+		UNION SELECT database FROM runs WHERE instance = ?1 AND trigger = 'schedule' AND started_at > ?2
+		UNION SELECT ?3 WHERE EXISTS (SELECT 1 FROM runs WHERE instance = ?1 AND database = ?3)`,
+		agent.Name, micros(now.Add(-runsCount)), maintenance)
+	for _, name := range known {
+		judged[name] = true
 	}
 	names := []string{}
 	for name, judge := range judged {
@@ -109,69 +124,96 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time)
 	return names, err
 }
 
-// agentFacts leaves what its next round will store to who has judged all of its
-// databases.
-func agentFacts(ctx context.Context, q queryer, agent fleet.Agent) (fleet.AgentFacts, error) {
-	f := fleet.AgentFacts{LastSeenAt: agent.LastSeenAt, ClockOffset: agent.ClockOffset, Status: agent.Status, Duplicate: agent.Duplicate}
-	err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE instance = ? AND state = 'running')`, agent.Name).Scan(&f.Busy)
-	return f, err
+// look gathers the facts of all databases of one instance: a query for each kind
+// of fact, whose rows name their database.
+type look struct {
+	q        queryer
+	agent    fleet.AgentFacts
+	instance string
+	names    []string
+	of       map[string]*fleet.Facts // by database
+	now      time.Time
 }
 
-func facts(ctx context.Context, q queryer, agent fleet.AgentFacts, instance, database string, now time.Time) (fleet.Facts, error) {
-	f := fleet.Facts{Instance: instance, Database: database, Agent: agent, Warnings: agent.Status.Warnings}
-	for _, d := range agent.Status.Databases {
-		if d.Name == database {
-			f.Exists, f.Covered = true, d.Covered
-		}
-	}
-	for _, look := range []func(context.Context, queryer, *fleet.Facts, time.Time) error{
-		newestBackup, sizesBefore, newestRun, runUnderWay, missingBackups, damagedBackups, newestProof, lastRestore,
-	} {
-		if err := look(ctx, q, &f, now); err != nil {
-			return f, err
-		}
-	}
-	return f, nil
+// list is a JSON text, for json_each.
+func list(all any) (string, error) {
+	text, err := json.Marshal(all)
+	return string(text), err
 }
 
 // A clock that was ahead for a day leaves backups that are dated years ahead.
 // Once it is right again, they must not hide for years what is made since.
-func plausible(now time.Time) any { return micros(now.Add(fleet.ClockSkew)) }
+func (l *look) plausible() any { return micros(l.now.Add(fleet.ClockSkew)) }
 
-func newestBackup(ctx context.Context, q queryer, f *fleet.Facts, now time.Time) error {
-	backups, err := collect(ctx, q, scanBackup, `SELECT `+backupColumns+` FROM backups
-		WHERE instance = ? AND database = ? AND state = 'present' AND complete = 1 AND proof_state <> 'failed'
-		ORDER BY created_at > ?, created_at DESC LIMIT 1`,
-		f.Instance, f.Database, plausible(now))
-	if len(backups) == 1 {
-		f.NewestBackup = &backups[0]
+// newestBackups fills in of each what health judges and shows.
+func (l *look) newestBackups(ctx context.Context) error {
+	names, err := list(l.names)
+	if err != nil {
+		return err
+	}
+	const good = `instance = ?2 AND database = named.value AND state = 'present' AND complete = 1 AND proof_state <> 'failed'`
+	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
+		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
+		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)
+	}, `
+		SELECT database, backups.id, created_at, size_bytes, plain_size_bytes, encrypted FROM json_each(?1) AS named CROSS JOIN backups INDEXED BY backups_judged ON `+good+`
+			AND created_at = coalesce(
+				(SELECT created_at FROM backups WHERE `+good+` AND created_at <= ?3 ORDER BY created_at DESC LIMIT 1),
+				(SELECT created_at FROM backups WHERE `+good+` ORDER BY created_at DESC LIMIT 1))`,
+		names, l.instance, l.plausible())
+	for n := range newest {
+		l.of[newest[n].Database].NewestBackup = &newest[n]
 	}
 	return err
 }
 
 // sizesBefore also reads what retention has removed by now: it was as large as it
 // was.
-func sizesBefore(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) (err error) {
-	if f.NewestBackup == nil {
-		return nil
+func (l *look) sizesBefore(ctx context.Context) error {
+	type window struct {
+		Database string `json:"database"`
+		From     int64  `json:"from"`
+		To       int64  `json:"to"`
 	}
-	at := f.NewestBackup.CreatedAt
-	scan := func(r row) (s fleet.Size, err error) { return s, r.Scan(instant{&s.At}, &s.Stored, &s.Plain) }
-	f.Sizes, err = collect(ctx, q, scan, `
-		SELECT created_at, size_bytes, coalesce(json_extract(manifest, '$.plain_size_bytes'), 0) FROM backups
-		WHERE instance = ? AND database = ? AND complete = 1 AND state <> 'damaged' AND created_at >= ? AND created_at < ? ORDER BY created_at`,
-		f.Instance, f.Database, micros(at.Add(-fleet.SizeWindow)), micros(at))
+	var windows []window
+	for _, f := range l.of {
+		if f.NewestBackup != nil {
+			at := f.NewestBackup.CreatedAt
+			windows = append(windows, window{f.Database, at.Add(-fleet.SizeWindow).UnixMicro(), at.UnixMicro()})
+		}
+	}
+	windowed, err := list(windows)
+	if err != nil {
+		return err
+	}
+	_, err = collect(ctx, l.q, func(r row) (s fleet.Size, err error) {
+		var database string
+		if err := r.Scan(&database, instant{&s.At}, &s.Stored, &s.Plain); err != nil {
+			return s, err
+		}
+		l.of[database].Sizes = append(l.of[database].Sizes, s)
+		return s, nil
+	}, `
+		SELECT database, created_at, size_bytes, plain_size_bytes FROM json_each(?1) AS judged CROSS JOIN backups INDEXED BY backups_judged
+			ON instance = ?2 AND database = judged.value ->> 'database' AND created_at >= judged.value ->> 'from' AND created_at < judged.value ->> 'to'
+			AND complete = 1 AND state <> 'damaged'
+		ORDER BY judged.key, created_at`, windowed, l.instance)
 	return err
 }
 
-// newestRun goes by the end: an attempt that was turned away because another was
+// newestRuns goes by the end: an attempt that was turned away because another was
 // under way began later and ended sooner, and says nothing once the other has
 // ended.
-func newestRun(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) error {
-	runs, err := collect(ctx, q, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE instance = ? AND database = ? AND state <> 'running' ORDER BY finished_at DESC LIMIT 1`, f.Instance, f.Database)
-	if len(runs) == 1 {
-		f.NewestRun = &runs[0]
+func (l *look) newestRuns(ctx context.Context) error {
+	names, err := list(l.names)
+	if err != nil {
+		return err
+	}
+	runs, err := collect(ctx, l.q, scanRun, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
+		SELECT (SELECT rowid FROM runs WHERE instance = ?2 AND database = named.value AND state <> 'running' ORDER BY finished_at DESC LIMIT 1)
+		FROM json_each(?1) AS named)`, names, l.instance)
+	for n := range runs {
+		l.of[runs[n].Database].NewestRun = &runs[n]
 	}
 	return err
 }
@@ -179,32 +221,71 @@ func newestRun(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) erro
 // longestOf is how many of the last runs say how long one takes.
 const longestOf = 10
 
-func runUnderWay(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) error {
-	running, err := collect(ctx, q, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE instance = ? AND database = ? AND state = 'running' ORDER BY started_at LIMIT 1`, f.Instance, f.Database)
-	if err != nil {
-		return err
+func (l *look) runsUnderWay(ctx context.Context) error {
+	running, err := collect(ctx, l.q, scanRun, `SELECT `+runColumns+` FROM runs
+		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC`, l.instance)
+	l.agent.Busy = len(running) > 0
+	for n := range running {
+		f := l.of[running[n].Database]
+		if f == nil || err != nil {
+			continue
+		}
+		f.Running = &running[n]
+		f.LongestRun, err = l.longestRun(ctx, f.Database)
 	}
-	if len(running) == 1 {
-		f.Running = &running[0]
-	}
-	var longest int64
-	err = q.QueryRowContext(ctx, `SELECT coalesce(max(took), 0) FROM (SELECT finished_at - started_at AS took FROM runs
-		WHERE instance = ? AND database = ? AND state = 'succeeded' ORDER BY started_at DESC LIMIT ?)`,
-		f.Instance, f.Database, longestOf).Scan(&longest)
-	f.LongestRun = time.Duration(longest) * time.Microsecond
 	return err
 }
 
-// missingBackups leaves out what would be gone by now anyway, past its days.
-func missingBackups(ctx context.Context, q queryer, f *fleet.Facts, now time.Time) error {
-	return q.QueryRowContext(ctx, `SELECT count(*) FROM backups
-		WHERE instance = ? AND database = ? AND state = 'missing' AND coalesce(retention_expires, 0) > ? AND created_at <= ?`,
-		f.Instance, f.Database, micros(now), plausible(now)).Scan(&f.Missing)
+func (l *look) longestRun(ctx context.Context, database string) (time.Duration, error) {
+	var longest int64
+	err := l.q.QueryRowContext(ctx, `SELECT coalesce(max(took), 0) FROM (SELECT finished_at - started_at AS took FROM runs
+		WHERE instance = ? AND database = ? AND state = 'succeeded' ORDER BY started_at DESC LIMIT ?)`,
+		l.instance, database, longestOf).Scan(&longest)
+	return time.Duration(longest) * time.Microsecond, err
 }
 
-func lastRestore(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) error {
-	return q.QueryRowContext(ctx, `SELECT max(finished_at) FROM jobs
-		WHERE kind = 'restore' AND state = 'succeeded' AND instance = ? AND json_extract(spec, '$.target_database') = ?`,
-		f.Instance, f.Database).Scan(instant{&f.RestoredAt})
+// wrongBackups leaves out what would be gone by now anyway, past its days. What is
+// held or kept without an end never would.
+func (l *look) wrongBackups(ctx context.Context) error {
+	type wrong struct {
+		database         string
+		missing, damaged int
+		damage           string
+	}
+	// SQLite takes the other columns of the row that has the max.
+	found, err := collect(ctx, l.q, func(r row) (w wrong, err error) {
+		var newest any
+		return w, r.Scan(&w.database, &w.missing, &w.damaged, &w.damage, &newest)
+	}, `
+		SELECT database, sum(state = 'missing'), sum(state = 'damaged'), coalesce(iif(damage = '', suspect, damage), ''),
+			max(iif(state = 'damaged', created_at, NULL))
+		FROM backups INDEXED BY backups_wrong WHERE instance = ? AND state IN ('missing', 'damaged') AND created_at <= ?
+			AND (held = 1 OR retention_expires IS NULL OR retention_expires > ?) GROUP BY database`,
+		l.instance, l.plausible(), micros(l.now))
+	for _, w := range found {
+		f := l.of[w.database]
+		if f == nil {
+			continue
+		}
+		if f.Missing, f.Damaged = w.missing, w.damaged; w.damaged > 0 {
+			f.Damage = w.damage
+		}
+	}
+	return err
+}
+
+func (l *look) lastRestores(ctx context.Context) error {
+	_, err := collect(ctx, l.q, func(r row) (none struct{}, err error) {
+		var database string
+		var at time.Time
+		if err := r.Scan(&database, instant{&at}); err != nil {
+			return none, err
+		}
+		if f := l.of[database]; f != nil {
+			f.RestoredAt = at
+		}
+		return none, nil
+	}, `SELECT json_extract(spec, '$.target_database') AS target, max(finished_at) FROM jobs
+		WHERE kind = 'restore' AND state = 'succeeded' AND instance = ? AND target IS NOT NULL GROUP BY target`, l.instance)
+	return err
 }

@@ -149,6 +149,30 @@ func TestFactsCountWhatIsMissing(t *testing.T) {
 	}
 }
 
+// What is held, and what is kept without an end, is missed whenever it is gone or
+// spoiled.
+func TestFactsCountWhatWasToStayForEver(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	held, endless := aBackup("db1", now.AddDate(0, -2, 0)), aBackup("db1", now.AddDate(0, -2, 0))
+	held.Held, held.HoldReason, held.Retention = true, "a lawsuit", fleet.Retention{Status: "kept", ExpiresAt: now.AddDate(0, -1, 0)}
+	endless.Retention = fleet.Retention{Status: "kept"}
+	inventory(t, c, held, endless)
+	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 0 || got.Damaged != 0 {
+		t.Fatalf("while they are there: %+v", got)
+	}
+	inventory(t, c, held)
+	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 1 {
+		t.Errorf("%d are missing of one that was kept without an end", got.Missing)
+	}
+	if err := c.BackupScrubbed(t.Context(), "db1", held.ID, now, "its hash"); err != nil {
+		t.Fatal(err)
+	}
+	if got := factsOf(t, c, "")["db1/shop"]; got.Damaged != 1 || got.Damage != "its hash" {
+		t.Errorf("%d are damaged of one that is held: %q", got.Damaged, got.Damage)
+	}
+}
+
 // What the rules of sizes, hung runs and guests look at.
 func TestFactsOfTheDaysBefore(t *testing.T) {
 	c, _ := open(t)

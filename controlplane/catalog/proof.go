@@ -66,27 +66,52 @@ func takeHold(ctx context.Context, tx *sql.Tx, j fleet.Job) error {
 	return err
 }
 
-// damagedBackups leaves out what would be gone by now anyway, past its days.
-func damagedBackups(ctx context.Context, q queryer, f *fleet.Facts, now time.Time) error {
-	// SQLite takes the other columns of the row that has the max.
-	var newest any
-	return q.QueryRowContext(ctx, `SELECT count(*), coalesce(iif(damage = '', suspect, damage), ''), max(created_at) FROM backups
-		WHERE instance = ? AND database = ? AND state = 'damaged' AND coalesce(retention_expires, 0) > ? AND created_at <= ?`,
-		f.Instance, f.Database, micros(now), plausible(now)).Scan(&f.Damaged, &f.Damage, &newest)
-}
-
-// newestProof also finds how long a restore takes, by the newest that succeeded.
-func newestProof(ctx context.Context, q queryer, f *fleet.Facts, _ time.Time) error {
-	const proved = ` FROM backups WHERE instance = ? AND database = ? AND proved_at IS NOT NULL AND state <> 'removed'`
-	newest, err := collect(ctx, q, scanBackup, `SELECT `+backupColumns+proved+` ORDER BY proved_at DESC LIMIT 1`, f.Instance, f.Database)
-	if err != nil || len(newest) == 0 {
+// newestProofs also finds how long a restore takes, by the newest that succeeded.
+// What was proven stays so when its backup has been removed since, past its days; a
+// backup that failed and is gone is no worry any more.
+func (l *look) newestProofs(ctx context.Context) error {
+	names, err := list(l.names)
+	if err != nil {
 		return err
 	}
-	f.Proved = &newest[0]
-	good, err := collect(ctx, q, scanBackup,
-		`SELECT `+backupColumns+proved+` AND proof_state = 'succeeded' ORDER BY proved_at DESC LIMIT 1`, f.Instance, f.Database)
-	if len(good) == 1 {
-		f.RestoreTakes = good[0].Proof.RestoreTook
+	scan := func(r row) (b fleet.Backup, err error) {
+		var proof []byte
+		if err := r.Scan(&b.ID, &b.Database, &proof); err != nil {
+			return b, err
+		}
+		b.Instance = l.instance
+		return b, json.Unmarshal(proof, &b.Proof)
+	}
+	newest := func(condition, names string) ([]fleet.Backup, error) {
+		return collect(ctx, l.q, scan, `SELECT id, database, proof FROM backups WHERE rowid IN (
+			SELECT (SELECT rowid FROM backups WHERE instance = ?2 AND database = named.value AND proved_at IS NOT NULL AND `+condition+`
+				ORDER BY proved_at DESC LIMIT 1)
+			FROM json_each(?1) AS named)`, names, l.instance)
+	}
+	proved, err := newest(`(state <> 'removed' OR proof_state = 'succeeded')`, names)
+	if err != nil {
+		return err
+	}
+	failed := []string{}
+	for n, b := range proved {
+		l.of[b.Database].Proved = &proved[n]
+		if b.Proof.State == fleet.ProofFailed {
+			failed = append(failed, b.Database)
+		}
+		l.of[b.Database].RestoreTakes = b.Proof.RestoreTook
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	if names, err = list(failed); err != nil {
+		return err
+	}
+	for _, database := range failed {
+		l.of[database].RestoreTakes = 0
+	}
+	good, err := newest(`proof_state = 'succeeded'`, names)
+	for _, b := range good {
+		l.of[b.Database].RestoreTakes = b.Proof.RestoreTook
 	}
 	return err
 }

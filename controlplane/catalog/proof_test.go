@@ -176,3 +176,40 @@ func TestHoldIsInTheCatalogWithTheEndOfItsJob(t *testing.T) {
 		}
 	}
 }
+
+// Retention goes on while proofs count for longer.
+func TestProofOutlivesItsBackup(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	proven, failed, newest := aBackup("db1", now.Add(-3*time.Hour)), aBackup("db1", now.Add(-2*time.Hour)), aBackup("db1", now.Add(-time.Hour))
+	for _, b := range []fleet.Backup{proven, failed, newest} {
+		record(t, c, aRun("db1", b.CreatedAt), &b)
+	}
+	for id, proof := range map[string]fleet.Proof{
+		proven.ID: {State: fleet.ProofSucceeded, FinishedAt: now.Add(-2 * time.Hour), RestoreTook: time.Minute},
+		failed.ID: {State: fleet.ProofFailed, FinishedAt: now.Add(-time.Hour), RestoreTook: time.Second},
+	} {
+		if err := c.BackupProved(t.Context(), "db1", id, proof); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := factsOf(t, c, "")["db1/shop"]; got.Proved == nil || got.Proved.ID != failed.ID || got.RestoreTakes != time.Minute {
+		t.Errorf("while all are there: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
+	}
+	for _, id := range []string{proven.ID, failed.ID} {
+		if err := c.BackupRemoved(t.Context(), "db1", id, "past its days", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := factsOf(t, c, "")["db1/shop"]
+	if got.Proved == nil || got.Proved.ID != proven.ID || got.RestoreTakes != time.Minute {
+		t.Fatalf("once they are removed: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
+	}
+	wanted := fleet.DefaultThresholds
+	wanted.ProofWithin = 24 * time.Hour
+	for _, r := range fleet.Judge(withAgent(got), wanted, now, time.Minute).Reasons {
+		if r.Verdict == fleet.VerdictUnproven || r.Verdict == fleet.VerdictDamaged {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -16,14 +16,15 @@ type Facts struct {
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
 	// NewestBackup is the newest one that is present and complete and has not
-	// failed its proof, or nil.
+	// failed its proof, or nil. Of its manifest it has what is judged: whether it is
+	// encrypted, and the size of the dump.
 	NewestBackup *Backup
 	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run
 	// Running is the run under way that began first, or nil.
 	Running *Run
-	// LongestRun is how long the longest of the last runs that succeeded took;
-	// zero where there is none.
+	// LongestRun is how long the longest of the last runs that succeeded took, where
+	// one is under way; zero where there is none.
 	LongestRun time.Duration
 	// Sizes are those of the good backups of the SizeWindow before the newest,
 	// also of those that are removed by now; oldest first.
@@ -35,8 +36,9 @@ type Facts struct {
 	// Damage is what is wrong with the newest of them.
 	Damaged int
 	Damage  string
-	// Proved is the backup whose proof is the newest, or nil; RestoreTakes is how
-	// long the newest test restore that succeeded took, zero where none did.
+	// Proved is the backup whose proof is the newest, or nil, and of it the id and the
+	// proof; RestoreTakes is how long the newest test restore that succeeded took,
+	// zero where none did.
 	Proved       *Backup
 	RestoreTakes time.Duration
 	// Warnings are what an operator should know whatever the verdict.
