@@ -47,7 +47,8 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 	}{
 		{"an error in the dump", "CREATE TABLE t (n int);\nSELECT 1/0;\n", nil, nil, "division by zero"},
 		{"rows that got lost", "CREATE TABLE t (n int);\nCREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';\n" +
-			"CREATE TRIGGER lose BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION drop_row();\nCOPY t (n) FROM stdin;\n1\n2\n\\.\n", nil, backup.ErrRowsDiffer, "has 0 rows, and the backup 2"},
+			"CREATE TRIGGER lose BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION drop_row();\n" +
+			"ALTER TABLE t ENABLE ALWAYS TRIGGER lose;\nCOPY t (n) FROM stdin;\n1\n2\n\\.\n", nil, backup.ErrRowsDiffer, "has 0 rows, and the backup 2"},
 		{"rows that are too many", "CREATE TABLE t (n int);\nCOPY t (n) FROM stdin;\n1\n\\.\nINSERT INTO t VALUES (2);\n", nil, backup.ErrRowsDiffer, "has 2 rows, and the backup 1"},
 		{"what can't be noted", "CREATE TABLE t (n int);\n", noted, noted, ""},
 		{"a role that is missing", "CREATE TABLE t (n int);\nALTER TABLE t OWNER TO nobody_here;\n", nil, nil, "roles: the server does not have the roles nobody_here"},
