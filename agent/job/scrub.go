@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,11 +24,17 @@ const yieldStep = time.Second
 
 // keepScrubbed reads the stored files again, one after the other.
 func (r *Runner) keepScrubbed(ctx context.Context) {
-	var last time.Time // when the last scrub began
+	var last time.Time              // when the last scrub began
+	tried := map[string]time.Time{} // when that of a backup began, of which there may be nothing to remember
 	for {
-		next, wait := dueScrub(r.Inventory().Backups, last, r.Now(), r.Scrub.Every)
+		maps.DeleteFunc(tried, func(_ string, at time.Time) bool {
+			ago := r.Now().Sub(at)
+			return ago < 0 || ago >= r.Scrub.Every
+		})
+		next, wait := dueScrub(r.Inventory().Backups, tried, last, r.Now(), r.Scrub.Every)
 		if wait <= 0 && next != nil {
 			last = r.Now()
+			tried[next.ID] = last
 			r.scrub(ctx, *next)
 			wait = 0
 		}
@@ -41,8 +48,10 @@ func (r *Runner) keepScrubbed(ctx context.Context) {
 // the longest time, and how long to wait for it. It is due once that time has
 // come to the period; yet between two scrubs there is half of a file's share of
 // the period, so that a folder full of files that all are due, as on the first
-// day, is not read at once.
-func dueScrub(backups []Backup, last, now time.Time, period time.Duration) (next *Backup, wait time.Duration) {
+// day, is not read at once. One that was tried in vain waits until the others had
+// their turn.
+func dueScrub(backups []Backup, tried map[string]time.Time, last, now time.Time, period time.Duration) (next *Backup, wait time.Duration) {
+	lookedAt := func(b *Backup) time.Time { return later(lookedAt(*b, now), tried[b.ID]) }
 	count := 0
 	for n := range backups {
 		b := &backups[n]
@@ -50,14 +59,14 @@ func dueScrub(backups []Backup, last, now time.Time, period time.Duration) (next
 			continue
 		}
 		count++
-		if next == nil || lookedAt(*b, now).Before(lookedAt(*next, now)) {
+		if next == nil || lookedAt(b).Before(lookedAt(next)) {
 			next = b
 		}
 	}
 	if next == nil {
 		return nil, period
 	}
-	wait = lookedAt(*next, now).Add(period).Sub(now)
+	wait = lookedAt(next).Add(period).Sub(now)
 	if !last.IsZero() && !last.After(now) {
 		wait = max(wait, last.Add(period/time.Duration(2*count)).Sub(now))
 	}

@@ -1,6 +1,9 @@
 package job
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const week = 7 * 24 * time.Hour
@@ -29,7 +33,7 @@ func TestScrubIsSpreadOut(t *testing.T) {
 	var order []string
 	now := today
 	for now.Before(today.Add(3 * week)) {
-		next, wait := dueScrub(backups, last, now, week)
+		next, wait := dueScrub(backups, nil, last, now, week)
 		if wait > 0 {
 			now = now.Add(wait)
 			continue
@@ -70,13 +74,13 @@ func TestScrubIsDueByTheLastLook(t *testing.T) {
 	} {
 		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: Check{ScrubbedAt: test.scrubbed}}
 		b.FinishedAt = test.finished
-		next, wait := dueScrub([]Backup{b}, time.Time{}, today, week)
+		next, wait := dueScrub([]Backup{b}, nil, time.Time{}, today, week)
 		if next == nil || (test.want >= 0 && wait != test.want) || (test.want < 0 && wait > 0) {
 			t.Errorf("%s: due in %s, want %s", name, wait, test.want)
 		}
 	}
 	gone := Backup{Stored: backup.Stored{State: backup.StateMissing}}
-	if next, _ := dueScrub([]Backup{gone}, time.Time{}, today, week); next != nil {
+	if next, _ := dueScrub([]Backup{gone}, nil, time.Time{}, today, week); next != nil {
 		t.Error("a file that is gone is to be read")
 	}
 }
@@ -129,6 +133,40 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 				t.Errorf("after a restart it is %s, read at %s", got.State, got.Check.ScrubbedAt)
 			}
 		})
+	}
+}
+
+// A backup that can't be read again, so that nothing can be said of it, keeps no other from being read.
+func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Scrub.Every = time.Hour })
+	synctest.Test(t, func(t *testing.T) {
+		for n := range 3 {
+			storeBackup(t, r, "shop", backupID(n), "run", time.Now().AddDate(0, 0, n-90))
+		}
+		companionIsFolder(t, r, r.readInventory().Backups[0])
+		r.forgetInventory()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+		defer cancel()
+		r.keepScrubbed(ctx)
+		for _, b := range r.readInventory().Backups[1:] {
+			if b.Check.ScrubbedAt.IsZero() {
+				t.Errorf("%s was never read", b.ID)
+			}
+		}
+	})
+}
+
+// companionIsFolder gives a backup a companion that no program can read.
+func companionIsFolder(t *testing.T, r *Runner, b Backup) {
+	t.Helper()
+	path := r.Engine.Store.Path(b.Location)
+	b.Globals = &backup.Globals{Filename: store.GlobalsName(b.Filename), SizeBytes: 1, SHA256: b.SHA256}
+	content, err := json.Marshal(b.Manifest)
+	if err == nil {
+		err = os.WriteFile(backup.ManifestPath(path), content, 0o600)
+	}
+	if err := errors.Join(err, os.Mkdir(store.GlobalsName(path), 0o700)); err != nil {
+		t.Fatal(err)
 	}
 }
 
