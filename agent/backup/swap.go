@@ -122,6 +122,7 @@ func (e *Engine) swapIn(ctx context.Context, plan Replacement, temporary string,
 	}
 	return e.certain(ctx, plan, PlaceNew, e.Instance.SwapDatabases(ctx, postgres.Swap{
 		Current: plan.Database, Aside: plan.OldName, Next: temporary, Name: plan.Database, Session: plan.session(), Inherit: true,
+		CurrentOID: plan.OldOID, NextOID: plan.NewOID,
 	}))
 }
 
@@ -137,9 +138,9 @@ func (e *Engine) Undo(ctx context.Context, r Replacement) error {
 	case stands.Old == "":
 		return fmt.Errorf("%w: the database that was replaced, %q, is gone", ErrNotInPlace, r.OldName)
 	}
-	swap := postgres.Swap{Next: stands.Old, Name: r.Database, Session: r.session()}
+	swap := postgres.Swap{Next: stands.Old, NextOID: r.OldOID, Name: r.Database, Session: r.session()}
 	if stands.Place == PlaceNew {
-		swap.Current, swap.Aside = r.Database, r.NewName
+		swap.Current, swap.CurrentOID, swap.Aside = r.Database, r.NewOID, r.NewName
 	} else if exists, err := e.Instance.DatabaseExists(ctx, r.Database); err != nil {
 		return err
 	} else if exists {

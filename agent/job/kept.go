@@ -29,7 +29,12 @@ type Kept struct {
 	UndoneAt   time.Time `json:"undone_at,omitzero"`
 	// Until is zero where it is kept until it is dropped by hand.
 	Until time.Time `json:"until,omitzero"`
+	// Undated: the clock was suspect when Until was set, which is set anew when the clock is trusted.
+	Undated bool `json:"undated,omitempty"`
 }
+
+// inPlace says that the server was seen to have exchanged the two.
+func (k *Kept) inPlace() bool { return k != nil && !k.ReplacedAt.IsZero() }
 
 // Name is that of the database that is kept.
 func (k Kept) Name() string {

@@ -77,16 +77,16 @@ func (r *Runner) recoverRestore(ctx context.Context, work *Work) {
 		r.leave(leftover{work: work})
 		return
 	}
-	r.Log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept != nil)
+	r.Log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept.inPlace())
 	result := Result{JobID: work.JobID, State: StateSucceeded, Outcome: outcomeOf(kept), FinishedAt: r.Now().UTC()}
-	if kept == nil {
+	if !kept.inPlace() {
 		result.State, result.Error, result.Failure = StateFailed, r.interruptedText(work), backup.FailureOther
 	}
 	var news []Entry
 	if work.JobID != "" {
 		news = append(news, resultEntry(result))
 	}
-	if kept == nil && !r.cleanUp(ctx, work) {
+	if !kept.inPlace() && !r.cleanUp(ctx, work) {
 		work = nil // its record is needed until its database is dropped
 	}
 	r.finish(work, news...)

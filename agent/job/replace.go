@@ -50,8 +50,10 @@ func (x *exchange) end(ctx context.Context, err error) error {
 	defer cancel()
 	kept, settleErr := x.settle(ctx, x.restoreID)
 	switch {
-	case kept != nil:
+	case kept.inPlace():
 		return nil
+	case kept != nil && settleErr == nil:
+		return errors.Join(err, errUnsettled) // another server answers now
 	case settleErr != nil && err == nil:
 		x.Log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", settleErr)
 		return nil
@@ -74,16 +76,18 @@ func (r *Runner) settle(ctx context.Context, restoreID string) (*Kept, error) {
 		return nil, err
 	}
 	now := r.Now().UTC()
+	// Where neither has the name, somebody has renamed or dropped it since; the old one's name tells what was before.
+	exchanged := stands.Place == backup.PlaceNew || stands.Place == backup.PlaceOther && stands.Old == kept.OldName
 	switch {
-	case stands.Place == backup.PlaceNew && kept.ReplacedAt.IsZero():
-		kept.ReplacedAt, kept.Until = now, r.keepUntil(now)
+	case !kept.inPlace() && exchanged:
+		kept.ReplacedAt, kept.Until, kept.Undated = now, r.keepUntil(now), !r.clockTrusted()
 		r.Log.Info("a restored database is in place; the one before is kept", "database", kept.Database, "kept", kept.OldName,
 			"until", kept.Until, "restore", restoreID)
 		return kept, r.State.saveKept(*kept)
-	case stands.Place == backup.PlaceOld && kept.ReplacedAt.IsZero():
+	case !kept.inPlace() && stands.Known:
 		return nil, r.State.forgetKept(restoreID)
 	case stands.Place == backup.PlaceOld && kept.UndoneAt.IsZero():
-		kept.UndoneAt, kept.Until = now, r.keepUntil(now)
+		kept.UndoneAt, kept.Until, kept.Undated = now, r.keepUntil(now), !r.clockTrusted()
 		r.Log.Info("a restore was undone; what it had restored is kept", "database", kept.Database, "kept", kept.NewName,
 			"until", kept.Until, "restore", restoreID)
 		err := r.State.saveKept(*kept)

@@ -56,6 +56,9 @@ func (r *Runner) tend(ctx context.Context, restoreID string) error {
 	if !stands.Known {
 		return nil // of another server, by a restore by hand
 	}
+	if err := r.date(kept); err != nil {
+		return err
+	}
 	name, standing := stands.Old, stands.Place == backup.PlaceNew
 	if !kept.UndoneAt.IsZero() {
 		name, standing = stands.New, stands.Place == backup.PlaceOld
@@ -76,10 +79,26 @@ func (r *Runner) tend(ctx context.Context, restoreID string) error {
 	return nil
 }
 
+// date lets the days of what a suspect clock has dated begin once the clock is trusted.
+func (r *Runner) date(k *Kept) error {
+	if !k.Undated || !r.clockTrusted() {
+		return nil
+	}
+	k.Undated = false
+	if !k.Until.IsZero() {
+		k.Until = r.keepUntil(r.Now().UTC())
+	}
+	if err := r.State.saveKept(*k); err != nil {
+		return err
+	}
+	r.tellOutcome(*k, outcomeOf(k))
+	return nil
+}
+
 // keptLongEnough is never true while the clock is suspect.
 func (r *Runner) keptLongEnough(k Kept) bool {
 	now := r.Now()
-	return r.KeepOldDays > 0 && !k.Until.IsZero() && !now.Before(k.Until) && now.After(k.ReplacedAt) && r.clockTrusted()
+	return r.KeepOldDays > 0 && !k.Undated && !k.Until.IsZero() && !now.Before(k.Until) && now.After(k.ReplacedAt) && r.clockTrusted()
 }
 
 // keepNoMore forgets a database that is gone, and says so.

@@ -26,11 +26,17 @@ type Swap struct {
 	Aside   string // must be free
 	Next    string
 	Name    string // that Next gets; Current's
+	// CurrentOID and NextOID are the databases that are meant, where not empty: others that have the names by now are left
+	// as they are.
+	CurrentOID, NextOID string
 	// Session is what the session calls itself that exchanges them, for EndWork; printable ASCII, up to 63 characters.
 	Session string
 	// Inherit gives Next first what Current has beside its content: owner, grants, settings, limit and comment.
 	Inherit bool
 }
+
+// ErrOtherDatabase says that a name is another database's than the one that was meant.
+var ErrOtherDatabase = errors.New("another database has the name by now")
 
 // SwapDatabases exchanges databases in one transaction, so that whatever strikes, all of it has happened or nothing. The
 // first rename locks the database: from there to the commit nobody gets in, sessions that are there are ended, and who
@@ -74,6 +80,9 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 	if err := i.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return run(ctx, conn, renames...) }); err != nil {
 		return err
 	}
+	if err := swap.check(ctx, conn); err != nil {
+		return err
+	}
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -81,6 +90,23 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	return run(ctx, conn, "COMMIT")
+}
+
+// check makes sure, with the locks of the renames held, that the databases that were renamed are those that are meant.
+func (s Swap) check(ctx context.Context, conn *pgconn.PgConn) error {
+	for name, oid := range map[string]string{s.Aside: s.CurrentOID, s.Name: s.NextOID} {
+		if oid == "" {
+			continue
+		}
+		result := conn.ExecParams(ctx, "SELECT FROM pg_database WHERE datname = $1 AND oid = $2", [][]byte{[]byte(name), []byte(oid)}, nil, nil, nil).Read()
+		if result.Err != nil {
+			return result.Err
+		}
+		if len(result.Rows) == 0 {
+			return fmt.Errorf("%w: %q", ErrOtherDatabase, s.Name)
+		}
+	}
+	return nil
 }
 
 // withoutSessions ends the sessions in some databases over and over, until do is done: a rename waits some seconds for
