@@ -55,11 +55,15 @@ var ofAgent = []Verdict{
 func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep {
 	wrong := alertsOf(judgements)
 	var step AlertStep
+	at := map[AlertKey]int{}
+	for n, alert := range wrong {
+		at[alert.AlertKey] = n
+	}
 	seen := map[AlertKey]bool{}
 	for _, alert := range known {
 		seen[alert.AlertKey] = true
-		if at := slices.IndexFunc(wrong, func(w Alert) bool { return w.AlertKey == alert.AlertKey }); at >= 0 {
-			step.persists(alert, wrong[at], now)
+		if n, persists := at[alert.AlertKey]; persists {
+			step.persists(alert, wrong[n], now)
 		} else {
 			step.clears(alert, now)
 		}
@@ -76,13 +80,15 @@ func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep 
 // alertsOf are the reasons of all judgements, each once.
 func alertsOf(judgements []Judgement) []Alert {
 	var all []Alert
+	listed := map[AlertKey]bool{}
 	for _, j := range judgements {
 		for _, r := range j.Reasons {
 			key := AlertKey{Instance: j.Instance, Database: j.Database, Verdict: r.Verdict}
 			if slices.Contains(ofAgent, r.Verdict) {
 				key.Database = ""
 			}
-			if !slices.ContainsFunc(all, func(a Alert) bool { return a.AlertKey == key }) {
+			if !listed[key] {
+				listed[key] = true
 				all = append(all, Alert{AlertKey: key, Text: r.Text, NextStep: r.NextStep})
 			}
 		}

@@ -59,6 +59,9 @@ const (
 	// DuplicateFor is how long a second agent with the same identity counts,
 	// once it was refused. It tries again within RefusedAgain, if it still runs.
 	DuplicateFor = 3 * RefusedAgain
+	// ReconnectWithin is how soon an agent is back that had lost its control plane: the
+	// longest of its pauses, and what a crowd takes at the door.
+	ReconnectWithin = 2 * time.Minute
 	// RefusedAgain is within which time a refused agent tries again.
 	RefusedAgain = 5 * time.Minute
 )

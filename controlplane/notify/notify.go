@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
@@ -46,6 +47,9 @@ type Notifier struct {
 	Now      func() time.Time
 	// Every is the time between two looks; what is wrong at two in a row fires.
 	Every time.Duration
+	// Started is when the control plane began to serve. What is known of an agent is
+	// old news then, and no alert before it has had fleet.ReconnectWithin to come back.
+	Started time.Time
 }
 
 // Run looks and delivers until ctx ends.
@@ -76,7 +80,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 		return err
 	}
 	now := n.Now().UTC()
-	step := fleet.StepAlerts(known, report.Judgements, now)
+	step := fleet.StepAlerts(known, n.current(report.Judgements, now), now)
 	var queued []fleet.Notification
 	if news := step.News(); len(news) > 0 {
 		for _, channel := range n.Channels {
@@ -87,22 +91,41 @@ func (n *Notifier) Look(ctx context.Context) error {
 	return n.Catalog.TakeAlertStep(ctx, step, queued)
 }
 
+// current leaves out the agents that may still be on their way back after a start
+// of the control plane.
+func (n *Notifier) current(all []fleet.Judgement, now time.Time) []fleet.Judgement {
+	if now.Sub(n.Started) >= fleet.ReconnectWithin {
+		return all
+	}
+	return slices.DeleteFunc(all, func(j fleet.Judgement) bool {
+		return !j.Agent.LastSeenAt.IsZero() && j.Agent.LastSeenAt.Before(n.Started)
+	})
+}
+
 // Deliver tries what is due. A channel that does not answer delays the others by
-// deliverWithin at most, each time it is tried.
+// deliverWithin at most, each time it is tried: the rest of what is due on it is put
+// off with the first that failed.
 func (n *Notifier) Deliver(ctx context.Context) {
 	due, err := n.Catalog.DueNotifications(ctx, n.Now().UTC())
 	if err != nil {
 		n.Log.Error("notifications could not be read", "error", err)
 		return
 	}
+	putOff := map[string]time.Time{} // by channel
 	for _, notification := range due {
-		if err := n.deliver(ctx, notification); err != nil && ctx.Err() == nil {
+		var err error
+		if next, failed := putOff[notification.Channel]; failed {
+			err = n.Catalog.NotificationFailed(ctx, notification.ID, next)
+		} else {
+			err = n.deliver(ctx, notification, putOff)
+		}
+		if err != nil && ctx.Err() == nil {
 			n.Log.Error("a notification could not be put off or forgotten", "notification", notification.ID, "error", err)
 		}
 	}
 }
 
-func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification) error {
+func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification, putOff map[string]time.Time) error {
 	log := n.Log.With("notification", notification.ID, "channel", notification.Channel)
 	channel := n.channel(notification.Channel)
 	if channel == nil {
@@ -125,6 +148,7 @@ func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification)
 	}
 	next := now.Add(retryAfter(notification.Attempts))
 	log.Warn("a notification was not delivered; it is tried again", "at", next, "error", err)
+	putOff[notification.Channel] = next
 	return n.Catalog.NotificationFailed(ctx, notification.ID, next)
 }
 

@@ -250,3 +250,49 @@ func TestTheDeadMansSwitchIsCalledWhileTheWorkIsDone(t *testing.T) {
 	alive <- nil
 	<-ended
 }
+
+// A channel that hangs is tried once a round, however much waits for it: looks and
+// other channels go on.
+func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
+	h := newHook(t, http.StatusBadGateway, http.StatusBadGateway)
+	s := newStage(t, h.config(t, "rosebud"))
+	var queued []fleet.Notification
+	for range 5 {
+		queued = append(queued, fleet.Notification{ID: fleet.NewID(), Channel: "duty", CreatedAt: s.at, NextAt: s.at, News: []fleet.News{{Kind: fleet.NewsFiring}}})
+	}
+	if err := s.Catalog.TakeAlertStep(t.Context(), fleet.AlertStep{}, queued); err != nil {
+		t.Fatal(err)
+	}
+	for round := 1; round <= 2; round++ {
+		s.Deliver(t.Context())
+		if len(h.got) != round {
+			t.Fatalf("after %d rounds it was called %d times", round, len(h.got))
+		}
+		s.at = s.at.Add(time.Minute)
+	}
+	s.Deliver(t.Context())
+	if due, err := s.Catalog.DueNotifications(t.Context(), s.at.Add(time.Hour)); err != nil || len(due) != 0 || len(h.got) != 2+len(queued) {
+		t.Errorf("once it answers, %d wait and it was called %d times, %v", len(due), len(h.got), err)
+	}
+}
+
+// A control plane that was down for a night knows its agents as of the evening.
+func TestAgentsHaveTimeToComeBackAfterAStart(t *testing.T) {
+	h := newHook(t)
+	s := newStage(t, h.config(t, "rosebud"))
+	if err := s.Catalog.AgentSeen(t.Context(), "db1", s.at); err != nil {
+		t.Fatal(err)
+	}
+	s.at = s.at.Add(8 * time.Hour)
+	s.Started = s.at
+	s.pass(t)
+	if wrong, err := s.Catalog.Alerts(t.Context(), nil); err != nil || len(wrong) != 0 {
+		t.Errorf("right after the start: %+v, %v", wrong, err)
+	}
+	for range 3 { // and it does not come
+		s.pass(t)
+	}
+	if len(h.got) != 1 {
+		t.Errorf("told %d times of an agent that stays away", len(h.got))
+	}
+}

@@ -19,7 +19,7 @@ const DefaultSwitchEvery = time.Minute
 
 // newNotifier looks at the fleet as often as an agent would count as silent.
 func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify.Notifier, error) {
-	n := &notify.Notifier{Catalog: store, Judge: judge, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat}
+	n := &notify.Notifier{Catalog: store, Judge: judge, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat, Started: c.Now().UTC()}
 	if target, err := url.Parse(c.SwitchURL); c.SwitchURL != "" && (err != nil || target.Host == "") {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "--dead-mans-switch must be a URL, https://…")
 	}
