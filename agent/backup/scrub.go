@@ -29,8 +29,16 @@ const MaxPace = scrubPiece
 // gone, others that ctx has ended or that the folder can't be reached. pace may be nil.
 func (e *Engine) Scrub(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
 	damage, err = scrubOpened(ctx, e.Store.Open, stored.Location, stored.SizeBytes, stored.SHA256, pace)
-	if damage != "" || err != nil || stored.Globals == nil {
+	if damage != "" || err != nil {
 		return damage, err
+	}
+	return e.ScrubGlobals(ctx, stored, pace)
+}
+
+// ScrubGlobals is Scrub for the companion alone, where there is one.
+func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
+	if stored.Globals == nil {
+		return "", nil
 	}
 	damage, err = scrubOpened(ctx, e.Store.OpenGlobals, stored.Location, stored.Globals.SizeBytes, stored.Globals.SHA256, pace)
 	if errors.Is(err, ErrNotFound) {

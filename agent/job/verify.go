@@ -69,7 +69,7 @@ func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(ba
 	if err != nil {
 		return proof, err
 	}
-	r.proved(stored, proof)
+	r.proved(ctx, stored, proof)
 	if proof.State == backup.ProofFailed {
 		return proof, errDisproved{proof}
 	}
@@ -171,18 +171,26 @@ func (r *Runner) removeThrowaway(ctx context.Context, work *Work) {
 }
 
 // proved remembers and journals how a test restore of a stored backup ended. It
-// has read the whole file, so it is a scrub too.
-func (r *Runner) proved(stored backup.Stored, proof backup.Proof) {
+// has read the whole file, so it is a scrub too, once the companion is read as well.
+func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
 	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took)
 	if proof.State == backup.ProofFailed {
 		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "))
 	} else {
 		log.Info("a backup is proven to restore", "tables", proof.Tables, "rows", proof.Rows)
 	}
+	damage, scrubErr := "", error(nil)
+	if proof.State == backup.ProofSucceeded {
+		damage, scrubErr = r.Engine.ScrubGlobals(ctx, stored, nil)
+	}
+	scrubbed := proof.State == backup.ProofSucceeded && scrubErr == nil
+	if damage != "" {
+		log.Error("a backup is damaged", "file", stored.Location.File, "damage", damage)
+	}
 	err := r.State.Checks.Update(stored.ID, func(c *Check) {
 		c.Proof = &proof
-		if proof.State == backup.ProofSucceeded {
-			c.ScrubbedAt, c.Damage = proof.FinishedAt, ""
+		if scrubbed {
+			c.ScrubbedAt, c.Damage = proof.FinishedAt, damage
 		}
 	})
 	if err != nil {
@@ -190,8 +198,8 @@ func (r *Runner) proved(stored backup.Stored, proof backup.Proof) {
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 	}
 	entries := []Entry{proofEntry(ProofResult{BackupID: stored.ID, Proof: proof})}
-	if proof.State == backup.ProofSucceeded {
-		entries = append(entries, scrubEntry(ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt}))
+	if scrubbed {
+		entries = append(entries, scrubEntry(ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
 	}
 	r.finish(nil, entries...)
 	r.inventoryHasChanged()

@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // provingGround is a folder for throwaway servers: a short path, which their user
@@ -41,6 +42,36 @@ func proofs(t *testing.T, r *Runner) (told []string) {
 		}
 	}
 	return told
+}
+
+// A test restore has no use for the companion, and does not make a damaged one good.
+func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "proven")
+	ground := provingGround(t)
+	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	if outcome.Err != nil || outcome.Manifest.Globals == nil {
+		t.Fatalf("%+v", outcome)
+	}
+	path := store.GlobalsName(r.Engine.Store.Path(r.Inventory().Backups[0].Location))
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, look := range []func(){
+		func() { r.scrub(t.Context(), r.Inventory().Backups[0]) },
+		func() { accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: outcome.Manifest.ID}}) },
+	} {
+		look()
+		if b := r.Inventory().Backups[0]; b.State != backup.StateDamaged || !strings.Contains(b.Damage, "roles") {
+			t.Errorf("it is %s: %q, its proof %+v", b.State, b.Damage, b.Check.Proof)
+		}
+	}
 }
 
 func TestVerifyJob(t *testing.T) {
