@@ -65,8 +65,7 @@ func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (O
 		origin.Kind = OriginPassphrase
 	}
 	if m.Trigger == TriggerAdopted {
-		// Signed is what was found, not who wrote it.
-		return Origin{OriginFolder, origin.KeyID}, nil
+		return e.adopted(stored, origin)
 	}
 	if m.Signature == nil && origin.Kind == OriginUnknown {
 		return e.unsigned(stored, m, origin)
@@ -140,6 +139,23 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 		origin.Kind = OriginNoted
 	case m.Instance == e.InstanceName:
 		return origin, fmt.Errorf("%w: %s", ErrUnsigned, m.Filename)
+	}
+	return origin, nil
+}
+
+// adopted judges the manifest of a file that somebody else wrote: certified is where it was found, and not by whom it was
+// written. One that nobody has certified says nothing.
+func (e *Engine) adopted(stored []byte, origin Origin) (Origin, error) {
+	certified := origin.Kind != OriginUnknown
+	if !certified && e.Signer != nil && e.Signer.Exists() {
+		noted, err := e.Signer.Noted()
+		if err != nil {
+			return origin, err
+		}
+		certified = noted[signing.Hash(stored)]
+	}
+	if certified {
+		origin.Kind = OriginFolder
 	}
 	return origin, nil
 }

@@ -65,6 +65,8 @@ func TestOrigin(t *testing.T) {
 	bare := manifestOf(t, plain, backUp(t, plain, "harbour").ID)
 	newer := bytes.Replace(bare, []byte("{\n"), []byte("{\n  \"of_a_newer_pgharbor\": 1,\n"), 1)
 
+	adopted := bytes.Replace(unsignedManifest(t, bare), []byte(`"trigger": "manual"`), []byte(`"trigger": "adopted"`), 1)
+
 	tests := map[string]struct {
 		engine  *backup.Engine
 		content []byte
@@ -75,17 +77,19 @@ func TestOrigin(t *testing.T) {
 		"its own":                     {maker, content, nil, backup.OriginSigned, nil},
 		"its own, without passphrase": {plain, bare, nil, backup.OriginSigned, nil},
 		"a stranger's":                {stranger, bare, nil, backup.OriginUnknown, nil},
-		"a stranger's, sealed with another's word": {stranger, content, nil, backup.OriginUnknown, nil},
-		"sealed with a passphrase that is here":    {sharing, content, nil, backup.OriginPassphrase, nil},
-		"vouched for":                              {stranger, bare, plain, backup.OriginVouched, nil},
-		"vouched for, and the passphrase is here":  {sharing, content, maker, backup.OriginPassphrase, nil},
-		"vouched for with another key":             {stranger, bare, maker, "", backup.ErrForged},
-		"changed":                                  {plain, bytes.Replace(bare, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, "", backup.ErrForged},
-		"a field more":                             {plain, newer, nil, "", backup.ErrForged},
-		"changed, and vouched for":                 {stranger, newer, plain, "", backup.ErrForged},
-		"changed, and the passphrase is here":      {sharing, bytes.Replace(content, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, backup.OriginUnknown, nil},
-		"its signature taken off":                  {plain, unsignedManifest(t, bare), nil, "", backup.ErrUnsigned},
-		"another's, its signature taken off":       {stranger, unsignedManifest(t, bare), nil, backup.OriginUnknown, nil},
+		"a stranger's, sealed with another's word":      {stranger, content, nil, backup.OriginUnknown, nil},
+		"sealed with a passphrase that is here":         {sharing, content, nil, backup.OriginPassphrase, nil},
+		"vouched for":                                   {stranger, bare, plain, backup.OriginVouched, nil},
+		"vouched for, and the passphrase is here":       {sharing, content, maker, backup.OriginPassphrase, nil},
+		"vouched for with another key":                  {stranger, bare, maker, "", backup.ErrForged},
+		"changed":                                       {plain, bytes.Replace(bare, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, "", backup.ErrForged},
+		"a field more":                                  {plain, newer, nil, "", backup.ErrForged},
+		"changed, and vouched for":                      {stranger, newer, plain, "", backup.ErrForged},
+		"changed, and the passphrase is here":           {sharing, bytes.Replace(content, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, backup.OriginUnknown, nil},
+		"its signature taken off":                       {plain, unsignedManifest(t, bare), nil, "", backup.ErrUnsigned},
+		"its own, of an adopted file by its word alone": {plain, adopted, nil, backup.OriginUnknown, nil},
+		"a stranger's, of an adopted file likewise":     {stranger, adopted, nil, backup.OriginUnknown, nil},
+		"another's, its signature taken off":            {stranger, unsignedManifest(t, bare), nil, backup.OriginUnknown, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
