@@ -81,3 +81,53 @@ func TestUpgradeWithAManifestThatCannotBeRead(t *testing.T) {
 		t.Errorf("backup exits %d:\n%s", code, stderr)
 	}
 }
+
+// A folder that was not there when the agent began to sign holds what counts as forged, until the agent begins anew and
+// is told of its key from before.
+func TestUpgradeWithTheFolderComingLate(t *testing.T) {
+	server := postgrestest.Shared(t)
+	h, old := beforeSignatures(t, "upgraded")
+	environ := h.environ
+	h.environ = append(environ[:len(environ):len(environ)], "BACKUP_DIR="+t.TempDir())
+	h.mustRun("backup", "--database", "upgraded")
+	h.environ = environ
+	stdout := h.mustRun("backup", "--database", "upgraded")
+	signed := strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):])
+	restore := func(file string) (code int, stderr string) {
+		server.DropDatabase(t, "upgraded_again")
+		code, _, stderr = h.run("restore", file, "--to-database", "upgraded_again", "--confirm", "upgraded_again")
+		return code, stderr
+	}
+	t.Cleanup(func() { server.DropDatabase(t, "upgraded_again") })
+	if code, stderr := restore(old); code != exitIntegrity || !strings.Contains(stderr, "docs/agent.md") {
+		t.Errorf("before the agent begins anew: exit %d:\n%s", code, stderr)
+	}
+	_, key, found := strings.Cut(h.mustRun("check"), "public key ")
+	if !found {
+		t.Fatal("check does not show the public key")
+	}
+	key, _, _ = strings.Cut(key, "\n")
+	state := filepath.Join(h.dir, "state")
+	if err := os.WriteFile(filepath.Join(state, "trusted-keys"), []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(state, "signing.key")); err != nil {
+		t.Fatal(err)
+	}
+	h.mustRun("backup", "--database", "upgraded")
+	for _, file := range []string{old, signed} {
+		if code, stderr := restore(file); code != exitOK || strings.Contains(stderr, "nothing proves") {
+			t.Errorf("%s: exit %d:\n%s", file, code, stderr)
+		}
+	}
+}
+
+// mustRun returns the standard output of an agent that succeeds.
+func (h *host) mustRun(args ...string) string {
+	h.t.Helper()
+	code, stdout, stderr := h.run(args...)
+	if code != exitOK {
+		h.t.Fatalf("%s exits %d:\n%s%s", args[0], code, stdout, stderr)
+	}
+	return stdout
+}
