@@ -45,6 +45,7 @@ const (
 	DefaultCertificateLife = 30 * 24 * time.Hour
 
 	maxMessage   = 16 << 20 // bytes; an inventory page of a database with very many tables
+	maxAnswer    = 64 << 20 // bytes; the health of a large fleet where all is wrong
 	maxHeader    = 64 << 10 // bytes of a call's metadata
 	maxStreams   = 256      // of one connection
 	streamWindow = 1 << 20  // bytes in flight of one transfer
@@ -227,7 +228,7 @@ func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
 		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
 			recovery.StreamServerInterceptor(onPanic)),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxAnswer), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.ForceServerCodecV2(chunk.NewCodec()),
 		grpc.WaitForHandlers(true), // the catalog is closed after Stop
