@@ -6,6 +6,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
@@ -46,7 +47,7 @@ func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
 // Ongoing writes how far the action of a started entry is about to come. The caller
 // goes ahead only if it succeeds.
 func (t *Trail) Ongoing(ctx context.Context, sequence int64, detail string) error {
-	if err := t.Store.CompleteAudit(ctx, sequence, chain.OutcomeOngoing, detail, t.Now().UTC()); err != nil {
+	if err := t.Store.CompleteAudit(ctx, sequence, chain.OutcomeOngoing, clip(detail), t.Now().UTC()); err != nil {
 		return fmt.Errorf("audit: what began with entry %d does not go on, because the trail can't be written: %w", sequence, err)
 	}
 	return nil
@@ -59,7 +60,7 @@ func (t *Trail) End(ctx context.Context, sequence int64, detail string, err erro
 	if err != nil {
 		outcome, detail = chain.OutcomeFailed, join(detail, err.Error())
 	}
-	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, detail, t.Now().UTC())
+	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, clip(detail), t.Now().UTC())
 }
 
 // Denied writes that somebody was refused.
@@ -83,9 +84,20 @@ func (t *Trail) Do(ctx context.Context, a Action, f func() error) error {
 
 func (t *Trail) write(ctx context.Context, a Action, outcome string) (int64, error) {
 	return t.Store.AppendAudit(ctx, chain.Entry{
-		At: t.Now().UTC(), Actor: a.Actor, Action: a.Action, Instance: a.Instance, Target: a.Target,
-		Reason: a.Reason, Outcome: outcome, Detail: a.Detail,
+		At: t.Now().UTC(), Actor: clip(a.Actor), Action: clip(a.Action), Instance: clip(a.Instance), Target: clip(a.Target),
+		Reason: clip(a.Reason), Outcome: outcome, Detail: clip(a.Detail),
 	})
+}
+
+// maxText bounds each text of an entry: what is written stays for ever, and a part
+// of it is what somebody who was refused has asked for.
+const maxText = 16 << 10 // bytes
+
+func clip(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + " …"
+	}
+	return text
 }
 
 func join(a, b string) string {
