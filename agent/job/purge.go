@@ -89,6 +89,9 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 func (r *Runner) remove(b Backup) {
 	r.removing.Lock()
 	defer r.removing.Unlock()
+	if r.isInUse(b.ID) {
+		return // since the plan was made; the newest backup may have taken hours to read
+	}
 	removal := Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC()}
 	work, err := r.State.Begin(Record{ID: "removal-" + b.ID, Removal: &removal})
 	if err != nil {

@@ -101,6 +101,26 @@ func TestPurgeWaitsForATrustedClock(t *testing.T) {
 	}
 }
 
+// What begins to be read after retention has made its plan stays too.
+func TestPurgeLeavesWhatIsReadSinceItsPlan(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 40, 2, 1)
+	planned := r.readInventory().Backups[0]
+	if planned.Retention.Keep {
+		t.Fatalf("the plan: %+v", planned.Retention)
+	}
+	release := r.use(planned.ID)
+	r.remove(planned)
+	if ids := inventoryIDs(r); len(ids) != 3 {
+		t.Errorf("removed under a restore: %v are left", ids)
+	}
+	release()
+	r.remove(planned)
+	if ids := inventoryIDs(r); len(ids) != 2 {
+		t.Errorf("%v are left", ids)
+	}
+}
+
 func TestPurgeLeavesWhatIsBeingRead(t *testing.T) {
 	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 40, 2, 1)

@@ -131,6 +131,12 @@ func (r *Runner) use(backupID string) func() {
 	}
 }
 
+func (r *Runner) isInUse(backupID string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.inUse[backupID] > 0
+}
+
 // cleanUp drops what a broken restore left. Where the server is not there for
 // it, the work is kept for later, and the answer is false.
 func (r *Runner) cleanUp(ctx context.Context, work *Work) bool {
