@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +81,23 @@ func TestUpgradeWithAManifestThatCannotBeRead(t *testing.T) {
 	if code, _, stderr := h.run("backup", "--database", "upgraded"); code != exitOK {
 		t.Errorf("backup exits %d:\n%s", code, stderr)
 	}
+}
+
+// A folder whose rights the agent may not change, as on a disk that has none, takes backups as before.
+func TestUpgradeOnAFolderOfSomebodyElse(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.WithPassword("over-tcp"))
+	server.CreateDatabase(t, "upgraded")
+	h := newHost(t, "DATABASE_URL="+server.PasswordURL("upgraded"))
+	h.unprivileged()
+	folder := filepath.Join(h.backups(), "upgraded")
+	err := os.MkdirAll(folder, 0o755)
+	for _, dir := range []string{h.backups(), folder} {
+		err = errors.Join(err, os.Chmod(dir, 0o777)) // root's, where this is root
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mustRun("backup", "--database", "upgraded")
 }
 
 // A folder that was not there when the agent began to sign holds what counts as forged, until the agent begins anew and

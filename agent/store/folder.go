@@ -105,13 +105,18 @@ func (d *folder) remove(name string) error {
 	return nil
 }
 
-// makePrivate takes from others what an older folder gives them.
+// makePrivate takes from others what an older folder gives them, as far as this user may and the file system knows of
+// rights: a backup in a folder that others may read is better than none.
 func (d *folder) makePrivate() error {
 	info, err := d.dir.Stat()
 	if err != nil || info.Mode().Perm()&0o077 == 0 {
 		return err
 	}
-	return d.dir.Chmod(0o700)
+	err = d.dir.Chmod(0o700)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 func (d *folder) exists(name string) (bool, error) {
