@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -107,12 +108,14 @@ func TestFetchFromASourceThatFails(t *testing.T) {
 	cp := servertest.Start(t)
 	source, target := connectAgent(t, cp, "db1"), connectAgent(t, cp, "db2")
 	offer := restoreElsewhere(t, cp, target, source.hasBackup(t, 6))
-	go func() {
+	var failing sync.WaitGroup
+	failing.Go(func() {
 		source.finishes(t, source.offer(t).GetJobId(), string(fleet.JobFailed), "not-found", "the file is gone")
-	}()
+	})
 	if _, _, err := target.fetch(t, offer.GetJobId()); status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), "the file is gone") {
 		t.Errorf("a source without the file: %v", err)
 	}
+	failing.Wait()
 }
 
 func TestRestoreElsewhereNeedsBothAgents(t *testing.T) {
