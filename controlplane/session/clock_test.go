@@ -28,3 +28,31 @@ func TestAClockThatMovesIsAlarmed(t *testing.T) {
 		}
 	}
 }
+
+// What was found while the clock was ahead does not hide what is found since.
+func TestFindingsFromAClockThatWasAheadGiveWay(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{})
+	ahead, now := timestamppb.New(time.Now().AddDate(10, 0, 0)), timestamppb.Now()
+	proven, newer := aBackup(), aBackup()
+	proven.ScrubbedAt, proven.Proof = ahead, &pgharborv1.Proof{State: fleet.ProofSucceeded, FinishedAt: ahead}
+	a.report(t, runFinished(aRun(), proven))
+	a.report(t, runFinished(aRun(), newer))
+	a.send(t, inventory("1", proven, newer))
+	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{
+		BackupId: newer.GetId(), Proof: &pgharborv1.Proof{State: fleet.ProofFailed, FinishedAt: now},
+	}}})
+	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
+		BackupId: proven.GetId(), ScrubbedAt: now, Damage: "its hash",
+	}}})
+	facts, err := cp.Catalog.Facts(t.Context(), "db1", nil, time.Now())
+	if err != nil || len(facts) != 1 {
+		t.Fatalf("%+v, %v", facts, err)
+	}
+	if p := facts[0].Proved; p == nil || p.ID != newer.GetId() {
+		t.Errorf("the newest proof is %+v", p)
+	}
+	if b, err := cp.Catalog.Backup(t.Context(), proven.GetId()); err != nil || b.Damage != "its hash" {
+		t.Errorf("what was found of the other: %q, %v", b.Damage, err)
+	}
+}

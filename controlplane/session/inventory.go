@@ -3,9 +3,11 @@ package session
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -47,6 +49,7 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 			s.logRefused("a backup of the inventory", err)
 			continue
 		}
+		forgetAhead(&backup, s.Now().UTC())
 		s.inventory = append(s.inventory, backup)
 	}
 	if !page.GetLast() {
@@ -66,4 +69,17 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	}
 	s.takenDigest = page.GetDigest()
 	return nil
+}
+
+// forgetAhead leaves out when a backup was read or restored, where that is said to be
+// yet to come: it would hide for years what is found since. The report of it was
+// taken over as of its arrival.
+func forgetAhead(b *fleet.Backup, now time.Time) {
+	ahead := func(at time.Time) bool { return !notAfter(now, at).Equal(at) }
+	if ahead(b.ScrubbedAt) {
+		b.ScrubbedAt = time.Time{}
+	}
+	if ahead(b.Proof.FinishedAt) {
+		b.Proof = fleet.Proof{}
+	}
 }
