@@ -1,6 +1,10 @@
 package job
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -49,6 +53,29 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 	}
 	if kept, err := y.runner.State.Kept(); len(kept) != 0 || err != nil {
 		t.Errorf("kept is %+v, %v", kept, err)
+	}
+}
+
+// Struck between the exchange and its end, a restore leaves nothing of what was fetched for it.
+func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
+	y := newYard(t)
+	place, err := y.runner.Engine.Store.Receive("overtaken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(place.Close(), y.replaceHere()); err != nil {
+		t.Fatal(err)
+	}
+	work, err := y.runner.State.Begin(Record{ID: "restore-overtaken", Restore: &Restore{ID: "overtaken", Target: "shop", Replace: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.runner.recoverWork(t.Context(), work)
+	if _, err := os.Lstat(filepath.Dir(place.Path)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its place is there: %v", err)
+	}
+	if in := y.inService(); in != "new" {
+		t.Errorf("the %s one is in service", in)
 	}
 }
 

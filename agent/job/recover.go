@@ -86,8 +86,13 @@ func (r *Runner) recoverRestore(ctx context.Context, work *Work) {
 	if work.JobID != "" {
 		news = append(news, resultEntry(result))
 	}
-	if !kept.inPlace() && !r.cleanUp(ctx, work) {
+	switch {
+	case !kept.inPlace() && !r.cleanUp(ctx, work):
 		work = nil // its record is needed until its database is dropped
+	case kept.inPlace():
+		if err := r.Engine.Store.RemoveIncoming(work.Restore.ID); err != nil {
+			r.Log.Error("what was fetched for a restore could not be removed", "restore", work.Restore.ID, "error", err)
+		}
 	}
 	r.finish(work, news...)
 }
