@@ -89,10 +89,9 @@ func (m *Mail) write(client *smtp.Client, n fleet.Notification) error {
 	if err := client.Mail(m.from); err != nil {
 		return err
 	}
-	for _, to := range m.to {
-		if err := client.Rcpt(to); err != nil {
-			return err
-		}
+	refused, err := m.address(client)
+	if err != nil {
+		return err
 	}
 	w, err := client.Data()
 	if err != nil {
@@ -104,7 +103,35 @@ func (m *Mail) write(client *smtp.Client, n fleet.Notification) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	return client.Quit()
+	_ = client.Quit() // the server has the message, however it takes its leave
+	if refused != nil {
+		return fmt.Errorf("%w, and the others have it: %w", ErrRefused, refused)
+	}
+	return nil
+}
+
+// address names the recipients. A mailbox that is gone keeps nobody else from being
+// told: what the server says of it is refused, and err only where it takes none.
+func (m *Mail) address(client *smtp.Client) (refused, err error) {
+	taken := 0
+	for _, to := range m.to {
+		err := client.Rcpt(to)
+		var answer *textproto.Error
+		switch {
+		case err == nil:
+			taken++
+		case !errors.As(err, &answer):
+			return nil, err
+		case refused == nil:
+			refused = fmt.Errorf("%s: %w", to, err)
+		default:
+			refused = fmt.Errorf("%w; %s: %w", refused, to, err)
+		}
+	}
+	if taken == 0 {
+		return nil, refused
+	}
+	return refused, nil
 }
 
 // compose writes the message, as RFC 5322 has it. Its id is the notification's, so

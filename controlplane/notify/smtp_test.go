@@ -16,9 +16,11 @@ import (
 // postOffice is a mail server of a few words, without TLS, on loopback.
 type postOffice struct {
 	net.Listener
-	refuse string // a recipient that it does not know
+	refuse string // recipients that it does not know
+	rude   bool   // it hangs up instead of saying goodbye
 	from   string
 	to     []string
+	taken  int
 	letter *mail.Message
 	text   string
 }
@@ -71,9 +73,12 @@ func (p *postOffice) serve(t *testing.T, conn net.Conn) {
 		case "DATA":
 			say("354 go on")
 			p.read(t, in)
+			p.taken++
 			say("250 taken")
 		case "QUIT":
-			say("221 bye")
+			if !p.rude {
+				say("221 bye")
+			}
 			return
 		default:
 			say("502 what?")
@@ -132,7 +137,7 @@ func TestAMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 
 func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	p := newPostOffice(t)
-	p.refuse = "b@example.com"
+	p.refuse = "@example.com"
 	s := newStage(t, p.config(""))
 	for range 5 {
 		s.pass(t)
@@ -140,6 +145,23 @@ func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	left, err := s.Catalog.DueNotifications(t.Context(), s.at.AddDate(1, 0, 0))
 	if err != nil || len(left) != 0 || p.letter != nil {
 		t.Errorf("left: %+v, %v; the letter is %v", left, err, p.letter)
+	}
+}
+
+// A colleague has left, and the server hangs up once it has the letter: the others
+// are told, once, and who tries the channel learns of it.
+func TestOneMailboxThatIsGoneKeepsNobodyElseFromBeingTold(t *testing.T) {
+	p := newPostOffice(t)
+	p.refuse, p.rude = "b@example.com", true
+	s := newStage(t, p.config(""))
+	for range 5 {
+		s.pass(t)
+	}
+	if p.taken != 1 || len(p.to) != 1 || !strings.Contains(p.to[0], "a@example.com") {
+		t.Errorf("%d letters to %v", p.taken, p.to)
+	}
+	if outcomes := s.Test(t.Context(), "user:ada"); outcomes[0].Err == nil || !strings.Contains(outcomes[0].Err.Error(), "b@example.com") {
+		t.Errorf("the test of the channel: %v", outcomes[0].Err)
 	}
 }
 
