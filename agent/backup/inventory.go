@@ -44,7 +44,7 @@ func (e *Engine) Inventory() ([]Stored, error) {
 		stored, err := judge(entry)
 		if err == nil {
 			if err = witness(stored.Manifest, entry.Manifest); err != nil {
-				stored.State = StateDamaged // it stays in sight, and counts for nothing
+				stored.State, stored.Damage = StateDamaged, err.Error() // it stays in sight, and counts for nothing
 			}
 			inventory = append(inventory, stored)
 		}
