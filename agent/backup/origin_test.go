@@ -147,6 +147,9 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 			if states[old.ID] != backup.StatePresent || states[made.ID] != backup.StateDamaged {
 				t.Errorf("the states are %v", states)
 			}
+			if told := inventory[0].Damage + inventory[1].Damage; !strings.HasPrefix(told, "the manifest ") {
+				t.Errorf("what is wrong is said to be %q", told)
+			}
 		})
 	}
 }
