@@ -23,7 +23,7 @@ test: ## every test, on Postgres servers that the tests start; ends with "N pass
 	@deploy/ci/promtool.sh
 	@mkdir -p .tools
 	@CGO_ENABLED=0 go build -o .tools/testsummary ./deploy/ci/testsummary
-	CGO_ENABLED=1 go test -race -json ./... | .tools/testsummary
+	CGO_ENABLED=1 go test -race -timeout 30m -parallel 4 -json ./... | .tools/testsummary
 
 lint: ## formats, the layers, the contract, generated code
 	@deploy/ci/lint.sh

@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 	bin := programs(t)
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
+			t.Parallel() // most of a script is waiting
 			s := newStage(t, bin)
 			testscript.Run(t, testscript.Params{
 				Files: []string{script}, Setup: s.setUp, Cmds: s.commands(), RequireExplicitExec: true,
