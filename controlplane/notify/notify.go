@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
@@ -176,14 +177,18 @@ type Outcome struct {
 func (n *Notifier) Test(ctx context.Context, by string) []Outcome {
 	now := n.Now().UTC()
 	alert := fleet.Alert{Text: "a test by " + by + "; nothing is wrong", Since: now, FiredAt: now}
-	var outcomes []Outcome
-	for _, channel := range n.Channels {
-		trying, cancel := context.WithTimeout(ctx, deliverWithin)
-		err := channel.Deliver(trying, fleet.Notification{
-			ID: fleet.NewID(), Channel: channel.Name(), CreatedAt: now, News: []fleet.News{{Kind: fleet.NewsTest, Alert: alert}},
+	outcomes := make([]Outcome, len(n.Channels))
+	var trying sync.WaitGroup
+	for i, channel := range n.Channels {
+		trying.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, deliverWithin)
+			defer cancel()
+			err := channel.Deliver(ctx, fleet.Notification{
+				ID: fleet.NewID(), Channel: channel.Name(), CreatedAt: now, News: []fleet.News{{Kind: fleet.NewsTest, Alert: alert}},
+			})
+			outcomes[i] = Outcome{Channel: channel.Name(), Err: err}
 		})
-		cancel()
-		outcomes = append(outcomes, Outcome{Channel: channel.Name(), Err: err})
 	}
+	trying.Wait()
 	return outcomes
 }
