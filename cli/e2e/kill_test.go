@@ -78,15 +78,15 @@ func (w *world) everyManifestHolds() {
 	}
 }
 
-// rests lists what is in the backup folder and is neither a backup nor its
-// manifest.
+// rests lists what is in the backup folder and is neither a backup nor what stands
+// beside one.
 func (w *world) rests() string {
 	var rests []string
 	files, _ := filepath.Glob(w.path("backups", "shop", "*"))
 	hidden, _ := filepath.Glob(w.path("backups", "shop", ".*"))
 	for _, path := range append(files, hidden...) {
 		name := filepath.Base(path)
-		manifest := strings.TrimSuffix(path, ".manifest.json") + ".manifest.json"
+		manifest := strings.TrimSuffix(strings.TrimSuffix(path, ".manifest.json"), ".globals") + ".manifest.json"
 		if _, err := os.Stat(manifest); err != nil && (strings.HasPrefix(name, "backup-") || strings.HasSuffix(name, ".partial")) {
 			rests = append(rests, name)
 		}
