@@ -116,8 +116,8 @@ func (r *Runner) scrubbed(b Backup, damage string) {
 		r.Log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 	}
+	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
 	r.finish(nil, scrubEntry(ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
-	r.inventoryHasChanged()
 }
 
 // pace keeps a scrub to its rate, and lets backups go first.

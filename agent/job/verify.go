@@ -201,8 +201,8 @@ func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.
 	if scrubbed {
 		entries = append(entries, scrubEntry(ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
 	}
+	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
 	r.finish(nil, entries...)
-	r.inventoryHasChanged()
 }
 
 // keepProven restores the newest backup of each database whenever that is due.
