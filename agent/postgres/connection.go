@@ -28,6 +28,8 @@ const (
 	stateNotAccepting       = "55000" // the database takes no connections
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
+	stateUndefinedObject    = "42704"
+	stateDeadlock           = "40P01"
 )
 
 // connect opens a session in a database. The caller closes it.
