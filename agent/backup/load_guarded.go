@@ -12,7 +12,7 @@ import (
 )
 
 // ErrContent says that something in a dump can't be loaded so that its code gains nothing by it.
-var ErrContent = errors.New("the dump holds code that would run with more rights than its owner has; --trust-content loads it so all the same")
+var ErrContent = errors.New("the dump holds code that would run with more rights than its owner has")
 
 // loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns
 // how many rows of each table the server took.

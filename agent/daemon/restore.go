@@ -19,10 +19,12 @@ type restoreFlags struct {
 	replace, preview bool
 	withRoles        string // as in backup.RestoreRequest
 	consent          job.Consent
+	trustContent     bool // as in backup.RestoreRequest
 }
 
 func (f restoreFlags) request(file foundFile) backup.RestoreRequest {
-	return backup.RestoreRequest{Path: file.path, Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles}
+	return backup.RestoreRequest{Path: file.path, Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles,
+		TrustContent: f.trustContent}
 }
 
 func (c *command) newRestore() *cobra.Command {
@@ -44,7 +46,11 @@ What an agent of yours made is restored as it was: its manifest has the signatur
 of this agent, of one in the file trusted-keys of the state folder, or the proof
 that its maker had one of your passphrases. Any other file is loaded as a role of
 its own that has the new database and nothing else, so that nothing it holds can
-get at the rest of the host.`,
+get at the rest of the host.
+
+Code in the dump, such as a check that calls a function, runs with the rights of
+the role that owns the table and no others. What can't be loaded so is named;
+--trust-content loads it with all the rights of the agent, as pg_restore does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.withRoles, flags.consent = roles.word(), origin.consent()
@@ -65,6 +71,7 @@ get at the rest of the host.`,
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, confined, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "restore a file of unknown origin as your own, with all the rights of the agent: you know who made it")
+	cmd.Flags().BoolVar(&flags.trustContent, "trust-content", false, "run the code in the dump with all the rights of the agent: you trust everybody who owned something in the database")
 	return cmd
 }
 
@@ -93,6 +100,9 @@ func (c *command) confirm(flags restoreFlags) error {
 		does := "makes the database"
 		if flags.replace {
 			does = "replaces, where it exists, the database"
+		}
+		if flags.trustContent {
+			does = "runs the code in the dump with all the rights of the agent, and " + does
 		}
 		fmt.Fprintf(c.Stderr, "This %s %s. Repeat its name to go on: ", does, oneLine(target))
 		line, err := bufio.NewReader(terminal).ReadString('\n')
