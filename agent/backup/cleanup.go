@@ -38,7 +38,7 @@ func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, 
 		}
 		removed = append(removed, name)
 	}
-	return removed, errors.Join(e.Instance.DropConfined(ctx, name), e.Store.RemoveIncoming(run.ID))
+	return removed, errors.Join(e.dropOwnRoles(ctx, name), e.Store.RemoveIncoming(run.ID))
 }
 
 // Databases lists the databases of the instance that are to be backed up: those that a restore is filling are not.

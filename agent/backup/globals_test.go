@@ -164,7 +164,11 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 	_, engine, manifest := manned(t, func(*backup.Engine) {})
 	other := postgrestest.Start(t)
 	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
-	if err := restoreWith(t, there, manifest, "again", backup.RolesMissing); err == nil {
+	err := there.Restore(t.Context(), backup.RestoreRequest{
+		Path: there.Store.Path(find(t, there, manifest).Location), Manifest: &manifest, Target: "again", RestoreID: "globals",
+		WithRoles: backup.RolesMissing, TrustContent: true, // which is loaded by psql
+	})
+	if err == nil {
 		t.Fatal("it did not fail")
 	}
 	if got := other.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'"); got != "1" {

@@ -60,7 +60,7 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{
-				Path: path, Target: "harbour", Replace: true, RestoreID: "bad",
+				Path: path, Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
 				BeforeSwap: func(backup.Replacement) error { return test.beforeSwap },
 			})
 			if err == nil || !strings.Contains(err.Error(), test.text) || test.want != nil && !errors.Is(err, test.want) {

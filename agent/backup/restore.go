@@ -45,9 +45,11 @@ type RestoreRequest struct {
 	WithRoles string
 	// Confined says that nobody knows who made the file: it is loaded as a role that has the new database and nothing
 	// else, which owns in the end all that is in it.
-	Confined   bool
-	OnProgress func(Progress) // as in BackupRequest
-	OnWarning  func(string)   // may be nil; hears what the restored database lacks
+	Confined bool
+	// TrustContent loads with all the rights that the agent has what can't be loaded as its owners.
+	TrustContent bool
+	OnProgress   func(Progress) // as in BackupRequest
+	OnWarning    func(string)   // may be nil; hears what the restored database lacks
 }
 
 // Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
@@ -89,7 +91,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		defer cancel()
 		if dropErr := e.Instance.DropDatabase(dropCtx, temporary); dropErr != nil {
 			err = fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
-		} else if dropErr := errors.Join(e.Instance.DropRoles(dropCtx, roles), e.Instance.DropConfined(dropCtx, temporary)); dropErr != nil {
+		} else if dropErr := errors.Join(e.Instance.DropRoles(dropCtx, roles), e.dropOwnRoles(dropCtx, temporary)); dropErr != nil {
 			err = fmt.Errorf("%w; the roles that it made are left: %w", err, dropErr)
 		}
 	}
@@ -155,7 +157,7 @@ func (e *Engine) putInPlace(ctx context.Context, temporary string, kept *globals
 // what was verified, the tool is killed before it could commit.
 func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, kept *globals, req RestoreRequest) error {
 	// A restore of the same id may have died before.
-	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.Instance.DropConfined(ctx, temporary)); err != nil {
+	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.dropOwnRoles(ctx, temporary)); err != nil {
 		return err
 	}
 	like, err := e.likeness(ctx, req.Manifest, found.head)
@@ -178,14 +180,28 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 		}
 		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
-	if err := e.load(ctx, temporary, like, file, found, kept, progress); err != nil {
-		return err
+	if req.TrustContent {
+		err = e.load(ctx, temporary, like, file, found, kept, progress)
+		if err == nil {
+			err = e.compareRows(ctx, e.Instance, temporary, found.tables, req)
+		}
+	} else {
+		var rows map[postgres.Table]int64
+		rows, err = e.loadGuarded(ctx, temporary, file, found, kept, progress)
+		if err == nil {
+			err = e.compareLoaded(rows, found.tables, req)
+		}
 	}
-	if err := e.compareRows(ctx, e.Instance, temporary, found.tables, req); err != nil {
+	if err != nil {
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)
 	return e.Instance.Analyze(ctx, temporary, e.restoreJobs())
+}
+
+// dropOwnRoles drops the roles that a load into a temporary database made, which is gone.
+func (e *Engine) dropOwnRoles(ctx context.Context, temporary string) error {
+	return errors.Join(e.Instance.DropLoadRoles(ctx, temporary), e.Instance.DropConfined(ctx, temporary))
 }
 
 // clientEncoding is the line in which a dump says its encoding.

@@ -211,11 +211,11 @@ func TestRestoreWithAForeignSession(t *testing.T) {
 	_ = foreign.Wait()
 }
 
-// A dump that fails in psql, or does harm first, leaves nothing: it is one transaction in a database of its own.
+// A dump that fails while it is loaded, or does harm first, leaves nothing, guarded or not.
 func TestBadSQLLeavesNothing(t *testing.T) {
 	const end = "--\n-- PostgreSQL database dump complete\n--\n\n"
 	tests := []struct{ name, sql, want string }{
-		{"an error at the end", "CREATE TABLE t (n int);\nSELECT 1/0;\n" + end, "division by zero"},
+		{"an error at the end", "CREATE TABLE public.t (n int);\nCREATE INDEX i ON public.t USING btree ((1/0));\n" + end, "division by zero"},
 		{"a role that is missing", "CREATE TABLE t (n int);\nALTER TABLE t OWNER TO nobody_here;\n" + end, "nobody_here"},
 		{"a program to run", "CREATE TABLE t (n int);\n\\! touch ran\n" + end, backup.ErrForeign.Error()},
 		{"a program behind a command of pg_dump", "\\restrict a\nCREATE TABLE t (n int);\n" + end + "\\unrestrict a \\! touch ran\n", backup.ErrIncomplete.Error()},
@@ -231,11 +231,13 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.sql), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "bad"})
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error = %v, want one that says %q", err, test.want)
+			for _, trusted := range []bool{false, true} {
+				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("trusted %v: error = %v, want one that says %q", trusted, err, test.want)
+				}
+				untouched(t, "harbour2")
 			}
-			untouched(t, "harbour2")
 		})
 	}
 }

@@ -1,6 +1,9 @@
 package backup
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // TableRows is the number of rows of one table that went by in a dump.
 type TableRows struct {
@@ -22,6 +25,8 @@ type Scanner struct {
 	index  map[tableName]int
 	table  int    // the index of the table whose data goes by
 	copied func() // hears when the data of a table has gone by; may be nil
+	// definitions gets what is no data of a COPY; may be nil.
+	definitions io.Writer
 }
 
 type tableName struct{ schema, name string }
@@ -40,7 +45,11 @@ func (s *Scanner) Write(p []byte) (int, error) {
 			continue
 		}
 		var target *tableName
+		sql := rest
 		rest, target = s.lexer.scan(rest)
+		if s.definitions != nil {
+			_, _ = s.definitions.Write(sql[:len(sql)-len(rest)]) // it returns no error
+		}
 		if target != nil {
 			s.begin(*target)
 		}

@@ -20,6 +20,7 @@ type verified struct {
 	needs           Needs
 	foreign         bool
 	archive         *postgres.Archive // the index of FormatCustom
+	definitions     *postgres.Definitions
 }
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
@@ -80,6 +81,8 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 		return nil, err
 	}
 	inspector := e.inspectStored(ctx, server, src.format, manifest)
+	definitions := postgres.NewDefinitions()
+	inspector.Scanner.definitions = definitions
 	plain := newMeter(inspector)
 	stored := newMeter(io.Discard)
 	reader, writer := io.Pipe()
@@ -101,6 +104,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 	return &verified{
 		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(),
 		tables: inspector.Tables(), needs: inspector.Needs(), foreign: inspector.Foreign(), archive: inspector.index,
+		definitions: definitions,
 	}, src.judge(judgement)
 }
 

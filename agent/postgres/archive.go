@@ -34,6 +34,7 @@ var errCut = errors.New("the archive is cut")
 type archiveEntry struct {
 	id       int
 	kind     string // "TABLE DATA"
+	tag      string // "t", "LARGE OBJECT 123"
 	section  int    // of its own, or the one in which it stands
 	sql      string
 	copySQL  string // "COPY public.t (a) FROM stdin;\n"
@@ -164,7 +165,8 @@ func (p *archiveParser) head() (version, intSize int, err error) {
 
 func (p *archiveParser) entry(version int) archiveEntry {
 	e := archiveEntry{id: p.int(), hasData: p.int() != 0}
-	p.skipTexts(3) // class, oid, tag
+	p.skipTexts(2) // class, oid
+	e.tag, _ = p.text()
 	e.kind, _ = p.text()
 	e.section = p.int()
 	e.sqlStart = p.at

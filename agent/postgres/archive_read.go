@@ -43,6 +43,13 @@ func (c *archiveContents) otherData() []byte {
 	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionData && !acl && !e.tableData() })
 }
 
+// largeObjects are the large objects without their content, their owners, rights and comments.
+func (c *archiveContents) largeObjects() []byte {
+	return c.list(func(e archiveEntry, _ bool) bool {
+		return e.kind == "BLOB" || e.kind == "BLOB METADATA" || strings.HasPrefix(e.tag, "LARGE OBJECT")
+	})
+}
+
 func (c *archiveContents) indexesAndRights() []byte {
 	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionPostData || acl })
 }

@@ -30,6 +30,7 @@ const (
 	stateNotAccepting       = "55000" // the database takes no connections
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
+	stateDeadlock           = "40P01"
 )
 
 // connect opens a session in a database to work in it. The caller closes it.

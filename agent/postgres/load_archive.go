@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -82,7 +81,7 @@ func (l *archiveLoader) settings() []string {
 }
 
 // restore runs pg_restore for the listed entries, none of which has data in the archive.
-func (l *archiveLoader) restore(ctx context.Context, list []byte, how string) error {
+func (l *archiveLoader) restore(ctx context.Context, list []byte, how ...string) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -91,7 +90,7 @@ func (l *archiveLoader) restore(ctx context.Context, list []byte, how string) er
 		return err
 	}
 	defer contents.Close()
-	process, entries, err := l.process(ctx, list, how, contents)
+	process, entries, err := l.process(ctx, list, contents, how...)
 	if err != nil {
 		return err
 	}
@@ -104,12 +103,12 @@ func (l *archiveLoader) restore(ctx context.Context, list []byte, how string) er
 
 // process is a pg_restore for the listed entries, of an archive in memory or, where that is nil, of its standard input. The
 // caller closes the file with the entries.
-func (l *archiveLoader) process(ctx context.Context, list []byte, how string, archive *os.File) (*process, *os.File, error) {
+func (l *archiveLoader) process(ctx context.Context, list []byte, archive *os.File, how ...string) (*process, *os.File, error) {
 	entries, err := inMemory("list", list)
 	if err != nil {
 		return nil, nil, err
 	}
-	args := restoreArgs(l.database, how, "--use-list=/proc/self/fd/3")
+	args := restoreArgs(l.database, append(how, "--use-list=/proc/self/fd/3")...)
 	files := []*os.File{entries}
 	if archive != nil {
 		args = append(args, "/proc/self/fd/4")
@@ -143,47 +142,25 @@ type tableTask struct {
 // data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data beside
 // them.
 func (l *archiveLoader) data(ctx context.Context) error {
-	copies := map[int]string{}
-	for _, e := range l.contents.entries {
-		if e.tableData() {
-			copies[e.id] = e.copySQL
-		}
-	}
-	var tables []tableTask
-	var others []archiveBlock
-	for _, b := range l.Archive.blocks {
-		if sql := copies[b.id]; sql != "" {
-			tables = append(tables, tableTask{b, sql})
-		} else {
-			others = append(others, b)
-		}
-	}
-	if !l.Forward {
-		slices.SortStableFunc(tables, func(a, b tableTask) int { return cmp.Compare(b.length, a.length) })
-	}
-	tasks := make(chan tableTask, len(tables))
-	for _, table := range tables {
-		tasks <- table
-	}
-	close(tasks)
+	tasks, others := l.blocks()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
 	if list := l.contents.otherData(); len(list) > 0 {
-		group.Go(func() error { return l.other(ctx, list, others) })
+		group.Go(func() error { return l.other(ctx, list, others, "--single-transaction") })
 	}
-	for range min(max(l.Jobs, 1), len(tables)) {
+	for range min(max(l.Jobs, 1), len(tasks)) {
 		group.Go(func() error { return l.tables(ctx, tasks) })
 	}
 	return group.Wait()
 }
 
 // other restores what is no table: pg_restore reads the contents and then the blocks of it.
-func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archiveBlock) error {
+func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archiveBlock, how ...string) error {
 	source, err := l.Open()
 	if err != nil {
 		return err
 	}
-	process, entries, err := l.process(ctx, list, "--single-transaction", nil)
+	process, entries, err := l.process(ctx, list, nil, how...)
 	if err != nil {
 		return err
 	}

@@ -103,6 +103,10 @@ func readWord(text []byte) (word, int) {
 	case (c == 'E' || c == 'e') && len(text) > 1 && text[1] == '\'':
 		inside, length := readQuoted(text[1:], '\'', true)
 		return word{text: inside, quoted: true}, length + 1
+	case c == '$':
+		if inside, length := readDollar(text); length > 0 {
+			return word{text: inside, quoted: true}, length
+		}
 	}
 	n := 0
 	for n < len(text) && isNameByte(text[n]) {
@@ -110,6 +114,23 @@ func readWord(text []byte) (word, int) {
 	}
 	n = max(n, 1)
 	return word{text: string(text[:n])}, n
+}
+
+// readDollar reads a string between two tags such as $$ or $body$; its length is 0 where there is none.
+func readDollar(text []byte) (inside string, length int) {
+	n := 1
+	for n < len(text) && (isLetterByte(text[n]) || n > 1 && '0' <= text[n] && text[n] <= '9') {
+		n++
+	}
+	if n == len(text) || text[n] != '$' {
+		return "", 0
+	}
+	tag := text[:n+1]
+	end := bytes.Index(text[len(tag):], tag)
+	if end < 0 {
+		return string(text[len(tag):]), len(text)
+	}
+	return string(text[len(tag) : len(tag)+end]), end + 2*len(tag)
 }
 
 func isNameByte(c byte) bool {

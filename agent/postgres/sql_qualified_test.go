@@ -47,23 +47,25 @@ func TestAllSQLOfTheAgentIsQualified(t *testing.T) {
 
 func TestUnqualifiedSQLIsFound(t *testing.T) {
 	for sql, faults := range map[string]int{
-		"SELECT rolname FROM pg_roles":                                                          1,
-		"SELECT a FROM pg_catalog.pg_roles r, pg_class c":                                       1,
-		"SELECT a FROM pg_catalog.pg_roles r JOIN ONLY pg_class c ON c.oid = r.oid":             1,
-		"SELECT a FROM public.pg_roles":                                                         1,
-		`SELECT a FROM "pg_roles"`:                                                              1,
-		"SELECT (SELECT count(*) FROM pg_stat_activity), pg_catalog.count(*)":                   2,
-		"SELECT a FROM pg_catalog.pg_class WHERE pg_get_userbyid(a) = 'x'":                      1,
-		"SELECT public.format('%I', 'a')":                                                       1,
-		`SELECT "format"('%I', 'a')`:                                                            1,
-		"SELECT 'pg_class'::pg_catalog.regclass":                                                1,
-		"SELECT a::text":                                                                        1,
-		"SELECT CAST(a AS text)":                                                                1,
-		"CREATE TABLE " + hole + " AS SELECT now()":                                             1,
-		"INSERT INTO t VALUES (1)":                                                              1,
-		"UPDATE t SET a = 1":                                                                    1,
-		"DELETE FROM t":                                                                         1,
-		hole + ", pg_size_pretty(1), 'now()'":                                                   1,
+		"SELECT rolname FROM pg_roles":                                              1,
+		"SELECT a FROM pg_catalog.pg_roles r, pg_class c":                           1,
+		"SELECT a FROM pg_catalog.pg_roles r JOIN ONLY pg_class c ON c.oid = r.oid": 1,
+		"SELECT a FROM public.pg_roles":                                             1,
+		`SELECT a FROM "pg_roles"`:                                                  1,
+		"SELECT (SELECT count(*) FROM pg_stat_activity), pg_catalog.count(*)":       2,
+		"SELECT a FROM pg_catalog.pg_class WHERE pg_get_userbyid(a) = 'x'":          1,
+		"SELECT public.format('%I', 'a')":                                           1,
+		`SELECT "format"('%I', 'a')`:                                                1,
+		"SELECT 'pg_class'::pg_catalog.regclass":                                    1,
+		"SELECT a::text":                                                            1,
+		"SELECT CAST(a AS text)":                                                    1,
+		"CREATE TABLE " + hole + " AS SELECT now()":                                 1,
+		"INSERT INTO t VALUES (1)":                                                  1,
+		"UPDATE t SET a = 1":                                                        1,
+		"DELETE FROM t":                                                             1,
+		hole + ", pg_size_pretty(1), 'now()'":                                       1,
+		"WITH a AS (SELECT oid FROM pg_class) SELECT oid FROM a, b":                 2,
+		"WITH RECURSIVE a (n) AS (SELECT 1), b AS (SELECT n FROM a) SELECT n FROM b JOIN a ON true": 0,
 		"has_table_privilege(oid, 'SELECT')":                                                    1,
 		"SELECT pg_catalog.count(*) FROM ONLY " + hole:                                          0,
 		"SELECT 'it''s FROM t' FROM pg_catalog.pg_class -- FROM t\n":                            0,
@@ -99,18 +101,27 @@ func texts(file *ast.File) map[token.Pos]string {
 		}
 		return hole
 	}
-	ast.Inspect(file, func(node ast.Node) bool {
+	var visit func(ast.Node) bool
+	// parts looks into what a sum is composed of: a call within it has literals of its own.
+	var parts func(ast.Expr)
+	parts = func(expr ast.Expr) {
+		if e, ok := expr.(*ast.BinaryExpr); ok && e.Op == token.ADD {
+			parts(e.X)
+			parts(e.Y)
+		} else if text(expr) == hole {
+			ast.Inspect(expr, visit)
+		}
+	}
+	visit = func(node ast.Node) bool {
 		expr, ok := node.(ast.Expr)
-		if !ok {
+		if !ok || strings.Trim(text(expr), hole) == "" {
 			return true
 		}
-		whole := text(expr)
-		if whole != hole {
-			found[expr.Pos()] = whole
-		}
-		// What stands within the sum was a part of it; a call within it has literals of its own.
-		return whole == hole || strings.Contains(whole, hole)
-	})
+		found[expr.Pos()] = text(expr)
+		parts(expr)
+		return false
+	}
+	ast.Inspect(file, visit)
 	return found
 }
 
@@ -141,13 +152,13 @@ func unqualified(text string) (faults []string) {
 			s = append(s, word)
 		}
 	}
-	query := sqlQuery.MatchString(text)
+	query, own := sqlQuery.MatchString(text), s.ownNames()
 	var lists []bool // for each open parenthesis: whether a list of relations goes on
 	inList := false
 	for n, word := range s {
 		switch upper := strings.ToUpper(word); {
 		case word == "(":
-			if s.isName(n-1) && !s.inCatalog(n-1) && !slices.Contains(grammar, strings.ToUpper(s.at(n-1))) && !strings.EqualFold(s.at(n-2), "AS") {
+			if s.isName(n-1) && !s.inCatalog(n-1) && !slices.Contains(own, s.at(n-1)) && !slices.Contains(grammar, strings.ToUpper(s.at(n-1))) && !strings.EqualFold(s.at(n-2), "AS") {
 				faults = append(faults, fmt.Sprintf("the function %s", s.at(n-1)))
 			}
 			lists, inList = append(lists, inList), false
@@ -163,7 +174,7 @@ func unqualified(text string) (faults []string) {
 		case upper == "FROM" && !strings.EqualFold(s.at(n-1), "DISTINCT"), upper == "JOIN", upper == "INTO",
 			upper == "UPDATE" && !strings.EqualFold(s.at(n-1), "FOR"), word == "," && inList:
 			inList = word == "," || upper == "FROM"
-			faults = append(faults, s.relation(n+1)...)
+			faults = append(faults, s.relation(n+1, own)...)
 		case slices.Contains([]string{"WHERE", "ORDER", "GROUP", "UNION", "SELECT", "SET", "VALUES", "LIMIT"}, upper):
 			inList = false
 		}
@@ -190,12 +201,28 @@ func (s sqlTokens) inCatalog(n int) bool {
 	return s.at(n-1) == "." && slices.Contains([]string{"pg_catalog", "pg_temp", hole}, s.at(n-2))
 }
 
+// ownNames are those that a statement gives to its own queries, by WITH: they come before all that are looked for.
+func (s sqlTokens) ownNames() (names []string) {
+	for n, word := range s {
+		if strings.EqualFold(word, "WITH") || strings.EqualFold(word, "RECURSIVE") || len(names) > 0 && word == "," && s.at(n-1) == ")" {
+			after := n + 2
+			if s.at(after) == "(" { // its columns
+				after += slices.Index(append(slices.Clone(s[after:]), ")"), ")") + 1
+			}
+			if s.isName(n+1) && strings.EqualFold(s.at(after), "AS") && s.at(after+1) == "(" {
+				names = append(names, s.at(n+1))
+			}
+		}
+	}
+	return names
+}
+
 // relation looks at the name of a relation or of a function that begins at n, where there is one.
-func (s sqlTokens) relation(n int) []string {
+func (s sqlTokens) relation(n int, own []string) []string {
 	for strings.EqualFold(s.at(n), "ONLY") || strings.EqualFold(s.at(n), "LATERAL") {
 		n++
 	}
-	if !s.isName(n) || strings.EqualFold(s.at(n), "STDIN") || s.inCatalog(n+2) || strings.EqualFold(s.at(n), "SELECT") || s.at(n+1) == "(" {
+	if !s.isName(n) || slices.Contains(own, s.at(n)) || strings.EqualFold(s.at(n), "STDIN") || s.inCatalog(n+2) || strings.EqualFold(s.at(n), "SELECT") || s.at(n+1) == "(" {
 		return nil
 	}
 	return []string{fmt.Sprintf("the relation %s", s.at(n))}

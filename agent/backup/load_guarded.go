@@ -1,0 +1,87 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
+)
+
+// ErrContent says that something in a dump can't be loaded so that its code gains nothing by it.
+var ErrContent = errors.New("the dump holds code that would run with more rights than its owner has; --trust-content loads it so all the same")
+
+// loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns
+// how many rows of each table the server took.
+func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File, found *verified, kept *globals, progress *reporter) (map[postgres.Table]int64, error) {
+	load := postgres.GuardedLoad{
+		Definitions: found.definitions, SearchPath: kept.searchPath(), Jobs: e.restoreJobs(), OnTable: progress.object,
+	}
+	progress.of(len(found.tables))
+	if found.archive != nil && found.archive.Usable() {
+		load.Archive = &postgres.ArchiveLoad{
+			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
+			Forward: found.compressed, OnRead: progress.add,
+		}
+		rows, err := e.Instance.LoadGuarded(ctx, database, load)
+		return rows, guardedError(err)
+	}
+	checked, err := found.reader(file, progress)
+	if err != nil {
+		return nil, err
+	}
+	checked.seen = io.Discard // each table is told when it is loaded
+	src, closeSource := e.plainOf(ctx, found.format, checked)
+	load.Plain = src
+	rows, err := e.Instance.LoadGuarded(ctx, database, load)
+	return rows, guardedError(errors.Join(err, closeSource()))
+}
+
+// guardedError names what a load found.
+func guardedError(err error) error {
+	var content *postgres.ContentError
+	switch {
+	case errors.Is(err, postgres.ErrChanged), errors.Is(err, seal.ErrCorrupt):
+		return fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
+	case errors.As(err, &content):
+		return fmt.Errorf("%w: %w", ErrContent, err)
+	}
+	return err
+}
+
+// plainOf is a dump as SQL: what it is, or what pg_restore makes of an archive that has no index. The function that it
+// returns ends pg_restore, and says how that ended by itself.
+func (e *Engine) plainOf(ctx context.Context, format string, dump io.Reader) (io.Reader, func() error) {
+	if format != postgres.FormatCustom {
+		return dump, func() error { return nil }
+	}
+	reader, writer := io.Pipe()
+	scripted := make(chan error, 1)
+	go func() {
+		server, err := e.Instance.Server(ctx)
+		if err == nil {
+			err = e.Instance.Script(ctx, server, dump, writer)
+		}
+		_ = writer.CloseWithError(err)
+		scripted <- err
+	}()
+	return reader, func() error {
+		_ = reader.CloseWithError(io.ErrClosedPipe)
+		return <-scripted
+	}
+}
+
+// compareLoaded holds the rows that the server took against those that went by in the dump.
+func (e *Engine) compareLoaded(got map[postgres.Table]int64, want []TableRows, req RestoreRequest) error {
+	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
+	for _, table := range want {
+		if rows := got[postgres.Table{Schema: table.Schema, Name: table.Name}]; rows != table.Rows {
+			return fmt.Errorf("%w: %s.%s took %d rows, and the backup has %d", ErrRowsDiffer, table.Schema, table.Name, rows, table.Rows)
+		}
+	}
+	progress.end()
+	return nil
+}
