@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
@@ -123,6 +124,9 @@ func (a *agent) checkPassphrase(_ context.Context, _ *command) (string, error) {
 // checkConnection also shows how the instance is reached.
 func (a *agent) checkConnection(ctx context.Context, _ *command) (string, error) {
 	server, err := a.instance.Server(ctx)
+	if errors.Is(err, postgres.ErrPooler) {
+		return "", remedy{err, poolerRemedy}
+	}
 	if err != nil {
 		return "", remedy{err, "set DATABASE_URL, or PGHOST and the like, so that psql connects with them"}
 	}

@@ -92,6 +92,10 @@ func text(err error) string {
 	return err.Error()
 }
 
+// poolerRemedy is for who has a pooler before the server, and would think of the setting by which it lets anything pass.
+const poolerRemedy = "let DATABASE_URL, or PGHOST and PGPORT, name PostgreSQL itself and not a pooler before it; " +
+	"telling the pooler to ignore the parameters does not help, as without them tenants could run their functions in the agent's sessions"
+
 func hintFor(err error) string {
 	var p problem
 	if errors.As(err, &p) && p.hint != "" {
@@ -102,6 +106,8 @@ func hintFor(err error) string {
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE"
 	case errors.Is(err, backup.ErrWrongPassphrase):
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
+	case errors.Is(err, postgres.ErrPooler):
+		return poolerRemedy
 	case errors.Is(err, backup.ErrUnproven):
 		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):

@@ -7,26 +7,24 @@ import (
 )
 
 // analyzable lists what ANALYZE looks at, the largest first.
-const analyzable = `SELECT c.oid::pg_catalog.regclass FROM pg_catalog.pg_class c
-	WHERE relkind IN ('r', 'm', 'p') AND relpersistence <> 't' AND (relkind <> 'm' OR relispopulated) ORDER BY relpages DESC, 1`
+const analyzable = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND (c.relkind <> 'm' OR c.relispopulated) ORDER BY c.relpages DESC, 1`
 
 // Analyze collects the planner's statistics of a whole database, over several sessions at once.
 func (i *Instance) Analyze(ctx context.Context, database string, sessions int) error {
-	conn, err := i.connect(ctx, database)
+	conn, err := i.look(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, "SET search_path = ''").ReadAll(); err != nil {
+	found, err := ask(ctx, conn, analyzable)
+	if err != nil {
 		return err
 	}
-	found := conn.ExecParams(ctx, analyzable, nil, nil, nil, nil).Read()
-	if found.Err != nil {
-		return found.Err
-	}
-	tables := make(chan string, len(found.Rows))
-	for _, row := range found.Rows {
-		tables <- string(row[0])
+	tables := make(chan string, len(found))
+	for _, row := range found {
+		tables <- row[0]
 	}
 	close(tables)
 	group, ctx := errgroup.WithContext(ctx)
@@ -37,7 +35,8 @@ func (i *Instance) Analyze(ctx context.Context, database string, sessions int) e
 }
 
 // analyze takes one table after the other. A table of another owner is passed over with a warning, as ANALYZE of the whole
-// does.
+// does. The function of an index may look for names along the path of who uses it; ANALYZE itself looks for none, and runs
+// that function with the rights of the table's owner.
 func (i *Instance) analyze(ctx context.Context, database string, tables <-chan string) error {
 	conn, err := i.connect(ctx, database)
 	if err != nil {
@@ -45,7 +44,11 @@ func (i *Instance) analyze(ctx context.Context, database string, tables <-chan s
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for table := range tables {
-		if err := run(ctx, conn, "ANALYZE "+table); err != nil {
+		err := run(ctx, conn, "ANALYZE "+table)
+		if NameNotFound(err) {
+			err = run(ctx, conn, "SET "+scriptPath, "ANALYZE "+table, "SET search_path = "+cleanPath)
+		}
+		if err != nil {
 			return err
 		}
 	}

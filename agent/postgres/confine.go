@@ -111,14 +111,14 @@ func (c *Confined) Close(ctx context.Context) error {
 }
 
 func (i *Instance) lockOut(ctx context.Context, role string) error {
-	_, err := i.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role)
+	_, err := i.query(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = $1", role)
 	return errors.Join(err, i.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN PASSWORD NULL"))
 }
 
 // DropConfined drops the role of Confine after its database, where there is one. Where the database stands under another
 // name by now, the role is its owner and stays, without a login.
 func (i *Instance) DropConfined(ctx context.Context, role string) error {
-	rows, err := i.query(ctx, "SELECT FROM pg_roles WHERE rolname = $1", role)
+	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", role)
 	if err != nil || len(rows) == 0 {
 		return err
 	}

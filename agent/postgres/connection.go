@@ -25,15 +25,56 @@ const (
 	stateDuplicateDatabase  = "42P04"
 	stateNoPrivilege        = "42501"
 	stateInvalidParameter   = "22023"
+	stateUndefinedObject    = "42704" // of a parameter, too
+	stateProtocolViolation  = "08P01"
 	stateNotAccepting       = "55000" // the database takes no connections
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
-	stateUndefinedObject    = "42704"
 	stateDeadlock           = "40P01"
 )
 
-// connect opens a session in a database. The caller closes it.
+// connect opens a session in a database to work in it. The caller closes it.
 func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn, error) {
+	return i.open(ctx, database, working)
+}
+
+// look opens a session in a database that only reads of its catalog. The caller closes it.
+func (i *Instance) look(ctx context.Context, database string) (*pgconn.PgConn, error) {
+	return i.open(ctx, database, looking)
+}
+
+// open opens a session with the parameters that the server takes. What is known of the server may be of one that was there
+// before, or of a role that had other rights.
+func (i *Instance) open(ctx context.Context, database string, p purpose) (*pgconn.PgConn, error) {
+	known, err := i.learn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := i.dial(ctx, database, known, p)
+	switch state := sqlState(err); {
+	case err == nil && leadingNumber(conn.ParameterStatus("server_version")) == known.major:
+		return begin(ctx, conn, p)
+	case err == nil:
+		err = conn.Close(ctx)
+	case state != stateUndefinedObject && state != stateNoPrivilege:
+		return nil, err
+	}
+	i.forget()
+	again, learnErr := i.learn(ctx)
+	switch {
+	case learnErr != nil:
+		return nil, errors.Join(err, learnErr)
+	case err != nil && again == known:
+		return nil, err
+	}
+	if conn, err = i.dial(ctx, database, again, p); err != nil {
+		return nil, err
+	}
+	return begin(ctx, conn, p)
+}
+
+// dial opens a session with the parameters for a server of these traits.
+func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*pgconn.PgConn, error) {
 	var words []string
 	for _, keyword := range spoken {
 		if value := i.settings.get(keyword); value != "" {
@@ -47,14 +88,14 @@ func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn
 	config.Database = database
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, i.connectTimeout())
 	config.RuntimeParams = map[string]string{
-		"application_name": "pgharbor",
+		"application_name": cmp.Or(i.settings.get("application_name"), "pgharbor"),
 		// Names go over the wire as the bytes that the catalog holds, whatever encoding they were made in.
 		"client_encoding": "SQL_ASCII",
+		"options":         server.options(i.settings.get("options")),
 	}
-	for _, keyword := range []string{"application_name", "options"} {
-		if value := i.settings.get(keyword); value != "" {
-			config.RuntimeParams[keyword] = value
-		}
+	// The server takes these after the options, so that they override them.
+	for _, parameter := range server.parameters(p, cmp.Or(i.LockTimeout, defaultLockTimeout)) {
+		config.RuntimeParams[parameter.name] = parameter.value
 	}
 	if address := i.settings.get("hostaddr"); address != "" {
 		config.LookupFunc = func(context.Context, string) ([]string, error) { return strings.Split(address, ","), nil }
@@ -65,10 +106,6 @@ func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(ctx, database, err)
-	}
-	// A time limit of the role is for its queries, not for making or analysing a database.
-	if _, err := conn.Exec(ctx, "SET statement_timeout = 0").ReadAll(); err != nil {
-		return nil, errors.Join(err, conn.Close(ctx))
 	}
 	return conn, nil
 }
@@ -83,6 +120,10 @@ func connectError(ctx context.Context, database string, err error) error {
 		if answer.Code == stateInvalidCatalogName {
 			return fmt.Errorf("%w: %w", ErrNoDatabase, answer)
 		}
+		// PostgreSQL speaks so of what is no start of a session at all.
+		if answer.Code == stateProtocolViolation {
+			return fmt.Errorf("connect to database %q: %w: %w", database, ErrPooler, answer)
+		}
 		return fmt.Errorf("connect to database %q: %w", database, answer)
 	}
 	var network *net.OpError
@@ -92,10 +133,15 @@ func connectError(ctx context.Context, database string, err error) error {
 	return fmt.Errorf("connect to database %q: %w", database, err)
 }
 
-// administer opens a session for what concerns the whole instance: in the configured database, or in one that every
-// instance has where that is gone, as it is when it is to be restored. It opens none in the databases to avoid, because
+// administer opens a session to work on what concerns the whole instance. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
 func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgConn, error) {
+	return i.inSome(ctx, avoid, func(database string) (*pgconn.PgConn, error) { return i.connect(ctx, database) })
+}
+
+// inSome opens a session in the configured database, or in one that every instance has where that is gone, as it is when it
+// is to be restored.
+func (i *Instance) inSome(ctx context.Context, avoid []string, open func(database string) (*pgconn.PgConn, error)) (*pgconn.PgConn, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -109,7 +155,7 @@ func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgC
 		if slices.Contains(avoid, database) {
 			continue
 		}
-		conn, err := i.connect(ctx, database)
+		conn, err := open(database)
 		if err == nil {
 			return conn, nil
 		}
@@ -123,13 +169,18 @@ func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgC
 	return nil, first
 }
 
-// query runs one statement in a session for the whole instance. Rows come as text, NULL as "".
+// query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
 func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
-	conn, err := i.administer(ctx)
+	conn, err := i.inSome(ctx, nil, func(database string) (*pgconn.PgConn, error) { return i.look(ctx, database) })
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	return ask(ctx, conn, sql, args...)
+}
+
+// ask runs one statement in a session. Rows come as text, NULL as "".
+func ask(ctx context.Context, conn *pgconn.PgConn, sql string, args ...string) ([][]string, error) {
 	values := make([][]byte, len(args))
 	for n, arg := range args {
 		values[n] = []byte(arg)
@@ -149,8 +200,12 @@ func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]s
 
 // execute runs one statement in a session for the whole instance.
 func (i *Instance) execute(ctx context.Context, sql string) error {
-	_, err := i.query(ctx, sql)
-	return err
+	conn, err := i.administer(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return run(ctx, conn, sql)
 }
 
 // IsAnswer says whether an error is what the server answered, so that it is certain that it did not do what it was asked.

@@ -1,22 +1,21 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Table is a table of a database. Schema may be empty: then it is looked for as the server looks for names.
+// Table is a table of a database. Schema may be empty, as in dumps of old versions: then it is public.
 type Table struct{ Schema, Name string }
 
-func (t Table) quoted() string {
-	if t.Schema == "" {
-		return quoteName(t.Name)
-	}
-	return quoteName(t.Schema) + "." + quoteName(t.Name)
-}
+func (t Table) schema() string { return cmp.Or(t.Schema, "public") }
+
+func (t Table) quoted() string { return quoteName(t.schema()) + "." + quoteName(t.Name) }
 
 // TableCount is what a database holds of a table, without the tables that inherit from it.
 type TableCount struct {
@@ -36,7 +35,7 @@ func (i *Instance) CountRows(ctx context.Context, database string, tables []Tabl
 	defer conn.Close(context.WithoutCancel(ctx))
 	counts := make([]TableCount, len(tables))
 	for n, table := range tables {
-		if counts[n], err = countRows(ctx, conn, table.quoted()); err != nil {
+		if counts[n], err = countRows(ctx, conn, table); err != nil {
 			return nil, fmt.Errorf("count the rows of %s: %w", table.quoted(), err)
 		}
 		counted()
@@ -44,20 +43,28 @@ func (i *Instance) CountRows(ctx context.Context, database string, tables []Tabl
 	return counts, nil
 }
 
-func countRows(ctx context.Context, conn *pgconn.PgConn, table string) (count TableCount, err error) {
-	about := conn.ExecParams(ctx, `SELECT row_security_active($1::text)::text, EXISTS (SELECT FROM pg_depend
-		WHERE classid = 'pg_class'::regclass AND objid = $1::text::regclass AND deptype = 'e')::text`, [][]byte{[]byte(table)}, nil, nil, nil).Read()
-	if about.Err != nil {
-		return count, about.Err
+// aboutTable is what is to be known of the table $2 of the schema $1 before its rows are counted.
+const aboutTable = `SELECT pg_catalog.row_security_active(c.oid)::pg_catalog.text, EXISTS (SELECT FROM pg_catalog.pg_depend d
+		WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')::pg_catalog.text
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
+
+func countRows(ctx context.Context, conn *pgconn.PgConn, table Table) (count TableCount, err error) {
+	about, err := ask(ctx, conn, aboutTable, table.schema(), table.Name)
+	switch {
+	case err != nil:
+		return count, err
+	case len(about) == 0:
+		return count, errors.New("there is no such table")
 	}
-	count.Hidden, count.OfExtension = string(about.Rows[0][0]) == "true", string(about.Rows[0][1]) == "true"
+	count.Hidden, count.OfExtension = about[0][0] == "true", about[0][1] == "true"
 	if count.Hidden {
 		return count, nil
 	}
-	result := conn.ExecParams(ctx, "SELECT count(*) FROM ONLY "+table, nil, nil, nil, nil).Read()
-	if result.Err != nil {
-		return count, result.Err
+	rows, err := ask(ctx, conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.quoted())
+	if err != nil {
+		return count, err
 	}
-	count.Rows, err = strconv.ParseInt(string(result.Rows[0][0]), 10, 64)
+	count.Rows, err = strconv.ParseInt(rows[0][0], 10, 64)
 	return count, err
 }

@@ -28,8 +28,8 @@ type Database struct {
 
 // Server asks the server what it is.
 func (i *Instance) Server(ctx context.Context) (Server, error) {
-	rows, err := i.query(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num'),
-		rolsuper::text, rolname FROM pg_roles WHERE rolname = current_user`)
+	rows, err := i.query(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num'),
+		rolsuper::pg_catalog.text, rolname FROM pg_catalog.pg_roles WHERE rolname = current_user`)
 	if err != nil {
 		return Server{}, err
 	}
@@ -65,7 +65,7 @@ func (i *Instance) Database(ctx context.Context, name string) (Database, error) 
 
 // DatabaseExists says whether there is a database of this name, template or not.
 func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
-	rows, err := i.query(ctx, "SELECT FROM pg_database WHERE datname = $1", name)
+	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
 	return len(rows) > 0, err
 }
 
@@ -81,9 +81,9 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 	case server.Number >= 150000:
 		provider, locale = "datlocprovider", "daticulocale"
 	}
-	rows, err := i.query(ctx, `SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
-		CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
-		FROM pg_database WHERE `+condition+` ORDER BY datname`, args...)
+	rows, err := i.query(ctx, `SELECT datname, pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
+		CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END
+		FROM pg_catalog.pg_database WHERE `+condition+` ORDER BY datname`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
 }
 
 // endSessions ends the sessions in the database $1.
-const endSessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+const endSessions = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1"
 
 // endSessions ends all sessions in a database.
 func (i *Instance) endSessions(ctx context.Context, name string) error {

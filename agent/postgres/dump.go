@@ -48,8 +48,13 @@ func (i *Instance) Dump(ctx context.Context, database, format string) (*Dump, er
 	if err != nil {
 		return nil, err
 	}
+	about, err := i.Database(ctx, database)
+	if err != nil {
+		return nil, err
+	}
 	lock := cmp.Or(i.LockTimeout, defaultLockTimeout)
-	args := []string{"--no-password", fmt.Sprintf("--lock-wait-timeout=%d", lock.Milliseconds()), "--format=" + format}
+	// As it is stored, and not in an encoding that the database, the role or PGCLIENTENCODING asks for.
+	args := []string{"--no-password", "--encoding=" + about.Encoding, fmt.Sprintf("--lock-wait-timeout=%d", lock.Milliseconds()), "--format=" + format}
 	if format == FormatCustom {
 		// Compression is the agent's, which does it once and faster.
 		args = append(args, "--compress=0")

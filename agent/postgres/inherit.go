@@ -22,7 +22,7 @@ func inherit(ctx context.Context, conn *pgconn.PgConn, from, to string) error {
 	if err := json.Unmarshal(result.Rows[0][0], &old); err != nil {
 		return fmt.Errorf("properties of database %q: %w", from, err)
 	}
-	result = conn.ExecParams(ctx, `SELECT datistemplate::text, datallowconn::text FROM pg_database WHERE datname = $1`, [][]byte{[]byte(from)}, nil, nil, nil).Read()
+	result = conn.ExecParams(ctx, `SELECT datistemplate::pg_catalog.text, datallowconn::pg_catalog.text FROM pg_catalog.pg_database WHERE datname = $1`, [][]byte{[]byte(from)}, nil, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err
 	}

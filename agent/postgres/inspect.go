@@ -9,7 +9,7 @@ import (
 
 // Clock asks the server what time it is there, UTC.
 func (i *Instance) Clock(ctx context.Context) (time.Time, error) {
-	rows, err := i.query(ctx, "SELECT extract(epoch FROM clock_timestamp())::numeric(20,3)")
+	rows, err := i.query(ctx, "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.numeric(20,3)")
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -27,17 +27,18 @@ func (i *Instance) Clock(ctx context.Context) (time.Time, error) {
 // security would hide rows from the role.
 const unreadable = `SELECT n.nspname || '.' || c.relname ||
 		CASE WHEN may_read THEN ' (row security hides rows of it)' ELSE '' END
-	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	CROSS JOIN LATERAL (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) AS privilege (may_read)
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	CROSS JOIN LATERAL (SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) AS privilege (may_read)
 	WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
 		AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
-		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-		AND (NOT may_read OR (c.relkind IN ('r', 'p') AND row_security_active(c.oid)))
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+			WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
+		AND (NOT may_read OR (c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid)))
 	ORDER BY 1`
 
 // Unreadable lists the tables and sequences of a database on which a dump by this role would fail, each with its schema.
 func (i *Instance) Unreadable(ctx context.Context, database string) ([]string, error) {
-	conn, err := i.connect(ctx, database)
+	conn, err := i.look(ctx, database)
 	if err != nil {
 		return nil, err
 	}

@@ -26,19 +26,26 @@ func (i *Instance) Load(ctx context.Context, database, format string, src io.Rea
 	if err != nil {
 		return err
 	}
+	settings := loadSettings(server)
 	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse",
 		"--single-transaction", "--output=/dev/null", "--file=-"}
 	if format == FormatCustom {
 		name, args = "pg_restore", restoreArgs(database, "--single-transaction")
+	} else {
+		settings = append(settings, scriptPath)
 	}
 	tool, err := i.findTool(ctx, name, server)
 	if err != nil {
 		return err
 	}
 	process := i.newProcess(ctx, tool, database, args...)
-	process.cmd.Env = withOptions(process.cmd.Env, loadSettings(server))
+	process.cmd.Env = withOptions(process.cmd.Env, settings)
 	return feed(process, src)
 }
+
+// scriptPath is for scripts that were written by hand, and don't say where their names are found as a dump does: the path that
+// a server has by itself. psql looks for nothing along it.
+const scriptPath = `search_path="$user",public`
 
 // restoreArgs are the arguments of a pg_restore into a database.
 func restoreArgs(database string, more ...string) []string {

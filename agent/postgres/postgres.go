@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,6 +51,9 @@ type Instance struct {
 	settings Settings
 	dir      string   // private: the files below, and the tools' empty working folder
 	environ  []string // of every tool
+
+	mu    sync.Mutex
+	known traits // of the server, since the first session
 }
 
 // Server is what a server says of itself.
@@ -89,7 +93,7 @@ func (i *Instance) prepare() error {
 		for _, keyword := range slices.Sorted(maps.Keys(i.settings.values)) {
 			value := i.settings.values[keyword]
 			switch variable := variables[keyword]; {
-			case keyword == "password", keyword == "dbname":
+			case keyword == "password", keyword == "dbname", keyword == "options": // the last goes into toolOptions
 			case variable == "":
 				unnamed = append(unnamed, keyword+"="+value+"\n")
 			default:
@@ -125,7 +129,7 @@ func (i *Instance) workDir() string { return filepath.Join(i.dir, "work") }
 // toolEnviron is the environment of a tool that connects to a database. The name travels here and not among the
 // arguments, where one with "=" or "postgres://" would be taken for a connection string.
 func (i *Instance) toolEnviron(database string) []string {
-	environ := append(slices.Clone(i.environ), "PGDATABASE="+database)
+	environ := append(slices.Clone(i.environ), "PGDATABASE="+database, "PGOPTIONS="+i.toolOptions())
 	if i.settings.get("connect_timeout") == "" {
 		environ = append(environ, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", max(1, int(i.connectTimeout().Seconds()))))
 	}

@@ -40,20 +40,20 @@ type Label struct {
 }
 
 // properties is one row of one column, a Properties in JSON. What is set stands in pg_db_role_setting as name=value.
-const properties = `SELECT json_build_object(
-	'owner', pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
-	'comment', coalesce(shobj_description(d.oid, 'pg_database'), ''),
-	'grants', CASE WHEN d.datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
-			'role', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) ELSE '' END,
+const properties = `SELECT pg_catalog.json_build_object(
+	'owner', pg_catalog.pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
+	'comment', coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), ''),
+	'grants', CASE WHEN d.datacl IS NOT NULL THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+			'role', CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) ELSE '' END,
 			'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')
-		FROM aclexplode(d.datacl) a) END,
-	'settings', (SELECT json_agg(json_build_object(
-			'role', CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) ELSE '' END,
-			'name', split_part(pair, '=', 1), 'value', substr(pair, strpos(pair, '=') + 1)) ORDER BY s.setrole, n)
-		FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS u (pair, n) WHERE s.setdatabase = d.oid),
-	'security_labels', (SELECT json_agg(json_build_object('provider', l.provider, 'label', l.label))
-		FROM pg_shseclabel l WHERE l.objoid = d.oid AND l.classoid = 'pg_database'::regclass))
-	FROM pg_database d WHERE d.datname = $1`
+		FROM pg_catalog.aclexplode(d.datacl) a) END,
+	'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+			'role', CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) ELSE '' END,
+			'name', pg_catalog.split_part(pair, '=', 1), 'value', pg_catalog.substr(pair, pg_catalog.strpos(pair, '=') + 1)) ORDER BY s.setrole, n)
+		FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS u (pair, n) WHERE s.setdatabase = d.oid),
+	'security_labels', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('provider', l.provider, 'label', l.label))
+		FROM pg_catalog.pg_shseclabel l WHERE l.objoid = d.oid AND l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass))
+	FROM pg_catalog.pg_database d WHERE d.datname = $1`
 
 // Properties returns those of a database; ErrNoDatabase where there is none.
 func (i *Instance) Properties(ctx context.Context, database string) (Properties, error) {

@@ -14,10 +14,10 @@ var strong = []string{"SUPERUSER", "REPLICATION", "BYPASSRLS"}
 
 // presentRoles lists the roles of the instance, and says which of them are too strong to be given: they have such an
 // attribute, or they get at files and programs of the host.
-const presentRoles = `SELECT r.rolname, EXISTS (SELECT FROM pg_roles p WHERE pg_has_role(r.oid, p.oid, 'MEMBER') AND
+const presentRoles = `SELECT r.rolname, EXISTS (SELECT FROM pg_catalog.pg_roles p WHERE pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER') AND
 		(p.rolsuper OR p.rolreplication OR p.rolbypassrls OR
 		p.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')))
-	FROM pg_roles r`
+	FROM pg_catalog.pg_roles r`
 
 // rolesMade are the roles that a script makes, in its order.
 func rolesMade(script []statement) []string {
@@ -32,7 +32,7 @@ func rolesMade(script []statement) []string {
 
 // MissingRoles returns those of the roles that the instance does not have.
 func (i *Instance) MissingRoles(ctx context.Context, roles []string) ([]string, error) {
-	rows, err := i.query(ctx, "SELECT rolname FROM pg_roles")
+	rows, err := i.query(ctx, "SELECT rolname FROM pg_catalog.pg_roles")
 	if err != nil {
 		return nil, err
 	}

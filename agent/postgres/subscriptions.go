@@ -8,7 +8,7 @@ import (
 // dropSubscriptions drops the subscriptions of a database that is about to be dropped. Their slots stay on the other server:
 // a restored database names those of the one that it is a copy of.
 func (i *Instance) dropSubscriptions(ctx context.Context, server Server, database string) error {
-	rows, err := i.query(ctx, "SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid WHERE datname = $1", database)
+	rows, err := i.query(ctx, "SELECT subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE datname = $1", database)
 	if err != nil || len(rows) == 0 {
 		return err
 	}

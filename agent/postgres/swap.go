@@ -98,7 +98,7 @@ func (s Swap) check(ctx context.Context, conn *pgconn.PgConn) error {
 		if oid == "" {
 			continue
 		}
-		result := conn.ExecParams(ctx, "SELECT FROM pg_database WHERE datname = $1 AND oid = $2", [][]byte{[]byte(name), []byte(oid)}, nil, nil, nil).Read()
+		result := conn.ExecParams(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1 AND oid = $2", [][]byte{[]byte(name), []byte(oid)}, nil, nil, nil).Read()
 		if result.Err != nil {
 			return result.Err
 		}
@@ -156,8 +156,9 @@ func rename(from, to string) string {
 }
 
 // endWork ends the sessions that call themselves $1, and those whose statement names it.
-const endWork = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-	WHERE pid <> pg_backend_pid() AND (application_name = $1::text OR state = 'active' AND strpos(query, $1::text) > 0)`
+const endWork = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+	WHERE pid <> pg_catalog.pg_backend_pid()
+		AND (application_name = $1::pg_catalog.text OR state = 'active' AND pg_catalog.strpos(query, $1::pg_catalog.text) > 0)`
 
 // EndWork ends what somebody who is gone may have left running that makes or renames databases, and returns when it has
 // ended: from then on, what the server says of them stays true. The mark is the name of a database that nobody else
@@ -181,7 +182,7 @@ func (i *Instance) EndWork(ctx context.Context, mark string) error {
 // DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
 // identifier, which tells whether they are of the server that is meant.
 func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, server string, err error) {
-	rows, err := i.query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_control_system()) FROM pg_database")
+	rows, err := i.query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_catalog.pg_control_system()) FROM pg_catalog.pg_database")
 	if err != nil {
 		return nil, "", err
 	}
@@ -198,9 +199,9 @@ func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, 
 // Tablespace names the tablespace of a database where that is not the default one and new databases may be made in it by
 // this role; else it is "".
 func (i *Instance) Tablespace(ctx context.Context, database string) (string, error) {
-	rows, err := i.query(ctx, `SELECT spcname FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace
-		WHERE datname = $1 AND dattablespace <> (SELECT dattablespace FROM pg_database WHERE datname = 'template0')
-			AND has_tablespace_privilege(dattablespace, 'CREATE')`, database)
+	rows, err := i.query(ctx, `SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+		WHERE d.datname = $1 AND t.oid <> (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = 'template0')
+			AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')`, database)
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}

@@ -177,7 +177,7 @@ func (s *Server) DropDatabase(tb testing.TB, name string) {
 func (s *Server) Databases(tb testing.TB) []string {
 	tb.Helper()
 	var names []string
-	for _, row := range s.Query(tb, Superuser, "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1") {
+	for _, row := range s.Query(tb, Superuser, "SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate ORDER BY 1") {
 		names = append(names, row[0])
 	}
 	return names
