@@ -57,7 +57,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 // backup that it is to fetch. For any other agent it is as if there were none.
 func (s *transferService) toFetch(ctx context.Context, instance, id string) (fleet.Job, fleet.Backup, error) {
 	restore, err := s.Catalog.Job(ctx, id)
-	if err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "no restore %q of %s waits for another instance's backup", id, instance)
 	}
 	if err != nil {
