@@ -48,6 +48,12 @@ func (a *API) approvedUntil(ctx context.Context, r fleet.GuardedRequest) (end fu
 func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 	var action fleet.GuardedAction
 	switch {
+	case job.Kind == fleet.JobUndo:
+		restore, err := a.restore(ctx, job.Spec.RestoreID, fleet.JobRestore)
+		if err != nil || restore.CoversUndo(callerFrom(ctx), a.Now().UTC()) {
+			return err
+		}
+		action = fleet.ActionUndo
 	case job.Kind == fleet.JobRestore && job.Spec.Replace:
 		action = fleet.ActionReplace
 	case job.Kind == fleet.JobRestore && job.Spec.SourceInstance != "":

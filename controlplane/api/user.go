@@ -91,7 +91,7 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 	grant := fleet.Grant{Permission: fleet.Permission(request.GetPermission()), Instances: scope}
 	if !access.Grantable(user.Role, grant.Permission) {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
-			WithHint("an OPERATOR can be given backup.restore and backup.hold")
+			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
 	if err := s.approvedGrant(ctx, user, grant); err != nil {
 		return nil, err

@@ -90,6 +90,13 @@ func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.
 	return err
 }
 
+// TakeFetch notes that the backup of a restore on another instance is about to leave
+// for it. It does so once: a second time is fleet.ErrConflict.
+func (c *Catalog) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
+	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
+	return changedOne(result, err, "the backup for the restore %s was fetched before; it leaves its instance once for each restore", restoreID)
+}
+
 // FinishJob notes how a job ended, once: where it has ended before, only
 // "lost" gives way. The trail's entry of its start is completed in the same
 // transaction. It returns the job as it is now, or fleet.ErrNotFound for a job

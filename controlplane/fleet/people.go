@@ -31,10 +31,13 @@ const (
 	PermissionBackupDownload Permission = "backup.download"
 	PermissionBackupRestore  Permission = "backup.restore"
 	PermissionBackupHold     Permission = "backup.hold"
-	PermissionHealthRead     Permission = "health.read"
-	PermissionAgentManage    Permission = "agent.manage"
-	PermissionUserManage     Permission = "user.manage"
-	PermissionAuditRead      Permission = "audit.read"
+	// PermissionBackupExport lets the sealed files of an instance leave it for
+	// another one.
+	PermissionBackupExport Permission = "backup.export"
+	PermissionHealthRead   Permission = "health.read"
+	PermissionAgentManage  Permission = "agent.manage"
+	PermissionUserManage   Permission = "user.manage"
+	PermissionAuditRead    Permission = "audit.read"
 )
 
 // User is a person.

@@ -110,6 +110,10 @@ func Demands(policies []Policy, r GuardedRequest) Demand {
 
 // asks says whether a policy that names these actions is about the request.
 func (p Policy) asks(of []GuardedAction, r GuardedRequest) bool {
-	return MatchGlob(p.Glob, r.Instance) && slices.Contains(of, r.Action) ||
+	named := r.Action
+	if named == ActionUndo {
+		named = ActionReplace
+	}
+	return MatchGlob(p.Glob, r.Instance) && slices.Contains(of, named) ||
 		r.Source != "" && MatchGlob(p.Glob, r.Source) && slices.Contains(of, ActionDownload)
 }

@@ -28,6 +28,7 @@ type Approval struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// "backup.replace", "backup.download", "backup.retention", "backup.release",
 	// "restore.elsewhere" (on another instance; it waits where a download does),
+	// "restore.undo" (it waits where a replacement does),
 	// or what would get around a policy: "policy.loosen", "user.empower" (an
 	// invite, a grant, a role or a scope that makes somebody able to approve).
 	Action   string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
