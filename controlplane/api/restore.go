@@ -59,7 +59,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 		Kind: fleet.JobRestore, Instance: instance,
 		Spec: fleet.JobSpec{
 			SourceInstance: source, Unsealed: unsealed,
-			BackupID:       backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
+			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
 			WithRoles: request.GetWithRoles(),
 		},
 	})

@@ -38,7 +38,7 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 		return nil, err
 	}
 	made := fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}
-	if err := s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
+	if made.ApprovedBy, err = s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
 		return nil, err
 	}
 	word, invite, err := s.invite(ctx, made, request.GetTtl())
@@ -70,8 +70,8 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " ")); err != nil {
 		return nil, err
 	}
-	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(string) error {
-		return s.Catalog.ChangeUser(ctx, request.GetName(), change)
+	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
+		return s.Catalog.ChangeUser(ctx, request.GetName(), change, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err

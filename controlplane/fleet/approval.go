@@ -34,14 +34,15 @@ const ActionUndo GuardedAction = "restore.undo"
 // for approvals.
 const (
 	ActionLoosenPolicy GuardedAction = "policy.loosen"
-	ActionEmpower      GuardedAction = "user.empower" // whatever makes somebody able to approve
+	ActionEmpower      GuardedAction = "user.empower"  // whatever makes somebody able to approve
+	ActionEnroll       GuardedAction = "device.enroll" // a device of somebody who is, by an invite that nobody approved of
 )
 
 // PolicyActions are the actions that a policy can name.
 var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
 
 // GuardedActions are all.
-var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower)
+var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower, ActionEnroll)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {
@@ -68,9 +69,10 @@ type GuardedRequest struct {
 	Target   string // the id of the backup or the restore, the policy's glob or the person's name
 	// Details are all else that makes the request what it is. Whoever approves
 	// is shown them.
-	Details   []Detail
-	Reason    string
-	Requester string // the person's name
+	Details []Detail
+	Reason  string
+	// Requester is the person's name; of a device, that of who made its invite.
+	Requester string
 }
 
 // Detail is one thing that a request says.
