@@ -20,6 +20,9 @@ const (
 	ActionDownload  GuardedAction = "backup.download"
 	ActionRetention GuardedAction = "backup.retention" // a change of what is kept
 	ActionRelease   GuardedAction = "backup.release"   // of a hold
+	// ActionThresholds is any change of how health judges: what is ignored, or stale
+	// only after a year, turns no light red.
+	ActionThresholds GuardedAction = "health.thresholds"
 )
 
 // ActionElsewhere is a restore on another instance than the backup's own. What
@@ -39,7 +42,7 @@ const (
 )
 
 // PolicyActions are the actions that a policy can name.
-var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
+var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease, ActionThresholds}
 
 // GuardedActions are all.
 var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower, ActionEnroll)
@@ -66,7 +69,7 @@ type GuardedRequest struct {
 	Action   GuardedAction
 	Instance string // whose policies apply; empty for what concerns the whole fleet
 	Source   string // the instance that the backup leaves, where it does; its policies apply too
-	Target   string // the id of the backup or the restore, the policy's glob or the person's name
+	Target   string // the id of the backup or the restore, the glob of a policy, the pattern of thresholds or the person's name
 	// Details are all else that makes the request what it is. Whoever approves
 	// is shown them.
 	Details []Detail
