@@ -123,6 +123,10 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke", "", func(string) error {
 		return s.Catalog.RevokeUser(ctx, request.GetName(), s.Now().UTC())
 	})
+	if err == nil {
+		whose := fleet.Caller{Kind: fleet.CallerUser, Name: request.GetName()}.String()
+		err = s.Sessions.CancelQueued(ctx, whose, whose+" was revoked")
+	}
 	if err != nil {
 		return nil, err
 	}
