@@ -262,7 +262,7 @@ func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
 	if err := c.JobOffered(t.Context(), queued); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("it is offered all the same: %v", err)
 	}
-	entries, _, err := c.AuditEntries(t.Context(), catalog.AuditQuery{})
+	entries, _, err := c.Audit(t.Context(), catalog.AuditQuery{})
 	if err != nil || entries[0].Completes != sequence || entries[0].Outcome != chain.OutcomeFailed {
 		t.Errorf("the trail ends with %+v, %v", entries[0], err)
 	}
