@@ -197,6 +197,7 @@ func TestWhoeverCouldApproveIsMadeByTwo(t *testing.T) {
 		{"a wider grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.hold"}), true},
 		{"the same grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.hold"}), false},
 		{"another grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.restore"}), true},
+		{"a third grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.export"}), true},
 	} {
 		err := tt.call()
 		if tt.waits == (err == nil) {
