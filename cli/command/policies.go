@@ -62,7 +62,8 @@ func (a *app) policiesSetCommand() *cobra.Command {
 		Short: "Set the policy for the instances whose name a glob matches",
 		Long: `Set replaces the policy with this glob, in which * stands for any number of characters
 and ? for one. The actions are: replace (a restore over an existing database), download,
-retention and release (of a hold). Where several policies match an instance, each is heeded.
+retention, release (of a hold) and thresholds (how health judges). Where several policies
+match an instance, each is heeded.
 
 Where a policy asks for approvals, to ask for less, or to remove it, waits for another
 person's approval itself.`,
@@ -77,7 +78,7 @@ person's approval itself.`,
 		}),
 	})
 	flags := cmd.Flags()
-	flags.StringSliceVar(&request.RequireApproval, "require-approval", nil, "what waits for another person: replace, download, retention, release")
+	flags.StringSliceVar(&request.RequireApproval, "require-approval", nil, "what waits for another person: replace, download, retention, release, thresholds")
 	flags.StringSliceVar(&request.RequireReason, "require-reason", nil, "what needs --reason, such as download")
 	flags.DurationVar(&ttl, "approval-ttl", 0, "how long an approval may wait for its decision, and then for its use (default 1h)")
 	a.approvable(cmd)

@@ -20,7 +20,8 @@ func (a *app) usersSetCommand() *cobra.Command {
 		Short: "Change the role or the scope of a person, from their next call on",
 		Long: `Set changes what a person may do, on all of their devices at once. What is not given
 stays. --instances '*' is the whole fleet. A change of role takes the single grants back,
-which were made to another role.`,
+which were made to another role. Invites of theirs that nobody has used are void from
+then on.`,
 		Args: cobra.ExactArgs(1),
 	})
 	cmd.RunE = a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
@@ -47,8 +48,10 @@ func (a *app) usersGrantCommand() *cobra.Command {
 		Use:   "grant NAME PERMISSION",
 		Short: "Give a person a permission beyond the role, such as backup.restore",
 		Long: `Grant gives a person a single permission that the role can be given: an OPERATOR
-backup.restore and backup.hold. With --instances it holds there alone, and never beyond
-the person's own scope. A second grant of the same permission replaces the first.
+backup.restore, backup.hold and, to restore a backup on another instance than its own,
+backup.export. With --instances it holds there alone, and never beyond the person's own
+scope. A second grant of the same permission replaces the first. Invites of theirs that
+nobody has used are void from then on.
 Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
 		Args: cobra.ExactArgs(2),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {

@@ -85,6 +85,7 @@ func (a *app) thresholdsSetCommand() *cobra.Command {
 			})
 		}),
 	})
+	a.approvable(cmd)
 	flags := cmd.Flags()
 	for name, of := range map[string]lasts{
 		"stale-after":      {to: &t.StaleAfter, usage: "age that the newest backup must not reach"},
@@ -103,7 +104,7 @@ func (a *app) thresholdsSetCommand() *cobra.Command {
 }
 
 func (a *app) thresholdsRemoveCommand() *cobra.Command {
-	return a.printing(&cobra.Command{
+	cmd := a.printing(&cobra.Command{
 		Use:   "remove PATTERN",
 		Short: "Remove the thresholds of a pattern",
 		Args:  cobra.ExactArgs(1),
@@ -118,6 +119,8 @@ func (a *app) thresholdsRemoveCommand() *cobra.Command {
 			})
 		}),
 	})
+	a.approvable(cmd)
+	return cmd
 }
 
 // lasts is a flag's value: a length of time, which may be given in days, too (30d).

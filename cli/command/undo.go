@@ -88,7 +88,11 @@ func (a *app) undoCommand() *cobra.Command {
 		Use:   "undo RESTORE_ID --confirm NAME",
 		Short: "Put the database back that a restore replaced",
 		Long: `Undo gives the database NAME back that a restore with --replace has moved aside, in
-one step. What was restored is moved aside in its turn and kept for as long.`,
+one step. What was restored is moved aside in its turn and kept for as long, with all
+that was written to it since.
+
+Where a policy makes a replacement wait for another person, its undo waits too, but for
+who made it within 15 minutes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			request.RestoreId = args[0]
@@ -97,6 +101,7 @@ one step. What was restored is moved aside in its turn and kept for as long.`,
 	})
 	cmd.Flags().StringVar(&request.Confirm, "confirm", "", "the name of the database that was replaced")
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	a.approvable(cmd)
 	return cmd
 }
 

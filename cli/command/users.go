@@ -79,6 +79,10 @@ func (a *app) printUser(user *pgharborv1.User) error {
 	}
 	_, err := fmt.Fprintf(a.Stdout, "%s is now %s on %s, with %s.\n", output.Name(user.GetName()), output.Name(user.GetRole()),
 		scopeInWords(user.GetInstances()), grants)
+	if err != nil || user.GetState() != "invited" {
+		return err
+	}
+	_, err = fmt.Fprintln(a.Stdout, "Invites from before this are void, and nobody has logged in with one: make another.")
 	return err
 }
 

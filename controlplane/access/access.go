@@ -29,6 +29,7 @@ var byRole = map[fleet.Role]map[fleet.Permission]standing{
 		fleet.PermissionBackupDownload: always,
 		fleet.PermissionBackupRestore:  always,
 		fleet.PermissionBackupHold:     always,
+		fleet.PermissionBackupExport:   always,
 		fleet.PermissionAgentManage:    always,
 		fleet.PermissionUserManage:     always,
 		fleet.PermissionAuditRead:      always,
@@ -40,6 +41,7 @@ var byRole = map[fleet.Role]map[fleet.Permission]standing{
 		fleet.PermissionBackupVerify:  always,
 		fleet.PermissionBackupRestore: granted,
 		fleet.PermissionBackupHold:    granted,
+		fleet.PermissionBackupExport:  granted,
 	},
 	fleet.RoleViewer: {
 		fleet.PermissionBackupList: always,

@@ -21,6 +21,7 @@ var roles = map[fleet.Permission][3]string{
 	"backup.download": {"yes", "", ""},
 	"backup.restore":  {"yes", "grant", ""},
 	"backup.hold":     {"yes", "grant", ""},
+	"backup.export":   {"yes", "grant", ""},
 	"agent.manage":    {"yes", "", ""},
 	"user.manage":     {"yes", "", ""},
 	"audit.read":      {"yes", "", ""},

@@ -18,15 +18,26 @@ func MayApprove(c fleet.Caller, r fleet.GuardedRequest) error {
 		return fleet.NewProblem(fleet.ErrDenied, "%s asked for this, so another person decides on it", c).
 			WithHint("somebody who has the permission %s can, on a login of their own", permission)
 	case !MayDo(c, r):
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes the permission %s on %s", c, c.Role, permission, place(r))
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) may not decide on it: that takes %s on %s", c, c.Role, needed(r), place(r))
 	default:
 		return nil
 	}
 }
 
-// MayDo says whether somebody has the permission for a request wherever it acts.
+// MayDo says whether somebody has the permissions for a request wherever it acts.
 func MayDo(c fleet.Caller, r fleet.GuardedRequest) bool {
+	if r.Source != "" && !HasOn(c, fleet.PermissionBackupExport, r.Source) {
+		return false
+	}
 	return !slices.ContainsFunc(r.Instances(), func(instance string) bool { return !HasOn(c, r.Action.Permission(), instance) })
+}
+
+// needed are the permissions for a request, in words.
+func needed(r fleet.GuardedRequest) string {
+	if r.Source != "" {
+		return "the permissions " + string(r.Action.Permission()) + " and " + string(fleet.PermissionBackupExport)
+	}
+	return "the permission " + string(r.Action.Permission())
 }
 
 func place(r fleet.GuardedRequest) string {
@@ -36,13 +47,22 @@ func place(r fleet.GuardedRequest) string {
 	return strings.Join(r.Instances(), " and ")
 }
 
+// powers are the permissions with which somebody can decide on a request.
+var powers = func() map[fleet.Permission]bool {
+	all := map[fleet.Permission]bool{fleet.PermissionBackupExport: true}
+	for _, action := range fleet.GuardedActions {
+		all[action.Permission()] = true
+	}
+	return all
+}()
+
 // Empowers says whether a change makes somebody able to decide on a request
 // that they could not decide on before. Where the scopes can't be compared at a
 // glance, it does.
 func Empowers(before, after fleet.Caller) bool {
-	for _, action := range fleet.GuardedActions {
-		is, has := limits(after, action.Permission())
-		was, had := limits(before, action.Permission())
+	for p := range powers {
+		is, has := limits(after, p)
+		was, had := limits(before, p)
 		if has && (!had || !within(is, was)) {
 			return true
 		}

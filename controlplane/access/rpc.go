@@ -16,6 +16,9 @@ type Rule struct {
 	Agent bool
 	// Permission: a person who has it, as far as Scoping says.
 	Permission fleet.Permission
+	// Leaving: what it takes besides on the instance that the request's first
+	// subject is of, where another of its subjects is of another instance.
+	Leaving fleet.Permission
 	// Scoping says how the RPC is held within its caller's scope.
 	Scoping Scoping
 }
@@ -37,16 +40,18 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.TransferService/Upload": {Agent: true, Scoping: byCertificate},
 	"/pgharbor.v1.TransferService/Fetch":  {Agent: true, Scoping: byCertificate},
 
-	"/pgharbor.v1.BackupService/ListBackups":       {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
-	"/pgharbor.v1.BackupService/GetBackup":         {Permission: fleet.PermissionBackupList, Scoping: about(backup("id"))},
-	"/pgharbor.v1.BackupService/StartBackup":       {Permission: fleet.PermissionBackupRun, Scoping: about(instance("instance"))},
-	"/pgharbor.v1.BackupService/VerifyBackup":      {Permission: fleet.PermissionBackupVerify, Scoping: about(backup("id"))},
-	"/pgharbor.v1.BackupService/HoldBackup":        {Permission: fleet.PermissionBackupHold, Scoping: about(backup("id"))},
-	"/pgharbor.v1.BackupService/ReleaseBackup":     {Permission: fleet.PermissionBackupHold, Scoping: about(backup("id"))},
-	"/pgharbor.v1.RunService/ListRuns":             {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
-	"/pgharbor.v1.JobService/GetJob":               {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
-	"/pgharbor.v1.JobService/WatchJob":             {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
-	"/pgharbor.v1.RestoreService/CreateRestore":    {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"), instance("target_instance"))},
+	"/pgharbor.v1.BackupService/ListBackups":   {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.BackupService/GetBackup":     {Permission: fleet.PermissionBackupList, Scoping: about(backup("id"))},
+	"/pgharbor.v1.BackupService/StartBackup":   {Permission: fleet.PermissionBackupRun, Scoping: about(instance("instance"))},
+	"/pgharbor.v1.BackupService/VerifyBackup":  {Permission: fleet.PermissionBackupVerify, Scoping: about(backup("id"))},
+	"/pgharbor.v1.BackupService/HoldBackup":    {Permission: fleet.PermissionBackupHold, Scoping: about(backup("id"))},
+	"/pgharbor.v1.BackupService/ReleaseBackup": {Permission: fleet.PermissionBackupHold, Scoping: about(backup("id"))},
+	"/pgharbor.v1.RunService/ListRuns":         {Permission: fleet.PermissionBackupList, Scoping: filtered(instance("instance"))},
+	"/pgharbor.v1.JobService/GetJob":           {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
+	"/pgharbor.v1.JobService/WatchJob":         {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
+	"/pgharbor.v1.RestoreService/CreateRestore": {
+		Permission: fleet.PermissionBackupRestore, Leaving: fleet.PermissionBackupExport, Scoping: about(backup("backup_id"), instance("target_instance")),
+	},
 	"/pgharbor.v1.RestoreService/PreviewRestore":   {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
 	"/pgharbor.v1.RestoreService/UndoRestore":      {Permission: fleet.PermissionBackupRestore, Scoping: about(job("restore_id"))},
 	"/pgharbor.v1.RestoreService/GetRestore":       {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
@@ -123,8 +128,7 @@ func Allow(method string, caller *fleet.Caller) error {
 	case rule.Permission != "" && Has(*caller, rule.Permission):
 		return nil
 	case rule.Permission != "" && Grantable(caller.Role, rule.Permission):
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) does not have the permission %s", caller, caller.Role, rule.Permission).
-			WithHint("an OWNER can give it: pgharbor users grant %s %s", caller.Name, rule.Permission)
+		return lacks(*caller, rule.Permission)
 	case fleetWide[rule.Permission] && byRole[caller.Role][rule.Permission] != never:
 		return fleet.NewProblem(fleet.ErrDenied, "%s takes the whole fleet, and %s is limited to %s", rule.Permission, caller, caller.Instances)
 	case rule.Permission != "" && caller.Kind == fleet.CallerUser:
@@ -132,4 +136,10 @@ func Allow(method string, caller *fleet.Caller) error {
 	default:
 		return fleet.NewProblem(fleet.ErrDenied, "%s is not for %s", method, caller)
 	}
+}
+
+// lacks is the refusal of somebody who could be given a permission.
+func lacks(c fleet.Caller, p fleet.Permission) error {
+	return fleet.NewProblem(fleet.ErrDenied, "%s (%s) does not have the permission %s", c, c.Role, p).
+		WithHint("an OWNER can give it: pgharbor users grant %s %s", c.Name, p)
 }

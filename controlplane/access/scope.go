@@ -1,6 +1,10 @@
 package access
 
-import "github.com/pgharbor/pgharbor/controlplane/fleet"
+import (
+	"slices"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
 
 // Scoping says how an RPC is held within the scope of its caller. Package api
 // does what it says before the RPC's own code runs, and a server whose table
@@ -88,13 +92,26 @@ func AllowOn(method string, caller fleet.Caller, instances ...string) error {
 		}
 	}
 	for _, instance := range instances {
-		if !HasOn(caller, rule.Permission, instance) {
-			return fleet.NewProblem(fleet.ErrDenied, "%s has the permission %s on %s, and %s is not in it",
-				caller, rule.Permission, reach(caller, rule.Permission), instance).
-				WithHint("an OWNER of the whole fleet can widen it: pgharbor users set, or users grant")
+		if err := allowAt(caller, rule.Permission, instance); err != nil {
+			return err
 		}
 	}
+	if rule.Leaving != "" && slices.ContainsFunc(instances, func(i string) bool { return i != instances[0] }) {
+		return allowAt(caller, rule.Leaving, instances[0])
+	}
 	return nil
+}
+
+func allowAt(c fleet.Caller, p fleet.Permission, instance string) error {
+	switch {
+	case HasOn(c, p, instance):
+		return nil
+	case !Has(c, p):
+		return lacks(c, p)
+	default:
+		return fleet.NewProblem(fleet.ErrDenied, "%s has the permission %s on %s, and %s is not in it", c, p, reach(c, p), instance).
+			WithHint("an OWNER of the whole fleet can widen it: pgharbor users set, or users grant")
+	}
 }
 
 // reach is where a caller has a permission, in words.

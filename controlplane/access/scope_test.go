@@ -103,3 +103,30 @@ func TestOutOfScopeIsDenied(t *testing.T) {
 		}
 	}
 }
+
+// A restore on another instance takes the permission for what leaves, where it leaves.
+func TestLeavingTakesAPermissionOfItsOwn(t *testing.T) {
+	const method = "/pgharbor.v1.RestoreService/CreateRestore"
+	restore := fleet.Grant{Permission: "backup.restore"}
+	export := func(scope ...string) fleet.Grant { return fleet.Grant{Permission: "backup.export", Instances: scope} }
+	for _, tt := range []struct {
+		what      string
+		caller    fleet.Caller
+		instances []string // of the backup, and the target's
+		may       bool
+	}{
+		{"an OWNER", person("OWNER", nil), []string{"prod-1", "dev-1"}, true},
+		{"an OWNER of one of the two", person("OWNER", fleet.Scope{"prod-*"}), []string{"prod-1", "dev-1"}, false},
+		{"who may restore", person("OPERATOR", nil, restore), []string{"prod-1", "dev-1"}, false},
+		{"who may restore, at home", person("OPERATOR", nil, restore), []string{"prod-1"}, true},
+		{"who may restore, at home by name", person("OPERATOR", nil, restore), []string{"prod-1", "prod-1"}, true},
+		{"and let it leave", person("OPERATOR", nil, restore, export()), []string{"prod-1", "dev-1"}, true},
+		{"and let it leave there", person("OPERATOR", nil, restore, export("prod-*")), []string{"prod-1", "dev-1"}, true},
+		{"and let leave what is on the target", person("OPERATOR", nil, restore, export("dev-*")), []string{"prod-1", "dev-1"}, false},
+		{"who may only let it leave", person("OPERATOR", nil, export()), []string{"prod-1", "dev-1"}, false},
+	} {
+		if err := access.AllowOn(method, tt.caller, tt.instances...); (err == nil) != tt.may || err != nil && !errors.Is(err, fleet.ErrDenied) {
+			t.Errorf("%s: %v", tt.what, err)
+		}
+	}
+}

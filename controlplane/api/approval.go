@@ -37,12 +37,17 @@ func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1
 func (s *approvalService) GetApproval(ctx context.Context, request *pgharborv1.GetApprovalRequest) (*pgharborv1.GetApprovalResponse, error) {
 	approval, err := s.Catalog.Approval(ctx, request.GetId())
 	if err == nil && !concerns(callerFrom(ctx), approval) {
-		err = fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", request.GetId())
+		err = noApproval(request.GetId())
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.GetApprovalResponse{Approval: s.approvalToProto(approval)}, nil
+}
+
+// noApproval is what whoever an approval does not concern is told of it, too.
+func noApproval(id string) error {
+	return fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", id)
 }
 
 // concerns says whether somebody is shown an approval.
@@ -81,6 +86,9 @@ func (s *approvalService) decide(ctx context.Context, id string, as fleet.Approv
 	action := actionOn(caller, verb, approval)
 	if err := access.MayApprove(caller, approval.Request); err != nil {
 		action.Detail += ": " + err.Error()
+		if !concerns(caller, approval) {
+			err = noApproval(id)
+		}
 		return nil, errors.Join(err, s.Trail.Denied(ctx, action))
 	}
 	if approval, err = s.settled(ctx, approval); err != nil {

@@ -30,12 +30,14 @@ func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Appro
 // stillCounts looks up those whom an approval rests on, as they are now.
 func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	r := approval.Request
-	requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
-	if err != nil {
-		return err
-	}
-	if !access.MayDo(requester, r) {
-		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, r.Action.Permission())
+	if r.Action != fleet.ActionEnroll { // who holds an invite is nobody yet
+		requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
+		if err != nil {
+			return err
+		}
+		if !access.MayDo(requester, r) {
+			return fleet.NewProblem(fleet.ErrDenied, "%s (%s) no longer has the permission %s for it", requester, requester.Role, r.Action.Permission())
+		}
 	}
 	if approval.State == fleet.ApprovalPending {
 		return nil

@@ -12,13 +12,14 @@ import (
 // approved lets the caller's request pass where no policy asks for more. Where
 // one asks for a second person, it uses up the approval of exactly this
 // request; without one it asks for it and returns fleet.ErrConflict. It is to be
-// called last before the effect: what it lets pass, it lets pass once.
-func (a *API) approved(ctx context.Context, r fleet.GuardedRequest) error {
+// called last before the effect: what it lets pass, it lets pass once. By is who
+// approved; nobody where nobody had to.
+func (a *API) approved(ctx context.Context, r fleet.GuardedRequest) (by string, err error) {
 	approval, err := a.approvalFor(ctx, r)
 	if err != nil || approval.ID == "" {
-		return err
+		return "", err
 	}
-	return a.Trail.Do(ctx, actionOn(callerFrom(ctx), "approval.use", approval), func() error {
+	return approval.DecidedBy, a.Trail.Do(ctx, actionOn(callerFrom(ctx), "approval.use", approval), func() error {
 		return a.Catalog.UseApproval(ctx, approval.ID, fleet.ApprovalUsed, a.Now().UTC())
 	})
 }
@@ -48,6 +49,12 @@ func (a *API) approvedUntil(ctx context.Context, r fleet.GuardedRequest) (end fu
 func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 	var action fleet.GuardedAction
 	switch {
+	case job.Kind == fleet.JobUndo:
+		restore, err := a.restore(ctx, job.Spec.RestoreID, fleet.JobRestore)
+		if err != nil || restore.CoversUndo(callerFrom(ctx), a.Now().UTC()) {
+			return err
+		}
+		action = fleet.ActionUndo
 	case job.Kind == fleet.JobRestore && job.Spec.Replace:
 		action = fleet.ActionReplace
 	case job.Kind == fleet.JobRestore && job.Spec.SourceInstance != "":
@@ -61,7 +68,8 @@ func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 	if err != nil {
 		return err
 	}
-	return a.approved(ctx, request)
+	_, err = a.approved(ctx, request)
+	return err
 }
 
 // approvalFor returns the approval that lets a request pass, or one without an

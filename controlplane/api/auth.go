@@ -106,8 +106,11 @@ func (a *API) authorize(ctx context.Context, method string) (context.Context, fl
 // deny writes to the trail that somebody who is known was refused, and returns
 // why.
 func (a *API) deny(ctx context.Context, method string, caller fleet.Caller, instance string, why error) error {
-	denied := audit.Action{Actor: caller.String(), Action: actionOf(method), Instance: instance, Detail: why.Error()}
-	return errors.Join(why, a.Trail.Denied(ctx, denied))
+	return errors.Join(why, a.denied(ctx, method, caller, instance, why))
+}
+
+func (a *API) denied(ctx context.Context, method string, caller fleet.Caller, instance string, why error) error {
+	return a.Trail.Denied(ctx, audit.Action{Actor: caller.String(), Action: actionOf(method), Instance: instance, Detail: why.Error()})
 }
 
 // seenEvery is how exactly it is known when a device was seen last.

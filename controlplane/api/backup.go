@@ -66,9 +66,8 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	}
 	if requestID != "" {
 		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
-		if err == nil && (earlier.Kind != job.Kind || earlier.Instance != job.Instance) {
-			// It was admitted for what it names, and not for what it once named.
-			err = fleet.NewProblem(fleet.ErrConflict, "the request id %q was used for another job", requestID)
+		if err == nil {
+			return earlier, sameRequest(earlier, job, requestID)
 		}
 		if !errors.Is(err, fleet.ErrNotFound) {
 			return earlier, err
@@ -90,8 +89,19 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	switch {
 	case err != nil:
 		return job, errors.Join(err, a.Trail.End(ctx, sequence, "", err))
-	case started.ID != job.ID: // the same request, twice at once
-		return started, a.Trail.End(ctx, sequence, "the same request as job "+started.ID, nil)
+	case started.ID != job.ID: // the same request id, twice at once
+		err := sameRequest(started, job, requestID)
+		return started, errors.Join(err, a.Trail.End(ctx, sequence, "the same request id as job "+started.ID, err))
 	}
 	return started, nil
+}
+
+// sameRequest refuses a request whose id led to a job of another content. It was
+// admitted, and approved of, for what it says and not for what its id once said.
+func sameRequest(earlier, asked fleet.Job, requestID string) error {
+	if earlier.Kind == asked.Kind && earlier.Instance == asked.Instance && earlier.Spec == asked.Spec {
+		return nil
+	}
+	return fleet.NewProblem(fleet.ErrExists, "the request id %q was used before, for another request", requestID).
+		WithHint("give each request an id of its own; the same id is for sending the same request again")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
@@ -17,16 +18,46 @@ import (
 // approval too.
 
 // approvedInvite is approved for an invite to somebody who could approve.
-func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Duration) error {
-	person := fleet.Caller{Kind: i.Kind, Name: i.Name, Role: i.Role, Instances: i.Instances}
-	switch user, err := a.Catalog.User(ctx, i.Name); {
-	case err == nil && user.RevokedAt.IsZero():
-		person = asCaller(user)
-	case err != nil && !errors.Is(err, fleet.ErrNotFound):
-		return err
+func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Duration) (by string, err error) {
+	person, err := a.invitee(ctx, i)
+	if err != nil {
+		return "", err
 	}
 	// Whoever redeems it is nobody until then.
-	return a.approvedPower(ctx, fleet.Caller{}, person, "invite", fmt.Sprintf("%s for %s", invited(i), life))
+	return a.approvedPower(ctx, fleet.Caller{}, asCaller(person), fleet.Detail{Name: "invite", Value: fmt.Sprintf("%s for %s", invited(i), life)})
+}
+
+// invitee is the person whom an invite makes a device of, with the rights of this
+// moment.
+func (a *API) invitee(ctx context.Context, i fleet.Invite) (fleet.User, error) {
+	user, err := a.Catalog.User(ctx, i.Name)
+	switch {
+	case errors.Is(err, fleet.ErrNotFound), err == nil && !user.RevokedAt.IsZero():
+		return fleet.User{Name: i.Name, Role: i.Role, Instances: i.Instances}, nil
+	default:
+		return user, err
+	}
+}
+
+// approvedEnrolment is approved for a person's new device, where the person could
+// approve and nobody approved of the invite: it is from before a policy asked for
+// that. Who made the invite asks, so that anybody else may decide, also the person
+// on another device; the host's own word needs nobody's. The key is part of the
+// request: what is let pass is this device.
+func (a *API) approvedEnrolment(ctx context.Context, i fleet.Invite, device, key string) error {
+	if i.Kind != fleet.CallerUser || i.ApprovedBy != "" || i.CreatedBy == actorHost || !i.Open(a.Now().UTC()) {
+		return nil
+	}
+	person, err := a.invitee(ctx, i)
+	if err != nil || !access.Empowers(fleet.Caller{}, asCaller(person)) {
+		return err
+	}
+	inviter := fleet.Caller{Kind: actorInvite, Name: strings.TrimPrefix(i.CreatedBy, string(fleet.CallerUser)+":")}
+	_, err = a.approved(context.WithValue(ctx, callerKey{}, inviter), fleet.GuardedRequest{
+		Action: fleet.ActionEnroll, Target: asCaller(person).String(),
+		Details: []fleet.Detail{{Name: "device", Value: device}, {Name: "key", Value: key}, {Name: "rights", Value: rights(person)}},
+	})
+	return err
 }
 
 // approvedChange is approved for a change of role or scope.
@@ -42,7 +73,7 @@ func (a *API) approvedChange(ctx context.Context, name string, change fleet.User
 	if change.Instances != nil {
 		after.Instances = *change.Instances
 	}
-	return a.approvedPower(ctx, asCaller(user), asCaller(after), "set", words)
+	return a.approvedGrowth(ctx, user, after, "set", words)
 }
 
 // approvedGrant is approved for a grant.
@@ -50,19 +81,45 @@ func (a *API) approvedGrant(ctx context.Context, user fleet.User, grant fleet.Gr
 	after := user
 	after.Grants = slices.DeleteFunc(slices.Clone(user.Grants), func(g fleet.Grant) bool { return g.Permission == grant.Permission })
 	after.Grants = append(after.Grants, grant)
-	return a.approvedPower(ctx, asCaller(user), asCaller(after), "grant", grant.String())
+	return a.approvedGrowth(ctx, user, after, "grant", grant.String())
 }
 
-func (a *API) approvedPower(ctx context.Context, before, after fleet.Caller, verb, words string) error {
-	if !access.Empowers(before, after) {
-		return nil
+// approvedGrowth is approved for rights that all devices of a person get at once. The
+// devices are part of the request: who approves sees whom it reaches, and a device
+// that comes later is no part of it.
+func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb, words string) error {
+	devices, err := a.Catalog.Devices(ctx, after.Name)
+	if err != nil {
+		return err
 	}
-	return a.approved(ctx, fleet.GuardedRequest{
-		Action: fleet.ActionEmpower, Target: after.String(), Details: []fleet.Detail{{Name: verb, Value: words}},
-	})
+	var reached []string
+	for _, device := range devices {
+		if device.RevokedAt.IsZero() {
+			reached = append(reached, strings.TrimSpace(device.Name+" "+device.ID))
+		}
+	}
+	_, err = a.approvedPower(ctx, asCaller(before), asCaller(after),
+		fleet.Detail{Name: verb, Value: words}, fleet.Detail{Name: "devices", Value: strings.Join(reached, ", ")})
+	return err
+}
+
+func (a *API) approvedPower(ctx context.Context, before, after fleet.Caller, details ...fleet.Detail) (by string, err error) {
+	if !access.Empowers(before, after) {
+		return "", nil
+	}
+	return a.approved(ctx, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: after.String(), Details: details})
 }
 
 // asCaller is a person as they would call.
 func asCaller(u fleet.User) fleet.Caller {
 	return fleet.Caller{Kind: fleet.CallerUser, Name: u.Name, Role: u.Role, Instances: u.Instances, Grants: u.Grants}
+}
+
+// rights are what a person may do, in words.
+func rights(u fleet.User) string {
+	words := []string{fmt.Sprintf("%s on %s", u.Role, u.Instances)}
+	for _, grant := range u.Grants {
+		words = append(words, grant.String())
+	}
+	return strings.Join(words, ", ")
 }

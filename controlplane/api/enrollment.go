@@ -12,6 +12,9 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
+// actorInvite is, in the trail, whoever holds an invite.
+const actorInvite = "invite"
+
 type enrollmentService struct {
 	pgharborv1.UnimplementedEnrollmentServiceServer
 	*API
@@ -34,11 +37,14 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
+	if err := s.approvedEnrolment(ctx, invite, request.GetDevice(), key); err != nil {
+		return nil, err
+	}
 	invited := fleet.Caller{
 		Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID(), Device: request.GetDevice(),
 	}
 	sequence, err := s.Trail.Begin(ctx, audit.Action{
-		Actor: "invite", Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16],
+		Actor: actorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16],
 	})
 	if err != nil {
 		return nil, err

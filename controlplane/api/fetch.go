@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -18,8 +20,8 @@ import (
 const actionFetch = "backup.fetch"
 
 // Fetch passes on to an agent what the agent of another instance holds, for a
-// restore that somebody asked the first one for. The trail says how much of it
-// left.
+// restore that somebody asked the first one for; once for each restore, however
+// that ends. The trail says how much of it left.
 func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.ServerStreamingServer[pgharborv1.FetchResponse]) error {
 	ctx := stream.Context()
 	restore, backup, err := s.toFetch(ctx, callerFrom(ctx).Name, request.GetTransferId())
@@ -38,6 +40,11 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 	if err != nil {
 		return err
 	}
+	if err := s.Catalog.TakeFetch(ctx, restore.ID, s.Now().UTC()); err != nil {
+		return errors.Join(err, s.Trail.End(ctx, sequence, "nothing left", err))
+	}
+	ctx, leave := s.whileAsked(ctx, restore, backup)
+	defer leave()
 	sent, err := s.relay(ctx, delivery{
 		backup: backup, whole: true, requestedBy: restore.RequestedBy, to: stream,
 		left: &leaving{trail: s.Trail, sequence: sequence, size: end, announced: announced},
@@ -57,15 +64,59 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 // backup that it is to fetch. For any other agent it is as if there were none.
 func (s *transferService) toFetch(ctx context.Context, instance, id string) (fleet.Job, fleet.Backup, error) {
 	restore, err := s.Catalog.Job(ctx, id)
-	if err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "no restore %q of %s waits for another instance's backup", id, instance)
 	}
 	if err != nil {
 		return restore, fleet.Backup{}, err
 	}
 	backup, err := s.restorableBackup(ctx, restore.Spec.BackupID)
+	if err == nil {
+		err = s.checkRequester(ctx, restore, backup)
+	}
 	if err != nil {
 		return restore, backup, err
 	}
 	return restore, backup, s.Sessions.CheckReachable(ctx, backup.Instance)
+}
+
+// whileAsked is a context that ends when whoever asked for a restore could no longer
+// ask for it.
+func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, backup fleet.Backup) (_ context.Context, leave func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	changed, deaf := s.Bells.Listen(session.CallerBell(restore.RequestedBy))
+	s.handlers.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			if err := s.checkRequester(ctx, restore, backup); err != nil {
+				cancel(err)
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); deaf() }
+}
+
+// checkRequester refuses to let a backup leave for a restore that whoever asked for
+// it could no longer ask for.
+func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
+	name := strings.TrimPrefix(restore.RequestedBy, string(fleet.CallerUser)+":")
+	user, err := s.Catalog.User(ctx, name)
+	if err != nil {
+		return err
+	}
+	why := checkLeaving(asCaller(user), backup, restore.Instance)
+	if !user.RevokedAt.IsZero() {
+		why = fleet.NewProblem(fleet.ErrDenied, "%s, who asked for the restore, was revoked", restore.RequestedBy)
+	}
+	if why == nil {
+		return nil
+	}
+	return errors.Join(why, s.Trail.Denied(ctx, audit.Action{
+		Actor: restore.RequestedBy, Action: actionFetch, Instance: backup.Instance, Target: backup.ID, Reason: restore.Spec.Reason,
+		Detail: fmt.Sprintf("to %s, for the restore %s: %s", restore.Instance, restore.ID, why),
+	}))
 }

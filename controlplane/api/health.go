@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,9 @@ import (
 type healthService struct {
 	pgharborv1.UnimplementedHealthServiceServer
 	*API
+	// changing is held from the look at the thresholds that stand to their change, so
+	// that what was approved of is what is changed.
+	changing sync.Mutex
 }
 
 func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {

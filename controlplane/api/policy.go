@@ -93,7 +93,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		return err
 	}
 	if len(before.RequireApproval) > 0 && before.LoosenedBy(next) {
-		err := s.approved(ctx, fleet.GuardedRequest{
+		_, err := s.approved(ctx, fleet.GuardedRequest{
 			Action: fleet.ActionLoosenPolicy, Target: next.Glob,
 			Details: []fleet.Detail{{Name: "from", Value: asked(before)}, {Name: "to", Value: asked(next)}},
 		})

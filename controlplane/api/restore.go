@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgharbor/pgharbor/controlplane/access"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -41,8 +42,15 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
+	unsealed := source != "" && !backup.Manifest.Encrypted
 	if source != "" {
 		detail += ", from " + source
+		if err := checkLeaving(callerFrom(ctx), backup, instance); err != nil {
+			return nil, s.deny(ctx, pgharborv1.RestoreService_CreateRestore_FullMethodName, callerFrom(ctx), source, err)
+		}
+	}
+	if unsealed {
+		detail += ", in plaintext"
 	}
 	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
 		Action: string(fleet.PermissionBackupRestore), Instance: instance, Target: backup.ID, Reason: reason,
@@ -50,8 +58,8 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	}, fleet.Job{
 		Kind: fleet.JobRestore, Instance: instance,
 		Spec: fleet.JobSpec{
-			SourceInstance: source,
-			BackupID:       backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
+			SourceInstance: source, Unsealed: unsealed,
+			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
 			WithRoles: request.GetWithRoles(),
 		},
 	})
@@ -68,6 +76,22 @@ func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, tar
 		return backup.Instance, "", nil
 	}
 	return target, backup.Instance, s.Sessions.CheckReachable(ctx, backup.Instance)
+}
+
+// checkLeaving holds a backup that leaves its instance for another one within what
+// whoever asked for that may do: when they ask, and when its bytes are about to
+// leave. One that is not sealed is plaintext on the other's host, and so it takes
+// what a download takes.
+func checkLeaving(c fleet.Caller, backup fleet.Backup, target string) error {
+	if err := access.AllowOn(pgharborv1.RestoreService_CreateRestore_FullMethodName, c, backup.Instance, target); err != nil {
+		return err
+	}
+	if backup.Manifest.Encrypted || access.HasOn(c, fleet.PermissionBackupDownload, backup.Instance) {
+		return nil
+	}
+	return fleet.NewProblem(fleet.ErrDenied, "backup %s is not sealed: on another instance it is plaintext, as a download is, and that takes the permission %s",
+		backup.ID, fleet.PermissionBackupDownload).
+		WithHint("set BACKUP_ENCRYPT_PASSPHRASE_FILE on the agent of %s and make a new backup, or let an OWNER restore this one", backup.Instance)
 }
 
 // rolesDetail is what the trail says of the roles that a restore makes.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,13 +23,11 @@ func (a *API) admit(ctx context.Context, method string, caller fleet.Caller, req
 	if len(rule.Scoping.Subjects) == 0 {
 		return nil, a.denyOutside(ctx, method, caller, nil)
 	}
-	instances, err := a.instancesOf(ctx, rule, request)
+	instances, err := a.instancesOf(ctx, method, caller, request)
+	if errors.Is(err, fleet.ErrNotFound) && access.HasEverywhere(caller, rule.Permission) {
+		return nil, nil // of what is not there, the RPC itself speaks best
+	}
 	if err != nil {
-		// Of what is not there, the RPC itself speaks best. Yet whoever has not the
-		// whole fleet gets no further than here.
-		if access.HasEverywhere(caller, rule.Permission) {
-			return nil, nil
-		}
 		return nil, err
 	}
 	return instances, a.denyOutside(ctx, method, caller, instances)
@@ -48,11 +47,12 @@ func (a *API) denyOutside(ctx context.Context, method string, caller fleet.Calle
 
 // instancesOf returns the instances that a request is about. A field that is
 // empty says nothing.
-func (a *API) instancesOf(ctx context.Context, rule access.Rule, request any) ([]string, error) {
+func (a *API) instancesOf(ctx context.Context, method string, caller fleet.Caller, request any) ([]string, error) {
 	message, ok := request.(proto.Message)
 	if !ok {
 		return nil, fmt.Errorf("a request is a %T", request)
 	}
+	rule, _ := access.RuleFor(method)
 	var instances []string
 	for _, subject := range rule.Scoping.Subjects {
 		fields := message.ProtoReflect()
@@ -61,12 +61,43 @@ func (a *API) instancesOf(ctx context.Context, rule access.Rule, request any) ([
 			continue
 		}
 		instance, err := a.instanceOf(ctx, subject.Names, value)
+		if subject.Names != access.SubjectInstance {
+			err = a.hideStrange(ctx, method, caller, thing{subject.Names, value, instance}, err)
+		}
 		if err != nil {
 			return nil, err
 		}
 		instances = append(instances, instance)
 	}
 	return instances, nil
+}
+
+// thing is what an id names, and the instance that it belongs to.
+type thing struct {
+	kind         access.SubjectKind
+	id, instance string
+}
+
+// hideStrange answers whoever may not see the instance of a thing as if there were
+// no such thing: an id tells strangers nothing, not even that it is one. Both ways
+// are written to the trail, so that neither takes longer than the other.
+func (a *API) hideStrange(ctx context.Context, method string, caller fleet.Caller, t thing, lookup error) error {
+	exists := lookup == nil
+	switch {
+	case !exists && !errors.Is(lookup, fleet.ErrNotFound):
+		return lookup
+	case exists && access.HasOn(caller, fleet.PermissionBackupList, t.instance):
+		return nil
+	}
+	hidden := fleet.NewProblem(fleet.ErrNotFound, "there is no %s %q", t.kind, t.id)
+	if access.HasEverywhere(caller, fleet.PermissionBackupList) || !fleet.ValidID(t.id) { // the trail keeps no texts that name nothing
+		return hidden
+	}
+	why := error(hidden)
+	if exists {
+		why = access.AllowOn(method, caller, t.instance)
+	}
+	return errors.Join(hidden, a.denied(ctx, method, caller, t.instance, why))
 }
 
 func (a *API) instanceOf(ctx context.Context, kind access.SubjectKind, value string) (string, error) {

@@ -43,9 +43,7 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 		return nil, err
 	}
 	rule.SetBy, rule.SetAt = callerFrom(ctx).String(), s.Now().UTC()
-	err = s.Trail.Do(ctx, audit.Action{
-		Actor: rule.SetBy, Action: "threshold.set", Target: rule.Pattern, Detail: fmt.Sprintf("%+v", rule.Thresholds),
-	}, func() error { return s.Catalog.SetThresholds(ctx, rule) })
+	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.SetThresholds(ctx, rule) })
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +51,46 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 }
 
 func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1.RemoveThresholdRequest) (*pgharborv1.RemoveThresholdResponse, error) {
-	err := s.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: "threshold.remove", Target: request.GetPattern(),
-	}, func() error { return s.Catalog.RemoveThresholds(ctx, request.GetPattern()) })
+	none := fleet.ThresholdRule{Pattern: request.GetPattern()}
+	err := s.changeThresholds(ctx, "threshold.remove", none, func() error { return s.Catalog.RemoveThresholds(ctx, none.Pattern) })
 	return &pgharborv1.RemoveThresholdResponse{}, err
+}
+
+// changeThresholds makes next stand in place of the rule of its pattern. Where a policy
+// says so it waits for another person, whichever way it goes: laid over each other,
+// what one rule loosens is hard to tell.
+func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	rules, err := s.Catalog.Thresholds(ctx)
+	if err != nil {
+		return err
+	}
+	stands := slices.IndexFunc(rules, func(r fleet.ThresholdRule) bool { return r.Pattern == next.Pattern })
+	var before fleet.ThresholdRule
+	if stands >= 0 {
+		before = rules[stands]
+	}
+	if stands >= 0 || next.Thresholds != (fleet.Thresholds{}) { // nothing waits to be removed that is not there
+		_, err := s.approved(ctx, fleet.GuardedRequest{
+			Action: fleet.ActionThresholds, Target: next.Pattern,
+			Details: []fleet.Detail{{Name: "from", Value: limits(before)}, {Name: "to", Value: limits(next)}},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.Trail.Do(ctx, audit.Action{
+		Actor: callerFrom(ctx).String(), Action: action, Target: next.Pattern, Detail: "from " + limits(before) + " to " + limits(next),
+	}, effect)
+}
+
+// limits are what a rule sets, in a line.
+func limits(rule fleet.ThresholdRule) string {
+	if rule.Thresholds == (fleet.Thresholds{}) {
+		return "nothing"
+	}
+	return fmt.Sprintf("%+v", rule.Thresholds)
 }
 
 func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {

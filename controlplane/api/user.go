@@ -38,7 +38,7 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 		return nil, err
 	}
 	made := fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}
-	if err := s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
+	if made.ApprovedBy, err = s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
 		return nil, err
 	}
 	word, invite, err := s.invite(ctx, made, request.GetTtl())
@@ -70,8 +70,8 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " ")); err != nil {
 		return nil, err
 	}
-	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(string) error {
-		return s.Catalog.ChangeUser(ctx, request.GetName(), change)
+	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
+		return s.Catalog.ChangeUser(ctx, request.GetName(), change, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 	grant := fleet.Grant{Permission: fleet.Permission(request.GetPermission()), Instances: scope}
 	if !access.Grantable(user.Role, grant.Permission) {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
-			WithHint("an OPERATOR can be given backup.restore and backup.hold")
+			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
 	if err := s.approvedGrant(ctx, user, grant); err != nil {
 		return nil, err
@@ -123,6 +123,10 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke", "", func(string) error {
 		return s.Catalog.RevokeUser(ctx, request.GetName(), s.Now().UTC())
 	})
+	if err == nil {
+		whose := fleet.Caller{Kind: fleet.CallerUser, Name: request.GetName()}.String()
+		err = s.Sessions.CancelQueued(ctx, whose, whose+" was revoked")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,8 +28,8 @@ func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx,
-		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, approved_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, i.ApprovedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
 	return err
 }
 
@@ -56,8 +56,8 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s on %s", i.Name, role, scope).
 			WithHint("for another device: pgharbor users invite %s --role %s%s; to change it: pgharbor users set %s", i.Name, role, instancesFlag(scope), i.Name)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE invites SET expires_at = min(expires_at, ?)
-		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND (role <> ? OR instances <> ?)`,
+	_, err = tx.ExecContext(ctx, `UPDATE invites SET voided_at = ?
+		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND voided_at IS NULL AND (role <> ? OR instances <> ?)`,
 		micros(i.CreatedAt), i.Name, i.Role, globs(i.Instances))
 	return err
 }
@@ -93,15 +93,19 @@ func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) 
 		if err != nil {
 			return err
 		}
-		if !use.at.IsZero() && use.key != e.Key {
+		if !invite.UsedAt.IsZero() && use.key != e.Key {
 			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", invite.Name).
 				WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", invite.Name)
+		}
+		if !invite.VoidedAt.IsZero() {
+			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s is void since %s, when what it was made for changed or was taken back",
+				invite.Name, invite.VoidedAt.Format(time.RFC3339)).WithHint("ask for a new invite")
 		}
 		if !now.Before(invite.ExpiresAt) {
 			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s expired at %s", invite.Name, invite.ExpiresAt.Format(time.RFC3339)).
 				WithHint("ask for a new invite")
 		}
-		if !use.at.IsZero() {
+		if !invite.UsedAt.IsZero() {
 			identity = use.identity
 			return again(ctx, tx, identity, e.EndsAt)
 		}
@@ -135,17 +139,15 @@ func (c *Catalog) Invite(ctx context.Context, secretHash string) (fleet.Invite, 
 }
 
 // use is how an invite was redeemed; zero for one that was not.
-type use struct {
-	at            time.Time
-	key, identity string
-}
+type use struct{ key, identity string }
 
 func invite(ctx context.Context, q queryer, secretHash string) (i fleet.Invite, used use, err error) {
 	i.SecretHash = secretHash
 	err = q.QueryRowContext(ctx, `
-		SELECT kind, name, role, instances, created_by, created_at, expires_at, used_at, used_key, identity FROM invites WHERE secret_hash = ?`, secretHash).
-		Scan(&i.Kind, &i.Name, &i.Role, scoped{&i.Instances}, &i.CreatedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt},
-			instant{&used.at}, &used.key, &used.identity)
+		SELECT kind, name, role, instances, created_by, approved_by, created_at, expires_at, voided_at, used_at, used_key, identity
+		FROM invites WHERE secret_hash = ?`, secretHash).
+		Scan(&i.Kind, &i.Name, &i.Role, scoped{&i.Instances}, &i.CreatedBy, &i.ApprovedBy, instant{&i.CreatedAt}, instant{&i.ExpiresAt},
+			instant{&i.VoidedAt}, instant{&i.UsedAt}, &used.key, &used.identity)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fleet.NewProblem(fleet.ErrUnauthenticated, "the invite is not one of this control plane").WithHint("ask for a new invite")
 	}

@@ -64,5 +64,5 @@ func (c *Catalog) OpenInvites(ctx context.Context, now time.Time) ([]fleet.Invit
 		return i, r.Scan(&i.Kind, &i.Name, instant{&i.ExpiresAt})
 	}
 	return collect(ctx, c.db, scan,
-		`SELECT kind, name, expires_at FROM invites WHERE used_at IS NULL AND expires_at > ? ORDER BY kind, name, expires_at`, micros(now))
+		`SELECT kind, name, expires_at FROM invites WHERE used_at IS NULL AND voided_at IS NULL AND expires_at > ? ORDER BY kind, name, expires_at`, micros(now))
 }

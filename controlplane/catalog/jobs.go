@@ -73,10 +73,34 @@ func (c *Catalog) RunningJobs(ctx context.Context, instance string) ([]string, e
 	return collect(ctx, c.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
 }
 
-// JobOffered notes that an agent was told of a job.
+// JobOffered notes that an agent is about to be told of a job. Where the job has
+// ended before, it is not to be told: fleet.ErrConflict.
 func (c *Catalog) JobOffered(ctx context.Context, id string) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state = 'queued'`, id)
-	return err
+	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
+	return changedOne(result, err, "job %s has ended before it was offered", id)
+}
+
+// CancelQueued ends the jobs of a requester that no agent was told of yet, and
+// returns their ids.
+func (c *Catalog) CancelQueued(ctx context.Context, requestedBy, why string, now time.Time) (ids []string, err error) {
+	err = c.within(ctx, func(tx *sql.Tx) error {
+		queued, err := collect(ctx, tx, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE requested_by = ? AND state = 'queued'`, requestedBy)
+		if err != nil {
+			return err
+		}
+		for _, job := range queued {
+			_, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'cancelled', error = ?, failure = 'failed', finished_at = ? WHERE id = ?`, why, micros(now), job.ID)
+			if err == nil && job.AuditSequence != 0 {
+				err = completeAudit(ctx, tx, job.AuditSequence, chain.OutcomeFailed, "job "+job.ID+" cancelled: "+why, now)
+			}
+			if err != nil {
+				return err
+			}
+			ids = append(ids, job.ID)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // JobProgress notes that an agent works on a job, and how far it is. It
@@ -88,6 +112,13 @@ func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.
 		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
 		micros(now), p.Phase, p.DoneBytes, p.TotalBytes, p.DoneObjects, p.TotalObjects, id, instance)
 	return err
+}
+
+// TakeFetch notes that the backup of a restore on another instance is about to leave
+// for it. It does so once: a second time is fleet.ErrConflict.
+func (c *Catalog) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
+	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
+	return changedOne(result, err, "the backup for the restore %s was fetched before; it leaves its instance once for each restore", restoreID)
 }
 
 // FinishJob notes how a job ended, once: where it has ended before, only

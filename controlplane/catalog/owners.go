@@ -67,6 +67,9 @@ func (c *Catalog) RecoverOwner(ctx context.Context, i fleet.Invite) error {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, u.Name); err != nil {
 				return err
 			}
+			if err := voidInvites(ctx, tx, u.Name, i.CreatedBy, i.CreatedAt); err != nil {
+				return err
+			}
 		}
 		return createInvite(ctx, tx, i)
 	})

@@ -18,10 +18,10 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 	changes := map[string]func(c *catalog.Catalog, anna fleet.Caller) error{
 		"revoked": func(c *catalog.Catalog, _ fleet.Caller) error { return c.RevokeUser(t.Context(), "anna", now) },
 		"a VIEWER": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"})
+			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"}, "user:owner", now)
 		},
 		"limited": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &part})
+			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
 		},
 		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
 			_, err := c.RevokeDevice(t.Context(), "anna", anna.Identity, now)
@@ -36,7 +36,7 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 		"one only invited": {func(c *catalog.Catalog) { invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, false},
 		"one limited": {func(c *catalog.Catalog) {
 			enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-			if err := c.ChangeUser(t.Context(), "bert", fleet.UserChange{Instances: &part}); err != nil {
+			if err := c.ChangeUser(t.Context(), "bert", fleet.UserChange{Instances: &part}, "user:owner", now); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
@@ -80,7 +80,7 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 	if _, err := c.RevokeDevice(t.Context(), "anna", kept.Identity, now); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("the last one: %v", err)
 	}
-	if err := c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &whole}); err != nil {
+	if err := c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &whole}, "user:owner", now); err != nil {
 		t.Errorf("no change at all: %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestOwnersThatLimitEachOther(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, name := range []string{"anna", "bert"} {
 		wg.Go(func() {
-			if err := c.ChangeUser(t.Context(), name, fleet.UserChange{Instances: &part}); err == nil {
+			if err := c.ChangeUser(t.Context(), name, fleet.UserChange{Instances: &part}, "user:owner", now); err == nil {
 				limited.Add(1)
 			} else if !errors.Is(err, fleet.ErrConflict) {
 				t.Errorf("%s: %v", name, err)
@@ -122,7 +122,7 @@ func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	}{
 		{fleet.UserChange{Instances: &part}, 1}, {fleet.UserChange{Role: "OPERATOR"}, 1}, {fleet.UserChange{Role: "VIEWER"}, 0}, {fleet.UserChange{Role: "OPERATOR"}, 0},
 	} {
-		if err := c.ChangeUser(t.Context(), "olga", tt.change); err != nil {
+		if err := c.ChangeUser(t.Context(), "olga", tt.change, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := caller(t, c, olga); err != nil || len(got.Grants) != tt.grants {
@@ -132,7 +132,7 @@ func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	if err := c.RevokeGrant(t.Context(), "olga", fleet.PermissionBackupRestore); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("a grant that is not there: %v", err)
 	}
-	if err := c.ChangeUser(t.Context(), "nobody", fleet.UserChange{Role: "VIEWER"}); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.ChangeUser(t.Context(), "nobody", fleet.UserChange{Role: "VIEWER"}, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 }

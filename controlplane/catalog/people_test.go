@@ -95,10 +95,10 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
 	if err := c.Grant(t.Context(), "olga", fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
+	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
 	for _, device := range []fleet.Caller{laptop, phone} {
 		if got, err := caller(t, c, device); err != nil || len(got.Grants) != 1 {
 			t.Errorf("%+v, %v", got, err)

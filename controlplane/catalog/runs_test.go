@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +225,45 @@ func TestOverdueJobs(t *testing.T) {
 	}
 	if due, err := c.DueJobs(t.Context(), "db1", waiting.Deadline); err != nil || len(due) != 0 {
 		t.Errorf("at the deadline %+v are due, %v", due, err)
+	}
+}
+
+// What somebody asked for who is revoked is not begun any more; what an agent was told
+// of is the agent's to end.
+func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:anna", Action: "backup.run", Outcome: chain.OutcomeStarted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(by string, sequence int64) string {
+		t.Helper()
+		j, err := c.CreateJob(t.Context(), fleet.Job{
+			ID: fleet.NewID(), Kind: fleet.JobBackup, Instance: "db1", RequestedBy: by, CreatedAt: now, Deadline: now.Add(time.Minute), AuditSequence: sequence,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.ID
+	}
+	told, queued, others := create("user:anna", 0), create("user:anna", sequence), create("user:bert", 0)
+	if err := c.JobOffered(t.Context(), told); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := c.CancelQueued(t.Context(), "user:anna", "user:anna was revoked", now); err != nil || !slices.Equal(ids, []string{queued}) {
+		t.Errorf("cancelled %v, %v", ids, err)
+	}
+	for id, want := range map[string]fleet.JobState{told: fleet.JobOffered, queued: fleet.JobCancelled, others: fleet.JobQueued} {
+		if j, err := c.Job(t.Context(), id); err != nil || j.State != want {
+			t.Errorf("the job is %s, want %s: %v", j.State, want, err)
+		}
+	}
+	if err := c.JobOffered(t.Context(), queued); !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("it is offered all the same: %v", err)
+	}
+	entries, _, err := c.Audit(t.Context(), catalog.AuditQuery{})
+	if err != nil || entries[0].Completes != sequence || entries[0].Outcome != chain.OutcomeFailed {
+		t.Errorf("the trail ends with %+v, %v", entries[0], err)
 	}
 }

@@ -3,8 +3,10 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -43,13 +45,18 @@ func (c *Catalog) grants(ctx context.Context, user string) ([]fleet.Grant, error
 }
 
 // Grant gives a user a permission; where they have it, its scope becomes that
-// of the new grant.
+// of the new grant. Invites to them as they were before are void from then on.
 func (c *Catalog) Grant(ctx context.Context, user string, g fleet.Grant, by string, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `
-		INSERT INTO grants (user, permission, instances, granted_by, granted_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET instances = excluded.instances, granted_by = excluded.granted_by, granted_at = excluded.granted_at`,
-		user, g.Permission, globs(g.Instances), by, micros(now))
-	return err
+	return c.within(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO grants (user, permission, instances, granted_by, granted_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET instances = excluded.instances, granted_by = excluded.granted_by, granted_at = excluded.granted_at`,
+			user, g.Permission, globs(g.Instances), by, micros(now))
+		if err != nil {
+			return err
+		}
+		return voidInvites(ctx, tx, user, by, now)
+	})
 }
 
 // RevokeGrant takes a permission back that a user was given, or returns
@@ -68,9 +75,9 @@ func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permissi
 }
 
 // ChangeUser changes the role or the scope of a user. A change of role takes the
-// single grants back, which were made to another role. The last OWNER stays one:
-// fleet.ErrConflict.
-func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange) error {
+// single grants back, which were made to another role. Invites to them as they were
+// before are void from then on. The last OWNER stays one: fleet.ErrConflict.
+func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange, by string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
 		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
 		if err != nil {
@@ -89,6 +96,9 @@ func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.User
 		}
 		return keepingAnOwner(ctx, tx, name, func() error {
 			_, err := tx.ExecContext(ctx, `UPDATE users SET role = ?, instances = ? WHERE name = ?`, u.Role, globs(u.Instances), name)
+			if err == nil {
+				err = voidInvites(ctx, tx, name, by, now)
+			}
 			if err != nil || u.Role == was {
 				return err
 			}
@@ -98,8 +108,29 @@ func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.User
 	})
 }
 
-// RevokeUser ends every enrolment, grant and open invite of a user. The last
-// OWNER who can still log in stays: fleet.ErrConflict.
+// voidInvites ends the open invites of a user, whose rights are others now: whoever
+// holds one that was made before would have the new ones without anybody's consent.
+// It is an entry of the trail, in the same transaction.
+func voidInvites(ctx context.Context, tx *sql.Tx, user, by string, now time.Time) error {
+	result, err := tx.ExecContext(ctx, `UPDATE invites SET voided_at = ?1
+		WHERE kind = 'user' AND name = ?2 AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?1`, micros(now), user)
+	if err != nil {
+		return err
+	}
+	voided, err := result.RowsAffected()
+	if err != nil || voided == 0 {
+		return err
+	}
+	_, err = appendAudit(ctx, tx, chain.Entry{
+		At: now, Actor: by, Action: "invite.void", Target: fleet.Caller{Kind: fleet.CallerUser, Name: user}.String(),
+		Outcome: chain.OutcomeSucceeded, Detail: fmt.Sprintf("%d from before the rights changed", voided),
+	})
+	return err
+}
+
+// RevokeUser ends every enrolment, grant and open invite of a user, and the open
+// invites that they made to others: they know their words. The last OWNER who can
+// still log in stays: fleet.ErrConflict.
 func (c *Catalog) RevokeUser(ctx context.Context, name string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
 		var found string
@@ -115,7 +146,8 @@ func (c *Catalog) RevokeUser(ctx context.Context, name string, now time.Time) er
 	})
 }
 
-// revoke ends the enrolments and the open invites of a name.
+// revoke ends the enrolments of a name, and the open invites that are for it or by
+// it.
 func revoke(ctx context.Context, tx *sql.Tx, kind fleet.CallerKind, name string, now time.Time) error {
 	table := "users"
 	if kind == fleet.CallerAgent {
@@ -124,7 +156,7 @@ func revoke(ctx context.Context, tx *sql.Tx, kind fleet.CallerKind, name string,
 	statements := []string{
 		`UPDATE ` + table + ` SET revoked_at = ?1 WHERE name = ?3 AND ?2 <> ''`,
 		`UPDATE identities SET revoked_at = ?1 WHERE kind = ?2 AND name = ?3 AND revoked_at IS NULL`,
-		`UPDATE invites SET expires_at = min(expires_at, ?1) WHERE kind = ?2 AND name = ?3 AND used_at IS NULL`,
+		`UPDATE invites SET voided_at = ?1 WHERE (kind = ?2 AND name = ?3 OR created_by = ?2 || ':' || ?3) AND used_at IS NULL AND voided_at IS NULL`,
 	}
 	for _, statement := range statements {
 		if _, err := tx.ExecContext(ctx, statement, micros(now), kind, name); err != nil {

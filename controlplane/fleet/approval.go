@@ -20,29 +20,37 @@ const (
 	ActionDownload  GuardedAction = "backup.download"
 	ActionRetention GuardedAction = "backup.retention" // a change of what is kept
 	ActionRelease   GuardedAction = "backup.release"   // of a hold
+	// ActionThresholds is any change of how health judges: what is ignored, or stale
+	// only after a year, turns no light red.
+	ActionThresholds GuardedAction = "health.thresholds"
 )
 
 // ActionElsewhere is a restore on another instance than the backup's own. What
 // policies say of a download holds for it too: the file leaves its instance.
 const ActionElsewhere GuardedAction = "restore.elsewhere"
 
+// ActionUndo is the undo of a replacement. What policies say of a replacement holds
+// for it too: what was written since then goes out of service.
+const ActionUndo GuardedAction = "restore.undo"
+
 // What would get around a policy. It waits by itself as soon as any policy asks
 // for approvals.
 const (
 	ActionLoosenPolicy GuardedAction = "policy.loosen"
-	ActionEmpower      GuardedAction = "user.empower" // whatever makes somebody able to approve
+	ActionEmpower      GuardedAction = "user.empower"  // whatever makes somebody able to approve
+	ActionEnroll       GuardedAction = "device.enroll" // a device of somebody who is, by an invite that nobody approved of
 )
 
 // PolicyActions are the actions that a policy can name.
-var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease}
+var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease, ActionThresholds}
 
 // GuardedActions are all.
-var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionLoosenPolicy, ActionEmpower)
+var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower, ActionEnroll)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {
 	switch a {
-	case ActionReplace, ActionElsewhere:
+	case ActionReplace, ActionElsewhere, ActionUndo:
 		return PermissionBackupRestore
 	case ActionDownload:
 		return PermissionBackupDownload
@@ -61,12 +69,13 @@ type GuardedRequest struct {
 	Action   GuardedAction
 	Instance string // whose policies apply; empty for what concerns the whole fleet
 	Source   string // the instance that the backup leaves, where it does; its policies apply too
-	Target   string // the backup's id, the policy's glob or the person's name
+	Target   string // the id of the backup or the restore, the glob of a policy, the pattern of thresholds or the person's name
 	// Details are all else that makes the request what it is. Whoever approves
 	// is shown them.
-	Details   []Detail
-	Reason    string
-	Requester string // the person's name
+	Details []Detail
+	Reason  string
+	// Requester is the person's name; of a device, that of who made its invite.
+	Requester string
 }
 
 // Detail is one thing that a request says.
@@ -81,6 +90,9 @@ func GuardedJob(action GuardedAction, j Job) (GuardedRequest, error) {
 	r := GuardedRequest{Action: action, Instance: j.Instance, Source: j.Spec.SourceInstance, Target: j.Spec.BackupID, Reason: j.Spec.Reason}
 	rest := j.Spec
 	rest.BackupID, rest.SourceInstance, rest.Reason = "", "", ""
+	if action == ActionUndo {
+		r.Target, rest.RestoreID = j.Spec.RestoreID, ""
+	}
 	text, err := json.Marshal(rest)
 	if err != nil {
 		return r, err

@@ -29,3 +29,28 @@ func MatchGlob(pattern, text string) bool {
 	}
 	return at == len(p)
 }
+
+// GlobsMeet says whether there is a text that both patterns match. It takes at most
+// the product of their lengths.
+func GlobsMeet(a, b string) bool {
+	p, q := []rune(a), []rune(b)
+	// next[j] is whether what is left of p, from the row below, meets q[j:].
+	next := make([]bool, len(q)+1)
+	for i := len(p); i >= 0; i-- {
+		row := make([]bool, len(q)+1)
+		for j := len(q); j >= 0; j-- {
+			switch {
+			case i == len(p) && j == len(q):
+				row[j] = true
+			case i < len(p) && p[i] == '*':
+				row[j] = next[j] || j < len(q) && row[j+1]
+			case j < len(q) && q[j] == '*':
+				row[j] = row[j+1] || i < len(p) && next[j]
+			case i < len(p) && j < len(q):
+				row[j] = next[j+1] && (p[i] == q[j] || p[i] == '?' || q[j] == '?')
+			}
+		}
+		next = row
+	}
+	return next[0]
+}

@@ -57,3 +57,56 @@ func FuzzMatchGlob(f *testing.F) {
 		}
 	})
 }
+
+func TestGlobsMeet(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"", "", true},
+		{"", "*", true},
+		{"", "?", false},
+		{"prod-*/*", "prod-1/shop", true},
+		{"prod-*/*", "*/scratch", true},
+		{"prod-*/*", "*", true},
+		{"prod-*/*", "p*", true},
+		{"prod-*/*", "dev-1/*", false},
+		{"prod-*/*", "*-1/shop", true},
+		{"prod-?/*", "prod-12/*", false},
+		{"a*b", "b*a", false},
+		{"a*", "*b", true},
+		{"a?c", "ab?", true},
+		{"a?c", "ab?d", false},
+	} {
+		for _, pair := range [][2]string{{tt.a, tt.b}, {tt.b, tt.a}} {
+			if got := fleet.GlobsMeet(pair[0], pair[1]); got != tt.want {
+				t.Errorf("GlobsMeet(%q, %q) = %t", pair[0], pair[1], got)
+			}
+		}
+	}
+}
+
+// Two short patterns meet where one of the texts that they could match is matched by
+// both.
+func FuzzGlobsMeet(f *testing.F) {
+	f.Add("a*b?", "?*b")
+	f.Add("*a", "b*")
+	texts := []string{""}
+	for n := 0; n < len(texts) && len(texts[n]) < 6; n++ {
+		for _, c := range "abx" {
+			texts = append(texts, texts[n]+string(c))
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if len(a)+len(b) > 6 || strings.Trim(a+b, "ab*?") != "" {
+			return
+		}
+		want := false
+		for _, text := range texts {
+			want = want || fleet.MatchGlob(a, text) && fleet.MatchGlob(b, text)
+		}
+		if got := fleet.GlobsMeet(a, b); got != want {
+			t.Errorf("GlobsMeet(%q, %q) = %t", a, b, got)
+		}
+	})
+}

@@ -87,6 +87,8 @@ type JobSpec struct {
 	Offset         int64  `json:"offset,omitempty"`
 	// SourceInstance has the backup of a restore that runs on another instance.
 	SourceInstance string `json:"source_instance,omitempty"`
+	// Unsealed: what leaves that instance is plaintext.
+	Unsealed bool `json:"unsealed,omitempty"`
 	// Whole asks for the manifest and the companion of a file that is sent, too.
 	Whole     bool   `json:"whole,omitempty"`
 	WithRoles string `json:"with_roles,omitempty"`

@@ -31,10 +31,13 @@ const (
 	PermissionBackupDownload Permission = "backup.download"
 	PermissionBackupRestore  Permission = "backup.restore"
 	PermissionBackupHold     Permission = "backup.hold"
-	PermissionHealthRead     Permission = "health.read"
-	PermissionAgentManage    Permission = "agent.manage"
-	PermissionUserManage     Permission = "user.manage"
-	PermissionAuditRead      Permission = "audit.read"
+	// PermissionBackupExport lets the sealed files of an instance leave it for
+	// another one.
+	PermissionBackupExport Permission = "backup.export"
+	PermissionHealthRead   Permission = "health.read"
+	PermissionAgentManage  Permission = "agent.manage"
+	PermissionUserManage   Permission = "user.manage"
+	PermissionAuditRead    Permission = "audit.read"
 )
 
 // User is a person.
@@ -127,4 +130,14 @@ type Invite struct {
 	CreatedBy  string
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
+	// ApprovedBy is the person who approved of it, where a policy asked for one.
+	ApprovedBy string
+	UsedAt     time.Time
+	// VoidedAt is when what it was made for changed, or was taken back.
+	VoidedAt time.Time
+}
+
+// Open says that the invite can still be redeemed.
+func (i Invite) Open(now time.Time) bool {
+	return i.UsedAt.IsZero() && i.VoidedAt.IsZero() && now.Before(i.ExpiresAt)
 }

@@ -26,15 +26,15 @@ type Policy struct {
 	UpdatedAt       time.Time
 }
 
-// PolicyAction returns the action that a person names, with or without the
-// "backup." before it, or fleet.ErrInvalid.
+// PolicyAction returns the action that a person names, in full or by its last word,
+// or ErrInvalid.
 func PolicyAction(word string) (GuardedAction, error) {
 	for _, action := range PolicyActions {
-		if word == string(action) || "backup."+word == string(action) {
+		if _, last, _ := strings.Cut(string(action), "."); word == string(action) || word == last {
 			return action, nil
 		}
 	}
-	return "", NewProblem(ErrInvalid, "no policy is about %q", word).WithHint("use replace, download, retention or release")
+	return "", NewProblem(ErrInvalid, "no policy is about %q", word).WithHint("use replace, download, retention, release or thresholds")
 }
 
 // Lifetime is how long an approval that the policy demands holds.
@@ -67,6 +67,8 @@ func (p Policy) Check() error {
 	case len(p.RequireApproval)+len(p.RequireReason) == 0:
 		return NewProblem(ErrInvalid, "the policy for %s would ask for nothing", p.Glob).
 			WithHint("say what with --require-approval or --require-reason, or remove it: pgharbor policies remove '%s'", p.Glob)
+	case slices.Contains(p.RequireReason, ActionThresholds):
+		return NewProblem(ErrInvalid, "a change of thresholds takes no reason").WithHint("--require-approval thresholds makes it wait for another person")
 	case p.ApprovalTTL != 0 && (p.ApprovalTTL < MinApprovalTTL || p.ApprovalTTL > MaxApprovalTTL):
 		return NewProblem(ErrInvalid, "an approval holds for at least %s and at most %s, not %s", MinApprovalTTL, MaxApprovalTTL, p.ApprovalTTL)
 	}
@@ -94,7 +96,7 @@ type Demand struct {
 // union. What would get around the policies takes an approval as soon as any of
 // them asks for any.
 func Demands(policies []Policy, r GuardedRequest) Demand {
-	guards := r.Action == ActionLoosenPolicy || r.Action == ActionEmpower
+	guards := r.Action == ActionLoosenPolicy || r.Action == ActionEmpower || r.Action == ActionEnroll
 	var d Demand
 	for _, p := range policies {
 		d.Reason = d.Reason || p.asks(p.RequireReason, r)
@@ -110,6 +112,13 @@ func Demands(policies []Policy, r GuardedRequest) Demand {
 
 // asks says whether a policy that names these actions is about the request.
 func (p Policy) asks(of []GuardedAction, r GuardedRequest) bool {
-	return MatchGlob(p.Glob, r.Instance) && slices.Contains(of, r.Action) ||
+	named := r.Action
+	switch named {
+	case ActionUndo:
+		named = ActionReplace
+	case ActionThresholds: // of a pattern of INSTANCE/DATABASE
+		return GlobsMeet(p.Glob+"/*", r.Target) && slices.Contains(of, named)
+	}
+	return MatchGlob(p.Glob, r.Instance) && slices.Contains(of, named) ||
 		r.Source != "" && MatchGlob(p.Glob, r.Source) && slices.Contains(of, ActionDownload)
 }

@@ -20,6 +20,19 @@ type RestoreOutcome struct {
 	UndoneAt  time.Time
 }
 
+// UndoWindow is how long after a replacement whoever made it may take it back on the
+// consent that they had for it.
+const UndoWindow = 15 * time.Minute
+
+// CoversUndo says whether what was said of a replacement covers its undo too, by a
+// caller and at a moment. Later than the window, nobody knows here what was written
+// to the new database meanwhile, so it counts as written to; and so it does where
+// the agent's clock says nothing.
+func (r Restore) CoversUndo(by Caller, now time.Time) bool {
+	since := now.Sub(r.FinishedAt)
+	return r.State == JobSucceeded && r.RequestedBy == by.String() && !r.FinishedAt.IsZero() && since < UndoWindow && since > -ClockSkew
+}
+
 // RestoreCheck is one line of a look ahead; Result is a word of the agent's:
 // "OK", "WARN" or "FAILED".
 type RestoreCheck struct {

@@ -91,10 +91,10 @@ var allowed = map[string]string{
 	"/pgharbor.v1.AlertService/TestAlerts":         owners,
 	"/pgharbor.v1.HealthService/RemoveThreshold":   owners,
 
-	// Who may decide is who may do it, which here is a download; the tests of
-	// approvals show the rest.
+	// Who may decide, and is shown it, is who may do it, which here is a download;
+	// the tests of approvals show the rest.
 	"/pgharbor.v1.ApprovalService/ListApprovals": people,
-	"/pgharbor.v1.ApprovalService/GetApproval":   people,
+	"/pgharbor.v1.ApprovalService/GetApproval":   owners,
 	"/pgharbor.v1.ApprovalService/Approve":       owners,
 	"/pgharbor.v1.ApprovalService/Deny":          owners,
 	"/pgharbor.v1.PolicyService/ListPolicies":    people,

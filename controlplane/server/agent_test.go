@@ -106,7 +106,10 @@ func (a *agent) report(t *testing.T, r *pgharborv1.Report) {
 
 // hasBackup reports a succeeded run with a backup of this size, and returns
 // the backup's id.
-func (a *agent) hasBackup(t *testing.T, size int64) string {
+func (a *agent) hasBackup(t *testing.T, size int64) string { return a.hasBackupWith(t, size, true) }
+
+// hasBackupWith is hasBackup for one that is sealed or is not.
+func (a *agent) hasBackupWith(t *testing.T, size int64, sealed bool) string {
 	t.Helper()
 	id, now := fleet.NewID(), timestamppb.Now()
 	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_RunFinished{RunFinished: &pgharborv1.RunFinished{
@@ -115,7 +118,7 @@ func (a *agent) hasBackup(t *testing.T, size int64) string {
 		},
 		Backup: &pgharborv1.Backup{
 			Id: id, Database: "shop", Filename: "backup-2026-01-02-03-04-05.sql.enc", SizeBytes: size, CreatedAt: now,
-			Sha256: strings.Repeat("0", 64), Complete: true, Encrypted: true,
+			Sha256: strings.Repeat("0", 64), Complete: true, Encrypted: sealed,
 		},
 	}}})
 	return id

@@ -65,14 +65,21 @@ func TestWhoMayNotApprove(t *testing.T) {
 	}
 	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"download"}})
 	id := waitsFor(t, tryDownload(t, owner, &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 4)}))
-	for name, conn := range map[string]*grpc.ClientConn{
-		"who asked": owner, "another device of who asked": oneself, "without the permission": olga, "out of scope": dora, "an agent": a.conn,
+	for name, tt := range map[string]struct {
+		conn *grpc.ClientConn
+		told codes.Code
+	}{
+		"who asked":                   {owner, codes.PermissionDenied},
+		"another device of who asked": {oneself, codes.PermissionDenied},
+		"an agent":                    {a.conn, codes.PermissionDenied},
+		"without the permission":      {olga, codes.NotFound}, // it does not concern them, so they are not told of it
+		"out of scope":                {dora, codes.NotFound},
 	} {
-		approvals := pgharborv1.NewApprovalServiceClient(conn)
-		if _, err := approvals.Approve(bounded(t), &pgharborv1.ApproveRequest{Id: id}); status.Code(err) != codes.PermissionDenied {
+		approvals := pgharborv1.NewApprovalServiceClient(tt.conn)
+		if _, err := approvals.Approve(bounded(t), &pgharborv1.ApproveRequest{Id: id}); status.Code(err) != tt.told {
 			t.Errorf("%s approves: %v", name, err)
 		}
-		if _, err := approvals.Deny(bounded(t), &pgharborv1.DenyRequest{Id: id}); status.Code(err) != codes.PermissionDenied {
+		if _, err := approvals.Deny(bounded(t), &pgharborv1.DenyRequest{Id: id}); status.Code(err) != tt.told {
 			t.Errorf("%s denies: %v", name, err)
 		}
 	}

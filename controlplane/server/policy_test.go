@@ -197,6 +197,7 @@ func TestWhoeverCouldApproveIsMadeByTwo(t *testing.T) {
 		{"a wider grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.hold"}), true},
 		{"the same grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.hold"}), false},
 		{"another grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.restore"}), true},
+		{"a third grant", grant(&pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.export"}), true},
 	} {
 		err := tt.call()
 		if tt.waits == (err == nil) {
@@ -209,5 +210,50 @@ func TestWhoeverCouldApproveIsMadeByTwo(t *testing.T) {
 		if err := tt.call(); err != nil {
 			t.Errorf("%s, approved: %v", tt.name, err)
 		}
+	}
+}
+
+// Who turns health blind does not do so alone, where a policy says so; whatever the
+// pattern is that reaches the instance.
+func TestThresholdsWaitForAnotherPerson(t *testing.T) {
+	cp, _, owner, bob := twoOwners(t)
+	thresholds := pgharborv1.NewHealthServiceClient(owner)
+	set := func(pattern string) error {
+		_, err := thresholds.SetThreshold(bounded(t), &pgharborv1.SetThresholdRequest{Threshold: &pgharborv1.Threshold{Pattern: pattern, Ignore: true}})
+		return err
+	}
+	if err := set("prod-1/scratch"); err != nil {
+		t.Fatalf("without a policy: %v", err)
+	}
+	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"thresholds"}})
+	for _, pattern := range []string{"prod-1/shop", "prod-*", "*", "*/shop", "prod-later/*"} {
+		t.Logf("%s: %s", pattern, waitsFor(t, set(pattern)))
+	}
+	if err := set("dev-*/shop"); err != nil {
+		t.Errorf("elsewhere: %v", err)
+	}
+	id := waitsFor(t, set("*/shop"))
+	shown, err := pgharborv1.NewApprovalServiceClient(bob).GetApproval(bounded(t), &pgharborv1.GetApprovalRequest{Id: id})
+	if got := shown.GetApproval(); err != nil || got.GetAction() != "health.thresholds" || got.GetTarget() != "*/shop" || !strings.Contains(fmt.Sprint(got.GetDetails()), "Ignore:true") {
+		t.Errorf("who decides is shown %v, %v", shown, err)
+	}
+	mustApprove(t, bob, id)
+	if err := set("*/shop"); err != nil {
+		t.Error(err)
+	}
+	remove := func(pattern string) error {
+		_, err := thresholds.RemoveThreshold(bounded(t), &pgharborv1.RemoveThresholdRequest{Pattern: pattern})
+		return err
+	}
+	waitsFor(t, remove("prod-1/scratch"))
+	if err := remove("prod-2/none"); status.Code(err) != codes.NotFound {
+		t.Errorf("of what is not there: %v", err)
+	}
+	if told := endOfTrail(t, cp, "threshold.set"); told.Outcome != "succeeded" || told.Target != "*/shop" {
+		t.Errorf("the trail ends with %+v", told)
+	}
+	_, err = pgharborv1.NewPolicyServiceClient(owner).SetPolicy(bounded(t), &pgharborv1.SetPolicyRequest{Glob: "x", RequireReason: []string{"thresholds"}})
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a reason for thresholds: %v", err)
 	}
 }

@@ -160,7 +160,7 @@ func TestRepeatedRequestIsOneJob(t *testing.T) {
 	// It is no way to a job on an instance that the request does not name.
 	connectAgent(t, cp, "db2")
 	_, err = backups.StartBackup(bounded(t), &pgharborv1.StartBackupRequest{Instance: "db2", RequestId: "once"})
-	if status.Code(err) != codes.FailedPrecondition {
+	if status.Code(err) != codes.AlreadyExists {
 		t.Errorf("the same id for another instance: %v", err)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -101,6 +103,59 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	if r := get(); r.GetKeptDatabase() != "" || r.GetState() != "succeeded" {
 		t.Errorf("after it was dropped: %v", r)
 	}
+}
+
+// What an undo takes out of service may be days of writes, so it waits where the
+// replacement did; but for who made that, in its first minutes.
+func TestUndoWaitsWhereTheReplacementDid(t *testing.T) {
+	clock := newHandClock()
+	cp, a, owner, bob := twoOwners(t, clock.into)
+	backup := a.hasBackup(t, 10)
+	olga := cp.User(t, "olga", fleet.RoleOperator)
+	grant(t, cp, "olga", "backup.restore")
+	setPolicy(t, owner, &pgharborv1.SetPolicyRequest{Glob: "prod-*", RequireApproval: []string{"replace"}})
+	replace := func() string {
+		t.Helper()
+		request := &pgharborv1.CreateRestoreRequest{BackupId: backup, TargetDatabase: "shop", Confirm: "shop", Reason: "ticket 7", Replace: true}
+		mustApprove(t, bob, waitsFor(t, restoring(t, owner, request)))
+		created, err := pgharborv1.NewRestoreServiceClient(owner).CreateRestore(bounded(t), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := created.GetRestore().GetId()
+		a.offer(t)
+		a.finishesWith(t, id, &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "shop_before_x"})
+		return id
+	}
+	undo := func(conn *grpc.ClientConn, id string) error {
+		_, err := pgharborv1.NewRestoreServiceClient(conn).UndoRestore(bounded(t),
+			&pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: "shop", Reason: "a mistake"})
+		return err
+	}
+	botched := replace()
+	waitsFor(t, undo(olga, botched)) // for somebody else at once
+	if err := undo(owner, botched); err != nil {
+		t.Errorf("right after it, by who made it: %v", err)
+	}
+	if offer := a.offer(t); offer.GetUndo().GetRestoreId() != botched {
+		t.Errorf("offered %v", offer)
+	}
+
+	id := replace()
+	clock.advance(fleet.UndoWindow + time.Minute)
+	approval := waitsFor(t, undo(owner, id))
+	shown, err := pgharborv1.NewApprovalServiceClient(bob).GetApproval(bounded(t), &pgharborv1.GetApprovalRequest{Id: approval})
+	if got := shown.GetApproval(); err != nil || got.GetAction() != "restore.undo" || got.GetTarget() != id || got.GetInstance() != "prod-1" {
+		t.Errorf("who decides is shown %v, %v", shown, err)
+	}
+	mustApprove(t, bob, approval)
+	if err := undo(owner, id); err != nil {
+		t.Error(err)
+	}
+	if offer := a.offer(t); offer.GetUndo().GetRestoreId() != id {
+		t.Errorf("offered %v", offer)
+	}
+	waitsFor(t, undo(owner, id)) // the approval was good once
 }
 
 func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {

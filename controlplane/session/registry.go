@@ -88,6 +88,16 @@ func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 	return job, nil
 }
 
+// CancelQueued ends what a person had asked for and no agent was told of yet. What an
+// agent has begun goes on: it is its own to end.
+func (r *Registry) CancelQueued(ctx context.Context, requestedBy, why string) error {
+	cancelled, err := r.Catalog.CancelQueued(ctx, requestedBy, why, r.Now().UTC())
+	for _, id := range cancelled {
+		r.Bells.Ring(JobBell(id))
+	}
+	return err
+}
+
 // ExpireJobs gives up jobs that nobody should wait for any longer, at every
 // heartbeat interval, until ctx ends.
 func (r *Registry) ExpireJobs(ctx context.Context) {

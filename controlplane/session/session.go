@@ -183,7 +183,11 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 			continue
 		}
 		offered[job.ID] = true
-		if err := s.Catalog.JobOffered(ctx, job.ID); err != nil {
+		err := s.Catalog.JobOffered(ctx, job.ID)
+		if errors.Is(err, fleet.ErrConflict) {
+			continue // it was cancelled meanwhile
+		}
+		if err != nil {
 			return err
 		}
 		s.Bells.Ring(JobBell(job.ID))

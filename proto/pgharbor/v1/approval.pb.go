@@ -28,11 +28,15 @@ type Approval struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// "backup.replace", "backup.download", "backup.retention", "backup.release",
 	// "restore.elsewhere" (on another instance; it waits where a download does),
-	// or what would get around a policy: "policy.loosen", "user.empower" (an
-	// invite, a grant, a role or a scope that makes somebody able to approve).
+	// "restore.undo" (it waits where a replacement does), "health.thresholds" (how
+	// health judges), or what would get around a policy: "policy.loosen",
+	// "user.empower" (an invite, a grant, a role or a scope that makes somebody able
+	// to approve), "device.enroll" (a device of such a person, by an invite that
+	// nobody approved of).
 	Action   string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
-	// The backup's id, the policy's glob or the person's name.
+	// The id of the backup or the restore, the glob of a policy, the pattern of
+	// thresholds or the person's name.
 	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
 	// All else that makes the request what it is.
 	Details     []*ApprovalDetail `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"`
@@ -641,8 +645,8 @@ type Policy struct {
 	// Of instance names: * is any number of characters, ? is one.
 	Glob string `protobuf:"bytes,1,opt,name=glob,proto3" json:"glob,omitempty"`
 	// "backup.replace" (a restore over an existing database), "backup.download",
-	// "backup.retention", "backup.release"; SetPolicy takes them without the
-	// "backup." too.
+	// "backup.retention", "backup.release", "health.thresholds" (approval alone);
+	// SetPolicy takes their last word too.
 	RequireApproval []string `protobuf:"bytes,2,rep,name=require_approval,json=requireApproval,proto3" json:"require_approval,omitempty"`
 	RequireReason   []string `protobuf:"bytes,3,rep,name=require_reason,json=requireReason,proto3" json:"require_reason,omitempty"`
 	// How long an approval may wait for its decision, and then for its use. Where
