@@ -72,12 +72,12 @@ func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.
 
 // NotificationDelivered forgets a notification.
 func (c *Catalog) NotificationDelivered(ctx context.Context, id string) error {
-	_, err := c.db.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
+	_, err := c.reports.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
 	return err
 }
 
 // NotificationFailed puts a notification off.
 func (c *Catalog) NotificationFailed(ctx context.Context, id string, next time.Time) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
+	_, err := c.reports.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
 	return err
 }

@@ -50,7 +50,7 @@ func (c *Catalog) TrailHeads(ctx context.Context) ([]HeldHead, error) {
 // before. Where the trail is not what the agent has seen, it returns in a sentence
 // what differs, and writes that down as an entry, once for each head.
 func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string, err error) {
-	err = c.within(ctx, func(tx *sql.Tx) error {
+	err = c.reports.within(ctx, func(tx *sql.Tx) error {
 		var known bool
 		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM trail_heads WHERE instance = ? AND sequence = ? AND hash = ?)`,
 			h.Instance, h.Sequence, h.Hash).Scan(&known)
@@ -78,7 +78,7 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 // ForgetTrailHead forgets what an agent has seen, where somebody has accepted beside
 // it that the trail begins anew. The trail says so, and what was seen.
 func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+	return c.reports.within(ctx, func(tx *sql.Tx) error {
 		held, err := collect(ctx, tx, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
 		if err != nil || len(held) == 0 {
 			return err

@@ -75,14 +75,14 @@ func (c *Catalog) RunningJobs(ctx context.Context, instance string) ([]string, e
 
 // JobOffered notes that an agent was told of a job.
 func (c *Catalog) JobOffered(ctx context.Context, id string) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state = 'queued'`, id)
+	_, err := c.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state = 'queued'`, id)
 	return err
 }
 
 // JobProgress notes that an agent works on a job, and how far it is. It
 // changes nothing once the job has ended, nor for a job of another instance.
 func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `
+	_, err := c.reports.ExecContext(ctx, `
 		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?,
 			done_objects = ?, total_objects = ?
 		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
@@ -96,7 +96,7 @@ func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.
 // that the instance does not have.
 func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
 	var job fleet.Job
-	err := c.within(ctx, func(tx *sql.Tx) error {
+	err := c.reports.within(ctx, func(tx *sql.Tx) error {
 		var err error
 		job, err = scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND instance = ?`, id, instance))
 		if err != nil {

@@ -48,6 +48,7 @@ type AlertStep struct {
 // ofAgent are the verdicts that are the same for all databases of an instance.
 var ofAgent = []Verdict{
 	VerdictSilent, VerdictDuplicate, VerdictClock, VerdictCertificate, VerdictOutdated, VerdictSpace, VerdictBlocked, VerdictMissed,
+	VerdictRefused,
 }
 
 // StepAlerts holds the alerts so far against the judgements of a look. An alert
