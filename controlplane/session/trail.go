@@ -49,7 +49,7 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 		Signature: told.GetSignature(), Certificate: told.GetCertificate(),
 	}
 	if err := s.Heads.Check(head); err != nil {
-		s.logRefused("a head of the trail", err)
+		s.Log.Error("a head of the trail that the agent sent is refused", "instance", s.instance, "error", err)
 		return nil
 	}
 	dispute, err := s.Catalog.TakeTrailHead(ctx, catalog.HeldHead{Instance: s.instance, SignedHead: head, ToldAt: s.Now().UTC()})
