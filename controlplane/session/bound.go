@@ -139,21 +139,8 @@ var flag = checked(func(v protoreflect.Value) (protoreflect.Value, error) { retu
 // words are somebody's own, and cut where they are long.
 func words(most int) bound {
 	return checked(func(v protoreflect.Value) (protoreflect.Value, error) {
-		return protoreflect.ValueOfString(cut(v.String(), most)), nil
+		return protoreflect.ValueOfString(fleet.Cut(v.String(), most)), nil
 	})
-}
-
-// cut shortens a text to so many bytes, and says so where there is room for that.
-func cut(text string, most int) string {
-	const more = " …"
-	switch {
-	case len(text) <= most:
-		return text
-	case most < 500:
-		return strings.ToValidUTF8(text[:most], "")
-	default:
-		return strings.ToValidUTF8(text[:most-len(more)], "") + more
-	}
 }
 
 // name is one of pgharbor's making.

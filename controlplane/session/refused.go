@@ -44,7 +44,7 @@ func (s *session) tellRefused(ctx context.Context) error {
 	if s.refusal.Count == 0 || now.Sub(s.refusal.At).Abs() < s.Heartbeat {
 		return nil
 	}
-	s.refusal.At, s.refusal.Text = now, cut(s.refusal.Text, 500)
+	s.refusal.At, s.refusal.Text = now, fleet.Cut(s.refusal.Text, 500)
 	s.Log.Error("the agent sent what is refused", "instance", s.instance, "times", s.refusal.Count, "last", s.refusal.Text)
 	err := s.Catalog.AgentRefused(ctx, s.instance, s.refusal)
 	s.refusal = fleet.Refusal{At: now}
