@@ -75,24 +75,19 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 	return dispute, err
 }
 
-// ForgetTrailHead forgets what an agent has seen, where somebody has accepted beside
-// it that the trail begins anew. The trail says so, and what was seen.
-func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string, now time.Time) error {
-	return c.reports.within(ctx, func(tx *sql.Tx) error {
-		held, err := collect(ctx, tx, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
-		if err != nil || len(held) == 0 {
-			return err
-		}
-		_, err = appendAudit(ctx, tx, chain.Entry{
-			At: now, Actor: "agent:" + instance, Action: "trail.accept", Instance: instance, Target: held[0].String(),
-			Outcome: chain.OutcomeSucceeded, Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
-		})
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
-		return err
-	})
+// TrailHeadOf returns the head that an agent holds; the zero Head where it holds none.
+func (c *Catalog) TrailHeadOf(ctx context.Context, instance string) (chain.Head, error) {
+	held, err := collect(ctx, c.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
+	if err != nil || len(held) == 0 {
+		return chain.Head{}, err
+	}
+	return held[0].Head, nil
+}
+
+// ForgetTrailHead forgets what an agent has seen.
+func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string) error {
+	_, err := c.reports.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
+	return err
 }
 
 // TrailDispute says in a sentence in what the trail differs from one that had this

@@ -75,5 +75,5 @@ func (s *session) tell(ctx context.Context, action, target, detail string) error
 	if action == actionSuspectBackup {
 		return s.Trail.Denied(ctx, told)
 	}
-	return s.Trail.Do(ctx, told, func() error { return nil })
+	return s.Trail.Often(ctx, told, func() error { return nil })
 }
