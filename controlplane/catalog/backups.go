@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -119,7 +120,7 @@ func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string
 func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
 	names := map[string]error{}
 	listed := make(map[string]bool, len(backups))
-	for chunk := range slices.Chunk(backups, reportRows) {
+	for chunk := range parts(backups) {
 		room := chunk[:0:0]
 		for _, b := range chunk {
 			listed[b.ID] = true
@@ -148,6 +149,23 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 	}
 	_, err = c.reports.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
 	return refused, err
+}
+
+// parts cuts an inventory into what one transaction writes. A hundred tables in a
+// manifest are as much work as a row.
+func parts(backups []fleet.Backup) iter.Seq[[]fleet.Backup] {
+	return func(yield func([]fleet.Backup) bool) {
+		for len(backups) > 0 {
+			n := 0
+			for work := 0; n < len(backups) && work < reportRows; n++ {
+				work += 1 + len(backups[n].Manifest.Tables)/100
+			}
+			if !yield(backups[:n]) {
+				return
+			}
+			backups = backups[n:]
+		}
+	}
 }
 
 // takeBackups keeps a part of an inventory.

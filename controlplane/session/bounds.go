@@ -212,6 +212,7 @@ const (
 	maxName     = 256     // bytes of a name of Postgres, which allows 63 unless it was built otherwise
 	maxWords    = 8 << 10 // bytes of a tool's own words
 	maxReportID = 64
+	maxBackup   = 2 << 20 // bytes of all that is said of one backup; agents cut it to half of that
 	maxSpan     = 10 * 365 * 24 * time.Hour
 )
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -91,6 +92,8 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 	switch {
 	case !fleet.ValidID(backup.ID):
 		return backup, invalid("%.64q is no id of a backup", backup.ID)
+	case proto.Size(b) > maxBackup:
+		return backup, invalid("backup %s: %d bytes, and %d are taken", backup.ID, proto.Size(b), maxBackup)
 	case !validFilename(backup.Manifest.Filename):
 		return backup, invalid("backup %s has the file name %.64q", backup.ID, backup.Manifest.Filename)
 	case backup.CreatedAt.IsZero() || !sha256Hex.MatchString(backup.Manifest.SHA256):
