@@ -101,6 +101,14 @@ func trailDispute(ctx context.Context, q queryer, seen chain.Head) (string, erro
 	err := q.QueryRowContext(ctx, `SELECT hash FROM audit WHERE sequence = ?`, seen.Sequence).Scan(&hash)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
+		before, err := sealed(ctx, q)
+		if err != nil || (seen.Sequence < before.Sequence) || seen == before.Head {
+			return "", err // what was sealed off is known by its end alone
+		}
+		if seen.Sequence == before.Sequence {
+			return fmt.Sprintf("entry %d of the trail was seen with the hash %s, and it was sealed off with %s: the trail was rewritten",
+				seen.Sequence, seen.Hash, before.Hash), nil
+		}
 		head, err := trailHead(ctx, q)
 		return fmt.Sprintf("entry %d of the trail was seen, and it ends with entry %d: it was cut off, or the catalog is an older copy",
 			seen.Sequence, head.Sequence), err

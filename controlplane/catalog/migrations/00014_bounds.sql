@@ -65,3 +65,34 @@ END;
 CREATE INDEX runs_by_age ON runs (instance, started_at);
 CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX backups_by_removal ON backups (removed_at) WHERE state = 'removed';
+
+-- Up to which entry the trail was sealed off: it stands in files from there back,
+-- and goes on here after it. The head is signed.
+CREATE TABLE sealed (
+    sequence    INTEGER PRIMARY KEY,
+    hash        TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    signature   BLOB NOT NULL,
+    certificate BLOB NOT NULL,
+    file_sha256 TEXT NOT NULL
+) STRICT;
+DROP TRIGGER audit_no_delete;
+-- +goose StatementBegin
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+WHEN OLD.sequence > (SELECT coalesce(max(sequence), 0) FROM sealed)
+BEGIN
+    SELECT RAISE(ABORT, 'the trail is append-only');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER sealed_no_delete BEFORE DELETE ON sealed
+BEGIN
+    SELECT RAISE(ABORT, 'the trail is append-only');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER sealed_no_update BEFORE UPDATE ON sealed
+BEGIN
+    SELECT RAISE(ABORT, 'the trail is append-only');
+END;
+-- +goose StatementEnd
