@@ -33,7 +33,9 @@ this moment the one that later ones are held to.`,
 	cmd.Flags().StringArrayVar(&v.heads, "head", nil,
 		"a head that somebody has noted, SEQUENCE:HASH, as pgharbor-agent trail prints it; may be given more than once")
 	cmd.Flags().BoolVar(&v.accept, "accept", false, "forget what you verified before")
+	cmd.Flags().StringVar(&v.after, "after", "", "with --file: the head of the part before it, SEQUENCE:HASH, where the file is a part that was sealed off later")
 	cmd.MarkFlagsMutuallyExclusive("file", "accept")
+	cmd.MarkFlagsMutuallyExclusive("after", "accept")
 	return cmd
 }
 
@@ -41,6 +43,7 @@ this moment the one that later ones are held to.`,
 type auditVerification struct {
 	file   string
 	heads  []string
+	after  string
 	accept bool
 }
 
@@ -53,13 +56,20 @@ func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
 		}
 		witnesses = append(witnesses, chain.Witness{Head: head, Name: "whoever noted --head"})
 	}
+	var after chain.Head
+	if v.after != "" {
+		var err error
+		if after, err = chain.ParseHead(v.after); err != nil || v.file == "" {
+			return fail(exitUsage, "--after goes with --file, and is SEQUENCE:HASH")
+		}
+	}
 	if v.file != "" {
-		return a.verifyFile(v.file, witnesses)
+		return a.verifyFile(v.file, after, witnesses)
 	}
 	return a.verifyTrail(ctx, v.accept, witnesses)
 }
 
-func (a *app) verifyFile(path string, witnesses []chain.Witness) error {
+func (a *app) verifyFile(path string, after chain.Head, witnesses []chain.Witness) error {
 	in := a.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -69,11 +79,14 @@ func (a *app) verifyFile(path string, witnesses []chain.Witness) error {
 		defer f.Close()
 		in = f
 	}
-	verifier := chain.NewVerifier(witnesses...)
+	verifier, err := chain.NewVerifierAfter(after, witnesses...)
+	if err != nil {
+		return broken(err)
+	}
 	if err := verifyEach(verifier, func(add func(*pgharborv1.AuditEntry) error) error { return eachLine(in, add) }); err != nil {
 		return err
 	}
-	return a.showVerified(verifier.Head(), witnesses)
+	return a.showVerified(verifier, after, witnesses)
 }
 
 // verifyTrail asks for the heads first: the trail that comes after has to reach
@@ -96,7 +109,7 @@ func (a *app) verifyTrail(ctx context.Context, accept bool, witnesses []chain.Wi
 		return err
 	}
 	defer conn.Close()
-	seen, err := a.seenHeads(ctx, conn, identity)
+	sealed, seen, err := a.seenHeads(ctx, conn, identity)
 	if err != nil {
 		return err
 	}
@@ -105,29 +118,43 @@ func (a *app) verifyTrail(ctx context.Context, accept bool, witnesses []chain.Wi
 	if !accept {
 		before = memory.witnesses()
 	}
-	verifier := chain.NewVerifier(append(before, witnesses...)...)
+	verifier, err := chain.NewVerifierAfter(sealed, append(before, witnesses...)...)
+	if err != nil {
+		return broken(err)
+	}
 	err = verifyEach(verifier, func(add func(*pgharborv1.AuditEntry) error) error { return eachEntry(ctx, conn, add) })
 	if err != nil {
 		return err
 	}
+	// Only a head at the seal or after it binds what was sealed off.
+	if n := len(before); n > 0 && before[n-1].Head.Sequence < sealed.Sequence {
+		a.say("pgharbor: warning: what you verified before was sealed off since, with all up to entry %d; hold the files of that to it: "+
+			"pgharbor audit verify --file FILE --head %s", sealed.Sequence, before[n-1].Head)
+	}
 	if err := memory.keep(verifier.Head(), a.Now(), accept); err != nil {
 		return err
 	}
-	return a.showVerified(verifier.Head(), append(witnesses, before[max(len(before)-1, 0):]...))
+	return a.showVerified(verifier, sealed, append(witnesses, before[max(len(before)-1, 0):]...))
 }
 
-// seenHeads returns the heads that the control plane has signed, its own of this
-// moment and those that its agents hold.
-func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *client.Identity) ([]chain.Witness, error) {
+// seenHeads returns the heads that the control plane has signed: up to where it has
+// sealed the trail off, its own of this moment, and those that its agents hold.
+func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *client.Identity) (sealed chain.Head, witnesses []chain.Witness, err error) {
 	heads, err := pgharborv1.NewAuditServiceClient(conn).ListTrailHeads(ctx, &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
-		return nil, err
+		return sealed, nil, err
 	}
-	var witnesses []chain.Witness
+	if heads.GetSealed() != nil {
+		signed := headFrom(heads.GetSealed())
+		if err := signedBy(identity, signed); err != nil {
+			return sealed, nil, fail(exitIntegrity, "%s, of what was sealed off: %w", a.controlPlane(), err)
+		}
+		sealed = signed.Head
+	}
 	if heads.GetHead() != nil {
 		own := headFrom(heads.GetHead())
 		if err := signedBy(identity, own); err != nil {
-			return nil, fail(exitIntegrity, "%s: %w", a.controlPlane(), err)
+			return sealed, nil, fail(exitIntegrity, "%s: %w", a.controlPlane(), err)
 		}
 		witnesses = append(witnesses, chain.Witness{Head: own.Head, Name: "the control plane's own signature"})
 	}
@@ -140,7 +167,7 @@ func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *cl
 		}
 		witnesses = append(witnesses, chain.Witness{Head: head.Head, Name: "the agent of " + held.GetInstance()})
 	}
-	return witnesses, nil
+	return sealed, witnesses, nil
 }
 
 func signedBy(identity *client.Identity, head chain.SignedHead) error {
@@ -157,20 +184,34 @@ func verifyEach(verifier *chain.Verifier, each func(add func(*pgharborv1.AuditEn
 	if err == nil {
 		err = verifier.End()
 	}
-	if broken := (*chain.Break)(nil); errors.As(err, &broken) {
-		return fail(exitIntegrity, "%w", broken).
+	return broken(err)
+}
+
+// broken names what is wrong with a trail that does not hold.
+func broken(err error) error {
+	if where := (*chain.Break)(nil); errors.As(err, &where) {
+		return fail(exitIntegrity, "%w", where).
 			withHint("keep the catalog as it is, and compare with what agents hold: pgharbor-agent trail; docs/audit.md says more")
 	}
 	return err
 }
 
-func (a *app) showVerified(head chain.Head, witnesses []chain.Witness) error {
+func (a *app) showVerified(verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
+	head := verifier.Head()
 	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
+	if after.Valid() {
+		verified.After = after.String()
+	}
 	for _, w := range witnesses {
-		verified.Witnesses = append(verified.Witnesses, fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence))
+		if w.Head.Sequence >= after.Sequence {
+			verified.Witnesses = append(verified.Witnesses, fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence))
+		}
 	}
 	return a.print(verified, func() error {
 		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
+		if after.Valid() {
+			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, head %s\n", after.Sequence, after)
+		}
 		if len(verified.Witnesses) > 0 {
 			text += "It is what was seen by:\n"
 		}

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,73 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What was sealed off is not fetched any longer: the rest goes on from its signed
+// head, and is still held to what was verified before.
+func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
+	f := loggedIn(t)
+	f.tells(t, 6, "user:a")
+	if got := f.run(t, "audit", "verify"); got.code != exitDone {
+		t.Fatalf("before: %+v", got)
+	}
+	sealedAt := func(n int) {
+		f.tells(t, 9, "user:a")
+		f.heads.Sealed = signedHead(t, f.pki, chain.Head{Sequence: int64(n), Hash: f.entries[n-1].GetHash()})
+		f.entries = f.entries[n:]
+	}
+	sealedAt(4)
+	got := f.run(t, "audit", "verify")
+	if got.code != exitDone || !strings.Contains(got.stdout, "entries 1 to 4") || strings.Contains(got.stderr, "warning") {
+		t.Errorf("sealed before what was verified: %+v", got)
+	}
+	f.heads.Sealed.Signature = []byte("no")
+	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "of what was sealed off") {
+		t.Errorf("a seal without a signature: %+v", got)
+	}
+	f.tells(t, 9, "user:b") // rewritten, with a seal over it
+	f.heads.Sealed = signedHead(t, f.pki, chain.Head{Sequence: 4, Hash: f.entries[3].GetHash()})
+	f.entries = f.entries[4:]
+	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "your own verification") {
+		t.Errorf("rewritten before the seal: %+v", got)
+	}
+	// Where all that was verified is behind the seal, that is said.
+	g := loggedIn(t)
+	g.tells(t, 6, "user:a")
+	if got := g.run(t, "audit", "verify"); got.code != exitDone {
+		t.Fatalf("before: %+v", got)
+	}
+	f = g
+	sealedAt(8)
+	if got := f.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stderr, "was sealed off since, with all up to entry 8") {
+		t.Errorf("sealed after what was verified: %+v", got)
+	}
+}
+
+// A part is verified after the head of the part before it.
+func TestPartOfATrailIsVerifiedAfterTheOneBefore(t *testing.T) {
+	f := loggedIn(t)
+	f.tells(t, 9, "user:a")
+	head := fmt.Sprintf("4:%s", f.entries[3].GetHash())
+	f.entries = f.entries[4:]
+	part := filepath.Join(t.TempDir(), "part.jsonl")
+	if err := os.WriteFile(part, []byte(f.run(t, "audit", "export").stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.run(t, "audit", "verify", "--file", part, "--after", head); got.code != exitDone || !strings.Contains(got.stdout, "9 entries") {
+		t.Errorf("after the one before: %+v", got)
+	}
+	for says, args := range map[string][]string{
+		"entry 1 was dropped":   {"--file", part},
+		"given a new hash":      {"--file", part, "--after", "4:" + strings.Repeat("0", 64)},
+		"entry 3 was dropped":   {"--file", part, "--after", "2:" + strings.Repeat("0", 64)},
+		"--after goes with":     {"--after", head},
+		"before it was sealed ": {"--file", part, "--after", head, "--head", "4:" + strings.Repeat("0", 64)},
+	} {
+		if got := f.run(t, append([]string{"audit", "verify"}, args...)...); got.code == exitDone || !strings.Contains(got.stderr, says) {
+			t.Errorf("%v: %+v", args, got)
+		}
 	}
 }
 

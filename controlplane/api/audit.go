@@ -45,7 +45,15 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 	if err != nil {
 		return err
 	}
-	for sent := int64(math.MinInt64); sent < head.Sequence; {
+	sealed, err := s.Catalog.Sealed(ctx)
+	if err != nil {
+		return err
+	}
+	sent := int64(math.MinInt64)
+	if sealed.Valid() {
+		sent = sealed.Sequence
+	}
+	for sent < head.Sequence {
 		entries, err := s.Catalog.AuditAfter(ctx, sent, exportPage)
 		if err != nil {
 			return err
@@ -75,6 +83,16 @@ func (s *auditService) ListTrailHeads(ctx context.Context, _ *pgharborv1.ListTra
 	response.Witnessed = toProto(held, func(h catalog.HeldHead) *pgharborv1.WitnessedHead {
 		return &pgharborv1.WitnessedHead{Instance: h.Instance, Head: headToProto(h.SignedHead), ToldAt: stamp(h.ToldAt)}
 	})
+	sealed, err := s.Catalog.Sealed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if sealed.Valid() { // by the key of now: the CA may be another than then
+		if sealed, err = s.Heads.Of(sealed.Head); err != nil {
+			return nil, err
+		}
+		response.Sealed = headToProto(sealed)
+	}
 	head, err := s.Heads.Current(ctx)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ func (a *API) AuthorizeUnary(ctx context.Context, request any, info *grpc.UnaryS
 	if err != nil {
 		return nil, err
 	}
+	if err := checkBounds(info.FullMethod, request); err != nil {
+		return nil, err
+	}
 	if _, err := a.admit(ctx, info.FullMethod, caller, request); err != nil {
 		return nil, err
 	}

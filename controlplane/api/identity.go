@@ -37,7 +37,7 @@ func (s *identityService) RenewCertificate(ctx context.Context, request *pgharbo
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
-	err = s.Trail.Do(ctx, audit.Action{
+	err = s.Trail.Often(ctx, audit.Action{
 		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
 		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
 	}, func() error { return s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter) })

@@ -189,6 +189,9 @@ func (s *scopedStream) RecvMsg(message any) error {
 	if s.arrived { // of an agent's stream only the first message could say more, and its certificate says it
 		return nil
 	}
+	if err := checkBounds(s.method, message); err != nil {
+		return err
+	}
 	instances, err := s.api.admit(s.ctx, s.method, s.caller, message)
 	s.arrived, s.instances = true, instances
 	return err

@@ -22,6 +22,8 @@ type Store interface {
 type Trail struct {
 	Store Store
 	Now   func() time.Time
+
+	repeats repeats
 }
 
 // Action is what is about to be done, and by whom.
@@ -63,9 +65,15 @@ func (t *Trail) End(ctx context.Context, sequence int64, detail string, err erro
 	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, clip(detail), t.Now().UTC())
 }
 
-// Denied writes that somebody was refused.
+// Denied writes that somebody was refused; what comes again, once with a count.
 func (t *Trail) Denied(ctx context.Context, a Action) error {
+	if t.Again(a, chain.OutcomeDenied) {
+		return nil
+	}
 	_, err := t.write(context.WithoutCancel(ctx), a, chain.OutcomeDenied)
+	if err != nil {
+		t.repeats.forget(a, chain.OutcomeDenied)
+	}
 	return err
 }
 
@@ -75,7 +83,12 @@ func (t *Trail) Do(ctx context.Context, a Action, f func() error) error {
 	if err != nil {
 		return err
 	}
-	err = f()
+	return t.finish(ctx, a, sequence, f)
+}
+
+// finish runs f and writes how it ended.
+func (t *Trail) finish(ctx context.Context, a Action, sequence int64, f func() error) error {
+	err := f()
 	if written := t.End(ctx, sequence, "", err); written != nil && err == nil {
 		return fmt.Errorf("audit: %s took effect, but its end can't be written: %w", a.Action, written)
 	}

@@ -3,6 +3,8 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +111,122 @@ func TestDeniedIsWrittenAlsoWhenTheCallerHangsUp(t *testing.T) {
 	}
 	if len(pages.entries) != 1 || pages.entries[0].Outcome != chain.OutcomeDenied || pages.entries[0].Actor != "user:a" {
 		t.Errorf("the trail is %+v", pages.entries)
+	}
+}
+
+// clocked is a trail whose time the test sets.
+func clocked(room int) (*audit.Trail, *pages, *time.Time) {
+	p, at := &pages{room: room}, now
+	return &audit.Trail{Store: p, Now: func() time.Time { return at }}, p, &at
+}
+
+// A caller who is refused a thousand times writes two entries and not a thousand.
+func TestWhatIsRefusedAgainIsCounted(t *testing.T) {
+	trail, pages, at := clocked(100)
+	for range 1000 {
+		if err := trail.Denied(t.Context(), action); err != nil {
+			t.Fatal(err)
+		}
+		*at = at.Add(time.Second)
+	}
+	if err := trail.TellRepeats(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(pages.entries) != 1 {
+		t.Fatalf("within the hour there are %d entries", len(pages.entries))
+	}
+	*at = now.Add(audit.RepeatsWithin)
+	if err := trail.TellRepeats(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(pages.entries) != 2 {
+		t.Fatalf("after the hour there are %d entries", len(pages.entries))
+	}
+	told := pages.entries[1]
+	want := "999 times more from 2026-03-01T12:00:01Z to 2026-03-01T12:16:39Z, the last: how"
+	if told.Detail != want || told.Outcome != chain.OutcomeDenied || told.Actor != action.Actor || told.Target != action.Target {
+		t.Errorf("the count is %+v", told)
+	}
+	if err := trail.Denied(t.Context(), action); err != nil || len(pages.entries) != 3 {
+		t.Errorf("in the next hour there are %d entries, %v", len(pages.entries), err)
+	}
+}
+
+// What a caller can choose does not make an entry of its own each time; what another
+// does, is.
+func TestManyDifferentRefusalsOfOneCallerAreCountedToo(t *testing.T) {
+	trail, pages, _ := clocked(100)
+	for n := range 1000 {
+		a := action
+		a.Instance, a.Detail = strconv.Itoa(n), "not on "+strconv.Itoa(n)
+		if err := trail.Denied(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := action
+	other.Actor = "user:c"
+	if err := trail.Denied(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(pages.entries); n != 9 || pages.entries[8].Actor != "user:c" {
+		t.Errorf("there are %d entries", n)
+	}
+	if err := trail.TellRepeats(t.Context(), true); err != nil { // as at the end
+		t.Fatal(err)
+	}
+	if last := pages.entries[len(pages.entries)-1]; len(pages.entries) != 10 || !strings.HasPrefix(last.Detail, "992 times more") || !strings.HasSuffix(last.Detail, "not on 999") {
+		t.Errorf("there are %d entries, the last is %+v", len(pages.entries), last)
+	}
+}
+
+// Settings that flip take effect each time, and are two entries and a count.
+func TestWhatChangesOftenTakesEffectAndIsCounted(t *testing.T) {
+	trail, pages, _ := clocked(100)
+	done, failing := 0, errors.New("why not")
+	for n := range 100 {
+		err := trail.Often(t.Context(), action, func() error {
+			if n == 50 {
+				return failing
+			}
+			done++
+			return nil
+		})
+		if (n == 50) != errors.Is(err, failing) {
+			t.Errorf("time %d: %v", n, err)
+		}
+	}
+	if err := trail.TellRepeats(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []string
+	for _, e := range pages.entries {
+		outcomes = append(outcomes, e.Outcome)
+	}
+	want := []string{chain.OutcomeStarted, chain.OutcomeSucceeded, chain.OutcomeFailed, chain.OutcomeSucceeded}
+	if diff := cmp.Diff(want, outcomes); diff != "" || done != 99 {
+		t.Errorf("%d took effect; %s", done, diff)
+	}
+}
+
+// What could not be written down is not taken for written, and a count is not lost.
+func TestTrailThatIsFullLosesNoRepeat(t *testing.T) {
+	trail, pages, _ := clocked(0)
+	for range 3 {
+		if err := trail.Denied(t.Context(), action); !errors.Is(err, errFull) {
+			t.Errorf("got %v", err)
+		}
+	}
+	pages.room = 1
+	for range 3 {
+		if err := trail.Denied(t.Context(), action); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := trail.TellRepeats(t.Context(), true); !errors.Is(err, errFull) {
+		t.Errorf("the count: %v", err)
+	}
+	pages.room = 2
+	if err := trail.TellRepeats(t.Context(), true); err != nil || len(pages.entries) != 2 || !strings.HasPrefix(pages.entries[1].Detail, "2 times more") {
+		t.Errorf("the trail is %+v, %v", pages.entries, err)
 	}
 }

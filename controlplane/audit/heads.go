@@ -69,6 +69,16 @@ func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
 	return signed, err
 }
 
+// Of signs an earlier head of the trail, such as the one up to which it was sealed
+// off.
+func (h *Heads) Of(head chain.Head) (chain.SignedHead, error) {
+	certificate, err := h.Certificate()
+	if err != nil {
+		return chain.SignedHead{}, err
+	}
+	return chain.Sign(head, h.Now(), h.Key, certificate)
+}
+
 // stillThere says whether the trail goes on from the head that was signed last.
 func (h *Heads) stillThere(ctx context.Context) error {
 	if h.dispute == "" && h.signed.Valid() {

@@ -10,13 +10,14 @@ import (
 )
 
 const agentColumns = `name, created_at, enrolled_at, revoked_at, last_seen_at, version, status, inventory_digest,
-	duplicate_host, duplicate_at, clock_offset`
+	duplicate_host, duplicate_at, clock_offset, refused, refused_count, refused_at`
 
 func scanAgent(r row) (a fleet.Agent, err error) {
 	var status []byte
 	var offset int64
 	err = r.Scan(&a.Name, instant{&a.CreatedAt}, instant{&a.EnrolledAt}, instant{&a.RevokedAt}, instant{&a.LastSeenAt},
-		&a.Version, &status, &a.InventoryDigest, &a.Duplicate.Host, instant{&a.Duplicate.At}, &offset)
+		&a.Version, &status, &a.InventoryDigest, &a.Duplicate.Host, instant{&a.Duplicate.At}, &offset,
+		&a.Refused.Text, &a.Refused.Count, instant{&a.Refused.At})
 	if err != nil {
 		return a, err
 	}
@@ -40,13 +41,13 @@ func (c *Catalog) Agent(ctx context.Context, name string) (fleet.Agent, error) {
 
 // AgentSeen notes that an agent was heard of.
 func (c *Catalog) AgentSeen(ctx context.Context, name string, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
+	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
 	return err
 }
 
 // AgentClock notes how far an agent's clock is ahead; negative: behind.
 func (c *Catalog) AgentClock(ctx context.Context, name string, ahead time.Duration) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
+	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
 	return err
 }
 
@@ -56,7 +57,7 @@ func (c *Catalog) AgentStatus(ctx context.Context, name, version string, status 
 	if err != nil {
 		return err
 	}
-	_, err = c.db.ExecContext(ctx,
+	_, err = c.reports.ExecContext(ctx,
 		`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
 		micros(now), version, version, string(text), name)
 	return err
@@ -65,7 +66,7 @@ func (c *Catalog) AgentStatus(ctx context.Context, name, version string, status 
 // AgentDuplicated notes that a second agent with the identity of one that is
 // connected was refused.
 func (c *Catalog) AgentDuplicated(ctx context.Context, name string, d fleet.Duplicate) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
+	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
 	return err
 }
 

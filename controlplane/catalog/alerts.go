@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -23,38 +24,84 @@ func (c *Catalog) Alerts(ctx context.Context, scope fleet.Scope) ([]fleet.Alert,
 }
 
 // TakeAlertStep keeps what a look has changed together with what is to be told of
-// it: neither without the other, however the control plane ends.
+// it: neither without the other, however the control plane ends. What nobody is told
+// of, such as an age in a text, follows a few hundred rows at a time.
 func (c *Catalog) TakeAlertStep(ctx context.Context, step fleet.AlertStep, notifications []fleet.Notification) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		for _, key := range step.Drop {
-			_, err := tx.ExecContext(ctx, `DELETE FROM alerts WHERE instance = ? AND database = ? AND verdict = ?`, key.Instance, key.Database, key.Verdict)
-			if err != nil {
+	told := map[fleet.AlertKey]bool{}
+	for _, news := range step.News() {
+		told[news.AlertKey] = true
+	}
+	drop, quietDrop := apart(step.Drop, func(key fleet.AlertKey) bool { return told[key] })
+	keep, quietKeep := apart(step.Keep, func(a fleet.Alert) bool { return told[a.AlertKey] })
+	if len(told)+len(notifications) > 0 {
+		err := c.reports.within(ctx, func(tx *sql.Tx) error {
+			if err := takeAlerts(ctx, tx, drop, keep); err != nil {
 				return err
 			}
+			return queueNotifications(ctx, tx, notifications)
+		})
+		if err != nil {
+			return err
 		}
-		for _, a := range step.Keep {
-			_, err := tx.ExecContext(ctx, `
-				INSERT INTO alerts (instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text, next_step = excluded.next_step,
-				fired_at = excluded.fired_at, told_at = excluded.told_at, cleared_at = excluded.cleared_at`,
-				a.Instance, a.Database, a.Verdict, a.Text, a.NextStep, micros(a.Since), micros(a.FiredAt), micros(a.ToldAt), micros(a.ClearedAt))
-			if err != nil {
-				return err
-			}
+	}
+	for part := range slices.Chunk(quietDrop, reportRows) {
+		if err := c.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, part, nil) }); err != nil {
+			return err
 		}
-		for _, n := range notifications {
-			body, err := json.Marshal(n.News)
-			if err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, `INSERT INTO notifications (id, channel, body, created_at, next_at) VALUES (?, ?, ?, ?, ?)`,
-				n.ID, n.Channel, string(body), micros(n.CreatedAt), micros(n.NextAt))
-			if err != nil {
-				return err
-			}
+	}
+	for part := range slices.Chunk(quietKeep, reportRows) {
+		if err := c.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, nil, part) }); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// apart are the items for which is holds, and the others.
+func apart[T any](all []T, is func(T) bool) (those, others []T) {
+	for _, one := range all {
+		if is(one) {
+			those = append(those, one)
+		} else {
+			others = append(others, one)
+		}
+	}
+	return those, others
+}
+
+func takeAlerts(ctx context.Context, tx *sql.Tx, drop []fleet.AlertKey, keep []fleet.Alert) error {
+	for _, key := range drop {
+		_, err := tx.ExecContext(ctx, `DELETE FROM alerts WHERE instance = ? AND database = ? AND verdict = ?`, key.Instance, key.Database, key.Verdict)
+		if err != nil {
+			return err
+		}
+	}
+	for _, a := range keep {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO alerts (instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text, next_step = excluded.next_step,
+			fired_at = excluded.fired_at, told_at = excluded.told_at, cleared_at = excluded.cleared_at`,
+			a.Instance, a.Database, a.Verdict, a.Text, a.NextStep, micros(a.Since), micros(a.FiredAt), micros(a.ToldAt), micros(a.ClearedAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func queueNotifications(ctx context.Context, tx *sql.Tx, notifications []fleet.Notification) error {
+	for _, n := range notifications {
+		body, err := json.Marshal(n.News)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO notifications (id, channel, body, created_at, next_at) VALUES (?, ?, ?, ?, ?)`,
+			n.ID, n.Channel, string(body), micros(n.CreatedAt), micros(n.NextAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DueNotifications returns what is to be delivered by now, oldest first.
@@ -72,12 +119,12 @@ func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.
 
 // NotificationDelivered forgets a notification.
 func (c *Catalog) NotificationDelivered(ctx context.Context, id string) error {
-	_, err := c.db.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
+	_, err := c.reports.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
 	return err
 }
 
 // NotificationFailed puts a notification off.
 func (c *Catalog) NotificationFailed(ctx context.Context, id string, next time.Time) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
+	_, err := c.reports.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
 	return err
 }

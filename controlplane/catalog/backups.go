@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -73,9 +75,12 @@ func (c *Catalog) Backup(ctx context.Context, id string) (fleet.Backup, error) {
 // recordBackup keeps a backup as its agent describes it. What was removed
 // stays removed and what is damaged stays so: a late report does not bring it
 // back.
-func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
+func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
 	if err != nil {
+		return err
+	}
+	if err := c.roomForBackup(ctx, tx, b.Instance, b.ID, len(manifest)); err != nil {
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `
@@ -98,7 +103,7 @@ func recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 
 // BackupRemoved notes that an agent's retention removed a backup, and why.
 func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string, at time.Time) error {
-	_, err := c.db.ExecContext(ctx,
+	_, err := c.reports.ExecContext(ctx,
 		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
 		micros(at), reason, id, instance)
 	return err
@@ -107,47 +112,111 @@ func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string
 // TakeInventory makes the catalog agree with the whole inventory of an agent:
 // what it has is present or damaged, what the catalog knew beyond that is missing. The
 // digest is the agent's own and is kept to tell whether it changed. Backups of
-// other instances are passed over; their ids are returned.
-func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (foreign []string, err error) {
-	held := make([]string, 0, len(backups))
-	err = c.within(ctx, func(tx *sql.Tx) error {
-		for _, b := range backups {
-			err := recordBackup(ctx, tx, b)
+// other instances, and those that its share has no room for, are passed over; why is
+// returned.
+//
+// It is written a few hundred rows at a time, each of which is true for itself. The
+// digest comes last: what was broken off is asked for again.
+func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
+	names := map[string]error{}
+	listed := make(map[string]bool, len(backups))
+	for chunk := range parts(backups) {
+		room := chunk[:0:0]
+		for _, b := range chunk {
+			listed[b.ID] = true
+			no, asked := names[b.Database]
+			if !asked {
+				no = c.roomForDatabase(ctx, instance, b.Database)
+				if no != nil && !errors.Is(no, fleet.ErrDenied) {
+					return nil, no
+				}
+				names[b.Database] = no
+			}
+			if no != nil {
+				refused = append(refused, no)
+				continue
+			}
+			room = append(room, b)
+		}
+		no, err := c.takeBackups(ctx, room)
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, no...)
+	}
+	if err := c.missing(ctx, instance, listed); err != nil {
+		return nil, err
+	}
+	_, err = c.reports.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
+	return refused, err
+}
+
+// parts cuts an inventory into what one transaction writes. A hundred tables in a
+// manifest are as much work as a row.
+func parts(backups []fleet.Backup) iter.Seq[[]fleet.Backup] {
+	return func(yield func([]fleet.Backup) bool) {
+		for len(backups) > 0 {
+			n := 0
+			for work := 0; n < len(backups) && work < reportRows; n++ {
+				work += 1 + len(backups[n].Manifest.Tables)/100
+			}
+			if !yield(backups[:n]) {
+				return
+			}
+			backups = backups[n:]
+		}
+	}
+}
+
+// takeBackups keeps a part of an inventory.
+func (c *Catalog) takeBackups(ctx context.Context, part []fleet.Backup) (refused []error, err error) {
+	err = c.reports.within(ctx, func(tx *sql.Tx) error {
+		for _, b := range part {
+			err := c.recordBackup(ctx, tx, b)
 			if err == nil {
 				err = recordFindings(ctx, tx, b)
 			}
-			switch {
-			case errors.Is(err, fleet.ErrDenied):
-				foreign = append(foreign, b.ID)
-			case err != nil:
+			if errors.Is(err, fleet.ErrDenied) {
+				refused = append(refused, err)
+			} else if err != nil {
 				return err
-			default:
-				held = append(held, b.ID)
 			}
 		}
-		ids, err := json.Marshal(held)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `
-			UPDATE backups SET state = 'missing'
-			WHERE instance = ? AND state IN ('present', 'damaged') AND id NOT IN (SELECT value FROM json_each(?))`, instance, string(ids))
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
-		return err
+		return nil
 	})
-	return foreign, err
+	return refused, err
 }
 
-// RetentionSummary returns what an instance keeps, a row a database.
+// missing marks what an agent no longer lists.
+func (c *Catalog) missing(ctx context.Context, instance string, listed map[string]bool) error {
+	scan := func(r row) (id string, err error) { return id, r.Scan(&id) }
+	known, err := collect(ctx, c.db, scan, `SELECT id FROM backups WHERE instance = ? AND state IN ('present', 'damaged')`, instance)
+	if err != nil {
+		return err
+	}
+	gone := slices.DeleteFunc(known, func(id string) bool { return listed[id] })
+	for part := range slices.Chunk(gone, reportRows) {
+		ids, err := list(part)
+		if err != nil {
+			return err
+		}
+		_, err = c.reports.ExecContext(ctx, `UPDATE backups SET state = 'missing'
+			WHERE instance = ? AND state IN ('present', 'damaged') AND id IN (SELECT value FROM json_each(?))`, instance, ids)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RetentionSummary returns what an instance keeps, a row a database. A sum of sizes
+// that no number holds is the largest one.
 func (c *Catalog) RetentionSummary(ctx context.Context, instance string) ([]fleet.RetentionSummary, error) {
 	scan := func(r row) (s fleet.RetentionSummary, err error) {
 		return s, r.Scan(&s.Database, &s.Backups, &s.SizeBytes, &s.Expired, &s.KeptLast, instant{&s.OldestAt}, instant{&s.NewestAt})
 	}
 	return collect(ctx, c.db, scan, `
-		SELECT database, count(*), sum(size_bytes), sum(retention_status = 'expired'), sum(retention_status = 'kept-last'),
+		SELECT database, count(*), CAST(min(total(size_bytes), 9.2e18) AS INTEGER), sum(retention_status = 'expired'), sum(retention_status = 'kept-last'),
 			min(created_at), max(created_at)
 		FROM backups WHERE instance = ? AND state = 'present' GROUP BY database ORDER BY database`, instance)
 }

@@ -2,7 +2,8 @@
 // of the control plane: whatever matters is a row here before anybody acts on
 // it. One file an aggregate; nothing outside this package sees SQL.
 //
-// Every method is one transaction. Errors that a caller can act upon wrap the
+// Every method is one transaction, but for those that say otherwise because they
+// write more than a few hundred rows. Errors that a caller can act upon wrap the
 // sentinels of package fleet.
 package catalog
 
@@ -26,12 +27,20 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// connections bounds the pool: SQLite has one writer, and reads are short.
+// connections bounds the pool for reads; the writer has one of its own.
 const connections = 8
+
+// looks is how many of the reads may be looks at the whole fleet at a time: others
+// are short, and a handshake waits for one.
+const looks = connections / 2
 
 // Catalog is safe for concurrent use. Close it when done.
 type Catalog struct {
-	db *sql.DB
+	db database
+	// reports is where what agents say waits until people have been served.
+	reports queue
+	share   fleet.Share
+	looking chan struct{} // holds one for each look at the whole fleet
 }
 
 // Open opens the catalog at path, creates it with mode 0600 where there is
@@ -56,31 +65,49 @@ func open(ctx context.Context, path string, prepare func(context.Context, *goose
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	db, err := sql.Open("sqlite", dataSource(path))
+	write, err := connect(path, 1, toWrite)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	provider, err := provide(db)
+	provider, err := provide(write)
 	if err == nil {
 		err = prepare(ctx, provider)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("catalog %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("catalog %s: %w", path, err), write.Close())
 	}
-	return &Catalog{db: db}, nil
+	read, err := connect(path, connections, toRead)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("catalog: %w", err), write.Close())
+	}
+	w := &writer{db: write}
+	return &Catalog{
+		db: database{DB: read, people: queue{of: w}}, reports: queue{of: w, report: true},
+		share: fleet.DefaultShare, looking: make(chan struct{}, looks),
+	}, nil
 }
 
-// dataSource takes the write lock at the start of every transaction: with
-// deferred ones, two writers that have both read meet SQLITE_BUSY at once, and
-// no timeout helps. FULL makes a committed row survive a power cut.
-func dataSource(path string) string {
-	pragmas := url.Values{
-		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+// toWrite takes the write lock at the start of every transaction: with deferred
+// ones, two writers that have both read meet SQLITE_BUSY at once, and no timeout
+// helps. Another writer is a command on the host, beside the control plane. FULL
+// makes a committed row survive a power cut.
+var toWrite = url.Values{
+	"_txlock": {"immediate"},
+	"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+}
+
+// toRead waits for no writer, as the log (WAL) allows, and refuses to be one. The
+// timeout is for who opens the file first, and recovers the log.
+var toRead = url.Values{"_pragma": {"busy_timeout(10000)", "query_only(1)"}}
+
+func connect(path string, most int, query url.Values) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: query.Encode()}).String())
+	if err != nil {
+		return nil, err
 	}
-	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: pragmas.Encode()}).String()
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	return db, nil
 }
 
 func provide(db *sql.DB) (*goose.Provider, error) {
@@ -128,19 +155,20 @@ func (c *Catalog) Setting(ctx context.Context, key string) (string, error) {
 	return value, missing(err, "setting %q", key)
 }
 
-// within runs one transaction: committed where f returns nil, otherwise undone.
+// within runs one transaction: committed where f returns nil, otherwise undone. It
+// goes before what agents report.
 func (c *Catalog) within(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := c.db.BeginTx(ctx, nil)
+	return c.db.people.within(ctx, f)
+}
+
+// reading runs f over one moment of the catalog, and keeps no writer from writing.
+func (c *Catalog) reading(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	if err := f(tx); err != nil {
-		if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
-			return errors.Join(err, undo)
-		}
-		return err
-	}
-	return tx.Commit()
+	defer func() { _ = tx.Rollback() }() // it only reads
+	return f(tx)
 }
 
 // queryer is what *sql.DB and *sql.Tx have in common for reading.

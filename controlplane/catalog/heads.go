@@ -50,7 +50,7 @@ func (c *Catalog) TrailHeads(ctx context.Context) ([]HeldHead, error) {
 // before. Where the trail is not what the agent has seen, it returns in a sentence
 // what differs, and writes that down as an entry, once for each head.
 func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string, err error) {
-	err = c.within(ctx, func(tx *sql.Tx) error {
+	err = c.reports.within(ctx, func(tx *sql.Tx) error {
 		var known bool
 		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM trail_heads WHERE instance = ? AND sequence = ? AND hash = ?)`,
 			h.Instance, h.Sequence, h.Hash).Scan(&known)
@@ -75,24 +75,19 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 	return dispute, err
 }
 
-// ForgetTrailHead forgets what an agent has seen, where somebody has accepted beside
-// it that the trail begins anew. The trail says so, and what was seen.
-func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		held, err := collect(ctx, tx, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
-		if err != nil || len(held) == 0 {
-			return err
-		}
-		_, err = appendAudit(ctx, tx, chain.Entry{
-			At: now, Actor: "agent:" + instance, Action: "trail.accept", Instance: instance, Target: held[0].String(),
-			Outcome: chain.OutcomeSucceeded, Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
-		})
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
-		return err
-	})
+// TrailHeadOf returns the head that an agent holds; the zero Head where it holds none.
+func (c *Catalog) TrailHeadOf(ctx context.Context, instance string) (chain.Head, error) {
+	held, err := collect(ctx, c.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
+	if err != nil || len(held) == 0 {
+		return chain.Head{}, err
+	}
+	return held[0].Head, nil
+}
+
+// ForgetTrailHead forgets what an agent has seen.
+func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string) error {
+	_, err := c.reports.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
+	return err
 }
 
 // TrailDispute says in a sentence in what the trail differs from one that had this
@@ -106,6 +101,14 @@ func trailDispute(ctx context.Context, q queryer, seen chain.Head) (string, erro
 	err := q.QueryRowContext(ctx, `SELECT hash FROM audit WHERE sequence = ?`, seen.Sequence).Scan(&hash)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
+		before, err := sealed(ctx, q)
+		if err != nil || (seen.Sequence < before.Sequence) || seen == before.Head {
+			return "", err // what was sealed off is known by its end alone
+		}
+		if seen.Sequence == before.Sequence {
+			return fmt.Sprintf("entry %d of the trail was seen with the hash %s, and it was sealed off with %s: the trail was rewritten",
+				seen.Sequence, seen.Hash, before.Hash), nil
+		}
 		head, err := trailHead(ctx, q)
 		return fmt.Sprintf("entry %d of the trail was seen, and it ends with entry %d: it was cut off, or the catalog is an older copy",
 			seen.Sequence, head.Sequence), err

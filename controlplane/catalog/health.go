@@ -15,37 +15,41 @@ const runsCount = 7 * 24 * time.Hour
 
 // Facts returns what is known of every database of every agent in scope that was
 // not revoked, or of one instance. An instance of which no database is known has
-// one row, with an empty name. All rows are of the same moment.
+// one row, with an empty name. The rows of an instance are of the same moment, and
+// no more than its share of databases; one look at a fleet is many short ones.
 func (c *Catalog) Facts(ctx context.Context, instance string, scope fleet.Scope, now time.Time) ([]fleet.Facts, error) {
-	// Read-only transactions do not take the write lock.
-	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
+	select {
+	case c.looking <- struct{}{}:
+		defer func() { <-c.looking }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	defer func() { _ = tx.Rollback() }() // it only reads
 	var f filter
 	f.where(`revoked_at IS NULL`)
 	if instance != "" {
 		f.where(`name = ?`, instance)
 	}
 	f.scope("name", scope)
-	agents, err := collect(ctx, tx, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
+	agents, err := collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
 	if err != nil {
 		return nil, err
 	}
 	var all []fleet.Facts
 	for _, agent := range agents {
-		ofAgent, err := instanceFacts(ctx, tx, agent, now)
+		err := c.reading(ctx, func(tx *sql.Tx) error {
+			ofAgent, err := instanceFacts(ctx, tx, agent, c.share.Databases, now)
+			all = append(all, ofAgent...)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, ofAgent...)
 	}
 	return all, nil
 }
 
-func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.Time) ([]fleet.Facts, error) {
-	names, err := databases(ctx, q, agent, now)
+func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, now time.Time) ([]fleet.Facts, error) {
+	names, err := databases(ctx, q, agent, most, now)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.T
 	}
 	agent.Status.Warnings = append(agent.Status.Warnings, disputes...)
 	all := make([]fleet.Facts, len(names))
-	l := &look{q: q, agent: fleet.AgentFacts{LastSeenAt: agent.LastSeenAt, ClockOffset: agent.ClockOffset, Status: agent.Status, Duplicate: agent.Duplicate},
+	l := &look{q: q, agent: fleet.AgentFacts{LastSeenAt: agent.LastSeenAt, ClockOffset: agent.ClockOffset, Status: agent.Status, Duplicate: agent.Duplicate, Refused: agent.Refused},
 		instance: agent.Name, names: names, of: map[string]*fleet.Facts{}, now: now}
 	for n, name := range names {
 		all[n] = fleet.Facts{Instance: agent.Name, Database: name, Warnings: agent.Status.Warnings}
@@ -75,7 +79,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.T
 	}
 	for _, f := range all {
 		if f.Covered && f.NewestBackup != nil {
-			l.agent.NextRoundBytes += f.NewestBackup.SizeBytes
+			l.agent.NextRoundBytes = fleet.AddSizes(l.agent.NextRoundBytes, f.NewestBackup.SizeBytes)
 		}
 	}
 	for n := range all {
@@ -87,8 +91,9 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, now time.T
 // databases returns those that the instance has, and those of which there is a
 // backup, or a run that says something: a name that somebody mistyped once is
 // no database, while one that the schedule has missed of late is. The one that
-// every instance has to connect to counts only where somebody backs it up.
-func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time) ([]string, error) {
+// every instance has to connect to counts only where somebody backs it up. Of more
+// than an agent may have, those that exist come first.
+func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now time.Time) ([]string, error) {
 	judged := map[string]bool{}
 	maintenance := "" // where the instance has it
 	for _, d := range agent.Status.Databases {
@@ -106,14 +111,16 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time)
 			FROM kept WHERE database IS NOT NULL)
 		SELECT database FROM kept WHERE database IS NOT NULL
 		UNION SELECT database FROM runs WHERE instance = ?1 AND trigger = 'schedule' AND started_at > ?2
-		UNION SELECT ?3 WHERE EXISTS (SELECT 1 FROM runs WHERE instance = ?1 AND database = ?3)`,
-		agent.Name, micros(now.Add(-runsCount)), maintenance)
-	for _, name := range known {
-		judged[name] = true
-	}
+		UNION SELECT ?3 WHERE EXISTS (SELECT 1 FROM runs WHERE instance = ?1 AND database = ?3) LIMIT ?4`,
+		agent.Name, micros(now.Add(-runsCount)), maintenance, most)
 	names := []string{}
-	for name, judge := range judged {
-		if judge && name != "" {
+	for _, d := range agent.Status.Databases {
+		if judged[d.Name] && d.Name != "" && len(names) < most {
+			names = append(names, d.Name)
+		}
+	}
+	for _, name := range known {
+		if !judged[name] && name != "" && len(names) < most {
 			names = append(names, name)
 		}
 	}
@@ -121,7 +128,7 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, now time.Time)
 		names = []string{""}
 	}
 	slices.Sort(names)
-	return names, err
+	return slices.Compact(names), err
 }
 
 // look gathers the facts of all databases of one instance: a query for each kind
@@ -167,6 +174,10 @@ func (l *look) newestBackups(ctx context.Context) error {
 	return err
 }
 
+// sizesOf bounds the sizes of one database; whoever backs up each quarter of an hour
+// has fewer in a week.
+const sizesOf = 700
+
 // sizesBefore also reads what retention has removed by now: it was as large as it
 // was.
 func (l *look) sizesBefore(ctx context.Context) error {
@@ -195,9 +206,11 @@ func (l *look) sizesBefore(ctx context.Context) error {
 		return s, nil
 	}, `
 		SELECT database, created_at, size_bytes, plain_size_bytes FROM json_each(?1) AS judged CROSS JOIN backups INDEXED BY backups_judged
-			ON instance = ?2 AND database = judged.value ->> 'database' AND created_at >= judged.value ->> 'from' AND created_at < judged.value ->> 'to'
+			ON instance = ?2 AND database = judged.value ->> 'database' AND created_at < judged.value ->> 'to'
+			AND created_at >= max(judged.value ->> 'from', coalesce((SELECT created_at FROM backups AS before WHERE before.instance = ?2
+				AND before.database = judged.value ->> 'database' AND before.created_at < judged.value ->> 'to' ORDER BY before.created_at DESC LIMIT 1 OFFSET ?3), 0))
 			AND complete = 1 AND state <> 'damaged'
-		ORDER BY judged.key, created_at`, windowed, l.instance)
+		ORDER BY judged.key, created_at`, windowed, l.instance, sizesOf)
 	return err
 }
 
@@ -223,7 +236,7 @@ const longestOf = 10
 
 func (l *look) runsUnderWay(ctx context.Context) error {
 	running, err := collect(ctx, l.q, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC`, l.instance)
+		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC LIMIT ?`, l.instance, fleet.RunsUnderWay)
 	l.agent.Busy = len(running) > 0
 	for n := range running {
 		f := l.of[running[n].Database]

@@ -46,7 +46,7 @@ func (c *Catalog) HolderTrusts(ctx context.Context, identity string, trusts []st
 	if err != nil {
 		return err
 	}
-	_, err = c.db.ExecContext(ctx, `UPDATE identities SET trusts = ?2, issuer = ?3 WHERE id = ?1 AND (trusts <> ?2 OR issuer <> ?3)`,
+	_, err = c.reports.ExecContext(ctx, `UPDATE identities SET trusts = ?2, issuer = ?3 WHERE id = ?1 AND (trusts <> ?2 OR issuer <> ?3)`,
 		identity, string(text), issuer)
 	return err
 }

@@ -76,7 +76,7 @@ func (c *Catalog) RunningJobs(ctx context.Context, instance string) ([]string, e
 // JobOffered notes that an agent is about to be told of a job. Where the job has
 // ended before, it is not to be told: fleet.ErrConflict.
 func (c *Catalog) JobOffered(ctx context.Context, id string) error {
-	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
+	result, err := c.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
 	return changedOne(result, err, "job %s has ended before it was offered", id)
 }
 
@@ -106,7 +106,7 @@ func (c *Catalog) CancelQueued(ctx context.Context, requestedBy, why string, now
 // JobProgress notes that an agent works on a job, and how far it is. It
 // changes nothing once the job has ended, nor for a job of another instance.
 func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `
+	_, err := c.reports.ExecContext(ctx, `
 		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?,
 			done_objects = ?, total_objects = ?
 		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
@@ -127,7 +127,7 @@ func (c *Catalog) TakeFetch(ctx context.Context, restoreID string, now time.Time
 // that the instance does not have.
 func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
 	var job fleet.Job
-	err := c.within(ctx, func(tx *sql.Tx) error {
+	err := c.reports.within(ctx, func(tx *sql.Tx) error {
 		var err error
 		job, err = scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND instance = ?`, id, instance))
 		if err != nil {

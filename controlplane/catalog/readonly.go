@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/url"
 	"os"
@@ -15,12 +14,11 @@ func OpenReadOnly(ctx context.Context, path string) (*Catalog, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: query.Encode()}).String())
+	db, err := connect(path, connections, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	c := &Catalog{db: db}
+	c := &Catalog{db: database{DB: db}, looking: make(chan struct{}, looks)}
 	if err := c.Ping(ctx); err != nil {
 		_ = db.Close() // it has answered nothing
 		return nil, fmt.Errorf("catalog %s: %w", path, err)

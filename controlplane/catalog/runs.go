@@ -54,32 +54,47 @@ func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, er
 	return runs, next, err
 }
 
+// maxJobRuns bounds the runs of a job, of which there is one for each database.
+const maxJobRuns = fleet.MaxDatabases
+
 // JobRuns returns the runs that a backup job has made so far, oldest first. A
 // run of another instance does not become one of them by naming the job.
 func (c *Catalog) JobRuns(ctx context.Context, jobID string) ([]fleet.Run, error) {
 	return collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id`, jobID)
+		WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id LIMIT ?2`, jobID, maxJobRuns)
 }
 
 // RecordRun takes over what an agent says of a run, and its backup where it
 // made one. The same report may come any number of times. A run that has ended
 // does not begin again, and a run or backup of another instance is refused
-// with fleet.ErrDenied.
+// with fleet.ErrDenied, as is what its share has no room for.
 func (c *Catalog) RecordRun(ctx context.Context, run fleet.Run, backup *fleet.Backup) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
-		if err := recordRun(ctx, tx, run); err != nil {
+	names := map[string]bool{run.Database: true}
+	if backup != nil {
+		names[backup.Database] = true
+	}
+	for name := range names {
+		if err := c.roomForDatabase(ctx, run.Instance, name); err != nil {
+			return err
+		}
+	}
+	return c.reports.within(ctx, func(tx *sql.Tx) error {
+		if err := c.recordRun(ctx, tx, run); err != nil {
 			return err
 		}
 		if backup == nil {
 			return nil
 		}
-		return recordBackup(ctx, tx, *backup)
+		return c.recordBackup(ctx, tx, *backup)
 	})
 }
 
-func recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error {
+func (c *Catalog) recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error {
 	warnings, err := json.Marshal(nonNil(run.Warnings))
 	if err != nil {
+		return err
+	}
+	if err := c.roomForRun(ctx, tx, run, len(run.Error)+len(warnings)); err != nil {
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `

@@ -106,7 +106,7 @@ func (c *Catalog) SigningKey(ctx context.Context, agent string) (fleet.SigningKe
 // KeepSigningKey notes with which key an agent signs. With pin it is the one that
 // its signatures are known by from now on.
 func (c *Catalog) KeepSigningKey(ctx context.Context, agent string, key []byte, pin bool, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE agents SET signing_key_last = ?1,
+	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET signing_key_last = ?1,
 		signing_key = iif(?2, ?1, signing_key), signing_key_at = iif(?2, ?3, signing_key_at) WHERE name = ?4`,
 		key, pin, micros(now), agent)
 	return err

@@ -51,6 +51,28 @@ func NewVerifier(witnesses ...Witness) *Verifier {
 	return v
 }
 
+// NewVerifierAfter is for a trail whose entries up to a head were sealed off: the
+// first to be added is the next. What witnesses have seen of the part before it is
+// for the files of that to be held to. It returns a *Break where one has seen the
+// head otherwise.
+func NewVerifierAfter(sealed Head, witnesses ...Witness) (*Verifier, error) {
+	v := NewVerifier(witnesses...)
+	v.last = Entry{Sequence: sealed.Sequence, Hash: sealed.Hash}
+	for len(v.witnesses) > 0 && v.witnesses[0].Head.Sequence <= sealed.Sequence {
+		w := v.witnesses[0]
+		v.witnesses = v.witnesses[1:]
+		switch {
+		case w.Head.Sequence < sealed.Sequence:
+		case w.Head.Hash != sealed.Hash:
+			return nil, broken(v.vouched+1, Rewritten, "the trail was rewritten before it was sealed off: entry %d has the hash %s, and %s has seen it with %s",
+				sealed.Sequence, sealed.Hash, w.Name, w.Head.Hash)
+		default:
+			v.vouched = sealed.Sequence
+		}
+	}
+	return v, nil
+}
+
 // Head is where the trail ends, as far as it was added.
 func (v *Verifier) Head() Head { return Head{v.last.Sequence, v.last.Hash} }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -48,6 +49,7 @@ type AlertStep struct {
 // ofAgent are the verdicts that are the same for all databases of an instance.
 var ofAgent = []Verdict{
 	VerdictSilent, VerdictDuplicate, VerdictClock, VerdictCertificate, VerdictOutdated, VerdictSpace, VerdictBlocked, VerdictMissed,
+	VerdictRefused,
 }
 
 // StepAlerts holds the alerts so far against the judgements of a look. An alert
@@ -77,19 +79,38 @@ func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep 
 	return step
 }
 
+const (
+	// AlertsOfOne is for how many databases of an instance the same verdict is an
+	// alert each. Of more it is one alert of the instance.
+	AlertsOfOne = 20
+	alertText   = 1000 // bytes
+)
+
 // alertsOf are the reasons of all judgements, each once.
 func alertsOf(judgements []Judgement) []Alert {
 	var all []Alert
 	listed := map[AlertKey]bool{}
+	many := map[AlertKey]int{}
+	for _, j := range judgements {
+		for _, r := range j.Reasons {
+			many[AlertKey{Instance: j.Instance, Verdict: r.Verdict}]++
+		}
+	}
 	for _, j := range judgements {
 		for _, r := range j.Reasons {
 			key := AlertKey{Instance: j.Instance, Database: j.Database, Verdict: r.Verdict}
-			if slices.Contains(ofAgent, r.Verdict) {
-				key.Database = ""
+			alert := Alert{AlertKey: key, Text: Cut(r.Text, alertText), NextStep: Cut(r.NextStep, alertText)}
+			key.Database = ""
+			if n := many[key]; slices.Contains(ofAgent, r.Verdict) {
+				alert.AlertKey = key
+			} else if n > AlertsOfOne {
+				alert.AlertKey = key
+				alert.Text = Cut(fmt.Sprintf("%d databases, of one of them: %s", n, r.Text), alertText)
+				alert.NextStep = fmt.Sprintf("pgharbor health --instance %s --verdict %s", j.Instance, r.Verdict)
 			}
-			if !listed[key] {
-				listed[key] = true
-				all = append(all, Alert{AlertKey: key, Text: r.Text, NextStep: r.NextStep})
+			if !listed[alert.AlertKey] {
+				listed[alert.AlertKey] = true
+				all = append(all, alert)
 			}
 		}
 	}

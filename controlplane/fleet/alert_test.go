@@ -1,6 +1,8 @@
 package fleet_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,4 +105,24 @@ func TestASecondReasonIsAnAlertOfItsOwn(t *testing.T) {
 	w.look(fleet.VerdictStale, fleet.VerdictFailed)
 	w.look(fleet.VerdictFailed)
 	w.expect(t, "firing STALE db1/shop", "firing FAILED db1/shop")
+}
+
+// An agent that has thousands of databases, or says so, tells of them once.
+func TestManyDatabasesOfAnInstanceAreOneAlert(t *testing.T) {
+	many := func(n int) (all []fleet.Judgement) {
+		for i := range n {
+			j := fleet.Judgement{Facts: fleet.Facts{Instance: "db1", Database: fmt.Sprintf("shop%d", i)}}
+			j.Reasons = []fleet.Reason{{Verdict: fleet.VerdictStale, Text: strings.Repeat("old ", 1000)}}
+			all = append(all, j)
+		}
+		return all
+	}
+	if few := fleet.StepAlerts(nil, many(fleet.AlertsOfOne), now).Keep; len(few) != fleet.AlertsOfOne || few[0].Database != "shop0" {
+		t.Errorf("of a few there are %d alerts", len(few))
+	}
+	all := fleet.StepAlerts(nil, many(2000), now).Keep
+	if len(all) != 1 || all[0].Database != "" || !strings.HasPrefix(all[0].Text, "2000 databases") || len(all[0].Text) > 1000 ||
+		all[0].NextStep != "pgharbor health --instance db1 --verdict STALE" {
+		t.Errorf("of many: %.100v", all)
+	}
 }

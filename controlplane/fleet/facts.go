@@ -56,7 +56,9 @@ type AgentFacts struct {
 	Busy bool
 	// Duplicate is the second agent that came with the identity of this one last.
 	Duplicate Duplicate
-	Status    AgentStatus
+	// Refused is what was not taken of what it said last.
+	Refused Refusal
+	Status  AgentStatus
 	// NextRoundBytes is what its next round will store, by the newest backups of
 	// the databases that it covers.
 	NextRoundBytes int64

@@ -46,6 +46,8 @@ type Agent struct {
 	// catalog took over last.
 	InventoryDigest string
 	Duplicate       Duplicate
+	// Refused is what was not taken of what it said.
+	Refused Refusal
 }
 
 // AgentStatus is what an agent says of itself; kept as JSON in the catalog.
@@ -75,6 +77,8 @@ type AgentStatus struct {
 	// CertificateEndsAt and CertificateLife are of the agent's own certificate.
 	CertificateEndsAt time.Time     `json:"certificate_ends_at,omitzero"`
 	CertificateLife   time.Duration `json:"certificate_life,omitempty"`
+	// Refused is what of this status the control plane did not take, a sentence each.
+	Refused []string `json:"refused,omitempty"`
 }
 
 // InstanceDatabase is a database that exists on an instance.

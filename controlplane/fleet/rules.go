@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type judging struct {
 type rule func(judging) *Reason
 
 // Of an agent: they hold for each of its databases.
-var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked}
+var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked, refused}
 
 // Of a database that is known.
 var databaseRules = []rule{unprotected, damaged, spoiled, disproved, failed, hung, missed, stale, sizeOff, unencrypted, unproven}
@@ -128,6 +129,19 @@ func retentionBlocked(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictBlocked, "pgharbor retention --instance "+j.Instance+"; "+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
+}
+
+// refused speaks of what this status lacks, and of what was refused of late.
+func refused(j judging) *Reason {
+	const next = "see the log of the control plane; what one agent may have here is set with --agent-databases and its like (docs/health.md)"
+	texts := j.Agent.Status.Refused
+	if r := j.Agent.Refused; !r.At.IsZero() && j.now.Sub(r.At) < RefusedFor {
+		texts = append(slices.Clone(texts), fmt.Sprintf("%d times until %s, the last: %s", r.Count, r.At.Format(time.RFC3339), r.Text))
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return reason(VerdictRefused, next, "the control plane does not take all that the agent says: %s", strings.Join(texts, "; "))
 }
 
 // Guests are databases that a restore made: somebody is at work in them, and

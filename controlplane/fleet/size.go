@@ -33,9 +33,9 @@ func sizeAnomaly(newest Size, before []Size, percent int) string {
 	size := of(newest)
 	off := false
 	if len(before) >= sizesKnown && newest.At.Sub(before[0].At) >= sizesKnownOver {
-		off = abs(size-middle)*100 > middle*int64(percent)
+		off = float64(abs(size-middle))*100 > float64(middle)*float64(percent)
 	} else {
-		off = abs(size-middle)*100 > min(size, middle)*unknownPercent
+		off = float64(abs(size-middle))*100 > float64(min(size, middle))*unknownPercent
 	}
 	if !off {
 		return ""

@@ -29,13 +29,14 @@ const (
 	VerdictOutdated    Verdict = "OUTDATED"    // pg_dump is older than its server
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
 	VerdictUnproven    Verdict = "UNPROVEN"    // no proof, or one that is too old
+	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
 )
 
 // severity orders verdicts for those who read from the top: the least urgent
 // first.
 var severity = []Verdict{
 	VerdictOK, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
-	VerdictSizeAnomaly, VerdictStale, VerdictMissed, VerdictSpace, VerdictHung, VerdictOutdated,
+	VerdictSizeAnomaly, VerdictStale, VerdictMissed, VerdictSpace, VerdictHung, VerdictOutdated, VerdictRefused,
 	VerdictSilent, VerdictUnprotected, VerdictUnknown, VerdictDuplicate, VerdictFailed, VerdictDamaged,
 }
 

@@ -52,6 +52,10 @@ func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	databases := map[string]int{} // of each instance
+	for _, f := range facts {
+		databases[f.Instance]++
+	}
 	report := Report{Healthy: true, CheckedAt: now}
 	for _, f := range facts {
 		if q.Database != "" && q.Database != f.Database {
@@ -62,7 +66,7 @@ func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 			continue
 		}
 		report.Healthy = report.Healthy && judgement.Verdict == fleet.VerdictOK
-		report.Judgements = append(report.Judgements, judgement)
+		report.Judgements = append(report.Judgements, judgement.Bounded(databases[f.Instance]))
 	}
 	slices.SortStableFunc(report.Judgements, func(a, b fleet.Judgement) int {
 		return cmp.Or(fleet.Worse(a.Verdict, b.Verdict), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Database, b.Database))

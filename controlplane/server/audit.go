@@ -3,12 +3,16 @@ package server
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
 // verifyPage is how many entries are read at once.
@@ -17,7 +21,8 @@ const verifyPage = 1000
 // VerifyAudit walks the trail in the catalog of a data folder, whether it is served
 // or not, and holds it to what its agents have seen and to the heads that are
 // given. It returns the head of a trail that holds; an error that wraps
-// fleet.ErrIntegrity names the first entry of one that does not.
+// fleet.ErrIntegrity names the first entry of one that does not. What was sealed off
+// is known by its signed head alone, where the rest begins; SealedHead returns that.
 func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ chain.Head, err error) {
 	store, err := catalog.OpenReadOnly(ctx, filepath.Join(dataDir, catalogFile))
 	if err != nil {
@@ -35,15 +40,64 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 	for _, head := range seen {
 		witnesses = append(witnesses, chain.Witness{Head: head, Name: "whoever noted --head"})
 	}
+	sealed, err := store.Sealed(ctx)
+	if err != nil {
+		return chain.Head{}, err
+	}
 	verifier := chain.NewVerifier(witnesses...)
+	if sealed.Valid() {
+		if err := checkSeal(dataDir, sealed); err != nil {
+			return chain.Head{}, err
+		}
+		if verifier, err = chain.NewVerifierAfter(sealed.Head, witnesses...); err != nil {
+			return chain.Head{}, asIntegrity(err)
+		}
+	}
 	if err := walk(ctx, store, verifier); err != nil {
 		return chain.Head{}, err
 	}
 	return verifier.Head(), nil
 }
 
+// SealedHead returns up to where the trail of a data folder was sealed off; the zero
+// Head is nowhere.
+func SealedHead(ctx context.Context, dataDir string) (_ chain.Head, err error) {
+	store, err := catalog.OpenReadOnly(ctx, filepath.Join(dataDir, catalogFile))
+	if err != nil {
+		return chain.Head{}, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	sealed, err := store.Sealed(ctx)
+	return sealed.Head, err
+}
+
+// checkSeal holds the signature of what was sealed off to the keys of the folder,
+// where it has them: a copy may be of the catalog alone.
+func checkSeal(dataDir string, sealed chain.SignedHead) error {
+	dir := filepath.Join(dataDir, pkiFolder)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	ca, err := pki.LoadAuthorities(dir)
+	if err != nil {
+		return err
+	}
+	own, _, err := ca.TrailKey(func() time.Time { return sealed.At })
+	if err != nil {
+		return err
+	}
+	if err := trailSignature(own.Public(), ca)(sealed); err != nil {
+		return fleet.NewProblem(fleet.ErrIntegrity, "the head %s, up to which the trail was sealed off: %v", sealed, err)
+	}
+	return nil
+}
+
 func walk(ctx context.Context, store *catalog.Catalog, verifier *chain.Verifier) error {
-	for after := int64(math.MinInt64); ; after = verifier.Head().Sequence {
+	after := int64(math.MinInt64)
+	if sealed := verifier.Head().Sequence; sealed > 0 {
+		after = sealed
+	}
+	for ; ; after = verifier.Head().Sequence {
 		entries, err := store.AuditAfter(ctx, after, verifyPage)
 		if err != nil {
 			return err

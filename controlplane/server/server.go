@@ -74,8 +74,12 @@ type Config struct {
 	// its work; empty for none.
 	SwitchURL   string
 	SwitchEvery time.Duration
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Share is what one agent may hold, and Keep for how long what is over is kept;
+	// the zero values are fleet's defaults.
+	Share fleet.Share
+	Keep  fleet.Keep
+	Log   *slog.Logger
+	Now   func() time.Time
 	// Ready, where set, is told the addresses once both are open.
 	Ready func(grpc, http net.Addr)
 }
@@ -83,6 +87,9 @@ type Config struct {
 // Run serves until ctx ends, then lets calls under way finish, within
 // drainWithin, and returns nil.
 func Run(ctx context.Context, c Config) (err error) {
+	if err := c.checkBounds(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(filepath.Join(c.DataDir, catalogFile)); errors.Is(err, fs.ErrNotExist) {
 		return fleet.NewProblem(fleet.ErrNotFound, "%s holds no control plane", c.DataDir).
 			WithHint("pgharbor-controlplane init --data-dir %s", c.DataDir)
@@ -101,6 +108,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	store.SetShare(c.Share)
 	// A trail that can't be written is no reason to hide what the catalog knows.
 	if settled, err := store.SettleAudit(ctx, c.Now().UTC()); err != nil {
 		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
@@ -115,6 +123,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer onTrailWhileServing(ctx, a)()
+	defer tellLastRepeats(ctx, c, a.Trail)
 	return serve(ctx, c, a)
 }
 
@@ -206,6 +215,8 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a)
 	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
+	group.Go(func() error { prune(groupCtx, c, a.Catalog); return nil })
+	group.Go(func() error { tellRepeats(groupCtx, a); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		return drain(context.WithoutCancel(groupCtx), c.Log, a, grpcServer, httpServer)

@@ -5,45 +5,18 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// What an agent says is checked here, before it gets near the catalog, a path
-// or a terminal. Its instance is never taken from a message.
-
-const (
-	maxName = 256     // bytes; Postgres allows 63 unless it was built otherwise
-	maxText = 8 << 10 // bytes of a tool's own words
-)
+// What an agent says is within its bounds when it comes here, and is checked for
+// sense, before it gets near the catalog, a path or a terminal. Its instance is never
+// taken from a message.
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// clip bounds a text.
-func clip(text string) string {
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + " …"
-	}
-	return text
-}
-
-// clipName bounds what stands in for a name.
-func clipName(text string) string {
-	if len(text) > maxName {
-		text = strings.ToValidUTF8(text[:maxName], "")
-	}
-	return text
-}
-
-func clipAll(texts []string) []string {
-	var all []string
-	for _, text := range texts {
-		all = append(all, clip(text))
-	}
-	return all
-}
 
 func invalid(format string, args ...any) error {
 	return fleet.NewProblem(fleet.ErrInvalid, format, args...)
@@ -58,23 +31,23 @@ func timeFrom(t *timestamppb.Timestamp) time.Time {
 }
 
 func progressFrom(p *pgharborv1.Progress) fleet.Progress {
-	return fleet.Progress{Phase: clip(p.GetPhase()), DoneBytes: max(p.GetDoneBytes(), 0), TotalBytes: max(p.GetTotalBytes(), 0),
-		DoneObjects: max(p.GetDoneObjects(), 0), TotalObjects: max(p.GetTotalObjects(), 0)}
+	return fleet.Progress{Phase: p.GetPhase(), DoneBytes: p.GetDoneBytes(), TotalBytes: p.GetTotalBytes(),
+		DoneObjects: p.GetDoneObjects(), TotalObjects: p.GetTotalObjects()}
 }
 
 func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 	status := fleet.AgentStatus{
-		ServerVersion: clip(s.GetServerVersion()), DumpVersion: clip(s.GetPgDumpVersion()),
-		BackupsEnabled: s.GetBackupsEnabled(), Schedule: clip(s.GetSchedule()), Timezone: clip(s.GetTimezone()),
+		ServerVersion: s.GetServerVersion(), DumpVersion: s.GetPgDumpVersion(),
+		BackupsEnabled: s.GetBackupsEnabled(), Schedule: s.GetSchedule(), Timezone: s.GetTimezone(),
 		NextRunAt: timeFrom(s.GetNextRunAt()), NextPurgeAt: timeFrom(s.GetNextPurgeAt()),
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
-		VerifySchedule: clip(s.GetVerifySchedule()), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
-		Encrypting: s.GetEncrypting(), Warnings: clipAll(s.GetWarnings()),
-		FolderTrouble: clip(s.GetFolderTrouble()), RetentionBlocked: clip(s.GetRetentionBlocked()),
+		VerifySchedule: s.GetVerifySchedule(), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
+		Encrypting: s.GetEncrypting(), Warnings: s.GetWarnings(),
+		FolderTrouble: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
 		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
 	}
 	if s != nil && s.FreeBytes != nil {
-		free := max(s.GetFreeBytes(), 0)
+		free := s.GetFreeBytes()
 		status.FreeBytes = &free
 	}
 	for _, d := range s.GetDatabases() {
@@ -85,17 +58,17 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 
 func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
 	run := fleet.Run{
-		ID: r.GetId(), Instance: instance, Database: r.GetDatabase(), Trigger: clip(r.GetTrigger()), State: r.GetState(),
-		StartedAt: timeFrom(r.GetStartedAt()), FinishedAt: timeFrom(r.GetFinishedAt()), Error: clip(r.GetError()),
-		Warnings: clipAll(r.GetWarnings()), BackupID: r.GetBackupId(), JobID: r.GetJobId(), SizeBytes: max(r.GetSizeBytes(), 0),
+		ID: r.GetId(), Instance: instance, Database: r.GetDatabase(), Trigger: r.GetTrigger(), State: r.GetState(),
+		StartedAt: timeFrom(r.GetStartedAt()), FinishedAt: timeFrom(r.GetFinishedAt()), Error: r.GetError(),
+		Warnings: r.GetWarnings(), BackupID: r.GetBackupId(), JobID: r.GetJobId(), SizeBytes: r.GetSizeBytes(),
 	}
 	switch {
 	case !fleet.ValidID(run.ID):
 		return run, invalid("%.64q is no id of a run", run.ID)
 	case (run.BackupID != "" && !fleet.ValidID(run.BackupID)) || (run.JobID != "" && !fleet.ValidID(run.JobID)):
 		return run, invalid("run %s names the backup %.64q and the job %.64q", run.ID, run.BackupID, run.JobID)
-	case run.Database == "" || len(run.Database) > maxName:
-		return run, invalid("run %s has no database, or one with too long a name", run.ID)
+	case run.Database == "":
+		return run, invalid("run %s has no database", run.ID)
 	case run.State != fleet.RunRunning && run.State != fleet.RunSucceeded && run.State != fleet.RunFailed:
 		return run, invalid("run %s has the state %.64q", run.ID, run.State)
 	case run.StartedAt.IsZero() || (run.State != fleet.RunRunning && run.FinishedAt.IsZero()):
@@ -109,7 +82,7 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 		ID: b.GetId(), Instance: instance, Database: b.GetDatabase(), State: fleet.BackupPresent,
 		CreatedAt: timeFrom(b.GetCreatedAt()), Complete: b.GetComplete(), SizeBytes: b.GetSizeBytes(),
 		Retention: fleet.Retention{
-			Status: clip(b.GetRetention().GetStatus()), ExpiresAt: timeFrom(b.GetRetention().GetExpiresAt()), Reason: clip(b.GetRetention().GetReason()),
+			Status: b.GetRetention().GetStatus(), ExpiresAt: timeFrom(b.GetRetention().GetExpiresAt()), Reason: b.GetRetention().GetReason(),
 		},
 		Manifest: manifestFrom(b), Findings: findingsFrom(b),
 	}
@@ -119,11 +92,11 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 	switch {
 	case !fleet.ValidID(backup.ID):
 		return backup, invalid("%.64q is no id of a backup", backup.ID)
-	case len(backup.Database) > maxName:
-		return backup, invalid("backup %s has a database with too long a name", backup.ID)
+	case proto.Size(b) > maxBackup:
+		return backup, invalid("backup %s: %d bytes, and %d are taken", backup.ID, proto.Size(b), maxBackup)
 	case !validFilename(backup.Manifest.Filename):
 		return backup, invalid("backup %s has the file name %.64q", backup.ID, backup.Manifest.Filename)
-	case backup.CreatedAt.IsZero() || backup.SizeBytes < 0 || !sha256Hex.MatchString(backup.Manifest.SHA256):
+	case backup.CreatedAt.IsZero() || !sha256Hex.MatchString(backup.Manifest.SHA256):
 		return backup, invalid("backup %s lacks its time, size or hash", backup.ID)
 	}
 	return backup, nil
@@ -131,8 +104,8 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 
 func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
 	return fleet.Findings{
-		Held: b.GetHeld(), HoldReason: clip(b.GetHoldReason()), HeldBy: clip(b.GetHeldBy()),
-		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: clip(b.GetDamage()), Proof: proofFrom(b.GetProof()),
+		Held: b.GetHeld(), HoldReason: b.GetHoldReason(), HeldBy: b.GetHeldBy(),
+		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: b.GetDamage(), Proof: proofFrom(b.GetProof()),
 	}
 }
 
@@ -142,9 +115,9 @@ func proofFrom(p *pgharborv1.Proof) fleet.Proof {
 		return fleet.Proof{}
 	}
 	return fleet.Proof{
-		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: clip(p.GetServerVersion()), Method: clip(p.GetMethod()),
-		RestoreTook: max(p.GetRestoreTook().AsDuration(), 0), Took: max(p.GetTook().AsDuration(), 0),
-		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: clipAll(p.GetDifferences()),
+		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: p.GetServerVersion(), Method: p.GetMethod(),
+		RestoreTook: p.GetRestoreTook().AsDuration(), Took: p.GetTook().AsDuration(),
+		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: p.GetDifferences(),
 	}
 }
 
@@ -156,20 +129,20 @@ func validFilename(name string) bool {
 
 func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 	m := fleet.Manifest{
-		Filename: b.GetFilename(), SHA256: b.GetSha256(), Encrypted: b.GetEncrypted(), Format: clip(b.GetFormat()),
-		Compression: clip(b.GetCompression()), Encryption: clip(b.GetEncryption()),
-		PlainSizeBytes: b.GetPlainSizeBytes(), PlainSHA256: clip(b.GetPlainSha256()), RunID: clip(b.GetRunId()), Trigger: clip(b.GetTrigger()),
-		ServerVersion: clip(b.GetServerVersion()), DumpVersion: clip(b.GetPgDumpVersion()), Encoding: clip(b.GetEncoding()),
-		Collation: clip(b.GetCollation()), CType: clip(b.GetCtype()), StartedAt: timeFrom(b.GetStartedAt()), Warnings: clipAll(b.GetWarnings()),
-		Sequence: max(b.GetSequence(), 0), PreviousSHA256: clip(b.GetPreviousSha256()), SignedBy: clip(b.GetSignedBy()),
+		Filename: b.GetFilename(), SHA256: b.GetSha256(), Encrypted: b.GetEncrypted(), Format: b.GetFormat(),
+		Compression: b.GetCompression(), Encryption: b.GetEncryption(),
+		PlainSizeBytes: b.GetPlainSizeBytes(), PlainSHA256: b.GetPlainSha256(), RunID: b.GetRunId(), Trigger: b.GetTrigger(),
+		ServerVersion: b.GetServerVersion(), DumpVersion: b.GetPgDumpVersion(), Encoding: b.GetEncoding(),
+		Collation: b.GetCollation(), CType: b.GetCtype(), StartedAt: timeFrom(b.GetStartedAt()), Warnings: b.GetWarnings(),
+		Sequence: b.GetSequence(), PreviousSHA256: b.GetPreviousSha256(), SignedBy: b.GetSignedBy(),
 	}
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})
 	}
 	if g := b.GetGlobals(); g != nil {
 		m.Globals = &fleet.Globals{
-			Filename: clip(g.GetFilename()), SizeBytes: max(g.GetSizeBytes(), 0), SHA256: clip(g.GetSha256()),
-			Passwords: g.GetPasswords(), Roles: clipAll(g.GetRoles()),
+			Filename: g.GetFilename(), SizeBytes: g.GetSizeBytes(), SHA256: g.GetSha256(),
+			Passwords: g.GetPasswords(), Roles: g.GetRoles(),
 		}
 	}
 	return m
@@ -177,7 +150,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 
 func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	result := fleet.JobResult{
-		State: fleet.JobState(f.GetState()), Error: clip(f.GetError()), Failure: clip(f.GetFailure()), FinishedAt: timeFrom(f.GetFinishedAt()),
+		State: fleet.JobState(f.GetState()), Error: f.GetError(), Failure: f.GetFailure(), FinishedAt: timeFrom(f.GetFinishedAt()),
 		Restore: restoreFrom(f.GetRestore()), Checks: checksFrom(f.GetChecks()),
 	}
 	switch result.State {
@@ -188,13 +161,10 @@ func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	}
 }
 
-// maxChecks bounds the lines of a look ahead; there are about a dozen.
-const maxChecks = 100
-
 func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.RestoreCheck {
 	var all []fleet.RestoreCheck
-	for _, c := range checks[:min(len(checks), maxChecks)] {
-		all = append(all, fleet.RestoreCheck{Name: clip(c.GetName()), Result: clip(c.GetResult()), Detail: clip(c.GetDetail()), Remedy: clip(c.GetRemedy())})
+	for _, c := range checks {
+		all = append(all, fleet.RestoreCheck{Name: c.GetName(), Result: c.GetResult(), Detail: c.GetDetail(), Remedy: c.GetRemedy()})
 	}
 	return all
 }
@@ -204,7 +174,7 @@ func restoreFrom(o *pgharborv1.RestoreOutcome) *fleet.RestoreOutcome {
 		return nil
 	}
 	return &fleet.RestoreOutcome{
-		RestoreID: o.GetRestoreId(), Kept: clip(o.GetKeptDatabase()), KeptUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
+		RestoreID: o.GetRestoreId(), Kept: o.GetKeptDatabase(), KeptUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
 	}
 }
 

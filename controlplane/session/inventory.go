@@ -13,7 +13,7 @@ import (
 
 // maxInventory bounds, in bytes on the wire, what an agent can make the control
 // plane hold in memory while its inventory arrives. Tests lower it.
-var maxInventory = 256 << 20
+var maxInventory = 128 << 20
 
 // wantInventory asks for the inventory where it is not the one that the
 // catalog has, once for each digest.
@@ -39,14 +39,14 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 		s.inventory = nil
 		if page.GetLast() { // not asked for again, until it is another one
 			s.inventoryBytes = 0
-			s.logRefused("the inventory", fmt.Errorf("it takes more than %d bytes", maxInventory))
+			s.refuse("the inventory", fmt.Errorf("it takes more than %d bytes", maxInventory))
 		}
 		return nil
 	}
 	for _, b := range page.GetBackups() {
 		backup, err := backupFrom(s.instance, b)
 		if err != nil {
-			s.logRefused("a backup of the inventory", err)
+			s.refuse("a backup of the inventory", err)
 			continue
 		}
 		forgetAhead(&backup, s.Now().UTC())
@@ -60,12 +60,12 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	if err := s.examine(ctx, whole); err != nil {
 		return err
 	}
-	foreign, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
+	refused, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
 	if err != nil {
 		return err
 	}
-	for _, id := range foreign {
-		s.logRefused("a backup of the inventory", fmt.Errorf("%s belongs to another instance", id))
+	for _, err := range refused {
+		s.refuse("a backup of the inventory", err)
 	}
 	s.takenDigest = page.GetDigest()
 	return nil

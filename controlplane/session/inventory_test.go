@@ -66,7 +66,7 @@ func TestInventoryThatIsTooLargeIsPassedOver(t *testing.T) {
 	session.LimitInventory(t, 1000)
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
-	known, large := aBackup(), aBackup(func(b *pgharborv1.Backup) { b.Collation = strings.Repeat("x", 1000) })
+	known, large := aBackup(), aBackup(func(b *pgharborv1.Backup) { b.HoldReason = strings.Repeat("x", 1000) })
 	a.report(t, runFinished(aRun(), known))
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{InventoryDigest: "large"}))
 	if m := a.receive(t); m.GetInventoryRequest() == nil {

@@ -9,12 +9,12 @@ import (
 // takeScrub takes over what a look at a stored file has found. By a clock that is
 // ahead, it would hide for years what is found since.
 func (s *session) takeScrub(ctx context.Context, scrub *pgharborv1.BackupScrubbed) error {
-	at, damage := notAfter(s.Now().UTC(), timeFrom(scrub.GetScrubbedAt())), clip(scrub.GetDamage())
+	at, damage := notAfter(s.Now().UTC(), timeFrom(scrub.GetScrubbedAt())), scrub.GetDamage()
 	if at.IsZero() {
 		return invalid("the scrub of backup %.64q lacks its time", scrub.GetBackupId())
 	}
 	if damage != "" {
-		s.Log.Error("a backup is damaged", "instance", s.instance, "backup", clip(scrub.GetBackupId()), "damage", damage)
+		s.Log.Error("a backup is damaged", "instance", s.instance, "backup", scrub.GetBackupId(), "damage", damage)
 	}
 	return s.Catalog.BackupScrubbed(ctx, s.instance, scrub.GetBackupId(), at, damage)
 }

@@ -18,10 +18,19 @@ func (s *session) receive(ctx context.Context) error {
 	for {
 		message, err := s.stream.Recv()
 		if err != nil {
+			s.refusal.At = time.Time{}
+			if told := s.tellRefused(context.WithoutCancel(ctx)); told != nil {
+				return errors.Join(err, told)
+			}
 			return err
 		}
 		watchdog.Reset(s.silence())
-		if err := s.take(ctx, message); err != nil {
+		if s.hold(message) {
+			err = s.take(ctx, message)
+		} else if report := message.GetReport(); report != nil && name(maxReportID).holds(report.GetId()) {
+			err = s.acknowledge(ctx, report)
+		}
+		if err = errors.Join(err, s.tellRefused(ctx)); err != nil {
 			return err
 		}
 	}
@@ -91,21 +100,21 @@ func (s *session) takeReport(ctx context.Context, report *pgharborv1.Report) err
 	if err := s.unlessRefused(s.takeEvent(ctx, report), "a report"); err != nil {
 		return err
 	}
+	return s.acknowledge(ctx, report)
+}
+
+func (s *session) acknowledge(ctx context.Context, report *pgharborv1.Report) error {
 	return s.reply(ctx, &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_ReportAck{ReportAck: &pgharborv1.ReportAck{Id: report.GetId()}}})
 }
 
-// unlessRefused logs what the agent itself is at fault for and lets the session
+// unlessRefused notes what the agent itself is at fault for and lets the session
 // go on, and returns any other error.
 func (s *session) unlessRefused(err error, what string) error {
 	if errors.Is(err, fleet.ErrDenied) || errors.Is(err, fleet.ErrInvalid) || errors.Is(err, fleet.ErrNotFound) {
-		s.logRefused(what, err)
+		s.refuse(what, err)
 		return nil
 	}
 	return err
-}
-
-func (s *session) logRefused(what string, err error) {
-	s.Log.Error("the agent sent what is refused", "instance", s.instance, "what", what, "error", err)
 }
 
 func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) error {
@@ -114,8 +123,8 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 		return s.record(ctx, event.RunFinished.GetRun(), event.RunFinished.GetBackup())
 	case *pgharborv1.Report_BackupRemoved:
 		removed := event.BackupRemoved
-		s.Log.Info("backup removed", "instance", s.instance, "backup", clip(removed.GetBackupId()), "reason", clip(removed.GetReason()))
-		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), clip(removed.GetReason()), timeFrom(removed.GetRemovedAt()))
+		s.Log.Info("backup removed", "instance", s.instance, "backup", removed.GetBackupId(), "reason", removed.GetReason())
+		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), timeFrom(removed.GetRemovedAt()))
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:

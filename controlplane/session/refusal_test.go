@@ -102,7 +102,7 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	a.report(t, jobFinished("../x", "succeeded"))
 	a.report(t, jobFinished(fleet.NewID(), "splendid"))
 	a.report(t, backupRemoved("../x"))
-	a.report(t, &pgharborv1.Report{Id: huge})
+	a.send(t, reportOf(&pgharborv1.Report{Id: huge})) // nothing is sent back that is as large
 	a.send(t, jobUpdate(huge, huge))
 	a.send(t, &pgharborv1.ConnectRequest{})
 	a.settle(t)

@@ -47,7 +47,9 @@ type session struct {
 	inventoryBytes int
 	askedFor       string // the digest for which the inventory was asked for
 	takenDigest    string
-	keyWarning     string // of the key that the agent signs with; "" where it is the one it is known by
+	keyWarning     string        // of the key that the agent signs with; "" where it is the one it is known by
+	leftOut        []string      // of the agent's status
+	refusal        fleet.Refusal // since it was told; its time is when that was
 }
 
 // Serve runs a session until the agent leaves, a newer session takes over or
@@ -64,10 +66,13 @@ func (r *Registry) Serve(stream stream, instance string) error {
 	ctx, end := context.WithCancelCause(stream.Context())
 	defer end(nil)
 	s := &session{
-		Registry: r, instance: instance, incarnation: clipName(hello.GetIncarnation()), host: clipName(hello.GetHost()),
-		stream: stream, end: end, ended: ctx.Done(),
+		Registry: r, instance: instance, stream: stream, end: end, ended: ctx.Done(),
 		outbox: make(chan *pgharborv1.ConnectResponse, outboxSize), challenged: make(chan struct{}, 1), held: map[string]bool{},
 	}
+	if !s.hold(first) {
+		return fleet.NewProblem(fleet.ErrInvalid, "the hello is refused: %s", s.refusal.Text)
+	}
+	s.incarnation, s.host = hello.GetIncarnation(), hello.GetHost()
 	leave, err := r.admit(ctx, s)
 	if err != nil {
 		return err
@@ -107,7 +112,10 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	if err := s.takeKey(ctx, hello.GetSigningKey()); err != nil {
 		return err
 	}
-	if err := s.takeStatus(ctx, clip(hello.GetAgentVersion()), s.status(hello.GetStatus()), now); err != nil {
+	if err := s.takeStatus(ctx, hello.GetAgentVersion(), s.status(hello.GetStatus()), now); err != nil {
+		return err
+	}
+	if err := s.tellRefused(ctx); err != nil {
 		return err
 	}
 	agent, err := s.Catalog.Agent(ctx, s.instance)

@@ -16,7 +16,8 @@ const actionSettings = "agent.settings"
 
 // takeStatus takes over what the agent says of itself. A change of the rules by
 // which it keeps backups was made on its host, by somebody whom nobody here has
-// asked: the trail says so before the catalog does.
+// asked: the trail says so before the catalog does,
+// and counts what changes again and again.
 func (s *session) takeStatus(ctx context.Context, version string, status fleet.AgentStatus, now time.Time) error {
 	before, err := s.Catalog.Agent(ctx, s.instance)
 	if err != nil {
@@ -27,7 +28,7 @@ func (s *session) takeStatus(ctx context.Context, version string, status fleet.A
 	if before.LastSeenAt.IsZero() || len(changes) == 0 {
 		return keep()
 	}
-	return s.Trail.Do(ctx, audit.Action{
+	return s.Trail.Often(ctx, audit.Action{
 		Actor: "agent:" + s.instance, Action: actionSettings, Instance: s.instance, Target: s.instance, Detail: strings.Join(changes, "; "),
 	}, keep)
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -42,14 +43,14 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 		return nil
 	}
 	if told.GetBeginsAnew() {
-		return s.Catalog.ForgetTrailHead(ctx, s.instance, s.Now().UTC())
+		return s.forgetTrailHead(ctx)
 	}
 	head := chain.SignedHead{
 		Head: chain.Head{Sequence: told.GetSequence(), Hash: told.GetHash()}, At: timeFrom(told.GetAt()),
 		Signature: told.GetSignature(), Certificate: told.GetCertificate(),
 	}
 	if err := s.Heads.Check(head); err != nil {
-		s.logRefused("a head of the trail", err)
+		s.Log.Error("a head of the trail that the agent sent is refused", "instance", s.instance, "error", err)
 		return nil
 	}
 	dispute, err := s.Catalog.TakeTrailHead(ctx, catalog.HeldHead{Instance: s.instance, SignedHead: head, ToldAt: s.Now().UTC()})
@@ -57,4 +58,18 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 		s.Log.Error("the agent has seen another trail than the catalog has", "instance", s.instance, "head", head.Head, "dispute", dispute)
 	}
 	return err
+}
+
+// forgetTrailHead forgets what the agent had seen, where somebody has accepted beside
+// it that the trail begins anew.
+func (s *session) forgetTrailHead(ctx context.Context) error {
+	held, err := s.Catalog.TrailHeadOf(ctx, s.instance)
+	if err != nil || !held.Valid() {
+		return err
+	}
+	accepted := audit.Action{
+		Actor: "agent:" + s.instance, Action: "trail.accept", Instance: s.instance, Target: held.String(),
+		Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
+	}
+	return s.Trail.Often(ctx, accepted, func() error { return s.Catalog.ForgetTrailHead(ctx, s.instance) })
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 // The catalog is a second witness to what an agent's folder holds: whoever swaps
@@ -76,14 +75,5 @@ func (s *session) tell(ctx context.Context, action, target, detail string) error
 	if action == actionSuspectBackup {
 		return s.Trail.Denied(ctx, told)
 	}
-	return s.Trail.Do(ctx, told, func() error { return nil })
-}
-
-// status is what the agent says of itself, and what is to be said of its key.
-func (s *session) status(said *pgharborv1.AgentStatus) fleet.AgentStatus {
-	status := statusFrom(said)
-	if s.keyWarning != "" {
-		status.Warnings = append(status.Warnings, s.keyWarning)
-	}
-	return status
+	return s.Trail.Often(ctx, told, func() error { return nil })
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +16,10 @@ func auditCommand() *cobra.Command {
 		Short: "The trail, as it stands in the catalog on this host",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("say verify; %s --help explains", cmd.CommandPath())}
+			return usageError{fmt.Errorf("say verify or seal; %s --help explains", cmd.CommandPath())}
 		},
 	}
-	cmd.AddCommand(auditVerifyCommand())
+	cmd.AddCommand(auditVerifyCommand(), auditSealCommand())
 	return cmd
 }
 
@@ -49,11 +50,54 @@ and --head with what pgharbor-agent trail prints.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The trail holds: %d entries, head %s\n", head.Sequence, head)
+			text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
+			sealed, err := server.SealedHead(cmd.Context(), dataDir)
+			if err != nil {
+				return err
+			}
+			if sealed.Valid() {
+				text += fmt.Sprintf("Sealed off, and not looked at: entries 1 to %d, head %s\n", sealed.Sequence, sealed)
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "", "folder that init made, or a copy of it")
 	cmd.Flags().StringArrayVar(&seen, "head", nil, "a head that somebody has noted, SEQUENCE:HASH; may be given more than once")
+	return cmd
+}
+
+func auditSealCommand() *cobra.Command {
+	o := server.SealOptions{Now: time.Now}
+	cmd := &cobra.Command{
+		Use:   "seal --data-dir DIR --year YEAR FILE",
+		Short: "Move the trail up to the end of a year to a file, and let the rest go on from its signed head",
+		Long: `Writes the entries of a year that is over, and of those before it, to a new file as
+pgharbor audit export does, reads it again and verifies it, and only then deletes them
+from the catalog, whether a control plane serves it or not. The trail goes on from
+their head, which is signed, and audit verify begins there. Keep the file: nothing else
+has what is in it. pgharbor audit verify --file checks it; --after takes the head of the
+part before it.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.File = args[0]; o.DataDir == "" || o.Year == 0 {
+				return usageError{fmt.Errorf("--data-dir or --year is missing")}
+			}
+			sealed, err := server.SealAudit(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Sealed off: entries %d to %d, head %s\n%s  %s\n",
+				sealed.From, sealed.Head.Sequence, sealed.Head, sealed.SHA256, o.File)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&o.DataDir, "data-dir", "", "folder that init made")
+	cmd.Flags().IntVar(&o.Year, "year", 0, "the last year that goes to the file, UTC; it is over")
 	return cmd
 }

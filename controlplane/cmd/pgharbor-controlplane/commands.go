@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server"
 )
 
@@ -103,8 +104,9 @@ Then %s, the first OWNER, logs in once, before %s:
 }
 
 func serveCommand() *cobra.Command {
-	c := server.Config{Now: time.Now}
+	c := server.Config{Now: time.Now, Share: fleet.DefaultShare}
 	var level slog.Level
+	var days keptDays
 	cmd := &cobra.Command{
 		Use:   "serve --data-dir DIR",
 		Short: "Serve agents and people until a signal comes",
@@ -116,6 +118,7 @@ func serveCommand() *cobra.Command {
 			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.SwitchEvery <= 0 {
 				return usageError{fmt.Errorf("--heartbeat, --certificate-life and --dead-mans-switch-every are durations over 0, such as 10s, 720h and 1m")}
 			}
+			c.Keep = days.keep()
 			c.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			return server.Run(cmd.Context(), c)
 		},
@@ -128,6 +131,7 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.AlertsFile, "alerts", "", "file of the channels (webhooks, mail) over which people are told what is wrong")
 	cmd.Flags().StringVar(&c.SwitchURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")
 	cmd.Flags().DurationVar(&c.SwitchEvery, "dead-mans-switch-every", server.DefaultSwitchEvery, "how often it is called")
+	boundFlags(cmd.Flags(), &c.Share, &days)
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	return cmd
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/server"
 )
 
 // onTheTrail is what each command leaves there; one that only looks leaves nothing.
@@ -23,6 +26,20 @@ var onTheTrail = []struct{ command, action, flags string }{
 	{"ca retire", "ca.retire", "--force"},
 	{"recover-owner", "owner.recover", ""},
 	{"audit verify", "", ""},
+	{"audit seal", "audit.seal", ""}, // of a control plane that is a year old
+}
+
+// aYearOld makes a data folder whose trail began a year ago, and returns what it takes
+// to seal that off.
+func aYearOld(t *testing.T) (dir string, flags []string, entries int64) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "old")
+	then := time.Now().AddDate(-1, 0, 0)
+	_, err := server.Init(t.Context(), server.InitOptions{DataDir: dir, Advertise: "127.0.0.1:1", Owner: "owner", Now: func() time.Time { return then }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, []string{"--year", strconv.Itoa(then.UTC().Year()), filepath.Join(t.TempDir(), "trail.jsonl")}, 2
 }
 
 func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
@@ -39,7 +56,13 @@ func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
 		delete(left, tt.command)
 		ctx, signal := context.WithCancel(t.Context())
 		errs := &untilText{text: "msg=serving", seen: signal}
-		args := append(strings.Fields(tt.command+" "+tt.flags), "--data-dir", dir)
+		args := strings.Fields(tt.command + " " + tt.flags)
+		if tt.command == "audit seal" {
+			var flags []string
+			dir, flags, before = aYearOld(t)
+			args = append(args, flags...)
+		}
+		args = append(args, "--data-dir", dir)
 		if code := run(ctx, args, &bytes.Buffer{}, errs); code != exitDone {
 			t.Fatalf("%s: exit %d: %s", tt.command, code, &errs.all)
 		}

@@ -449,8 +449,11 @@ func (*ListTrailHeadsRequest) Descriptor() ([]byte, []int) {
 type ListTrailHeadsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Not set while the trail is empty.
-	Head          *TrailHead       `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
-	Witnessed     []*WitnessedHead `protobuf:"bytes,2,rep,name=witnessed,proto3" json:"witnessed,omitempty"`
+	Head      *TrailHead       `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	Witnessed []*WitnessedHead `protobuf:"bytes,2,rep,name=witnessed,proto3" json:"witnessed,omitempty"`
+	// Up to where the trail was sealed off; the first entry of an export is the next.
+	// Not set where nothing was.
+	Sealed        *TrailHead `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -495,6 +498,13 @@ func (x *ListTrailHeadsResponse) GetHead() *TrailHead {
 func (x *ListTrailHeadsResponse) GetWitnessed() []*WitnessedHead {
 	if x != nil {
 		return x.Witnessed
+	}
+	return nil
+}
+
+func (x *ListTrailHeadsResponse) GetSealed() *TrailHead {
+	if x != nil {
+		return x.Sealed
 	}
 	return nil
 }
@@ -659,7 +669,10 @@ type TrailVerification struct {
 	Sequence int64  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Hash     string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
 	// Who has seen a head that is part of it.
-	Witnesses     []string `protobuf:"bytes,3,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
+	Witnesses []string `protobuf:"bytes,3,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
+	// The head of the part that was sealed off, SEQUENCE:HASH, where one was: this
+	// begins after it.
+	After         string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -715,6 +728,13 @@ func (x *TrailVerification) GetWitnesses() []string {
 	return nil
 }
 
+func (x *TrailVerification) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 var File_pgharbor_v1_audit_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_audit_proto_rawDesc = "" +
@@ -752,10 +772,11 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\x19ExportAuditEntriesRequest\"O\n" +
 	"\x1aExportAuditEntriesResponse\x121\n" +
 	"\aentries\x18\x01 \x03(\v2\x17.pgharbor.v1.AuditEntryR\aentries\"\x17\n" +
-	"\x15ListTrailHeadsRequest\"~\n" +
+	"\x15ListTrailHeadsRequest\"\xae\x01\n" +
 	"\x16ListTrailHeadsResponse\x12*\n" +
 	"\x04head\x18\x01 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x128\n" +
-	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\"\xc8\x01\n" +
+	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\x12.\n" +
+	"\x06sealed\x18\x03 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x06sealed\"\xc8\x01\n" +
 	"\tTrailHead\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12*\n" +
@@ -767,11 +788,12 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\rWitnessedHead\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x04head\x18\x02 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x123\n" +
-	"\atold_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06toldAt\"a\n" +
+	"\atold_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06toldAt\"w\n" +
 	"\x11TrailVerification\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x1c\n" +
-	"\twitnesses\x18\x03 \x03(\tR\twitnesses2\xb3\x02\n" +
+	"\twitnesses\x18\x03 \x03(\tR\twitnesses\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after2\xb3\x02\n" +
 	"\fAuditService\x12_\n" +
 	"\x10ListAuditEntries\x12$.pgharbor.v1.ListAuditEntriesRequest\x1a%.pgharbor.v1.ListAuditEntriesResponse\x12g\n" +
 	"\x12ExportAuditEntries\x12&.pgharbor.v1.ExportAuditEntriesRequest\x1a'.pgharbor.v1.ExportAuditEntriesResponse0\x01\x12Y\n" +
@@ -811,20 +833,21 @@ var file_pgharbor_v1_audit_proto_depIdxs = []int32{
 	0,  // 4: pgharbor.v1.ExportAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
 	7,  // 5: pgharbor.v1.ListTrailHeadsResponse.head:type_name -> pgharbor.v1.TrailHead
 	8,  // 6: pgharbor.v1.ListTrailHeadsResponse.witnessed:type_name -> pgharbor.v1.WitnessedHead
-	10, // 7: pgharbor.v1.TrailHead.at:type_name -> google.protobuf.Timestamp
-	7,  // 8: pgharbor.v1.WitnessedHead.head:type_name -> pgharbor.v1.TrailHead
-	10, // 9: pgharbor.v1.WitnessedHead.told_at:type_name -> google.protobuf.Timestamp
-	1,  // 10: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
-	3,  // 11: pgharbor.v1.AuditService.ExportAuditEntries:input_type -> pgharbor.v1.ExportAuditEntriesRequest
-	5,  // 12: pgharbor.v1.AuditService.ListTrailHeads:input_type -> pgharbor.v1.ListTrailHeadsRequest
-	2,  // 13: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
-	4,  // 14: pgharbor.v1.AuditService.ExportAuditEntries:output_type -> pgharbor.v1.ExportAuditEntriesResponse
-	6,  // 15: pgharbor.v1.AuditService.ListTrailHeads:output_type -> pgharbor.v1.ListTrailHeadsResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	7,  // 7: pgharbor.v1.ListTrailHeadsResponse.sealed:type_name -> pgharbor.v1.TrailHead
+	10, // 8: pgharbor.v1.TrailHead.at:type_name -> google.protobuf.Timestamp
+	7,  // 9: pgharbor.v1.WitnessedHead.head:type_name -> pgharbor.v1.TrailHead
+	10, // 10: pgharbor.v1.WitnessedHead.told_at:type_name -> google.protobuf.Timestamp
+	1,  // 11: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
+	3,  // 12: pgharbor.v1.AuditService.ExportAuditEntries:input_type -> pgharbor.v1.ExportAuditEntriesRequest
+	5,  // 13: pgharbor.v1.AuditService.ListTrailHeads:input_type -> pgharbor.v1.ListTrailHeadsRequest
+	2,  // 14: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
+	4,  // 15: pgharbor.v1.AuditService.ExportAuditEntries:output_type -> pgharbor.v1.ExportAuditEntriesResponse
+	6,  // 16: pgharbor.v1.AuditService.ListTrailHeads:output_type -> pgharbor.v1.ListTrailHeadsResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_audit_proto_init() }

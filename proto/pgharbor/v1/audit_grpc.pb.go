@@ -32,8 +32,8 @@ const (
 type AuditServiceClient interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
-	// ExportAuditEntries sends every entry, oldest first, up to the newest at the
-	// moment of the call.
+	// ExportAuditEntries sends every entry that was not sealed off, oldest first, up
+	// to the newest at the moment of the call.
 	ExportAuditEntries(ctx context.Context, in *ExportAuditEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditEntriesResponse], error)
 	// ListTrailHeads returns the head of this moment, and those that agents have
 	// told of. The trail that is exported after it reaches all of them.
@@ -95,8 +95,8 @@ func (c *auditServiceClient) ListTrailHeads(ctx context.Context, in *ListTrailHe
 type AuditServiceServer interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
-	// ExportAuditEntries sends every entry, oldest first, up to the newest at the
-	// moment of the call.
+	// ExportAuditEntries sends every entry that was not sealed off, oldest first, up
+	// to the newest at the moment of the call.
 	ExportAuditEntries(*ExportAuditEntriesRequest, grpc.ServerStreamingServer[ExportAuditEntriesResponse]) error
 	// ListTrailHeads returns the head of this moment, and those that agents have
 	// told of. The trail that is exported after it reaches all of them.

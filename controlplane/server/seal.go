@@ -1,0 +1,167 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/pki"
+)
+
+// SealOptions says which part of the trail goes to which file.
+type SealOptions struct {
+	DataDir string
+	Year    int // the last one that goes; it is over
+	File    string
+	Now     func() time.Time
+}
+
+// Sealed is what was sealed off.
+type Sealed struct {
+	From   int64 // the first entry
+	Head   chain.Head
+	SHA256 string // of the file
+}
+
+// SealAudit moves the entries of a year, and of those before, to a file: written,
+// read again and verified, before the catalog lets go of them. The trail goes on
+// from their signed head. What was still under way then, and all after it, stays.
+// It works while the control plane serves and while it does not; one that was
+// broken off is finished by the next.
+func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
+	end := time.Date(o.Year+1, 1, 1, 0, 0, 0, 0, time.UTC)
+	if o.Year < 2000 || o.Now().Before(end) {
+		return s, fleet.NewProblem(fleet.ErrInvalid, "--year %d is not a year that is over, UTC", o.Year)
+	}
+	store, done, err := openOnHost(ctx, o.DataDir)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	if err := store.DropSealed(ctx); err != nil {
+		return s, err
+	}
+	before, err := store.Sealed(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.Head, err = store.Sealable(ctx, end); err != nil {
+		return s, err
+	}
+	if s.From = before.Sequence + 1; s.Head.Sequence < s.From {
+		return s, fleet.NewProblem(fleet.ErrConflict, "no entry of %d or before can be sealed off: there is none, or it is of what is still under way", o.Year)
+	}
+	if s.SHA256, err = writePart(ctx, store, before.Head, s.Head, o.File); err != nil {
+		return s, err
+	}
+	trail := &audit.Trail{Store: store, Now: o.Now}
+	return s, trail.Do(ctx, audit.Action{
+		Actor: "host", Action: "audit.seal", Target: s.Head.String(),
+		Detail: fmt.Sprintf("entries %d to %d, in a file with the SHA-256 %s", s.From, s.Head.Sequence, s.SHA256),
+	}, func() error { return seal(ctx, store, o, s) })
+}
+
+func seal(ctx context.Context, store *catalog.Catalog, o SealOptions, s Sealed) error {
+	ca, err := pki.LoadAuthorities(filepath.Join(o.DataDir, pkiFolder))
+	if err != nil {
+		return err
+	}
+	key, certify, err := ca.TrailKey(o.Now)
+	if err != nil {
+		return err
+	}
+	certificate, err := certify()
+	if err != nil {
+		return err
+	}
+	signed, err := chain.Sign(s.Head, o.Now(), key, certificate)
+	if err != nil {
+		return err
+	}
+	if err := store.Seal(ctx, signed, s.SHA256); err != nil {
+		return err
+	}
+	return store.DropSealed(ctx)
+}
+
+// writePart writes the entries after one head up to another to a new file, reads it
+// again from its beginning, and returns its SHA-256. A file that is not whole is
+// removed.
+func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.Head, path string) (_ string, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	out := bufio.NewWriter(file)
+	for at := after.Sequence; at < upTo.Sequence; {
+		entries, err := store.AuditAfter(ctx, at, verifyPage)
+		if err != nil {
+			return "", err
+		}
+		if len(entries) == 0 {
+			return "", fleet.NewProblem(fleet.ErrIntegrity, "the trail ends with entry %d, before entry %d", at, upTo.Sequence)
+		}
+		for _, e := range entries {
+			if at = e.Sequence; at > upTo.Sequence {
+				break
+			}
+			if err := api.WriteEntry(out, e); err != nil {
+				return "", err
+			}
+		}
+	}
+	if err := errors.Join(out.Flush(), file.Sync(), syncFolder(filepath.Dir(path))); err != nil {
+		return "", err
+	}
+	return verifyPart(file, after, upTo)
+}
+
+// verifyPart reads what was written, and holds it to the heads on both of its ends.
+func verifyPart(file io.ReadSeeker, after, upTo chain.Head) (string, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	verifier, err := chain.NewVerifierAfter(after)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	lines := bufio.NewReader(io.TeeReader(file, sum))
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			break
+		}
+		if err != nil {
+			return "", fmt.Errorf("the file that was written is not whole: %w", err)
+		}
+		entry, err := api.ReadEntry(line)
+		if err != nil {
+			return "", err
+		}
+		if err := verifier.Add(entry); err != nil {
+			return "", asIntegrity(err)
+		}
+	}
+	if verifier.Head() != upTo {
+		return "", fleet.NewProblem(fleet.ErrIntegrity, "what was written ends with %s and not with %s", verifier.Head(), upTo)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

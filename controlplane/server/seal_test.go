@@ -1,0 +1,163 @@
+package server_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// nextYear is when this year's entries can be sealed off.
+func nextYear() time.Time { return time.Date(time.Now().UTC().Year()+1, 1, 2, 0, 0, 0, 0, time.UTC) }
+
+func seal(t *testing.T, dir string, year int) (server.Sealed, string, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "trail.jsonl")
+	sealed, err := server.SealAudit(t.Context(), server.SealOptions{DataDir: dir, Year: year, File: file, Now: nextYear})
+	return sealed, file, err
+}
+
+// What was sealed off is in the file, whole, and the rest goes on from its head; an
+// edit of the rest, and of the seal, is found as before.
+func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
+	dir, head := trailOnDisk(t, 1200) // more than are deleted at once
+	year := time.Now().UTC().Year()
+	sealed, file, err := seal(t, dir, year)
+	if err != nil || sealed.From != 1 || sealed.Head != head {
+		t.Fatalf("sealed %+v, %v; the head was %s", sealed, err, head)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(content), "\n") != 1200 {
+		t.Errorf("the file has %d lines, %v", strings.Count(string(content), "\n"), err)
+	}
+	c, err := catalog.Open(t.Context(), filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := c.AuditAfter(t.Context(), 0, 10_000)
+	if err := errors.Join(err, c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(rest) != 2 || rest[0].Sequence != 1201 || rest[0].PreviousHash != head.Hash || rest[0].Action != "audit.seal" {
+		t.Errorf("there are %d entries left, the first is %+v", len(rest), rest[0])
+	}
+	if got, err := server.VerifyAudit(t.Context(), dir, head, chain.Head{Sequence: 7, Hash: strings.Repeat("0", 64)}); err != nil || got.Sequence != 1202 {
+		t.Errorf("verified up to %s, %v", got, err)
+	}
+	other := chain.Head{Sequence: head.Sequence, Hash: strings.Repeat("0", 64)}
+	if _, err := server.VerifyAudit(t.Context(), dir, other); !errors.Is(err, fleet.ErrIntegrity) {
+		t.Errorf("somebody has seen another head: %v", err)
+	}
+	if _, _, err := seal(t, dir, year-1); !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("with nothing left of then: %v", err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	d := tamper{DB: db, t: t}
+	d.do(`DROP TRIGGER sealed_no_update`)
+	d.do(`UPDATE sealed SET hash = ?`, strings.Repeat("0", 64))
+	if _, err := server.VerifyAudit(t.Context(), dir); !errors.Is(err, fleet.ErrIntegrity) {
+		t.Errorf("with another seal: %v", err)
+	}
+}
+
+// Beside a control plane that serves, what is under way keeps its entries, and the
+// next part follows the first.
+func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
+	cp := servertest.Start(t)
+	cp.InviteAgent(t, "db1")
+	year := time.Now().UTC().Year()
+	if _, _, err := seal(t, cp.DataDir, year+1); !errors.Is(err, fleet.ErrInvalid) {
+		t.Errorf("a year that is not over: %v", err)
+	}
+	first, _, err := seal(t, cp.DataDir, year)
+	if err != nil || first.Head.Sequence != 2 { // what follows is controlplane.serve, which goes on
+		t.Fatalf("sealed %+v, %v", first, err)
+	}
+	export := func() (sequences []int64, sealed *pgharborv1.TrailHead) {
+		client := pgharborv1.NewAuditServiceClient(cp.Owner(t))
+		heads, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream, err := client.ExportAuditEntries(bounded(t), &pgharborv1.ExportAuditEntriesRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			part, err := stream.Recv()
+			if err != nil {
+				return sequences, heads.GetSealed()
+			}
+			for _, e := range part.GetEntries() {
+				sequences = append(sequences, e.GetSequence())
+			}
+		}
+	}
+	if rest, sealed := export(); rest[0] != 3 || sealed.GetSequence() != 2 || sealed.GetHash() != first.Head.Hash || len(sealed.GetSignature()) == 0 {
+		t.Errorf("the export begins with %d, after %v", rest[0], sealed)
+	}
+	cp.Stop(t)
+	cp.Run(t) // the first one's entry has ended
+	second, file, err := seal(t, cp.DataDir, year)
+	if err != nil || second.From != 3 || second.Head.Sequence <= 3 {
+		t.Fatalf("sealed %+v, %v", second, err)
+	}
+	if _, err := server.VerifyAudit(t.Context(), cp.DataDir); err != nil {
+		t.Error(err)
+	}
+	cp.InviteAgent(t, "db2") // the trail can be written to as before
+	if rest, _ := export(); rest[0] != second.Head.Sequence+1 {
+		t.Errorf("the export begins with %d, after %s", rest[0], second.Head)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	// An agent that has seen the part that is gone knows of no other trail.
+	c, err := catalog.OpenReadOnly(context.WithoutCancel(t.Context()), filepath.Join(cp.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for seen, disputed := range map[chain.Head]bool{
+		first.Head: false, second.Head: false, {Sequence: second.Head.Sequence, Hash: strings.Repeat("0", 64)}: true,
+		{Sequence: second.Head.Sequence + 1000, Hash: second.Head.Hash}: true,
+	} {
+		if dispute, err := c.TrailDispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
+			t.Errorf("%s: %q, %v", seen, dispute, err)
+		}
+	}
+}
+
+// A file that is there is not written over, and the catalog keeps what it has.
+func TestSealWritesOverNoFile(t *testing.T) {
+	dir, head := trailOnDisk(t, 10)
+	file := filepath.Join(t.TempDir(), "kept")
+	if err := os.WriteFile(file, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := server.SealAudit(t.Context(), server.SealOptions{DataDir: dir, Year: time.Now().UTC().Year(), File: file, Now: nextYear})
+	if !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+	if content, err := os.ReadFile(file); err != nil || string(content) != "kept" {
+		t.Errorf("the file is %q, %v", content, err)
+	}
+	if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got != head {
+		t.Errorf("the trail: %s, %v", got, err)
+	}
+}
