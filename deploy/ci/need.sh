@@ -47,7 +47,7 @@ for command in "$@"; do
 done
 ((${#missing[@]})) || exit 0
 
-echo "installing: ${missing[*]}" >&2
+echo "installing: ${missing[*]} (takes a minute or more)" >&2
 if ! install_packages "${missing[@]}"; then
   echo "missing here; as root run: apt-get install ${missing[*]}" >&2
   exit 1

@@ -92,7 +92,7 @@ start_postgres() {
   "${as_postgres[@]}" env -C / tee "$postgres_dir/password" <<<"$password" >/dev/null
   "${as_postgres[@]}" env -C / "$bin/initdb" -D "$postgres_dir/data" -U "$PGUSER" -E UTF8 --locale=C.UTF-8 \
     --auth=scram-sha-256 --pwfile="$postgres_dir/password" --no-sync >/dev/null
-  "${as_postgres[@]}" env -C / "$pg_ctl" start -s -w -t 60 -D "$postgres_dir/data" -l "$postgres_dir/log" -o "$options"
+  "${as_postgres[@]}" env -C / "$pg_ctl" start -s -w -t 300 -D "$postgres_dir/data" -l "$postgres_dir/log" -o "$options"
 }
 
 # start NAME COMMAND… runs a daemon in the background, its output in $data/NAME.log.

@@ -31,7 +31,8 @@ SELECT c.oid::regclass, attname, attcompression FROM pg_attribute a JOIN pg_clas
 -- kind: column statistics targets
 SELECT c.oid::regclass, attname, attstattarget FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN own o ON o.oid = relnamespace WHERE attstattarget > 0;
 -- kind: column options
-SELECT c.oid::regclass, attname, attoptions FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE attoptions IS NOT NULL;
+-- pg_attver is the server's own mark of a column (15.20 and its kin); every copy has another.
+SELECT c.oid::regclass, attname, options FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid CROSS JOIN LATERAL (SELECT ARRAY(SELECT o FROM unnest(attoptions) WITH ORDINALITY AS u (o, place) WHERE o !~ '^pg_attver=' ORDER BY place) AS options) AS own_options WHERE options <> '{}';
 -- kind: column defaults
 SELECT adrelid::regclass, attname, pg_get_expr(adbin, adrelid) FROM pg_attrdef d JOIN pg_attribute a ON attrelid = adrelid AND attnum = adnum WHERE attgenerated = '';
 -- kind: generated columns
