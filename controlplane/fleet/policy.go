@@ -66,7 +66,7 @@ func (p Policy) Check() error {
 	switch {
 	case len(p.RequireApproval)+len(p.RequireReason) == 0:
 		return NewProblem(ErrInvalid, "the policy for %s would ask for nothing", p.Glob).
-			WithHint("say what with --require-approval or --require-reason, or remove it: pgharbor policies remove '%s'", p.Glob)
+			WithHint("say what with --require-approval or --require-reason, or remove it: pgharbor policies remove -- %s", p.Glob)
 	case p.ApprovalTTL != 0 && (p.ApprovalTTL < MinApprovalTTL || p.ApprovalTTL > MaxApprovalTTL):
 		return NewProblem(ErrInvalid, "an approval holds for at least %s and at most %s, not %s", MinApprovalTTL, MaxApprovalTTL, p.ApprovalTTL)
 	}
