@@ -83,6 +83,8 @@ type settings struct {
 	KeepOldDays int // 0: until it is dropped by hand
 	Verify      job.Verify
 	RestoreJobs int // 0: as many as there are processors, at most 4
+	// SecretFiles are the files with secrets that the settings name.
+	SecretFiles []job.SecretFile
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -125,6 +127,7 @@ func readSettings(environ []string) (settings, error) {
 	}
 	s.Passphrases, err = passphrases(v)
 	check(err)
+	s.SecretFiles = secretFiles(v, s.Connection)
 	s.Scrub, err = scrub(v)
 	check(err)
 	s.Verify, err = verify(v, s.Location)
@@ -260,14 +263,14 @@ func passphrases(v variables) (seal.Passphrases, error) {
 	var problems []error
 	if v.PassphraseFile != "" {
 		current, err := seal.ReadPassphraseFile(v.PassphraseFile)
-		if err != nil {
+		if err = errors.Join(err, unchangeable(v.PassphraseFile)); err != nil {
 			problems = append(problems, fmt.Errorf("BACKUP_ENCRYPT_PASSPHRASE_FILE: %w", err))
 		}
 		p.Current = current
 	}
 	if v.OldPassphrasesFile != "" {
 		old, err := seal.ReadPassphrases(v.OldPassphrasesFile)
-		if err != nil {
+		if err = errors.Join(err, unchangeable(v.OldPassphrasesFile)); err != nil {
 			problems = append(problems, fmt.Errorf("BACKUP_OLD_PASSPHRASES_FILE: %w", err))
 		}
 		p.Old = old

@@ -92,6 +92,9 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer unlock()
+	if err := keepPrivate(c.DataDir, c.Log); err != nil {
+		return err
+	}
 	ca, err := pki.LoadAuthorities(filepath.Join(c.DataDir, pkiFolder))
 	if err != nil {
 		return err
