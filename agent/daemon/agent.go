@@ -96,6 +96,7 @@ func (a *agent) openStore(what purpose) (err error) {
 	if a.store, err = store.Open(dir); err != nil {
 		return withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
 	}
+	a.store.SetReserve(a.settings.Reserve)
 	a.closers = append(a.closers, a.store.Close)
 	return nil
 }

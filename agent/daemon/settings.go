@@ -36,6 +36,7 @@ const (
 	maxConcurrency   = 64
 	maxScrubDays     = 3650
 	maxScrubMBPS     = 100000
+	maxReserveMB     = 1 << 30
 )
 
 // variables are the agent's own settings as the environment has them. All are
@@ -63,6 +64,7 @@ type variables struct {
 	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
 	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
 	RestoreJobs        string `env:"RESTORE_JOBS"`
+	ReserveMB          string `env:"BACKUP_RESERVE_MB"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -82,7 +84,8 @@ type settings struct {
 	Scrub       job.Scrub
 	KeepOldDays int // 0: until it is dropped by hand
 	Verify      job.Verify
-	RestoreJobs int // 0: as many as there are processors, at most 4
+	RestoreJobs int   // 0: as many as there are processors, at most 4
+	Reserve     int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
 	// SecretFiles are the files with secrets that the settings name.
 	SecretFiles []job.SecretFile
 }
@@ -113,6 +116,9 @@ func readSettings(environ []string) (settings, error) {
 	check(err)
 	s.RestoreJobs, err = numberFrom(0, "RESTORE_JOBS", v.RestoreJobs, 0, maxConcurrency)
 	check(err)
+	reserve, err := numberFrom(0, "BACKUP_RESERVE_MB", v.ReserveMB, -1, maxReserveMB)
+	check(err)
+	s.Reserve = int64(reserve) << 20
 	s.Format, err = oneOf("BACKUP_FORMAT", v.Format, postgres.FormatPlain, postgres.FormatCustom)
 	check(err)
 	s.Compression, err = oneOf("BACKUP_COMPRESSION", v.Compression, backup.CompressionNone, backup.CompressionZstd)
