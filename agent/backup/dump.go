@@ -23,9 +23,11 @@ const nameTime = "2006-01-02-15-04-05"
 
 // BackupRequest asks for a backup of one database.
 type BackupRequest struct {
-	RunID      string // 1 to 64 characters of [a-z0-9-]
-	Database   string
-	Trigger    string         // TriggerSchedule or TriggerManual
+	RunID    string // 1 to 64 characters of [a-z0-9-]
+	Database string
+	Trigger  string // TriggerSchedule or TriggerManual
+	// ForOthers says that somebody else than the host asks for it: it leaves the reserve of the disk free.
+	ForOthers  bool
 	OnProgress func(Progress) // may be nil; called now and then, from one goroutine at a time
 }
 
@@ -50,6 +52,11 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 	file, err := e.Store.Create(req.Database, e.baseName(manifest), req.RunID)
 	if err != nil {
 		return Manifest{}, err
+	}
+	if req.ForOthers {
+		if err := file.KeepReserve(); err != nil {
+			return Manifest{}, errors.Join(err, file.Abort())
+		}
 	}
 	if err := e.write(ctx, req, &manifest, file); err != nil {
 		return Manifest{}, errors.Join(err, file.Abort())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,12 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const (
 	// spaceFactor is how much room a dump may take once it is loaded: its data, and as much again of indexes.
 	spaceFactor = 2
-	// spaceReserve is left free at least, and what an empty server takes is a part of it.
+	// spaceReserve is left free at least, and what an empty server takes is a part of it. Of a larger disk it is
+	// store.ReserveOf.
 	spaceReserve = 512 << 20
 	// spaceStep is how often the room is looked at while a dump is loaded.
 	spaceStep = time.Second
@@ -297,11 +300,11 @@ func (p *proving) enoughSpace() error {
 	} else if info, err := p.file.Stat(); err == nil {
 		size = info.Size()
 	}
-	free, err := freeSpace(p.dir)
+	free, reserve, err := freeSpace(p.dir)
 	if err != nil {
 		return err
 	}
-	if need := size*spaceFactor + spaceReserve; free < need {
+	if need := min(size, math.MaxInt64/4)*spaceFactor + reserve; free < need {
 		return fmt.Errorf("%w: %s has %d MiB free, and a dump of %d MiB may need %d; BACKUP_VERIFY_DIR names another folder",
 			ErrNoRoom, p.dir, free>>20, size>>20, need>>20)
 	}
@@ -321,18 +324,18 @@ func (p *proving) watchSpace(ctx context.Context, stop context.CancelCauseFunc) 
 			return
 		case <-ticker.C:
 		}
-		if free, err := freeSpace(p.dir); err == nil && free < spaceReserve/2 {
+		if free, reserve, err := freeSpace(p.dir); err == nil && free < reserve/2 {
 			stop(fmt.Errorf("%w: %s has %d MiB left", ErrNoRoom, p.dir, free>>20))
 			return
 		}
 	}
 }
 
-// freeSpace is what this user may still write to the disk of a folder, in bytes.
-func freeSpace(dir string) (int64, error) {
+// freeSpace is what this user may still write to the disk of a folder, and what a test restore leaves of it, in bytes.
+func freeSpace(dir string) (free, reserve int64, err error) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
-		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("statfs %s: %w", dir, err)
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	return int64(stat.Bavail) * stat.Bsize, max(spaceReserve, store.ReserveOf(int64(stat.Blocks)*stat.Bsize)), nil
 }

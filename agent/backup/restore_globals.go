@@ -9,7 +9,7 @@ import (
 // Words for the roles that a restore makes, as far as they are missing; those that exist are never touched. Empty means
 // none.
 const (
-	RolesMissing   = "missing"           // without attributes and memberships that only a superuser may give
+	RolesMissing   = "missing"           // with nothing that reaches beyond the restored database
 	RolesSuperuser = "missing-superuser" // as they were
 )
 
@@ -42,9 +42,12 @@ func (e *Engine) makeRoles(ctx context.Context, kept *globals, req RestoreReques
 	if req.WithRoles == "" {
 		return nil, nil
 	}
-	made, err := e.Instance.MakeRoles(ctx, kept.Script, req.WithRoles == RolesSuperuser)
+	made, leftOut, err := e.Instance.MakeRoles(ctx, kept.Script, req.WithRoles == RolesSuperuser)
 	if err != nil {
 		return nil, fmt.Errorf("make the roles that are missing: %w", err)
+	}
+	for _, what := range leftOut {
+		req.warn("left out: " + what)
 	}
 	return made, nil
 }
@@ -55,7 +58,8 @@ func (e *Engine) bringProperties(ctx context.Context, temporary string, kept *gl
 	if kept == nil {
 		return nil
 	}
-	leftOut, err := e.Instance.SetProperties(ctx, temporary, kept.properties)
+	foreign := req.Manifest.Instance != e.InstanceName && req.WithRoles != RolesSuperuser
+	leftOut, err := e.Instance.SetProperties(ctx, temporary, kept.properties, foreign)
 	for _, what := range leftOut {
 		req.warn("left out: " + what)
 	}

@@ -96,6 +96,7 @@ func (a *agent) openStore(what purpose) (err error) {
 	if a.store, err = store.Open(dir); err != nil {
 		return withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
 	}
+	a.store.SetReserve(a.settings.Reserve)
 	a.closers = append(a.closers, a.store.Close)
 	return nil
 }
@@ -128,7 +129,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
 		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
-		KeepOldDays: s.KeepOldDays,
+		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(),
 	}
 	if s.Enabled {
 		config.Schedule = s.Schedule

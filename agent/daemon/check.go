@@ -45,6 +45,7 @@ func (c *command) check(ctx context.Context) (err error) {
 	list.do(ctx, "space", a.checkSpace)
 	list.do(ctx, "passphrase", a.checkPassphrase)
 	list.do(ctx, "signing key", a.checkSigning)
+	list.do(ctx, "secrets", a.checkSecrets)
 	list.do(ctx, "clock", asked(a.checkClock))
 	list.do(ctx, "test restores", asked(a.checkVerify))
 	list.do(ctx, "control plane", a.checkControlPlane)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // restoreFlags are what a restore by hand is asked for with.
@@ -162,12 +163,12 @@ func (c *command) tellRestored(a *agent, id, path, target string) error {
 		return err
 	}
 	if kept == nil {
-		_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", path, oneLine(target))
+		_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", oneLine(path), oneLine(target))
 		return err
 	}
 	_, err = fmt.Fprintf(c.Stdout, "restored %s in the place of the database %s; the old one is kept as %s %s\n"+
-		"to put it back: pgharbor-agent undo %s --confirm %s\n",
-		path, oneLine(target), oneLine(kept.OldName), until(*kept), id, oneLine(target))
+		"to put it back: %s\n",
+		oneLine(path), oneLine(target), oneLine(kept.OldName), until(*kept), shell.Command("pgharbor-agent undo %s --confirm %s", id, target))
 	return err
 }
 

@@ -36,6 +36,7 @@ const (
 	maxConcurrency   = 64
 	maxScrubDays     = 3650
 	maxScrubMBPS     = 100000
+	maxReserveMB     = 1 << 30
 )
 
 // variables are the agent's own settings as the environment has them. All are
@@ -63,6 +64,7 @@ type variables struct {
 	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
 	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
 	RestoreJobs        string `env:"RESTORE_JOBS"`
+	ReserveMB          string `env:"BACKUP_RESERVE_MB"`
 }
 
 // settings are the variables, understood. Empty variables count as not set.
@@ -82,7 +84,10 @@ type settings struct {
 	Scrub       job.Scrub
 	KeepOldDays int // 0: until it is dropped by hand
 	Verify      job.Verify
-	RestoreJobs int // 0: as many as there are processors, at most 4
+	RestoreJobs int   // 0: as many as there are processors, at most 4
+	Reserve     int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
+	// SecretFiles are the files with secrets that the settings name.
+	SecretFiles []job.SecretFile
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -111,6 +116,9 @@ func readSettings(environ []string) (settings, error) {
 	check(err)
 	s.RestoreJobs, err = numberFrom(0, "RESTORE_JOBS", v.RestoreJobs, 0, maxConcurrency)
 	check(err)
+	reserve, err := numberFrom(0, "BACKUP_RESERVE_MB", v.ReserveMB, -1, maxReserveMB)
+	check(err)
+	s.Reserve = int64(reserve) << 20
 	s.Format, err = oneOf("BACKUP_FORMAT", v.Format, postgres.FormatPlain, postgres.FormatCustom)
 	check(err)
 	s.Compression, err = oneOf("BACKUP_COMPRESSION", v.Compression, backup.CompressionNone, backup.CompressionZstd)
@@ -125,6 +133,7 @@ func readSettings(environ []string) (settings, error) {
 	}
 	s.Passphrases, err = passphrases(v)
 	check(err)
+	s.SecretFiles = secretFiles(v, s.Connection)
 	s.Scrub, err = scrub(v)
 	check(err)
 	s.Verify, err = verify(v, s.Location)
@@ -260,14 +269,14 @@ func passphrases(v variables) (seal.Passphrases, error) {
 	var problems []error
 	if v.PassphraseFile != "" {
 		current, err := seal.ReadPassphraseFile(v.PassphraseFile)
-		if err != nil {
+		if err = errors.Join(err, unchangeable(v.PassphraseFile)); err != nil {
 			problems = append(problems, fmt.Errorf("BACKUP_ENCRYPT_PASSPHRASE_FILE: %w", err))
 		}
 		p.Current = current
 	}
 	if v.OldPassphrasesFile != "" {
 		old, err := seal.ReadPassphrases(v.OldPassphrasesFile)
-		if err != nil {
+		if err = errors.Join(err, unchangeable(v.OldPassphrasesFile)); err != nil {
 			problems = append(problems, fmt.Errorf("BACKUP_OLD_PASSPHRASES_FILE: %w", err))
 		}
 		p.Old = old

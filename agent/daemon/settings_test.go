@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +105,26 @@ func TestPassphraseFileWins(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"from the file", "and a second line"}, s.Passphrases.Old); diff != "" {
 		t.Errorf("earlier ones (-want +got):\n%s", diff)
+	}
+}
+
+// Who may change a passphrase chooses with what backups are sealed. Who may only read it is said, and keeps nobody from
+// having backups.
+func TestAPassphraseFileThatOthersMayChangeIsRefused(t *testing.T) {
+	for _, variable := range []string{"BACKUP_ENCRYPT_PASSPHRASE_FILE", "BACKUP_OLD_PASSPHRASES_FILE"} {
+		for mode, refused := range map[fs.FileMode]bool{0o600: false, 0o400: false, 0o644: false, 0o664: true, 0o666: true} {
+			file := filepath.Join(t.TempDir(), "passphrase")
+			if err := errors.Join(os.WriteFile(file, []byte("secret\n"), 0o600), os.Chmod(file, mode)); err != nil {
+				t.Fatal(err)
+			}
+			s, err := readSettings([]string{variable + "=" + file})
+			if (err != nil) != refused || refused && !strings.Contains(err.Error(), variable) {
+				t.Errorf("%s of mode %04o: %v", variable, mode, err)
+			}
+			if !refused && (len(s.SecretFiles) != 1 || s.SecretFiles[0].Path != file) {
+				t.Errorf("looked at are %v", s.SecretFiles)
+			}
+		}
 	}
 }
 

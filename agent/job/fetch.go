@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -75,6 +77,7 @@ type fetched struct {
 	spec      *RestoreSpec
 	job       string
 	place     *store.Incoming
+	sparing   *store.Sparing
 	lookAhead func(backup.RestoreRequest) error
 
 	manifest backup.Manifest
@@ -121,17 +124,15 @@ func (f *fetched) request() backup.RestoreRequest {
 }
 
 func (f *fetched) makeRoom() error {
-	need := f.manifest.SizeBytes
+	need := min(f.manifest.SizeBytes, math.MaxInt64/2)
 	if f.manifest.Globals != nil {
-		need += f.manifest.Globals.SizeBytes
+		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
-	free, err := f.runner.Engine.Store.Free()
-	if err == nil && free < need {
-		err = fmt.Errorf("%s has %d bytes free, and the backup has %d", f.runner.Engine.Store.Dir(), free, need)
-	}
-	if err != nil {
+	ownRound := f.runner.nextRoundBytes() // goes first
+	if err := f.runner.Engine.Store.Room(need, ownRound); err != nil {
 		return err
 	}
+	f.sparing = f.runner.Engine.Store.Spare(ownRound)
 	file, err := f.place.Create()
 	if err != nil {
 		return err
@@ -149,6 +150,11 @@ func (f *fetched) makeRoom() error {
 
 // Write implements io.Writer.
 func (f *fetched) Write(p []byte) (written int, err error) {
+	if f.sparing != nil {
+		if err := f.sparing.Take(len(p)); err != nil {
+			return 0, err
+		}
+	}
 	for n := range f.files {
 		part := &f.files[n]
 		now := p[:min(int64(len(p)), part.left)]
@@ -165,6 +171,19 @@ func (f *fetched) Write(p []byte) (written int, err error) {
 		return written, fmt.Errorf("%w: more came than its manifest says", backup.ErrDamaged)
 	}
 	return written, nil
+}
+
+// nextRoundBytes is about what the next scheduled round will store: the newest backup of each database that it covers.
+func (r *Runner) nextRoundBytes() (total int64) {
+	if r.Schedule == nil {
+		return 0
+	}
+	for _, b := range newestOfEach(r.Inventory().Backups) {
+		if len(r.Databases) == 0 || slices.Contains(r.Databases, b.Database) {
+			total = min(total+max(b.Manifest.SizeBytes, 0), math.MaxInt64/4)
+		}
+	}
+	return total
 }
 
 func (f *fetched) left() (left int64) {

@@ -67,7 +67,7 @@ func (r *Runner) run(ctx context.Context, request Request, database string, onPr
 	log.Info("backup begins", "trigger", run.Trigger)
 
 	manifest, err := r.Engine.Backup(ctx, backup.BackupRequest{
-		RunID: run.ID, Database: database, Trigger: run.Trigger, OnProgress: onProgress,
+		RunID: run.ID, Database: database, Trigger: run.Trigger, ForOthers: request.JobID != "", OnProgress: onProgress,
 	})
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted

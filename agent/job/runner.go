@@ -33,6 +33,9 @@ type Config struct {
 	Policy      retention.Policy
 	Scrub       Scrub
 	Verify      Verify
+	// SecretFiles are the files with secrets, which health warns of where they are not
+	// private.
+	SecretFiles []SecretFile
 	// KeepOldDays is for how many days a database is kept that a restore has
 	// replaced; 0 means until it is dropped by hand.
 	KeepOldDays int

@@ -129,6 +129,7 @@ func (r *Runner) RefreshStatus(ctx context.Context) bool {
 		status.Databases = r.assumed()
 	}
 	status.FreeBytes, status.FolderTrouble = r.lookAtFolder()
+	status.Warnings = append(status.Warnings, r.lookAtSecrets()...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !asked {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,8 +73,14 @@ func (i *Instance) Properties(ctx context.Context, database string) (Properties,
 }
 
 // SetProperties gives a database that was just made these properties. What the instance does not let this role do, as
-// where a role is missing, is left out and returned, a sentence each.
-func (i *Instance) SetProperties(ctx context.Context, database string, p Properties) (leftOut []string, err error) {
+// where a role is missing, is left out and returned, a sentence each. Foreign properties are those of another instance,
+// whose superusers are none here: settings that only a superuser may make are left out, too.
+func (i *Instance) SetProperties(ctx context.Context, database string, p Properties, foreign bool) (leftOut []string, err error) {
+	if foreign {
+		if p.Settings, leftOut, err = i.ownSettings(ctx, p.Settings); err != nil {
+			return nil, err
+		}
+	}
 	conn, err := i.administer(ctx)
 	if err != nil {
 		return nil, err
@@ -91,6 +98,25 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 	}
 	return leftOut, nil
 }
+
+// ownSettings parts settings into those that any role may make and a sentence for each of the others.
+func (i *Instance) ownSettings(ctx context.Context, settings []Setting) (own []Setting, leftOut []string, err error) {
+	allowed, err := i.set(ctx, ownSettings)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range settings {
+		if allowed[strings.ToLower(s.Name)] || strings.Contains(s.Name, ".") {
+			own = append(own, s)
+		} else {
+			leftOut = append(leftOut, fmt.Sprintf("the setting %s of another instance, which only a superuser may make", quoteName(s.Name)))
+		}
+	}
+	return own, leftOut, nil
+}
+
+// databasePrivileges are all that there are on a database.
+var databasePrivileges = []string{"CREATE", "CONNECT", "TEMPORARY", "TEMP"}
 
 // withoutValue is a statement without what it sets: that may be a secret.
 func withoutValue(sql string) string {
@@ -119,6 +145,9 @@ func (p Properties) Statements(database string) []string {
 		}
 	}
 	for _, g := range p.Grants {
+		if !slices.Contains(databasePrivileges, g.Privilege) {
+			continue // it would be written into the statement as it is
+		}
 		sql = append(sql, "GRANT "+g.Privilege+" ON DATABASE "+name+" TO "+g.grantee())
 	}
 	for _, s := range p.Settings {

@@ -49,6 +49,25 @@ func (s statement) name(at int) string {
 	return s.words[at].text
 }
 
+// literal is the value of the string at a position; false where there is none, or one with an escape that pg_dumpall does
+// not write.
+func (s statement) literal(at int) (value string, ok bool) {
+	if at < 0 || at >= len(s.words) || !s.words[at].quoted {
+		return "", false
+	}
+	w := s.words[at]
+	inside := strings.ReplaceAll(w.text, "''", "'")
+	switch s.sql[w.start] {
+	case '\'':
+		return inside, true
+	case 'E', 'e':
+		value := strings.ReplaceAll(w.text, `\\`, "")
+		return strings.ReplaceAll(inside, `\\`, `\`), !strings.Contains(value, `\`)
+	default:
+		return "", false // a name
+	}
+}
+
 // splitScript parts a script in the manner of pg_dumpall into its statements. Comments between them and psql's commands
 // fall away. It knows strings with and without escapes and names in quotes; function bodies do not come in such scripts.
 func splitScript(script []byte) []statement {

@@ -147,6 +147,25 @@ func (s Settings) Host() string { return s.get("host") }
 // User is the role to connect as; empty means libpq's default.
 func (s Settings) User() string { return s.get("user") }
 
+// SecretFiles are the files with secrets that the connection reads, by the variable that names each; of the passfile and
+// the key, those in the home where none is named. They need not exist. Who has a password has no use for a passfile.
+func (s Settings) SecretFiles() map[string]string {
+	files := map[string]string{}
+	for keyword, standard := range map[string]string{"passfile": ".pgpass", "sslkey": ".postgresql/postgresql.key"} {
+		path := s.get(keyword)
+		if keyword == "passfile" && s.get("password") != "" {
+			continue
+		}
+		if path == "" && s.resolved != nil && s.environ["HOME"] != "" {
+			path = filepath.Join(s.environ["HOME"], standard)
+		}
+		if path != "" {
+			files[variables[keyword]] = path
+		}
+	}
+	return files
+}
+
 // String describes the settings by what is no secret.
 func (s Settings) String() string {
 	var words []string

@@ -7,8 +7,10 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -22,6 +24,9 @@ type Fetcher struct{ Conn grpc.ClientConnInterface }
 func (f Fetcher) Fetch(ctx context.Context, transferID string, to job.Receiver) error {
 	err := f.fetch(ctx, transferID, to)
 	if said, ok := status.FromError(err); ok && err != nil {
+		if said.Code() == codes.DataLoss { // known by now; the job is to say so too
+			return fmt.Errorf("%w: %s", backup.ErrDamaged, said.Message())
+		}
 		return errors.New(said.Message())
 	}
 	return err

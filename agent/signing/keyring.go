@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 // trustedName is the file in the state folder that lists the public keys of earlier state folders and of other agents.
@@ -46,6 +48,9 @@ func (s *Signer) trusted() ([]ed25519.PublicKey, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trusted keys: %w", err)
+	}
+	if err := secretfile.CheckChange(path); err != nil {
+		return nil, fmt.Errorf("trusted keys: %s: %w", path, err)
 	}
 	keys, err := ParseKeys(data)
 	if err != nil {

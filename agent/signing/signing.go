@@ -15,6 +15,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 // Algorithm is how manifests are signed: Ed25519 as in RFC 8032, without a hash before it.
@@ -48,10 +50,16 @@ func (s *Signer) PublicKey() (ed25519.PublicKey, error) {
 	return key.Public().(ed25519.PublicKey), nil
 }
 
+// KeyPath is where the private key stands.
+func (s *Signer) KeyPath() string { return filepath.Join(s.dir, keyName) }
+
 func (s *Signer) key() (ed25519.PrivateKey, error) {
-	data, err := os.ReadFile(filepath.Join(s.dir, keyName))
+	data, err := os.ReadFile(s.KeyPath())
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	if err := secretfile.CheckChange(s.KeyPath()); err != nil {
+		return nil, fmt.Errorf("signing key: %s: %w", s.KeyPath(), err)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != keyType {

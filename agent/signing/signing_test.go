@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 func nothing() ([]string, error) { return nil, nil }
@@ -45,6 +46,38 @@ func TestTheKeyStays(t *testing.T) {
 	signature, err := signing.Open(dir).Sign([]byte("manifest"))
 	if err != nil || !ed25519.Verify(key, []byte("manifest"), signature) {
 		t.Errorf("the signature does not hold: %v", err)
+	}
+}
+
+// Who may write to the key or to the list of those who are trusted would decide who is.
+func TestFilesThatOthersMayChangeTrustNobody(t *testing.T) {
+	dir := t.TempDir()
+	s := begin(t, dir)
+	trusted := filepath.Join(dir, "trusted-keys")
+	other, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(trusted, []byte(signing.Format(other)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	known := func() bool {
+		key, err := s.Known(signing.KeyID(other))
+		return err == nil && key.Equal(other)
+	}
+	for mode, want := range map[fs.FileMode]bool{0o600: true, 0o644: true, 0o664: false, 0o666: false} {
+		if err := os.Chmod(trusted, mode); err != nil {
+			t.Fatal(err)
+		}
+		if known() != want {
+			t.Errorf("trusted-keys of mode %04o: known is %v", mode, !want)
+		}
+	}
+	if err := os.Chmod(s.KeyPath(), 0o660); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sign([]byte("x")); !errors.Is(err, secretfile.ErrChangeable) {
+		t.Errorf("a key that others may change signs: %v", err)
 	}
 }
 

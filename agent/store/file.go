@@ -29,7 +29,8 @@ type File struct {
 	file     *os.File
 	globals  []byte // the content of the companion; nil where there is none
 	size     int64
-	started  int64 // up to where writeback was asked for
+	started  int64    // up to where writeback was asked for
+	sparing  *Sparing // nil: it may have all that is free
 	err      error
 }
 
@@ -50,10 +51,21 @@ func (s *Store) Create(database, baseName, runID string) (*File, error) {
 	return &File{store: s, folder: d, database: database, name: baseName, runID: runID, file: file}, nil
 }
 
+// KeepReserve lets the file be written only as far as it leaves the reserve of the disk free.
+func (f *File) KeepReserve() error {
+	f.sparing = f.store.Spare(0)
+	return f.store.Room(0, 0)
+}
+
 // Write appends p; large writes are best. After an error only Abort is left.
 func (f *File) Write(p []byte) (int, error) {
 	if f.err != nil {
 		return 0, f.err
+	}
+	if f.sparing != nil {
+		if f.err = f.sparing.Take(len(p)); f.err != nil {
+			return 0, f.err
+		}
 	}
 	n, err := f.folder.write(f.file, p)
 	f.size += int64(n)

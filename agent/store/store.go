@@ -45,8 +45,11 @@ type Entry struct {
 // Store is an open folder of backups. It is safe for concurrent use; of one database, one run at a time may write,
 // which is what Lock is for.
 type Store struct {
-	path string
-	top  *folder
+	path    string
+	top     *folder
+	reserve *int64 // nil: by ReserveOf
+	// statfs stands in for a disk that is full, in tests.
+	statfs func() (unix.Statfs_t, error)
 }
 
 // Open opens the folder dir, making it (0700) where it does not exist.
@@ -89,11 +92,11 @@ func (s *Store) Path(loc Location) string {
 
 // Free returns the bytes that this process may still write to the disk.
 func (s *Store) Free() (int64, error) {
-	var stat unix.Statfs_t
-	if err := unix.Fstatfs(int(s.top.dir.Fd()), &stat); err != nil {
-		return 0, fmt.Errorf("statfs %s: %w", s.path, err)
+	disk, err := s.disk()
+	if err != nil {
+		return 0, err
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	return int64(disk.Bavail) * disk.Bsize, nil
 }
 
 // Usable says why nothing can be stored now, or nil: a mount came or went, the disk is read-only, a right is missing.

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
-	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // askAgain is how often somebody who waits looks for the decision.
@@ -60,7 +60,7 @@ func approvalOf(err error) string {
 }
 
 func (a *app) awaitApproval(ctx context.Context, conn *grpc.ClientConn, id string) error {
-	a.say("Waiting for another person: pgharbor approvals approve %s", output.Name(id))
+	a.say("%s", shell.Command("Waiting for another person: pgharbor approvals approve %s", id))
 	approvals, patience := pgharborv1.NewApprovalServiceClient(conn), a.newPatience(watchPatience)
 	for {
 		response, err := approvals.GetApproval(ctx, &pgharborv1.GetApprovalRequest{Id: id})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func (a *app) backupCommand() *cobra.Command {
 			}
 			if !wait {
 				return a.print(response, func() error {
-					_, err := fmt.Fprintf(a.Stdout, "Started; see how it ends: pgharbor runs --instance %s\n", output.Name(args[0]))
+					_, err := fmt.Fprintln(a.Stdout, shell.Command("Started; see how it ends: pgharbor runs --instance %s", args[0]))
 					return err
 				})
 			}
@@ -42,7 +43,7 @@ func (a *app) backupCommand() *cobra.Command {
 func (a *app) awaitBackup(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job) error {
 	job, err := a.watchJob(ctx, conn, started.GetId())
 	if err != nil {
-		return a.stillRunning(err, "backup", "pgharbor runs --instance "+started.GetInstance())
+		return a.stillRunning(err, "backup", shell.Command("pgharbor runs --instance %s", started.GetInstance()))
 	}
 	failed := jobEnd("backup", job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure())
 	// A script gets the result or nothing; a person also what went well of it.

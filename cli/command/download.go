@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 type download struct {
@@ -160,6 +161,14 @@ func fileName(name string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '\\' })
 }
 
+// passphraseIn reads a passphrase file, and says where others can read it too.
+func (a *app) passphraseIn(file string) (string, error) {
+	if err := secretfile.Check(file); errors.Is(err, secretfile.ErrChangeable) || errors.Is(err, secretfile.ErrReadable) {
+		a.say("warning: the passphrase file %s: %s; %s", output.Name(file), output.Line(err.Error()), secretfile.Remedy)
+	}
+	return seal.ReadPassphraseFile(file)
+}
+
 // passphrase finds what opens the backup, before anything is downloaded.
 func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file string) (string, error) {
 	if backup.GetEncryption() == seal.SchemeNone {
@@ -172,7 +181,7 @@ func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file st
 		file = a.Getenv("BACKUP_ENCRYPT_PASSPHRASE_FILE")
 	}
 	if file != "" {
-		return seal.ReadPassphraseFile(file)
+		return a.passphraseIn(file)
 	}
 	if passphrase := a.Getenv("BACKUP_ENCRYPT_PASSPHRASE"); passphrase != "" {
 		return passphrase, nil

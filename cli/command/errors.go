@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // The exit codes, as scripts know them.
@@ -45,8 +46,9 @@ func fail(code int, format string, args ...any) *problem {
 	return &problem{code: code, text: err.Error(), err: errors.Unwrap(err)}
 }
 
+// withHint adds the next step, in which each argument is quoted as shell.Command does.
 func (p *problem) withHint(format string, args ...any) *problem {
-	p.hint = fmt.Sprintf(format, args...)
+	p.hint = shell.Command(format, args...)
 	return p
 }
 

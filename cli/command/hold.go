@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 func (a *app) holdCommand() *cobra.Command {
@@ -70,7 +71,7 @@ func (a *app) awaitHold(ctx context.Context, conn *grpc.ClientConn, started *pgh
 func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, id string) (*pgharborv1.GetBackupResponse, error) {
 	job, err := a.watchJob(ctx, conn, started.GetId())
 	if err != nil {
-		return nil, a.stillRunning(err, started.GetKind(), "pgharbor show "+output.Name(id))
+		return nil, a.stillRunning(err, started.GetKind(), shell.Command("pgharbor show %s", id))
 	}
 	if err := jobEnd(job.GetKind(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
 		return nil, err

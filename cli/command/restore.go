@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -172,8 +173,8 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 		if err != nil || restore.GetKeptDatabase() == "" {
 			return err
 		}
-		_, err = fmt.Fprintf(a.Stdout, "The database before it is kept as %s%s. To put it back: pgharbor undo %s --confirm %s\n",
-			output.Name(restore.GetKeptDatabase()), a.until(restore), output.Name(restore.GetId()), output.Name(restore.GetTargetDatabase()))
+		_, err = fmt.Fprintf(a.Stdout, "The database before it is kept as %s%s. To put it back: %s\n", output.Name(restore.GetKeptDatabase()), a.until(restore),
+			shell.Command("pgharbor undo %s --confirm %s", restore.GetId(), restore.GetTargetDatabase()))
 		return err
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // preview prints what stands in the way of a restore, and fails where something
@@ -76,7 +77,7 @@ func withRemedy(err error, checks []*pgharborv1.RestoreCheck) error {
 	}
 	for _, check := range checks {
 		if check.GetResult() == "FAILED" && check.GetRemedy() != "" {
-			return p.withHint("%s", output.Line(check.GetRemedy()))
+			return p.withHint("%s", shell.Words(output.Line(check.GetRemedy())))
 		}
 	}
 	return err

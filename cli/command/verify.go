@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -30,7 +31,7 @@ instance is not touched. A backup that does not come back counts for nothing fro
 			}
 			if !wait {
 				return a.print(response, func() error {
-					_, err := fmt.Fprintf(a.Stdout, "Started; see how it ends: pgharbor show %s\n", output.Name(args[0]))
+					_, err := fmt.Fprintln(a.Stdout, shell.Command("Started; see how it ends: pgharbor show %s", args[0]))
 					return err
 				})
 			}

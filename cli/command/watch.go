@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // watchJob follows a job to its end and shows its progress. A stream that breaks
@@ -88,7 +89,7 @@ func jobEnd(kind, instance, state, text, failure string) error {
 	switch failure {
 	case "integrity":
 		p.code = exitIntegrity
-		p.hint = "nothing of it was used; another backup: pgharbor list --instance " + output.Name(instance)
+		p.hint = shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
 	case "not-found":
 		p.code = exitNotFound
 	case "unreachable":

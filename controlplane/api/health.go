@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 type healthService struct {
@@ -70,7 +72,7 @@ func (a *API) judge(ctx context.Context, scope fleet.Scope, instance, database s
 	for _, word := range verdicts {
 		verdict := fleet.Verdict(strings.ToUpper(word))
 		if !slices.Contains(fleet.Verdicts(), verdict) {
-			return health.Report{}, fleet.NewProblem(fleet.ErrInvalid, "%q is no verdict", word).WithHint("the verdicts are %v", fleet.Verdicts())
+			return health.Report{}, fleet.NewProblem(fleet.ErrInvalid, "%q is no verdict", word).WithHint("the verdicts are %v", shell.Words(fmt.Sprint(fleet.Verdicts())))
 		}
 		query.Verdicts = append(query.Verdicts, verdict)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // CreateInvite keeps an invite, and makes sure that who it is for exists: the
@@ -71,11 +72,11 @@ type Enrolment struct {
 }
 
 // instancesFlag is a scope as a command line gives it.
-func instancesFlag(s fleet.Scope) string {
+func instancesFlag(s fleet.Scope) shell.Words {
 	if s.Whole() {
 		return ""
 	}
-	return " --instances '" + s.String() + "'"
+	return shell.Words(shell.Command(" --instances %s", s.String()))
 }
 
 // RedeemInvite uses an invite up, makes its holder enrolled and returns the id

@@ -66,7 +66,7 @@ func (p Policy) Check() error {
 	switch {
 	case len(p.RequireApproval)+len(p.RequireReason) == 0:
 		return NewProblem(ErrInvalid, "the policy for %s would ask for nothing", p.Glob).
-			WithHint("say what with --require-approval or --require-reason, or remove it: pgharbor policies remove '%s'", p.Glob)
+			WithHint("say what with --require-approval or --require-reason, or remove it: pgharbor policies remove -- %s", p.Glob)
 	case slices.Contains(p.RequireReason, ActionThresholds):
 		return NewProblem(ErrInvalid, "a change of thresholds takes no reason").WithHint("--require-approval thresholds makes it wait for another person")
 	case p.ApprovalTTL != 0 && (p.ApprovalTTL < MinApprovalTTL || p.ApprovalTTL > MaxApprovalTTL):

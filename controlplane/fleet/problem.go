@@ -3,6 +3,8 @@ package fleet
 import (
 	"errors"
 	"fmt"
+
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // The causes that a caller can act upon. Package api maps each to one gRPC
@@ -38,8 +40,9 @@ func NewProblem(cause error, format string, args ...any) *Problem {
 	return &Problem{Cause: cause, Text: fmt.Sprintf(format, args...)}
 }
 
-// WithHint returns the problem with the next step for whoever reads it.
+// WithHint returns the problem with the next step for whoever reads it, who may
+// paste it: each argument is quoted as shell.Command does.
 func (p *Problem) WithHint(format string, args ...any) *Problem {
-	p.Hint = fmt.Sprintf(format, args...)
+	p.Hint = shell.Command(format, args...)
 	return p
 }

@@ -3,6 +3,8 @@ package fleet
 import (
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // Findings is what is known of a backup beside its manifest.
@@ -41,7 +43,7 @@ func spoiled(j judging) *Reason {
 	if j.Damaged == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, "pgharbor backup "+j.Instance+", and look at the disk of the agent's BACKUP_DIR",
+	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, and look at the disk of the agent's BACKUP_DIR", j.Instance),
 		"%d backups are damaged; of the newest of them, %s", j.Damaged, j.Damage)
 }
 
@@ -50,7 +52,7 @@ func disproved(j judging) *Reason {
 	if j.Proved == nil || j.Proved.Proof.State != ProofFailed {
 		return nil
 	}
-	return reason(VerdictDamaged, "pgharbor backup "+j.Instance+", then pgharbor verify the new one",
+	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, then pgharbor verify the new one", j.Instance),
 		"the test restore of backup %s failed: %s", j.Proved.ID, strings.Join(j.Proved.Proof.Differences, "; "))
 }
 
@@ -61,7 +63,7 @@ const verifyLate = 24 * time.Hour
 // unproven asks for a proof where a threshold or the agent's schedule does. A proof
 // that failed is no reason here, but damage.
 func unproven(j judging) *Reason {
-	next := "pgharbor list --instance " + j.Instance + ", then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly"
+	next := shell.Command("pgharbor list --instance %s, then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly", j.Instance)
 	var proved time.Time
 	if j.Proved != nil {
 		proved = j.Proved.Proof.FinishedAt

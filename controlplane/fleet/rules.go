@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/shell"
 )
 
 // judging is one database under judgement, and by what.
@@ -68,7 +70,7 @@ func duplicate(j judging) *Reason {
 	if d.At.IsZero() || j.now.Sub(d.At) >= DuplicateFor {
 		return nil
 	}
-	return reason(VerdictDuplicate, fmt.Sprintf("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", j.Instance),
+	return reason(VerdictDuplicate, shell.Command("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", j.Instance),
 		"a second agent with the same identity, on %s, was refused at %s", cmp.Or(d.Host, "an unknown host"), d.At.Format(time.RFC3339))
 }
 
@@ -86,7 +88,7 @@ func certificateEnds(j judging) *Reason {
 	if ends.IsZero() || ends.Sub(j.now) >= min(j.CertificateLeft, j.Agent.Status.CertificateLife/6) {
 		return nil
 	}
-	return reason(VerdictCertificate, "see the agent's log for why it is not renewed; pgharbor agents invite "+j.Instance+" makes a new one",
+	return reason(VerdictCertificate, shell.Command("see the agent's log for why it is not renewed; pgharbor agents invite %s makes a new one", j.Instance),
 		"the agent's certificate ends at %s and was not renewed", ends.Format(time.RFC3339))
 }
 
@@ -128,7 +130,7 @@ func retentionBlocked(j judging) *Reason {
 	if j.Agent.Status.RetentionBlocked == "" {
 		return nil
 	}
-	return reason(VerdictBlocked, "pgharbor retention --instance "+j.Instance+"; "+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
+	return reason(VerdictBlocked, shell.Command("pgharbor retention --instance %s; ", j.Instance)+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
 }
 
 // refused speaks of what this status lacks, and of what was refused of late.
@@ -165,9 +167,17 @@ func unprotected(j judging) *Reason {
 	case !j.Agent.Status.BackupsEnabled:
 		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "there is no backup, and the agent's schedule is off")
 	default:
-		return reason(VerdictUnprotected, "add it to the agent's BACKUP_DATABASES, or tell health to pass over it: pgharbor thresholds set '"+
-			j.Instance+"/"+j.Database+"' --ignore", "the database exists and no schedule covers it")
+		return reason(VerdictUnprotected, "add it to the agent's BACKUP_DATABASES"+passOver(j), "the database exists and no schedule covers it")
 	}
+}
+
+// passOver is how health passes over a database. A name with a wildcard in it, as
+// its owner may have chosen it, would be a pattern that passes over others too.
+func passOver(j judging) string {
+	if strings.ContainsAny(j.Database, "*?") {
+		return ""
+	}
+	return shell.Command(", or tell health to pass over it: pgharbor thresholds set %s --ignore", j.Instance+"/"+j.Database)
 }
 
 func damaged(j judging) *Reason {
@@ -181,7 +191,7 @@ func failed(j judging) *Reason {
 	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
 		return nil
 	}
-	return reason(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
+	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
 		"the newest run failed: %s", j.NewestRun.Error)
 }
 
@@ -203,7 +213,7 @@ func hung(j judging) *Reason {
 	if took < limit {
 		return nil
 	}
-	return reason(VerdictHung, "look for a lock or a dead disk: pg_stat_activity on "+j.Instance+", then restart the agent",
+	return reason(VerdictHung, shell.Command("look for a lock or a dead disk: pg_stat_activity on %s, then restart the agent", j.Instance),
 		"a run has been under way for %s; the longest of the last took %s", took.Round(time.Minute), j.LongestRun.Round(time.Second))
 }
 
@@ -215,7 +225,7 @@ func missed(j judging) *Reason {
 	if j.NewestRun != nil && !j.NewestRun.StartedAt.Before(due) {
 		return nil // and the agent has yet to say when the next one is due
 	}
-	return reason(VerdictMissed, "look at pgharbor-agent on its host, then pgharbor backup "+j.Instance,
+	return reason(VerdictMissed, shell.Command("look at pgharbor-agent on its host, then pgharbor backup %s", j.Instance),
 		"the round of %s did not begin", due.Format(time.RFC3339))
 }
 
@@ -223,7 +233,7 @@ func stale(j judging) *Reason {
 	if j.Exists && !j.Covered && j.NewestBackup == nil {
 		return nil // it is unprotected, a guest, or nothing to back up
 	}
-	again := "pgharbor backup " + j.Instance
+	again := shell.Command("pgharbor backup %s", j.Instance)
 	switch {
 	case j.NewestBackup == nil:
 		return reason(VerdictStale, again, "there is no backup")
@@ -244,7 +254,7 @@ func sizeOff(j judging) *Reason {
 	if text == "" {
 		return nil
 	}
-	return reason(VerdictSizeAnomaly, "see whether the data are all there; pgharbor show "+j.NewestBackup.ID+" lists the rows of each table", "%s", text)
+	return reason(VerdictSizeAnomaly, shell.Command("see whether the data are all there; pgharbor show %s lists the rows of each table", j.NewestBackup.ID), "%s", text)
 }
 
 func unencrypted(j judging) *Reason {

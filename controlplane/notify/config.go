@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 // Config is the file of the channels, JSON. Secrets stand in files of their own.
@@ -59,7 +61,34 @@ func Load(path string, now func() time.Time) ([]Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if err := secretfile.CheckChange(path); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return channels, nil
+}
+
+// Exposed returns what is wrong with each file of the channels that others can read:
+// the file itself, whose URLs may hold tokens, and those of the secrets. Load has
+// refused what they can change.
+func Exposed(path string) (exposed []error) {
+	var config Config
+	content, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(content, &config) != nil {
+		return nil // Load says so
+	}
+	files := []string{path}
+	for _, w := range config.Webhooks {
+		files = append(files, w.SecretFile)
+	}
+	for _, m := range config.Mail {
+		files = append(files, m.PasswordFile)
+	}
+	for _, file := range files {
+		if err := secretfile.Check(file); file != "" && errors.Is(err, secretfile.ErrReadable) {
+			exposed = append(exposed, fmt.Errorf("%s: %w", file, err))
+		}
+	}
+	return exposed
 }
 
 func (c Config) channels(now func() time.Time) ([]Channel, error) {
@@ -139,6 +168,9 @@ func secretIn(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
+	}
+	if err := secretfile.CheckChange(path); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	line, _, _ := strings.Cut(string(content), "\n")
 	if line = strings.TrimRight(line, "\r"); line == "" {

@@ -13,6 +13,7 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
@@ -175,17 +176,28 @@ func headline(n fleet.News) string {
 	if n.Kind == fleet.NewsTest {
 		return "test"
 	}
-	return strings.Join(strings.Fields(fmt.Sprintf("%s: %s %s %s", n.Kind, n.Verdict, n.Instance, n.Database)), " ")
+	return visible(strings.Join(strings.Fields(fmt.Sprintf("%s: %s %s %s", n.Kind, n.Verdict, n.Instance, n.Database)), " "))
 }
 
 func bodyOf(news []fleet.News) string {
 	var text strings.Builder
 	for _, n := range news {
-		fmt.Fprintf(&text, "%s\n  %s\n  since %s\n", headline(n), n.Text, n.Since.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&text, "%s\n  %s\n  since %s\n", headline(n), visible(n.Text), n.Since.UTC().Format(time.RFC3339))
 		if n.NextStep != "" && n.Kind != fleet.NewsResolved {
-			fmt.Fprintf(&text, "  do: %s\n", n.NextStep)
+			fmt.Fprintf(&text, "  do: %s\n", visible(n.NextStep))
 		}
 		text.WriteString("\n")
 	}
 	return text.String()
+}
+
+// visible replaces what a mail program would act upon or hide, such as a change of the
+// direction of writing: names are those of databases.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }

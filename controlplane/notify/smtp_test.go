@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/shell/shelltest"
 )
 
 // postOffice is a mail server of a few words, without TLS, on loopback.
@@ -132,6 +135,31 @@ func TestAMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	}
 	if at, err := p.letter.Header.Date(); err != nil || at.Sub(s.at).Abs() > time.Second {
 		t.Errorf("dated %s: %v", at, err)
+	}
+}
+
+// A mail about a database with a hostile name has nothing in it that a mail program acts upon, and its next step is safe to
+// paste.
+func TestAMailOfAHostileName(t *testing.T) {
+	p := newPostOffice(t)
+	s := newStage(t, p.config(""))
+	status := fleet.AgentStatus{BackupsEnabled: true}
+	for _, name := range []string{"x';touch y;'", "$(touch y)", "a\nBcc: evil@example.com\n\ntouch y", "\u202etxt\u200b"} {
+		facts := fleet.Facts{Instance: "db1", Database: name, Exists: true, Agent: fleet.AgentFacts{LastSeenAt: s.at, Status: status}}
+		reason := fleet.Judge(facts, fleet.DefaultThresholds, s.at, time.Minute).Reasons[0]
+		news := fleet.News{Kind: fleet.NewsFiring, Alert: fleet.Alert{
+			AlertKey: fleet.AlertKey{Instance: "db1", Database: name, Verdict: reason.Verdict}, Text: name, NextStep: reason.NextStep,
+		}}
+		if err := s.Channels[0].Deliver(t.Context(), fleet.Notification{ID: fleet.NewID(), News: []fleet.News{news}}); err != nil {
+			t.Fatal(err)
+		}
+		_, step, _ := strings.Cut(p.text, "do: ")
+		if _, files := shelltest.Paste(t, step); len(files) > 0 {
+			t.Errorf("%q: %s\nmade %q", name, step, files)
+		}
+		if strings.ContainsAny(p.text+p.letter.Header.Get("Subject"), "\u202e\u200b") || p.letter.Header.Get("Bcc") != "" || strings.Contains(p.text, "\ntouch") {
+			t.Errorf("%q: %q", name, p.text)
+		}
 	}
 }
 

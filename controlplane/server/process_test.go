@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -28,6 +29,10 @@ const (
 	serveVariable = "PGHARBOR_TEST_SERVE"
 	// alertsVariable is its Config.AlertsFile.
 	alertsVariable = "PGHARBOR_TEST_ALERTS"
+	// httpVariable lets it listen for HTTP too.
+	httpVariable = "PGHARBOR_TEST_HTTP"
+	// descriptorsVariable is how many descriptors it has.
+	descriptorsVariable = "PGHARBOR_TEST_DESCRIPTORS"
 )
 
 // served runs a control plane until SIGTERM, and writes its address to standard
@@ -35,10 +40,27 @@ const (
 func served(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	var httpListen string
+	if os.Getenv(httpVariable) != "" {
+		httpListen = "127.0.0.1:0"
+	}
+	if n, err := strconv.ParseUint(os.Getenv(descriptorsVariable), 10, 64); err == nil {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	err := server.Run(ctx, server.Config{
-		DataDir: dir, Listen: "127.0.0.1:0", Heartbeat: server.DefaultHeartbeat, CertificateLife: server.DefaultCertificateLife,
+		HTTPListen: httpListen,
+		DataDir:    dir, Listen: "127.0.0.1:0", Heartbeat: server.DefaultHeartbeat, CertificateLife: server.DefaultCertificateLife,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Now: time.Now, AlertsFile: os.Getenv(alertsVariable),
-		Ready: func(grpc, _ net.Addr) { _ = json.NewEncoder(os.Stdout).Encode(grpc.String()) },
+		Ready: func(grpc, http net.Addr) {
+			said := listening{GRPC: grpc.String()}
+			if http != nil {
+				said.HTTP = http.String()
+			}
+			_ = json.NewEncoder(os.Stdout).Encode(said)
+		},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,19 +69,23 @@ func served(dir string) int {
 	return 0
 }
 
+// listening is where it does.
+type listening struct{ GRPC, HTTP string }
+
 // process is a control plane that is a process of its own, so that it can be killed
 // and its disk can be full.
 type process struct {
 	cmd     *exec.Cmd
 	address string
+	http    string // where it listens for HTTP
 	wait    func() error
 }
 
 // startProcess serves a data folder that nobody serves.
-func startProcess(t *testing.T, dir string) *process {
+func startProcess(t *testing.T, dir string, environ ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveVariable+"="+dir)
+	cmd.Env = append(append(os.Environ(), serveVariable+"="+dir), environ...)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -71,9 +97,11 @@ func startProcess(t *testing.T, dir string) *process {
 	p := &process{cmd: cmd, wait: sync.OnceValue(cmd.Wait)}
 	t.Cleanup(func() { p.kill(t) })
 	line, err := bufio.NewReader(out).ReadBytes('\n')
+	var at listening
 	if err == nil {
-		err = json.Unmarshal(line, &p.address)
+		err = json.Unmarshal(line, &at)
 	}
+	p.address, p.http = at.GRPC, at.HTTP
 	if err != nil {
 		t.Fatalf("the control plane did not start: %v", err)
 	}

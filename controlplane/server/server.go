@@ -99,6 +99,9 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer unlock()
+	if err := keepPrivate(c.DataDir, c.Log); err != nil {
+		return err
+	}
 	ca, err := pki.LoadAuthorities(filepath.Join(c.DataDir, pkiFolder))
 	if err != nil {
 		return err
@@ -190,7 +193,9 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
-	grpcServer, err := newGRPC(a, door.New(door.Default, c.Now, metrics), rpc)
+	limits, lobbyLimits := door.Share(door.Descriptors())
+	entrance := door.New(limits, c.Now, metrics)
+	grpcServer, err := newGRPC(a, entrance, rpc)
 	if err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 		return err
 	}
 	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
-	httpServer := newHTTP(a.HTTP(metrics), c.Log)
+	httpServer := newHTTP(c.Log)
 	group, groupCtx := errgroup.WithContext(ctx)
 	var httpAddress net.Addr
 	if c.HTTPListen != "" {
@@ -209,9 +214,11 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 			return err
 		}
 		httpAddress = httpListener.Addr()
-		group.Go(func() error { return unlessClosed(httpServer.Serve(httpListener)) })
+		lobby := entrance.Lobby(httpListener, lobbyLimits, c.Now)
+		httpServer.Handler, httpServer.ConnState = lobby.Guard(a.HTTP(metrics)), lobby.Note
+		group.Go(func() error { return unlessClosed(httpServer.Serve(lobby)) })
 	}
-	group.Go(func() error { return unlessClosed(grpcServer.Serve(grpcListener)) })
+	group.Go(func() error { return unlessClosed(grpcServer.Serve(entrance.Listen(grpcListener))) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a)
 	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
@@ -252,9 +259,9 @@ func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (
 	return s, api.CheckMethods(s)
 }
 
-func newHTTP(handler http.Handler, log *slog.Logger) *http.Server {
+func newHTTP(log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: readWithin, ReadTimeout: readWithin, WriteTimeout: answerWithin, IdleTimeout: answerWithin, MaxHeaderBytes: maxHTTPHeader,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/notify"
+	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 // DefaultSwitchEvery is how often the dead man's switch is called.
@@ -30,6 +31,9 @@ func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify
 	n.Channels, err = notify.Load(c.AlertsFile, c.Now)
 	if err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "--alerts: %v", err).WithHint("docs/alerts.md has an example")
+	}
+	for _, exposed := range notify.Exposed(c.AlertsFile) {
+		c.Log.Warn("a file with a secret is not private", "error", exposed, "hint", secretfile.Remedy)
 	}
 	return n, nil
 }

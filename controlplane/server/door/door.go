@@ -27,6 +27,8 @@ const HandshakeWithin = 10 * time.Second
 
 // Limits are the bounds of a Door.
 type Limits struct {
+	// Accepted are all connections of the listener; 0 is any number.
+	Accepted int
 	// Handshakes under way, in all and from one address.
 	Handshakes, HandshakesOfAddress int
 	// Strangers are connections without a certificate, in all and from one
@@ -57,6 +59,7 @@ var Default = Limits{
 // Door is where connections come in. It is safe for concurrent use.
 type Door struct {
 	limits     Limits
+	accepted   *crowd
 	handshakes *crowd
 	strangers  *crowd
 	known      *crowd
@@ -69,12 +72,13 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pgharbor_refused_total", Help: "Connections and calls refused because a peer took more than its share, by what of.",
 	}, []string{"of"})
-	for _, of := range []string{"handshakes", "connections", "bytes", "calls"} {
+	for _, of := range []string{"handshakes", "connections", "bytes", "calls", "descriptors", "http connections", "http requests"} {
 		refused.WithLabelValues(of)
 	}
 	metrics.MustRegister(refused)
 	return &Door{
 		limits:     limits,
+		accepted:   &crowd{most: limits.Accepted},
 		handshakes: &crowd{most: limits.Handshakes, mostOfOne: limits.HandshakesOfAddress},
 		strangers:  &crowd{most: limits.Strangers, mostOfOne: limits.StrangersOfAddress},
 		known:      &crowd{mostOfOne: limits.Connections},

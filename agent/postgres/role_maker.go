@@ -1,0 +1,157 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+)
+
+// granted are the attributes that a role of a backup gets without more being asked for: how it logs in, and for how long.
+// All others reach beyond the restored database: whoever has CREATEROLE grants itself programs of the host before
+// PostgreSQL 16, and CREATEDB fills its disk.
+var granted = []string{"LOGIN", "NOLOGIN", "INHERIT", "NOINHERIT"}
+
+// strong are those that only a role that has been told to restores.
+var strong = []string{
+	"SUPERUSER", "NOSUPERUSER", "CREATEROLE", "NOCREATEROLE", "CREATEDB", "NOCREATEDB", "REPLICATION", "NOREPLICATION",
+	"BYPASSRLS", "NOBYPASSRLS",
+}
+
+// roleMaker picks from a script what makes the missing roles. Nothing of the script is run as it stands: what is picked is
+// written anew from its words, so that only what is understood gets to the server.
+type roleMaker struct {
+	missing   []string
+	server    Server
+	superuser bool            // as they were, whatever they could do
+	groups    map[string]bool // the roles that can be given to others; a role of a newer server is none of them
+	settings  map[string]bool // the parameters that any role may set for itself
+	leftOut   []string        // a sentence for each thing that the script says and nobody gets
+}
+
+func (m *roleMaker) makes(role string) bool { return slices.Contains(m.missing, role) }
+
+func (m *roleMaker) leaveOut(role, what string) {
+	m.leftOut = append(m.leftOut, "the role "+quoteName(role)+" "+what)
+}
+
+// statements are those that make the missing roles and nothing else.
+func (m *roleMaker) statements(script []statement) []string {
+	var picked []string
+	add := func(sql string) {
+		if sql != "" {
+			picked = append(picked, sql)
+		}
+	}
+	for _, s := range script {
+		switch {
+		case s.begins("CREATE", "ROLE") && len(s.words) == 3 && m.makes(s.name(2)):
+			add("CREATE ROLE " + quoteName(s.name(2)))
+		case s.begins("COMMENT", "ON", "ROLE") && len(s.words) == 6 && s.words[4].is("IS") && m.makes(s.name(3)):
+			if text, ok := s.literal(5); ok {
+				add("COMMENT ON ROLE " + quoteName(s.name(3)) + " IS" + quoteLiteral(text))
+			}
+		case s.begins("SECURITY", "LABEL", "FOR") && s.find(4, "ROLE") == 5 && len(s.words) == 9 && s.words[7].is("IS") && m.makes(s.name(6)):
+			if text, ok := s.literal(8); ok {
+				add("SECURITY LABEL FOR " + quoteName(s.name(3)) + " ON ROLE " + quoteName(s.name(6)) + " IS" + quoteLiteral(text))
+			}
+		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && m.makes(s.name(2)) && s.words[3].is("SET"):
+			add(m.setting(s))
+		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && m.makes(s.name(2)) && s.words[3].is("WITH"):
+			add(m.attributes(s))
+		case s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") && m.makes(s.name(3)):
+			add(m.membership(s))
+		}
+	}
+	return picked
+}
+
+// attributes is ALTER ROLE … WITH …, without what is too strong. A role that is no superuser may not even name the
+// attributes that it can't give.
+func (m *roleMaker) attributes(s statement) string {
+	role, sql := s.name(2), ""
+	for n := 4; n < len(s.words); n++ {
+		keyword := strings.ToUpper(s.words[n].text)
+		value, isText := s.literal(n + 1)
+		text, isTimestamp := s.literal(n + 2)
+		switch {
+		case s.words[n].quoted:
+		case slices.Contains(granted, keyword), m.superuser && slices.Contains(strong, keyword):
+			sql += " " + keyword
+		case slices.Contains(strong, keyword):
+			if !strings.HasPrefix(keyword, "NO") {
+				m.leaveOut(role, "does not get the attribute "+keyword)
+			}
+		case keyword == "PASSWORD" && isText:
+			sql += " PASSWORD" + quoteLiteral(value)
+			n++
+		case keyword == "VALID" && s.find(n+1, "UNTIL") == n+1 && isTimestamp:
+			sql += " VALID UNTIL" + quoteLiteral(text)
+			n += 2
+		case keyword == "CONNECTION" && s.find(n+1, "LIMIT") == n+1 && isNumber(s.name(n+2)):
+			sql += " CONNECTION LIMIT " + s.name(n+2)
+			n += 2
+		default:
+			m.leaveOut(role, "lacks an attribute that is not understood")
+			return "" // what follows may belong to it
+		}
+	}
+	if sql == "" {
+		return ""
+	}
+	return "ALTER ROLE " + quoteName(role) + " WITH" + sql
+}
+
+func isNumber(text string) bool {
+	return text != "" && len(text) < 10 && strings.Trim(text, "0123456789") == ""
+}
+
+// setting is ALTER ROLE … SET …, of a parameter that the role could set for itself.
+func (m *roleMaker) setting(s statement) string {
+	role, name := s.name(2), s.name(4)
+	if len(s.words) < 7 || !s.words[5].is("TO") && !s.words[5].is("=") {
+		return ""
+	}
+	if !m.superuser && !m.settings[strings.ToLower(name)] && !strings.Contains(name, ".") {
+		m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which only a superuser may set")
+		return ""
+	}
+	var values []string
+	for n := 6; n < len(s.words); n++ {
+		value, ok := s.literal(n)
+		switch {
+		case n%2 == 1 && s.name(n) == "," && !s.words[n].quoted:
+			continue
+		case n%2 == 1 || !ok:
+			m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which is not understood")
+			return ""
+		}
+		values = append(values, quoteLiteral(value))
+	}
+	return "ALTER ROLE " + quoteName(role) + " SET " + quoteName(name) + " TO" + strings.Join(values, ",")
+}
+
+// membership is GRANT role TO role, by whoever restores; "" where it can't be given.
+func (m *roleMaker) membership(s statement) string {
+	group, member := s.name(1), s.name(3)
+	if !m.groups[group] {
+		m.leaveOut(member, "does not become a member of "+quoteName(group)+", which the restore did not make")
+		return ""
+	}
+	sql := "GRANT " + quoteName(group) + " TO " + quoteName(member)
+	var options []string
+	for n := 4; n < len(s.words) && !s.words[n].is("GRANTED"); n++ {
+		option := strings.ToUpper(s.name(n))
+		if s.words[n].quoted || !slices.Contains([]string{"WITH", "ADMIN", "INHERIT", "SET", "OPTION", "TRUE", "FALSE", ","}, option) {
+			m.leaveOut(member, "does not become a member of "+quoteName(group)+", as its options are not understood")
+			return ""
+		}
+		options = append(options, option)
+	}
+	if m.server.Number < 160000 { // which knows of none but this one
+		admin := slices.Index(options, "ADMIN")
+		if admin < 0 || admin+1 == len(options) || options[admin+1] != "OPTION" && options[admin+1] != "TRUE" {
+			return sql
+		}
+		return sql + " WITH ADMIN OPTION"
+	}
+	return strings.TrimSpace(sql + " " + strings.ReplaceAll(strings.Join(options, " "), " ,", ","))
+}
