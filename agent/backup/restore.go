@@ -45,7 +45,9 @@ type RestoreRequest struct {
 	WithRoles string
 	// Confined says that nobody knows who made the file: it is loaded as a role that has the new database and nothing
 	// else, which owns in the end all that is in it.
-	Confined   bool
+	Confined bool
+	// Origin is how the maker of the file is known; the database is marked with it where the load is confined.
+	Origin     OriginKind
 	OnProgress func(Progress) // as in BackupRequest
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
 }
@@ -78,6 +80,9 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	}
 	temporary := temporaryPrefix + req.RestoreID
 	err = e.fill(ctx, temporary, file, found, kept, req)
+	if err == nil && req.Confined {
+		err = e.mark(ctx, temporary, req)
+	}
 	if err == nil {
 		err = e.putInPlace(ctx, temporary, kept, req)
 	}
