@@ -77,10 +77,33 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		free := max(s.GetFreeBytes(), 0)
 		status.FreeBytes = &free
 	}
+	status.Policy = policyFrom(s.GetPolicy())
 	for _, d := range s.GetDatabases() {
 		status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: d.GetName(), Covered: d.GetCovered()})
 	}
 	return status
+}
+
+// maxPolicy bounds each list of a policy; an agent keeps to fewer.
+const maxPolicy = 100
+
+// policyFrom is nil where an agent does not say.
+func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
+	if p == nil {
+		return nil
+	}
+	return &fleet.HostPolicy{
+		Jobs: clipNames(p.GetJobs()), Replace: p.GetReplace(), RestoreFrom: clipNames(p.GetRestoreFrom()), Unproven: p.GetUnproven(),
+		SuperuserRoles: p.GetSuperuserRoles(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: clip(p.GetTrouble()),
+	}
+}
+
+func clipNames(texts []string) []string {
+	var all []string
+	for _, text := range texts[:min(len(texts), maxPolicy)] {
+		all = append(all, clipName(text))
+	}
+	return all
 }
 
 func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
@@ -162,6 +185,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 		ServerVersion: clip(b.GetServerVersion()), DumpVersion: clip(b.GetPgDumpVersion()), Encoding: clip(b.GetEncoding()),
 		Collation: clip(b.GetCollation()), CType: clip(b.GetCtype()), StartedAt: timeFrom(b.GetStartedAt()), Warnings: clipAll(b.GetWarnings()),
 		Sequence: max(b.GetSequence(), 0), PreviousSHA256: clip(b.GetPreviousSha256()), SignedBy: clip(b.GetSignedBy()),
+		UnprovenOrigin: clipName(b.GetUnprovenOrigin()),
 	}
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})
