@@ -100,7 +100,6 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 
 // A backup of a marked database is marked too, and what is restored of it: the mark is not washed off by going round.
 func TestTheMarkGoesRound(t *testing.T) {
-	server := postgrestest.Shared(t)
 	sample(t, "harbour")
 	engine := signed(t, newEngine(t))
 	confinedRestore(t, engine, backUp(t, engine, "harbour").ID, "washed")
