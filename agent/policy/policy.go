@@ -121,7 +121,7 @@ func (p Policy) String() string {
 		}
 		parts = append(parts, word+rule.what)
 	}
-	return strings.Join(append(parts, "restores from "+listed(p.RestoreFrom)), "; ")
+	return strings.Join(append(parts, "other instances whose passphrase counts: "+listed(p.RestoreFrom)), "; ")
 }
 
 func listed(words []string) string {
