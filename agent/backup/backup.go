@@ -36,6 +36,8 @@ var (
 	ErrTargetExists = errors.New("the target database exists already")
 	// ErrNotFound says that there is no such backup, or its file is gone.
 	ErrNotFound = errors.New("no such backup")
+	// ErrNotAllowed says that the host does not let the control plane ask for something.
+	ErrNotAllowed = errors.New("does not allow")
 	// ErrBusy says that another run works on the database.
 	ErrBusy = errors.New("another run works on this database")
 )
@@ -46,6 +48,7 @@ const (
 	FailurePassphrase = "passphrase"
 	FailureExists     = "exists"
 	FailureNotFound   = "not-found"
+	FailureNotAllowed = "not-allowed"
 	FailureOther      = "failed"
 )
 
@@ -54,6 +57,8 @@ func Failure(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, ErrNotAllowed):
+		return FailureNotAllowed
 	// Before damage: what is not found comes with the manifests that could not be read.
 	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
 		return FailureNotFound
@@ -78,7 +83,10 @@ type Engine struct {
 	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
 	Compression  string          // CompressionNone or CompressionZstd; empty is none
 	InstanceName string          // goes into the manifest
-	RestoreJobs  int             // sessions at once of a restore; 0 is as many as there are processors, at most 4
-	Location     *time.Location  // of the time in file names; nil is UTC
-	Now          func() time.Time
+	// Trusts says of another instance whether its word counts as this one's: what has a proof by a passphrase at hand and
+	// speaks of it is proven. Nil: no other instance's does.
+	Trusts      func(instance string) bool
+	RestoreJobs int            // sessions at once of a restore; 0 is as many as there are processors, at most 4
+	Location    *time.Location // of the time in file names; nil is UTC
+	Now         func() time.Time
 }

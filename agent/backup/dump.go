@@ -92,7 +92,11 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 	if e.Passphrases.Current != "" {
 		m.Encryption = opensslEncryption
 	}
-	return m, nil
+	m.Unproven, err = e.Unproven(ctx, req.Database)
+	if errors.Is(err, ErrMarks) { // no reason for having no backup
+		m.Warnings, err = append(m.Warnings, "it is restored confined: "+err.Error()), nil
+	}
+	return m, err
 }
 
 // baseName is the name of the file, which says what is in it.
@@ -157,7 +161,7 @@ func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file 
 	m.SizeBytes, m.SHA256 = stored.size, stored.sum()
 	m.PlainSizeBytes, m.PlainSHA256 = plain.size, plain.sum()
 	m.ServerVersion, m.PgDumpVersion = dump.Server.Version, dump.Tool.Version
-	m.Complete, m.Warnings, m.Tables = true, dump.Warnings(), inspector.Tables()
+	m.Complete, m.Warnings, m.Tables = true, append(m.Warnings, dump.Warnings()...), inspector.Tables()
 	needs := inspector.Needs()
 	m.Needs = &needs
 	return context.Cause(ctx)

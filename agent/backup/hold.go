@@ -8,8 +8,10 @@ import (
 // Hold is why a backup stays whatever its age, and by whose word.
 type Hold struct {
 	Reason string    `json:"reason,omitempty"`
-	By     string    `json:"by,omitempty"` // "user:NAME"
+	By     string    `json:"by,omitempty"` // "user:NAME", or "host:NAME" of a user of the host
 	HeldAt time.Time `json:"held_at,omitzero"`
+	// OnHost: it was set on the agent's host, and not by the control plane, which may not end it.
+	OnHost bool `json:"on_host,omitempty"`
 }
 
 // Hold keeps a backup from being removed until Release; an earlier hold is replaced. The hold stands beside the file, so
@@ -42,7 +44,7 @@ func readHold(content []byte) *Hold {
 	}
 	var hold Hold
 	if err := json.Unmarshal(content, &hold); err != nil {
-		return &Hold{Reason: "the file that holds it can't be read"}
+		return &Hold{Reason: "the file that holds it can't be read", OnHost: true}
 	}
 	return &hold
 }

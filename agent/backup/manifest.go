@@ -69,6 +69,10 @@ type Manifest struct {
 	// Needs is nil in manifests of before this was looked for.
 	Needs *Needs `json:"needs,omitempty"`
 
+	// Unproven is set where the database had been restored from a file of which nothing proved who made it; nil for all
+	// others. An agent's signature says then that the dump is of that database, and vouches for nothing that is in it.
+	Unproven *Unproven `json:"unproven,omitempty"`
+
 	// Sequence and PreviousSHA256 place the manifest among those of its database that the same key signed: from 1 on,
 	// ascending, and the hash of the stored manifest before it, which may be gone by now. Zero and empty without a signature.
 	Sequence       int64  `json:"sequence,omitempty"`

@@ -24,8 +24,10 @@ type OriginKind string
 // script that somebody else wrote.
 const (
 	OriginSigned     OriginKind = "signed"     // by this agent's key, or by one of its trusted keys
-	OriginPassphrase OriginKind = "passphrase" // by who had the passphrase, by the manifest's proof
+	OriginPassphrase OriginKind = "passphrase" // by who had the passphrase, by the proof of a manifest of this instance or of one that is trusted
 	OriginNoted      OriginKind = "noted"      // it stood here when the agent made its key
+	OriginRestored   OriginKind = "restored"   // by an agent of ours, of a database that was restored from a file of unknown origin
+	OriginShared     OriginKind = "shared"     // by who had the passphrase, for an instance that nobody here has named: it may be any host that has it
 	OriginVouched    OriginKind = "vouched"    // signed by a key that the control plane calls another agent's
 	OriginFolder     OriginKind = "folder"     // by whoever may write to the backup folder; the old script, as a rule
 	OriginUnknown    OriginKind = "unknown"
@@ -36,9 +38,21 @@ func (o Origin) Proven() bool {
 	return o.Kind == OriginSigned || o.Kind == OriginPassphrase || o.Kind == OriginNoted
 }
 
+// Ours says that the file is one of this host's own, although its content may be anybody's: nobody from afar has put it here.
+func (o Origin) Ours() bool { return o.Proven() || o.Kind == OriginRestored || o.Kind == OriginFolder }
+
 // Origin judges who made a manifest, given as it is stored. Vouched is a key that the control plane calls the maker's;
 // nil where it did not say. ErrForged and ErrUnsigned say that the manifest is not what it makes believe.
 func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
+	origin, err := e.maker(stored, m, vouched)
+	if err == nil && origin.Proven() && m.Unproven != nil {
+		origin.Kind = OriginRestored
+	}
+	return origin, err
+}
+
+// maker judges who made a manifest, whatever it is of.
+func (e *Engine) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
 	origin := Origin{Kind: OriginUnknown}
 	if m.Signature != nil {
 		origin.KeyID = m.Signature.KeyID
@@ -60,9 +74,12 @@ func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (O
 			origin.Kind = kind
 		}
 	}
-	// What the passphrase proves, no control plane and no thief of a folder can say.
+	// What the passphrase proves, no control plane and no thief of a folder can say; but every host that has the passphrase can.
 	if origin.Kind != OriginSigned && m.provenBy(e.Passphrases, stored) {
-		origin.Kind = OriginPassphrase
+		origin.Kind = OriginShared
+		if m.Instance == e.InstanceName || e.Trusts != nil && e.Trusts(m.Instance) {
+			origin.Kind = OriginPassphrase
+		}
 	}
 	if m.Trigger == TriggerAdopted {
 		return e.adopted(stored, origin)
@@ -86,10 +103,10 @@ func (e *Engine) OriginOf(stored Stored) (Origin, error) {
 	return origin, err
 }
 
-// Within says more of a file of unknown origin that stands in the backup folder, where the file and its folder are this
+// Within says more of a file whose origin is not proven that stands in the backup folder, where the file and its folder are this
 // user's or root's and nobody else may write to them.
 func (o Origin) Within(path string) Origin {
-	if o.Kind == OriginUnknown && ownAlone(path) && ownAlone(filepath.Dir(path)) {
+	if (o.Kind == OriginUnknown || o.Kind == OriginShared) && ownAlone(path) && ownAlone(filepath.Dir(path)) {
 		o.Kind = OriginFolder
 	}
 	return o
@@ -144,10 +161,10 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 }
 
 // adopted judges the manifest of a file that somebody else wrote: certified is where it was found, and not by whom it was
-// written. One that nobody has certified says nothing.
+// written. One that nobody here knows to have certified it says nothing.
 func (e *Engine) adopted(stored []byte, origin Origin) (Origin, error) {
-	certified := origin.Kind != OriginUnknown
-	if !certified && e.Signer != nil && e.Signer.Exists() {
+	certified := origin.Proven()
+	if origin.Kind == OriginUnknown && e.Signer != nil && e.Signer.Exists() {
 		noted, err := e.Signer.Noted()
 		if err != nil {
 			return origin, err

@@ -58,13 +58,20 @@ func originOf(engine *backup.Engine, content []byte, vouched *backup.Engine) (ba
 func TestOrigin(t *testing.T) {
 	sample(t, "harbour")
 	maker, plain, stranger, sharing := signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t))
-	stranger.InstanceName, sharing.InstanceName = "elsewhere", "elsewhere"
+	trusting, again := signed(t, newEngine(t)), signed(t, newEngine(t)) // the second: after its state folder was lost
+	stranger.InstanceName, sharing.InstanceName, trusting.InstanceName = "elsewhere", "elsewhere", "elsewhere"
+	trusting.Trusts = func(instance string) bool { return instance == maker.InstanceName }
+	trusting.Passphrases, again.Passphrases = seal.Passphrases{Current: "secret"}, seal.Passphrases{Current: "secret"}
 	maker.Passphrases = seal.Passphrases{Current: "secret"}
 	sharing.Passphrases = seal.Passphrases{Current: "another", Old: []string{"secret"}}
 	content := manifestOf(t, maker, backUp(t, maker, "harbour").ID)
 	bare := manifestOf(t, plain, backUp(t, plain, "harbour").ID)
 	newer := bytes.Replace(bare, []byte("{\n"), []byte("{\n  \"of_a_newer_pgharbor\": 1,\n"), 1)
 
+	other := signed(t, newEngine(t))
+	other.InstanceName, other.Passphrases = "third-db", maker.Passphrases
+	foreign := manifestOf(t, other, backUp(t, other, "harbour").ID)
+	adoptedThere := manifestOf(t, maker, adoptedBackup(t, maker, "harbour").ID)
 	adopted := bytes.Replace(unsignedManifest(t, bare), []byte(`"trigger": "manual"`), []byte(`"trigger": "adopted"`), 1)
 
 	tests := map[string]struct {
@@ -78,9 +85,14 @@ func TestOrigin(t *testing.T) {
 		"its own, without passphrase": {plain, bare, nil, backup.OriginSigned, nil},
 		"a stranger's":                {stranger, bare, nil, backup.OriginUnknown, nil},
 		"a stranger's, sealed with another's word":      {stranger, content, nil, backup.OriginUnknown, nil},
-		"sealed with a passphrase that is here":         {sharing, content, nil, backup.OriginPassphrase, nil},
+		"sealed with a passphrase that is here":         {sharing, content, nil, backup.OriginShared, nil},
+		"the same, of an instance that is named":        {trusting, content, nil, backup.OriginPassphrase, nil},
+		"the same, of an instance that is not named":    {trusting, foreign, nil, backup.OriginShared, nil},
+		"its own, by the passphrase alone":              {again, content, nil, backup.OriginPassphrase, nil},
+		"adopted there, by its word and the passphrase": {sharing, adoptedThere, nil, backup.OriginShared, nil},
+		"adopted there, and vouched for":                {stranger, adoptedThere, maker, backup.OriginVouched, nil},
 		"vouched for":                                   {stranger, bare, plain, backup.OriginVouched, nil},
-		"vouched for, and the passphrase is here":       {sharing, content, maker, backup.OriginPassphrase, nil},
+		"vouched for, and the passphrase is here":       {sharing, content, maker, backup.OriginShared, nil},
 		"vouched for with another key":                  {stranger, bare, maker, "", backup.ErrForged},
 		"changed":                                       {plain, bytes.Replace(bare, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, "", backup.ErrForged},
 		"a field more":                                  {plain, newer, nil, "", backup.ErrForged},
@@ -102,6 +114,16 @@ func TestOrigin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// adoptedBackup is a backup that says of itself that it was adopted, as somebody would who has the passphrase.
+func adoptedBackup(t *testing.T, engine *backup.Engine, database string) backup.Manifest {
+	t.Helper()
+	manifest, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest
 }
 
 // unsignedManifest takes the signature off, as somebody would who has no key.

@@ -48,8 +48,10 @@ type RestoreRequest struct {
 	Confined bool
 	// TrustContent loads with all the rights that the agent has what can't be loaded as its owners.
 	TrustContent bool
-	OnProgress   func(Progress) // as in BackupRequest
-	OnWarning    func(string)   // may be nil; hears what the restored database lacks
+	// Origin is how the maker of the file is known; the database is marked with it where the load is confined.
+	Origin     OriginKind
+	OnProgress func(Progress) // as in BackupRequest
+	OnWarning  func(string)   // may be nil; hears what the restored database lacks
 }
 
 // Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
@@ -80,6 +82,9 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	}
 	temporary := temporaryPrefix + req.RestoreID
 	err = e.fill(ctx, temporary, file, found, kept, req)
+	if err == nil && req.Confined {
+		err = e.mark(ctx, temporary, req)
+	}
 	if err == nil {
 		err = e.putInPlace(ctx, temporary, kept, req)
 	}

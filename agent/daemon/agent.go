@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/signing"
@@ -29,9 +30,12 @@ type agent struct {
 	instance *postgres.Instance
 	store    *store.Store
 	signer   *signing.Signer // nil where the state folder is one that goes again
-	runner   *job.Runner
-	log      *slog.Logger
-	now      func() time.Time
+	policy   policy.File
+	// fromInstance is the instance that somebody on the host names as the file's.
+	fromInstance string
+	runner       *job.Runner
+	log          *slog.Logger
+	now          func() time.Time
 
 	closers []func() error // the last one first
 }
@@ -52,7 +56,7 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{settings: s, log: c.log, now: c.Now}
+	a := &agent{settings: s, log: c.log, now: c.Now, policy: c.hostPolicy()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -124,12 +128,12 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		Engine: &backup.Engine{
 			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
 			Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
-			RestoreJobs: s.RestoreJobs,
+			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
 		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
-		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(),
+		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read,
 	}
 	if s.Enabled {
 		config.Schedule = s.Schedule

@@ -29,7 +29,7 @@ func (c *command) newCheck() *cobra.Command {
 // check prints a line for each thing that backups need.
 func (c *command) check(ctx context.Context) (err error) {
 	list := &checklist{command: c}
-	a := &agent{log: c.log, now: c.Now}
+	a := &agent{log: c.log, now: c.Now, policy: c.hostPolicy()}
 	defer func() { err = errors.Join(err, a.close()) }()
 	list.do(ctx, "configuration", a.checkConfiguration)
 	if list.failed > 0 {
@@ -48,6 +48,7 @@ func (c *command) check(ctx context.Context) (err error) {
 	list.do(ctx, "secrets", a.checkSecrets)
 	list.do(ctx, "clock", asked(a.checkClock))
 	list.do(ctx, "test restores", asked(a.checkVerify))
+	list.do(ctx, "policy", a.checkPolicy)
 	list.do(ctx, "control plane", a.checkControlPlane)
 	if list.failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", list.failed, list.done)

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/policy"
 )
 
 // Process is the world that a command runs in.
@@ -35,8 +37,10 @@ type command struct {
 	root     *cobra.Command
 	log      *slog.Logger
 	stateDir string
-	logLevel string
-	began    bool // the command line was understood
+	// policyFile is where the host says what the control plane may ask for.
+	policyFile string
+	logLevel   string
+	began      bool // the command line was understood
 }
 
 // Main runs a command line until it ends or ctx does, and returns its exit code.
@@ -77,8 +81,10 @@ PGHARBOR_<FLAG>, too.`,
 	root.SetOut(c.Stdout)
 	root.SetErr(c.Stderr)
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
+	root.PersistentFlags().StringVar(&c.policyFile, "policy-file", policy.DefaultPath, "file that says what the control plane may ask of this host; only root and this user may write to it")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newCheck(), c.newTrail())
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newCheck(), c.newTrail(),
+		c.newHold(), c.newRelease(), c.newUnmark())
 	return root
 }
 

@@ -144,7 +144,7 @@ func TestRestoreExitCodes(t *testing.T) {
 func TestCheck(t *testing.T) {
 	h := newHost(t)
 	code, stdout, stderr := h.run("check")
-	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 11 {
+	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 12 {
 		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}
 	server := postgrestest.Shared(t)
@@ -162,6 +162,7 @@ func TestCheck(t *testing.T) {
 		"tools":         {"PATH=/nowhere", "OK      tools: /usr/"},
 		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
 		"test restores": {"BACKUP_VERIFY_SCHEDULE=0 4 * * 0\x00BACKUP_VERIFY_BINDIR=/nowhere", "FAILED  test restores: no server binaries are at hand: /nowhere"},
+		"policy":        {"PGHARBOR_POLICY_FILE=" + blocked, "FAILED  policy: the policy of this host can't be used: " + blocked + ": unexpected end of JSON input — until then the control plane may ask for nothing"},
 		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
 	}
 	for name, test := range tests {
@@ -169,7 +170,7 @@ func TestCheck(t *testing.T) {
 			h := *h
 			h.t, h.environ = t, append(h.environ, strings.Split(test.variable, "\x00")...)
 			code, stdout, _ := h.run("check")
-			if lines := strings.Count(stdout, "\n"); lines != 11 && name != "configuration" {
+			if lines := strings.Count(stdout, "\n"); lines != 12 && name != "configuration" {
 				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
 			}
 			if !strings.Contains(stdout, test.line) || (code == exitOK) != strings.HasPrefix(test.line, "OK") {

@@ -40,6 +40,21 @@ func findFile(path string) (foundFile, error) {
 	return found, err
 }
 
+// trusts says whether another instance's word counts here: where it was named on
+// the command line or in the host's policy, and on a host that has no name in a
+// fleet, such as the spare one of the worst day, where a person brings the file
+// and the passphrase and nothing says otherwise.
+func (a *agent) trusts(instance string) bool {
+	if _, err := os.Lstat(a.identityDir()); errors.Is(err, fs.ErrNotExist) || instance == a.fromInstance {
+		return true
+	}
+	allowed, err := a.policy.Read()
+	if err != nil {
+		a.log.Error("no other instance is trusted", "error", err)
+	}
+	return err == nil && allowed.Trusts(instance)
+}
+
 // originOf judges who made a file. In the backup folder a manifest must stand
 // beside its own file.
 func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
@@ -51,6 +66,16 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 		return origin, fmt.Errorf("%w: it is that of %q", backup.ErrForged, file.manifest.Filename)
 	default:
 		origin, err = a.runner.Engine.Origin(file.stored, *file.manifest, nil)
+	}
+	switch origin.Kind {
+	case backup.OriginShared:
+		a.log.Warn("the passphrase proves that a host which has it made this file, and not which one; if you know that it is of that instance, name it with --from-instance",
+			"instance", file.manifest.Instance)
+	case backup.OriginPassphrase:
+		a.log.Info("the passphrase proves who made this file", "instance", file.manifest.Instance)
+	case backup.OriginRestored:
+		a.log.Warn("this backup is of a database that was restored from a file of unknown origin", "origin", file.manifest.Unproven.Origin,
+			"backup", file.manifest.Unproven.BackupID, "instance", file.manifest.Unproven.Instance)
 	}
 	if err == nil && inside {
 		origin = origin.Within(file.path)
@@ -76,8 +101,12 @@ func (a *agent) keeps(path string) bool {
 	return err == nil && (filepath.Dir(path) == folder || filepath.Dir(filepath.Dir(path)) == folder)
 }
 
-// originFlags are what a person says of a file that nothing is known of.
-type originFlags struct{ unsigned, trust bool }
+// originFlags are what a person says of a file that nothing is known of, or of
+// which only the passphrase is.
+type originFlags struct {
+	unsigned, trust bool
+	from            string // the instance
+}
 
 func (f originFlags) consent() job.Consent {
 	switch {

@@ -61,6 +61,8 @@ func exitCode(err error) int {
 		return exitIntegrity
 	case backup.FailureNotFound:
 		return exitNotFound
+	case backup.FailureNotAllowed:
+		return exitDenied
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
@@ -117,6 +119,8 @@ func hintFor(err error) string {
 		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
 	case errors.Is(err, backup.ErrContent):
 		return "if you trust everybody who owned something in that database, add --trust-content"
+	case errors.Is(err, backup.ErrOwnedByConfined):
+		return "give what is in it to whom it belongs first, in the database: REASSIGN OWNED BY that role TO another; and ALTER DATABASE … OWNER TO"
 	case errors.Is(err, backup.ErrUnsigned):
 		return "somebody has taken the signature off, and then another copy is to be restored; or it is older than the agent's key and was not there when that was made: see \"A folder that came late\" in docs/agent.md"
 	case errors.Is(err, backup.ErrForged):

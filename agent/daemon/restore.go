@@ -20,7 +20,8 @@ type restoreFlags struct {
 	replace, preview bool
 	withRoles        string // as in backup.RestoreRequest
 	consent          job.Consent
-	trustContent     bool // as in backup.RestoreRequest
+	trustContent     bool   // as in backup.RestoreRequest
+	from             string // the instance that the file is said to be of
 }
 
 func (f restoreFlags) request(file foundFile) backup.RestoreRequest {
@@ -45,7 +46,10 @@ there stays in service and nothing else is left behind.
 
 What an agent of yours made is restored as it was: its manifest has the signature
 of this agent, of one in the file trusted-keys of the state folder, or the proof
-that its maker had one of your passphrases. Any other file is loaded as a role of
+that its maker had one of your passphrases. On a host of a fleet that proof counts
+for this host's own backups, and for those of the instance that --from-instance or
+the host's policy names: every host that shares the passphrase could have made it.
+Any other file is loaded as a role of
 its own that has the new database and nothing else, so that nothing it holds can
 get at the rest of the host.
 
@@ -54,7 +58,7 @@ the role that owns the table and no others. What can't be loaded so is named;
 --trust-content loads it with all the rights of the agent, as pg_restore does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			flags.withRoles, flags.consent = roles.word(), origin.consent()
+			flags.withRoles, flags.consent, flags.from = roles.word(), origin.consent(), origin.from
 			if flags.preview {
 				return c.preview(cmd.Context(), args[0], flags)
 			}
@@ -70,6 +74,7 @@ the role that owns the table and no others. What can't be loaded so is named;
 	cmd.Flags().BoolVar(&flags.preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
 	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, confined, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "restore a file of unknown origin as your own, with all the rights of the agent: you know who made it")
 	cmd.Flags().BoolVar(&flags.trustContent, "trust-content", false, "run the code in the dump with all the rights of the agent: you trust everybody who owned something in the database")
@@ -138,6 +143,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	if err != nil {
 		return err
 	}
+	a.fromInstance = flags.from
 	defer func() { err = errors.Join(err, a.close()) }()
 	if err := a.runner.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
@@ -185,6 +191,7 @@ func (c *command) preview(ctx context.Context, path string, flags restoreFlags) 
 	if err != nil {
 		return err
 	}
+	a.fromInstance = flags.from
 	defer func() { err = errors.Join(err, a.close()) }()
 	origin, err := a.originOf(file)
 	if err != nil {

@@ -26,15 +26,16 @@ against the manifest, and removes all of that again. The instance is not touched
 becomes of a stored backup, given by its id, is remembered and reported.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.verify(cmd.Context(), args[0], origin.consent())
+			return c.verify(cmd.Context(), args[0], origin)
 		},
 	}
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, confined, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "load a file of unknown origin as your own: you know who made it")
 	return cmd
 }
 
-func (c *command) verify(ctx context.Context, what string, consent job.Consent) (err error) {
+func (c *command) verify(ctx context.Context, what string, said originFlags) (err error) {
 	_, statErr := os.Lstat(what)
 	isFile, opened := statErr == nil, toRestore
 	if !isFile {
@@ -44,13 +45,14 @@ func (c *command) verify(ctx context.Context, what string, consent job.Consent) 
 	if err != nil {
 		return err
 	}
+	a.fromInstance = said.from
 	defer func() { err = errors.Join(err, a.close()) }()
 	if err := a.runner.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	var proof backup.Proof
 	if isFile {
-		proof, err = a.verifyFile(ctx, what, consent)
+		proof, err = a.verifyFile(ctx, what, said.consent())
 	} else {
 		proof, err = a.runner.VerifyBackup(ctx, what, nil)
 	}

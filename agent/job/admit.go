@@ -26,7 +26,8 @@ func (r *Runner) admit(ctx context.Context, origin backup.Origin, consent Consen
 	case consent == ConsentTrust:
 		r.Log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
 		return false, nil
-	case origin.Kind == backup.OriginUnknown && consent != ConsentUnsigned:
+	// What stands in the agent's own folder was put there on this host; what else is said of a file, anybody may say.
+	case origin.Kind != backup.OriginFolder && consent != ConsentUnsigned:
 		if err := r.checkClient(ctx); err != nil {
 			return false, err
 		}

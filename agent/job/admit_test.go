@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/signing"
@@ -48,7 +49,12 @@ func TestAdmit(t *testing.T) {
 		{backup.OriginSigned, vulnerable, "", false, nil},
 		{backup.OriginPassphrase, vulnerable, "", false, nil},
 		{backup.OriginNoted, vulnerable, "", false, nil},
-		{backup.OriginVouched, vulnerable, "", true, nil},
+		{backup.OriginVouched, safe, "", true, nil},
+		{backup.OriginVouched, vulnerable, "", false, backup.ErrUnproven},
+		{backup.OriginShared, safe, "", true, nil},
+		{backup.OriginShared, vulnerable, "", false, backup.ErrUnproven},
+		{backup.OriginRestored, safe, "", true, nil},
+		{backup.OriginRestored, vulnerable, "", false, backup.ErrUnproven},
 		{backup.OriginFolder, vulnerable, "", true, nil},
 		{backup.OriginUnknown, safe, "", true, nil},
 		{backup.OriginUnknown, vulnerable, "", false, backup.ErrUnproven},
@@ -140,6 +146,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 		"as it is":         {func(*lender, *RestoreSpec) {}, "", ""},
 		"another key":      {func(_ *lender, s *RestoreSpec) { s.Source.Key = strange }, backup.FailureIntegrity, "signed by the key"},
 		"another backup":   {func(_ *lender, s *RestoreSpec) { s.BackupID = "abcdefghijklmnop" }, backup.FailureIntegrity, "it is that of"},
+		"itself":           {func(_ *lender, s *RestoreSpec) { s.Source.Instance = "shop-db" }, backup.FailureOther, "does not come from another"},
 		"another instance": {func(_ *lender, s *RestoreSpec) { s.Source.Instance = "third-db" }, backup.FailureIntegrity, "it is that of"},
 		"no manifest":      {func(l *lender, _ *RestoreSpec) { l.manifest = nil }, backup.FailureOther, "older"},
 		"more rows in it": {func(l *lender, _ *RestoreSpec) {
@@ -157,7 +164,9 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 			l.content = append([]byte(nil), good.content...)
 			spec := &RestoreSpec{BackupID: manifest.ID, Target: "lent2", Source: &Source{Instance: "other-db", TransferID: "t", Key: key, From: &l}}
 			test.change(&l, spec)
-			r := newRunner(t, nil)
+			r := newRunner(t, func(c *Config) {
+				c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
+			})
 			t.Cleanup(func() {
 				server.DropDatabase(t, "lent2")
 				for _, row := range server.Query(t, "postgres", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgharbor_restore_%'") {

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -46,7 +47,11 @@ var errOlderAgent = errors.New("the agent that has the backup sends no manifest;
 
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is
 // sealed as it was there, and goes when the restore is done.
-func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *RestoreSpec, allowed policy.Policy) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+	// Its own backups stand here. What comes from elsewhere under its name may be anybody's who has the passphrase.
+	if spec.Source.Instance == r.Engine.InstanceName {
+		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
+	}
 	done = func() {
 		if err := r.Engine.Store.RemoveIncoming(jobID); err != nil {
 			r.Log.Error("what was fetched for a restore could not be removed", "restore", jobID, "error", err)
@@ -58,6 +63,9 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 	}
 	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place, lookAhead: func(request backup.RestoreRequest) error {
 		return r.Engine.LookAhead(ctx, request)
+	}, admit: func(origin backup.Origin) error {
+		_, err := r.admitAsked(ctx, allowed, origin)
+		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
 	if err = errors.Join(err, fetched.close(), place.Close()); err != nil {
@@ -70,7 +78,7 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 }
 
 // fetched receives a backup. It takes no byte of one that is not what the other
-// agent signed, that no passphrase here opens, for which there is no room, or that
+// agent signed, that the host does not allow, that no passphrase here opens, for which there is no room, or that
 // could not be restored here.
 type fetched struct {
 	runner    *Runner
@@ -79,6 +87,7 @@ type fetched struct {
 	place     *store.Incoming
 	sparing   *store.Sparing
 	lookAhead func(backup.RestoreRequest) error
+	admit     func(backup.Origin) error
 
 	manifest backup.Manifest
 	origin   backup.Origin
@@ -109,6 +118,9 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	}
 	if err := engine.CheckPassphrase(stored, f.manifest); err != nil {
 		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, f.spec.Source.Instance)
+	}
+	if err := f.admit(f.origin); err != nil {
+		return err
 	}
 	if err := f.lookAhead(f.request()); err != nil {
 		return err

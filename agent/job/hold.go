@@ -1,6 +1,9 @@
 package job
 
-import "github.com/pgharbor/pgharbor/agent/backup"
+import (
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
+)
 
 // HoldSpec asks to keep a backup from retention, or with Release to no longer do
 // so.
@@ -11,15 +14,43 @@ type HoldSpec struct {
 	By       string // "user:NAME"
 }
 
-// performHold keeps retention from removing a backup between the two steps of a
-// hold, the look and the mark.
-func (r *Runner) performHold(job Job) error {
+// performHold does what the control plane asks for. A hold that was set on this
+// host it neither ends nor puts another in its place of, unless the host allows that.
+func (r *Runner) performHold(job Job, allowed policy.Policy) error {
+	spec := job.Hold
+	return r.hold(spec.BackupID, func(held *backup.Hold) error {
+		if held != nil && held.OnHost && !allowed.ReleaseHostHolds {
+			return r.notAllowed("that a hold which was set there is changed")
+		}
+		if spec.Release {
+			return r.Engine.Release(spec.BackupID)
+		}
+		return r.Engine.Hold(spec.BackupID, backup.Hold{Reason: spec.Reason, By: spec.By, HeldAt: r.Now().UTC()})
+	})
+}
+
+// HoldHere keeps a backup from retention until ReleaseHere, by the word of
+// somebody on this host.
+func (r *Runner) HoldHere(backupID, by, reason string) error {
+	return r.hold(backupID, func(*backup.Hold) error {
+		return r.Engine.Hold(backupID, backup.Hold{Reason: reason, By: by, OnHost: true, HeldAt: r.Now().UTC()})
+	})
+}
+
+// ReleaseHere ends the hold of a backup, wherever that was set.
+func (r *Runner) ReleaseHere(backupID string) error {
+	return r.hold(backupID, func(*backup.Hold) error { return r.Engine.Release(backupID) })
+}
+
+// hold changes the hold of a backup, and keeps retention from removing it between
+// the look and the mark.
+func (r *Runner) hold(backupID string, change func(held *backup.Hold) error) error {
 	r.removing.Lock()
 	defer r.removing.Unlock()
 	defer r.inventoryHasChanged()
-	spec := job.Hold
-	if spec.Release {
-		return r.Engine.Release(spec.BackupID)
+	stored, err := r.Engine.Find(backupID)
+	if err != nil {
+		return err
 	}
-	return r.Engine.Hold(spec.BackupID, backup.Hold{Reason: spec.Reason, By: spec.By, HeldAt: r.Now().UTC()})
+	return change(stored.Hold)
 }

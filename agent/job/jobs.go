@@ -77,6 +77,10 @@ func (r *Runner) Accept(ctx context.Context, job Job) {
 	if ctx.Err() != nil || r.accepted[job.ID] != nil || r.finished[job.ID] {
 		return
 	}
+	if len(r.accepted) >= maxJobs {
+		r.Log.Error("a job was offered while more wait than an agent takes; it is passed over", "id", job.ID, "waiting", len(r.accepted))
+		return // who asked is told by the control plane that the agent did not begin
+	}
 	r.accepted[job.ID] = &current{backup.Progress{Phase: PhaseWait}}
 	ring(r.jobsChanged)
 	r.jobs.Go(func() { r.do(ctx, job) })
@@ -135,23 +139,28 @@ func (r *Runner) do(ctx context.Context, job Job) {
 
 // perform does the work, and adds to the result what it has beside its end.
 func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
+	if err := job.check(); err != nil {
+		return err
+	}
+	allowed, err := r.permit(job)
+	if err != nil {
+		return err
+	}
 	switch {
 	case job.Backup != nil:
 		return r.performBackup(ctx, job)
 	case job.Restore != nil:
-		return r.performRestore(ctx, job, result)
+		return r.performRestore(ctx, job, allowed, result)
 	case job.Preview != nil:
-		return r.performPreview(ctx, job, result)
+		return r.performPreview(ctx, job, allowed, result)
 	case job.Undo != nil:
 		return r.performUndo(ctx, job, result)
 	case job.Send != nil:
 		return r.performSend(ctx, job)
 	case job.Hold != nil:
-		return r.performHold(job)
-	case job.Verify != nil:
-		return r.performVerify(ctx, job)
+		return r.performHold(job, allowed)
 	default:
-		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
+		return r.performVerify(ctx, job)
 	}
 }
 

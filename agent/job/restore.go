@@ -6,22 +6,23 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
 )
 
 // cleanUpTime bounds the dropping of a temporary database after the work that
 // made it was cancelled.
 const cleanUpTime = 5 * time.Second
 
-func (r *Runner) performRestore(ctx context.Context, job Job, result *Result) error {
-	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Restore)
+func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
+	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Restore, allowed)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if request.Confined, err = r.admit(ctx, origin, ""); err != nil {
+	if request.Confined, err = r.admitAsked(ctx, allowed, origin); err != nil {
 		return err
 	}
-	request.RestoreID = job.ID
+	request.RestoreID, request.Origin = job.ID, origin.Kind
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
 	if err := r.restore(ctx, request, job.ID); err != nil {
 		return err
@@ -36,9 +37,9 @@ func (r *Runner) performRestore(ctx context.Context, job Job, result *Result) er
 
 // restoreRequest finds the stored backup of a spec, or fetches another instance's,
 // and says who made it. It is in use until done.
-func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *RestoreSpec, allowed policy.Policy) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	if spec.Source != nil {
-		return r.fetchedRequest(ctx, jobID, spec)
+		return r.fetchedRequest(ctx, jobID, spec, allowed)
 	}
 	stored, err := r.Engine.Find(spec.BackupID)
 	if err != nil {
@@ -62,14 +63,15 @@ func (r *Runner) performUndo(ctx context.Context, job Job, result *Result) error
 	return err
 }
 
-func (r *Runner) performPreview(ctx context.Context, job Job, result *Result) error {
-	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Preview)
+func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
+	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Preview, allowed)
 	if err != nil {
 		return err
 	}
 	defer done()
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
-	result.Checks = r.Preview(ctx, request, origin, "")
+	request.Confined, err = r.admitAsked(ctx, allowed, origin)
+	result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
 	return context.Cause(ctx)
 }
 
@@ -89,7 +91,7 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest,
 	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
 		return "", err
 	}
-	request.RestoreID = newID()
+	request.RestoreID, request.Origin = newID(), origin.Kind
 	work := r.begin(Record{
 		ID:      "restore-" + request.RestoreID,
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},

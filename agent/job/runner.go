@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/retention"
 )
 
@@ -39,6 +40,8 @@ type Config struct {
 	// KeepOldDays is for how many days a database is kept that a restore has
 	// replaced; 0 means until it is dropped by hand.
 	KeepOldDays int
+	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
+	HostPolicy func() (policy.Policy, error)
 	// Clock says whether the clock may be gone by.
 	Clock *retention.ClockGuard
 	// LookEvery is how often Status is made anew; zero means LookEvery.

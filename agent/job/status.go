@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -37,6 +38,9 @@ type Status struct {
 	FolderTrouble string
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string
+	// HostPolicy is what the control plane may ask for: nothing, where PolicyTrouble says why the policy can't be used.
+	HostPolicy    policy.Policy
+	PolicyTrouble string
 }
 
 // Database is one database of the instance.
@@ -57,6 +61,7 @@ const (
 	topicChecks    = "checks"
 	topicTrail     = "trail"
 	topicVerify    = "verify"
+	topicPolicy    = "policy"
 )
 
 const (
@@ -130,6 +135,7 @@ func (r *Runner) RefreshStatus(ctx context.Context) bool {
 	}
 	status.FreeBytes, status.FolderTrouble = r.lookAtFolder()
 	status.Warnings = append(status.Warnings, r.lookAtSecrets()...)
+	status.HostPolicy, status.PolicyTrouble = r.lookAtPolicy()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !asked {

@@ -89,7 +89,7 @@ func (s statement) callsDumpFunction() bool {
 		switch {
 		case last:
 			return !w.quoted && w.text == ")"
-		case w.quoted && s.sql[w.start] == '\'', !w.quoted && (w.text == "," || w.is("true") || w.is("false") || isNumber(w.text)):
+		case w.quoted && s.sql[w.start] == '\'', !w.quoted && (w.text == "," || w.is("true") || w.is("false") || isDigits(w.text)):
 		default:
 			return false
 		}
@@ -97,6 +97,6 @@ func (s statement) callsDumpFunction() bool {
 	return false
 }
 
-func isNumber(text string) bool {
+func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }

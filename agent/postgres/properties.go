@@ -151,6 +151,9 @@ func (p Properties) Statements(database string) []string {
 		sql = append(sql, "GRANT "+g.Privilege+" ON DATABASE "+name+" TO "+g.grantee())
 	}
 	for _, s := range p.Settings {
+		if strings.HasPrefix(s.Name, settingsPrefix) {
+			continue // it speaks of the one database
+		}
 		subject := "ALTER DATABASE " + name
 		if s.Role != "" {
 			subject = "ALTER ROLE " + quoteName(s.Role) + " IN DATABASE " + name

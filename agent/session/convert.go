@@ -47,6 +47,10 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 	if s.FolderTrouble == "" {
 		status.FreeBytes = &s.FreeBytes
 	}
+	status.Policy = &pgharborv1.HostPolicy{
+		Jobs: s.HostPolicy.Jobs, Replace: s.HostPolicy.Replace, RestoreFrom: texts(s.HostPolicy.RestoreFrom), Unproven: s.HostPolicy.Unproven,
+		SuperuserRoles: s.HostPolicy.SuperuserRoles, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyTrouble),
+	}
 	for _, d := range s.Databases {
 		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})
 	}
@@ -138,6 +142,9 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	}
 	if m.Signature != nil {
 		b.SignedBy = text(m.Signature.KeyID)
+	}
+	if m.Unproven != nil {
+		b.UnprovenOrigin = text(string(m.Unproven.Origin))
 	}
 	for _, t := range m.Tables {
 		b.Tables = append(b.Tables, &pgharborv1.TableRows{Schema: text(t.Schema), Name: text(t.Name), Rows: t.Rows})

@@ -17,7 +17,7 @@ const inviteLife = time.Hour
 
 func (a *app) agentsCommand() *cobra.Command {
 	return a.noun("agents", "The agents, each beside its instance",
-		a.agentsListCommand(), a.agentsInviteCommand(), a.agentsRevokeCommand())
+		a.agentsListCommand(), a.agentsShowCommand(), a.agentsInviteCommand(), a.agentsRevokeCommand())
 }
 
 func (a *app) agentsListCommand() *cobra.Command {

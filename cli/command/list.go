@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -37,7 +38,17 @@ func (a *app) list(ctx context.Context, conn *grpc.ClientConn, request *pgharbor
 		return err
 	}
 	return a.print(&pgharborv1.ListBackupsResponse{Backups: backups}, func() error {
-		return a.backupTable(backups).Write(a.Stdout, "No backups.")
+		if err := a.backupTable(backups).Write(a.Stdout, "No backups."); err != nil {
+			return err
+		}
+		for _, backup := range backups {
+			if unproven := unprovenOf(backup); unproven != "" {
+				if _, err := fmt.Fprintf(a.Stdout, "warning: %s: %s\n", output.Name(backup.GetId()), unproven); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	})
 }
 

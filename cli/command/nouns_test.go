@@ -58,6 +58,10 @@ func (f *fleet) ListAgents(context.Context, *pgharborv1.ListAgentsRequest) (*pgh
 	return fill(&pgharborv1.ListAgentsResponse{}), nil
 }
 
+func (f *fleet) GetAgent(context.Context, *pgharborv1.GetAgentRequest) (*pgharborv1.GetAgentResponse, error) {
+	return fill(&pgharborv1.GetAgentResponse{}), nil
+}
+
 func (f *fleet) CreateAgentInvite(context.Context, *pgharborv1.CreateAgentInviteRequest) (*pgharborv1.CreateAgentInviteResponse, error) {
 	return fill(&pgharborv1.CreateAgentInviteResponse{}), nil
 }
@@ -120,7 +124,7 @@ func TestNothingThatIsPrintedDrivesATerminal(t *testing.T) {
 	f.backups[0].Id = "id1"
 	lines := map[string]string{ // and the field that its JSON is about
 		"list": "backups", "show id1": "backup", "runs": "runs", "restores": "restores", "health": "databases", "retention": "retentions",
-		"agents list": "agents", "agents invite x": "invite", "agents revoke x": "agent", "users list": "users",
+		"agents list": "agents", "agents show x": "agent", "agents invite x": "invite", "agents revoke x": "agent", "users list": "users",
 		"users invite x --role VIEWER": "invite", "users grant x y": "user", "users revoke x": "user", "users set x --role VIEWER": "user",
 		"users devices": "devices", "users devices x": "devices", "users revoke x --device y": "device", "users revoke x --permission y": "user", "audit list": "entries",
 		"approvals list --all": "approvals", "approvals show x": "approval", "approvals approve x": "approval", "approvals deny x --comment y": "approval",

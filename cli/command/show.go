@@ -62,6 +62,7 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Collation", output.Name(backup.GetCollation())},
 		{"Run", output.Name(backup.GetRunId())},
 		{"Roles", rolesOf(backup.GetGlobals())},
+		{"Unproven", unprovenOf(backup)},
 	}
 	pairs = append(pairs, a.proofPairs(backup.GetProof())...)
 	if !backup.GetComplete() && backup.GetState() != "damaged" {
@@ -82,6 +83,15 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 	}
 	fmt.Fprintln(a.Stdout)
 	return table.Write(a.Stdout, "")
+}
+
+// unprovenOf says of a backup's content what nothing proves.
+func unprovenOf(backup *pgharborv1.Backup) string {
+	if backup.GetUnprovenOrigin() == "" {
+		return ""
+	}
+	return fmt.Sprintf("its database was restored from a file that nothing proves to be of an agent of yours (%s); it is restored confined",
+		output.Name(backup.GetUnprovenOrigin()))
 }
 
 // rolesOf says what is kept beside the file.

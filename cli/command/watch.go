@@ -92,6 +92,9 @@ func jobEnd(kind, instance, state, text, failure string) error {
 		p.hint = shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
 	case "not-found":
 		p.code = exitNotFound
+	case "not-allowed":
+		p.code = exitDenied
+		p.hint = "what its host allows: pgharbor agents show " + output.Name(instance)
 	case "unreachable":
 		p.code = exitUnreachable
 		p.hint = "see whether the agent is there: pgharbor agents list"

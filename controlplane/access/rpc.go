@@ -68,6 +68,7 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.AlertService/TestAlerts": {Permission: fleet.PermissionUserManage, Scoping: byFleet},
 
 	"/pgharbor.v1.AgentService/ListAgents":        {Permission: fleet.PermissionHealthRead, Scoping: filtered()},
+	"/pgharbor.v1.AgentService/GetAgent":          {Permission: fleet.PermissionHealthRead, Scoping: about(instance("name"))},
 	"/pgharbor.v1.AgentService/CreateAgentInvite": {Permission: fleet.PermissionAgentManage, Scoping: about(instance("name"))},
 	"/pgharbor.v1.AgentService/RevokeAgent":       {Permission: fleet.PermissionAgentManage, Scoping: about(instance("name"))},
 

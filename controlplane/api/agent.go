@@ -24,6 +24,14 @@ func (s *agentService) ListAgents(ctx context.Context, _ *pgharborv1.ListAgentsR
 	return &pgharborv1.ListAgentsResponse{Agents: toProto(agents, s.agentToProto)}, nil
 }
 
+func (s *agentService) GetAgent(ctx context.Context, request *pgharborv1.GetAgentRequest) (*pgharborv1.GetAgentResponse, error) {
+	agent, err := s.Catalog.Agent(ctx, request.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.GetAgentResponse{Agent: s.agentToProto(agent)}, nil
+}
+
 func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv1.CreateAgentInviteRequest) (*pgharborv1.CreateAgentInviteResponse, error) {
 	if err := pki.ValidName(request.GetName()); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%v", err)

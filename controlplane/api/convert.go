@@ -28,7 +28,8 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		Encoding: m.Encoding, Collation: m.Collation, Ctype: m.CType, Warnings: m.Warnings,
 		RemovedAt: stamp(b.RemovedAt), RemovedReason: b.RemovedFor,
 		Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256, SignedBy: m.SignedBy,
-		Held: b.Held, HoldReason: b.HoldReason, HeldBy: b.HeldBy,
+		UnprovenOrigin: m.UnprovenOrigin,
+		Held:           b.Held, HoldReason: b.HoldReason, HeldBy: b.HeldBy,
 		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: proofToProto(b.Proof),
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
 		Globals:   globalsToProto(m.Globals),
@@ -108,9 +109,21 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderTrouble, RetentionBlocked: s.RetentionBlocked,
 		CertificateEndsAt: stamp(s.CertificateEndsAt), CertificateLife: durationpb.New(s.CertificateLife),
 		VerifySchedule: s.VerifySchedule, NextVerifyAt: stamp(s.NextVerifyAt), ScrubDays: int32(s.ScrubDays),
+		Policy: hostPolicyToProto(s.Policy),
 		Databases: toProto(s.Databases, func(d fleet.InstanceDatabase) *pgharborv1.InstanceDatabase {
 			return &pgharborv1.InstanceDatabase{Name: d.Name, Covered: d.Covered}
 		}),
+	}
+}
+
+// hostPolicyToProto is nil where the agent did not say.
+func hostPolicyToProto(p *fleet.HostPolicy) *pgharborv1.HostPolicy {
+	if p == nil {
+		return nil
+	}
+	return &pgharborv1.HostPolicy{
+		Jobs: p.Jobs, Replace: p.Replace, RestoreFrom: p.RestoreFrom, Unproven: p.Unproven,
+		SuperuserRoles: p.SuperuserRoles, ReleaseHostHolds: p.ReleaseHostHolds, Trouble: p.Trouble,
 	}
 }
 

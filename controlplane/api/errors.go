@@ -81,6 +81,8 @@ func causeOf(failure string) error {
 		return fleet.ErrIntegrity
 	case "not-found":
 		return fleet.ErrNotFound
+	case "not-allowed":
+		return fleet.ErrDenied
 	case fleet.FailureUnreachable:
 		return fleet.ErrUnreachable
 	default:

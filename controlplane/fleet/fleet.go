@@ -8,6 +8,7 @@ package fleet
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -79,6 +80,31 @@ type AgentStatus struct {
 	CertificateLife   time.Duration `json:"certificate_life,omitempty"`
 	// Refused is what of this status the control plane did not take, a sentence each.
 	Refused []string `json:"refused,omitempty"`
+	// Policy is what the agent's host lets the control plane ask for; nil where an
+	// older agent does not say.
+	Policy *HostPolicy `json:"policy,omitempty"`
+}
+
+// HostPolicy is what an agent's host lets the control plane ask for, as the agent
+// tells it: to be shown, and not to be decided by.
+type HostPolicy struct {
+	Jobs             []string `json:"jobs,omitempty"`
+	Replace          bool     `json:"replace,omitempty"`
+	RestoreFrom      []string `json:"restore_from,omitempty"`
+	Unproven         bool     `json:"unproven,omitempty"`
+	SuperuserRoles   bool     `json:"superuser_roles,omitempty"`
+	ReleaseHostHolds bool     `json:"release_host_holds,omitempty"`
+	// Trouble is why the policy can't be used; then nothing is allowed.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// String is the policy in a line.
+func (p HostPolicy) String() string {
+	if p.Trouble != "" {
+		return "nothing is allowed (" + p.Trouble + ")"
+	}
+	return fmt.Sprintf("jobs %q, replace %t, restore_from %q, unproven %t, superuser_roles %t, release_host_holds %t",
+		p.Jobs, p.Replace, p.RestoreFrom, p.Unproven, p.SuperuserRoles, p.ReleaseHostHolds)
 }
 
 // InstanceDatabase is a database that exists on an instance.
@@ -118,26 +144,29 @@ type Backup struct {
 // Manifest is the part of a backup that never changes; kept as JSON in the
 // catalog.
 type Manifest struct {
-	Filename       string      `json:"filename"`
-	SHA256         string      `json:"sha256"`
-	Encrypted      bool        `json:"encrypted,omitempty"`
-	Format         string      `json:"format,omitempty"`
-	Compression    string      `json:"compression,omitempty"`
-	Encryption     string      `json:"encryption,omitempty"`
-	PlainSizeBytes int64       `json:"plain_size_bytes,omitempty"`
-	PlainSHA256    string      `json:"plain_sha256,omitempty"`
-	RunID          string      `json:"run_id,omitempty"`
-	Trigger        string      `json:"trigger,omitempty"`
-	ServerVersion  string      `json:"server_version,omitempty"`
-	DumpVersion    string      `json:"pg_dump_version,omitempty"`
-	Encoding       string      `json:"encoding,omitempty"`
-	Collation      string      `json:"collation,omitempty"`
-	CType          string      `json:"ctype,omitempty"`
-	StartedAt      time.Time   `json:"started_at,omitzero"`
-	Warnings       []string    `json:"warnings,omitempty"`
-	Sequence       int64       `json:"sequence,omitempty"` // in the chain of its database and key
-	PreviousSHA256 string      `json:"previous_sha256,omitempty"`
-	SignedBy       string      `json:"signed_by,omitempty"`
+	Filename       string    `json:"filename"`
+	SHA256         string    `json:"sha256"`
+	Encrypted      bool      `json:"encrypted,omitempty"`
+	Format         string    `json:"format,omitempty"`
+	Compression    string    `json:"compression,omitempty"`
+	Encryption     string    `json:"encryption,omitempty"`
+	PlainSizeBytes int64     `json:"plain_size_bytes,omitempty"`
+	PlainSHA256    string    `json:"plain_sha256,omitempty"`
+	RunID          string    `json:"run_id,omitempty"`
+	Trigger        string    `json:"trigger,omitempty"`
+	ServerVersion  string    `json:"server_version,omitempty"`
+	DumpVersion    string    `json:"pg_dump_version,omitempty"`
+	Encoding       string    `json:"encoding,omitempty"`
+	Collation      string    `json:"collation,omitempty"`
+	CType          string    `json:"ctype,omitempty"`
+	StartedAt      time.Time `json:"started_at,omitzero"`
+	Warnings       []string  `json:"warnings,omitempty"`
+	Sequence       int64     `json:"sequence,omitempty"` // in the chain of its database and key
+	PreviousSHA256 string    `json:"previous_sha256,omitempty"`
+	SignedBy       string    `json:"signed_by,omitempty"`
+	// UnprovenOrigin is of the file that the database had been restored from,
+	// confined; empty for all others.
+	UnprovenOrigin string      `json:"unproven_origin,omitempty"`
 	Tables         []TableRows `json:"tables,omitempty"`
 	Globals        *Globals    `json:"globals,omitempty"`
 }

@@ -45,7 +45,7 @@ func (s JobState) Final() bool {
 
 // FailureUnreachable marks a job that failed because its agent did not answer.
 // The other words come from the agent: "integrity", "passphrase", "exists",
-// "not-found", "failed".
+// "not-found", "not-allowed" (by its host's policy), "failed".
 const FailureUnreachable = "unreachable"
 
 const (

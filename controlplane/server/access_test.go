@@ -59,6 +59,7 @@ var allowed = map[string]string{
 	"/pgharbor.v1.AlertService/ListAlerts":         people,
 	"/pgharbor.v1.HealthService/ListThresholds":    people,
 	"/pgharbor.v1.AgentService/ListAgents":         people,
+	"/pgharbor.v1.AgentService/GetAgent":           people,
 
 	// backup.run
 	"/pgharbor.v1.BackupService/StartBackup": operators,
@@ -152,6 +153,7 @@ var touches = map[string]string{
 	"/pgharbor.v1.RestoreService/PreviewRestore":  "backup_id=backup",
 	"/pgharbor.v1.RestoreService/UndoRestore":     "restore_id=job",
 	"/pgharbor.v1.RestoreService/GetRestore":      "id=job",
+	"/pgharbor.v1.AgentService/GetAgent":          "name=db1",
 	"/pgharbor.v1.AgentService/CreateAgentInvite": "name=db-new",
 	"/pgharbor.v1.AgentService/RevokeAgent":       "name=db-none",
 	"/pgharbor.v1.ApprovalService/GetApproval":    "id=approval",

@@ -36,6 +36,7 @@ var reading = strings.Fields(`
 	/pgharbor.v1.HealthService/WatchHealth
 	/pgharbor.v1.HealthService/ListThresholds
 	/pgharbor.v1.AgentService/ListAgents
+	/pgharbor.v1.AgentService/GetAgent
 	/pgharbor.v1.UserService/ListUsers
 	/pgharbor.v1.UserService/ListUserDevices
 	/pgharbor.v1.AuditService/ListAuditEntries

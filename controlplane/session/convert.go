@@ -50,10 +50,22 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		free := s.GetFreeBytes()
 		status.FreeBytes = &free
 	}
+	status.Policy = policyFrom(s.GetPolicy())
 	for _, d := range s.GetDatabases() {
 		status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: d.GetName(), Covered: d.GetCovered()})
 	}
 	return status
+}
+
+// policyFrom is nil where an agent does not say.
+func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
+	if p == nil {
+		return nil
+	}
+	return &fleet.HostPolicy{
+		Jobs: p.GetJobs(), Replace: p.GetReplace(), RestoreFrom: p.GetRestoreFrom(), Unproven: p.GetUnproven(),
+		SuperuserRoles: p.GetSuperuserRoles(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: p.GetTrouble(),
+	}
 }
 
 func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
@@ -135,6 +147,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 		ServerVersion: b.GetServerVersion(), DumpVersion: b.GetPgDumpVersion(), Encoding: b.GetEncoding(),
 		Collation: b.GetCollation(), CType: b.GetCtype(), StartedAt: timeFrom(b.GetStartedAt()), Warnings: b.GetWarnings(),
 		Sequence: b.GetSequence(), PreviousSHA256: b.GetPreviousSha256(), SignedBy: b.GetSignedBy(),
+		UnprovenOrigin: b.GetUnprovenOrigin(),
 	}
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})

@@ -35,6 +35,11 @@ func (s *session) takeStatus(ctx context.Context, version string, status fleet.A
 
 // settingsChanges names the rules that differ, as they were and as they are.
 func settingsChanges(before, after fleet.AgentStatus) (changes []string) {
+	if before.Policy != nil && after.Policy != nil { // an older agent says nothing of it
+		if was, is := before.Policy.String(), after.Policy.String(); was != is {
+			changes = append(changes, fmt.Sprintf("policy: %s, was %s", is, was))
+		}
+	}
 	for _, rule := range []struct {
 		name string
 		of   func(fleet.AgentStatus) any

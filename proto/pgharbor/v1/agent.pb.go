@@ -213,6 +213,94 @@ func (x *ListAgentsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type GetAgentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAgentRequest) Reset() {
+	*x = GetAgentRequest{}
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAgentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAgentRequest) ProtoMessage() {}
+
+func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAgentRequest.ProtoReflect.Descriptor instead.
+func (*GetAgentRequest) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetAgentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetAgentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAgentResponse) Reset() {
+	*x = GetAgentResponse{}
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAgentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAgentResponse) ProtoMessage() {}
+
+func (x *GetAgentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAgentResponse.ProtoReflect.Descriptor instead.
+func (*GetAgentResponse) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetAgentResponse) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
 type CreateAgentInviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -223,7 +311,7 @@ type CreateAgentInviteRequest struct {
 
 func (x *CreateAgentInviteRequest) Reset() {
 	*x = CreateAgentInviteRequest{}
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +323,7 @@ func (x *CreateAgentInviteRequest) String() string {
 func (*CreateAgentInviteRequest) ProtoMessage() {}
 
 func (x *CreateAgentInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[3]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +336,7 @@ func (x *CreateAgentInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAgentInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateAgentInviteRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAgentInviteRequest) GetName() string {
@@ -275,7 +363,7 @@ type CreateAgentInviteResponse struct {
 
 func (x *CreateAgentInviteResponse) Reset() {
 	*x = CreateAgentInviteResponse{}
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +375,7 @@ func (x *CreateAgentInviteResponse) String() string {
 func (*CreateAgentInviteResponse) ProtoMessage() {}
 
 func (x *CreateAgentInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[4]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +388,7 @@ func (x *CreateAgentInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAgentInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateAgentInviteResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateAgentInviteResponse) GetInvite() string {
@@ -326,7 +414,7 @@ type RevokeAgentRequest struct {
 
 func (x *RevokeAgentRequest) Reset() {
 	*x = RevokeAgentRequest{}
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +426,7 @@ func (x *RevokeAgentRequest) String() string {
 func (*RevokeAgentRequest) ProtoMessage() {}
 
 func (x *RevokeAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[5]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +439,7 @@ func (x *RevokeAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAgentRequest.ProtoReflect.Descriptor instead.
 func (*RevokeAgentRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevokeAgentRequest) GetName() string {
@@ -370,7 +458,7 @@ type RevokeAgentResponse struct {
 
 func (x *RevokeAgentResponse) Reset() {
 	*x = RevokeAgentResponse{}
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +470,7 @@ func (x *RevokeAgentResponse) String() string {
 func (*RevokeAgentResponse) ProtoMessage() {}
 
 func (x *RevokeAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_agent_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +483,7 @@ func (x *RevokeAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAgentResponse.ProtoReflect.Descriptor instead.
 func (*RevokeAgentResponse) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RevokeAgentResponse) GetAgent() *Agent {
@@ -425,7 +513,11 @@ const file_pgharbor_v1_agent_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"h\n" +
 	"\x12ListAgentsResponse\x12*\n" +
 	"\x06agents\x18\x01 \x03(\v2\x12.pgharbor.v1.AgentR\x06agents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"[\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"%\n" +
+	"\x0fGetAgentRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"<\n" +
+	"\x10GetAgentResponse\x12(\n" +
+	"\x05agent\x18\x01 \x01(\v2\x12.pgharbor.v1.AgentR\x05agent\"[\n" +
 	"\x18CreateAgentInviteRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"n\n" +
@@ -436,10 +528,11 @@ const file_pgharbor_v1_agent_proto_rawDesc = "" +
 	"\x12RevokeAgentRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"?\n" +
 	"\x13RevokeAgentResponse\x12(\n" +
-	"\x05agent\x18\x01 \x01(\v2\x12.pgharbor.v1.AgentR\x05agent2\x93\x02\n" +
+	"\x05agent\x18\x01 \x01(\v2\x12.pgharbor.v1.AgentR\x05agent2\xdc\x02\n" +
 	"\fAgentService\x12M\n" +
 	"\n" +
-	"ListAgents\x12\x1e.pgharbor.v1.ListAgentsRequest\x1a\x1f.pgharbor.v1.ListAgentsResponse\x12b\n" +
+	"ListAgents\x12\x1e.pgharbor.v1.ListAgentsRequest\x1a\x1f.pgharbor.v1.ListAgentsResponse\x12G\n" +
+	"\bGetAgent\x12\x1c.pgharbor.v1.GetAgentRequest\x1a\x1d.pgharbor.v1.GetAgentResponse\x12b\n" +
 	"\x11CreateAgentInvite\x12%.pgharbor.v1.CreateAgentInviteRequest\x1a&.pgharbor.v1.CreateAgentInviteResponse\x12P\n" +
 	"\vRevokeAgent\x12\x1f.pgharbor.v1.RevokeAgentRequest\x1a .pgharbor.v1.RevokeAgentResponseB;Z9github.com/pgharbor/pgharbor/proto/pgharbor/v1;pgharborv1b\x06proto3"
 
@@ -455,38 +548,43 @@ func file_pgharbor_v1_agent_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_agent_proto_rawDescData
 }
 
-var file_pgharbor_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_pgharbor_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pgharbor_v1_agent_proto_goTypes = []any{
 	(*Agent)(nil),                     // 0: pgharbor.v1.Agent
 	(*ListAgentsRequest)(nil),         // 1: pgharbor.v1.ListAgentsRequest
 	(*ListAgentsResponse)(nil),        // 2: pgharbor.v1.ListAgentsResponse
-	(*CreateAgentInviteRequest)(nil),  // 3: pgharbor.v1.CreateAgentInviteRequest
-	(*CreateAgentInviteResponse)(nil), // 4: pgharbor.v1.CreateAgentInviteResponse
-	(*RevokeAgentRequest)(nil),        // 5: pgharbor.v1.RevokeAgentRequest
-	(*RevokeAgentResponse)(nil),       // 6: pgharbor.v1.RevokeAgentResponse
-	(*timestamppb.Timestamp)(nil),     // 7: google.protobuf.Timestamp
-	(*AgentStatus)(nil),               // 8: pgharbor.v1.AgentStatus
-	(*durationpb.Duration)(nil),       // 9: google.protobuf.Duration
+	(*GetAgentRequest)(nil),           // 3: pgharbor.v1.GetAgentRequest
+	(*GetAgentResponse)(nil),          // 4: pgharbor.v1.GetAgentResponse
+	(*CreateAgentInviteRequest)(nil),  // 5: pgharbor.v1.CreateAgentInviteRequest
+	(*CreateAgentInviteResponse)(nil), // 6: pgharbor.v1.CreateAgentInviteResponse
+	(*RevokeAgentRequest)(nil),        // 7: pgharbor.v1.RevokeAgentRequest
+	(*RevokeAgentResponse)(nil),       // 8: pgharbor.v1.RevokeAgentResponse
+	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
+	(*AgentStatus)(nil),               // 10: pgharbor.v1.AgentStatus
+	(*durationpb.Duration)(nil),       // 11: google.protobuf.Duration
 }
 var file_pgharbor_v1_agent_proto_depIdxs = []int32{
-	7,  // 0: pgharbor.v1.Agent.enrolled_at:type_name -> google.protobuf.Timestamp
-	7,  // 1: pgharbor.v1.Agent.last_seen_at:type_name -> google.protobuf.Timestamp
-	8,  // 2: pgharbor.v1.Agent.status:type_name -> pgharbor.v1.AgentStatus
+	9,  // 0: pgharbor.v1.Agent.enrolled_at:type_name -> google.protobuf.Timestamp
+	9,  // 1: pgharbor.v1.Agent.last_seen_at:type_name -> google.protobuf.Timestamp
+	10, // 2: pgharbor.v1.Agent.status:type_name -> pgharbor.v1.AgentStatus
 	0,  // 3: pgharbor.v1.ListAgentsResponse.agents:type_name -> pgharbor.v1.Agent
-	9,  // 4: pgharbor.v1.CreateAgentInviteRequest.ttl:type_name -> google.protobuf.Duration
-	7,  // 5: pgharbor.v1.CreateAgentInviteResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 6: pgharbor.v1.RevokeAgentResponse.agent:type_name -> pgharbor.v1.Agent
-	1,  // 7: pgharbor.v1.AgentService.ListAgents:input_type -> pgharbor.v1.ListAgentsRequest
-	3,  // 8: pgharbor.v1.AgentService.CreateAgentInvite:input_type -> pgharbor.v1.CreateAgentInviteRequest
-	5,  // 9: pgharbor.v1.AgentService.RevokeAgent:input_type -> pgharbor.v1.RevokeAgentRequest
-	2,  // 10: pgharbor.v1.AgentService.ListAgents:output_type -> pgharbor.v1.ListAgentsResponse
-	4,  // 11: pgharbor.v1.AgentService.CreateAgentInvite:output_type -> pgharbor.v1.CreateAgentInviteResponse
-	6,  // 12: pgharbor.v1.AgentService.RevokeAgent:output_type -> pgharbor.v1.RevokeAgentResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	0,  // 4: pgharbor.v1.GetAgentResponse.agent:type_name -> pgharbor.v1.Agent
+	11, // 5: pgharbor.v1.CreateAgentInviteRequest.ttl:type_name -> google.protobuf.Duration
+	9,  // 6: pgharbor.v1.CreateAgentInviteResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 7: pgharbor.v1.RevokeAgentResponse.agent:type_name -> pgharbor.v1.Agent
+	1,  // 8: pgharbor.v1.AgentService.ListAgents:input_type -> pgharbor.v1.ListAgentsRequest
+	3,  // 9: pgharbor.v1.AgentService.GetAgent:input_type -> pgharbor.v1.GetAgentRequest
+	5,  // 10: pgharbor.v1.AgentService.CreateAgentInvite:input_type -> pgharbor.v1.CreateAgentInviteRequest
+	7,  // 11: pgharbor.v1.AgentService.RevokeAgent:input_type -> pgharbor.v1.RevokeAgentRequest
+	2,  // 12: pgharbor.v1.AgentService.ListAgents:output_type -> pgharbor.v1.ListAgentsResponse
+	4,  // 13: pgharbor.v1.AgentService.GetAgent:output_type -> pgharbor.v1.GetAgentResponse
+	6,  // 14: pgharbor.v1.AgentService.CreateAgentInvite:output_type -> pgharbor.v1.CreateAgentInviteResponse
+	8,  // 15: pgharbor.v1.AgentService.RevokeAgent:output_type -> pgharbor.v1.RevokeAgentResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_agent_proto_init() }
@@ -501,7 +599,7 @@ func file_pgharbor_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_agent_proto_rawDesc), len(file_pgharbor_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -88,9 +88,13 @@ type Backup struct {
 	Sequence       int64  `protobuf:"varint,36,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	PreviousSha256 string `protobuf:"bytes,37,opt,name=previous_sha256,json=previousSha256,proto3" json:"previous_sha256,omitempty"`
 	// The id of the key that signed the manifest.
-	SignedBy      string `protobuf:"bytes,38,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SignedBy string `protobuf:"bytes,38,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
+	// How the maker of the file was known that the database had been restored from,
+	// confined: "unknown" or another word for an origin that is not proven. Empty for
+	// the backups of all other databases. Such a backup is restored confined.
+	UnprovenOrigin string `protobuf:"bytes,39,opt,name=unproven_origin,json=unprovenOrigin,proto3" json:"unproven_origin,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Backup) Reset() {
@@ -385,6 +389,13 @@ func (x *Backup) GetPreviousSha256() string {
 func (x *Backup) GetSignedBy() string {
 	if x != nil {
 		return x.SignedBy
+	}
+	return ""
+}
+
+func (x *Backup) GetUnprovenOrigin() string {
+	if x != nil {
+		return x.UnprovenOrigin
 	}
 	return ""
 }
@@ -1357,7 +1368,7 @@ var File_pgharbor_v1_backup_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xa3\n" +
+	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xcc\n" +
 	"\n" +
 	"\x06Backup\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
@@ -1406,7 +1417,8 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\aglobals\x18# \x01(\v2\x14.pgharbor.v1.GlobalsR\aglobals\x12\x1a\n" +
 	"\bsequence\x18$ \x01(\x03R\bsequence\x12'\n" +
 	"\x0fprevious_sha256\x18% \x01(\tR\x0epreviousSha256\x12\x1b\n" +
-	"\tsigned_by\x18& \x01(\tR\bsignedBy\"\x90\x01\n" +
+	"\tsigned_by\x18& \x01(\tR\bsignedBy\x12'\n" +
+	"\x0funproven_origin\x18' \x01(\tR\x0eunprovenOrigin\"\x90\x01\n" +
 	"\aGlobals\x12\x1a\n" +
 	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1d\n" +
 	"\n" +

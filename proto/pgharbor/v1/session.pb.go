@@ -550,8 +550,11 @@ type AgentStatus struct {
 	// Of the agent's own certificate.
 	CertificateEndsAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=certificate_ends_at,json=certificateEndsAt,proto3" json:"certificate_ends_at,omitempty"`
 	CertificateLife   *durationpb.Duration   `protobuf:"bytes,20,opt,name=certificate_life,json=certificateLife,proto3" json:"certificate_life,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What the agent's host lets the control plane ask for. Absent from older agents,
+	// which do whatever they are asked for.
+	Policy        *HostPolicy `protobuf:"bytes,21,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgentStatus) Reset() {
@@ -724,6 +727,116 @@ func (x *AgentStatus) GetCertificateLife() *durationpb.Duration {
 	return nil
 }
 
+func (x *AgentStatus) GetPolicy() *HostPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// HostPolicy is what an agent's host lets the control plane ask for. It is decided
+// there, by a file, and shown here.
+type HostPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kinds of job that are done.
+	Jobs []string `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	// Whether a database in service may be replaced.
+	Replace bool `protobuf:"varint,2,opt,name=replace,proto3" json:"replace,omitempty"`
+	// The other instances, as globs, whose backups are restored on the proof of a
+	// passphrase that both have.
+	RestoreFrom []string `protobuf:"bytes,3,rep,name=restore_from,json=restoreFrom,proto3" json:"restore_from,omitempty"`
+	// Whether a file of another instance of which nothing proves who made it is
+	// restored, confined.
+	Unproven bool `protobuf:"varint,4,opt,name=unproven,proto3" json:"unproven,omitempty"`
+	// Whether roles with superuser attributes are made.
+	SuperuserRoles bool `protobuf:"varint,5,opt,name=superuser_roles,json=superuserRoles,proto3" json:"superuser_roles,omitempty"`
+	// Whether holds that were set on the host may be released.
+	ReleaseHostHolds bool `protobuf:"varint,6,opt,name=release_host_holds,json=releaseHostHolds,proto3" json:"release_host_holds,omitempty"`
+	// Why the policy can't be used; then nothing is allowed.
+	Trouble       string `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostPolicy) Reset() {
+	*x = HostPolicy{}
+	mi := &file_pgharbor_v1_session_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostPolicy) ProtoMessage() {}
+
+func (x *HostPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_session_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostPolicy.ProtoReflect.Descriptor instead.
+func (*HostPolicy) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HostPolicy) GetJobs() []string {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
+func (x *HostPolicy) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *HostPolicy) GetRestoreFrom() []string {
+	if x != nil {
+		return x.RestoreFrom
+	}
+	return nil
+}
+
+func (x *HostPolicy) GetUnproven() bool {
+	if x != nil {
+		return x.Unproven
+	}
+	return false
+}
+
+func (x *HostPolicy) GetSuperuserRoles() bool {
+	if x != nil {
+		return x.SuperuserRoles
+	}
+	return false
+}
+
+func (x *HostPolicy) GetReleaseHostHolds() bool {
+	if x != nil {
+		return x.ReleaseHostHolds
+	}
+	return false
+}
+
+func (x *HostPolicy) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
 type InstanceDatabase struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -735,7 +848,7 @@ type InstanceDatabase struct {
 
 func (x *InstanceDatabase) Reset() {
 	*x = InstanceDatabase{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +860,7 @@ func (x *InstanceDatabase) String() string {
 func (*InstanceDatabase) ProtoMessage() {}
 
 func (x *InstanceDatabase) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[6]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +873,7 @@ func (x *InstanceDatabase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceDatabase.ProtoReflect.Descriptor instead.
 func (*InstanceDatabase) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{6}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *InstanceDatabase) GetName() string {
@@ -790,7 +903,7 @@ type InventoryPage struct {
 
 func (x *InventoryPage) Reset() {
 	*x = InventoryPage{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +915,7 @@ func (x *InventoryPage) String() string {
 func (*InventoryPage) ProtoMessage() {}
 
 func (x *InventoryPage) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[7]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +928,7 @@ func (x *InventoryPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryPage.ProtoReflect.Descriptor instead.
 func (*InventoryPage) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InventoryPage) GetBackups() []*Backup {
@@ -847,7 +960,7 @@ type InventoryRequest struct {
 
 func (x *InventoryRequest) Reset() {
 	*x = InventoryRequest{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +972,7 @@ func (x *InventoryRequest) String() string {
 func (*InventoryRequest) ProtoMessage() {}
 
 func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +985,7 @@ func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryRequest.ProtoReflect.Descriptor instead.
 func (*InventoryRequest) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{9}
 }
 
 // Report is an entry of the agent's journal. It is sent again, in every
@@ -894,7 +1007,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1019,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1032,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Report) GetId() string {
@@ -1024,7 +1137,7 @@ type ReportAck struct {
 
 func (x *ReportAck) Reset() {
 	*x = ReportAck{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[10]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1149,7 @@ func (x *ReportAck) String() string {
 func (*ReportAck) ProtoMessage() {}
 
 func (x *ReportAck) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[10]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1162,7 @@ func (x *ReportAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAck.ProtoReflect.Descriptor instead.
 func (*ReportAck) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReportAck) GetId() string {
@@ -1070,7 +1183,7 @@ type RunFinished struct {
 
 func (x *RunFinished) Reset() {
 	*x = RunFinished{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[11]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1195,7 @@ func (x *RunFinished) String() string {
 func (*RunFinished) ProtoMessage() {}
 
 func (x *RunFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[11]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1208,7 @@ func (x *RunFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunFinished.ProtoReflect.Descriptor instead.
 func (*RunFinished) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RunFinished) GetRun() *Run {
@@ -1123,7 +1236,7 @@ type BackupRemoved struct {
 
 func (x *BackupRemoved) Reset() {
 	*x = BackupRemoved{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[12]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1248,7 @@ func (x *BackupRemoved) String() string {
 func (*BackupRemoved) ProtoMessage() {}
 
 func (x *BackupRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[12]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1261,7 @@ func (x *BackupRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRemoved.ProtoReflect.Descriptor instead.
 func (*BackupRemoved) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BackupRemoved) GetBackupId() string {
@@ -1185,7 +1298,7 @@ type BackupScrubbed struct {
 
 func (x *BackupScrubbed) Reset() {
 	*x = BackupScrubbed{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1310,7 @@ func (x *BackupScrubbed) String() string {
 func (*BackupScrubbed) ProtoMessage() {}
 
 func (x *BackupScrubbed) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[13]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1323,7 @@ func (x *BackupScrubbed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupScrubbed.ProtoReflect.Descriptor instead.
 func (*BackupScrubbed) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BackupScrubbed) GetBackupId() string {
@@ -1245,7 +1358,7 @@ type BackupProved struct {
 
 func (x *BackupProved) Reset() {
 	*x = BackupProved{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1370,7 @@ func (x *BackupProved) String() string {
 func (*BackupProved) ProtoMessage() {}
 
 func (x *BackupProved) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[14]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1383,7 @@ func (x *BackupProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupProved.ProtoReflect.Descriptor instead.
 func (*BackupProved) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackupProved) GetBackupId() string {
@@ -1306,7 +1419,7 @@ type JobFinished struct {
 
 func (x *JobFinished) Reset() {
 	*x = JobFinished{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1431,7 @@ func (x *JobFinished) String() string {
 func (*JobFinished) ProtoMessage() {}
 
 func (x *JobFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[15]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1444,7 @@ func (x *JobFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobFinished.ProtoReflect.Descriptor instead.
 func (*JobFinished) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JobFinished) GetJobId() string {
@@ -1397,7 +1510,7 @@ type RestoreOutcome struct {
 
 func (x *RestoreOutcome) Reset() {
 	*x = RestoreOutcome{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1522,7 @@ func (x *RestoreOutcome) String() string {
 func (*RestoreOutcome) ProtoMessage() {}
 
 func (x *RestoreOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[16]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1535,7 @@ func (x *RestoreOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreOutcome.ProtoReflect.Descriptor instead.
 func (*RestoreOutcome) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RestoreOutcome) GetRestoreId() string {
@@ -1473,7 +1586,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1598,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[17]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1611,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Offer) GetJobId() string {
@@ -1641,7 +1754,7 @@ type BackupSpec struct {
 
 func (x *BackupSpec) Reset() {
 	*x = BackupSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1766,7 @@ func (x *BackupSpec) String() string {
 func (*BackupSpec) ProtoMessage() {}
 
 func (x *BackupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[18]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1779,7 @@ func (x *BackupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSpec.ProtoReflect.Descriptor instead.
 func (*BackupSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BackupSpec) GetDatabase() string {
@@ -1691,7 +1804,7 @@ type RestoreSpec struct {
 
 func (x *RestoreSpec) Reset() {
 	*x = RestoreSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1816,7 @@ func (x *RestoreSpec) String() string {
 func (*RestoreSpec) ProtoMessage() {}
 
 func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[19]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1829,7 @@ func (x *RestoreSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSpec.ProtoReflect.Descriptor instead.
 func (*RestoreSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RestoreSpec) GetBackupId() string {
@@ -1768,7 +1881,7 @@ type RestoreSource struct {
 
 func (x *RestoreSource) Reset() {
 	*x = RestoreSource{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1893,7 @@ func (x *RestoreSource) String() string {
 func (*RestoreSource) ProtoMessage() {}
 
 func (x *RestoreSource) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[20]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1906,7 @@ func (x *RestoreSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSource.ProtoReflect.Descriptor instead.
 func (*RestoreSource) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RestoreSource) GetInstance() string {
@@ -1826,7 +1939,7 @@ type UndoSpec struct {
 
 func (x *UndoSpec) Reset() {
 	*x = UndoSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1951,7 @@ func (x *UndoSpec) String() string {
 func (*UndoSpec) ProtoMessage() {}
 
 func (x *UndoSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[21]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1964,7 @@ func (x *UndoSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoSpec.ProtoReflect.Descriptor instead.
 func (*UndoSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UndoSpec) GetRestoreId() string {
@@ -1875,7 +1988,7 @@ type SendSpec struct {
 
 func (x *SendSpec) Reset() {
 	*x = SendSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2000,7 @@ func (x *SendSpec) String() string {
 func (*SendSpec) ProtoMessage() {}
 
 func (x *SendSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[22]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2013,7 @@ func (x *SendSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendSpec.ProtoReflect.Descriptor instead.
 func (*SendSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{22}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SendSpec) GetBackupId() string {
@@ -1934,7 +2047,7 @@ type VerifySpec struct {
 
 func (x *VerifySpec) Reset() {
 	*x = VerifySpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2059,7 @@ func (x *VerifySpec) String() string {
 func (*VerifySpec) ProtoMessage() {}
 
 func (x *VerifySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[23]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2072,7 @@ func (x *VerifySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifySpec.ProtoReflect.Descriptor instead.
 func (*VerifySpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{23}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VerifySpec) GetBackupId() string {
@@ -1983,7 +2096,7 @@ type HoldSpec struct {
 
 func (x *HoldSpec) Reset() {
 	*x = HoldSpec{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2108,7 @@ func (x *HoldSpec) String() string {
 func (*HoldSpec) ProtoMessage() {}
 
 func (x *HoldSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[24]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2121,7 @@ func (x *HoldSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldSpec.ProtoReflect.Descriptor instead.
 func (*HoldSpec) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{24}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *HoldSpec) GetBackupId() string {
@@ -2049,7 +2162,7 @@ type JobUpdate struct {
 
 func (x *JobUpdate) Reset() {
 	*x = JobUpdate{}
-	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2174,7 @@ func (x *JobUpdate) String() string {
 func (*JobUpdate) ProtoMessage() {}
 
 func (x *JobUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_session_proto_msgTypes[25]
+	mi := &file_pgharbor_v1_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2187,7 @@ func (x *JobUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobUpdate.ProtoReflect.Descriptor instead.
 func (*JobUpdate) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{25}
+	return file_pgharbor_v1_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *JobUpdate) GetJobId() string {
@@ -2132,7 +2245,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\asent_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12*\n" +
 	"\arunning\x18\x03 \x03(\v2\x10.pgharbor.v1.RunR\arunning\x12)\n" +
-	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\x99\a\n" +
+	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\xca\a\n" +
 	"\vAgentStatus\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12&\n" +
 	"\x0fpg_dump_version\x18\x02 \x01(\tR\rpgDumpVersion\x12'\n" +
@@ -2158,8 +2271,18 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x0efolder_trouble\x18\x11 \x01(\tR\rfolderTrouble\x12+\n" +
 	"\x11retention_blocked\x18\x12 \x01(\tR\x10retentionBlocked\x12J\n" +
 	"\x13certificate_ends_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x11certificateEndsAt\x12D\n" +
-	"\x10certificate_life\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLifeB\r\n" +
-	"\v_free_bytes\"@\n" +
+	"\x10certificate_life\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLife\x12/\n" +
+	"\x06policy\x18\x15 \x01(\v2\x17.pgharbor.v1.HostPolicyR\x06policyB\r\n" +
+	"\v_free_bytes\"\xea\x01\n" +
+	"\n" +
+	"HostPolicy\x12\x12\n" +
+	"\x04jobs\x18\x01 \x03(\tR\x04jobs\x12\x18\n" +
+	"\areplace\x18\x02 \x01(\bR\areplace\x12!\n" +
+	"\frestore_from\x18\x03 \x03(\tR\vrestoreFrom\x12\x1a\n" +
+	"\bunproven\x18\x04 \x01(\bR\bunproven\x12'\n" +
+	"\x0fsuperuser_roles\x18\x05 \x01(\bR\x0esuperuserRoles\x12,\n" +
+	"\x12release_host_holds\x18\x06 \x01(\bR\x10releaseHostHolds\x12\x18\n" +
+	"\atrouble\x18\a \x01(\tR\atrouble\"@\n" +
 	"\x10InstanceDatabase\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\acovered\x18\x02 \x01(\bR\acovered\"j\n" +
@@ -2270,7 +2393,7 @@ func file_pgharbor_v1_session_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_session_proto_rawDescData
 }
 
-var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_pgharbor_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*ConnectRequest)(nil),        // 0: pgharbor.v1.ConnectRequest
 	(*ConnectResponse)(nil),       // 1: pgharbor.v1.ConnectResponse
@@ -2278,92 +2401,94 @@ var file_pgharbor_v1_session_proto_goTypes = []any{
 	(*Welcome)(nil),               // 3: pgharbor.v1.Welcome
 	(*Heartbeat)(nil),             // 4: pgharbor.v1.Heartbeat
 	(*AgentStatus)(nil),           // 5: pgharbor.v1.AgentStatus
-	(*InstanceDatabase)(nil),      // 6: pgharbor.v1.InstanceDatabase
-	(*InventoryPage)(nil),         // 7: pgharbor.v1.InventoryPage
-	(*InventoryRequest)(nil),      // 8: pgharbor.v1.InventoryRequest
-	(*Report)(nil),                // 9: pgharbor.v1.Report
-	(*ReportAck)(nil),             // 10: pgharbor.v1.ReportAck
-	(*RunFinished)(nil),           // 11: pgharbor.v1.RunFinished
-	(*BackupRemoved)(nil),         // 12: pgharbor.v1.BackupRemoved
-	(*BackupScrubbed)(nil),        // 13: pgharbor.v1.BackupScrubbed
-	(*BackupProved)(nil),          // 14: pgharbor.v1.BackupProved
-	(*JobFinished)(nil),           // 15: pgharbor.v1.JobFinished
-	(*RestoreOutcome)(nil),        // 16: pgharbor.v1.RestoreOutcome
-	(*Offer)(nil),                 // 17: pgharbor.v1.Offer
-	(*BackupSpec)(nil),            // 18: pgharbor.v1.BackupSpec
-	(*RestoreSpec)(nil),           // 19: pgharbor.v1.RestoreSpec
-	(*RestoreSource)(nil),         // 20: pgharbor.v1.RestoreSource
-	(*UndoSpec)(nil),              // 21: pgharbor.v1.UndoSpec
-	(*SendSpec)(nil),              // 22: pgharbor.v1.SendSpec
-	(*VerifySpec)(nil),            // 23: pgharbor.v1.VerifySpec
-	(*HoldSpec)(nil),              // 24: pgharbor.v1.HoldSpec
-	(*JobUpdate)(nil),             // 25: pgharbor.v1.JobUpdate
-	(*TrailHead)(nil),             // 26: pgharbor.v1.TrailHead
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*Run)(nil),                   // 29: pgharbor.v1.Run
-	(*Backup)(nil),                // 30: pgharbor.v1.Backup
-	(*Proof)(nil),                 // 31: pgharbor.v1.Proof
-	(*RestoreCheck)(nil),          // 32: pgharbor.v1.RestoreCheck
-	(*Progress)(nil),              // 33: pgharbor.v1.Progress
+	(*HostPolicy)(nil),            // 6: pgharbor.v1.HostPolicy
+	(*InstanceDatabase)(nil),      // 7: pgharbor.v1.InstanceDatabase
+	(*InventoryPage)(nil),         // 8: pgharbor.v1.InventoryPage
+	(*InventoryRequest)(nil),      // 9: pgharbor.v1.InventoryRequest
+	(*Report)(nil),                // 10: pgharbor.v1.Report
+	(*ReportAck)(nil),             // 11: pgharbor.v1.ReportAck
+	(*RunFinished)(nil),           // 12: pgharbor.v1.RunFinished
+	(*BackupRemoved)(nil),         // 13: pgharbor.v1.BackupRemoved
+	(*BackupScrubbed)(nil),        // 14: pgharbor.v1.BackupScrubbed
+	(*BackupProved)(nil),          // 15: pgharbor.v1.BackupProved
+	(*JobFinished)(nil),           // 16: pgharbor.v1.JobFinished
+	(*RestoreOutcome)(nil),        // 17: pgharbor.v1.RestoreOutcome
+	(*Offer)(nil),                 // 18: pgharbor.v1.Offer
+	(*BackupSpec)(nil),            // 19: pgharbor.v1.BackupSpec
+	(*RestoreSpec)(nil),           // 20: pgharbor.v1.RestoreSpec
+	(*RestoreSource)(nil),         // 21: pgharbor.v1.RestoreSource
+	(*UndoSpec)(nil),              // 22: pgharbor.v1.UndoSpec
+	(*SendSpec)(nil),              // 23: pgharbor.v1.SendSpec
+	(*VerifySpec)(nil),            // 24: pgharbor.v1.VerifySpec
+	(*HoldSpec)(nil),              // 25: pgharbor.v1.HoldSpec
+	(*JobUpdate)(nil),             // 26: pgharbor.v1.JobUpdate
+	(*TrailHead)(nil),             // 27: pgharbor.v1.TrailHead
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*Run)(nil),                   // 30: pgharbor.v1.Run
+	(*Backup)(nil),                // 31: pgharbor.v1.Backup
+	(*Proof)(nil),                 // 32: pgharbor.v1.Proof
+	(*RestoreCheck)(nil),          // 33: pgharbor.v1.RestoreCheck
+	(*Progress)(nil),              // 34: pgharbor.v1.Progress
 }
 var file_pgharbor_v1_session_proto_depIdxs = []int32{
 	2,  // 0: pgharbor.v1.ConnectRequest.hello:type_name -> pgharbor.v1.Hello
 	4,  // 1: pgharbor.v1.ConnectRequest.heartbeat:type_name -> pgharbor.v1.Heartbeat
-	7,  // 2: pgharbor.v1.ConnectRequest.inventory_page:type_name -> pgharbor.v1.InventoryPage
-	9,  // 3: pgharbor.v1.ConnectRequest.report:type_name -> pgharbor.v1.Report
-	25, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
+	8,  // 2: pgharbor.v1.ConnectRequest.inventory_page:type_name -> pgharbor.v1.InventoryPage
+	10, // 3: pgharbor.v1.ConnectRequest.report:type_name -> pgharbor.v1.Report
+	26, // 4: pgharbor.v1.ConnectRequest.job_update:type_name -> pgharbor.v1.JobUpdate
 	3,  // 5: pgharbor.v1.ConnectResponse.welcome:type_name -> pgharbor.v1.Welcome
-	17, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
-	10, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
-	8,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
-	26, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
+	18, // 6: pgharbor.v1.ConnectResponse.offer:type_name -> pgharbor.v1.Offer
+	11, // 7: pgharbor.v1.ConnectResponse.report_ack:type_name -> pgharbor.v1.ReportAck
+	9,  // 8: pgharbor.v1.ConnectResponse.inventory_request:type_name -> pgharbor.v1.InventoryRequest
+	27, // 9: pgharbor.v1.ConnectResponse.trail_head:type_name -> pgharbor.v1.TrailHead
 	5,  // 10: pgharbor.v1.Hello.status:type_name -> pgharbor.v1.AgentStatus
-	26, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
-	27, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	28, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	28, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
+	27, // 11: pgharbor.v1.Hello.trail_head:type_name -> pgharbor.v1.TrailHead
+	28, // 12: pgharbor.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	29, // 13: pgharbor.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	29, // 14: pgharbor.v1.Heartbeat.sent_at:type_name -> google.protobuf.Timestamp
 	5,  // 15: pgharbor.v1.Heartbeat.status:type_name -> pgharbor.v1.AgentStatus
-	29, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
-	28, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
-	28, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
-	6,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
-	28, // 20: pgharbor.v1.AgentStatus.next_verify_at:type_name -> google.protobuf.Timestamp
-	28, // 21: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
-	27, // 22: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
-	30, // 23: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
-	11, // 24: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
-	12, // 25: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
-	15, // 26: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
-	13, // 27: pgharbor.v1.Report.backup_scrubbed:type_name -> pgharbor.v1.BackupScrubbed
-	14, // 28: pgharbor.v1.Report.backup_proved:type_name -> pgharbor.v1.BackupProved
-	29, // 29: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
-	30, // 30: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
-	28, // 31: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
-	28, // 32: pgharbor.v1.BackupScrubbed.scrubbed_at:type_name -> google.protobuf.Timestamp
-	31, // 33: pgharbor.v1.BackupProved.proof:type_name -> pgharbor.v1.Proof
-	28, // 34: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
-	16, // 35: pgharbor.v1.JobFinished.restore:type_name -> pgharbor.v1.RestoreOutcome
-	32, // 36: pgharbor.v1.JobFinished.checks:type_name -> pgharbor.v1.RestoreCheck
-	28, // 37: pgharbor.v1.RestoreOutcome.kept_until:type_name -> google.protobuf.Timestamp
-	28, // 38: pgharbor.v1.RestoreOutcome.undone_at:type_name -> google.protobuf.Timestamp
-	28, // 39: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
-	18, // 40: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
-	19, // 41: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
-	22, // 42: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
-	23, // 43: pgharbor.v1.Offer.verify:type_name -> pgharbor.v1.VerifySpec
-	24, // 44: pgharbor.v1.Offer.hold:type_name -> pgharbor.v1.HoldSpec
-	21, // 45: pgharbor.v1.Offer.undo:type_name -> pgharbor.v1.UndoSpec
-	19, // 46: pgharbor.v1.Offer.preview:type_name -> pgharbor.v1.RestoreSpec
-	20, // 47: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
-	33, // 48: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
-	0,  // 49: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
-	1,  // 50: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
-	50, // [50:51] is the sub-list for method output_type
-	49, // [49:50] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	30, // 16: pgharbor.v1.Heartbeat.running:type_name -> pgharbor.v1.Run
+	29, // 17: pgharbor.v1.AgentStatus.next_run_at:type_name -> google.protobuf.Timestamp
+	29, // 18: pgharbor.v1.AgentStatus.next_purge_at:type_name -> google.protobuf.Timestamp
+	7,  // 19: pgharbor.v1.AgentStatus.databases:type_name -> pgharbor.v1.InstanceDatabase
+	29, // 20: pgharbor.v1.AgentStatus.next_verify_at:type_name -> google.protobuf.Timestamp
+	29, // 21: pgharbor.v1.AgentStatus.certificate_ends_at:type_name -> google.protobuf.Timestamp
+	28, // 22: pgharbor.v1.AgentStatus.certificate_life:type_name -> google.protobuf.Duration
+	6,  // 23: pgharbor.v1.AgentStatus.policy:type_name -> pgharbor.v1.HostPolicy
+	31, // 24: pgharbor.v1.InventoryPage.backups:type_name -> pgharbor.v1.Backup
+	12, // 25: pgharbor.v1.Report.run_finished:type_name -> pgharbor.v1.RunFinished
+	13, // 26: pgharbor.v1.Report.backup_removed:type_name -> pgharbor.v1.BackupRemoved
+	16, // 27: pgharbor.v1.Report.job_finished:type_name -> pgharbor.v1.JobFinished
+	14, // 28: pgharbor.v1.Report.backup_scrubbed:type_name -> pgharbor.v1.BackupScrubbed
+	15, // 29: pgharbor.v1.Report.backup_proved:type_name -> pgharbor.v1.BackupProved
+	30, // 30: pgharbor.v1.RunFinished.run:type_name -> pgharbor.v1.Run
+	31, // 31: pgharbor.v1.RunFinished.backup:type_name -> pgharbor.v1.Backup
+	29, // 32: pgharbor.v1.BackupRemoved.removed_at:type_name -> google.protobuf.Timestamp
+	29, // 33: pgharbor.v1.BackupScrubbed.scrubbed_at:type_name -> google.protobuf.Timestamp
+	32, // 34: pgharbor.v1.BackupProved.proof:type_name -> pgharbor.v1.Proof
+	29, // 35: pgharbor.v1.JobFinished.finished_at:type_name -> google.protobuf.Timestamp
+	17, // 36: pgharbor.v1.JobFinished.restore:type_name -> pgharbor.v1.RestoreOutcome
+	33, // 37: pgharbor.v1.JobFinished.checks:type_name -> pgharbor.v1.RestoreCheck
+	29, // 38: pgharbor.v1.RestoreOutcome.kept_until:type_name -> google.protobuf.Timestamp
+	29, // 39: pgharbor.v1.RestoreOutcome.undone_at:type_name -> google.protobuf.Timestamp
+	29, // 40: pgharbor.v1.Offer.deadline:type_name -> google.protobuf.Timestamp
+	19, // 41: pgharbor.v1.Offer.backup:type_name -> pgharbor.v1.BackupSpec
+	20, // 42: pgharbor.v1.Offer.restore:type_name -> pgharbor.v1.RestoreSpec
+	23, // 43: pgharbor.v1.Offer.send:type_name -> pgharbor.v1.SendSpec
+	24, // 44: pgharbor.v1.Offer.verify:type_name -> pgharbor.v1.VerifySpec
+	25, // 45: pgharbor.v1.Offer.hold:type_name -> pgharbor.v1.HoldSpec
+	22, // 46: pgharbor.v1.Offer.undo:type_name -> pgharbor.v1.UndoSpec
+	20, // 47: pgharbor.v1.Offer.preview:type_name -> pgharbor.v1.RestoreSpec
+	21, // 48: pgharbor.v1.RestoreSpec.source:type_name -> pgharbor.v1.RestoreSource
+	34, // 49: pgharbor.v1.JobUpdate.progress:type_name -> pgharbor.v1.Progress
+	0,  // 50: pgharbor.v1.SessionService.Connect:input_type -> pgharbor.v1.ConnectRequest
+	1,  // 51: pgharbor.v1.SessionService.Connect:output_type -> pgharbor.v1.ConnectResponse
+	51, // [51:52] is the sub-list for method output_type
+	50, // [50:51] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_session_proto_init() }
@@ -2391,14 +2516,14 @@ func file_pgharbor_v1_session_proto_init() {
 		(*ConnectResponse_TrailHead)(nil),
 	}
 	file_pgharbor_v1_session_proto_msgTypes[5].OneofWrappers = []any{}
-	file_pgharbor_v1_session_proto_msgTypes[9].OneofWrappers = []any{
+	file_pgharbor_v1_session_proto_msgTypes[10].OneofWrappers = []any{
 		(*Report_RunFinished)(nil),
 		(*Report_BackupRemoved)(nil),
 		(*Report_JobFinished)(nil),
 		(*Report_BackupScrubbed)(nil),
 		(*Report_BackupProved)(nil),
 	}
-	file_pgharbor_v1_session_proto_msgTypes[17].OneofWrappers = []any{
+	file_pgharbor_v1_session_proto_msgTypes[18].OneofWrappers = []any{
 		(*Offer_Backup)(nil),
 		(*Offer_Restore)(nil),
 		(*Offer_Send)(nil),
@@ -2413,7 +2538,7 @@ func file_pgharbor_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_session_proto_rawDesc), len(file_pgharbor_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

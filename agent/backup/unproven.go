@@ -1,0 +1,112 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// Unproven says where a database comes from that was restored confined: from a file of which nothing proved who made it.
+// Its backups carry it, so that what was loaded confined once is loaded confined for ever, unless a person on the host says
+// that they know it.
+type Unproven struct {
+	Origin OriginKind `json:"origin"` // of the file
+	// BackupID and Instance are what the manifest of the file said, where it had one.
+	BackupID   string    `json:"backup_id,omitempty"`
+	Instance   string    `json:"instance,omitempty"`
+	RestoredAt time.Time `json:"restored_at,omitzero"`
+}
+
+// ErrOwnedByConfined says that a confined role still owns something in a database.
+var ErrOwnedByConfined = errors.New("it belongs still to the role that it was restored as")
+
+// ErrMarks says that the state folder does not tell which databases were restored from files of unknown origin.
+var ErrMarks = errors.New("which databases were restored from files of unknown origin can't be told")
+
+// mark notes that a database was filled from a file of unknown origin, in the state folder and in the server: each holds
+// where the other is lost. It is done before the database has its name.
+func (e *Engine) mark(ctx context.Context, database string, req RestoreRequest) error {
+	unproven := Unproven{Origin: req.Origin, RestoredAt: e.Now().UTC()}
+	if m := req.Manifest; m != nil {
+		unproven.BackupID, unproven.Instance = m.ID, m.Instance
+	}
+	content, err := json.Marshal(unproven)
+	if err != nil {
+		return err
+	}
+	names, server, err := e.Instance.DatabaseNames(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Signer != nil {
+		for oid, name := range names {
+			if name == database {
+				err = e.Signer.Mark(server, oid, content, names)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err = e.Instance.MarkDatabase(ctx, database, string(req.Origin))
+	if errors.Is(err, postgres.ErrMarkRefused) {
+		if e.Signer == nil {
+			req.warn("that nothing proves who made it is known by the owner of its objects alone: " + err.Error())
+		}
+		return nil
+	}
+	return err
+}
+
+// Unproven says where a database comes from that was restored confined; nil for all others. Where the state folder can't
+// tell, the database counts as one, and the error, which is ErrMarks, says why.
+func (e *Engine) Unproven(ctx context.Context, database string) (*Unproven, error) {
+	mark, err := e.Instance.DatabaseMark(ctx, database, temporaryPrefix)
+	if err != nil {
+		return nil, err
+	}
+	var noted []byte
+	if e.Signer != nil {
+		if noted, err = e.Signer.Marked(mark.Server, mark.OID); err != nil {
+			return &Unproven{Origin: OriginUnknown}, fmt.Errorf("%w: %w", ErrMarks, err)
+		}
+	}
+	var unproven Unproven
+	switch {
+	case noted != nil:
+		if err := json.Unmarshal(noted, &unproven); err != nil {
+			return &Unproven{Origin: OriginUnknown}, fmt.Errorf("%w: %w", ErrMarks, err)
+		}
+	case mark.Origin != "" || mark.Owner != "":
+		// Whoever owns the database may have set it to anything: that it is marked is all that is believed.
+		unproven.Origin = OriginUnknown
+	default:
+		return nil, nil
+	}
+	return &unproven, nil
+}
+
+// Unmark says that a person on the host knows what is in a database that was restored confined: its backups count as those
+// of any other from now on. ErrOwnedByConfined where its objects were not given to anybody else yet.
+func (e *Engine) Unmark(ctx context.Context, database string) error {
+	mark, err := e.Instance.DatabaseMark(ctx, database, temporaryPrefix)
+	if err != nil {
+		return err
+	}
+	if mark.Owner != "" {
+		return fmt.Errorf("%w, %s", ErrOwnedByConfined, mark.Owner)
+	}
+	if mark.Origin != "" {
+		if err := e.Instance.UnmarkDatabase(ctx, database); err != nil {
+			return err
+		}
+	}
+	if e.Signer == nil {
+		return nil
+	}
+	return e.Signer.Unmark(mark.Server, mark.OID)
+}

@@ -1,0 +1,93 @@
+package job
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+)
+
+const (
+	// maxJobs bounds the jobs that are under way or wait for their turn.
+	maxJobs = 256
+	// maxDatabase bounds what stands in for a database's name, in bytes; PostgreSQL itself keeps 63.
+	maxDatabase = 256
+	maxReason   = 4 << 10
+	maxPerson   = 256
+)
+
+var (
+	// A name of something that is looked up: a backup, a transfer.
+	lookedUp = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	// As control planes name instances.
+	instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+)
+
+// errSpec says that a job asks for what makes no sense, whoever asks for it.
+var errSpec = errors.New("the job is refused")
+
+// check bounds what a job asks for, before any of it gets near a path, a server or a log. One of its specs must be set.
+func (j Job) check() error {
+	switch {
+	case j.Backup != nil:
+		return within("database", j.Backup.Database, maxDatabase)
+	case j.Restore != nil:
+		return j.Restore.check()
+	case j.Preview != nil:
+		return j.Preview.check()
+	case j.Undo != nil && !jobID.MatchString(j.Undo.RestoreID):
+		return fmt.Errorf("%w: %.64q is no id of a restore", errSpec, j.Undo.RestoreID)
+	case j.Undo != nil:
+		return nil
+	case j.Send != nil && j.Send.Offset < 0:
+		return fmt.Errorf("%w: the offset %d is before the file", errSpec, j.Send.Offset)
+	case j.Send != nil:
+		return checkBackupID(j.Send.BackupID)
+	case j.Hold != nil:
+		return errors.Join(checkBackupID(j.Hold.BackupID), within("reason", j.Hold.Reason, maxReason), within("person", j.Hold.By, maxPerson))
+	case j.Verify != nil:
+		return checkBackupID(j.Verify.BackupID)
+	default:
+		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
+	}
+}
+
+func (s *RestoreSpec) check() error {
+	switch s.WithRoles {
+	case "", backup.RolesMissing, backup.RolesSuperuser:
+	default:
+		return fmt.Errorf("%w: %.64q says nothing about roles; this agent may be older than the control plane", errSpec, s.WithRoles)
+	}
+	return errors.Join(checkBackupID(s.BackupID), within("database", s.Target, maxDatabase), s.Source.check())
+}
+
+// check passes over a restore without a source.
+func (s *Source) check() error {
+	switch {
+	case s == nil:
+		return nil
+	case !instanceName.MatchString(s.Instance):
+		return fmt.Errorf("%w: %.64q is no name of an instance", errSpec, s.Instance)
+	case !lookedUp.MatchString(s.TransferID):
+		return fmt.Errorf("%w: %.64q is no id of a transfer", errSpec, s.TransferID)
+	case len(s.Key) != 0 && len(s.Key) != ed25519.PublicKeySize:
+		return fmt.Errorf("%w: a signing key has %d bytes, and not %d", errSpec, ed25519.PublicKeySize, len(s.Key))
+	}
+	return nil
+}
+
+func checkBackupID(id string) error {
+	if !lookedUp.MatchString(id) {
+		return fmt.Errorf("%w: %.64q is no id of a backup", errSpec, id)
+	}
+	return nil
+}
+
+func within(what, text string, limit int) error {
+	if len(text) > limit {
+		return fmt.Errorf("%w: the %s has %d bytes, and at most %d are taken", errSpec, what, len(text), limit)
+	}
+	return nil
+}

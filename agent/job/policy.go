@@ -1,0 +1,63 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
+)
+
+// hostPolicy reads what the control plane may ask for, as it is now.
+func (r *Runner) hostPolicy() (policy.Policy, error) {
+	if r.HostPolicy == nil {
+		return policy.Default(), nil
+	}
+	return r.HostPolicy()
+}
+
+// permit says what the host lets the control plane ask for, and refuses a job that it does not allow. What depends on the
+// file or on the hold that is asked for is seen later, by admitAsked and performHold.
+func (r *Runner) permit(job Job) (policy.Policy, error) {
+	p, err := r.hostPolicy()
+	kind, spec := job.kind(), cmp.Or(job.Restore, job.Preview, &RestoreSpec{})
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("the host of %s %w anything: %w", r.Engine.InstanceName, backup.ErrNotAllowed, err)
+	case !p.Allows(kind):
+		return p, r.notAllowed("a " + kind)
+	case (job.Undo != nil || spec.Replace) && !p.Replace:
+		return p, r.notAllowed("that a database is replaced")
+	case spec.WithRoles == backup.RolesSuperuser && !p.SuperuserRoles:
+		return p, r.notAllowed("that superuser roles are made")
+	}
+	return p, nil
+}
+
+func (r *Runner) notAllowed(what string) error {
+	return fmt.Errorf("the host of %s %w %s when the control plane asks for it; see the policy file there", r.Engine.InstanceName, backup.ErrNotAllowed, what)
+}
+
+// admitAsked is admit for what the control plane asks for: its word that a file is another agent's proves nothing.
+func (r *Runner) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin) (confined bool, err error) {
+	if origin.Ours() || p.Unproven {
+		return r.admit(ctx, origin, "")
+	}
+	what := "a restore of a file of which nothing proves who made it"
+	if origin.Kind == backup.OriginShared {
+		what = "a restore from an instance that it does not name, although the passphrase is the same"
+	}
+	return false, r.notAllowed(what)
+}
+
+// lookAtPolicy says what is wrong with the policy; the control plane hears of it in the status.
+func (r *Runner) lookAtPolicy() (policy.Policy, string) {
+	p, err := r.hostPolicy()
+	if err != nil {
+		r.trouble(topicPolicy, "the control plane may ask for nothing: "+err.Error())
+		return policy.Policy{}, err.Error()
+	}
+	r.trouble(topicPolicy, "")
+	return p, ""
+}

@@ -1,0 +1,74 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// maxFile bounds what is read of a file.
+const maxFile = 64 << 10
+
+// ErrNotOurs says that others than root and the agent's user may write a policy.
+var ErrNotOurs = errors.New("others than root and this user may write to it")
+
+// File is where the policy of a host stands.
+type File struct {
+	Path string
+	// Optional: the defaults hold where there is no file.
+	Optional bool
+}
+
+// Read reads the policy as it is now. After an error nothing may be taken as allowed.
+func (f File) Read() (Policy, error) {
+	p, err := f.read()
+	if err != nil {
+		return Policy{}, fmt.Errorf("the policy of this host can't be used: %s: %w", f.Path, err)
+	}
+	return p, nil
+}
+
+func (f File) read() (Policy, error) {
+	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold the agent up
+	if errors.Is(err, fs.ErrNotExist) && f.Optional {
+		return Default(), nil
+	}
+	if err != nil {
+		return Policy{}, errors.Unwrap(err) // without the path a second time
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return Policy{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Policy{}, errors.New("it is no file")
+	}
+	folder, err := os.Stat(filepath.Dir(f.Path))
+	if err != nil {
+		return Policy{}, err
+	}
+	// Who may write to the folder could take the file away, and with it what it denies.
+	if !ours(info) || !ours(folder) {
+		return Policy{}, ErrNotOurs
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return Policy{}, err
+	}
+	if len(content) > maxFile {
+		return Policy{}, fmt.Errorf("it has more than %d bytes", maxFile)
+	}
+	return Parse(content)
+}
+
+// ours says that nobody but root and this user may write to a file, or take one out of a folder.
+func ours(info fs.FileInfo) bool {
+	owner := int(info.Sys().(*syscall.Stat_t).Uid) //nolint:forcetypeassert // it is Linux's
+	others := info.Mode().Perm()&0o022 != 0 && (!info.IsDir() || info.Mode()&fs.ModeSticky == 0)
+	return (owner == 0 || owner == os.Geteuid()) && !others
+}

@@ -1,0 +1,132 @@
+// Package policy is the say that an agent's host has: what the control plane may ask of the agent, in a file that only the
+// host's own people can write. Without the file the defaults hold, which are safe; a file that can't be read, or that
+// others may write to, allows nothing.
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// DefaultPath is where the file stands unless somebody names another.
+const DefaultPath = "/etc/pgharbor/agent-policy.json"
+
+// The jobs that a control plane may ask for, by the words that the log and the control plane have for them.
+var allJobs = []string{"backup", "hold", "preview", "release", "restore", "send", "undo", "verify"}
+
+const (
+	maxSources = 100
+	maxGlob    = 128 // bytes
+)
+
+// Policy is what the control plane may ask for. What people do on the host by hand it does not bound, but for whose proof
+// by the passphrase counts: RestoreFrom.
+type Policy struct {
+	// Jobs are the kinds of job that are done.
+	Jobs []string `json:"jobs"`
+	// Replace: a restore may take the place of a database in service, and an undo put the other back.
+	Replace bool `json:"replace"`
+	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a manifest of theirs has a proof
+	// by a passphrase of this host's, it proves who made it.
+	RestoreFrom []string `json:"restore_from"`
+	// Unproven: a file of another instance may be restored, confined, although nothing on this host proves who made it.
+	Unproven bool `json:"unproven"`
+	// SuperuserRoles: a restore may make roles with superuser attributes.
+	SuperuserRoles bool `json:"superuser_roles"`
+	// ReleaseHostHolds: holds that were set on this host may be released or replaced.
+	ReleaseHostHolds bool `json:"release_host_holds"`
+}
+
+// Default is the policy of a host without a file. A database may be replaced, because that is what the worst day takes and
+// the one that was there is kept beside; all else that could give somebody more than they had must be allowed by name.
+func Default() Policy {
+	return Policy{Jobs: slices.Clone(allJobs), Replace: true, RestoreFrom: []string{}}
+}
+
+// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an error, lest a word that
+// was mistyped allows what it was to deny.
+func Parse(content []byte) (Policy, error) {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(content, &given); err != nil {
+		return Policy{}, err
+	}
+	if given == nil {
+		return Policy{}, errors.New("it is no object of JSON")
+	}
+	for name, value := range given {
+		if string(value) == "null" { // which would leave the default
+			return Policy{}, fmt.Errorf("%.64q has no value", name)
+		}
+	}
+	p := Default()
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&p); err != nil {
+		return Policy{}, err
+	}
+	return p, p.check()
+}
+
+func (p Policy) check() error {
+	for _, kind := range p.Jobs {
+		if !slices.Contains(allJobs, kind) {
+			return fmt.Errorf("jobs: %q is none; there are %s", kind, strings.Join(allJobs, ", "))
+		}
+	}
+	if len(p.Jobs) > len(allJobs) {
+		return errors.New("jobs: one is there twice")
+	}
+	if len(p.RestoreFrom) > maxSources {
+		return fmt.Errorf("restore_from: it has %d instances, and may have %d", len(p.RestoreFrom), maxSources)
+	}
+	for _, glob := range p.RestoreFrom {
+		if _, err := path.Match(glob, ""); err != nil || glob == "" || len(glob) > maxGlob {
+			return fmt.Errorf("restore_from: %.*q is no glob of an instance's name", maxGlob, glob)
+		}
+	}
+	return nil
+}
+
+// Allows says whether jobs of a kind are done.
+func (p Policy) Allows(kind string) bool { return slices.Contains(p.Jobs, kind) }
+
+// Trusts says whether another instance is named as one whose proof by the passphrase counts.
+func (p Policy) Trusts(instance string) bool {
+	return slices.ContainsFunc(p.RestoreFrom, func(glob string) bool {
+		matches, _ := path.Match(glob, instance)
+		return matches
+	})
+}
+
+// String is the policy in a line.
+func (p Policy) String() string {
+	parts := []string{"jobs " + listed(p.Jobs)}
+	for _, rule := range []struct {
+		allowed bool
+		what    string
+	}{
+		{p.Replace, "replacing a database"},
+		{p.Unproven, "unproven files, confined"},
+		{p.SuperuserRoles, "superuser roles"},
+		{p.ReleaseHostHolds, "release of holds set on this host"},
+	} {
+		word := "no "
+		if rule.allowed {
+			word = ""
+		}
+		parts = append(parts, word+rule.what)
+	}
+	return strings.Join(append(parts, "other instances whose passphrase counts: "+listed(p.RestoreFrom)), "; ")
+}
+
+func listed(words []string) string {
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
