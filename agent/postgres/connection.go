@@ -28,10 +28,11 @@ const (
 	stateNotAccepting       = "55000" // the database takes no connections
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
+	stateInternal           = "XX000"
 )
 
 // connect opens a session in a database. The caller closes it.
-func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn, error) {
+func (i *Instance) connect(ctx context.Context, database string) (*session, error) {
 	var words []string
 	for _, keyword := range spoken {
 		if value := i.settings.get(keyword); value != "" {
@@ -60,10 +61,11 @@ func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn
 			config.Host = address
 		}
 	}
-	conn, err := pgconn.ConnectConfig(ctx, config)
+	opened, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(ctx, database, err)
 	}
+	conn := &session{opened}
 	// A time limit of the role is for its queries, not for making or analysing a database.
 	if _, err := conn.Exec(ctx, "SET statement_timeout = 0").ReadAll(); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
@@ -76,10 +78,10 @@ func connectError(ctx context.Context, database string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("connect to database %q: %w", database, cause)
 	}
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
-		if answer.Code == stateInvalidCatalogName {
-			return fmt.Errorf("%w: %w", ErrNoDatabase, answer)
+	var answer *ServerError
+	if errors.As(serverError(err), &answer) {
+		if answer.SQLState == stateInvalidCatalogName {
+			return fmt.Errorf("%w: %q: %w", ErrNoDatabase, database, answer)
 		}
 		return fmt.Errorf("connect to database %q: %w", database, answer)
 	}
@@ -93,7 +95,7 @@ func connectError(ctx context.Context, database string, err error) error {
 // administer opens a session for what concerns the whole instance: in the configured database, or in one that every
 // instance has where that is gone, as it is when it is to be restored. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
-func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgConn, error) {
+func (i *Instance) administer(ctx context.Context, avoid ...string) (*session, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -156,13 +158,4 @@ func IsAnswer(err error) bool {
 	// Of a session that is ended, class 57, the last statement may have been carried out.
 	state := sqlState(err)
 	return state != "" && !strings.HasPrefix(state, "57P")
-}
-
-// sqlState returns the SQLSTATE of a server's answer, or "".
-func sqlState(err error) string {
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
-		return answer.Code
-	}
-	return ""
 }

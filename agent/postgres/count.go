@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Table is a table of a database. Schema may be empty: then it is looked for as the server looks for names.
@@ -44,7 +42,7 @@ func (i *Instance) CountRows(ctx context.Context, database string, tables []Tabl
 	return counts, nil
 }
 
-func countRows(ctx context.Context, conn *pgconn.PgConn, table string) (count TableCount, err error) {
+func countRows(ctx context.Context, conn *session, table string) (count TableCount, err error) {
 	about := conn.ExecParams(ctx, `SELECT row_security_active($1::text)::text, EXISTS (SELECT FROM pg_depend
 		WHERE classid = 'pg_class'::regclass AND objid = $1::text::regclass AND deptype = 'e')::text`, [][]byte{[]byte(table)}, nil, nil, nil).Read()
 	if about.Err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // strong are the attributes that make a role more than an owner of objects: only a superuser may give them, and whoever
@@ -82,7 +80,7 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, superuser bool
 }
 
 // run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
-func run(ctx context.Context, conn *pgconn.PgConn, statements ...string) error {
+func run(ctx context.Context, conn *session, statements ...string) error {
 	for _, sql := range statements {
 		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
 			return err
