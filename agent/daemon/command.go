@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // Process is the world that a command runs in.
@@ -78,7 +80,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.SetErr(c.Stderr)
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newCheck(), c.newTrail())
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newTrail())
 	return root
 }
 
@@ -107,9 +109,17 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
 		return fmt.Errorf("--log-level %q is not valid: it must be debug, info, warn or error", c.logLevel)
 	}
-	c.log = slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level}))
+	c.log = slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: logInFull}))
 	c.began = true
 	return nil
+}
+
+// logInFull gives errors the words of the server and the tools: the log stays on this host.
+func logInFull(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok && postgres.Words(err) != "" {
+		a.Value = slog.StringValue(err.Error() + ": " + postgres.Words(err))
+	}
+	return a
 }
 
 // stateDirGiven says whether somebody chose the state folder.

@@ -103,8 +103,17 @@ func FuzzToolErrorsQuoteNothing(f *testing.F) {
 		"pg_dump: detail: Error message from server: FEHLER:  hunter2\npg_dump: detail: Command was: COPY public.goods TO stdout;\n", 1)
 	f.Add("psql:<stdin>:1: \x1b[31mFATAL:  57P01: x\nSCHEMA NAME:  \x00\xff\n", 2)
 	f.Fuzz(func(t *testing.T, stderr string, exit int) {
-		err := &postgres.ToolError{Tool: "psql", Exit: exit, Stderr: stderr, Err: errors.New("exit status")}
+		const quoted = "\nDETAIL:  Key (n)=(4111) exists.\nCONTEXT:  COPY t, line 1: \"4111\"\nQUERY:  SELECT 4111\nHINT:  4111\n" +
+			"LINE 1: SELECT 4111\n               ^\nCommand was: INSERT INTO t VALUES ('4111',\n4111);\n"
+		said := stderr + quoted
+		err := &postgres.ToolError{Tool: "psql", Exit: exit, Stderr: said, Err: errors.New("exit status")}
 		text := err.Error()
+		if strings.Contains(text, "4111") && !strings.Contains(stderr, "4111") {
+			t.Errorf("%q quotes what the server quoted", text)
+		}
+		if !strings.Contains(postgres.Words(err), "SELECT 4111") {
+			t.Error("the words for the host are not all there")
+		}
 		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(text) {
 			t.Errorf("%q is not fit for a line", text)
 		}
