@@ -42,7 +42,7 @@ func spoiled(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDamaged, "pgharbor backup "+j.Instance+", and look at the disk of the agent's BACKUP_DIR",
-		"%d backups are damaged; of the newest of them, %s", j.Damaged, j.Damage)
+		"%d backups are damaged", j.Damaged).quoting("of the newest of them, " + j.Damage)
 }
 
 // disproved is about a backup that did not come back.
@@ -51,7 +51,7 @@ func disproved(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDamaged, "pgharbor backup "+j.Instance+", then pgharbor verify the new one",
-		"the test restore of backup %s failed: %s", j.Proved.ID, strings.Join(j.Proved.Proof.Differences, "; "))
+		"the test restore of backup %s failed", j.Proved.ID).quoting(strings.Join(j.Proved.Proof.Differences, "; "))
 }
 
 // verifyLate is how long after its time a round of test restores must have begun: it

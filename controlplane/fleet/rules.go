@@ -44,7 +44,14 @@ func reasons(j judging) (found []Reason) {
 }
 
 func reason(v Verdict, next, format string, args ...any) *Reason {
-	return &Reason{Verdict: v, NextStep: next, Text: fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
+	return &Reason{Verdict: v, NextStep: next, Text: text, Public: text}
+}
+
+// quoting adds to a reason what an agent said in words of its own.
+func (r *Reason) quoting(said string) *Reason {
+	r.Text += ": " + said
+	return r
 }
 
 const lookAtInstance = "run pgharbor-agent check beside the instance"
@@ -68,7 +75,7 @@ func duplicate(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDuplicate, fmt.Sprintf("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", j.Instance),
-		"a second agent with the same identity, on %s, was refused at %s", cmp.Or(d.Host, "an unknown host"), d.At.Format(time.RFC3339))
+		"a second agent with the same identity was refused at %s", d.At.Format(time.RFC3339)).quoting("it runs on " + cmp.Or(d.Host, "an unknown host"))
 }
 
 func clockOff(j judging) *Reason {
@@ -95,7 +102,7 @@ func outdated(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
-		"pg_dump %s refuses its server, which is %s", j.Agent.Status.DumpVersion, j.Agent.Status.ServerVersion)
+		"pg_dump of version %d refuses its server, which is of version %d", dump, server)
 }
 
 // major is the first number of a version; 0 where it is none.
@@ -114,7 +121,7 @@ func major(version string) int {
 func spaceShort(j judging) *Reason {
 	free := j.Agent.Status.FreeBytes
 	if j.Agent.Status.FolderTrouble != "" {
-		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used: %s", j.Agent.Status.FolderTrouble)
+		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used").quoting(j.Agent.Status.FolderTrouble)
 	}
 	if free == nil || j.Agent.NextRoundBytes == 0 || *free >= j.Agent.NextRoundBytes {
 		return nil
@@ -127,7 +134,7 @@ func retentionBlocked(j judging) *Reason {
 	if j.Agent.Status.RetentionBlocked == "" {
 		return nil
 	}
-	return reason(VerdictBlocked, "pgharbor retention --instance "+j.Instance+"; "+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
+	return reason(VerdictBlocked, "pgharbor retention --instance "+j.Instance+"; "+lookAtInstance, "retention removes nothing").quoting(j.Agent.Status.RetentionBlocked)
 }
 
 // Guests are databases that a restore made: somebody is at work in them, and
@@ -168,7 +175,7 @@ func failed(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
-		"the newest run failed: %s", j.NewestRun.Error)
+		"the newest run failed").quoting(j.NewestRun.Error)
 }
 
 // hangFactor is how many times the longest of the last runs another may take.
