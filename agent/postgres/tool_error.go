@@ -116,6 +116,7 @@ var phrases = []struct {
 	{"28P01", regexp.MustCompile(`password authentication failed`)},
 	{"28000", regexp.MustCompile(`FATAL:  (role ".*" does not exist|no pg_hba.conf entry)`)},
 	{"3D000", regexp.MustCompile(`FATAL:  database ".*" does not exist`)},
+	{"55000", regexp.MustCompile(`is not currently accepting connections`)},
 	{"08006", regexp.MustCompile(`server closed the connection|connection to server .* failed`)},
 	{"53100", regexp.MustCompile(`No space left on device`)},
 	{"53200", regexp.MustCompile(`[Oo]ut of (shared )?memory`)},

@@ -102,7 +102,8 @@ func outdated(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
-		"pg_dump of version %d refuses its server, which is of version %d", dump, server)
+		"pg_dump of version %d refuses its server, which is of version %d", dump, server).
+		quoting(j.Agent.Status.DumpVersion + " and " + j.Agent.Status.ServerVersion)
 }
 
 // major is the first number of a version; 0 where it is none.
