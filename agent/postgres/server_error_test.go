@@ -125,6 +125,32 @@ func FuzzToolErrorsQuoteNothing(f *testing.F) {
 	})
 }
 
+// What is decided by a refusal does not depend on the server's language.
+func TestARefusalIsJudgedInEveryLanguage(t *testing.T) {
+	tests := []struct {
+		stderr           string
+		unfound, blaming bool
+	}{
+		{"psql:<stdin>:3: FEHLER:  42883: Funktion f() existiert nicht\nLOCATION:  ParseFuncOrColumn, parse_func.c:629\n", true, false},
+		{"psql:<stdin>:3: ОШИБКА:  42704: роль \"ghost\" не существует\nLOCATION:  get_role_oid, acl.c:5170\n", true, true},
+		{"psql:<stdin>:3: ERREUR:  23514: la nouvelle ligne viole la contrainte\nSCHEMA NAME:  public\n", false, false},
+		{"psql:<stdin>:3: HINWEIS:  00000: something\npsql:<stdin>:4: FEHLER:  53100: kein Platz\n", false, true},
+		{"psql:<stdin>:3: WARNUNG:  01000: permission denied\npsql:<stdin>:4: FEHLER:  42601: Syntaxfehler\n", false, false},
+		{"psql:<stdin>:3: 错误:  57P01: 由于管理员命令中断联接\npsql:<stdin>:3: server closed the connection unexpectedly\n", false, true},
+		{"pg_restore: error: could not execute query: ERROR:  function f() does not exist\nCommand was: permission denied\n", true, false},
+		{"pg_restore: error: could not execute query: FEHLER:  unbekannt\n", false, false},
+	}
+	for _, test := range tests {
+		err := fmt.Errorf("load: %w", &postgres.ToolError{Tool: "psql", Exit: 3, Stderr: test.stderr, Err: errors.New("exit status 3")})
+		if got := postgres.NameNotFound(err); got != test.unfound {
+			t.Errorf("%q: a name is not found: %v", test.stderr, got)
+		}
+		if got := postgres.BlamesServer(err); got != test.blaming {
+			t.Errorf("%q: the server may be at fault: %v", test.stderr, got)
+		}
+	}
+}
+
 // A server speaks to the agent through a session, and nothing else of the package opens one: so no server's words are in the
 // text of an error.
 func TestOnlySessionsHearTheServer(t *testing.T) {

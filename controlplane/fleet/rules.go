@@ -175,7 +175,7 @@ func failed(j judging) *Reason {
 	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
 		return nil
 	}
-	return reason(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
+	return reason(VerdictFailed, fmt.Sprintf("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed beside the instance", j.Instance),
 		"the newest run failed").quoting(j.NewestRun.Error)
 }
 
