@@ -29,6 +29,9 @@ type BackupRequest struct {
 	// ForOthers says that somebody else than the host asks for it: it leaves the reserve of the disk free.
 	ForOthers  bool
 	OnProgress func(Progress) // may be nil; called now and then, from one goroutine at a time
+	// OnWords, which may be nil, hears the words of the server and the tools behind the warnings of a backup that was made.
+	// They may quote rows, and are for this host alone.
+	OnWords func(words string)
 }
 
 // Backup dumps one database into the store and returns the manifest that was stored with it. After an error, the end of
@@ -121,7 +124,7 @@ func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	globals := e.collectGlobals(ctx, req.Database)
-	err := e.dump(ctx, req, m, file)
+	words, err := e.dump(ctx, req, m, file)
 	if err != nil {
 		stop()
 	}
@@ -129,24 +132,32 @@ func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file
 	if err != nil {
 		return err
 	}
+	req.tell(words + "\n" + postgres.Words(collected.err))
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	return e.addGlobals(m, file, collected)
 }
 
-// dump runs pg_dump through the pipeline into file and completes the manifest with what it saw.
-func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file io.Writer) error {
+// tell passes words on, where there are some.
+func (r BackupRequest) tell(words string) {
+	if words = strings.TrimSpace(words); words != "" && r.OnWords != nil {
+		r.OnWords(words)
+	}
+}
+
+// dump runs pg_dump through the pipeline into file, completes the manifest with what it saw, and returns pg_dump's words.
+func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file io.Writer) (words string, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stored := newMeter(file)
 	sink, err := e.wrap(*m, stored)
 	if err != nil {
-		return err
+		return "", err
 	}
 	dump, err := e.Instance.Dump(ctx, req.Database, m.Format)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer dump.Close()
 	inspector := e.inspect(ctx, dump.Server, m.Format)
@@ -156,7 +167,7 @@ func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file 
 	err = distribute(ctx, stop, dump, progress.add, plain, sink)
 	// finish of all that was begun, and the first error.
 	if err := cmp.Or(err, inspector.finish(err), sink.finish(err)); err != nil {
-		return err
+		return "", err
 	}
 	m.SizeBytes, m.SHA256 = stored.size, stored.sum()
 	m.PlainSizeBytes, m.PlainSHA256 = plain.size, plain.sum()
@@ -164,7 +175,7 @@ func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file 
 	m.Complete, m.Warnings, m.Tables = true, append(m.Warnings, dump.Warnings()...), inspector.Tables()
 	needs := inspector.Needs()
 	m.Needs = &needs
-	return context.Cause(ctx)
+	return dump.Words(), context.Cause(ctx)
 }
 
 // wrapper compresses and seals what is written to it, as the manifest says.

@@ -37,7 +37,7 @@ func realDump(t *testing.T) string {
 // A dump that did not end well is no backup, whatever pg_dump's exit status and however much of it there is.
 func TestFailedDumpLeavesNothing(t *testing.T) {
 	tests := []struct{ name, script, want string }{
-		{"exits 1 after all output", realDump(t) + "; echo 'pg_dump: error: lost it' >&2; exit 1", "pg_dump: error: lost it"},
+		{"exits 1 after all output", realDump(t) + "; echo 'pg_dump: error: lost it' >&2; exit 1", "pg_dump: exit status 1"},
 		{"exits 0 without its last line", realDump(t) + " | head -n -6", backup.ErrIncomplete.Error()},
 		{"exits 0 with nothing", "exit 0", backup.ErrIncomplete.Error()},
 		{"exits 0 with the marker in data", "echo \"COPY t FROM stdin;\n-- PostgreSQL database dump complete\n\"", backup.ErrIncomplete.Error()},
@@ -89,7 +89,7 @@ func TestDumpStruckHalfWay(t *testing.T) {
 	}{
 		{"its backend is terminated", func(func(error)) {
 			server.Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_dump'")
-		}, "pg_dump: error:"},
+		}, "pg_dump: exit status 1, at table "},
 		{"pg_dump is killed", func(func(error)) { kill(t, "pg_dump") }, "signal: killed"},
 		{"the run is cancelled", func(stop func(error)) { stop(interrupted) }, interrupted.Error()},
 	}

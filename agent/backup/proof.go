@@ -19,6 +19,8 @@ type Proof struct {
 	Tables      int           `json:"tables"` // that were counted
 	Rows        int64         `json:"rows"`
 	Differences []string      `json:"differences,omitempty"` // from the manifest, or why it failed; one sentence each
+	// Cause is the error that made it fail, where one did, with the server's own words for this host; nil in what is remembered.
+	Cause error `json:"-"`
 }
 
 // States of a Proof.
@@ -35,7 +37,7 @@ const (
 
 // Disproof is the failed proof of a backup that was not even put to the test.
 func Disproof(err error, now time.Time) Proof {
-	return Proof{State: ProofFailed, FinishedAt: now.UTC(), Method: ProofThrowaway, Differences: []string{err.Error()}}
+	return Proof{State: ProofFailed, FinishedAt: now.UTC(), Method: ProofThrowaway, Differences: []string{err.Error()}, Cause: err}
 }
 
 // maxDifferences is how many are told; of the rest there is a number.

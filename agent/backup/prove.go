@@ -273,7 +273,7 @@ func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
 	}
 	p.proof.State = ProofSucceeded
 	if err != nil {
-		p.proof.Differences = []string{err.Error()}
+		p.proof.Differences, p.proof.Cause = []string{err.Error()}, err
 	}
 	if len(p.proof.Differences) > 0 {
 		p.proof.State = ProofFailed

@@ -230,7 +230,7 @@ func TestProveInTheInstanceWhereThereIsNoServer(t *testing.T) {
 // A dump of one database names roles and tablespaces of the instance, and these are nowhere by now.
 func TestProveMakesWhatTheDumpNames(t *testing.T) {
 	proof, err := proveFile(t, newEngine(t), `CREATE SOMETHING;`, false)
-	if err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "syntax error") {
+	if err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "syntax_error (SQLSTATE 42601)") {
 		t.Errorf("what is no SQL: %+v, %v", proof, err)
 	}
 	proof, err = proveFile(t, newEngine(t), `

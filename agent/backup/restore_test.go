@@ -146,7 +146,7 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 		{"the target appears meanwhile", backup.PhaseAnalyze, func(string, func(error)) { server.Exec(t, "postgres", "CREATE DATABASE harbour2") }, backup.ErrTargetExists.Error()},
 		{"sessions of the server end", backup.PhaseRestore, func(string, func(error)) {
 			server.Exec(t, "postgres", "ALTER DATABASE "+temporaries(t)[0]+" ALLOW_CONNECTIONS false")
-		}, "not currently accepting connections"},
+		}, "object_not_in_prerequisite_state (SQLSTATE 55000)"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestRestoreWithAForeignSession(t *testing.T) {
 func TestBadSQLLeavesNothing(t *testing.T) {
 	const end = "--\n-- PostgreSQL database dump complete\n--\n\n"
 	tests := []struct{ name, sql, want string }{
-		{"an error at the end", "CREATE TABLE public.t (n int);\nCREATE INDEX i ON public.t USING btree ((1/0));\n" + end, "division by zero"},
+		{"an error at the end", "CREATE TABLE public.t (n int);\nCREATE INDEX i ON public.t USING btree ((1/0));\n" + end, "division_by_zero (SQLSTATE 22012)"},
 		{"a role that is missing", "CREATE TABLE t (n int);\nALTER TABLE t OWNER TO nobody_here;\n" + end, "nobody_here"},
 		{"a program to run", "CREATE TABLE t (n int);\n\\! touch ran\n" + end, backup.ErrForeign.Error()},
 		{"a program behind a command of pg_dump", "\\restrict a\nCREATE TABLE t (n int);\n" + end + "\\unrestrict a \\! touch ran\n", backup.ErrIncomplete.Error()},

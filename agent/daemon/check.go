@@ -88,7 +88,7 @@ func (l *checklist) do(ctx context.Context, name string, look look) bool {
 		return true
 	}
 	l.failed++
-	line := oneLine(text(err))
+	line := oneLine(inFull(err))
 	var r remedy
 	if errors.As(err, &r) {
 		line += " — " + r.what

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // Process is the world that a command runs in.
@@ -83,7 +84,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
 	root.PersistentFlags().StringVar(&c.policyFile, "policy-file", policy.DefaultPath, "file that says what the control plane may ask of this host; only root and this user may write to it")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newCheck(), c.newTrail(),
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newTrail(),
 		c.newHold(), c.newRelease(), c.newUnmark())
 	return root
 }
@@ -113,9 +114,17 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
 		return fmt.Errorf("--log-level %q is not valid: it must be debug, info, warn or error", c.logLevel)
 	}
-	c.log = slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level}))
+	c.log = slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: logInFull}))
 	c.began = true
 	return nil
+}
+
+// logInFull gives errors the words of the server and the tools: the log stays on this host.
+func logInFull(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok && postgres.Words(err) != "" {
+		a.Value = slog.StringValue(err.Error() + ": " + postgres.Words(err))
+	}
+	return a
 }
 
 // stateDirGiven says whether somebody chose the state folder.

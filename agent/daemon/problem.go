@@ -80,10 +80,18 @@ func exitCode(err error) int {
 
 // report prints an error as one line, and the next step as a second one.
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "pgharbor-agent: %s\n", oneLine(text(err)))
+	fmt.Fprintf(w, "pgharbor-agent: %s\n", oneLine(inFull(err)))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", oneLine(hint))
 	}
+}
+
+// inFull is an error with the words of the server and the tools, which are for this host alone.
+func inFull(err error) string {
+	if words := postgres.Words(err); words != "" {
+		return text(err) + ": " + words
+	}
+	return text(err)
 }
 
 // text is what the error says; of a gRPC status only its message.

@@ -48,6 +48,8 @@ type Run struct {
 	BackupID   string    `json:"backup_id,omitempty"`
 	JobID      string    `json:"job_id,omitempty"` // of the job that asked for it
 	SizeBytes  int64     `json:"size_bytes,omitempty"`
+
+	words string // for the history of this host
 }
 
 // Removal is a backup that retention removed, and why.
@@ -70,6 +72,15 @@ type Result struct {
 	Outcome *RestoreOutcome `json:"outcome,omitempty"`
 	// Checks are what a look ahead found.
 	Checks []backup.Check `json:"checks,omitempty"`
+
+	about about // for the history of this host
+}
+
+// about is what the history has of a job beside its result.
+type about struct {
+	kind, database, backupID string
+	startedAt                time.Time
+	words                    string
 }
 
 // ScrubResult is what a look at a stored file found.

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // Job is what the control plane asks for. One of its specs is set.
@@ -113,7 +115,7 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	log := r.Log.With("job", job.ID)
 	log.Info("job begins", "kind", job.kind())
 
-	var result Result
+	result := Result{about: job.about(r.Now().UTC())}
 	err := r.perform(ctx, job, &result)
 	if errors.Is(err, errUnsettled) {
 		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", job.kind(), "error", err)
@@ -127,6 +129,7 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	if err != nil {
 		result.State, result.Error, result.Failure = StateFailed, err.Error(), backup.Failure(err)
 		result.Checks = backup.FailedChecks(err)
+		result.about.words = postgres.Words(err)
 		log.Error("job failed", "kind", job.kind(), "error", err)
 	} else {
 		log.Info("job succeeded", "kind", job.kind())
@@ -231,4 +234,24 @@ func (j Job) kind() string {
 	default:
 		return "unknown"
 	}
+}
+
+// about is what the history has of the job whatever becomes of it.
+func (j Job) about(begun time.Time) about {
+	a := about{kind: j.kind(), startedAt: begun}
+	switch {
+	case j.Backup != nil:
+		a.database = j.Backup.Database
+	case j.Restore != nil:
+		a.database, a.backupID = j.Restore.Target, j.Restore.BackupID
+	case j.Preview != nil:
+		a.database, a.backupID = j.Preview.Target, j.Preview.BackupID
+	case j.Send != nil:
+		a.backupID = j.Send.BackupID
+	case j.Hold != nil:
+		a.backupID = j.Hold.BackupID
+	case j.Verify != nil:
+		a.backupID = j.Verify.BackupID
+	}
+	return a
 }

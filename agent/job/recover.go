@@ -78,7 +78,10 @@ func (r *Runner) recoverRestore(ctx context.Context, work *Work) {
 		return
 	}
 	r.Log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept.inPlace())
-	result := Result{JobID: work.JobID, State: StateSucceeded, Outcome: outcomeOf(kept), FinishedAt: r.Now().UTC()}
+	result := Result{
+		JobID: work.JobID, State: StateSucceeded, Outcome: outcomeOf(kept), FinishedAt: r.Now().UTC(),
+		about: about{kind: "restore", database: work.Restore.Target},
+	}
 	if !kept.inPlace() {
 		result.State, result.Error, result.Failure = StateFailed, r.interruptedText(work), backup.FailureOther
 	}

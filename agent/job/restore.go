@@ -96,7 +96,9 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest,
 		ID:      "restore-" + request.RestoreID,
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},
 	})
+	begun := r.Now().UTC()
 	err = r.restore(ctx, request, "")
+	r.rememberEnd(Ended{Kind: "restore", ID: request.RestoreID, Database: request.Target, StartedAt: begun}, err)
 	if errors.Is(err, errUnsettled) || err != nil && !r.cleanUp(ctx, work) {
 		return request.RestoreID, err // the next start takes it up
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // Outcome is how a run ended.
@@ -68,6 +69,7 @@ func (r *Runner) run(ctx context.Context, request Request, database string, onPr
 
 	manifest, err := r.Engine.Backup(ctx, backup.BackupRequest{
 		RunID: run.ID, Database: database, Trigger: run.Trigger, ForOthers: request.JobID != "", OnProgress: onProgress,
+		OnWords: func(words string) { run.words = words },
 	})
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
@@ -75,13 +77,13 @@ func (r *Runner) run(ctx context.Context, request Request, database string, onPr
 	run.FinishedAt = r.Now().UTC()
 	outcome := Outcome{Err: err}
 	if err != nil {
-		run.State, run.Error = StateFailed, err.Error()
+		run.State, run.Error, run.words = StateFailed, err.Error(), postgres.Words(err)
 		log.Error("backup failed", "error", err)
 	} else {
 		run.succeed(manifest)
 		outcome.Manifest = &manifest
 		log.Info("backup succeeded", "backup", manifest.ID, "file", manifest.Filename, "bytes", manifest.SizeBytes,
-			"duration", run.FinishedAt.Sub(run.StartedAt), "warnings", len(manifest.Warnings))
+			"duration", run.FinishedAt.Sub(run.StartedAt), "warnings", len(manifest.Warnings), "words", run.words)
 	}
 	outcome.Run = run
 	r.forgetInventory()
@@ -100,7 +102,7 @@ func (r *Runner) notStarted(request Request, database string, err error) Outcome
 	now := r.Now().UTC()
 	run := Run{
 		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
-		State: StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(),
+		State: StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(), words: postgres.Words(err),
 	}
 	r.finish(nil, runEntry(run, nil))
 	return Outcome{Run: run, Err: err}

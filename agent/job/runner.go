@@ -167,6 +167,11 @@ func (r *Runner) trouble(topic, text string) bool {
 // be written. What can't be journaled is logged and said in the status; a record
 // that stays is taken up at the next start.
 func (r *Runner) finish(work *Work, entries ...Entry) {
+	for _, entry := range entries {
+		if ended, ok := endedOf(entry); ok {
+			r.remember(ended)
+		}
+	}
 	var err error
 	if work != nil {
 		err = work.Finish(entries...)

@@ -19,6 +19,7 @@ type State struct {
 	Journal *Journal
 	Checks  *Checks
 	Witness *Witness
+	History *History
 
 	dir     string
 	records string
@@ -43,6 +44,9 @@ func OpenState(dir string) (*State, error) {
 	}
 	s.Journal = journal
 	if s.Checks, err = openChecks(filepath.Join(dir, "checks")); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if s.History, err = openHistory(filepath.Join(dir, "history")); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	return s, nil

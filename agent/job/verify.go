@@ -45,8 +45,13 @@ func (e errDisproved) Error() string {
 	return "the test restore failed: " + strings.Join(e.proof.Differences, "; ")
 }
 
-// Unwrap makes it the failure "integrity".
-func (errDisproved) Unwrap() error { return backup.ErrDamaged }
+// Unwrap makes it the failure "integrity", whatever the cause.
+func (e errDisproved) Unwrap() []error {
+	if e.proof.Cause == nil {
+		return []error{backup.ErrDamaged}
+	}
+	return []error{backup.ErrDamaged, e.proof.Cause}
+}
 
 func (r *Runner) performVerify(ctx context.Context, job Job) error {
 	_, err := r.VerifyBackup(ctx, job.Verify.BackupID, func(p backup.Progress) { r.progress(job.ID, p) })
@@ -65,15 +70,16 @@ func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(ba
 		return backup.Proof{}, fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
 	}
 	defer r.use(stored.ID)()
+	begun := r.Now().UTC()
 	proof, err := r.verifyStored(ctx, stored, onProgress)
-	if err != nil {
-		return proof, err
+	if err == nil {
+		r.proved(ctx, stored, proof)
 	}
-	r.proved(ctx, stored, proof)
-	if proof.State == backup.ProofFailed {
-		return proof, errDisproved{proof}
+	if err == nil && proof.State == backup.ProofFailed {
+		err = errDisproved{proof}
 	}
-	return proof, nil
+	r.rememberEnd(Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
+	return proof, err
 }
 
 func (r *Runner) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
@@ -93,10 +99,12 @@ func (r *Runner) verifyStored(ctx context.Context, stored backup.Stored, onProgr
 // manifest is nil where it has none. Nothing of it is remembered. By its origin,
 // and what somebody says of that, the load is confined or not.
 func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+	begun := r.Now().UTC()
 	proof, err := r.prove(ctx, origin, consent, backup.ProveRequest{Path: path, Manifest: manifest})
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
+	r.rememberEnd(Ended{Kind: "verify", StartedAt: begun}, err)
 	return proof, err
 }
 
@@ -175,7 +183,7 @@ func (r *Runner) removeThrowaway(ctx context.Context, work *Work) {
 func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
 	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took)
 	if proof.State == backup.ProofFailed {
-		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "))
+		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "), "words", postgres.Words(proof.Cause))
 	} else {
 		log.Info("a backup is proven to restore", "tables", proof.Tables, "rows", proof.Rows)
 	}

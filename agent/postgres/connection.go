@@ -31,21 +31,22 @@ const (
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
 	stateDeadlock           = "40P01"
+	stateInternal           = "XX000"
 )
 
 // connect opens a session in a database to work in it. The caller closes it.
-func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn, error) {
+func (i *Instance) connect(ctx context.Context, database string) (*session, error) {
 	return i.open(ctx, database, working)
 }
 
 // look opens a session in a database that only reads of its catalog. The caller closes it.
-func (i *Instance) look(ctx context.Context, database string) (*pgconn.PgConn, error) {
+func (i *Instance) look(ctx context.Context, database string) (*session, error) {
 	return i.open(ctx, database, looking)
 }
 
 // open opens a session with the parameters that the server takes. What is known of the server may be of one that was there
 // before, or of a role that had other rights.
-func (i *Instance) open(ctx context.Context, database string, p purpose) (*pgconn.PgConn, error) {
+func (i *Instance) open(ctx context.Context, database string, p purpose) (*session, error) {
 	known, err := i.learn(ctx)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (i *Instance) open(ctx context.Context, database string, p purpose) (*pgcon
 }
 
 // dial opens a session with the parameters for a server of these traits.
-func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*pgconn.PgConn, error) {
+func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*session, error) {
 	var words []string
 	for _, keyword := range spoken {
 		if value := i.settings.get(keyword); value != "" {
@@ -103,10 +104,11 @@ func (i *Instance) dial(ctx context.Context, database string, server traits, p p
 			config.Host = address
 		}
 	}
-	conn, err := pgconn.ConnectConfig(ctx, config)
+	opened, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(ctx, database, err)
 	}
+	conn := &session{opened}
 	return conn, nil
 }
 
@@ -115,13 +117,13 @@ func connectError(ctx context.Context, database string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("connect to database %q: %w", database, cause)
 	}
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
-		if answer.Code == stateInvalidCatalogName {
-			return fmt.Errorf("%w: %w", ErrNoDatabase, answer)
+	var answer *ServerError
+	if errors.As(serverError(err), &answer) {
+		if answer.SQLState == stateInvalidCatalogName {
+			return fmt.Errorf("%w: %q: %w", ErrNoDatabase, database, answer)
 		}
 		// PostgreSQL speaks so of what is no start of a session at all.
-		if answer.Code == stateProtocolViolation {
+		if answer.SQLState == stateProtocolViolation {
 			return fmt.Errorf("connect to database %q: %w: %w", database, ErrPooler, answer)
 		}
 		return fmt.Errorf("connect to database %q: %w", database, answer)
@@ -135,13 +137,13 @@ func connectError(ctx context.Context, database string, err error) error {
 
 // administer opens a session to work on what concerns the whole instance. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
-func (i *Instance) administer(ctx context.Context, avoid ...string) (*pgconn.PgConn, error) {
-	return i.inSome(ctx, avoid, func(database string) (*pgconn.PgConn, error) { return i.connect(ctx, database) })
+func (i *Instance) administer(ctx context.Context, avoid ...string) (*session, error) {
+	return i.inSome(ctx, avoid, func(database string) (*session, error) { return i.connect(ctx, database) })
 }
 
 // inSome opens a session in the configured database, or in one that every instance has where that is gone, as it is when it
 // is to be restored.
-func (i *Instance) inSome(ctx context.Context, avoid []string, open func(database string) (*pgconn.PgConn, error)) (*pgconn.PgConn, error) {
+func (i *Instance) inSome(ctx context.Context, avoid []string, open func(database string) (*session, error)) (*session, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -171,7 +173,7 @@ func (i *Instance) inSome(ctx context.Context, avoid []string, open func(databas
 
 // query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
 func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
-	conn, err := i.inSome(ctx, nil, func(database string) (*pgconn.PgConn, error) { return i.look(ctx, database) })
+	conn, err := i.inSome(ctx, nil, func(database string) (*session, error) { return i.look(ctx, database) })
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +182,7 @@ func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]s
 }
 
 // ask runs one statement in a session. Rows come as text, NULL as "".
-func ask(ctx context.Context, conn *pgconn.PgConn, sql string, args ...string) ([][]string, error) {
+func ask(ctx context.Context, conn *session, sql string, args ...string) ([][]string, error) {
 	values := make([][]byte, len(args))
 	for n, arg := range args {
 		values[n] = []byte(arg)
@@ -213,13 +215,4 @@ func IsAnswer(err error) bool {
 	// Of a session that is ended, class 57, the last statement may have been carried out.
 	state := sqlState(err)
 	return state != "" && !strings.HasPrefix(state, "57P")
-}
-
-// sqlState returns the SQLSTATE of a server's answer, or "".
-func sqlState(err error) string {
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
-		return answer.Code
-	}
-	return ""
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Table is a table of a database. Schema may be empty, as in dumps of old versions: then it is public.
@@ -49,7 +47,7 @@ const aboutTable = `SELECT pg_catalog.row_security_active(c.oid)::pg_catalog.tex
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
 
-func countRows(ctx context.Context, conn *pgconn.PgConn, table Table) (count TableCount, err error) {
+func countRows(ctx context.Context, conn *session, table Table) (count TableCount, err error) {
 	about, err := ask(ctx, conn, aboutTable, table.schema(), table.Name)
 	switch {
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -116,16 +117,31 @@ func (d *Dump) saidError() bool {
 	return false
 }
 
-// Warnings are the lines of pg_dump's standard error. They are complete after Read returned io.EOF.
+// ownWarning are the lines in which pg_dump itself warns. It names objects and quotes no rows. Any other line is what the
+// server sent, such as a function's RAISE WARNING.
+var ownWarning = regexp.MustCompile(`^pg_dump: ((warning|detail|hint): .*)$`)
+
+// Warnings are pg_dump's own, fit to leave the host; of what the server sent there is the number of lines, and Words has
+// them. They are complete after Read returned io.EOF.
 func (d *Dump) Warnings() []string {
 	var warnings []string
-	for line := range strings.Lines(d.process.stderr.String()) {
-		if line = strings.TrimSpace(line); line != "" {
-			warnings = append(warnings, strings.TrimPrefix(line, "pg_dump: "))
+	sent := 0
+	for line := range strings.Lines(d.Words()) {
+		line = strings.TrimSpace(line)
+		if own := ownWarning.FindStringSubmatch(line); own != nil {
+			warnings = append(warnings, own[1])
+		} else if line != "" {
+			sent++
 		}
+	}
+	if sent > 0 {
+		warnings = append(warnings, fmt.Sprintf("warning: the server had something to say to pg_dump, in %d lines that stay on the host", sent))
 	}
 	return warnings
 }
+
+// Words are all of pg_dump's standard error, for this host alone.
+func (d *Dump) Words() string { return d.process.stderr.String() }
 
 // Close kills pg_dump if it still runs, and waits for it. Its error is that of Read, not of Close.
 func (d *Dump) Close() error {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // inherit gives a database that was just made what another has beside its content: its properties, and what may be done
 // with it. It works within the transaction of the session, and all of it succeeds or nothing.
-func inherit(ctx context.Context, conn *pgconn.PgConn, from, to string) error {
+func inherit(ctx context.Context, conn *session, from, to string) error {
 	var old Properties
 	result := conn.ExecParams(ctx, properties, [][]byte{[]byte(from)}, nil, nil, nil).Read()
 	switch {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,10 +26,11 @@ func (i *Instance) Load(ctx context.Context, database, format string, src io.Rea
 		return err
 	}
 	settings := loadSettings(server)
-	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse",
+	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose",
 		"--single-transaction", "--output=/dev/null", "--file=-"}
 	if format == FormatCustom {
 		name, args = "pg_restore", restoreArgs(database, "--single-transaction")
+		settings = restoreSettings(server)
 	} else {
 		settings = append(settings, scriptPath)
 	}
@@ -64,6 +64,14 @@ func loadSettings(server Server) []string {
 	default:
 		return []string{"session_replication_role=replica"}
 	}
+}
+
+// restoreSettings are loadSettings of pg_restore, which does not tell SQLSTATEs: what words stand for is known in English.
+func restoreSettings(server Server) []string {
+	if !server.Superuser {
+		return nil // who may not choose the language either
+	}
+	return append(loadSettings(server), "lc_messages=C")
 }
 
 // withOptions adds parameters of the session to a tool's environment.
@@ -106,24 +114,6 @@ func WithSearchPath(dump io.Reader, path string, head int) io.Reader {
 type failedReader struct{ err error }
 
 func (r failedReader) Read([]byte) (int, error) { return 0, r.err }
-
-// unfound is how the server says that a name leads to nothing.
-var unfound = regexp.MustCompile(`ERROR:\s+(function|relation|type|operator|collation|text search) .*does not exist|` +
-	`ERROR:\s+(operator|aggregate) does not exist`)
-
-// NameNotFound says whether a load failed because a name was not found. The function of a check, an index or a materialized
-// view may look for names in the search path of the database, which a dump empties.
-func NameNotFound(err error) bool {
-	var tool *ToolError
-	if errors.As(err, &tool) {
-		return unfound.MatchString(tool.Stderr)
-	}
-	switch sqlState(err) {
-	case "42883", "42P01", "42704": // function, table, object
-		return true
-	}
-	return false
-}
 
 // Script turns a dump of FormatCustom into the SQL of a plain one, by a pg_restore that is not older than the server; it
 // connects to nothing. A cut archive is a *ToolError; an error of src is returned as it is.

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -74,10 +73,12 @@ type archiveLoader struct {
 	database string
 }
 
-// settings are those of all sessions. A commit need not wait for the disk: the database gets its name by one that does, and
-// the log has an order.
+// noWait lets commits not wait for the disk: the database gets its name by one that does, and the log has an order.
+const noWait = "synchronous_commit=off"
+
+// settings are those of our own sessions.
 func (l *archiveLoader) settings() []string {
-	return append(loadSettings(l.server), "synchronous_commit=off")
+	return append(loadSettings(l.server), noWait)
 }
 
 // restore runs pg_restore for the listed entries, none of which has data in the archive.
@@ -115,7 +116,7 @@ func (l *archiveLoader) process(ctx context.Context, list []byte, archive *os.Fi
 		files = append(files, archive)
 	}
 	process := l.newProcess(ctx, l.tool, l.database, args...)
-	process.cmd.Env = withOptions(process.cmd.Env, l.settings())
+	process.cmd.Env = withOptions(process.cmd.Env, append(restoreSettings(l.server), noWait))
 	process.cmd.ExtraFiles = files
 	return process, entries, nil
 }
@@ -247,7 +248,7 @@ const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog
 
 // table loads the rows of one table. Into one that is new, in the same transaction as nothing else, they are written as
 // what everybody sees, so that nobody has to write its pages again for that.
-func (l *archiveLoader) table(ctx context.Context, conn *pgconn.PgConn, source ArchiveSource, task tableTask) error {
+func (l *archiveLoader) table(ctx context.Context, conn *session, source ArchiveSource, task tableTask) error {
 	name, copySQL := copyTarget(task.copySQL)
 	own := conn.ExecParams(ctx, ownTable, [][]byte{[]byte(name)}, nil, nil, nil).Read()
 	if own.Err != nil {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's with an empty search
@@ -25,7 +23,7 @@ type sessionKey struct {
 
 // loadSession is a session that loads.
 type loadSession struct {
-	conn     *pgconn.PgConn
+	conn     *session
 	settings string // of the statement before
 	login    string // the role of the login; "" is the superuser
 }

@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -117,59 +115,4 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.kept)
-}
-
-// ToolError is the failure of a tool, in its own words.
-type ToolError struct {
-	Tool   string
-	Exit   int    // the exit status; -1 where a signal ended it or it never started
-	Stderr string // the end of what it said, at most 16 KiB; may quote data of the database
-	Err    error  // why it was ended, or how it ended
-}
-
-// Error is one line: the tool, how it ended, and its last words. It leaves out the lines in which the server quotes
-// data, because errors travel further than backups may.
-func (e *ToolError) Error() string {
-	text := fmt.Sprintf("%s: %v", e.Tool, e.Err)
-	if words := lastWords(e.Stderr); words != "" {
-		text += ": " + words
-	}
-	return text
-}
-
-// Unwrap returns the cause, such as that of a context's end.
-func (e *ToolError) Unwrap() error { return e.Err }
-
-// lastWords picks from a tool's standard error the lines from its first error on.
-func lastWords(stderr string) string {
-	const most = 4
-	var words []string
-	failed := false
-	for line := range strings.Lines(stderr) {
-		line = strings.TrimSpace(line)
-		if strings.Contains(line, "error:") || strings.Contains(line, "ERROR:") || strings.Contains(line, "FATAL:") {
-			if !failed {
-				words = nil
-			}
-			failed = true
-		}
-		if line == "" || quotesData(line) || (failed && len(words) == most) {
-			continue
-		}
-		words = append(words, line)
-	}
-	if len(words) > most {
-		words = words[len(words)-most:]
-	}
-	return strings.Join(words, "; ")
-}
-
-// quotesData tells the lines in which statements and rows are quoted.
-func quotesData(line string) bool {
-	for _, mark := range []string{"DETAIL:", "CONTEXT:", "STATEMENT:", "Command was:"} {
-		if strings.Contains(line, mark) {
-			return true
-		}
-	}
-	return strings.HasPrefix(line, "LINE ")
 }

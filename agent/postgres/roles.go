@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // ownSettings are the parameters that any role may set for itself.
@@ -98,7 +96,7 @@ func (i *Instance) set(ctx context.Context, sql string) (map[string]bool, error)
 }
 
 // run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
-func run(ctx context.Context, conn *pgconn.PgConn, statements ...string) error {
+func run(ctx context.Context, conn *session, statements ...string) error {
 	for _, sql := range statements {
 		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
 			return err

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Whoever owns a database sets what its sessions begin with, and would have other sessions than their own find their
@@ -134,7 +132,7 @@ func (i *Instance) toolOptions() string {
 
 // begin makes a session that was just opened what it is for, or closes it: where the parameters did not get to the server, as
 // a pooler that is told to ignore them opens sessions, nothing is asked.
-func begin(ctx context.Context, conn *pgconn.PgConn, p purpose) (*pgconn.PgConn, error) {
+func begin(ctx context.Context, conn *session, p purpose) (*session, error) {
 	// Not by a parameter at the start: the session is to be read-only and not the server, for target_session_attrs.
 	readOnly := "off"
 	if p == looking {
@@ -163,7 +161,7 @@ func (i *Instance) learn(ctx context.Context) (traits, error) {
 	if known := i.traits(); known.major != 0 {
 		return known, nil
 	}
-	conn, err := i.inSome(ctx, nil, func(database string) (*pgconn.PgConn, error) {
+	conn, err := i.inSome(ctx, nil, func(database string) (*session, error) {
 		return i.dial(ctx, database, traits{}, looking)
 	})
 	if err != nil {
@@ -188,7 +186,7 @@ func (i *Instance) forget() {
 }
 
 // reported is what the server said of itself when the session began.
-func reported(conn *pgconn.PgConn) (traits, error) {
+func reported(conn *session) (traits, error) {
 	version := conn.ParameterStatus("server_version")
 	major := leadingNumber(version)
 	if major <= 0 {

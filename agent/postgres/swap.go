@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -93,7 +91,7 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 }
 
 // check makes sure, with the locks of the renames held, that the databases that were renamed are those that are meant.
-func (s Swap) check(ctx context.Context, conn *pgconn.PgConn) error {
+func (s Swap) check(ctx context.Context, conn *session) error {
 	for name, oid := range map[string]string{s.Aside: s.CurrentOID, s.Name: s.NextOID} {
 		if oid == "" {
 			continue
@@ -130,7 +128,7 @@ func (i *Instance) withoutSessions(ctx context.Context, databases []string, do f
 	return err
 }
 
-func endSessionsUntil(ctx context.Context, conn *pgconn.PgConn, databases []string, done <-chan struct{}) error {
+func endSessionsUntil(ctx context.Context, conn *session, databases []string, done <-chan struct{}) error {
 	ticker := time.NewTicker(endSessionsEvery)
 	defer ticker.Stop()
 	var refused error

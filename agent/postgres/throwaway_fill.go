@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 )
 
@@ -51,41 +50,6 @@ func (t *Throwaway) AddTablespace(ctx context.Context, name string) error {
 		return err
 	}
 	return t.execute(ctx, "GRANT CREATE ON TABLESPACE "+quoteName(name)+" TO PUBLIC")
-}
-
-// These are how a server says that something of the instance is not there, which no dump of one database brings along.
-var (
-	lackingRole       = regexp.MustCompile(`ERROR:  .*?role "(.+)" does not exist`)
-	lackingTablespace = regexp.MustCompile(`ERROR:  (?:.*?tablespace "(.+)" does not exist|invalid value for parameter "default_tablespace": "(.+)")`)
-)
-
-// Lacks says of a load that failed which role or tablespace the server lacked; empty where it was something else.
-func Lacks(err error) (role, tablespace string) {
-	var tool *ToolError
-	if !errors.As(err, &tool) {
-		return "", ""
-	}
-	if match := lackingRole.FindStringSubmatch(tool.Stderr); match != nil {
-		return match[1], ""
-	}
-	if match := lackingTablespace.FindStringSubmatch(tool.Stderr); match != nil {
-		return "", match[1] + match[2]
-	}
-	return "", ""
-}
-
-// notTheDump are a tool's words for what keeps a good dump from being loaded into this very server: no room, no such
-// extension, a server that ended.
-var notTheDump = regexp.MustCompile(`No space left on device|could not extend file|could not write|[Oo]ut of (shared )?memory|` +
-	`is not available|could not open extension control file|could not access file|could not load library|shared_preload_libraries|` +
-	`must be loaded via|server closed the connection|connection to server|terminating connection|the database system is|` +
-	`(role|tablespace) ".+" does not exist|parameter "default_tablespace"|permission denied|[Mm]ust be (superuser|owner|able|member)|invalid locale|not supported by this build`)
-
-// BlamesServer says of a load that failed whether the server or its host, and not the dump, may be at fault. So does
-// whatever is no failure of a tool.
-func BlamesServer(err error) bool {
-	var tool *ToolError
-	return !errors.As(err, &tool) || tool.Exit <= 0 || notTheDump.MatchString(tool.Stderr)
 }
 
 // Tables lists the tables that a dump has rows of: no views, no parents of partitions, nothing of the system.

@@ -45,7 +45,7 @@ func (a *app) awaitBackup(ctx context.Context, conn *grpc.ClientConn, started *p
 	if err != nil {
 		return a.stillRunning(err, "backup", shell.Command("pgharbor runs --instance %s", started.GetInstance()))
 	}
-	failed := jobEnd("backup", job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure())
+	failed := jobEnd("backup", job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure())
 	// A script gets the result or nothing; a person also what went well of it.
 	if failed != nil && a.format == output.FormatJSON {
 		return failed

@@ -73,7 +73,7 @@ func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started
 	if err != nil {
 		return nil, a.stillRunning(err, started.GetKind(), shell.Command("pgharbor show %s", id))
 	}
-	if err := jobEnd(job.GetKind(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
+	if err := jobEnd(job.GetKind(), job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
 		return nil, err
 	}
 	return getBackup(ctx, conn, id)

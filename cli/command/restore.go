@@ -160,7 +160,7 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 	}
 	restore := response.GetRestore()
 	instance := cmp.Or(restore.GetTargetInstance(), restore.GetInstance())
-	if err := jobEnd(kind, instance, restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
+	if err := jobEnd(kind, restore.GetId(), instance, restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return withRemedy(err, restore.GetChecks())
 	}
 	return a.print(response, func() error {

@@ -48,6 +48,15 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 				a.keptText(restore), output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),
 			)
 		}
-		return table.Write(a.Stdout, "No restores.")
+		if err := table.Write(a.Stdout, "No restores."); err != nil {
+			return err
+		}
+		for _, restore := range all.GetRestores() {
+			if restore.GetError() != "" {
+				a.say("%s", inFull(cmp.Or(restore.GetTargetInstance(), restore.GetInstance()), restore.GetId())) // of the newest
+				break
+			}
+		}
+		return nil
 	})
 }

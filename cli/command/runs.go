@@ -10,7 +10,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// A tool's words are shown this far in a table; -o json has all of them.
+// What failed is shown this far in a table; -o json has all of them.
 const errorWidth = 120
 
 func (a *app) runsCommand() *cobra.Command {
@@ -43,7 +43,18 @@ func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgha
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error { return a.runTable(all.GetRuns()).Write(a.Stdout, "No runs.") })
+	return a.print(all, func() error {
+		if err := a.runTable(all.GetRuns()).Write(a.Stdout, "No runs."); err != nil {
+			return err
+		}
+		for _, run := range all.GetRuns() {
+			if run.GetError() != "" {
+				a.say("%s", inFull(run.GetInstance(), run.GetId())) // of the newest, as an example
+				break
+			}
+		}
+		return nil
+	})
 }
 
 func (a *app) runTable(runs []*pgharborv1.Run) *output.Table {

@@ -71,6 +71,12 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 	for _, warning := range backup.GetWarnings() {
 		pairs = append(pairs, [2]string{"Warning", output.Line(warning)})
 	}
+	switch {
+	case backup.GetProof().GetState() == "failed":
+		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetId())})
+	case len(backup.GetWarnings()) > 0:
+		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetRunId())})
+	}
 	if err := output.Fields(a.Stdout, pairs...); err != nil {
 		return err
 	}

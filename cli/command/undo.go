@@ -38,7 +38,7 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 		return err
 	}
 	restore := response.GetRestore()
-	if err := jobEnd("preview", restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
+	if err := jobEnd("preview", id, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return err
 	}
 	if err := a.print(response, func() error { return a.printChecks(restore.GetChecks()) }); err != nil {
@@ -127,7 +127,7 @@ func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharbor
 	if err != nil {
 		return a.stillRunning(err, "undo", "pgharbor restores")
 	}
-	if err := jobEnd("undo", job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
+	if err := jobEnd("undo", job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
 		return err
 	}
 	response, err := restores.GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: request.GetRestoreId()})

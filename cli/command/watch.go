@@ -77,8 +77,14 @@ func phaseOf(job *pgharborv1.Job) string {
 	return job.GetState()
 }
 
+// inFull says where the words are that stay on the host: those of the server, which may quote rows. It takes the id of a
+// run, a job or a backup.
+func inFull(instance, id string) string {
+	return fmt.Sprintf("the server's own words are on the host of %s: pgharbor-agent runs %s", output.Name(instance), output.Name(id))
+}
+
 // jobEnd is the error of a job that did not succeed, nil for one that did.
-func jobEnd(kind, instance, state, text, failure string) error {
+func jobEnd(kind, id, instance, state, text, failure string) error {
 	if state == "succeeded" {
 		return nil
 	}
@@ -100,6 +106,8 @@ func jobEnd(kind, instance, state, text, failure string) error {
 		p.hint = "see whether the agent is there: pgharbor agents list"
 	case "passphrase":
 		p.hint = "the agent needs the passphrase that the backup was sealed with, see BACKUP_OLD_PASSPHRASES_FILE"
+	case "failed":
+		p.hint = inFull(instance, id)
 	case "exists":
 		p.hint = "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,10 +13,13 @@ import (
 )
 
 // A passphrase and a row are planted, and a whole cycle is run: backup, list,
-// download, decryption, restore, and errors. Neither is found in the control
+// download, decryption, restore, errors, and dumps, restores and test restores that
+// the server refuses with the row in its words. Neither is found in the control
 // plane's memory, its files and logs, in the agent's state, in the arguments and
 // the environment of any process, or in the traffic once TLS is taken off. A third
-// word, which is meant to be told, is found in all of these: the search works.
+// word, which is meant to be told, is found in all of these: the search works. The
+// agent's log and its history, which stay on its host, have the row and not the
+// passphrase.
 func TestCanaryIsFoundNowhere(t *testing.T) {
 	passphrase, row, told := "passphrase-"+rand.Text(), "row-"+rand.Text(), "told-"+rand.Text()
 	s := newSearch(map[string]string{"passphrase": passphrase, "row": row, "told": told})
@@ -25,6 +29,8 @@ func TestCanaryIsFoundNowhere(t *testing.T) {
 	w.env = append(w.env, "BACKUP_ENCRYPT_PASSPHRASE=", "BACKUP_ENCRYPT_PASSPHRASE_FILE="+w.path("passphrase"))
 	w.server.CreateDatabase(t, "shop")
 	w.server.Exec(t, "shop", fmt.Sprintf("CREATE TABLE goods AS SELECT %s AS name, i FROM generate_series(1, 20000) AS i", "'"+row+"'"))
+
+	w.brokenDump(w.server, row)
 
 	host := loopback(t)
 	traffic := listen(t, host+":7443", host+":7444", w.path("harbor"))
@@ -37,6 +43,7 @@ func TestCanaryIsFoundNowhere(t *testing.T) {
 		}
 	})
 	w.cycle(told)
+	w.refusals(row)
 	watched()
 	remembered()
 	if err := s.memory(controlPlane); err != nil {
@@ -45,15 +52,23 @@ func TestCanaryIsFoundNowhere(t *testing.T) {
 	for _, said := range traffic.heard() {
 		s.look("traffic", said)
 	}
-	if err := s.files(w.path("harbor"), w.path("state"), w.path("person"), w.path("backups")); err != nil {
+	state, err := filepath.Glob(w.path("state", "*"))
+	if err != nil || len(state) < 5 {
+		t.Fatalf("the agent's state is %v, %v", state, err)
+	}
+	state = slices.DeleteFunc(state, func(path string) bool { return path == w.path("state", "history") })
+	if err := s.files(append(state, w.path("harbor"), w.path("person"), w.path("backups"), w.path("pgharbor-controlplane.log"))...); err != nil {
 		t.Error(err)
 	}
-	logs, err := filepath.Glob(w.path("*.log"))
-	if err != nil || len(logs) < 2 {
-		t.Fatalf("the logs are %v, %v", logs, err)
-	}
-	if err := s.files(logs...); err != nil {
+	onHost := newSearch(map[string]string{"passphrase": passphrase, "row": row})
+	if err := onHost.files(w.path("pgharbor-agent.log"), w.path("state", "history")); err != nil {
 		t.Error(err)
+	}
+	if places := onHost.in("passphrase", ""); len(places) > 0 {
+		t.Errorf("the passphrase is to be seen in: %s", strings.Join(places, ", "))
+	}
+	if len(onHost.in("row", "file "+w.path("pgharbor-agent.log"))) == 0 || len(onHost.in("row", "file "+w.path("state", "history"))) == 0 {
+		t.Error("the agent's log or its history does not have the server's words: nobody could mend what failed")
 	}
 
 	for _, secret := range []string{"passphrase", "row"} {

@@ -233,7 +233,7 @@ func TestSilentFailuresAreAlarmed(t *testing.T) {
 	t.Log("the role's rights are gone")
 	postgres("postgres", "REVOKE pg_read_all_data FROM keeper")
 	f.backUp()
-	f.alarms("FAILED", "shop", "permission denied")
+	f.alarms("FAILED", "shop", "insufficient_privilege (SQLSTATE 42501)")
 	postgres("postgres", "GRANT pg_read_all_data TO keeper")
 	f.backUp()
 	f.mended()

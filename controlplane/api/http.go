@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/controlplane/health"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 // HTTP serves what watchers ask for without a certificate: /healthz, /readyz,
@@ -51,7 +53,7 @@ func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "health could not be judged", status)
 		return
 	}
-	body, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(reportToProto(report))
+	body, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(withoutWords(report))
 	if err != nil {
 		a.Log.Error("health could not be written", "error", err)
 		http.Error(w, "health could not be written", http.StatusInternalServerError)
@@ -62,6 +64,22 @@ func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusServiceUnavailable
 	}
 	a.answer(w, status, "application/json", append(body, '\n'))
+}
+
+// withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing that an agent says in
+// words of its own.
+func withoutWords(r health.Report) *pgharborv1.GetHealthResponse {
+	shown := reportToProto(r)
+	for n, database := range shown.GetDatabases() {
+		for m, reason := range database.GetReasons() {
+			reason.Text = r.Judgements[n].Reasons[m].Public
+		}
+		database.Warnings = nil
+		if database.GetProof() != nil {
+			database.Proof.Differences = nil
+		}
+	}
+	return shown
 }
 
 func (a *API) answer(w http.ResponseWriter, status int, contentType string, body []byte) {

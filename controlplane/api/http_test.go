@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,63 @@ func TestFleetHealthAsJSON(t *testing.T) {
 	}
 	if got := get(t, h, "/v1/health?instance=none").Code; got != http.StatusNotFound {
 		t.Errorf("an unknown instance: %d", got)
+	}
+}
+
+// Whoever asks without a certificate gets codes, figures and names, and nothing that an agent says in words of its own;
+// GetHealth, which asks for one, has all of it.
+func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
+	h, c := serveHTTP(t)
+	hasBackup(t, c, "db1", time.Hour)
+	const words = "4111-1111"
+	free := int64(0)
+	err := c.AgentStatus(t.Context(), "db1", "1", fleet.AgentStatus{
+		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderTrouble: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AgentDuplicated(t.Context(), "db1", fleet.Duplicate{Host: words, At: now}); err != nil {
+		t.Fatal(err)
+	}
+	backups, _, err := c.Backups(t.Context(), catalog.BackupQuery{})
+	if err != nil || len(backups) != 1 {
+		t.Fatal(backups, err)
+	}
+	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, Differences: []string{words}}
+	if err := c.BackupProved(t.Context(), "db1", backups[0].ID, proof); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.BackupScrubbed(t.Context(), "db1", backups[0].ID, now, words); err != nil {
+		t.Fatal(err)
+	}
+	run := fleet.Run{ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunFailed, StartedAt: now, FinishedAt: now, Error: words}
+	if err := c.RecordRun(t.Context(), run, nil); err != nil {
+		t.Fatal(err)
+	}
+	body := get(t, h, "/v1/health").Body.String()
+	if strings.Contains(body, words) {
+		t.Errorf("it has an agent's words: %s", body)
+	}
+	for _, want := range []string{
+		"the newest run failed", "the backup folder can't be used", "retention removes nothing", "a second agent with the same identity",
+		"pg_dump of version 14 refuses its server, which is of version 15", "1 backups are damaged", "the test restore of backup",
+	} {
+		if !strings.Contains(body, `"`+want) {
+			t.Errorf("%q is not in %s", want, body)
+		}
+	}
+	judge := health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second}
+	report, err := judge.Fleet(t.Context(), health.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, reason := range report.Judgements[0].Reasons {
+		told += strings.Count(reason.Text, words)
+	}
+	if told < 6 {
+		t.Errorf("%d reasons have the agent's words: this test looks for what is not there", told)
 	}
 }
 

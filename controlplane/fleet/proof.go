@@ -44,7 +44,7 @@ func spoiled(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, and look at the disk of the agent's BACKUP_DIR", j.Instance),
-		"%d backups are damaged; of the newest of them, %s", j.Damaged, j.Damage)
+		"%d backups are damaged", j.Damaged).quoting("of the newest of them, " + j.Damage)
 }
 
 // disproved is about a backup that did not come back.
@@ -53,7 +53,7 @@ func disproved(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, then pgharbor verify the new one", j.Instance),
-		"the test restore of backup %s failed: %s", j.Proved.ID, strings.Join(j.Proved.Proof.Differences, "; "))
+		"the test restore of backup %s failed", j.Proved.ID).quoting(strings.Join(j.Proved.Proof.Differences, "; "))
 }
 
 // verifyLate is how long after its time a round of test restores must have begun: it

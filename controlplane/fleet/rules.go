@@ -47,7 +47,14 @@ func reasons(j judging) (found []Reason) {
 }
 
 func reason(v Verdict, next, format string, args ...any) *Reason {
-	return &Reason{Verdict: v, NextStep: next, Text: fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
+	return &Reason{Verdict: v, NextStep: next, Text: text, Public: text}
+}
+
+// quoting adds to a reason what an agent said in words of its own.
+func (r *Reason) quoting(said string) *Reason {
+	r.Text += ": " + said
+	return r
 }
 
 const lookAtInstance = "run pgharbor-agent check beside the instance"
@@ -71,7 +78,7 @@ func duplicate(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictDuplicate, shell.Command("stop the agent that does not belong to %s; if its host is to stay, enrol it under a name of its own: pgharbor agents invite NAME", j.Instance),
-		"a second agent with the same identity, on %s, was refused at %s", cmp.Or(d.Host, "an unknown host"), d.At.Format(time.RFC3339))
+		"a second agent with the same identity was refused at %s", d.At.Format(time.RFC3339)).quoting("it runs on " + cmp.Or(d.Host, "an unknown host"))
 }
 
 func clockOff(j judging) *Reason {
@@ -98,7 +105,8 @@ func outdated(j judging) *Reason {
 		return nil
 	}
 	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
-		"pg_dump %s refuses its server, which is %s", j.Agent.Status.DumpVersion, j.Agent.Status.ServerVersion)
+		"pg_dump of version %d refuses its server, which is of version %d", dump, server).
+		quoting(j.Agent.Status.DumpVersion + " and " + j.Agent.Status.ServerVersion)
 }
 
 // major is the first number of a version; 0 where it is none.
@@ -117,7 +125,7 @@ func major(version string) int {
 func spaceShort(j judging) *Reason {
 	free := j.Agent.Status.FreeBytes
 	if j.Agent.Status.FolderTrouble != "" {
-		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used: %s", j.Agent.Status.FolderTrouble)
+		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used").quoting(j.Agent.Status.FolderTrouble)
 	}
 	if free == nil || j.Agent.NextRoundBytes == 0 || *free >= j.Agent.NextRoundBytes {
 		return nil
@@ -130,7 +138,7 @@ func retentionBlocked(j judging) *Reason {
 	if j.Agent.Status.RetentionBlocked == "" {
 		return nil
 	}
-	return reason(VerdictBlocked, shell.Command("pgharbor retention --instance %s; ", j.Instance)+lookAtInstance, "%s", j.Agent.Status.RetentionBlocked)
+	return reason(VerdictBlocked, shell.Command("pgharbor retention --instance %s; ", j.Instance)+lookAtInstance, "retention removes nothing").quoting(j.Agent.Status.RetentionBlocked)
 }
 
 // refused speaks of what this status lacks, and of what was refused of late.
@@ -143,7 +151,7 @@ func refused(j judging) *Reason {
 	if len(texts) == 0 {
 		return nil
 	}
-	return reason(VerdictRefused, next, "the control plane does not take all that the agent says: %s", strings.Join(texts, "; "))
+	return reason(VerdictRefused, next, "the control plane does not take all that the agent says").quoting(strings.Join(texts, "; "))
 }
 
 // Guests are databases that a restore made: somebody is at work in them, and
@@ -191,8 +199,8 @@ func failed(j judging) *Reason {
 	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
 		return nil
 	}
-	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check beside the instance", j.Instance),
-		"the newest run failed: %s", j.NewestRun.Error)
+	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed beside the instance", j.Instance),
+		"the newest run failed").quoting(j.NewestRun.Error)
 }
 
 // hangFactor is how many times the longest of the last runs another may take.

@@ -82,8 +82,10 @@ func (d Duplicate) NewsAfter(last Duplicate) bool {
 
 // Reason is one thing that is wrong with a database, and what to do about it.
 type Reason struct {
-	Verdict  Verdict
-	Text     string
+	Verdict Verdict
+	Text    string
+	// Public is Text without what an agent said in words of its own, for who asks without a certificate.
+	Public   string
 	NextStep string
 }
 

@@ -1,0 +1,184 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// aRow is what a server quotes in its words, and no report may have.
+const aRow = "4111-1111-1111-1111"
+
+// refusedDatabase makes a database that can be dumped, and whose dump a function of its own refuses, with a row.
+func refusedDatabase(t *testing.T, name string) {
+	t.Helper()
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, name)
+	server.Exec(t, name, fmt.Sprintf(`CREATE FUNCTION public.fits(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+		CREATE TABLE public.cards (number text CONSTRAINT valid CHECK (public.fits(number)));
+		INSERT INTO public.cards VALUES ('%s');
+		CREATE OR REPLACE FUNCTION public.fits(text) RETURNS bool LANGUAGE plpgsql AS
+			$$ BEGIN RAISE EXCEPTION 'the card %% is none', $1 USING ERRCODE = 'check_violation', TABLE = 'cards'; END $$`, aRow))
+}
+
+// toolThat makes a runner's tools be found in a folder in which one of them is a script.
+func toolThat(t *testing.T, name, script string) func(*Config) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := postgres.SettingsFrom(append(postgrestest.Shared(t).Environ(), "PATH="+dir+":"+os.Getenv("PATH")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := postgres.Open(settings, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { instance.Close() })
+	return func(c *Config) { c.Engine.Instance = instance }
+}
+
+// leaves fails the test where a row is in anything that a control plane is told, and where the history has it not: then the
+// search would have nothing to find.
+func leaves(t *testing.T, r *Runner, id, want string) {
+	t.Helper()
+	told, err := json.Marshal([]any{entries(t, r.State), r.Status(), r.Inventory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(told), aRow) {
+		t.Errorf("a row is in what leaves the host: %s", told)
+	}
+	if !strings.Contains(string(told), want) {
+		t.Errorf("what is told does not say %q: %s", want, told)
+	}
+	all, err := r.State.History.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.Is(id) && strings.Contains(e.Words, aRow) {
+			return
+		}
+	}
+	t.Errorf("the history does not have the words of %s: %+v", id, all)
+}
+
+func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		t.Run(format, func(t *testing.T) {
+			refusedDatabase(t, "cards")
+			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Verify.Dir = format, provingGround(t) })
+			outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: TriggerManual})[0]
+			if outcome.Err != nil {
+				t.Fatal(outcome.Err)
+			}
+			id := outcome.Manifest.ID
+			if result := accept(t, r, Job{ID: "restore1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != StateFailed {
+				t.Errorf("the restore: %+v", result)
+			}
+			leaves(t, r, "restore1", "check_violation (SQLSTATE 23514)")
+			if result := accept(t, r, Job{ID: "verify1", Verify: &VerifySpec{BackupID: id}}); result.State != StateFailed {
+				t.Errorf("the test restore: %+v", result)
+			}
+			leaves(t, r, "verify1", "check_violation (SQLSTATE 23514)")
+			r.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
+			leaves(t, r, id, "check_violation (SQLSTATE 23514)")
+			// By hand, without a job.
+			stored, err := r.Engine.Find(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := backup.RestoreRequest{Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "again"}
+			restore, err := r.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
+			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
+				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
+			}
+			leaves(t, r, restore, "check_violation (SQLSTATE 23514)")
+		})
+	}
+}
+
+func TestRowsInTheWordsOfADumpStayOnTheHost(t *testing.T) {
+	postgrestest.Shared(t).CreateDatabase(t, "cards")
+	fails := `[ "$1" = --version ] && exit
+echo 'pg_dump: error: Dumping the contents of table "cards" failed: PQgetResult() failed.' >&2
+echo 'pg_dump: detail: Error message from server: ERROR:  could not read block 3 in file "base/5/16384": card ` + aRow + `' >&2
+echo 'CONTEXT:  card ` + aRow + `' >&2
+exit 1`
+	r := newRunner(t, toolThat(t, "pg_dump", fails))
+	result := accept(t, r, Job{ID: "backup1", Backup: &BackupSpec{Database: "cards"}})
+	if want := "pg_dump: exit status 1, at table cards: io_error (SQLSTATE 58030)"; result.Error != want {
+		t.Errorf("error %q, want %q", result.Error, want)
+	}
+	leaves(t, r, "backup1", "io_error")
+
+	warns := `real=$(PATH=${PATH#*:} command -v pg_dump || echo /usr/lib/postgresql/*/bin/pg_dump)
+[ "$1" = --version ] || echo 'WARNING:  card ` + aRow + `' >&2
+exec $real "$@"`
+	r = newRunner(t, toolThat(t, "pg_dump", warns))
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: TriggerManual})[0]
+	if outcome.Err != nil || len(outcome.Manifest.Warnings) != 1 {
+		t.Fatalf("%+v", outcome)
+	}
+	leaves(t, r, outcome.Run.ID, "stay on the host")
+	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory().Backups[0].Location) + ".manifest.json")
+	if err != nil || strings.Contains(string(manifest), aRow) {
+		t.Errorf("the manifest, which goes with a download: %v\n%s", err, manifest)
+	}
+}
+
+func TestHistoryHasBounds(t *testing.T) {
+	dir := t.TempDir()
+	history := openState(t, dir).History
+	begun := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	const more = 5
+	for n := range maxHistory + more {
+		err := history.Add(Ended{ID: fmt.Sprintf("run%d", n), State: StateFailed, FinishedAt: begun.Add(time.Duration(n) * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := openState(t, dir).History.All() // as another process sees it
+	if err != nil || len(all) != maxHistory || all[0].ID != fmt.Sprintf("run%d", maxHistory+more-1) || all[maxHistory-1].ID != fmt.Sprintf("run%d", more) {
+		t.Fatalf("%d are remembered, %v", len(all), err)
+	}
+	words := strings.Repeat("é", maxWords) + "the end"
+	if err := history.Add(Ended{ID: "long", FinishedAt: begun.Add(time.Hour), Words: words}); err != nil {
+		t.Fatal(err)
+	}
+	all, err = history.All()
+	if err != nil || len(all[0].Words) > maxWords+len("…") || !strings.HasSuffix(all[0].Words, "the end") {
+		t.Errorf("%v; of %d bytes %d are kept", err, len(words), len(all[0].Words))
+	}
+	for _, id := range []string{"../x", "", "a/b"} {
+		if err := history.Add(Ended{ID: id}); err == nil {
+			t.Errorf("%q is taken for an id", id)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "history", "*.json"))
+	if err != nil || len(files) != maxHistory {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for path, want := range map[string]os.FileMode{files[0]: 0o600, filepath.Dir(files[0]): 0o700 | os.ModeDir} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+	if err := os.WriteFile(files[1], []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := history.All(); err == nil || len(all) != maxHistory-1 {
+		t.Errorf("with one that is broken: %d, %v", len(all), err)
+	}
+}

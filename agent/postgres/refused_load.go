@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+)
+
+// SQLSTATEs of names that lead to nothing.
+const (
+	stateUndefinedFunction = "42883"
+	stateUndefinedTable    = "42P01"
+)
+
+// NameNotFound says whether a load failed because a name was not found. The function of a check, an index or a materialized
+// view may look for names in the search path of the database, which a dump empties.
+func NameNotFound(err error) bool {
+	switch sqlState(err) {
+	case stateUndefinedFunction, stateUndefinedTable, stateUndefinedObject:
+		return true
+	}
+	return false
+}
+
+// These are how a server says, in English, that something of the instance is not there, which no dump of one database
+// brings along. Its name is nowhere but in the words; a throwaway server speaks English.
+var (
+	lackingRole       = regexp.MustCompile(`ERROR:  (?:[0-9A-Z]{5}: )?.*?role "(.+)" does not exist`)
+	lackingTablespace = regexp.MustCompile(`ERROR:  (?:[0-9A-Z]{5}: )?(?:.*?tablespace "(.+)" does not exist|invalid value for parameter "default_tablespace": "(.+)")`)
+)
+
+// Lacks says of a load that failed which role or tablespace the server lacked; empty where it was something else.
+func Lacks(err error) (role, tablespace string) {
+	if state := sqlState(err); state != stateUndefinedObject && state != stateInvalidParameter {
+		return "", ""
+	}
+	words := Words(err)
+	if match := lackingRole.FindStringSubmatch(words); match != nil {
+		return match[1], ""
+	}
+	if match := lackingTablespace.FindStringSubmatch(words); match != nil {
+		return "", match[1] + match[2]
+	}
+	return "", ""
+}
+
+// instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
+// language.
+var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespec_tuple", "get_tablespace_oid", "find_option"}
+
+// preloaded is what extensions say of themselves that are to be loaded with the server, each with an SQLSTATE of its own.
+var preloaded = regexp.MustCompile(`shared_preload_libraries|must be (pre)?loaded`)
+
+// BlamesServer says of a load that failed whether the server or its host, and not the dump, may be at fault: no room, no
+// such extension, no right, a server that ended. So does whatever is no failure of a tool.
+func BlamesServer(err error) bool {
+	var tool *ToolError
+	if !errors.As(err, &tool) || tool.Exit <= 0 {
+		return true
+	}
+	refused := tool.Refusal()
+	if refused == nil {
+		return false
+	}
+	role, tablespace := Lacks(err)
+	switch state := refused.SQLState; state[:2] {
+	case "08", "28", "53", "58", "XX": // connection, authorization, resources, system, internal
+		return true
+	case "57": // operator intervention
+		return true
+	default:
+		return state == stateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
+			state == stateInvalidParameter || role != "" || tablespace != "" ||
+			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(tool.Stderr)
+	}
+}

@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// session is a connection to a server. It is the only way in which SQL gets there, and its errors are where a server's
+// words come into the agent: each is a *ServerError, whose text may go anywhere.
+type session struct{ conn *pgconn.PgConn }
+
+// Exec prepares to run statements by the simple protocol.
+func (s *session) Exec(ctx context.Context, sql string) *script {
+	return &script{s.conn.Exec(ctx, sql)}
+}
+
+// ExecParams prepares to run one statement by the extended protocol.
+func (s *session) ExecParams(ctx context.Context, sql string, values [][]byte, oids []uint32, formats, resultFormats []int16) *execution {
+	return &execution{s.conn.ExecParams(ctx, sql, values, oids, formats, resultFormats)}
+}
+
+// CopyFrom runs a COPY … FROM STDIN of what rows has.
+func (s *session) CopyFrom(ctx context.Context, rows io.Reader, sql string) (pgconn.CommandTag, error) {
+	tag, err := s.conn.CopyFrom(ctx, rows, sql)
+	return tag, serverError(err)
+}
+
+// ParameterStatus is what the server last said of a parameter.
+func (s *session) ParameterStatus(name string) string { return s.conn.ParameterStatus(name) }
+
+// Close ends the session.
+func (s *session) Close(ctx context.Context) error { return serverError(s.conn.Close(ctx)) }
+
+// script is the answer to statements.
+type script struct{ results *pgconn.MultiResultReader }
+
+// ReadAll waits for the end of all of them.
+func (s *script) ReadAll() ([]*pgconn.Result, error) {
+	results, err := s.results.ReadAll()
+	for _, result := range results {
+		result.Err = serverError(result.Err)
+	}
+	return results, serverError(err)
+}
+
+// execution is the answer to one statement.
+type execution struct{ result *pgconn.ResultReader }
+
+// Read waits for its end.
+func (e *execution) Read() *pgconn.Result {
+	result := e.result.Read()
+	result.Err = serverError(result.Err)
+	return result
+}
+
+// serverError makes a *ServerError of an error in which a server has said something, and returns any other as it is.
+func serverError(err error) error {
+	var said *pgconn.PgError
+	if !errors.As(err, &said) {
+		return err
+	}
+	state := said.Code
+	if !validState(state) {
+		state = stateInternal
+	}
+	words := []string{said.Severity + ":  " + said.Code + ": " + said.Message}
+	for _, more := range []struct{ label, text string }{
+		{"DETAIL", said.Detail}, {"HINT", said.Hint}, {"QUERY", said.InternalQuery}, {"CONTEXT", said.Where},
+	} {
+		if more.text != "" {
+			words = append(words, more.label+":  "+more.text)
+		}
+	}
+	return &ServerError{
+		SQLState: state, Schema: said.SchemaName, Table: said.TableName, Column: said.ColumnName,
+		DataType: said.DataTypeName, Constraint: said.ConstraintName,
+		routine: said.Routine, words: strings.Join(words, "\n"), err: err,
+	}
+}
