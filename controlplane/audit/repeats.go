@@ -17,8 +17,10 @@ const (
 	RepeatsWithin = time.Hour
 	// tellEvery is how soon after that it is told.
 	tellEvery = time.Minute
-	// differing is how many entries of one caller and action that differ in what they
-	// say are written each, within that time; what follows is counted.
+	// firstFew is how many entries of one caller and action are written each within
+	// that time, whatever they say; and differing, how many that say something else
+	// than those before. What follows is counted.
+	firstFew  = 3
 	differing = 8
 	// maxRepeating bounds what is counted at a time. It is callers times actions.
 	maxRepeating = 100_000
@@ -30,16 +32,17 @@ type repeating struct{ actor, action, outcome string }
 
 // count is what was not written.
 type count struct {
-	begun       time.Time // of the time within which is counted
-	written     map[[sha256.Size]byte]bool
+	begun       time.Time                  // of the time within which is counted
+	written     map[[sha256.Size]byte]bool // what was said
+	entries     int                        // written
 	n           int
 	first, last time.Time
 	latest      Action
 }
 
 // repeats counts what somebody is refused, or an agent shows, again and again: the
-// first is written at once, and how often it came again once an hour has gone by or
-// the control plane stops. One that is killed loses the count of the last hour, and
+// first few are written at once, and how often it came again once an hour has gone by
+// or the control plane stops. One that is killed loses the count of the last hour, and
 // nothing else.
 type repeats struct {
 	mu   sync.Mutex
@@ -71,9 +74,11 @@ func (r *repeats) again(a Action, outcome string, now time.Time) bool {
 		if r.open == nil {
 			r.open = map[repeating]*count{}
 		}
-		r.open[key] = &count{begun: now, written: map[[sha256.Size]byte]bool{says: true}}
-		return false
-	case !c.written[says] && len(c.written) < differing:
+		c = &count{begun: now, written: map[[sha256.Size]byte]bool{}}
+		r.open[key] = c
+	}
+	if c.entries < firstFew || (!c.written[says] && len(c.written) < differing) {
+		c.entries++
 		c.written[says] = true
 		return false
 	}
@@ -119,14 +124,13 @@ func (r *repeats) putBack(o over) {
 	r.over = append(r.over, o)
 }
 
-// Again says whether an entry of this outcome would say what the same actor was
-// written down for within the last hour, or too much of the kind; it is counted
-// then, and its count is written later.
+// Again says whether an entry of this outcome would be one too many of its actor and
+// action within an hour; it is counted then, and the count is written later.
 func (t *Trail) Again(a Action, outcome string) bool { return t.repeats.again(a, outcome, t.Now()) }
 
 // Often runs f like Do, for what an agent or a device can do any number of times: the
-// first time has its entries before and after it, what follows within an hour is
-// counted.
+// first few times have their entries before and after them, what follows within an
+// hour is counted.
 func (t *Trail) Often(ctx context.Context, a Action, f func() error) error {
 	if !t.Again(a, chain.OutcomeSucceeded) {
 		sequence, err := t.Begin(ctx, a)
