@@ -61,6 +61,7 @@ type variables struct {
 	VerifyDir          string `env:"BACKUP_VERIFY_DIR"`
 	VerifyBin          string `env:"BACKUP_VERIFY_BINDIR"`
 	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
+	VerifyWithoutCage  string `env:"BACKUP_VERIFY_WITHOUT_CAGE"`
 	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
 	RestoreJobs        string `env:"RESTORE_JOBS"`
 }
@@ -144,6 +145,8 @@ func verify(v variables, location *time.Location) (job.Verify, error) {
 	}
 	var err error
 	verify.InInstance, err = truth("BACKUP_VERIFY_IN_INSTANCE", v.VerifyInInstance)
+	problems = append(problems, err)
+	verify.WithoutCage, err = truth("BACKUP_VERIFY_WITHOUT_CAGE", v.VerifyWithoutCage)
 	problems = append(problems, err)
 	if v.VerifyTimeout != "" {
 		verify.Timeout, err = time.ParseDuration(v.VerifyTimeout)

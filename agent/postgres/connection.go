@@ -60,6 +60,9 @@ func (i *Instance) connect(ctx context.Context, database string) (*pgconn.PgConn
 			config.Host = address
 		}
 	}
+	if i.answerLimit > 0 {
+		boundAnswers(config, i.answerLimit)
+	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(ctx, database, err)

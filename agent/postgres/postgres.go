@@ -50,6 +50,8 @@ type Instance struct {
 	settings Settings
 	dir      string   // private: the files below, and the tools' empty working folder
 	environ  []string // of every tool
+	// answerLimit is how many bytes a session takes from a server that is not to be trusted; 0 does not bound it.
+	answerLimit int64
 }
 
 // Server is what a server says of itself.

@@ -3,12 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 )
 
 // inheritedEnviron is what tools get of the agent's environment.
@@ -19,35 +17,14 @@ func (i *Instance) inheritedEnviron() map[string]string {
 	return maps.Clone(i.settings.environ)
 }
 
-// AddRoles makes the roles that the server does not have. None may log in.
-func (t *Throwaway) AddRoles(ctx context.Context, roles []string) error {
-	missing, err := t.MissingRoles(ctx, roles)
-	if err != nil {
-		return err
-	}
-	slices.Sort(missing)
-	for _, role := range slices.Compact(missing) {
-		if err := t.execute(ctx, "CREATE ROLE "+quoteName(role)+" NOLOGIN"); err != nil {
-			return fmt.Errorf("role %q: %w", role, err)
-		}
-	}
-	return nil
-}
-
 // AddTablespace makes an empty tablespace within the server's folder, for everybody.
 func (t *Throwaway) AddTablespace(ctx context.Context, name string) error {
-	spaces := filepath.Join(t.dir, "spaces")
-	if err := os.Mkdir(spaces, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	t.spaces++
+	folder := filepath.Join(spaceFolder, strconv.Itoa(t.spaces))
+	if err := t.makeFolder(folder); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(spaces, "")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(t.own(spaces), t.own(dir)); err != nil {
-		return err
-	}
-	if err := t.execute(ctx, "CREATE TABLESPACE "+quoteName(name)+" LOCATION"+quoteLiteral(dir)); err != nil {
+	if err := t.execute(ctx, "CREATE TABLESPACE "+quoteName(name)+" LOCATION"+quoteLiteral(filepath.Join(t.dir, folder))); err != nil {
 		return err
 	}
 	return t.execute(ctx, "GRANT CREATE ON TABLESPACE "+quoteName(name)+" TO PUBLIC")
@@ -74,11 +51,21 @@ func Lacks(err error) (role, tablespace string) {
 	return "", ""
 }
 
+// foreignUnreachable is how a throwaway server, which speaks English and connects nowhere, says that a foreign table or a
+// connection of dblink's leads out of it.
+var foreignUnreachable = regexp.MustCompile(`ERROR:  .*(could not connect to server ".+"|could not establish connection)`)
+
+// ForeignUnreachable says whether a load failed because something in it reads another server. No dump can be blamed for it.
+func ForeignUnreachable(err error) bool {
+	var tool *ToolError
+	return errors.As(err, &tool) && foreignUnreachable.MatchString(tool.Stderr)
+}
+
 // notTheDump are a tool's words for what keeps a good dump from being loaded into this very server: no room, no such
 // extension, a server that ended.
 var notTheDump = regexp.MustCompile(`No space left on device|could not extend file|could not write|[Oo]ut of (shared )?memory|` +
 	`is not available|could not open extension control file|could not access file|could not load library|shared_preload_libraries|` +
-	`must be loaded via|server closed the connection|connection to server|terminating connection|the database system is|` +
+	`must be loaded via|could not connect to server|could not establish connection|server closed the connection|connection to server|terminating connection|the database system is|` +
 	`(role|tablespace) ".+" does not exist|parameter "default_tablespace"|permission denied|[Mm]ust be (superuser|owner|able|member)|invalid locale|not supported by this build`)
 
 // BlamesServer says of a load that failed whether the server or its host, and not the dump, may be at fault. So does
