@@ -27,7 +27,7 @@ func TestSettingsOfProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Scrub.Every != 7*24*time.Hour || s.Scrub.BytesPerSecond != 32<<20 || s.Verify.Schedule != nil || s.Verify.Timeout != 6*time.Hour || s.Verify.InInstance {
+	if s.Scrub.Every != 7*24*time.Hour || s.Scrub.BytesPerSecond != 32<<20 || s.Verify.Schedule != nil || s.Verify.Timeout != 6*time.Hour || s.Verify.InInstance || s.Verify.WithoutCage {
 		t.Errorf("defaults: %+v, %+v", s.Scrub, s.Verify)
 	}
 	s, err = readSettings([]string{
