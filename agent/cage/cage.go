@@ -26,12 +26,15 @@ var ErrNone = errors.New("no cage can be had")
 type Spec struct {
 	// Read are the files, and the folders with all that is in them, that may be read. Those that do not exist are left out.
 	Read []string `json:"read,omitempty"`
+	// ReadAll allows to read everything that is there when the program starts, but for what stands in Hide.
+	ReadAll bool     `json:"read_all,omitempty"`
+	Hide    []string `json:"hide,omitempty"`
 	// Execute are likewise those that may be read and executed; the loader of a dynamic program is one.
 	Execute []string `json:"execute,omitempty"`
 	// Write are the folders in which anything may be made, changed and removed, and the files and devices that may be
 	// written to. Each must exist.
 	Write []string `json:"write,omitempty"`
-	// Network leaves sockets alone. Without it, the program can listen on a socket in a folder of Write, and that is all.
+	// Network leaves sockets alone, and the kernel's keys, which some authenticate with. Without it, the program can listen on a socket in a folder of Write, and that is all.
 	Network bool `json:"network,omitempty"`
 	// User, where it is not nil, is whom the program runs as; only root can say so.
 	User *User `json:"user,omitempty"`
@@ -80,9 +83,9 @@ func (s Spec) Arguments(path string, args ...string) ([]string, error) {
 	return append([]string{name, string(text), path}, args...), nil
 }
 
-// Interpreter is the loader of a dynamic program, which must be executable for it; empty for a static one, and for what is no
-// program of this host's.
-func Interpreter(path string) []string {
+// Executables are what must be executable for a program to run: itself, and the loader of a dynamic one. Nil for what is no
+// program of this host's, such as a script.
+func Executables(path string) []string {
 	program, err := elf.Open(path)
 	if err != nil {
 		return nil
@@ -96,9 +99,9 @@ func Interpreter(path string) []string {
 		if _, err := segment.ReadAt(loader, 0); err != nil {
 			return nil
 		}
-		return []string{strings.TrimRight(string(loader), "\x00")}
+		return []string{path, strings.TrimRight(string(loader), "\x00")}
 	}
-	return nil
+	return []string{path}
 }
 
 // maxInterpreter is more than a path can have.

@@ -216,7 +216,7 @@ func (tg target) spec(t *testing.T) Spec {
 	t.Helper()
 	return Spec{
 		Read: []string{"/usr", "/lib", "/lib64", "/etc/ld.so.cache"}, Write: []string{tg.own, "/dev/null"},
-		Execute:     append([]string{program}, Interpreter(program)...),
+		Execute:     Executables(program),
 		DeathSignal: syscall.SIGKILL,
 	}
 }
@@ -248,7 +248,7 @@ func TestACageHoldsAgainstEveryAttack(t *testing.T) {
 		t.Fatalf("there must be a cage where the tests run: %v", err)
 	}
 	for attack := range attacks {
-		if attack == "nothing" || attack == "own folder" {
+		if attack == "nothing" || attack == "own folder" || attack == "read a neighbour" {
 			continue
 		}
 		t.Run(attack, func(t *testing.T) {
@@ -297,6 +297,7 @@ func TestACageLeavesItsOwnFolder(t *testing.T) {
 }
 
 func init() {
+	attacks["read a neighbour"] = func(args []string) error { _, err := os.ReadFile(args[0] + "/victim"); return err }
 	attacks["nothing"] = func([]string) error { return nil }
 	attacks["own folder"] = func(args []string) error {
 		dir := args[0] + "/sub"
@@ -306,5 +307,23 @@ func init() {
 		}
 		return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/a", []byte("text"), 0o600), os.Symlink(dir+"/a", dir+"/b"),
 			os.Rename(dir+"/a", dir+"/c"), os.Truncate(dir+"/c", 1), os.RemoveAll(dir), listener.Close())
+	}
+}
+
+// A tool reads all but what is hidden from it, by whatever name, writes nowhere, and still reaches its server.
+func TestACageThatHides(t *testing.T) {
+	tg := newTarget(t)
+	link := filepath.Join(tg.own, "link")
+	if err := os.Symlink(tg.dir, link); err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{ReadAll: true, Hide: []string{filepath.Join(link, "secret"), "/nowhere"}, Network: true, Execute: Executables(program)}
+	for attack, want := range map[string]int{
+		"read a secret": repelled, "list a folder": repelled, "write a file": repelled, "a shell": repelled, "trace another": repelled,
+		"TCP": 0, "a Unix socket": 0, "UDP": 0, "read a neighbour": 0,
+	} {
+		if code, said := try(t, attack, &spec, tg.arguments()); code != want {
+			t.Errorf("%s: it ends with %d: %s", attack, code, said)
+		}
 	}
 }

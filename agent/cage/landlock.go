@@ -73,6 +73,12 @@ func (s Spec) ruleset(abi int) (int, error) {
 		}
 		return nil
 	}
+	if s.ReadAll {
+		visible := func(path string) error { return allow(rightsToRead, []string{path}, false) }
+		if err := allBut(s.Hide, visible); err != nil {
+			return int(fd), err
+		}
+	}
 	return int(fd), errors.Join(
 		allow(rightsToRead, s.Read, false),
 		allow(rightsToRead|unix.LANDLOCK_ACCESS_FS_EXECUTE, s.Execute, false),

@@ -84,6 +84,8 @@ type settings struct {
 	KeepOldDays int // 0: until it is dropped by hand
 	Verify      job.Verify
 	RestoreJobs int // 0: as many as there are processors, at most 4
+	// Hidden are the files and folders of the agent's own that no tool of PostgreSQL's has a use for; absolute.
+	Hidden []string
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -126,11 +128,29 @@ func readSettings(environ []string) (settings, error) {
 	}
 	s.Passphrases, err = passphrases(v)
 	check(err)
+	s.Hidden, err = absolute(s.Dir, v.PassphraseFile, v.OldPassphrasesFile)
+	check(err)
 	s.Scrub, err = scrub(v)
 	check(err)
 	s.Verify, err = verify(v, s.Location)
 	check(err)
 	return s, errors.Join(problems...)
+}
+
+// absolute makes paths absolute that are not empty.
+func absolute(paths ...string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, path)
+	}
+	return all, nil
 }
 
 // verify is how backups are restored to prove them: by hand only, where no

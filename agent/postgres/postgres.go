@@ -46,6 +46,9 @@ type Instance struct {
 	LockTimeout time.Duration
 	// ConnectTimeout is how long a connection may take where the settings have no connect_timeout; 0 means 30 seconds.
 	ConnectTimeout time.Duration
+	// Hidden are the files and folders that no tool may read, but for what the settings name; absolute. It is set before the
+	// first use.
+	Hidden []string
 
 	settings Settings
 	dir      string   // private: the files below, and the tools' empty working folder

@@ -181,7 +181,11 @@ func (t *Throwaway) spec(found binaries, program string, death syscall.Signal) c
 		programs = append(programs, filepath.Join(found.dir, program), "/bin/sh")
 	}
 	for _, path := range programs {
-		spec.Execute = append(append(spec.Execute, path), cage.Interpreter(path)...)
+		files := cage.Executables(path)
+		if files == nil { // a script, which needs what it is written for
+			files = append([]string{path}, systemFiles...)
+		}
+		spec.Execute = append(spec.Execute, files...)
 	}
 	return spec
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/cage"
 )
 
 // inheritedEnviron is what tools get of the agent's environment.
@@ -72,7 +74,7 @@ var notTheDump = regexp.MustCompile(`No space left on device|could not extend fi
 // whatever is no failure of a tool.
 func BlamesServer(err error) bool {
 	var tool *ToolError
-	return !errors.As(err, &tool) || tool.Exit <= 0 || notTheDump.MatchString(tool.Stderr)
+	return !errors.As(err, &tool) || tool.Exit <= 0 || tool.Exit == cage.Failed || notTheDump.MatchString(tool.Stderr)
 }
 
 // Tables lists the tables that a dump has rows of: no views, no parents of partitions, nothing of the system.
