@@ -36,8 +36,13 @@ func (e *Engine) loadConfined(ctx context.Context, database string, found *verif
 }
 
 func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {
+	return e.loadWithout(ctx, instance, database, format, src, foreignOwner)
+}
+
+// loadWithout loads a dump of any format by psql, without the lines between its statements that match.
+func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader, leaveOut *regexp.Regexp) error {
 	if format != postgres.FormatCustom {
-		return loadScript(ctx, instance, database, src)
+		return loadScript(ctx, instance, database, src, leaveOut)
 	}
 	server, err := instance.Server(ctx)
 	if err != nil {
@@ -50,7 +55,7 @@ func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, databa
 		_ = writer.CloseWithError(err)
 		scripted <- err
 	}()
-	err = loadScript(ctx, instance, database, reader)
+	err = loadScript(ctx, instance, database, reader, leaveOut)
 	_ = reader.CloseWithError(io.ErrClosedPipe)
 	if scriptErr := <-scripted; err == nil {
 		err = scriptErr
@@ -58,8 +63,8 @@ func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, databa
 	return err
 }
 
-func loadScript(ctx context.Context, instance *postgres.Instance, database string, src io.Reader) error {
-	script, err := instance.Restrict(ctx, newUnowned(src))
+func loadScript(ctx context.Context, instance *postgres.Instance, database string, src io.Reader, leaveOut *regexp.Regexp) error {
+	script, err := instance.Restrict(ctx, newWithoutLines(src, leaveOut))
 	if err != nil {
 		return err
 	}
@@ -72,22 +77,26 @@ func loadScript(ctx context.Context, instance *postgres.Instance, database strin
 var foreignOwner = regexp.MustCompile(`^(ALTER (.*) OWNER TO .*|ALTER DEFAULT PRIVILEGES FOR ROLE .*|SET SESSION AUTHORIZATION .*|` +
 	`COMMENT ON EXTENSION .*);\r?\n$|^\\(un)?restrict [A-Za-z0-9]{1,256}\r?\n$`)
 
-// unowned reads a plain dump without the statements of foreignOwner. A command of psql that pg_dump does not write is
+// unfilled are the statements that fill materialized views. They change nothing that was dumped.
+var unfilled = regexp.MustCompile(`^REFRESH MATERIALIZED VIEW .*;\r?\n$|^\\(un)?restrict [A-Za-z0-9]{1,256}\r?\n$`)
+
+// withoutLines reads a plain dump without the statements that match. A command of psql that pg_dump does not write is
 // ErrForeign before psql could see its line.
-type unowned struct {
-	src     *bufio.Reader
-	scanner *Scanner
-	begins  bool // the next piece begins a line
-	rest    []byte
-	err     error
+type withoutLines struct {
+	leaveOut *regexp.Regexp
+	src      *bufio.Reader
+	scanner  *Scanner
+	begins   bool // the next piece begins a line
+	rest     []byte
+	err      error
 }
 
-func newUnowned(src io.Reader) *unowned {
-	return &unowned{src: bufio.NewReaderSize(src, 256<<10), scanner: NewScanner(), begins: true}
+func newWithoutLines(src io.Reader, leaveOut *regexp.Regexp) *withoutLines {
+	return &withoutLines{leaveOut: leaveOut, src: bufio.NewReaderSize(src, 256<<10), scanner: NewScanner(), begins: true}
 }
 
 // Read implements io.Reader.
-func (u *unowned) Read(p []byte) (int, error) {
+func (u *withoutLines) Read(p []byte) (int, error) {
 	for len(u.rest) == 0 {
 		if u.err != nil {
 			return 0, u.err
@@ -100,14 +109,14 @@ func (u *unowned) Read(p []byte) (int, error) {
 }
 
 // next returns a line, or a part of a long one; nothing of one that is left out.
-func (u *unowned) next() ([]byte, error) {
+func (u *withoutLines) next() ([]byte, error) {
 	line, err := u.src.ReadSlice('\n')
 	begins := u.begins
 	u.begins = bytes.HasSuffix(line, []byte("\n"))
 	if err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice returns it bare
 		err = nil
 	}
-	if begins && u.scanner.betweenStatements() && foreignOwner.Match(line) {
+	if begins && u.scanner.betweenStatements() && u.leaveOut.Match(line) {
 		return nil, err
 	}
 	_, _ = u.scanner.Write(line) // it returns no error

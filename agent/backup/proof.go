@@ -13,6 +13,8 @@ type Proof struct {
 	FinishedAt    time.Time `json:"finished_at"`
 	ServerVersion string    `json:"server_version,omitempty"` // "15.18"
 	Method        string    `json:"method"`                   // ProofThrowaway or ProofInstance
+	// Cage says what held the throwaway server, and what an older kernel leaves open; empty where there was none.
+	Cage string `json:"cage,omitempty"`
 	// RestoreTook is the verification and the load, as a restore has them too; Took is all of it.
 	RestoreTook time.Duration `json:"restore_took"`
 	Took        time.Duration `json:"took"`

@@ -49,7 +49,9 @@ type ProveRequest struct {
 	Bin string
 	// InInstance allows a temporary database of the instance where no server's programs are at hand.
 	InInstance bool
-	// Confined is as in RestoreRequest.
+	// WithoutCage lets a throwaway server run with nothing that holds it.
+	WithoutCage bool
+	// Confined says, as in RestoreRequest, that nobody knows who made the file.
 	Confined   bool
 	OnProgress func(Progress) // as in BackupRequest
 }
@@ -61,7 +63,7 @@ func (r ProveRequest) ThrowawayDir() string {
 
 // Prove verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
 // removes all of that. A Proof, also a failed one, speaks of the backup; an error says that nothing was proven either way:
-// no room, no server, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
+// no room, no server, no cage for it, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
 // CleanUp and postgres.RemoveThrowaway remove the rest.
 func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
 	if !restoreIDs.MatchString(req.ID) {
@@ -76,7 +78,7 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 	}
 	defer file.Close()
 	begun := e.Now()
-	p := &proving{Engine: *e, req: req, file: file, database: provedDatabase}
+	p := &proving{Engine: *e, live: e.Instance, req: req, file: file, database: provedDatabase}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	remove, err := p.makeRoom(ctx, e)
@@ -96,9 +98,11 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 // proving is a test restore under way. Its Engine's Instance is the one that is restored into.
 type proving struct {
 	Engine
+	live     *postgres.Instance
 	req      ProveRequest
 	file     *os.File
 	server   *postgres.Throwaway // nil where it is the instance's own
+	unfilled bool                // materialized views are left empty: what they read is out of reach
 	database string
 	dir      string // whose room is watched; "" where it is not ours to see
 	proof    Proof
@@ -117,10 +121,15 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 	}
 	p.server, err = e.Instance.StartThrowaway(ctx, postgres.ThrowawayRequest{
 		Dir: p.req.ThrowawayDir(), Bin: p.req.Bin, Major: major, Tables: tables,
+		WithoutCage: p.req.WithoutCage,
 	})
 	if err == nil {
 		p.Instance, p.proof.Method, p.proof.ServerVersion = p.server.Instance, ProofThrowaway, p.server.Version
-		return p.server.Close, p.addRoles(ctx, e)
+		p.proof.Cage = cageOf(p.server)
+		return p.server.Close, nil
+	}
+	if errors.Is(err, postgres.ErrNoCage) {
+		return nil, fmt.Errorf("%w; BACKUP_VERIFY_WITHOUT_CAGE=true allows a test restore that nothing holds", err)
 	}
 	if !errors.Is(err, postgres.ErrNoBinaries) {
 		return nil, err
@@ -141,20 +150,28 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 	}, nil
 }
 
-// addRoles makes the roles that the dump may name: those kept with it or, where none are, those that the instance has. Where
-// that can't be asked, those that turn out to be missing are made one by one.
-func (p *proving) addRoles(ctx context.Context, e *Engine) error {
+// cageOf says what holds a server, and what that leaves open.
+func cageOf(server *postgres.Throwaway) string {
+	if server.Cage == nil {
+		return "none, as BACKUP_VERIFY_WITHOUT_CAGE allows"
+	}
+	return server.Cage.String()
+}
+
+// addRoles makes the roles that the dump may name, as they were where that was kept with it; else by their names alone, those
+// that the instance has. Where that can't be asked, those that turn out to be missing are made one by one.
+func (p *proving) addRoles(ctx context.Context) error {
 	var roles []string
-	if m := p.req.Manifest; m != nil && m.Globals != nil {
+	if kept := p.kept(); kept != nil {
+		if err := p.server.AddRolesOf(ctx, kept.Script); err != nil {
+			return fmt.Errorf("the roles kept with the backup: %w", err)
+		}
+	} else if m := p.req.Manifest; m != nil && m.Globals != nil {
 		roles = m.Globals.Roles
 	} else {
-		roles, _ = e.Instance.Roles(ctx)
+		roles, _ = p.live.Roles(ctx)
 	}
-	err := p.server.AddRoles(ctx, append([]string{"postgres"}, roles...))
-	if err != nil {
-		return errors.Join(err, p.server.Close())
-	}
-	return nil
+	return p.server.AddRoles(ctx, append([]string{"postgres"}, roles...))
 }
 
 // restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
@@ -205,20 +222,31 @@ func (p *proving) count(ctx context.Context) ([]counted, error) {
 
 // fill loads the dump, again from its start where the throwaway server lacks something that no dump brings along.
 func (p *proving) fill(ctx context.Context, found *verified) error {
+	if p.server == nil {
+		return p.load(ctx, found)
+	}
+	if err := p.addRoles(ctx); err != nil {
+		return err
+	}
 	tried := map[string]bool{}
 	for {
 		err := p.load(ctx, found)
 		role, tablespace := postgres.Lacks(err)
 		name := role + "\x00" + tablespace
-		if p.server == nil || (role == "" && tablespace == "") || tried[name] || len(tried) == maxLacking {
+		switch {
+		case tried[name] || len(tried) == maxLacking:
+			return err
+		case role != "":
+			err = p.server.AddRoles(ctx, []string{role})
+		case tablespace != "":
+			err = p.server.AddTablespace(ctx, tablespace)
+		case postgres.ForeignUnreachable(err) && !p.unfilled:
+			p.unfilled, err = true, nil
+			continue
+		default:
 			return err
 		}
 		tried[name] = true
-		if role != "" {
-			err = p.server.AddRoles(ctx, []string{role})
-		} else {
-			err = p.server.AddTablespace(ctx, tablespace)
-		}
 		if err != nil {
 			return err
 		}
@@ -237,12 +265,19 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		return err
 	}
 	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
-	if !p.req.Confined {
+	if !p.req.Confined && !p.unfilled {
 		return p.Engine.load(ctx, p.database, like, p.file, found, p.kept(), progress)
 	}
 	checked, err := found.reader(p.file, progress)
 	if err != nil {
 		return err
+	}
+	leaveOut := foreignOwner
+	if p.unfilled {
+		leaveOut = unfilled
+	}
+	if !p.req.Confined || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
+		return p.loadWithout(ctx, p.Instance, p.database, found.format, checked, leaveOut)
 	}
 	confined, err := p.Instance.Confine(ctx, p.database, p.database)
 	if err != nil {

@@ -119,7 +119,9 @@ func (a *agent) openInstance(c *command, what purpose) error {
 		return err
 	}
 	a.closers = append(a.closers, a.instance.Close)
-	return nil
+	state, err := absolute(a.state.Dir())
+	a.instance.Hidden = append(state, a.settings.Hidden...)
+	return err
 }
 
 func (a *agent) config(clock *retention.ClockGuard) job.Config {

@@ -49,6 +49,7 @@ func (c *command) check(ctx context.Context) (err error) {
 	list.do(ctx, "clock", asked(a.checkClock))
 	list.do(ctx, "test restores", asked(a.checkVerify))
 	list.do(ctx, "policy", a.checkPolicy)
+	list.do(ctx, "cage", a.checkCage)
 	list.do(ctx, "control plane", a.checkControlPlane)
 	if list.failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", list.failed, list.done)

@@ -62,6 +62,7 @@ type variables struct {
 	VerifyDir          string `env:"BACKUP_VERIFY_DIR"`
 	VerifyBin          string `env:"BACKUP_VERIFY_BINDIR"`
 	VerifyInInstance   string `env:"BACKUP_VERIFY_IN_INSTANCE"`
+	VerifyWithoutCage  string `env:"BACKUP_VERIFY_WITHOUT_CAGE"`
 	VerifyTimeout      string `env:"BACKUP_VERIFY_TIMEOUT"`
 	RestoreJobs        string `env:"RESTORE_JOBS"`
 	ReserveMB          string `env:"BACKUP_RESERVE_MB"`
@@ -88,6 +89,8 @@ type settings struct {
 	Reserve     int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
 	// SecretFiles are the files with secrets that the settings name.
 	SecretFiles []job.SecretFile
+	// Hidden are the files and folders of the agent's own that no tool of PostgreSQL's has a use for; absolute.
+	Hidden []string
 }
 
 // readSettings refuses what is wrong at once, all of it, each by the variable's
@@ -134,11 +137,29 @@ func readSettings(environ []string) (settings, error) {
 	s.Passphrases, err = passphrases(v)
 	check(err)
 	s.SecretFiles = secretFiles(v, s.Connection)
+	s.Hidden, err = absolute(s.Dir, v.PassphraseFile, v.OldPassphrasesFile)
+	check(err)
 	s.Scrub, err = scrub(v)
 	check(err)
 	s.Verify, err = verify(v, s.Location)
 	check(err)
 	return s, errors.Join(problems...)
+}
+
+// absolute makes paths absolute that are not empty.
+func absolute(paths ...string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, path)
+	}
+	return all, nil
 }
 
 // verify is how backups are restored to prove them: by hand only, where no
@@ -153,6 +174,8 @@ func verify(v variables, location *time.Location) (job.Verify, error) {
 	}
 	var err error
 	verify.InInstance, err = truth("BACKUP_VERIFY_IN_INSTANCE", v.VerifyInInstance)
+	problems = append(problems, err)
+	verify.WithoutCage, err = truth("BACKUP_VERIFY_WITHOUT_CAGE", v.VerifyWithoutCage)
 	problems = append(problems, err)
 	if v.VerifyTimeout != "" {
 		verify.Timeout, err = time.ParseDuration(v.VerifyTimeout)

@@ -29,18 +29,19 @@ func TestSettingsOfProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Scrub.Every != 7*24*time.Hour || s.Scrub.BytesPerSecond != 32<<20 || s.Verify.Schedule != nil || s.Verify.Timeout != 6*time.Hour || s.Verify.InInstance {
+	if s.Scrub.Every != 7*24*time.Hour || s.Scrub.BytesPerSecond != 32<<20 || s.Verify.Schedule != nil || s.Verify.Timeout != 6*time.Hour || s.Verify.InInstance || s.Verify.WithoutCage {
 		t.Errorf("defaults: %+v, %+v", s.Scrub, s.Verify)
 	}
 	s, err = readSettings([]string{
-		"BACKUP_SCRUB_DAYS=0", "BACKUP_VERIFY_SCHEDULE=0 4 * * 0", "BACKUP_VERIFY_TIMEOUT=90m", "BACKUP_VERIFY_IN_INSTANCE=true", "BACKUP_TIMEZONE=Europe/Berlin",
+		"BACKUP_SCRUB_DAYS=0", "BACKUP_VERIFY_SCHEDULE=0 4 * * 0", "BACKUP_VERIFY_TIMEOUT=90m", "BACKUP_VERIFY_IN_INSTANCE=true",
+		"BACKUP_VERIFY_WITHOUT_CAGE=true", "BACKUP_TIMEZONE=Europe/Berlin",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Sundays at four, there.
 	next := s.Verify.Schedule.Next(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
-	if s.Scrub.Every != 0 || s.Verify.Timeout != 90*time.Minute || !s.Verify.InInstance || !next.Equal(time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)) {
+	if s.Scrub.Every != 0 || s.Verify.Timeout != 90*time.Minute || !s.Verify.InInstance || !s.Verify.WithoutCage || !next.Equal(time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %+v, next %s", s.Scrub, s.Verify, next)
 	}
 }

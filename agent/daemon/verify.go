@@ -105,3 +105,19 @@ func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
 	}
 	return "", remedy{err, "install PostgreSQL's server of that version, name its folder with BACKUP_VERIFY_BINDIR, or set BACKUP_VERIFY_IN_INSTANCE=true"}
 }
+
+// checkCage says what would hold the servers of test restores. Where nothing would, and nobody has allowed that, a test
+// restore does not run; only who asked for them on a schedule must have it.
+func (a *agent) checkCage(context.Context, *command) (string, error) {
+	verify := a.settings.Verify
+	found, err := postgres.FindCage()
+	switch {
+	case verify.WithoutCage:
+		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what stands in a backup can do there what this user can", nil
+	case err == nil:
+		return "test restores run in one: " + found.String(), nil
+	case verify.Schedule == nil:
+		return fmt.Sprintf("test restores do not run here: %v", err), nil
+	}
+	return "", remedy{err, "test restores need Linux 5.13 or newer with Landlock (lsm=landlock,…), and seccomp; or set BACKUP_VERIFY_WITHOUT_CAGE=true where you trust all that stands in the databases"}
+}

@@ -28,6 +28,8 @@ type Verify struct {
 	// InInstance allows a temporary database of the instance where no server's
 	// programs are at hand.
 	InInstance bool
+	// WithoutCage lets throwaway servers run with nothing that holds them.
+	WithoutCage bool
 	// Timeout bounds one test restore; 0: it is not bounded.
 	Timeout time.Duration
 }
@@ -122,6 +124,7 @@ func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consen
 		return backup.Proof{}, err
 	}
 	request.ID, request.Bin, request.InInstance = newID(), r.Verify.Bin, r.Verify.InInstance
+	request.WithoutCage = r.Verify.WithoutCage
 	record := Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
 	if request.InInstance {
 		record.Restore = &Restore{ID: request.ID}
@@ -181,7 +184,7 @@ func (r *Runner) removeThrowaway(ctx context.Context, work *Work) {
 // proved remembers and journals how a test restore of a stored backup ended. It
 // has read the whole file, so it is a scrub too, once the companion is read as well.
 func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
-	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took)
+	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took, "cage", proof.Cage)
 	if proof.State == backup.ProofFailed {
 		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "), "words", postgres.Words(proof.Cause))
 	} else {

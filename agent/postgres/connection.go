@@ -104,6 +104,9 @@ func (i *Instance) dial(ctx context.Context, database string, server traits, p p
 			config.Host = address
 		}
 	}
+	if i.answerLimit > 0 {
+		boundAnswers(config, i.answerLimit)
+	}
 	opened, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(ctx, database, err)

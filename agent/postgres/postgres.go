@@ -47,10 +47,15 @@ type Instance struct {
 	LockTimeout time.Duration
 	// ConnectTimeout is how long a connection may take where the settings have no connect_timeout; 0 means 30 seconds.
 	ConnectTimeout time.Duration
+	// Hidden are the files and folders that no tool may read, but for what the settings name; absolute. It is set before the
+	// first use.
+	Hidden []string
 
 	settings Settings
 	dir      string   // private: the files below, and the tools' empty working folder
 	environ  []string // of every tool
+	// answerLimit is how many bytes a session takes from a server that is not to be trusted; 0 does not bound it.
+	answerLimit int64
 
 	mu    sync.Mutex
 	known traits // of the server, since the first session

@@ -24,6 +24,7 @@ const (
 // the kernel when the agent dies.
 type process struct {
 	tool   Tool
+	held   func() error // confines it, once all of it is said
 	cmd    *exec.Cmd
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -36,6 +37,7 @@ type process struct {
 func (i *Instance) newProcess(ctx context.Context, tool Tool, database string, args ...string) *process {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &process{tool: tool, ctx: ctx, cancel: cancel, stderr: &tail{limit: stderrLimit}}
+	p.held = func() error { return i.confine(p) }
 	p.cmd = exec.CommandContext(ctx, tool.Path, args...)
 	p.cmd.Dir = i.workDir()
 	p.cmd.Env = i.environ
@@ -57,7 +59,11 @@ func (i *Instance) newProcess(ctx context.Context, tool Tool, database string, a
 }
 
 func (p *process) start() error {
-	if err := p.cmd.Start(); err != nil {
+	err := p.held()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
 		p.cancel(nil)
 		return &ToolError{Tool: p.tool.Name, Exit: -1, Err: err}
 	}

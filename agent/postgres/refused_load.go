@@ -4,6 +4,8 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/cage"
 )
 
 // SQLSTATEs of names that lead to nothing.
@@ -44,6 +46,16 @@ func Lacks(err error) (role, tablespace string) {
 	return "", ""
 }
 
+// foreignUnreachable is how a throwaway server, which speaks English and connects nowhere, says that a foreign table or a
+// connection of dblink's leads out of it; from pg_restore there is no SQLSTATE.
+var foreignUnreachable = regexp.MustCompile(`ERROR:  (?:08001: )?.*(could not connect to server ".+"|could not establish connection)`)
+
+// ForeignUnreachable says whether a load failed because something in it reads another server. No dump can be blamed for it.
+func ForeignUnreachable(err error) bool {
+	var tool *ToolError
+	return errors.As(err, &tool) && foreignUnreachable.MatchString(tool.Stderr)
+}
+
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
 // language.
 var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespec_tuple", "get_tablespace_oid", "find_option"}
@@ -55,7 +67,7 @@ var preloaded = regexp.MustCompile(`shared_preload_libraries|must be (pre)?loade
 // such extension, no right, a server that ended. So does whatever is no failure of a tool.
 func BlamesServer(err error) bool {
 	var tool *ToolError
-	if !errors.As(err, &tool) || tool.Exit <= 0 {
+	if !errors.As(err, &tool) || tool.Exit <= 0 || tool.Exit == cage.Failed || ForeignUnreachable(err) {
 		return true
 	}
 	refused := tool.Refusal()

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/cage"
 )
 
 const (
@@ -43,27 +45,35 @@ type ThrowawayRequest struct {
 	Major int
 	// Tables is about how many tables one transaction is to lock.
 	Tables int
+	// WithoutCage starts the server with nothing that holds it.
+	WithoutCage bool
 }
 
 // Throwaway is a server that nobody else can reach and that ends with its context, with Close, or with this process. It
 // listens on a socket in its private folder alone, and forgets all at a crash: it is there to have something restored into
-// it. Its Instance reaches it as its superuser.
+// it. Its Instance reaches it as its superuser. What is restored is others' code, and runs with all rights that the server
+// has; so the server is in a cage, and what it answers is data with bounds.
 type Throwaway struct {
 	*Instance
 	// Version is that of the server, "15.18".
 	Version string
+	// Cage says what holds the server; nil is nothing.
+	Cage *Cage
 
 	dir    string
-	attr   *syscall.SysProcAttr
+	own    *os.Root // dir, in which the server may have put links to anywhere
+	spaces int
+	user   *cage.User // nil for this process's own
 	cmd    *exec.Cmd
 	log    *tail
 	reader sync.WaitGroup
 }
 
-// StartThrowaway makes and starts a server; ErrNoBinaries where none that would do is installed. What it made before an
-// error is gone. Beside it in time and in memory stays the instance: the server is small and nice.
+// StartThrowaway makes and starts a server; ErrNoBinaries where none that would do is installed, ErrNoCage where nothing
+// would hold it. What it made before an error is gone. Beside it in time and in memory stays the instance: the server is
+// small and nice.
 func (i *Instance) StartThrowaway(ctx context.Context, req ThrowawayRequest) (*Throwaway, error) {
-	if socket := filepath.Join(req.Dir, ".s.PGSQL."+throwawayPort); len(socket) > maxSocket {
+	if socket := filepath.Join(req.Dir, runFolder, ".s.PGSQL."+throwawayPort); len(socket) > maxSocket {
 		return nil, fmt.Errorf("the path of the folder for a throwaway server is too long: %s has %d bytes, and a socket's may have %d", socket, len(socket), maxSocket)
 	}
 	found, err := i.findBinaries(ctx, req.Bin, req.Major)
@@ -71,7 +81,12 @@ func (i *Instance) StartThrowaway(ctx context.Context, req ThrowawayRequest) (*T
 		return nil, err
 	}
 	t := &Throwaway{Version: strings.Fields(found.server.Version)[0], dir: req.Dir, log: &tail{limit: stderrLimit}}
-	if t.attr, err = unprivileged(); err != nil {
+	if !req.WithoutCage {
+		if t.Cage, err = FindCage(); err != nil {
+			return nil, err
+		}
+	}
+	if t.user, err = unprivileged(); err != nil {
 		return nil, err
 	}
 	if err = t.reachable(); err != nil {
@@ -84,29 +99,31 @@ func (i *Instance) StartThrowaway(ctx context.Context, req ThrowawayRequest) (*T
 }
 
 func (t *Throwaway) start(ctx context.Context, i *Instance, found binaries, tables int) error {
-	if err := os.Mkdir(t.dir, 0o700); err != nil {
-		return err
-	}
-	if err := t.own(t.dir); err != nil {
+	if err := t.makeFolders(); err != nil {
 		return err
 	}
 	settings := Settings{&resolved{
-		values:  map[string]string{"host": t.dir, "port": throwawayPort, "user": throwawayUser, "dbname": "postgres", "sslmode": "disable"},
+		values:  map[string]string{"host": t.run(), "port": throwawayPort, "user": throwawayUser, "dbname": "postgres", "sslmode": "disable"},
 		environ: i.inheritedEnviron(),
 	}}
 	var err error
 	if t.Instance, err = Open(settings, filepath.Dir(i.dir)); err != nil {
 		return err
 	}
-	initdb := t.command(ctx, filepath.Join(found.dir, "initdb"), "-D", t.data(), "-U", throwawayUser,
+	t.Instance.answerLimit = maxAnswer
+	initdb, err := t.command(ctx, found, "initdb", "-D", t.data(), "-U", throwawayUser,
 		"--no-sync", "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions")
+	if err != nil {
+		return err
+	}
 	if err := initdb.Run(); err != nil {
 		return t.failure(ctx, "initdb", err)
 	}
-	t.cmd = t.command(ctx, filepath.Join(found.dir, "postgres"), t.arguments(tables)...)
+	if t.cmd, err = t.command(ctx, found, "postgres", t.arguments(tables)...); err != nil {
+		return err
+	}
 	// It ends its children in order with SIGQUIT, and they clear away what they share.
 	t.cmd.Cancel = func() error { return t.cmd.Process.Signal(syscall.SIGQUIT) }
-	t.cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
 	return t.serve(ctx)
 }
 
@@ -116,7 +133,7 @@ func (t *Throwaway) arguments(tables int) []string {
 	locks := max(1024, tables)
 	arguments := []string{"-D", t.data()}
 	for _, setting := range []string{
-		"listen_addresses=", "unix_socket_directories=" + t.dir, "unix_socket_permissions=0700", "port=" + throwawayPort,
+		"listen_addresses=", "unix_socket_directories=" + t.run(), "unix_socket_permissions=0700", "port=" + throwawayPort,
 		"fsync=off", "full_page_writes=off", "synchronous_commit=off", "wal_level=minimal", "max_wal_senders=0",
 		"max_wal_size=1GB", "checkpoint_timeout=1h", "autovacuum=off", "restart_after_crash=off",
 		"max_connections=10", fmt.Sprintf("max_locks_per_transaction=%d", locks),
@@ -124,6 +141,8 @@ func (t *Throwaway) arguments(tables int) []string {
 		"max_logical_replication_workers=0",
 		// In its folder too is what servers share in memory.
 		"dynamic_shared_memory_type=mmap",
+		// Huge pages are the instance's.
+		"huge_pages=off",
 		// What the dump says stays out of any log.
 		"logging_collector=off", "log_destination=stderr", "log_min_messages=warning", "log_min_error_statement=panic",
 		"log_error_verbosity=terse", "log_statement=none", "log_min_duration_statement=-1",
@@ -131,18 +150,6 @@ func (t *Throwaway) arguments(tables int) []string {
 		arguments = append(arguments, "-c", setting)
 	}
 	return arguments
-}
-
-func (t *Throwaway) data() string { return filepath.Join(t.dir, "data") }
-
-// command is a program of the server, by the user that may run it, with nothing of the agent's environment.
-func (t *Throwaway) command(ctx context.Context, path string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, path, args...)
-	attr := *t.attr
-	cmd.SysProcAttr, cmd.Dir, cmd.Stderr, cmd.WaitDelay = &attr, t.dir, t.log, stderrGrace
-	cmd.Env = []string{"PATH=" + filepath.Dir(path) + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	return cmd
 }
 
 // serve starts the server and returns once it takes connections.
@@ -198,14 +205,37 @@ func (t *Throwaway) Close() error {
 	if t.Instance != nil {
 		err = t.Instance.Close()
 	}
+	if t.own != nil {
+		err = errors.Join(err, t.own.Close())
+	}
 	if t.cmd != nil {
-		server := t.cmd.Process
-		_ = server.Signal(syscall.SIGQUIT)
-		timer := time.AfterFunc(stopGrace, func() { _ = server.Kill() })
-		t.reader.Wait()
-		_ = t.cmd.Wait() // killed or not, it has ended
-		timer.Stop()
-		t.cmd = nil
+		err = errors.Join(err, t.end())
 	}
 	return errors.Join(err, RemoveThrowaway(t.dir))
+}
+
+// end ends the server and all that it started, whatever that does to stay: in a cage, it is all in the server's process group.
+// Until the server is waited for, no other process can have its number.
+func (t *Throwaway) end() error {
+	server := t.cmd.Process
+	_ = server.Signal(syscall.SIGQUIT)
+	timer := time.AfterFunc(stopGrace, func() { _ = server.Kill() })
+	awaitExit(server.Pid)
+	timer.Stop()
+	_ = syscall.Kill(-server.Pid, syscall.SIGKILL)
+	err := endProcessesIn(t.dir)
+	t.reader.Wait()
+	_ = t.cmd.Wait() // killed or not, it has ended
+	t.cmd = nil
+	return err
+}
+
+// awaitExit waits for the end of a child and leaves it to be waited for.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }

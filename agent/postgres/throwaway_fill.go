@@ -2,12 +2,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 )
 
 // inheritedEnviron is what tools get of the agent's environment.
@@ -18,35 +15,14 @@ func (i *Instance) inheritedEnviron() map[string]string {
 	return maps.Clone(i.settings.environ)
 }
 
-// AddRoles makes the roles that the server does not have. None may log in.
-func (t *Throwaway) AddRoles(ctx context.Context, roles []string) error {
-	missing, err := t.MissingRoles(ctx, roles)
-	if err != nil {
-		return err
-	}
-	slices.Sort(missing)
-	for _, role := range slices.Compact(missing) {
-		if err := t.execute(ctx, "CREATE ROLE "+quoteName(role)+" NOLOGIN"); err != nil {
-			return fmt.Errorf("role %q: %w", role, err)
-		}
-	}
-	return nil
-}
-
 // AddTablespace makes an empty tablespace within the server's folder, for everybody.
 func (t *Throwaway) AddTablespace(ctx context.Context, name string) error {
-	spaces := filepath.Join(t.dir, "spaces")
-	if err := os.Mkdir(spaces, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	t.spaces++
+	folder := filepath.Join(spaceFolder, strconv.Itoa(t.spaces))
+	if err := t.makeFolder(folder); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(spaces, "")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(t.own(spaces), t.own(dir)); err != nil {
-		return err
-	}
-	if err := t.execute(ctx, "CREATE TABLESPACE "+quoteName(name)+" LOCATION"+quoteLiteral(dir)); err != nil {
+	if err := t.execute(ctx, "CREATE TABLESPACE "+quoteName(name)+" LOCATION"+quoteLiteral(filepath.Join(t.dir, folder))); err != nil {
 		return err
 	}
 	return t.execute(ctx, "GRANT CREATE ON TABLESPACE "+quoteName(name)+" TO PUBLIC")

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// maxPidFile is more than a postmaster.pid has.
+const maxPidFile = 4 << 10
 
 // RemoveThrowaway removes a throwaway server whose owner is gone, as after a kill: it ends every process that works in its
 // folder, and removes that. It is no error where there is none.
@@ -27,7 +30,7 @@ func RemoveThrowaway(dir string) error {
 	if err := endProcessesIn(dir); err != nil {
 		return err
 	}
-	removeSegment(filepath.Join(dir, "data", "postmaster.pid"))
+	removeSegment(dir)
 	return os.RemoveAll(dir)
 }
 
@@ -76,11 +79,25 @@ func processesIn(dir string) (pids []int) {
 
 // removeSegment removes the few bytes of System V shared memory by which a server keeps a second one out, where it was
 // killed and could not do so itself. The seventh line of postmaster.pid has its key and id (miscadmin.h, LOCK_FILE_LINE_*).
-func removeSegment(pidFile string) {
-	content, err := os.ReadFile(pidFile)
-	info, statErr := os.Lstat(pidFile)
+// The file is the server's own word, and so is what stands in its place.
+func removeSegment(dir string) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	file, err := root.OpenFile(dataFolder+"/postmaster.pid", os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxPidFile))
 	lines := strings.Split(string(content), "\n")
-	if err != nil || statErr != nil || len(lines) < 7 {
+	if err != nil || len(lines) < 7 {
 		return
 	}
 	fields := strings.Fields(lines[6])
@@ -95,59 +112,8 @@ func removeSegment(pidFile string) {
 	if _, err := unix.SysvShmCtl(id, unix.IPC_STAT, &segment); err != nil {
 		return
 	}
-	// The file is the server's own word: nothing goes that somebody uses, or that somebody else made.
-	if segment.Nattch == 0 && segment.Perm.Cuid == info.Sys().(*syscall.Stat_t).Uid {
+	// Nothing goes that somebody uses, or that somebody else made.
+	if segment.Nattch == 0 && segment.Perm.Cuid == info.Sys().(*syscall.Stat_t).Uid { //nolint:forcetypeassert // it is Linux's
 		_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
-	}
-}
-
-// unprivileged lets a server run as another user where this is root, which PostgreSQL refuses to run as; and it makes the
-// kernel end it with this process.
-func unprivileged() (*syscall.SysProcAttr, error) {
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		return attr, nil
-	}
-	account, err := user.Lookup("postgres")
-	if err != nil {
-		account, err = user.Lookup("nobody")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres: %w", err)
-	}
-	uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
-	gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
-	if err := errors.Join(uidErr, gidErr); err != nil {
-		return nil, fmt.Errorf("the user %s: %w", account.Username, err)
-	}
-	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return attr, nil
-}
-
-// own gives a folder to the server's user.
-func (t *Throwaway) own(path string) error {
-	if t.attr.Credential == nil {
-		return nil
-	}
-	return os.Chown(path, int(t.attr.Credential.Uid), int(t.attr.Credential.Gid))
-}
-
-// reachable is an error where the server's user, another one than this, could not get at its own folder.
-func (t *Throwaway) reachable() error {
-	if t.attr.Credential == nil {
-		return nil
-	}
-	for dir := filepath.Dir(t.dir); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		owned := info.Sys().(*syscall.Stat_t).Uid == t.attr.Credential.Uid //nolint:forcetypeassert // it is Linux's
-		if info.Mode()&0o001 == 0 && !owned {
-			return fmt.Errorf("%s is closed to the user that the throwaway server runs as, because PostgreSQL does not run as root: let BACKUP_VERIFY_DIR name another folder", dir)
-		}
-		if dir == filepath.Dir(dir) {
-			return nil
-		}
 	}
 }

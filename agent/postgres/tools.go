@@ -48,9 +48,14 @@ func (i *Instance) findTool(ctx context.Context, name string, server Server) (To
 		return Tool{}, err
 	}
 	var older *Tool
+	var wrapper string
 	for _, dir := range dirs {
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 || !filepath.IsAbs(path) {
+			continue
+		}
+		if isWrapper(path) { // the tool itself is to be found too, and can be confined
+			wrapper = path
 			continue
 		}
 		tool, err := i.toolVersion(ctx, name, path)
@@ -63,6 +68,9 @@ func (i *Instance) findTool(ctx context.Context, name string, server Server) (To
 		if older == nil {
 			older = &tool
 		}
+	}
+	if older == nil && wrapper != "" {
+		return i.toolVersion(ctx, name, wrapper)
 	}
 	major := server.Number / 10000
 	if older != nil {

@@ -1,0 +1,108 @@
+// Package cage starts programs that can reach only what they are given: the throwaway servers of test restores, in which
+// whatever stands in a database runs with all rights, and the tools that read what others have written.
+//
+// Three of the kernel's means hold a program, and all that it starts, for as long as they live: Landlock (files, signals,
+// abstract sockets), a seccomp filter (the network, sockets of others, and whatever else a file's path does not guard), and
+// no_new_privs (nothing that it executes can lift the two). Where this process is root, another user's id comes on top.
+//
+// Go can run nothing between fork and exec. So the program that links this package starts itself once more: as argv[0] says
+// that it is to be a cage, it confines itself before main, and becomes the program that is to be confined.
+package cage
+
+import (
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// ErrNone says that this host can't hold a program in a cage.
+var ErrNone = errors.New("no cage can be had")
+
+// Spec says what a program may reach; everything else is closed to it, to what it starts, and for ever.
+type Spec struct {
+	// Read are the files, and the folders with all that is in them, that may be read. Those that do not exist are left out.
+	Read []string `json:"read,omitempty"`
+	// ReadAll allows to read everything that is there when the program starts, but for what stands in Hide.
+	ReadAll bool     `json:"read_all,omitempty"`
+	Hide    []string `json:"hide,omitempty"`
+	// Execute are likewise those that may be read and executed; the loader of a dynamic program is one.
+	Execute []string `json:"execute,omitempty"`
+	// Write are the folders in which anything may be made, changed and removed, and the files and devices that may be
+	// written to. Each must exist.
+	Write []string `json:"write,omitempty"`
+	// Network leaves sockets alone, and the kernel's keys, which some authenticate with. Without it, the program can listen on a socket in a folder of Write, and that is all.
+	Network bool `json:"network,omitempty"`
+	// User, where it is not nil, is whom the program runs as; only root can say so.
+	User *User `json:"user,omitempty"`
+	// Processes bounds how many processes the user may have at a time, those outside of the cage included; 0 does not.
+	Processes uint64 `json:"processes,omitempty"`
+	// Memory bounds what each process may have of its own, in bytes; 0 does not.
+	Memory uint64 `json:"memory,omitempty"`
+	// DeathSignal is what the program gets from the kernel when the thread dies that started it; 0 is nothing.
+	DeathSignal syscall.Signal `json:"death_signal,omitempty"`
+	// Files are how many open files, from descriptor 3 on, the program keeps. All others are closed.
+	Files int `json:"files,omitempty"`
+
+	abi int // no newer Landlock than this, for tests; 0 takes what there is
+}
+
+// User is one of the operating system's.
+type User struct {
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
+}
+
+// order is what a program that is to be a cage is told.
+type order struct {
+	Spec
+	Parent int `json:"parent"`
+	ABI    int `json:"abi,omitempty"`
+}
+
+// name is the argv[0] by which a program is told to be a cage.
+const name = "pgharbor-cage"
+
+// Failed is the exit status of a cage that could not be had after all; its standard error says why. The program was not
+// started then.
+const Failed = 125
+
+// Program is this program, which is to be started with the arguments of Arguments.
+const Program = "/proc/self/exe"
+
+// Arguments are those of Program, argv[0] included, for a program to be started in a cage: its path, and its own arguments.
+// Its environment, working folder and standard streams are those that Program is started with.
+func (s Spec) Arguments(path string, args ...string) ([]string, error) {
+	text, err := json.Marshal(order{Spec: s, Parent: os.Getpid(), ABI: s.abi})
+	if err != nil {
+		return nil, fmt.Errorf("what a cage is to hold: %w", err)
+	}
+	return append([]string{name, string(text), path}, args...), nil
+}
+
+// Executables are what must be executable for a program to run: itself, and the loader of a dynamic one. Nil for what is no
+// program of this host's, such as a script.
+func Executables(path string) []string {
+	program, err := elf.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer program.Close()
+	for _, segment := range program.Progs {
+		if segment.Type != elf.PT_INTERP || segment.Filesz > maxInterpreter {
+			continue
+		}
+		loader := make([]byte, segment.Filesz)
+		if _, err := segment.ReadAt(loader, 0); err != nil {
+			return nil
+		}
+		return []string{path, strings.TrimRight(string(loader), "\x00")}
+	}
+	return []string{path}
+}
+
+// maxInterpreter is more than a path can have.
+const maxInterpreter = 4096

@@ -1,0 +1,42 @@
+package cage
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// abiScopes is the first version of Landlock that holds signals, of Linux 6.12.
+const abiScopes = 6
+
+// Support is what this host's kernel has for a cage.
+type Support struct {
+	// Landlock is the version of its interface, from 1 on.
+	Landlock int
+}
+
+// Check says what a cage can hold here; ErrNone, with the reason, where there can be none. What is asked for at least is a
+// Landlock of any version, which Linux has since 5.13, and a seccomp filter.
+func Check() (Support, error) {
+	version, err := landlockVersion()
+	if err != nil {
+		return Support{}, fmt.Errorf("%w: the kernel has no Landlock, or it is turned off: %w", ErrNone, err)
+	}
+	if filtered == nil {
+		return Support{}, fmt.Errorf("%w: there is no filter of system calls for %s", ErrNone, runtime.GOARCH)
+	}
+	action := uint32(unix.SECCOMP_RET_ERRNO)
+	if err := seccomp(unix.SECCOMP_GET_ACTION_AVAIL, &action); err != nil {
+		return Support{}, fmt.Errorf("%w: the kernel has no seccomp filter: %w", ErrNone, err)
+	}
+	return Support{Landlock: version}, nil
+}
+
+// Gaps says what a cage does not hold here, of a program of another user than this or of the same one: one phrase each.
+func (s Support) Gaps(otherUser bool) []string {
+	if otherUser || s.Landlock >= abiScopes {
+		return nil
+	}
+	return []string{"signals to other processes of this user, which Linux 6.12 and newer hold"}
+}

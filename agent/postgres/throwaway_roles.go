@@ -1,0 +1,82 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// attributes are what a role of a throwaway server has as it had it. Passwords and the right to log in are not among them:
+// nobody logs in there, and hashes are not for what is restored to see.
+var attributes = []string{"SUPERUSER", "INHERIT", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
+
+// AddRoles makes the roles that the server does not have and of which only the name is known. None may log in. Each is a
+// superuser: what a role could do is not known, and what it lacks here must not count against a backup.
+func (t *Throwaway) AddRoles(ctx context.Context, roles []string) error {
+	missing, err := t.MissingRoles(ctx, roles)
+	if err != nil {
+		return err
+	}
+	slices.Sort(missing)
+	for _, role := range slices.Compact(missing) {
+		if err := t.execute(ctx, "CREATE ROLE "+quoteName(role)+" SUPERUSER NOLOGIN"); err != nil {
+			return fmt.Errorf("role %q: %w", role, err)
+		}
+	}
+	return nil
+}
+
+// AddRolesOf makes the roles of a Globals' script that the server does not have, with the attributes and memberships that
+// they had: what row security shows a role, and what it may own, depends on these.
+func (t *Throwaway) AddRolesOf(ctx context.Context, globals []byte) error {
+	server, err := t.Server(ctx)
+	if err != nil {
+		return err
+	}
+	script := splitScript(globals)
+	missing, err := t.MissingRoles(ctx, rolesMade(script))
+	if err != nil {
+		return err
+	}
+	maker := &roleMaker{missing: missing, server: server, superuser: true}
+	if maker.groups, err = t.groups(ctx, missing, true); err != nil {
+		return err
+	}
+	conn, err := t.administer(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return run(ctx, conn, append(append([]string{"BEGIN"}, maker.likenesses(script)...), "COMMIT")...)
+}
+
+// likenesses are the statements that make roles which can do what those of the script could, and no more of them.
+func (m *roleMaker) likenesses(script []statement) []string {
+	var made []string
+	for _, s := range script {
+		switch {
+		case s.begins("CREATE", "ROLE") && len(s.words) == 3 && m.makes(s.name(2)):
+			made = append(made, "CREATE ROLE "+quoteName(s.name(2))+" NOLOGIN")
+		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && s.words[3].is("WITH") && m.makes(s.name(2)):
+			made = append(made, "ALTER ROLE "+quoteName(s.name(2))+" WITH NOLOGIN "+strings.Join(s.attributes(), " "))
+		case s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") && m.makes(s.name(3)):
+			if sql := m.membership(s); sql != "" {
+				made = append(made, sql)
+			}
+		}
+	}
+	return made
+}
+
+// attributes are the ones that ALTER ROLE … WITH … gives or takes, as it writes them.
+func (s statement) attributes() []string {
+	var found []string
+	for _, w := range s.words[4:] {
+		word := strings.ToUpper(w.text)
+		if !w.quoted && (slices.Contains(attributes, word) || slices.Contains(attributes, strings.TrimPrefix(word, "NO"))) {
+			found = append(found, word)
+		}
+	}
+	return found
+}
