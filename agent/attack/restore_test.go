@@ -45,6 +45,8 @@ var traps = []trap{
 	{"a domain", `CREATE DOMAIN here.d AS int CHECK (hers.fine('TRAP', VALUE)); CREATE TABLE here.t (a here.d[], b int); INSERT INTO here.t VALUES ('{1}', 1)`},
 	{"a domain in a type", `CREATE DOMAIN here.d AS int CHECK (hers.fine('TRAP', VALUE)); CREATE TYPE here.pair AS (n int, d here.d); CREATE TABLE here.t (a here.pair); INSERT INTO here.t VALUES ('(1,2)')`},
 	{"a generated column", `CREATE TABLE here.t (a int, b int GENERATED ALWAYS AS (hers.seize('TRAP', a)) STORED); INSERT INTO here.t VALUES (1)`},
+	{"a generated column that is constant", `CREATE TABLE here.t (a int, b int GENERATED ALWAYS AS (hers.seize('TRAP', 1)) STORED); INSERT INTO here.t VALUES (1)`},
+	{"the constant part of partitions", `CREATE TABLE here.t (a int) PARTITION BY RANGE ((a + hers.seize('TRAP', 1))); CREATE TABLE here.p PARTITION OF here.t FOR VALUES FROM (0) TO (10); INSERT INTO here.t VALUES (1)`},
 	{"the condition of an index", `CREATE TABLE here.t (a int PRIMARY KEY); CREATE TABLE here.u (a int REFERENCES here.t); INSERT INTO here.t VALUES (1); INSERT INTO here.u VALUES (1);
 		CREATE INDEX ON here.t (a) WHERE hers.fine('TRAP', 1); CREATE INDEX ON here.u (a) WHERE hers.fine('TRAP', 2)`},
 	{"the condition of a part's index", `CREATE TABLE here.t (a int) PARTITION BY RANGE (a); CREATE TABLE here.p PARTITION OF here.t FOR VALUES FROM (0) TO (10);

@@ -178,7 +178,7 @@ func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rig
 	for n := 0; n < len(all); n++ {
 		st := statement{sql: all[n].sql, words: readWords(all[n].sql, 0)}
 		switch {
-		case l.runsCode(st):
+		case runsCode(st):
 			owner := definition{}
 			if n+1 < len(all) {
 				owner = all[n+1]
@@ -219,11 +219,11 @@ func ownerChange(s statement) (object, role string) {
 }
 
 // runsCode says whether making an object runs code that the dump brings: the server computes the constant parts of a
-// partition's expression and, from 17 on, of a generated column, and hands an aggregate's first value to its type.
-func (l *guardedLoader) runsCode(s statement) bool {
+// partition's expression and of a generated column, and hands an aggregate's first value to its type.
+func runsCode(s statement) bool {
 	switch {
 	case s.begins("CREATE", "TABLE"), s.begins("CREATE", "UNLOGGED", "TABLE"), s.begins("CREATE", "FOREIGN", "TABLE"):
-		return partitionsByExpression(s) || l.server.Number >= 170000 && s.find(3, "GENERATED") > 0
+		return partitionsByExpression(s) || s.find(3, "GENERATED") > 0
 	case s.begins("CREATE", "AGGREGATE"):
 		return s.find(3, "INITCOND") > 0 || s.find(3, "MINITCOND") > 0
 	}

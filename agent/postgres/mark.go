@@ -28,11 +28,11 @@ type Mark struct {
 
 // $1 is the database, $2 what the setting begins with, $3 what the names of confined roles begin with.
 const markOf = `SELECT d.oid, (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c),
-	(SELECT pg_catalog.substr(u.pair, pg_catalog.length($2::text) + 1)
+	(SELECT pg_catalog.substr(u.pair, pg_catalog.length($2::pg_catalog.text) + 1)
 		FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS u (pair)
-		WHERE s.setdatabase = d.oid AND s.setrole = 0 AND pg_catalog.starts_with(u.pair, $2::text) LIMIT 1),
+		WHERE s.setdatabase = d.oid AND s.setrole = 0 AND pg_catalog.starts_with(u.pair, $2::pg_catalog.text) LIMIT 1),
 	(SELECT r.rolname FROM pg_catalog.pg_shdepend o JOIN pg_catalog.pg_roles r ON r.oid = o.refobjid
-		WHERE o.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND o.deptype = 'o' AND pg_catalog.starts_with(r.rolname::text, $3::text)
+		WHERE o.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND o.deptype = 'o' AND pg_catalog.starts_with(r.rolname::pg_catalog.text, $3::pg_catalog.text)
 			AND (o.dbid = d.oid OR o.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND o.objid = d.oid)
 		ORDER BY r.rolname LIMIT 1)
 	FROM pg_catalog.pg_database d WHERE d.datname = $1`
