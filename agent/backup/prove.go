@@ -103,6 +103,7 @@ type proving struct {
 	file     *os.File
 	server   *postgres.Throwaway // nil where it is the instance's own
 	unfilled bool                // materialized views are left empty: what they read is out of reach
+	counted  []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables
 	database string
 	dir      string // whose room is watched; "" where it is not ours to see
 	proof    Proof
@@ -146,7 +147,7 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 	return func() error {
 		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 		defer cancel()
-		return errors.Join(e.Instance.DropDatabase(dropCtx, p.database), e.Instance.DropConfined(dropCtx, p.database))
+		return errors.Join(e.Instance.DropDatabase(dropCtx, p.database), e.dropOwnRoles(dropCtx, p.database))
 	}, nil
 }
 
@@ -189,9 +190,11 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	got, err := p.count(ctx)
-	if err != nil {
-		return err
+	got := p.counted
+	if p.server != nil {
+		if got, err = p.count(ctx, p.Instance); err != nil {
+			return err
+		}
 	}
 	want := found.tables
 	if p.req.Manifest != nil {
@@ -205,14 +208,14 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 	return nil
 }
 
-// count counts the rows of every table that there is.
-func (p *proving) count(ctx context.Context) ([]counted, error) {
+// count counts the rows of every table that there is, in sessions of an instance's role.
+func (p *proving) count(ctx context.Context, as *postgres.Instance) ([]counted, error) {
 	tables, err := p.Instance.Tables(ctx, p.database)
 	if err != nil {
 		return nil, err
 	}
 	progress := p.begin(p.req.OnProgress, PhaseCompare, 0).of(len(tables))
-	counts, err := p.Instance.CountRows(ctx, p.database, tables, progress.object)
+	counts, err := as.CountRows(ctx, p.database, tables, progress.object)
 	all := make([]counted, len(counts))
 	for n, count := range counts {
 		all[n] = counted{tables[n], count}
@@ -254,7 +257,7 @@ func (p *proving) fill(ctx context.Context, found *verified) error {
 }
 
 func (p *proving) load(ctx context.Context, found *verified) error {
-	if err := errors.Join(p.Instance.DropDatabase(ctx, p.database), p.Instance.DropConfined(ctx, p.database)); err != nil {
+	if err := errors.Join(p.Instance.DropDatabase(ctx, p.database), p.dropOwnRoles(ctx, p.database)); err != nil {
 		return err
 	}
 	like, err := p.likeness(ctx, p.req.Manifest, found.head)
@@ -265,6 +268,11 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		return err
 	}
 	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
+	if p.server == nil && !p.req.Confined {
+		rows, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress)
+		p.counted = loaded(rows)
+		return err
+	}
 	if !p.req.Confined && !p.unfilled {
 		return p.Engine.load(ctx, p.database, like, p.file, found, p.kept(), progress)
 	}
@@ -285,8 +293,19 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 	}
 	if err = p.loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
 		err = fmt.Errorf("%w: %w", ErrConfined, err)
+	} else if p.server == nil {
+		p.counted, err = p.count(ctx, confined.Instance)
 	}
 	return errors.Join(err, confined.Close(context.WithoutCancel(ctx)))
+}
+
+// loaded are the rows that a guarded load counted.
+func loaded(rows map[postgres.Table]int64) []counted {
+	var all []counted
+	for table, n := range rows {
+		all = append(all, counted{table, postgres.TableCount{Rows: n}})
+	}
+	return all
 }
 
 // kept is what is kept beside the file, for the search path of the database; what is wrong with it is for Scrub to say.
@@ -321,6 +340,9 @@ func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
 // disproves says whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
 func (p *proving) disproves(err error) bool {
 	if Failure(err) == FailureIntegrity || errors.Is(err, ErrForeign) {
+		return true
+	}
+	if p.server == nil && postgres.RefusesRows(err) {
 		return true
 	}
 	var tool *postgres.ToolError

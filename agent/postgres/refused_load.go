@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/cage"
 )
@@ -54,6 +55,14 @@ var foreignUnreachable = regexp.MustCompile(`ERROR:  (?:08001: )?.*(could not co
 func ForeignUnreachable(err error) bool {
 	var tool *ToolError
 	return errors.As(err, &tool) && foreignUnreachable.MatchString(tool.Stderr)
+}
+
+// RefusesRows says whether a session of ours failed because what the dump holds breaks a rule of the dump itself: a value that
+// is none of its type, a row that a constraint does not let in.
+func RefusesRows(err error) bool {
+	var content *ContentError
+	state := sqlState(err)
+	return !errors.As(err, &content) && (strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23"))
 }
 
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
