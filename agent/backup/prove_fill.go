@@ -107,4 +107,3 @@ func (p *proving) kept() *globals {
 	}
 	return &kept
 }
-
