@@ -27,8 +27,6 @@ const (
 	spaceReserve = 512 << 20
 	// spaceStep is how often the room is looked at while a dump is loaded.
 	spaceStep = time.Second
-	// maxLacking bounds how often a load begins anew with one more role or tablespace.
-	maxLacking = 200
 	// provedDatabase is the database of a throwaway server.
 	provedDatabase = "proof"
 )
@@ -159,22 +157,6 @@ func cageOf(server *postgres.Throwaway) string {
 	return server.Cage.String()
 }
 
-// addRoles makes the roles that the dump may name, as they were where that was kept with it; else by their names alone, those
-// that the instance has. Where that can't be asked, those that turn out to be missing are made one by one.
-func (p *proving) addRoles(ctx context.Context) error {
-	var roles []string
-	if kept := p.kept(); kept != nil {
-		if err := p.server.AddRolesOf(ctx, kept.Script); err != nil {
-			return fmt.Errorf("the roles kept with the backup: %w", err)
-		}
-	} else if m := p.req.Manifest; m != nil && m.Globals != nil {
-		roles = m.Globals.Roles
-	} else {
-		roles, _ = p.live.Roles(ctx)
-	}
-	return p.server.AddRoles(ctx, append([]string{"postgres"}, roles...))
-}
-
 // restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
 func (p *proving) restoreAndCount(ctx context.Context) error {
 	info, err := p.file.Stat()
@@ -221,103 +203,6 @@ func (p *proving) count(ctx context.Context, as *postgres.Instance) ([]counted, 
 		all[n] = counted{tables[n], count}
 	}
 	return all, err
-}
-
-// fill loads the dump, again from its start where the throwaway server lacks something that no dump brings along.
-func (p *proving) fill(ctx context.Context, found *verified) error {
-	if p.server == nil {
-		return p.load(ctx, found)
-	}
-	if err := p.addRoles(ctx); err != nil {
-		return err
-	}
-	tried := map[string]bool{}
-	for {
-		err := p.load(ctx, found)
-		role, tablespace := postgres.Lacks(err)
-		name := role + "\x00" + tablespace
-		switch {
-		case tried[name] || len(tried) == maxLacking:
-			return err
-		case role != "":
-			err = p.server.AddRoles(ctx, []string{role})
-		case tablespace != "":
-			err = p.server.AddTablespace(ctx, tablespace)
-		case postgres.ForeignUnreachable(err) && !p.unfilled:
-			p.unfilled, err = true, nil
-			continue
-		default:
-			return err
-		}
-		tried[name] = true
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (p *proving) load(ctx context.Context, found *verified) error {
-	if err := errors.Join(p.Instance.DropDatabase(ctx, p.database), p.dropOwnRoles(ctx, p.database)); err != nil {
-		return err
-	}
-	like, err := p.likeness(ctx, p.req.Manifest, found.head)
-	if err != nil {
-		return err
-	}
-	if err := p.Instance.CreateDatabase(ctx, p.database, like); err != nil {
-		return err
-	}
-	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
-	if p.server == nil && !p.req.Confined {
-		rows, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress)
-		p.counted = loaded(rows)
-		return err
-	}
-	if !p.req.Confined && !p.unfilled {
-		return p.Engine.load(ctx, p.database, like, p.file, found, p.kept(), progress)
-	}
-	checked, err := found.reader(p.file, progress)
-	if err != nil {
-		return err
-	}
-	leaveOut := foreignOwner
-	if p.unfilled {
-		leaveOut = unfilled
-	}
-	if !p.req.Confined || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
-		return p.loadWithout(ctx, p.Instance, p.database, found.format, checked, leaveOut)
-	}
-	confined, err := p.Instance.Confine(ctx, p.database, p.database)
-	if err != nil {
-		return err
-	}
-	if err = p.loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
-		err = fmt.Errorf("%w: %w", ErrConfined, err)
-	} else if p.server == nil {
-		p.counted, err = p.count(ctx, confined.Instance)
-	}
-	return errors.Join(err, confined.Close(context.WithoutCancel(ctx)))
-}
-
-// loaded are the rows that a guarded load counted.
-func loaded(rows map[postgres.Table]int64) []counted {
-	var all []counted
-	for table, n := range rows {
-		all = append(all, counted{table, postgres.TableCount{Rows: n}})
-	}
-	return all
-}
-
-// kept is what is kept beside the file, for the search path of the database; what is wrong with it is for Scrub to say.
-func (p *proving) kept() *globals {
-	if p.req.Manifest == nil || p.req.Manifest.Globals == nil {
-		return nil
-	}
-	kept, err := p.readGlobals(p.req.Path, p.req.Manifest)
-	if err != nil {
-		return nil
-	}
-	return &kept
 }
 
 // conclude makes a proof of how it went, where that says something of the backup.

@@ -2,6 +2,7 @@ package cage
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,9 @@ func Check() (Support, error) {
 	action := uint32(unix.SECCOMP_RET_ERRNO)
 	if err := seccomp(unix.SECCOMP_GET_ACTION_AVAIL, &action); err != nil {
 		return Support{}, fmt.Errorf("%w: the kernel has no seccomp filter: %w", ErrNone, err)
+	}
+	if _, err := os.Stat(Program); err != nil {
+		return Support{}, fmt.Errorf("%w: this program can't start itself once more: %w", ErrNone, err)
 	}
 	return Support{Landlock: version}, nil
 }

@@ -110,7 +110,7 @@ func (t *Throwaway) start(ctx context.Context, i *Instance, found binaries, tabl
 	if t.Instance, err = Open(settings, filepath.Dir(i.dir)); err != nil {
 		return err
 	}
-	t.Instance.answerLimit = maxAnswer
+	t.answerLimit = maxAnswer
 	initdb, err := t.command(ctx, found, "initdb", "-D", t.data(), "-U", throwawayUser,
 		"--no-sync", "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions")
 	if err != nil {
