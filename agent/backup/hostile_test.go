@@ -119,7 +119,7 @@ func (v *victim) state(t *testing.T) string {
 		"SELECT datname FROM pg_database WHERE datname NOT LIKE 'victim%' ORDER BY 1",
 		"SELECT rolname, rolsuper, rolcanlogin FROM pg_roles WHERE rolname NOT LIKE 'pgharbor%' ORDER BY 1",
 		"SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE member::regrole::text NOT LIKE '%pgharbor%' ORDER BY 1, 2",
-		"SELECT setdatabase, setrole, setconfig FROM pg_db_role_setting ORDER BY 1, 2",
+		"SELECT setdatabase, setrole, setconfig FROM pg_db_role_setting WHERE setconfig <> '{pgharbor.origin=unknown}' ORDER BY 1, 2",
 		"SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' ORDER BY 1",
 	} {
 		for _, row := range v.Query(t, "postgres", query) {

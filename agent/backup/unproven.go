@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,7 +53,7 @@ func (e *Engine) mark(ctx context.Context, database string, req RestoreRequest) 
 			return err
 		}
 	}
-	err = e.Instance.MarkDatabase(ctx, database, string(req.Origin))
+	err = e.Instance.MarkDatabase(ctx, database, string(cmp.Or(req.Origin, OriginUnknown)))
 	if errors.Is(err, postgres.ErrMarkRefused) {
 		if e.Signer == nil {
 			req.warn("that nothing proves who made it is known by the owner of its objects alone: " + err.Error())

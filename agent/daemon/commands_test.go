@@ -144,7 +144,7 @@ func TestRestoreExitCodes(t *testing.T) {
 func TestCheck(t *testing.T) {
 	h := newHost(t)
 	code, stdout, stderr := h.run("check")
-	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 12 {
+	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 14 {
 		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}
 	server := postgrestest.Shared(t)
@@ -170,7 +170,7 @@ func TestCheck(t *testing.T) {
 			h := *h
 			h.t, h.environ = t, append(h.environ, strings.Split(test.variable, "\x00")...)
 			code, stdout, _ := h.run("check")
-			if lines := strings.Count(stdout, "\n"); lines != 12 && name != "configuration" {
+			if lines := strings.Count(stdout, "\n"); lines != 14 && name != "configuration" {
 				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
 			}
 			if !strings.Contains(stdout, test.line) || (code == exitOK) != strings.HasPrefix(test.line, "OK") {

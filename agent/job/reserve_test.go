@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
@@ -15,7 +16,9 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 	server.CreateDatabase(t, "spare")
 	server.Exec(t, "spare", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	lender, manifest, key := lend(t, "spare")
-	r := newRunner(t, nil)
+	r := newRunner(t, func(c *Config) {
+		c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
+	})
 	r.Engine.Store.SetReserve(1 << 60)
 	spec := &RestoreSpec{BackupID: manifest.ID, Target: "spare2", Source: &Source{Instance: "other-db", TransferID: "t", Key: key, From: &lender}}
 	if result := accept(t, r, Job{ID: "job1", Restore: spec}); !strings.Contains(result.Error, "too full for what others ask") {
