@@ -131,7 +131,8 @@ func (f *fetched) Begin(stored []byte) (err error) {
 // request is the restore, but for where its file is.
 func (f *fetched) request() backup.RestoreRequest {
 	return backup.RestoreRequest{
-		Manifest: &f.manifest, Target: f.spec.Target, Replace: f.spec.Replace, WithRoles: f.spec.WithRoles, Confined: !f.origin.Proven(),
+		Manifest: &f.manifest, Target: f.spec.Target, Replace: f.spec.Replace, WithRoles: f.spec.WithRoles,
+		TrustContent: f.spec.TrustContent, Confined: !f.origin.Proven(),
 	}
 }
 

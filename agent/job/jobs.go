@@ -34,6 +34,7 @@ type RestoreSpec struct {
 	BackupID, Target string
 	Replace          bool
 	WithRoles        string  // as in backup.RestoreRequest
+	TrustContent     bool    // likewise
 	Source           *Source // nil where this agent has the backup
 }
 

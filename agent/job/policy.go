@@ -31,6 +31,8 @@ func (r *Runner) permit(job Job) (policy.Policy, error) {
 		return p, r.notAllowed("that a database is replaced")
 	case spec.WithRoles == backup.RolesSuperuser && !p.SuperuserRoles:
 		return p, r.notAllowed("that superuser roles are made")
+	case spec.TrustContent && !p.TrustContent:
+		return p, r.notAllowed("that the code in a dump runs with all the rights of the agent")
 	}
 	return p, nil
 }

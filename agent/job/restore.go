@@ -51,7 +51,7 @@ func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *Restore
 	}
 	return backup.RestoreRequest{
 		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: spec.Target, Replace: spec.Replace,
-		WithRoles: spec.WithRoles,
+		WithRoles: spec.WithRoles, TrustContent: spec.TrustContent,
 	}, origin, r.use(stored.ID), nil
 }
 

@@ -38,6 +38,8 @@ type Policy struct {
 	Unproven bool `json:"unproven"`
 	// SuperuserRoles: a restore may make roles with superuser attributes.
 	SuperuserRoles bool `json:"superuser_roles"`
+	// TrustContent: the code in a dump may run with all the rights of the agent, where somebody asks for that.
+	TrustContent bool `json:"trust_content"`
 	// ReleaseHostHolds: holds that were set on this host may be released or replaced.
 	ReleaseHostHolds bool `json:"release_host_holds"`
 }
@@ -113,6 +115,7 @@ func (p Policy) String() string {
 		{p.Replace, "replacing a database"},
 		{p.Unproven, "unproven files, confined"},
 		{p.SuperuserRoles, "superuser roles"},
+		{p.TrustContent, "trust in the content of dumps"},
 		{p.ReleaseHostHolds, "release of holds set on this host"},
 	} {
 		word := "no "

@@ -49,7 +49,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 	}
 	status.Policy = &pgharborv1.HostPolicy{
 		Jobs: s.HostPolicy.Jobs, Replace: s.HostPolicy.Replace, RestoreFrom: texts(s.HostPolicy.RestoreFrom), Unproven: s.HostPolicy.Unproven,
-		SuperuserRoles: s.HostPolicy.SuperuserRoles, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyTrouble),
+		SuperuserRoles: s.HostPolicy.SuperuserRoles, TrustContent: s.HostPolicy.TrustContent, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyTrouble),
 	}
 	for _, d := range s.Databases {
 		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})

@@ -79,7 +79,7 @@ func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
 
 func restoreFrom(spec *pgharborv1.RestoreSpec) *job.RestoreSpec {
 	return &job.RestoreSpec{
-		BackupID: spec.GetBackupId(), Target: spec.GetTargetDatabase(), Replace: spec.GetReplace(), WithRoles: spec.GetWithRoles(),
+		BackupID: spec.GetBackupId(), Target: spec.GetTargetDatabase(), Replace: spec.GetReplace(), WithRoles: spec.GetWithRoles(), TrustContent: spec.GetTrustContent(),
 	}
 }
 

@@ -61,6 +61,7 @@ func policyPairs(policy *pgharborv1.HostPolicy) [][2]string {
 		{"Replace a database", yesNo(policy.GetReplace())},
 		{"Unproven files", yesNo(policy.GetUnproven())},
 		{"Superuser roles", yesNo(policy.GetSuperuserRoles())},
+		{"Trust in dumps", yesNo(policy.GetTrustContent())},
 		{"Release its own holds", yesNo(policy.GetReleaseHostHolds())},
 	}
 }

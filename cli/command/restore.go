@@ -50,6 +50,7 @@ Postgres.`,
 	flags.BoolVar(&preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
+	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, where its host allows that: you trust everybody who owned something in the database")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
 	a.approvable(cmd)
 	a.require(cmd, "to-database")
@@ -127,6 +128,9 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 		a.say("This restores %s of %s, as it was on %s, %s %s on %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
 			output.Time(backup.GetCreatedAt(), a.Now().Location()), into, output.Name(request.GetTargetDatabase()),
 			output.Name(cmp.Or(request.GetTargetInstance(), backup.GetInstance())))
+		if request.GetTrustContent() {
+			a.say("The code in it runs with all the rights of the agent there.")
+		}
 		answer, err := a.ask(ctx, "Type the name of that database to go on: ")
 		if err != nil {
 			return err

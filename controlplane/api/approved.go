@@ -55,7 +55,7 @@ func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 			return err
 		}
 		action = fleet.ActionUndo
-	case job.Kind == fleet.JobRestore && job.Spec.Replace:
+	case job.Kind == fleet.JobRestore && (job.Spec.Replace || job.Spec.TrustContent):
 		action = fleet.ActionReplace
 	case job.Kind == fleet.JobRestore && job.Spec.SourceInstance != "":
 		action = fleet.ActionElsewhere

@@ -123,7 +123,7 @@ func hostPolicyToProto(p *fleet.HostPolicy) *pgharborv1.HostPolicy {
 	}
 	return &pgharborv1.HostPolicy{
 		Jobs: p.Jobs, Replace: p.Replace, RestoreFrom: p.RestoreFrom, Unproven: p.Unproven,
-		SuperuserRoles: p.SuperuserRoles, ReleaseHostHolds: p.ReleaseHostHolds, Trouble: p.Trouble,
+		SuperuserRoles: p.SuperuserRoles, TrustContent: p.TrustContent, ReleaseHostHolds: p.ReleaseHostHolds, Trouble: p.Trouble,
 	}
 }
 

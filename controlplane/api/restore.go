@@ -38,6 +38,9 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if request.GetReplace() {
 		detail = ", which it replaces" + detail
 	}
+	if request.GetTrustContent() {
+		detail += ", with trust in its content"
+	}
 	instance, source, err := s.restoreOn(ctx, backup, request.GetTargetInstance())
 	if err != nil {
 		return nil, err
@@ -60,7 +63,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 		Spec: fleet.JobSpec{
 			SourceInstance: source, Unsealed: unsealed,
 			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
-			WithRoles: request.GetWithRoles(),
+			WithRoles: request.GetWithRoles(), TrustContent: request.GetTrustContent(),
 		},
 	})
 	if err != nil {

@@ -93,6 +93,7 @@ type HostPolicy struct {
 	RestoreFrom      []string `json:"restore_from,omitempty"`
 	Unproven         bool     `json:"unproven,omitempty"`
 	SuperuserRoles   bool     `json:"superuser_roles,omitempty"`
+	TrustContent     bool     `json:"trust_content,omitempty"`
 	ReleaseHostHolds bool     `json:"release_host_holds,omitempty"`
 	// Trouble is why the policy can't be used; then nothing is allowed.
 	Trouble string `json:"trouble,omitempty"`
@@ -103,8 +104,8 @@ func (p HostPolicy) String() string {
 	if p.Trouble != "" {
 		return "nothing is allowed (" + p.Trouble + ")"
 	}
-	return fmt.Sprintf("jobs %q, replace %t, restore_from %q, unproven %t, superuser_roles %t, release_host_holds %t",
-		p.Jobs, p.Replace, p.RestoreFrom, p.Unproven, p.SuperuserRoles, p.ReleaseHostHolds)
+	return fmt.Sprintf("jobs %q, replace %t, restore_from %q, unproven %t, superuser_roles %t, trust_content %t, release_host_holds %t",
+		p.Jobs, p.Replace, p.RestoreFrom, p.Unproven, p.SuperuserRoles, p.TrustContent, p.ReleaseHostHolds)
 }
 
 // InstanceDatabase is a database that exists on an instance.

@@ -92,7 +92,9 @@ type JobSpec struct {
 	// Whole asks for the manifest and the companion of a file that is sent, too.
 	Whole     bool   `json:"whole,omitempty"`
 	WithRoles string `json:"with_roles,omitempty"`
-	Reason    string `json:"reason,omitempty"`
+	// TrustContent: the code in the dump may run with all the rights of the agent.
+	TrustContent bool   `json:"trust_content,omitempty"`
+	Reason       string `json:"reason,omitempty"`
 }
 
 // The roles that a restore makes, where they are missing; empty is none.

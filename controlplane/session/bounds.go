@@ -78,6 +78,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.HostPolicy.restore_from":         list(100, words(256)),
 	"pgharbor.v1.HostPolicy.unproven":             flag,
 	"pgharbor.v1.HostPolicy.superuser_roles":      flag,
+	"pgharbor.v1.HostPolicy.trust_content":        flag,
 	"pgharbor.v1.HostPolicy.release_host_holds":   flag,
 	"pgharbor.v1.HostPolicy.trouble":              words(1000),
 	"pgharbor.v1.InstanceDatabase.name":           postgresName,

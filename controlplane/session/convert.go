@@ -64,7 +64,7 @@ func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
 	}
 	return &fleet.HostPolicy{
 		Jobs: p.GetJobs(), Replace: p.GetReplace(), RestoreFrom: p.GetRestoreFrom(), Unproven: p.GetUnproven(),
-		SuperuserRoles: p.GetSuperuserRoles(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: p.GetTrouble(),
+		SuperuserRoles: p.GetSuperuserRoles(), TrustContent: p.GetTrustContent(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: p.GetTrouble(),
 	}
 }
 
@@ -194,6 +194,7 @@ func restoreFrom(o *pgharborv1.RestoreOutcome) *fleet.RestoreOutcome {
 func restoreSpecOf(spec fleet.JobSpec) *pgharborv1.RestoreSpec {
 	return &pgharborv1.RestoreSpec{
 		BackupId: spec.BackupID, TargetDatabase: spec.TargetDatabase, Replace: spec.Replace, WithRoles: spec.WithRoles,
+		TrustContent: spec.TrustContent,
 	}
 }
 

@@ -313,8 +313,12 @@ type CreateRestoreRequest struct {
 	WithRoles string `protobuf:"bytes,8,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
 	// The instance to restore on; empty means the backup's own.
 	TargetInstance string `protobuf:"bytes,9,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Run the code in the dump with all the rights of the agent, as pg_restore by a
+	// superuser does, where it can't be loaded as its owners. The host has to allow
+	// it. A policy on backup.replace makes it wait for a second person.
+	TrustContent  bool `protobuf:"varint,10,opt,name=trust_content,json=trustContent,proto3" json:"trust_content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateRestoreRequest) Reset() {
@@ -401,6 +405,13 @@ func (x *CreateRestoreRequest) GetTargetInstance() string {
 		return x.TargetInstance
 	}
 	return ""
+}
+
+func (x *CreateRestoreRequest) GetTrustContent() bool {
+	if x != nil {
+		return x.TrustContent
+	}
+	return false
 }
 
 type CreateRestoreResponse struct {
@@ -925,7 +936,7 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\tR\x06result\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"\x8f\x02\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\"\xb4\x02\n" +
 	"\x14CreateRestoreRequest\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
@@ -936,7 +947,9 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\areplace\x18\x06 \x01(\bR\areplace\x12\x1d\n" +
 	"\n" +
 	"with_roles\x18\b \x01(\tR\twithRoles\x12'\n" +
-	"\x0ftarget_instance\x18\t \x01(\tR\x0etargetInstance\"G\n" +
+	"\x0ftarget_instance\x18\t \x01(\tR\x0etargetInstance\x12#\n" +
+	"\rtrust_content\x18\n" +
+	" \x01(\bR\ftrustContent\"G\n" +
 	"\x15CreateRestoreResponse\x12.\n" +
 	"\arestore\x18\x01 \x01(\v2\x14.pgharbor.v1.RestoreR\arestore\"\xb5\x01\n" +
 	"\x15PreviewRestoreRequest\x12\x1b\n" +

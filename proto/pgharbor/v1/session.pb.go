@@ -753,7 +753,9 @@ type HostPolicy struct {
 	// Whether holds that were set on the host may be released.
 	ReleaseHostHolds bool `protobuf:"varint,6,opt,name=release_host_holds,json=releaseHostHolds,proto3" json:"release_host_holds,omitempty"`
 	// Why the policy can't be used; then nothing is allowed.
-	Trouble       string `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	Trouble string `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Whether the code in a dump may run with all the rights of the agent.
+	TrustContent  bool `protobuf:"varint,8,opt,name=trust_content,json=trustContent,proto3" json:"trust_content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -835,6 +837,13 @@ func (x *HostPolicy) GetTrouble() string {
 		return x.Trouble
 	}
 	return ""
+}
+
+func (x *HostPolicy) GetTrustContent() bool {
+	if x != nil {
+		return x.TrustContent
+	}
+	return false
 }
 
 type InstanceDatabase struct {
@@ -1797,7 +1806,9 @@ type RestoreSpec struct {
 	Replace   bool   `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
 	WithRoles string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
 	// Set where the backup is another instance's: the agent gets it by Fetch.
-	Source        *RestoreSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Source *RestoreSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// As in CreateRestoreRequest.
+	TrustContent  bool `protobuf:"varint,7,opt,name=trust_content,json=trustContent,proto3" json:"trust_content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1865,6 +1876,13 @@ func (x *RestoreSpec) GetSource() *RestoreSource {
 		return x.Source
 	}
 	return nil
+}
+
+func (x *RestoreSpec) GetTrustContent() bool {
+	if x != nil {
+		return x.TrustContent
+	}
+	return false
 }
 
 // RestoreSource is where a backup comes from that another agent holds.
@@ -2273,7 +2291,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x13certificate_ends_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x11certificateEndsAt\x12D\n" +
 	"\x10certificate_life\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLife\x12/\n" +
 	"\x06policy\x18\x15 \x01(\v2\x17.pgharbor.v1.HostPolicyR\x06policyB\r\n" +
-	"\v_free_bytes\"\xea\x01\n" +
+	"\v_free_bytes\"\x8f\x02\n" +
 	"\n" +
 	"HostPolicy\x12\x12\n" +
 	"\x04jobs\x18\x01 \x03(\tR\x04jobs\x12\x18\n" +
@@ -2282,7 +2300,8 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\bunproven\x18\x04 \x01(\bR\bunproven\x12'\n" +
 	"\x0fsuperuser_roles\x18\x05 \x01(\bR\x0esuperuserRoles\x12,\n" +
 	"\x12release_host_holds\x18\x06 \x01(\bR\x10releaseHostHolds\x12\x18\n" +
-	"\atrouble\x18\a \x01(\tR\atrouble\"@\n" +
+	"\atrouble\x18\a \x01(\tR\atrouble\x12#\n" +
+	"\rtrust_content\x18\b \x01(\bR\ftrustContent\"@\n" +
 	"\x10InstanceDatabase\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\acovered\x18\x02 \x01(\bR\acovered\"j\n" +
@@ -2346,14 +2365,15 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x04spec\"(\n" +
 	"\n" +
 	"BackupSpec\x12\x1a\n" +
-	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"\xc0\x01\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\"\xe5\x01\n" +
 	"\vRestoreSpec\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12'\n" +
 	"\x0ftarget_database\x18\x02 \x01(\tR\x0etargetDatabase\x12\x18\n" +
 	"\areplace\x18\x03 \x01(\bR\areplace\x12\x1d\n" +
 	"\n" +
 	"with_roles\x18\x06 \x01(\tR\twithRoles\x122\n" +
-	"\x06source\x18\x05 \x01(\v2\x1a.pgharbor.v1.RestoreSourceR\x06source\"m\n" +
+	"\x06source\x18\x05 \x01(\v2\x1a.pgharbor.v1.RestoreSourceR\x06source\x12#\n" +
+	"\rtrust_content\x18\a \x01(\bR\ftrustContent\"m\n" +
 	"\rRestoreSource\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1f\n" +
 	"\vtransfer_id\x18\x02 \x01(\tR\n" +
