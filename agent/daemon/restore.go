@@ -11,7 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // restoreFlags are what a restore by hand is asked for with.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
-	"github.com/pgharbor/pgharbor/secretfile"
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // secretFiles are the files with secrets that the settings name.

@@ -3,7 +3,7 @@ package job
 import (
 	"errors"
 
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 // SecretFile is a file with a secret, and the setting that names it, as people know it.

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 // trustedName is the file in the state folder that lists the public keys of earlier state folders and of other agents.

@@ -16,7 +16,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 // Algorithm is how manifests are signed: Ed25519 as in RFC 8032, without a hash before it.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/signing"
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 func nothing() ([]string, error) { return nil, nil }

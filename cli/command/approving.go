@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
-	"github.com/pgharbor/pgharbor/shell"
 )
 
 // askAgain is how often somebody who waits looks for the decision.

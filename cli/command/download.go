@@ -15,8 +15,8 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
-	"github.com/pgharbor/pgharbor/secretfile"
 )
 
 type download struct {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // The exit codes, as scripts know them.

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
-	"github.com/pgharbor/pgharbor/shell"
 )
 
 func (a *app) verifyCommand() *cobra.Command {

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
-	"github.com/pgharbor/pgharbor/shell"
 )
 
 // watchJob follows a job to its end and shows its progress. A stream that breaks

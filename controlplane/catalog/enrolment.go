@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // CreateInvite keeps an invite, and makes sure that who it is for exists: the

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/shell/shelltest"
+	"github.com/pgharbor/pgharbor/internal/shell/shelltest"
 )
 
 // allWrong is a database of which all is wrong that can be at once, with a name for whatever has one.

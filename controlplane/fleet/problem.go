@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // The causes that a caller can act upon. Package api maps each to one gRPC

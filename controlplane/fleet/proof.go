@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // Findings is what is known of a backup beside its manifest.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgharbor/pgharbor/shell"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // judging is one database under judgement, and by what.

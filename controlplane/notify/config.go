@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 // Config is the file of the channels, JSON. Secrets stand in files of their own.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/shell/shelltest"
+	"github.com/pgharbor/pgharbor/internal/shell/shelltest"
 )
 
 // postOffice is a mail server of a few words, without TLS, on loopback.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 // keepPrivate refuses a data folder whose keys or catalog others may change, and takes from them what a copy that was not

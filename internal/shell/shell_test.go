@@ -8,8 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/pgharbor/pgharbor/shell"
-	"github.com/pgharbor/pgharbor/shell/shelltest"
+	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/shell/shelltest"
 )
 
 func TestANameIsOneArgumentAndRunsNothing(t *testing.T) {

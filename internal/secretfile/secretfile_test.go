@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/pgharbor/pgharbor/secretfile"
+	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
 func write(t *testing.T, mode fs.FileMode) string {
