@@ -177,8 +177,8 @@ func TestOnlySessionsHearTheServer(t *testing.T) {
 			}
 		}
 	}
-	if heard != 3 {
-		t.Errorf("%d files import pgconn: this test looks at the wrong thing", heard)
+	if heard != 4 {
+		t.Errorf("%d imports of pgx: this test looks at the wrong thing", heard)
 	}
 }
 
