@@ -10,9 +10,11 @@ import (
 const typeFacts = `SELECT t.oid, (t.typtype = 'd')::pg_catalog.text, part.oid FROM pg_catalog.pg_type t LEFT JOIN LATERAL (
 		SELECT t.typelem AS oid WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0
 		UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid
-		UNION ALL SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE t.typtype = 'm' AND g.rngmultitypid = t.oid
+		%s
 		UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
 	) part ON true WHERE t.oid >= 12000`
+
+const typesOfMultiranges = `UNION ALL SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE t.typtype = 'm' AND g.rngmultitypid = t.oid`
 
 // checkedTypes are types by oid, with whether a value of one goes through the check of a domain.
 type checkedTypes map[string]bool
@@ -45,12 +47,11 @@ func (l *guardedLoader) haveChecks(ctx context.Context, s *loadSessions, types [
 }
 
 func (l *guardedLoader) readTypes(ctx context.Context, s *loadSessions) (checkedTypes, error) {
-	// multiranges came with PostgreSQL 14
-	sql := typeFacts
-	if l.server.Number < 140000 {
-		sql = typeFactsBefore14
+	multiranges := typesOfMultiranges
+	if l.server.Number < 140000 { // which has none
+		multiranges = ""
 	}
-	rows, err := s.query(ctx, sql)
+	rows, err := s.query(ctx, fmt.Sprintf(typeFacts, multiranges))
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +65,6 @@ func (l *guardedLoader) readTypes(ctx context.Context, s *loadSessions) (checked
 	}
 	return types, nil
 }
-
-const typeFactsBefore14 = `SELECT t.oid, (t.typtype = 'd')::pg_catalog.text, part.oid FROM pg_catalog.pg_type t LEFT JOIN LATERAL (
-		SELECT t.typelem AS oid WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0
-		UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid
-		UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-	) part ON true WHERE t.oid >= 12000`
 
 // graph says for each thing which others it uses.
 type graph map[string][]string
