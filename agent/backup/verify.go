@@ -82,7 +82,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 	}
 	inspector := e.inspectStored(ctx, server, src.format, manifest)
 	definitions := postgres.NewDefinitions()
-	inspector.Scanner.definitions = definitions
+	inspector.definitions = definitions
 	plain := newMeter(inspector)
 	stored := newMeter(io.Discard)
 	reader, writer := io.Pipe()

@@ -193,7 +193,7 @@ func (r *Runner) nextRoundBytes() (total int64) {
 	}
 	for _, b := range newestOfEach(r.Inventory().Backups) {
 		if len(r.Databases) == 0 || slices.Contains(r.Databases, b.Database) {
-			total = min(total+max(b.Manifest.SizeBytes, 0), math.MaxInt64/4)
+			total = min(total+max(b.SizeBytes, 0), math.MaxInt64/4)
 		}
 	}
 	return total

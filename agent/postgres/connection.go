@@ -141,12 +141,12 @@ func connectError(ctx context.Context, database string, err error) error {
 // administer opens a session to work on what concerns the whole instance. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
 func (i *Instance) administer(ctx context.Context, avoid ...string) (*session, error) {
-	return i.inSome(ctx, avoid, func(database string) (*session, error) { return i.connect(ctx, database) })
+	return i.inSome(avoid, func(database string) (*session, error) { return i.connect(ctx, database) })
 }
 
 // inSome opens a session in the configured database, or in one that every instance has where that is gone, as it is when it
 // is to be restored.
-func (i *Instance) inSome(ctx context.Context, avoid []string, open func(database string) (*session, error)) (*session, error) {
+func (i *Instance) inSome(avoid []string, open func(database string) (*session, error)) (*session, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -176,7 +176,7 @@ func (i *Instance) inSome(ctx context.Context, avoid []string, open func(databas
 
 // query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
 func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
-	conn, err := i.inSome(ctx, nil, func(database string) (*session, error) { return i.look(ctx, database) })
+	conn, err := i.inSome(nil, func(database string) (*session, error) { return i.look(ctx, database) })
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,10 @@ func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions) error {
 	split := splitter{emit: func(sql string) error { found = append(found, sql); return nil }}
 	for {
 		line, err := src.ReadSlice('\n')
-		if err != nil && err != io.EOF && err != bufio.ErrBufferFull { //nolint:errorlint // ReadSlice returns them bare
+		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return err
 		}
-		ended := err == io.EOF //nolint:errorlint // as above
+		ended := err == io.EOF
 		if _, err := split.Write(line); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (r *rowsReader) Read(p []byte) (int, error) {
 		if string(head) == `\.` {
 			r.ended = true
 			_, err = r.src.ReadSlice('\n')
-			if err == io.EOF { //nolint:errorlint // ReadSlice returns it bare
+			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
 			if err == nil {
@@ -154,7 +154,7 @@ func (r *rowsReader) Read(p []byte) (int, error) {
 
 // notEOF is an error that is not the regular end.
 func notEOF(err error) error {
-	if err == io.EOF { //nolint:errorlint // a bufio.Reader returns it bare
+	if err == io.EOF {
 		return nil
 	}
 	return err

@@ -161,7 +161,7 @@ func (i *Instance) learn(ctx context.Context) (traits, error) {
 	if known := i.traits(); known.major != 0 {
 		return known, nil
 	}
-	conn, err := i.inSome(ctx, nil, func(database string) (*session, error) {
+	conn, err := i.inSome(nil, func(database string) (*session, error) {
 		return i.dial(ctx, database, traits{}, looking)
 	})
 	if err != nil {

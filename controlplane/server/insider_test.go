@@ -92,7 +92,9 @@ func TestTransferThatIsBrokenOffIsNotTakenUpAgain(t *testing.T) {
 	if _, content, err := mine.fetch(t, id); content != "seal" || status.Code(err) != codes.DataLoss {
 		t.Errorf("got %q, %v", content, err)
 	}
-	<-half
+	if err := <-half; err != nil {
+		t.Errorf("the half that was sent: %v", err)
+	}
 	if _, content, err := mine.fetch(t, id); content != "" || status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("once more: %q, %v", content, err)
 	}
