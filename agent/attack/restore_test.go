@@ -47,6 +47,7 @@ var traps = []trap{
 	{"a generated column", `CREATE TABLE here.t (a int, b int GENERATED ALWAYS AS (hers.seize('TRAP', a)) STORED); INSERT INTO here.t VALUES (1)`},
 	{"a generated column that is constant", `CREATE TABLE here.t (a int, b int GENERATED ALWAYS AS (hers.seize('TRAP', 1)) STORED); INSERT INTO here.t VALUES (1)`},
 	{"the constant part of partitions", `CREATE TABLE here.t (a int) PARTITION BY RANGE ((a + hers.seize('TRAP', 1))); CREATE TABLE here.p PARTITION OF here.t FOR VALUES FROM (0) TO (10); INSERT INTO here.t VALUES (1)`},
+	{"a table in a tablespace", `SET default_tablespace = shelf; CREATE TABLE here.t (a int, b int GENERATED ALWAYS AS (hers.seize('TRAP', a)) STORED); INSERT INTO here.t VALUES (1)`},
 	{"the condition of an index", `CREATE TABLE here.t (a int PRIMARY KEY); CREATE TABLE here.u (a int REFERENCES here.t); INSERT INTO here.t VALUES (1); INSERT INTO here.u VALUES (1);
 		CREATE INDEX ON here.t (a) WHERE hers.fine('TRAP', 1); CREATE INDEX ON here.u (a) WHERE hers.fine('TRAP', 2)`},
 	{"the condition of a part's index", `CREATE TABLE here.t (a int) PARTITION BY RANGE (a); CREATE TABLE here.p PARTITION OF here.t FOR VALUES FROM (0) TO (10);
@@ -92,8 +93,12 @@ func TestATenantGainsNothingByARestore(t *testing.T) {
 		if ran := sprung(t, server); len(ran) > 0 {
 			t.Errorf("%s: the backup ran %v", format, ran)
 		}
+		server.Exec(t, "postgres", "REVOKE CREATE ON TABLESPACE shelf FROM mallory")
 		if err := loadBackup(t, engine, manifest, "guarded", false); err != nil {
 			t.Fatalf("%s: %v", format, err)
+		}
+		if got := server.Value(t, "guarded", "SELECT count(*) FROM pg_class JOIN pg_tablespace s ON s.oid = reltablespace WHERE spcname = 'shelf'"); got != "1" {
+			t.Errorf("%s: %s tables are in a tablespace", format, got)
 		}
 		for name, superuser := range sprung(t, server) {
 			if superuser == "true" {
@@ -155,8 +160,10 @@ func TestASuperusersObjectsRunNoTenantsCode(t *testing.T) {
 // loadServer is a server with mallory, bob, and the database mal that is hers.
 func loadServer(t *testing.T) *postgrestest.Server {
 	t.Helper()
-	server := postgrestest.Start(t)
+	server := postgrestest.Start(t, postgrestest.WithSetting("allow_in_place_tablespaces", "on"))
 	server.Exec(t, "postgres", "CREATE ROLE mallory LOGIN; CREATE ROLE bob")
+	server.Exec(t, "postgres", "CREATE TABLESPACE shelf LOCATION ''")
+	server.Exec(t, "postgres", "GRANT CREATE ON TABLESPACE shelf TO mallory")
 	server.CreateDatabase(t, "mal")
 	server.Exec(t, "postgres", "ALTER DATABASE mal OWNER TO mallory")
 	return server

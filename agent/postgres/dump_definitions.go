@@ -113,6 +113,18 @@ func replaceSetting(settings, prefix, sql string) string {
 	return strings.Join(append(kept, sql), ";\n")
 }
 
+// withoutTablespace parts the tablespace that a statement is to be run with, "" for the default one, from its other settings:
+// who runs it may have no right to make anything there.
+func (d definition) withoutTablespace() (tablespace, settings string) {
+	const prefix = "SET default_tablespace = "
+	for one := range strings.SplitSeq(d.settings, ";\n") {
+		if text, ok := strings.CutPrefix(one, prefix); ok {
+			tablespace = strings.Trim(text, "'")
+		}
+	}
+	return tablespace, replaceSetting(d.settings, strings.TrimSuffix(prefix, " = "), prefix+"''")
+}
+
 // isData says whether a statement is one of those with which a dump loads rows, large objects and the state of sequences.
 func (s statement) isData() bool {
 	switch {

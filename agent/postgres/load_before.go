@@ -160,12 +160,17 @@ func (l *guardedLoader) createWithCode(ctx context.Context, s *loadSessions, d d
 	if err := s.runSQL(ctx, "CREATE SCHEMA "+scratch+" AUTHORIZATION "+scratch); err != nil {
 		return 0, err
 	}
-	moved := definition{sql: strings.Replace(d.sql, schema+".", scratch+".", 1), settings: d.settings}
+	tablespace, settings := d.withoutTablespace()
+	moved := definition{sql: strings.Replace(d.sql, schema+".", scratch+".", 1), settings: settings}
 	if err := login.run(ctx, moved); err != nil {
 		return 0, contentError(strings.ToLower(kind)+" "+name, role, err)
 	}
 	signature := strings.Replace(name, schema+".", scratch+".", 1)
-	for _, sql := range []string{"ALTER " + kind + " " + signature + " SET SCHEMA " + schema, next.sql, "DROP SCHEMA " + scratch + " CASCADE"} {
+	statements := []string{"ALTER " + kind + " " + signature + " SET SCHEMA " + schema, next.sql, "DROP SCHEMA " + scratch + " CASCADE"}
+	if tablespace != "" && kind == "TABLE" {
+		statements = append(statements, "ALTER TABLE "+name+" SET TABLESPACE "+tablespace)
+	}
+	for _, sql := range statements {
 		if err := s.runSQL(ctx, sql); err != nil {
 			return 0, err
 		}
