@@ -47,8 +47,8 @@ CREATE FUNCTION public.refuse(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RA
 	}
 }
 
-// refusing makes a database whose dump a function of its own refuses to take back, with a row in its words, and returns an
-// archive of it and an empty database.
+// refusing makes a database "kept" whose dump a function of its own refuses to take back, with a row in its words, and an
+// empty database "refused". It returns an archive of the first.
 func refusing(t *testing.T, server *postgrestest.Server, instance *postgres.Instance) (archive string) {
 	t.Helper()
 	server.CreateDatabase(t, "kept")

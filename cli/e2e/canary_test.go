@@ -60,16 +60,7 @@ func TestCanaryIsFoundNowhere(t *testing.T) {
 	if err := s.files(append(state, w.path("harbor"), w.path("person"), w.path("backups"), w.path("pgharbor-controlplane.log"))...); err != nil {
 		t.Error(err)
 	}
-	onHost := newSearch(map[string]string{"passphrase": passphrase, "row": row})
-	if err := onHost.files(w.path("pgharbor-agent.log"), w.path("state", "history")); err != nil {
-		t.Error(err)
-	}
-	if places := onHost.in("passphrase", ""); len(places) > 0 {
-		t.Errorf("the passphrase is to be seen in: %s", strings.Join(places, ", "))
-	}
-	if len(onHost.in("row", "file "+w.path("pgharbor-agent.log"))) == 0 || len(onHost.in("row", "file "+w.path("state", "history"))) == 0 {
-		t.Error("the agent's log or its history does not have the server's words: nobody could mend what failed")
-	}
+	w.hostHasTheWords(passphrase, row)
 
 	for _, secret := range []string{"passphrase", "row"} {
 		if places := s.in(secret, ""); len(places) > 0 {
@@ -80,6 +71,22 @@ func TestCanaryIsFoundNowhere(t *testing.T) {
 		if len(s.in("told", kind)) == 0 {
 			t.Errorf("what was told is not seen in %s: the search finds nothing there", kind)
 		}
+	}
+}
+
+// hostHasTheWords looks at what stays on the agent's host.
+func (w *world) hostHasTheWords(passphrase, row string) {
+	w.Helper()
+	log, history := w.path("pgharbor-agent.log"), w.path("state", "history")
+	s := newSearch(map[string]string{"passphrase": passphrase, "row": row})
+	if err := s.files(log, history); err != nil {
+		w.Error(err)
+	}
+	if places := s.in("passphrase", ""); len(places) > 0 {
+		w.Errorf("the passphrase is to be seen in: %s", strings.Join(places, ", "))
+	}
+	if len(s.in("row", "file "+log)) == 0 || len(s.in("row", "file "+history)) == 0 {
+		w.Error("the agent's log or its history does not have the server's words: nobody could mend what failed")
 	}
 }
 
