@@ -22,7 +22,8 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	strangers := planeRunner(t, h.Server, "invented-db") // an agent of the attacker's own
 	strangers.Engine.Passphrases = seal.Passphrases{}
 	h.CreateDatabase(t, "bait")
-	signed, _ := backedUp(t, strangers, "bait")
+	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
+	claimed, _ := backedUp(t, strangers, "bait", backup.TriggerAdopted)
 	attackers, err := strangers.Engine.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h.plane.refused("the same with a key that is vouched for", h.plane.sends(unsigned, "invented-db", attackers, "evil"))
 	h.plane.refused("the same, as a file that was adopted", h.plane.sends(adopted, "invented-db", nil, "evil"))
 	h.plane.refused("signed by the attacker, who is vouched for", h.plane.sends(signed, "invented-db", attackers, "evil"))
+	h.plane.refused("the same, as a file that was adopted", h.plane.sends(claimed, "invented-db", attackers, "evil"))
 	h.plane.refused("signed by the attacker", h.plane.sends(signed, "invented-db", nil, "evil"))
 	mine := madeUp(t, "shop-db", "CREATE TABLE evil (id int);")
 	if done := h.plane.sends(mine, "shop-db", nil, "evil"); done.GetState() != job.StateFailed {
@@ -66,7 +68,7 @@ func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h := newTakenHost(t)
 	h.CreateDatabase(t, "goods")
 	other := planeRunner(t, h.Server, "other-db")
-	theirs, _ := backedUp(t, other, "goods")
+	theirs, _ := backedUp(t, other, "goods", backup.TriggerManual)
 	key, err := other.Engine.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +76,7 @@ func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h.plane.refused("from a host that nobody named", h.plane.sends(theirs, "other-db", nil, "goods2"))
 	h.plane.refused("the same, vouched for", h.plane.sends(theirs, "other-db", key, "goods2"))
 	other.Engine.InstanceName = "shop-db" // it can write whatever it likes into its manifests
-	forged, _ := backedUp(t, other, "goods")
+	forged, _ := backedUp(t, other, "goods", backup.TriggerManual)
 	if done := h.plane.sends(forged, "shop-db", nil, "goods2"); done.GetState() != job.StateFailed || !strings.Contains(done.GetError(), "does not come from another") {
 		t.Errorf("under the host's own name it ends as %s: %s", done.GetState(), done.GetError())
 	}
@@ -94,7 +96,7 @@ func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 	h := newTakenHost(t)
 	h.CreateDatabase(t, "goods")
-	_, id := backedUp(t, h.work, "goods")
+	_, id := backedUp(t, h.work, "goods", backup.TriggerManual)
 	hold := func(release bool) *pgharborv1.JobFinished {
 		return h.plane.asks(&pgharborv1.Offer{Spec: &pgharborv1.Offer_Hold{Hold: &pgharborv1.HoldSpec{BackupId: id, Release: release, By: "user:mallory"}}})
 	}
@@ -139,7 +141,7 @@ func TestControlPlaneAsksForWhatTheHostDenies(t *testing.T) {
 	h := newTakenHost(t)
 	h.CreateDatabase(t, "goods")
 	h.Exec(t, "goods", "CREATE TABLE stock AS SELECT 1 AS n")
-	_, id := backedUp(t, h.work, "goods")
+	_, id := backedUp(t, h.work, "goods", backup.TriggerManual)
 	h.Exec(t, "goods", "UPDATE stock SET n = 2")
 	inService := func() string { return h.Value(t, "goods", "SELECT n FROM stock") }
 	replace := &pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: "goods", Replace: true}
@@ -214,8 +216,10 @@ func TestHostileFileIsLaunderedByABackup(t *testing.T) {
 				id = stored.ID
 			}
 		}
-		h.plane.succeeded("its restore", h.plane.restore(&pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: database + "2"}))
-		if owner := h.ownerOf(database + "2"); strings.HasPrefix(owner, "pgharbor_restore_") != confined {
+		done := h.plane.restore(&pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: database + "2"})
+		h.plane.succeeded("its restore", done)
+		// A role of this restore: that of the first one comes back as an owner with any backup of what it owns.
+		if owner := h.ownerOf(database + "2"); (owner == "pgharbor_restore_"+done.GetJobId()) != confined {
 			t.Errorf("%s is restored for %q", database, owner)
 		}
 	}

@@ -296,9 +296,9 @@ func planeCertificate(t *testing.T, ca *pki.CA) *tls.Certificate {
 }
 
 // backedUp has an agent back a database up, and returns it as it would be sent, and its id.
-func backedUp(t *testing.T, work *job.Runner, database string) (plunder, string) {
+func backedUp(t *testing.T, work *job.Runner, database, trigger string) (plunder, string) {
 	t.Helper()
-	outcomes := work.BackUp(t.Context(), job.Request{Trigger: job.TriggerManual, Databases: []string{database}})
+	outcomes := work.BackUp(t.Context(), job.Request{Trigger: trigger, Databases: []string{database}})
 	if err := job.Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}

@@ -70,6 +70,8 @@ func (e *ChecksError) Unwrap() []error {
 func OriginCheck(origin Origin, confined bool, err error) Check {
 	var l checklist
 	switch {
+	case errors.Is(err, ErrNotAllowed):
+		l.fail("origin", err, "what the host allows: pgharbor agents show NAME")
 	case err != nil:
 		l.fail("origin", err, "upgrade psql; or, if you know who made the file, --trust-origin by hand")
 	case confined:

@@ -1,0 +1,36 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// However many jobs are offered, an agent takes a bounded number of them at a time, and the next once there is room.
+func TestJobsThatWaitAreBounded(t *testing.T) {
+	postgrestest.Shared(t).CreateDatabase(t, "crowded")
+	r := newRunner(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r.slots <- struct{}{} // every backup waits for this one
+	offer := func(n int) {
+		r.Accept(ctx, Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "crowded"}})
+	}
+	for n := range 2 * maxJobs {
+		offer(n)
+	}
+	if waiting := len(r.Jobs()); waiting != maxJobs {
+		t.Errorf("%d jobs wait, and at most %d may", waiting, maxJobs)
+	}
+	cancel()
+	r.Wait()
+	ctx = t.Context()
+	offer(2 * maxJobs)
+	if len(r.Jobs()) != 1 {
+		t.Error("there is room, and no job is taken")
+	}
+	<-r.slots
+	r.Wait()
+}
