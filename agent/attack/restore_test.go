@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -33,7 +35,7 @@ const weapons = `CREATE SCHEMA hers;
 
 // bobs is what another owner has in the same database.
 const bobs = `CREATE SCHEMA bobs AUTHORIZATION bob; GRANT USAGE ON SCHEMA bobs TO mallory; SET ROLE bob;
-	CREATE TABLE bobs.ledger (n int CHECK (n <> 0)); INSERT INTO bobs.ledger VALUES (1), (2);
+	CREATE TABLE bobs.ledger (n int CHECK (n <> 0)); INSERT INTO bobs.ledger VALUES (1), (2); CREATE TABLE bobs.k (n int PRIMARY KEY); INSERT INTO bobs.k VALUES (1); GRANT REFERENCES ON bobs.k TO mallory;
 	CREATE FUNCTION bobs.secret() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT ''bobs''::text';`
 
 // trap is a place where a restore may run the code of a table's owner.
@@ -69,12 +71,29 @@ var lures = []trap{
 	{"a check that is not valid", `CREATE TABLE here.t (a int); INSERT INTO here.t VALUES (1); ALTER TABLE here.t ADD CONSTRAINT c CHECK (hers.fine('TRAP', a)) NOT VALID`},
 	{"a trigger", `CREATE FUNCTION here.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''TRAP''); RETURN new; END'; CREATE TABLE here.t (a int); INSERT INTO here.t VALUES (1);
 		CREATE TRIGGER t BEFORE INSERT ON here.t FOR EACH ROW EXECUTE FUNCTION here.fire(); ALTER TABLE here.t ENABLE ALWAYS TRIGGER t`},
+	{"a default", `CREATE TABLE here.t (a int DEFAULT hers.seize('TRAP', 1), b int); INSERT INTO here.t (b) VALUES (1)`},
+	{"a range type", `CREATE FUNCTION here.diff(float8, float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM hers.spring('TRAP'); RETURN 1; END $$; CREATE TYPE here.r AS RANGE (subtype = float8, subtype_diff = here.diff); CREATE TABLE here.t (a here.r); INSERT INTO here.t VALUES ('[1,2)'); CREATE INDEX ON here.t USING gist (a)`},
+	{"a range over a domain", `CREATE DOMAIN here.d AS int CHECK (hers.fine('TRAP', VALUE)); CREATE TYPE here.r AS RANGE (subtype = here.d); CREATE TABLE here.t (a here.r, b int); INSERT INTO here.t VALUES ('[1,2)', 1)`},
+	{"a domain over a domain", `CREATE DOMAIN here.d AS int CHECK (hers.fine('TRAP', VALUE)); CREATE DOMAIN here.e AS here.d; CREATE TABLE here.t (a here.e); INSERT INTO here.t VALUES (1)`},
+	{"a policy", `CREATE TABLE here.t (a int); INSERT INTO here.t VALUES (1); ALTER TABLE here.t ENABLE ROW LEVEL SECURITY; ALTER TABLE here.t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON here.t USING (hers.fine('TRAP', 1)) WITH CHECK (hers.fine('TRAP', a))`},
+	{"a view with a rule", `CREATE TABLE here.t (a int); INSERT INTO here.t VALUES (1); CREATE VIEW here.v AS SELECT hers.seize('TRAP', a) FROM here.t; CREATE RULE r AS ON INSERT TO here.t WHERE hers.fine('TRAP', 1) DO ALSO SELECT hers.spring('TRAP')`},
+	{"cluster and replica identity", `CREATE TABLE here.t (a int NOT NULL, b int); INSERT INTO here.t VALUES (1, 1); CREATE UNIQUE INDEX i ON here.t (a); CREATE INDEX j ON here.t (hers.seize('TRAP', b)); ALTER TABLE here.t CLUSTER ON j; ALTER TABLE here.t REPLICA IDENTITY USING INDEX i`},
+	{"an operator class", `CREATE FUNCTION here.lt(int, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM hers.spring('TRAP'); RETURN true; END $$; CREATE OPERATOR here.<<< (LEFTARG = int, RIGHTARG = text, FUNCTION = here.lt); CREATE TABLE here.t (a int CHECK (a OPERATOR(here.<<<) 'x')); INSERT INTO here.t VALUES (1)`},
+	{"names that confuse", `CREATE SCHEMA "TRAP; OWNER TO bob"; CREATE TABLE "TRAP; OWNER TO bob"."a b""c; ALTER TABLE x OWNER TO postgres; --
+$$ 'q" (a int CHECK (hers.fine('TRAP', a)), "FROM stdin;" int GENERATED ALWAYS AS (hers.seize('TRAP', 1)) STORED); INSERT INTO "TRAP; OWNER TO bob"."a b""c; ALTER TABLE x OWNER TO postgres; --
+$$ 'q" VALUES (1); CREATE FUNCTION "TRAP; OWNER TO bob"."f(integer)"(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION "TRAP; OWNER TO bob"."f(integer)"(int) FROM PUBLIC; GRANT EXECUTE ON FUNCTION "TRAP; OWNER TO bob"."f(integer)"(int) TO bob WITH GRANT OPTION`},
+	{"a child of her parent", `CREATE TABLE here.p (a int CHECK (hers.fine('TRAP', a))); CREATE TABLE here.t (b int) INHERITS (here.p); INSERT INTO here.t VALUES (1, 2)`},
+	{"identity and serial", `CREATE TABLE here.t (a int GENERATED ALWAYS AS IDENTITY, b serial CHECK (hers.fine('TRAP', b)), c int); INSERT INTO here.t (c) VALUES (1)`},
+	{"a key to another owner", `CREATE TABLE here.t (a int REFERENCES bobs.k CHECK (hers.fine('TRAP', a))); INSERT INTO here.t VALUES (1)`},
+	{"large objects", `SELECT lo_from_bytea(0, 'x'); COMMENT ON SCHEMA here IS 'x; ALTER ROLE mallory SUPERUSER; --'`},
+	{"default privileges", `ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO bob; CREATE FUNCTION here.x() RETURNS int LANGUAGE sql AS 'SELECT 1'`},
+	{"parts below parts", `CREATE TABLE here.t (a int, b int, CHECK (hers.fine('TRAP', a))) PARTITION BY RANGE (a); CREATE TABLE here.p PARTITION OF here.t FOR VALUES FROM (0) TO (10) PARTITION BY LIST (b); CREATE TABLE here.q PARTITION OF here.p DEFAULT; INSERT INTO here.t VALUES (1, 2); CREATE INDEX ON here.t (hers.seize('TRAP', a)) WHERE hers.fine('TRAP', 3)`},
 	{"a function of another owner", `CREATE TABLE here.t (a int CHECK (length(bobs.secret()) > 0 AND hers.fine('TRAP', a))); INSERT INTO here.t VALUES (1)`},
 }
 
 // in is the SQL of a trap, in a schema of its own.
 func (t trap) in(schema string) string {
-	return "CREATE SCHEMA " + schema + ";" + strings.NewReplacer("here.", schema+".", "TRAP", schema).Replace(t.sql)
+	return "CREATE SCHEMA " + schema + ";" + strings.NewReplacer("here.", schema+".", "SCHEMA here", "SCHEMA "+schema, "TRAP", schema).Replace(t.sql)
 }
 
 // Whatever an owner of a database puts into it, a restore of its signed backup runs none of it as a superuser and writes nothing
@@ -106,6 +125,9 @@ func TestATenantGainsNothingByARestore(t *testing.T) {
 			}
 		}
 		untouchedBob(t, server)
+		if diff := cmp.Diff(dumpOf(t, server, "mal"), dumpOf(t, server, "guarded")); diff != "" {
+			t.Errorf("%s: pg_dump (-before +after):\n%s", format, diff)
+		}
 		server.DropDatabase(t, "guarded")
 	}
 	forget(t, server)
@@ -224,6 +246,16 @@ func stockRestore(t *testing.T, server *postgrestest.Server) {
 	if output, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
+}
+
+// dumpOf is what pg_dump writes of a database, without what differs each time.
+func dumpOf(t *testing.T, server *postgrestest.Server, database string) []string {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), filepath.Join(server.Bin, "pg_dump"), "-d", server.URL(database)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, "restrict ") })
 }
 
 func loadDump(t *testing.T, engine *backup.Engine) backup.Manifest {
