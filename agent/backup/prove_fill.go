@@ -47,7 +47,7 @@ func (p *proving) fill(ctx context.Context, found *verified) error {
 			err = p.server.AddRoles(ctx, []string{role})
 		case tablespace != "":
 			err = p.server.AddTablespace(ctx, tablespace)
-		case postgres.ForeignUnreachable(err) && !p.unfilled:
+		case (postgres.ForeignUnreachable(err) || postgres.RowsHidden(err)) && !p.unfilled:
 			p.unfilled = true
 			continue
 		default:

@@ -57,6 +57,16 @@ func ForeignUnreachable(err error) bool {
 	return errors.As(err, &tool) && foreignUnreachable.MatchString(tool.Stderr)
 }
 
+// hiddenRows is how a throwaway server, which speaks English, says that an owner does not see all rows that a materialized
+// view of theirs reads. A dump asks for that error, and tools can't be told otherwise.
+var hiddenRows = regexp.MustCompile(`ERROR:  (?:42501: )?query would be affected by row-level security policy`)
+
+// RowsHidden says whether a load failed because a materialized view reads rows that its owner does not see all of.
+func RowsHidden(err error) bool {
+	var tool *ToolError
+	return errors.As(err, &tool) && hiddenRows.MatchString(tool.Stderr)
+}
+
 // RefusesRows says whether a session of ours failed because what the dump holds breaks a rule of the dump itself: a value that
 // is none of its type, a row that a constraint does not let in.
 func RefusesRows(err error) bool {
