@@ -36,13 +36,14 @@ func (e *Engine) loadConfined(ctx context.Context, database string, found *verif
 }
 
 func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {
-	return e.loadWithout(ctx, instance, database, format, src, foreignOwner)
+	return e.loadWithout(ctx, instance, database, format, src, foreignOwner, "")
 }
 
-// loadWithout loads a dump of any format by psql, without the lines between its statements that match.
-func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader, leaveOut *regexp.Regexp) error {
+// loadWithout loads a dump of any format by psql, without the lines between its statements that match; with a search path,
+// where it is not "", in the place of none.
+func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader, leaveOut *regexp.Regexp, searchPath string) error {
 	if format != postgres.FormatCustom {
-		return loadScript(ctx, instance, database, src, leaveOut)
+		return loadScript(ctx, instance, database, src, leaveOut, searchPath)
 	}
 	server, err := instance.Server(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, d
 		_ = writer.CloseWithError(err)
 		scripted <- err
 	}()
-	err = loadScript(ctx, instance, database, reader, leaveOut)
+	err = loadScript(ctx, instance, database, reader, leaveOut, searchPath)
 	_ = reader.CloseWithError(io.ErrClosedPipe)
 	if scriptErr := <-scripted; err == nil {
 		err = scriptErr
@@ -63,7 +64,10 @@ func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, d
 	return err
 }
 
-func loadScript(ctx context.Context, instance *postgres.Instance, database string, src io.Reader, leaveOut *regexp.Regexp) error {
+func loadScript(ctx context.Context, instance *postgres.Instance, database string, src io.Reader, leaveOut *regexp.Regexp, searchPath string) error {
+	if searchPath != "" {
+		src = postgres.WithSearchPath(src, searchPath, headSize)
+	}
 	script, err := instance.Restrict(ctx, newWithoutLines(src, leaveOut))
 	if err != nil {
 		return err

@@ -96,15 +96,16 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 // proving is a test restore under way. Its Engine's Instance is the one that is restored into.
 type proving struct {
 	Engine
-	live     *postgres.Instance
-	req      ProveRequest
-	file     *os.File
-	server   *postgres.Throwaway // nil where it is the instance's own
-	unfilled bool                // materialized views are left empty: what they read is out of reach
-	counted  []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables
-	database string
-	dir      string // whose room is watched; "" where it is not ours to see
-	proof    Proof
+	live       *postgres.Instance
+	req        ProveRequest
+	file       *os.File
+	server     *postgres.Throwaway // nil where it is the instance's own
+	unfilled   bool                // materialized views are left empty: what they read is out of reach
+	searchPath string              // to load with; "" is none, as the dump has it
+	counted    []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables
+	database   string
+	dir        string // whose room is watched; "" where it is not ours to see
+	proof      Proof
 }
 
 // makeRoom starts a throwaway server or, where that is allowed and there is none, sets its hope on the instance.

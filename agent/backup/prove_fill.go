@@ -50,6 +50,9 @@ func (p *proving) fill(ctx context.Context, found *verified) error {
 		case (postgres.ForeignUnreachable(err) || postgres.RowsHidden(err)) && !p.unfilled:
 			p.unfilled = true
 			continue
+		case postgres.NameNotFound(err) && p.searchPath == "":
+			p.searchPath = p.kept().searchPath()
+			continue
 		default:
 			return err
 		}
@@ -89,7 +92,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		leaveOut = unfilled
 	}
 	if !p.req.Confined || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
-		return p.loadWithout(ctx, p.Instance, p.database, found.format, checked, leaveOut)
+		return p.loadWithout(ctx, p.Instance, p.database, found.format, checked, leaveOut, p.searchPath)
 	}
 	confined, err := p.Instance.Confine(ctx, p.database, p.database)
 	if err != nil {

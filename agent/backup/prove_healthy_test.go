@@ -91,11 +91,14 @@ func TestProveOfWhatReadsAnotherServer(t *testing.T) {
 }
 
 // A materialized view whose owner sees some rows of what it reads is filled with these and no others, where the stock tools
-// fail; and its backup proves.
+// fail; and its backup proves, also where a check finds its function by the search path.
 func TestAMaterializedViewOfSomeRowsComesBack(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", "CREATE DATABASE shop")
 	server.Exec(t, "shop", `CREATE ROLE clerk; CREATE TABLE goods AS SELECT generate_series(1, 10) AS n; GRANT SELECT ON goods TO clerk; GRANT CREATE ON SCHEMA public TO clerk;
+		CREATE FUNCTION inner_check(n int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT n > 0';
+		CREATE FUNCTION outer_check(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN inner_check(n); END';
+		ALTER TABLE goods ADD CHECK (outer_check(n));
 		ALTER TABLE goods ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON goods TO clerk USING (n < 4);
 		SET ROLE clerk; CREATE MATERIALIZED VIEW seen AS SELECT * FROM goods`)
 	for _, format := range []string{"plain", "custom"} {

@@ -190,7 +190,7 @@ func (l *guardedLoader) build(ctx context.Context, s *loadSessions, d definition
 			return err
 		}
 	}
-	err = l.runWithPaths(ctx, s, key, d, !table.trusted || len(l.code) == 0)
+	err = l.runWithPaths(ctx, s, key, d, !table.trusted || !l.callable)
 	if key.owner != "" {
 		err = contentError(firstWords(d.sql), table.owner, err)
 	}

@@ -56,6 +56,9 @@ func (r *rights) rest(ctx context.Context, s *loadSessions) error {
 // before makes the objects that rows and indexes need. Where one is to have an owner, the next statement says so.
 func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rights) error {
 	all := l.Definitions.before
+	if err := rights.give(ctx, s, "SCHEMA public"); err != nil { // it is there already
+		return err
+	}
 	for n := 0; n < len(all); n++ {
 		st := statement{sql: all[n].sql, words: readWords(all[n].sql, 0)}
 		switch {

@@ -91,8 +91,10 @@ func (l *guardedLoader) codeNames(ctx context.Context, s *loadSessions) (map[str
 		return nil, err
 	}
 	names := map[string]bool{}
+	l.callable = false
 	for _, row := range rows {
 		name := row[1]
+		l.callable = l.callable || row[0] != "view"
 		if row[0] == "operator" {
 			name = anyOperator
 		}

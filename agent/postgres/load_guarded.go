@@ -75,6 +75,8 @@ type guardedLoader struct {
 	// code are the names of what others than superusers wrote: functions, operators, domains, views. Empty where all code
 	// of the database is a superuser's.
 	code map[string]bool
+	// callable: some of that code can be called by a name that is found by the search path.
+	callable bool
 
 	mu     sync.Mutex // guards what follows
 	logins map[string]*Instance

@@ -81,8 +81,12 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 	tag, err := session.conn.CopyFrom(ctx, source, copySQL)
 	if err != nil || source.failed != nil {
 		err = cmp.Or(source.failed, err)
-		if session.login != "" && source.failed == nil {
+		switch {
+		case source.failed != nil:
+		case session.login != "":
 			err = contentError("table "+name, info.owner, err)
+		case info.code && l.callable && NameNotFound(err):
+			err = &ContentError{Object: "table " + name, Why: "it belongs to a superuser, and its code finds names by the search path, which others have a part in", Err: err}
 		}
 		return fmt.Errorf("table %s: %w", name, err)
 	}
@@ -100,13 +104,11 @@ func (l *guardedLoader) sessionFor(ctx context.Context, s *loadSessions, info ta
 		return s.admin(ctx)
 	case !info.trusted:
 		return s.session(ctx, sessionKey{owner: info.owner, withPath: true})
-	case len(l.code) == 0:
-		return s.session(ctx, sessionKey{withPath: true})
 	}
 	if err := l.superusersOnly(ctx, s, info); err != nil {
 		return nil, err
 	}
-	return s.admin(ctx)
+	return s.session(ctx, sessionKey{withPath: !l.callable})
 }
 
 // rowsReader reads the rows of a COPY up to the line that ends them, which it takes too.

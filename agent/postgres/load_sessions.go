@@ -205,12 +205,16 @@ func (l *guardedLoader) login(ctx context.Context, owner string) (*Instance, err
 	if l.server.Number >= 160000 {
 		grant += " WITH INHERIT TRUE, SET FALSE"
 	}
-	for _, sql := range []string{
+	statements := []string{
 		"CREATE ROLE " + quoteName(role) + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS PASSWORD" + quoteLiteral(verifier),
 		grant,
-	} {
+	}
+	if !l.server.Superuser {
+		statements = append(statements, "GRANT "+quoteName(role)+" TO CURRENT_USER") // to take away what the login makes
+	}
+	for _, sql := range statements {
 		if err := l.execute(ctx, sql); err != nil {
-			return nil, &ContentError{Object: "role " + owner, Why: "a login that has its rights and no others can't be made", Err: err}
+			return nil, &ContentError{Object: "role " + owner, Why: "a login that has its rights and no others can't be made, for which the agent's role needs CREATEROLE", Err: err}
 		}
 	}
 	confined, err := l.logIn(ctx, l.database, role, password)
