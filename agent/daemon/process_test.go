@@ -136,7 +136,7 @@ func (p *process) says(word string) {
 	}
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // output is what a process wrote; it can be waited on.
 type output struct {

@@ -17,7 +17,13 @@ func (s *State) Private() (dir string, release func() error, err error) {
 	if err := makePrivate(parent); err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
-	if err := removeOrphans(parent); err != nil {
+	// Between the making of a folder and its lock, another process would take it for one of somebody who is gone.
+	making, err := os.Open(parent)
+	if err != nil {
+		return "", nil, fmt.Errorf("state folder: %w", err)
+	}
+	defer making.Close()
+	if err := errors.Join(flock(making, unix.LOCK_EX), removeOrphans(parent)); err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
 	dir, err = os.MkdirTemp(parent, "")

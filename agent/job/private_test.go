@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -71,4 +72,29 @@ func TestAFileWithASecretThatOthersCanReadIsAWarning(t *testing.T) {
 	if text := warned(); !strings.Contains(text, "BACKUP_ENCRYPT_PASSPHRASE_FILE") || strings.Contains(text, secret) {
 		t.Errorf("of one that others can read: %s", text)
 	}
+}
+
+// Processes that begin at the same moment leave each other's folders alone.
+func TestPrivateFoldersOfManyAtOnceStay(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for range 16 {
+		state := openState(t, dir)
+		all.Go(func() {
+			for range 20 {
+				private, release, err := state.Private()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := os.Stat(filepath.Join(private, "lock")); err != nil {
+					t.Error(err)
+				}
+				if err := release(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
