@@ -86,6 +86,9 @@ func (a *app) downloadSealed(ctx context.Context, conn *grpc.ClientConn, backup 
 		return err
 	}
 	defer sealed.Close()
+	if err := sealed.checkRoom(backup.GetSizeBytes() - sealed.size); err != nil {
+		return err
+	}
 	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
 		return err
 	}
@@ -110,6 +113,9 @@ func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup 
 		return err
 	}
 	defer sealed.Close()
+	if err := sealed.checkRoom(backup.GetSizeBytes()-sealed.size, backup.GetPlainSizeBytes()); err != nil {
+		return err
+	}
 	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,22 @@ func TestDownload(t *testing.T) {
 	}
 	if asked := f.downloads[0]; asked.GetReason() != "a drill" || asked.GetOffset() != 0 {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+// A size that no disk has, or that a control plane has made up, is refused before a byte is asked for.
+func TestDownloadThatTheDiskHasNoRoomForIsNotBegun(t *testing.T) {
+	for _, size := range []int64{1 << 60, math.MaxInt64} {
+		f := loggedIn(t)
+		f.offer(dump()).SizeBytes = size
+		dir := t.TempDir()
+		got := f.run(t, "download", "id1", "--output", dir)
+		if got.code != exitFailed || !strings.Contains(got.stderr, "free, and the download takes") || len(f.downloads) != 0 {
+			t.Errorf("%d bytes: %+v", size, got)
+		}
+		if names := entries(t, dir); len(names) > 0 {
+			t.Errorf("left behind: %v", names)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ func (m *Mail) send(ctx context.Context, n fleet.Notification) (err error) {
 			return errors.Join(err, conn.Close())
 		}
 	}
+	conn = &fewWords{Conn: conn, left: maxServerBytes}
 	secure := &tls.Config{ServerName: host, RootCAs: m.roots, MinVersion: tls.VersionTLS12}
 	if m.implicit {
 		conn = tls.Client(conn, secure)
@@ -110,6 +111,28 @@ func (m *Mail) write(client *smtp.Client, n fleet.Notification) error {
 	}
 	return nil
 }
+
+// maxServerBytes is more than a mail server has to say, TLS and all. Its lines have no
+// end of their own to whoever reads them.
+const maxServerBytes = 1 << 20
+
+// fewWords is a connection on which the other side says no more than a bound.
+type fewWords struct {
+	net.Conn
+	left int64 // bytes
+}
+
+// Read implements net.Conn.
+func (c *fewWords) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+var errTooLong = errors.New("the mail server says too much")
 
 // address names the recipients. A mailbox that is gone keeps nobody else from being
 // told: what the server says of it is refused, and err only where it takes none.

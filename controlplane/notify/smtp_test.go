@@ -163,6 +163,38 @@ func TestAMailOfAHostileName(t *testing.T) {
 	}
 }
 
+// A server whose first line has no end is left before it takes memory.
+func TestAMailServerThatNeverEndsItsLineIsLeft(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, ended := 0, make(chan struct{})
+	go func() {
+		defer close(ended)
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for words := []byte("220 " + strings.Repeat("x", 64<<10)); sent < 256<<20; sent += len(words) {
+			if _, err := conn.Write(words); err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	mail := load(t, `{"mail": [{"name": "duty", "server": "`+listener.Addr().String()+`", "from": "a@example.com", "to": ["b@example.com"]}]}`, time.Now)[0]
+	err = mail.Deliver(t.Context(), fleet.Notification{ID: fleet.NewID()})
+	if err == nil || !strings.Contains(err.Error(), "says too much") {
+		t.Errorf("it ends with %v", err)
+	}
+	<-ended
+	if sent > 32<<20 {
+		t.Errorf("%d bytes were taken", sent)
+	}
+}
+
 func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	p := newPostOffice(t)
 	p.refuse = "@example.com"

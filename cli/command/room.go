@@ -1,0 +1,36 @@
+package command
+
+import (
+	"errors"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+)
+
+// mostSpared is what a download leaves free of a disk, in bytes; of a small one a quarter of it.
+const mostSpared = 256 << 20
+
+// checkRoom refuses a download of these sizes, in bytes, where the disk of the part
+// has no room for all of it. What a control plane says of a size may be anything.
+func (p *part) checkRoom(sizes ...int64) error {
+	var disk unix.Statfs_t
+	if err := unix.Fstatfs(int(p.file.Fd()), &disk); err != nil {
+		return nil //nolint:nilerr // a file system that can't say it may have room
+	}
+	var need int64
+	for _, size := range sizes {
+		need += min(max(size, 0), math.MaxInt64/4)
+	}
+	free := int64(disk.Bavail) * disk.Bsize
+	if room := free - min(mostSpared, int64(disk.Blocks)*disk.Bsize/4); need > room {
+		refusal := fail(exitFailed, "the disk of %s has %s free, and the download takes %s", p.target, output.Bytes(free), output.Bytes(need)).
+			withHint("name a file on a larger disk with --output")
+		if p.size > 0 {
+			return refusal // what an earlier download left is kept
+		}
+		return errors.Join(refusal, p.remove())
+	}
+	return nil
+}
