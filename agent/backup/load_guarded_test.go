@@ -18,6 +18,8 @@ func TestAnAgentThatIsNoSuperuserLoadsAsTheOwners(t *testing.T) {
 	server.Exec(t, "shop", `GRANT ALL ON SCHEMA public TO app; SET ROLE app;
 		CREATE FUNCTION fine(n int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT n > 0';
 		CREATE TABLE goods (n int PRIMARY KEY CHECK (fine(n)), twice int GENERATED ALWAYS AS (n * 2) STORED);
+		CREATE FUNCTION inner_one(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n'; CREATE FUNCTION outer_one(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT inner_one(n)';
+		CREATE TABLE found (n int, same int GENERATED ALWAYS AS (outer_one(n)) STORED); CREATE TABLE parts (n int) PARTITION BY RANGE (outer_one(n));
 		INSERT INTO goods SELECT generate_series(1, 10); CREATE INDEX ON goods (n) WHERE fine(n)`)
 	for _, format := range []string{"plain", "custom"} {
 		engine := newEngine(t, append(server.Environ(), "PGUSER=agent")...)

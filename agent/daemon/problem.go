@@ -123,10 +123,10 @@ func hintFor(err error) string {
 		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
+	case errors.Is(err, backup.ErrContent):
+		return "give the object to another owner, or let a role log in from here by its password (pg_hba.conf), as the error says; if you trust everybody who owned something in that database, add --trust-content"
 	case errors.Is(err, postgres.ErrNoConfinement):
 		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
-	case errors.Is(err, backup.ErrContent):
-		return "if you trust everybody who owned something in that database, add --trust-content"
 	case errors.Is(err, backup.ErrOwnedByConfined):
 		return "give what is in it to whom it belongs first, in the database: REASSIGN OWNED BY that role TO another; and ALTER DATABASE … OWNER TO"
 	case errors.Is(err, backup.ErrUnsigned):

@@ -165,7 +165,7 @@ func (l *guardedLoader) createWithCode(ctx context.Context, s *loadSessions, d d
 	}
 	tablespace, settings := d.withoutTablespace()
 	moved := definition{sql: strings.Replace(d.sql, schema+".", scratch+".", 1), settings: settings}
-	if err := login.run(ctx, moved); err != nil {
+	if err := l.runWithPaths(ctx, s, sessionKey{owner: role}, moved, true); err != nil {
 		return 0, contentError(strings.ToLower(kind)+" "+name, role, err)
 	}
 	signature := strings.Replace(name, schema+".", scratch+".", 1)
@@ -195,11 +195,7 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 		return s.run(ctx, d)
 	}
 	if !parent.trusted && parent.owner == child.owner {
-		login, err := s.as(ctx, parent.owner)
-		if err != nil {
-			return err
-		}
-		return contentError("table "+child.name, parent.owner, login.run(ctx, d))
+		return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d, true))
 	}
 	for _, t := range []tableInfo{parent, child} {
 		if err := l.superusersOnly(ctx, s, t); err != nil {
@@ -211,7 +207,7 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 
 // contentError names the object whose code was refused what it needs when it ran as its owner.
 func contentError(object, owner string, err error) error {
-	if err == nil || sqlState(err) == "" {
+	if sqlState(err) != stateNoPrivilege {
 		return err
 	}
 	return &ContentError{Object: object, Why: "its owner " + strconv.Quote(owner) + " can't load it", Err: err}
