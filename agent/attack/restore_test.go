@@ -300,3 +300,30 @@ func loadBackup(t *testing.T, engine *backup.Engine, manifest backup.Manifest, t
 		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
 	})
 }
+
+// Code of an owner that runs while rows are loaded can put a trigger on a table that is loaded later. That table is then refused,
+// and no login is left.
+func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
+	server := loadServer(t)
+	as(t, server, "mallory", weapons+`
+		CREATE SCHEMA trap; CREATE TABLE trap.z (n int); INSERT INTO trap.z VALUES (1);
+		CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''armed''); RETURN new; END';
+		CREATE FUNCTION trap.arm() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+			IF current_database() <> 'mal' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = 'armed') THEN
+				CREATE TRIGGER armed BEFORE INSERT ON trap.z FOR EACH ROW EXECUTE FUNCTION trap.fire();
+				ALTER TABLE trap.z ENABLE ALWAYS TRIGGER armed;
+			END IF; RETURN true; END $$;
+		CREATE TABLE trap.a (n int CHECK (trap.arm())); INSERT INTO trap.a VALUES (1)`)
+	engine := loadEngine(t, server, postgres.FormatPlain)
+	manifest := loadDump(t, engine)
+	forget(t, server)
+	if err := loadBackup(t, engine, manifest, "guarded", false); !errors.Is(err, backup.ErrContent) || !strings.Contains(err.Error(), "trap.z") {
+		t.Errorf("the armed table: %v", err)
+	}
+	if ran := sprung(t, server); len(ran) > 0 {
+		t.Errorf("it ran: %v", ran)
+	}
+	if got := server.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgharbor%' AND rolcanlogin"); got != "0" {
+		t.Errorf("%s logins are left", got)
+	}
+}

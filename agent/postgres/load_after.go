@@ -28,13 +28,13 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err != nil {
 		return err
 	}
-	if err := l.fillViews(ctx, s, early); err != nil {
+	if err := l.fillViews(ctx, s, early, !l.callable); err != nil {
 		return err
 	}
 	if err := l.makeAll(ctx, s, late); err != nil {
 		return err
 	}
-	return l.fillViews(ctx, s, views)
+	return l.fillViews(ctx, s, views, true)
 }
 
 // splitLate parts the statements that make indexes with expressions or conditions, and those that name these indexes, from
@@ -296,10 +296,10 @@ func viewName(d definition) string {
 
 // fillViews fills materialized views in their order: one may use another. The rows that their owners do not see are not in
 // them, as they were not before; a dump asks for an error in the place of that.
-func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition) error {
+func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition, mayUsePath bool) error {
 	for _, d := range slices.Clone(views) {
 		d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
-		if err := l.runWithPaths(ctx, s, sessionKey{}, d, true); err != nil {
+		if err := l.runWithPaths(ctx, s, sessionKey{}, d, mayUsePath); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 )
 
 // dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else.
@@ -70,11 +71,7 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 	if err != nil {
 		return err
 	}
-	begin := "BEGIN"
-	if info.own {
-		begin, copySQL = "BEGIN; TRUNCATE ONLY "+name, copySQL+" WITH (FREEZE)"
-	}
-	if _, err := session.conn.Exec(ctx, begin).ReadAll(); err != nil {
+	if copySQL, err = session.beginRows(ctx, info, copySQL); err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
 	source := &countedReader{src: rows, read: func(int) {}}
@@ -95,6 +92,39 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 	}
 	l.count(tableOf(name), tag.RowsAffected())
 	return nil
+}
+
+// armed says whether the table $1 has anything that runs when a row is loaded, other than what its definitions gave it before
+// any code ran: a trigger, a rule, a check, a default that is computed.
+const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
+		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
+		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')))::pg_catalog.text
+	FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid`
+
+// beginRows begins the transaction that loads a table. A superuser locks it first and looks at it again: code of its owner that
+// has run before, or its owner in a session of their own, may have put something on it.
+func (s *loadSession) beginRows(ctx context.Context, info tableInfo, copySQL string) (string, error) {
+	if !info.own {
+		return copySQL, run(ctx, s.conn, "BEGIN")
+	}
+	if err := run(ctx, s.conn, "BEGIN"); err != nil {
+		return "", err
+	}
+	if s.login == "" {
+		if err := run(ctx, s.conn, "LOCK TABLE ONLY "+info.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+			return "", err
+		}
+		found, err := ask(ctx, s.conn, armed, info.oid, strconv.FormatBool(info.code))
+		if err != nil {
+			return "", err
+		}
+		if len(found) != 1 || found[0][0] != "false" {
+			return "", &ContentError{Object: "table " + info.name, Why: "something was put on it while the dump was loaded"}
+		}
+	}
+	return copySQL + " WITH (FREEZE)", run(ctx, s.conn, "TRUNCATE ONLY "+info.name)
 }
 
 // sessionFor is the session that may load rows of a table.

@@ -243,25 +243,45 @@ func (l *guardedLoader) dropLogins(ctx context.Context, s *loadSessions) error {
 	}
 	for n := range l.made {
 		role := quoteName(fmt.Sprintf("%s_%d", l.database, n+1))
-		for _, sql := range []string{"DROP OWNED BY " + role, "DROP ROLE " + role} {
-			if err := s.runSQL(ctx, sql); err != nil {
-				return err
-			}
+		if err := s.runSQL(ctx, "DROP OWNED BY "+role); err != nil {
+			return err
 		}
 	}
-	return nil
+	return l.DropLoadRoles(ctx, l.database)
 }
 
-// DropLoadRoles drops the roles that a LoadGuarded left that failed or was killed. The database that it filled is gone.
+// DropLoadRoles ends the logins of a LoadGuarded and drops their roles. One that somebody has given something elsewhere stays,
+// without a login and a member of nothing.
 func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
 	rows, err := i.query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		if err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); err != nil {
+		if err := i.endLogin(ctx, row[0]); err != nil {
+			return err
+		}
+		if err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); err != nil && sqlState(err) != stateDependents {
 			return err
 		}
 	}
 	return nil
+}
+
+// memberOf are the roles that the role $1 is a member of.
+const memberOf = `SELECT g.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+	JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = $1`
+
+// endLogin takes from a role its login and its memberships: code that ran as it may have given it another password.
+func (i *Instance) endLogin(ctx context.Context, role string) error {
+	groups, err := i.query(ctx, memberOf, role)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if err := i.execute(ctx, "REVOKE "+quoteName(group[0])+" FROM "+quoteName(role)); err != nil {
+			return err
+		}
+	}
+	return i.lockOut(ctx, role)
 }
