@@ -17,7 +17,7 @@ const temporarySuffix = ".tmp"
 // and with its flock held, which ends with Close or with the process.
 func writeLocked(dir, name string, content []byte) (_ *os.File, err error) {
 	temporary := filepath.Join(dir, "."+name+temporarySuffix)
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := makeLocked(dir, temporary)
 	if err != nil {
 		return nil, err
 	}
@@ -27,9 +27,6 @@ func writeLocked(dir, name string, content []byte) (_ *os.File, err error) {
 			_ = os.Remove(temporary) // it may have its name already; the error that counts is known
 		}
 	}()
-	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, err
-	}
 	if _, err := f.Write(content); err != nil {
 		return nil, err
 	}
@@ -40,6 +37,36 @@ func writeLocked(dir, name string, content []byte) (_ *os.File, err error) {
 		return nil, err
 	}
 	return f, syncDir(dir)
+}
+
+// makeLocked makes a file in dir and locks it, so that nobody who clears dir of what has no lock meets it in between.
+func makeLocked(dir, path string) (*os.File, error) {
+	making, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer making.Close()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// lockFolder waits for the lock of a folder, which is held for moments: while something is made in it that is to have a lock
+// of its own, and while what has none is removed. Close ends it.
+func lockFolder(dir string) (*os.File, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(folder, unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, folder.Close())
+	}
+	return folder, nil
 }
 
 func syncDir(dir string) error {

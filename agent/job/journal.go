@@ -209,6 +209,11 @@ func (j *Journal) locked(f func() error) error {
 
 // removeTemporary removes what writeLocked left in dir when it was killed.
 func removeTemporary(dir string) error {
+	making, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer making.Close()
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err

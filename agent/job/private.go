@@ -18,12 +18,12 @@ func (s *State) Private() (dir string, release func() error, err error) {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
 	// Between the making of a folder and its lock, another process would take it for one of somebody who is gone.
-	making, err := os.Open(parent)
+	making, err := lockFolder(parent)
 	if err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
 	defer making.Close()
-	if err := errors.Join(flock(making, unix.LOCK_EX), removeOrphans(parent)); err != nil {
+	if err := removeOrphans(parent); err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
 	dir, err = os.MkdirTemp(parent, "")

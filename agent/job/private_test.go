@@ -2,6 +2,7 @@ package job
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,32 @@ func TestPrivateFoldersOfManyAtOnceStay(t *testing.T) {
 					t.Error(err)
 				}
 				if err := release(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Work that begins while another process takes up what is left keeps its record.
+func TestRecordsOfManyAtOnceStay(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for n := range 8 {
+		state := openState(t, dir)
+		all.Go(func() {
+			for i := range 20 {
+				work, err := state.Begin(Record{ID: fmt.Sprintf("run-%d-%d", n, i)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				works, err := state.Abandoned()
+				if err != nil || len(works) > 0 {
+					t.Errorf("%d are taken over: %v", len(works), err)
+				}
+				if err := work.Finish(); err != nil {
 					t.Error(err)
 				}
 			}
