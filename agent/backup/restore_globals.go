@@ -56,7 +56,7 @@ func (e *Engine) makeRoles(ctx context.Context, kept *globals, req RestoreReques
 // to replace one, whose properties it then inherits.
 func (e *Engine) bringProperties(ctx context.Context, temporary string, kept *globals, req RestoreRequest) error {
 	if kept == nil {
-		return nil
+		return e.Instance.OpenDatabase(ctx, temporary)
 	}
 	foreign := req.Manifest.Instance != e.InstanceName && req.WithRoles != RolesSuperuser
 	leftOut, err := e.Instance.SetProperties(ctx, temporary, kept.properties, foreign)

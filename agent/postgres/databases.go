@@ -98,7 +98,9 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 }
 
 // CreateDatabase makes an empty database from template0. Encoding and locale are those of like where it has them, else
-// template0's. ErrDatabaseExists where the name is taken.
+// template0's. Nobody may connect to it but superusers and its owner, who is whoever makes it, until OpenDatabase or the
+// statements of its Properties: what is loaded into it is nobody's to change or to lock meanwhile. ErrDatabaseExists where the
+// name is taken.
 func (i *Instance) CreateDatabase(ctx context.Context, name string, like Database) error {
 	if err := CheckName(name); err != nil {
 		return err
@@ -128,7 +130,23 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string, like Databas
 	if like.Tablespace != "" {
 		sql += " TABLESPACE " + quoteName(like.Tablespace)
 	}
-	return databaseError(i.execute(ctx, sql), name)
+	// Who came in before PUBLIC lost the right would stay.
+	if err := i.execute(ctx, sql+" ALLOW_CONNECTIONS false"); err != nil {
+		return databaseError(err, name)
+	}
+	if err := i.execute(ctx, "REVOKE CONNECT ON DATABASE "+quoteName(name)+" FROM PUBLIC"); err != nil {
+		return err
+	}
+	return i.execute(ctx, "ALTER DATABASE "+quoteName(name)+" ALLOW_CONNECTIONS true")
+}
+
+// OpenDatabase lets everybody connect to a database, as to any that was just made.
+func (i *Instance) OpenDatabase(ctx context.Context, name string) error {
+	return i.execute(ctx, openToAll(name))
+}
+
+func openToAll(database string) string {
+	return "GRANT CONNECT ON DATABASE " + quoteName(database) + " TO PUBLIC"
 }
 
 // DropDatabase drops a database and ends the sessions in it. It is no error where there is none.

@@ -24,24 +24,33 @@ type Definitions struct {
 	refresh  []definition    // of materialized views
 	last     []definition    // what would be in the way of the others
 
+	owners map[string]bool // every role that is to own something
+	casts  bool            // a cast calls a function: an expression may do so unseen
+
 	split    splitter
 	size     int
 	err      error
 	settings string // that are in force for the next statement
 	as       string // the role whose rights it is to have; "" is the session's
 	postData bool
+	created  *ownership // of the object that was made last
 }
 
 // definition is one statement.
 type definition struct {
 	sql      string
-	settings string // SET statements to run it with; "" is none
-	as       string // the role to run it as, quoted as it stands in the dump; "" is the session's
+	settings string     // SET statements to run it with; "" is none
+	as       string     // the role to run it as, quoted as it stands in the dump; "" is the session's
+	owner    *ownership // of the object that it makes; nil where that has none, or no expressions
+}
+
+func (d definition) statement() statement {
+	return statement{sql: d.sql, words: readWords(d.sql, 0)}
 }
 
 // NewDefinitions returns the definitions of a dump of which nothing came yet.
 func NewDefinitions() *Definitions {
-	d := &Definitions{copies: map[string]bool{}}
+	d := &Definitions{copies: map[string]bool{}, owners: map[string]bool{}}
 	d.split.emit = d.add
 	return d
 }
@@ -73,8 +82,9 @@ func (d *Definitions) add(sql string) error {
 		return &ContentError{Object: firstWords(sql), Why: "pg_dump writes no such statement"}
 	}
 	d.postData = d.postData || s.isPostData()
+	d.casts = d.casts || s.begins("CREATE", "CAST") && s.find(2, "FUNCTION") > 0
 	to := d.stage(s)
-	*to = append(*to, definition{sql: sql, settings: d.settings, as: d.as})
+	*to = append(*to, definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
 	return nil
 }
 

@@ -138,21 +138,26 @@ func inMemory(name string, data []byte) (*os.File, error) {
 type tableTask struct {
 	archiveBlock
 	copySQL string
+	order   int // in the dump
 }
 
 // data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data beside
 // them.
 func (l *archiveLoader) data(ctx context.Context) error {
 	tasks, others := l.blocks()
-	group, ctx := errgroup.WithContext(ctx)
+	var later laterTables
+	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
 	if list := l.contents.otherData(); len(list) > 0 {
-		group.Go(func() error { return l.other(ctx, list, others, "--single-transaction") })
+		group.Go(func() error { return l.other(inGroup, list, others, "--single-transaction") })
 	}
 	for range min(max(l.Jobs, 1), len(tasks)) {
-		group.Go(func() error { return l.tables(ctx, tasks) })
+		group.Go(func() error { return l.tables(inGroup, tasks, &later) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || len(later.all) == 0 {
+		return err
+	}
+	return l.tables(ctx, later.inOrder(), nil)
 }
 
 // other restores what is no table: pg_restore reads the contents and then the blocks of it.
@@ -213,8 +218,9 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tables loads one table after the other over a connection of its own.
-func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask) error {
+// tables loads one table after the other over a connection of its own. Those whose rows the server refuses are for later, where
+// there is one.
+func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask, later *laterTables) error {
 	source, err := l.Open()
 	if err != nil {
 		return err
@@ -234,10 +240,17 @@ func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask) erro
 		return err
 	}
 	for task := range tasks {
-		if err := l.table(ctx, conn, source, task); err != nil {
+		err := l.table(ctx, conn, source, task)
+		if err == nil {
+			l.OnTable()
+			continue
+		}
+		if err = later.take(task, err); err == nil {
+			err = run(ctx, conn, "ROLLBACK")
+		}
+		if err != nil {
 			return err
 		}
-		l.OnTable()
 	}
 	return nil
 }

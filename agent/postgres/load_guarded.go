@@ -12,9 +12,9 @@ import (
 //
 // A dump holds code of the roles that own its objects: functions, and what calls them while a load goes on, such as checks,
 // generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a superuser. So
-// here the superuser runs only statements that run nobody's code. What may run code is run by a login that is no superuser
-// and a member of nothing but the role that owns the table, or by the superuser where only superusers wrote that code. Owners
-// and rights are given before any code runs, so that none of it meets a function that it may not call.
+// here the superuser runs only what runs no code of others than superusers. What may run code is run by a login that is no
+// superuser and a member of nothing but the role that owns the object, or, where it is code of several, by one that is a member
+// of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
 type GuardedLoad struct {
 	Definitions *Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
@@ -57,8 +57,7 @@ func (i *Instance) LoadGuarded(ctx context.Context, database string, load Guarde
 		return nil, err
 	}
 	l := &guardedLoader{Instance: i, GuardedLoad: load, database: database, server: server,
-		logins: map[string]*Instance{}, rows: map[Table]int64{}}
-	defer l.closeLogins()
+		trusted: map[string]bool{}, rows: map[Table]int64{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
@@ -72,22 +71,30 @@ type guardedLoader struct {
 	database string
 	server   Server
 
-	// code are the names of what others than superusers wrote: functions, operators, domains, views. Empty where all code
-	// of the database is a superuser's.
-	code map[string]bool
-	// callable: some of that code can be called by a name that is found by the search path.
+	// trusted are the roles that own something in the dump, with whether each is a superuser here, or whoever restores. mixed:
+	// one is not, so that there may be code that must not run with a superuser's rights.
+	trusted map[string]bool
+	mixed   bool
+	// callable: some of that code can be called by a name that is found by the search path. It counts as such until it is known.
 	callable bool
 
-	mu     sync.Mutex // guards what follows
-	logins map[string]*Instance
-	made   int // roles for logins
-	rows   map[Table]int64
-	types  checkedTypes
+	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
+	moving sync.RWMutex
+	// granting is held while rights are given.
+	granting sync.Mutex
+
+	mu   sync.Mutex // guards what follows
+	made int        // roles for logins
+	rows map[Table]int64
 }
 
 // load goes through the stages.
 func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	d := l.Definitions
+	if err := l.trust(ctx, s); err != nil {
+		return err
+	}
+	l.callable = l.mixed
 	rights := newRights(d.rights)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
@@ -95,24 +102,18 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := rights.rest(ctx, s); err != nil {
 		return err
 	}
-	var err error
-	if l.code, err = l.codeNames(ctx, s); err != nil {
+	if err := l.findCallable(ctx, s); err != nil {
 		return err
 	}
 	after := d.after
 	if l.server.Superuser {
-		err = s.runAll(ctx, d.policies)
+		if err := l.defineAll(ctx, s, d.policies); err != nil {
+			return err
+		}
 	} else {
 		after = slices.Concat(d.policies, after) // they would bind who loads the rows
 	}
-	if err != nil {
-		return err
-	}
-	if l.Archive != nil {
-		err = l.loadArchive(ctx)
-	} else {
-		err = l.loadPlain(ctx, s)
-	}
+	err := l.loadData(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -123,6 +124,14 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	return s.runAll(ctx, d.last)
+}
+
+// loadData loads rows, sequences and large objects.
+func (l *guardedLoader) loadData(ctx context.Context, s *loadSessions) error {
+	if l.Archive != nil {
+		return l.loadArchive(ctx)
+	}
+	return l.loadPlain(ctx, s)
 }
 
 // errNotDumped says that what is loaded is not what was verified.

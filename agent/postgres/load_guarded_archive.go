@@ -3,7 +3,9 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -27,19 +29,23 @@ func (l *guardedLoader) loadArchive(ctx context.Context) error {
 		}
 	}
 	tables, others := a.blocks()
-	group, ctx := errgroup.WithContext(ctx)
+	var later laterTables
+	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
 	if list := a.contents.otherData(); len(list) > 0 {
-		group.Go(func() error { return a.other(ctx, list, others) })
+		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
 	for range min(max(l.Jobs, 1), len(tables)) {
-		group.Go(func() error { return l.archiveTables(ctx, a, tables) })
+		group.Go(func() error { return l.archiveTables(inGroup, a, tables, &later) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || len(later.all) == 0 {
+		return err
+	}
+	return l.archiveTables(ctx, a, later.inOrder(), nil)
 }
 
-// archiveTables loads one table after the other.
-func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask) error {
+// archiveTables loads one table after the other. Those whose rows the server refuses are for later, where there is one.
+func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables) error {
 	source, err := a.Open()
 	if err != nil {
 		return err
@@ -52,7 +58,8 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 			return err
 		}
 		name, copySQL := copyTarget(task.copySQL)
-		if err := l.copyRows(ctx, sessions, name, copySQL, newCopyReader(block, a.contents.intSize)); err != nil {
+		err = l.copyRows(ctx, sessions, name, copySQL, newCopyReader(block, a.contents.intSize))
+		if err = later.take(task, err); err != nil {
 			return err
 		}
 	}
@@ -70,7 +77,7 @@ func (l *archiveLoader) blocks() (tables chan tableTask, others []archiveBlock) 
 	var all []tableTask
 	for _, b := range l.Archive.blocks {
 		if sql := copies[b.id]; sql != "" {
-			all = append(all, tableTask{b, sql})
+			all = append(all, tableTask{b, sql, len(all)})
 		} else {
 			others = append(others, b)
 		}
@@ -78,10 +85,48 @@ func (l *archiveLoader) blocks() (tables chan tableTask, others []archiveBlock) 
 	if !l.Forward {
 		slices.SortStableFunc(all, func(a, b tableTask) int { return cmp.Compare(b.length, a.length) })
 	}
-	tables = make(chan tableTask, len(all))
+	return queued(all), others
+}
+
+func queued(all []tableTask) chan tableTask {
+	tables := make(chan tableTask, len(all))
 	for _, table := range all {
 		tables <- table
 	}
 	close(tables)
-	return tables, others
+	return tables
+}
+
+// laterTables are tables whose rows the server refused, to be loaded one after the other when all others are: a check may read
+// other tables, which the order of a dump has before it.
+type laterTables struct {
+	mu  sync.Mutex
+	all []tableTask
+}
+
+// take keeps a table for later where the server refused its rows; on nil it keeps none. Other errors it returns.
+func (l *laterTables) take(task tableTask, err error) error {
+	if err == nil || l == nil || !mayPassLater(err) {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, task)
+	return nil
+}
+
+// mayPassLater says whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
+// error of its own.
+func mayPassLater(err error) bool {
+	var content *ContentError
+	return !errors.As(err, &content) && (RefusesRows(err) || NameNotFound(err) || sqlState(err) == stateRaised)
+}
+
+// stateRaised is the SQLSTATE of an error that a function raises.
+const stateRaised = "P0001"
+
+// inOrder are the tables in the order of the dump.
+func (l *laterTables) inOrder() chan tableTask {
+	slices.SortFunc(l.all, func(a, b tableTask) int { return cmp.Compare(a.order, b.order) })
+	return queued(l.all)
 }

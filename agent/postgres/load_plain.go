@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 )
 
 // dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else.
@@ -58,87 +57,6 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 		return s.runSQL(ctx, sql)
 	}
 	return nil
-}
-
-// copyRows loads the rows of one table, by the session that may. Into a table that is new, in the same transaction as nothing
-// else, they are written as what everybody sees, so that nobody has to write its pages again for that.
-func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
-	info, err := l.table(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	session, err := l.sessionFor(ctx, s, info)
-	if err != nil {
-		return err
-	}
-	if copySQL, err = session.beginRows(ctx, info, copySQL); err != nil {
-		return fmt.Errorf("table %s: %w", name, err)
-	}
-	source := &countedReader{src: rows, read: func(int) {}}
-	tag, err := session.conn.CopyFrom(ctx, source, copySQL)
-	if err != nil || source.failed != nil {
-		err = cmp.Or(source.failed, err)
-		switch {
-		case source.failed != nil:
-		case session.login != "":
-			err = contentError("table "+name, info.owner, err)
-		case info.code && l.callable && NameNotFound(err):
-			err = &ContentError{Object: "table " + name, Why: "it belongs to a superuser, and its code finds names by the search path, which others have a part in", Err: err}
-		}
-		return fmt.Errorf("table %s: %w", name, err)
-	}
-	if _, err := session.conn.Exec(ctx, "COMMIT").ReadAll(); err != nil {
-		return fmt.Errorf("table %s: %w", name, err)
-	}
-	l.count(tableOf(name), tag.RowsAffected())
-	return nil
-}
-
-// armed says whether the table $1 has anything that runs when a row is loaded, other than what its definitions gave it before
-// any code ran: a trigger, a rule, a check, a default that is computed.
-const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
-		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
-		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
-			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')))::pg_catalog.text
-	FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid`
-
-// beginRows begins the transaction that loads a table. A superuser locks it first and looks at it again: code of its owner that
-// has run before, or its owner in a session of their own, may have put something on it.
-func (s *loadSession) beginRows(ctx context.Context, info tableInfo, copySQL string) (string, error) {
-	if !info.own {
-		return copySQL, run(ctx, s.conn, "BEGIN")
-	}
-	if err := run(ctx, s.conn, "BEGIN"); err != nil {
-		return "", err
-	}
-	if s.login == "" {
-		if err := run(ctx, s.conn, "LOCK TABLE ONLY "+info.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
-			return "", err
-		}
-		found, err := ask(ctx, s.conn, armed, info.oid, strconv.FormatBool(info.code))
-		if err != nil {
-			return "", err
-		}
-		if len(found) != 1 || found[0][0] != "false" {
-			return "", &ContentError{Object: "table " + info.name, Why: "something was put on it while the dump was loaded"}
-		}
-	}
-	return copySQL + " WITH (FREEZE)", run(ctx, s.conn, "TRUNCATE ONLY "+info.name)
-}
-
-// sessionFor is the session that may load rows of a table.
-func (l *guardedLoader) sessionFor(ctx context.Context, s *loadSessions, info tableInfo) (*loadSession, error) {
-	switch {
-	case !info.own, !info.code:
-		return s.admin(ctx)
-	case !info.trusted:
-		return s.session(ctx, sessionKey{owner: info.owner, withPath: true})
-	}
-	if err := l.superusersOnly(ctx, s, info); err != nil {
-		return nil, err
-	}
-	return s.session(ctx, sessionKey{withPath: !l.callable})
 }
 
 // rowsReader reads the rows of a COPY up to the line that ends them, which it takes too.

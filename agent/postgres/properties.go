@@ -44,7 +44,7 @@ type Label struct {
 const properties = `SELECT pg_catalog.json_build_object(
 	'owner', pg_catalog.pg_get_userbyid(d.datdba), 'connection_limit', d.datconnlimit,
 	'comment', coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), ''),
-	'grants', CASE WHEN d.datacl IS NOT NULL THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+	'grants', CASE WHEN d.datacl <> pg_catalog.acldefault('d', d.datdba) THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
 			'role', CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) ELSE '' END,
 			'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')
 		FROM pg_catalog.aclexplode(d.datacl) a) END,
@@ -138,7 +138,9 @@ func (p Properties) Statements(database string) []string {
 	if p.Comment != "" {
 		sql = append(sql, "COMMENT ON DATABASE "+name+" IS"+quoteLiteral(p.Comment))
 	}
-	if p.Grants != nil {
+	if p.Grants == nil {
+		sql = append(sql, openToAll(database))
+	} else {
 		sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
 		if p.Owner != "" {
 			sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM "+quoteName(p.Owner))

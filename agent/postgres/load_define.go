@@ -1,0 +1,199 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// define runs a statement of the dump that makes or changes an object.
+//
+// Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that whatever the
+// server computes at once has the owner's rights. What a superuser owns is made by a login that has no rights at all. The
+// superuser itself runs what has no expressions, or none that reach anybody's code.
+func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definition) error {
+	if !l.mixed {
+		return l.asAdmin(ctx, s, d)
+	}
+	st := d.statement()
+	switch {
+	case st.begins("ALTER", "TABLE") && st.find(3, "ATTACH") > 0:
+		return l.attach(ctx, s, d, st)
+	case st.begins("ALTER", "INDEX") && st.find(3, "ATTACH") > 0:
+		return l.attachIndex(ctx, s, d, st)
+	}
+	switch c := st.code(); c.on {
+	case newObject:
+		return l.create(ctx, s, d, st, c)
+	case ofTable:
+		return l.change(ctx, s, d, st, c)
+	case ofDomain:
+		return l.changeDomain(ctx, s, d, st, c)
+	}
+	return l.asAdmin(ctx, s, d)
+}
+
+// asAdmin runs a statement as the superuser, with the search path of the database where it needs that and nobody else's code can
+// be found along it.
+func (l *guardedLoader) asAdmin(ctx context.Context, s *loadSessions, d definition) error {
+	l.moving.RLock()
+	defer l.moving.RUnlock()
+	if err := l.runWithPaths(ctx, s, sessionKey{}, d, !l.callable); err != nil {
+		return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+	}
+	return nil
+}
+
+// create makes an object that is to have an owner.
+func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+	trusted := d.owner != nil && l.trusted[d.owner.role]
+	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "") }
+	if trusted || len(st.ownNames(c.words)) == 0 {
+		found, err := reached()
+		if err != nil {
+			return err
+		}
+		if found == "" {
+			return l.asAdmin(ctx, s, d)
+		}
+	}
+	switch {
+	case d.owner == nil || d.owner.role == "":
+		return &ContentError{Object: firstWords(d.sql), Why: "the dump does not say whose it is"}
+	case trusted:
+		key := sessionKey{nobody: firstWords(d.sql)}
+		return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
+	}
+	key := sessionKey{owner: d.owner.role}
+	return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
+}
+
+// unlessHarmless runs as the superuser what a login may not run, unless that reaches somebody's code.
+func (l *guardedLoader) unlessHarmless(ctx context.Context, s *loadSessions, d definition, key sessionKey, reaches func() (string, error), err error) error {
+	if !refused(err) {
+		return err
+	}
+	reached, failed := reaches()
+	switch {
+	case failed != nil:
+		return failed
+	case reached == "":
+		return l.asAdmin(ctx, s, d)
+	case key.nobody != "":
+		return &ContentError{Object: firstWords(d.sql), Why: "it belongs to a superuser and uses " + reached + ", and a login without rights can't make it", Err: err}
+	}
+	return &ContentError{Object: firstWords(d.sql), Why: "it uses " + reached + ", and its owner " + strconv.Quote(key.owner) + " can't make it", Err: err}
+}
+
+// refused says whether a login was not let do something, or could not be had.
+func refused(err error) bool {
+	var content *ContentError
+	return sqlState(err) == stateNoPrivilege || errors.As(err, &content)
+}
+
+// change makes something that belongs to a table that exists, or changes the table.
+func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+	table, err := l.table(ctx, s, c.name)
+	if err != nil {
+		return err
+	}
+	reaches := func() (string, error) { return l.changeReaches(ctx, s, st, c, table) }
+	key := sessionKey{owner: table.owner}
+	if !table.trusted && len(st.ownNames(c.words)) > 0 {
+		return l.unlessHarmless(ctx, s, d, key, reaches, l.changeAs(ctx, s, key, d, c, table))
+	}
+	reached, err := reaches()
+	switch {
+	case err != nil:
+		return err
+	case reached != "" && table.trusted:
+		return &ContentError{Object: firstWords(d.sql), Why: "table " + c.name + " belongs to a superuser, and this uses " + reached}
+	case reached == "":
+		if err = l.asAdmin(ctx, s, d); table.trusted || !NameNotFound(err) {
+			return err
+		}
+	}
+	return l.unlessHarmless(ctx, s, d, key, reaches, l.changeAs(ctx, s, key, d, c, table))
+}
+
+// changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
+func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo) (string, error) {
+	reached, err := l.reachedBy(ctx, s, st, c, table.oid)
+	if err != nil || reached != "" || !table.expressed {
+		return reached, err
+	}
+	found, err := l.queryReaches(ctx, s, table.oid)
+	return first(found, "the "), err
+}
+
+// changeDomain adds a check to a domain.
+func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+	rows, err := s.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+		WHERE t.oid = pg_catalog.to_regtype($1::pg_catalog.text)`, c.name)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.name)
+	}
+	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "") }
+	if key := (sessionKey{owner: rows[0][0]}); !l.trusted[key.owner] {
+		return l.unlessHarmless(ctx, s, d, key, reaches, l.runWithPaths(ctx, s, key, d, true))
+	}
+	reached, err := reaches()
+	if err == nil && reached != "" {
+		err = &ContentError{Object: firstWords(d.sql), Why: "domain " + c.name + " belongs to a superuser, and this uses " + reached}
+	}
+	if err != nil {
+		return err
+	}
+	return l.asAdmin(ctx, s, d)
+}
+
+// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
+// and reads the bounds.
+func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definition, st statement) error {
+	parent, err := l.table(ctx, s, strings.TrimPrefix(st.reference("TABLE", "ATTACH"), "ONLY "))
+	if err != nil {
+		return err
+	}
+	child, err := l.table(ctx, s, st.reference("PARTITION", "FOR", "DEFAULT"))
+	if err != nil {
+		return err
+	}
+	reached, err := l.attachReaches(ctx, s, parent.oid, child.oid)
+	if err != nil {
+		return err
+	}
+	if len(reached) == 0 {
+		return l.asAdmin(ctx, s, d)
+	}
+	others := slices.ContainsFunc(reached, func(r reachedCode) bool { return r.owner != parent.owner })
+	if parent.trusted || parent.owner != child.owner || others {
+		return &ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
+	}
+	return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d, true))
+}
+
+// attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
+func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d definition, st statement) error {
+	index, err := l.table(ctx, s, st.reference("INDEX", "ATTACH"))
+	if err != nil {
+		return err
+	}
+	if index.trusted {
+		return l.asAdmin(ctx, s, d)
+	}
+	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d, true)
+}
+
+// contentError names the object whose code was refused what it needs when it ran as its owner.
+func contentError(object, owner string, err error) error {
+	if sqlState(err) != stateNoPrivilege {
+		return err
+	}
+	return &ContentError{Object: object, Why: "its owner " + strconv.Quote(owner) + " can't load it", Err: err}
+}

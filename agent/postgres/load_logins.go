@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+)
+
+// connectAs opens a session, with a login made for it alone.
+//
+// Code that runs in a session can give its own role another password. So a role may log in only until its one session stands: no
+// code has run as it by then, and nobody else knows the password.
+func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSession, error) {
+	if key == (sessionKey{}) {
+		conn, err := l.connect(ctx, l.database)
+		return &loadSession{conn: conn}, err
+	}
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	role, password := l.newLogin(), rand.Text()
+	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
+		return nil, &ContentError{Object: cmp.Or(key.owner, key.nobody), Why: "a login that has no more than an owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: err}
+	}
+	confined, err := l.logIn(ctx, l.database, role, password)
+	if err != nil {
+		return nil, &ContentError{Object: cmp.Or(key.owner, key.nobody), Why: "the server lets no login in by a password", Err: err}
+	}
+	conn, err := confined.connect(ctx, l.database)
+	if err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"), confined.Instance.Close()); err != nil {
+		if conn != nil {
+			_ = conn.Close(ctx) // the other error is told
+		}
+		return nil, err
+	}
+	return &loadSession{conn: conn, login: role}, nil
+}
+
+// newLogin is the name of a new role.
+func (l *guardedLoader) newLogin() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made++
+	return fmt.Sprintf("%s_%d", l.database, l.made)
+}
+
+// makeLogin makes a role that may log in to the database and is a member of the owner alone, or of nothing.
+func (l *guardedLoader) makeLogin(ctx context.Context, role, password, owner string) error {
+	verifier, err := scramVerifier(password)
+	if err != nil {
+		return err
+	}
+	statements := []string{
+		"CREATE ROLE " + quoteName(role) + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS PASSWORD" + quoteLiteral(verifier),
+		"GRANT CONNECT ON DATABASE " + quoteName(l.database) + " TO " + quoteName(role),
+	}
+	if owner != "" {
+		grant := "GRANT " + quoteName(owner) + " TO " + quoteName(role)
+		if l.server.Number >= 160000 {
+			grant += " WITH INHERIT TRUE, SET FALSE"
+		}
+		statements = append(statements, grant)
+	}
+	if !l.server.Superuser {
+		statements = append(statements, "GRANT "+quoteName(role)+" TO CURRENT_USER") // to take away what the login makes
+	}
+	for _, sql := range statements {
+		if err := l.execute(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropLogins drops the roles of the logins, and with them what code made as one of them, which is nothing that the dump has.
+// It comes before the event triggers of the dump, which would hear of it.
+func (l *guardedLoader) dropLogins(ctx context.Context, s *loadSessions) error {
+	for key := range s.open {
+		if key != (sessionKey{}) {
+			s.end(ctx, key)
+		}
+	}
+	for n := range l.made {
+		role := quoteName(fmt.Sprintf("%s_%d", l.database, n+1))
+		if err := s.runSQL(ctx, "DROP OWNED BY "+role); err != nil {
+			return err
+		}
+	}
+	return l.DropLoadRoles(ctx, l.database)
+}
+
+// DropLoadRoles ends the logins of a LoadGuarded and drops their roles. One that somebody has given something elsewhere stays,
+// without a login and a member of nothing.
+func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
+	rows, err := i.query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := i.endLogin(ctx, row[0]); err != nil {
+			return err
+		}
+		if err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); err != nil && sqlState(err) != stateDependents {
+			return err
+		}
+	}
+	return nil
+}
+
+// memberOf are the roles that the role $1 is a member of.
+const memberOf = `SELECT g.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+	JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = $1`
+
+// endLogin takes from a role its login and its memberships: code that ran as it may have given it another password.
+func (i *Instance) endLogin(ctx context.Context, role string) error {
+	groups, err := i.query(ctx, memberOf, role)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if err := i.execute(ctx, "REVOKE "+quoteName(group[0])+" FROM "+quoteName(role)); err != nil {
+			return err
+		}
+	}
+	return i.lockOut(ctx, role)
+}

@@ -1,0 +1,220 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+)
+
+// rowsLoad is how the rows of one table are loaded.
+type rowsLoad struct {
+	table tableInfo
+	key   sessionKey
+	path  string // SET search_path
+	// schemas are those whose names the code of a load by nobody needs, quoted and parted by commas; "" is none.
+	schemas string
+}
+
+// rowsLoad decides who loads the rows of a table: the superuser, where that runs nobody's code; a login of the table's owner, where
+// it runs the owner's; and a login of nobody, where it runs that of others.
+func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
+	table, err := l.table(ctx, s, name)
+	load := rowsLoad{table: table, path: emptyPath}
+	if err != nil || !table.own || !table.code {
+		return load, err
+	}
+	if !l.mixed {
+		load.path = l.searchPath(load.key)
+		return load, nil
+	}
+	runs, err := l.rowsRun(ctx, s, table.oid)
+	if err != nil {
+		return load, err
+	}
+	others := slices.ContainsFunc(runs.code, func(c reachedCode) bool { return c.owner != table.owner })
+	switch {
+	case others && table.guarded:
+		return load, &ContentError{Object: "table " + name, Why: "it has row security, and loading it runs the " + runs.code[0].String()}
+	case others:
+		load.key.nobody, load.schemas = name, runs.schemas
+	case len(runs.code) == 0 && (table.trusted || !runs.calls || !runs.allowed):
+		if !l.callable {
+			load.path = l.searchPath(load.key)
+		}
+		return load, nil
+	default:
+		load.key.owner = table.owner
+	}
+	load.path = l.searchPath(load.key)
+	return load, nil
+}
+
+// copyRows loads the rows of one table, by the session that may.
+func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
+	load, err := l.rowsLoad(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	copied, err := l.copyBy(ctx, s, load, copySQL, rows)
+	if err != nil {
+		s.giveUp(ctx, load.key)
+		if content := (*ContentError)(nil); errors.As(err, &content) {
+			return err
+		}
+		return fmt.Errorf("table %s: %w", name, err)
+	}
+	l.count(tableOf(name), copied)
+	return nil
+}
+
+// giveUp ends a transaction that failed.
+func (s *loadSessions) giveUp(ctx context.Context, key sessionKey) {
+	if session := s.open[key]; session != nil && run(ctx, session.conn, "ROLLBACK") != nil {
+		s.end(ctx, key)
+	}
+}
+
+// copyBy loads rows into a table in a transaction of its own, and returns how many.
+func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, copySQL string, rows io.Reader) (int64, error) {
+	session, err := s.session(ctx, load.key)
+	if err != nil {
+		return 0, err
+	}
+	if load.key.nobody != "" {
+		defer s.end(ctx, load.key)
+	}
+	if err := l.grantRows(ctx, s, session, load); err != nil {
+		return 0, err
+	}
+	if err := session.look(ctx, load.path); err != nil {
+		return 0, err
+	}
+	if copySQL, err = session.beginRows(ctx, load, copySQL); err != nil {
+		return 0, l.rowsError(load, err)
+	}
+	if session.login == "" {
+		if err := l.unchanged(ctx, s, load.table); err != nil {
+			return 0, err
+		}
+	}
+	source := &countedReader{src: rows, read: func(int) {}}
+	tag, err := session.conn.CopyFrom(ctx, source, copySQL)
+	if err != nil || source.failed != nil {
+		return 0, cmp.Or(source.failed, l.rowsError(load, err))
+	}
+	if _, err := session.conn.Exec(ctx, "COMMIT").ReadAll(); err != nil {
+		return 0, err
+	}
+	if load.key.nobody != "" {
+		return tag.RowsAffected(), l.checkRows(ctx, s, load.table, tag.RowsAffected())
+	}
+	return tag.RowsAffected(), nil
+}
+
+// grantRows lets a login load a table where its owner may not, or where it is nobody's.
+func (l *guardedLoader) grantRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) error {
+	if session.login == "" || load.key.owner != "" && load.table.loads {
+		return nil
+	}
+	grants := []string{"GRANT INSERT, TRUNCATE ON TABLE " + load.table.name + " TO " + quoteName(session.login)}
+	if load.key.nobody != "" {
+		schema, _ := splitQualified(load.table.name)
+		if load.schemas != "" {
+			schema += ", " + load.schemas
+		}
+		grants = []string{"GRANT USAGE ON SCHEMA " + schema + " TO " + quoteName(session.login), "GRANT INSERT ON TABLE " + load.table.name + " TO " + quoteName(session.login)}
+	}
+	return l.grant(ctx, s, grants...)
+}
+
+// grant gives rights, one session at a time: the server fails where two change those on one object.
+func (l *guardedLoader) grant(ctx context.Context, s *loadSessions, grants ...string) error {
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	for _, sql := range grants {
+		if err := s.runSQL(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRows takes the right to a table from a login of nobody, whose code may have written more rows than those of the dump.
+func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
+	rows, err := s.query(ctx, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
+	if err != nil {
+		return err
+	}
+	if rows[0][0] != strconv.FormatInt(want, 10) {
+		return &ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
+	}
+	return nil
+}
+
+// rowsError says why rows could not be loaded.
+func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
+	switch {
+	case load.key.owner != "":
+		return contentError("table "+load.table.name, load.table.owner, err)
+	case load.key.nobody != "" && sqlState(err) == stateNoPrivilege:
+		return &ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
+	case load.table.code && l.callable && NameNotFound(err):
+		return &ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
+	}
+	return err
+}
+
+// armed says whether the table $1 has anything that runs when a row is loaded, other than what its definitions gave it before
+// any code ran: a trigger, a rule, a check, a default that is computed.
+const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
+		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
+		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
+			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')))::pg_catalog.text
+	FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid`
+
+// beginRows begins the transaction that loads a table. Into one that is new, in the same transaction as nothing else, rows are
+// written as what everybody sees, so that nobody has to write its pages again for that. A superuser locks the table first and
+// looks at it again: code of its owner that has run before may have put something on it.
+func (s *loadSession) beginRows(ctx context.Context, load rowsLoad, copySQL string) (string, error) {
+	if err := run(ctx, s.conn, "BEGIN"); err != nil || !load.table.own || load.key.nobody != "" {
+		return copySQL, err
+	}
+	if s.login == "" {
+		if err := s.lockRows(ctx, load); err != nil {
+			return "", err
+		}
+	}
+	return copySQL + " WITH (FREEZE)", run(ctx, s.conn, "TRUNCATE ONLY "+load.table.name)
+}
+
+// unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
+func (l *guardedLoader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
+	if !l.mixed || !table.code || !table.own {
+		return nil
+	}
+	code, err := reachOfRows.find(ctx, s, start{tables: []string{table.oid}})
+	if err == nil && len(code) > 0 {
+		err = &ContentError{Object: "table " + table.name, Why: "the " + code[0].String() + " was put on it while the dump was loaded"}
+	}
+	return err
+}
+
+// lockRows locks a table and looks whether it still runs nothing that it did not run before.
+func (s *loadSession) lockRows(ctx context.Context, load rowsLoad) error {
+	if err := run(ctx, s.conn, "LOCK TABLE ONLY "+load.table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		return err
+	}
+	found, err := ask(ctx, s.conn, armed, load.table.oid, strconv.FormatBool(load.table.code))
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 || found[0][0] != "false" {
+		return &ContentError{Object: "table " + load.table.name, Why: "something was put on it while the dump was loaded"}
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package postgres
+
+import "context"
+
+// reachedBy names code of others than superusers that a statement may run when it is run; "" where there is none. Its expressions
+// are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
+// operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
+// makes what it is about.
+func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st statement, c code, table string) (string, error) {
+	names := st.ownNames(c.words)
+	if c.planned && l.Definitions.casts {
+		found, err := l.reachedByCasts(ctx, s, names, c.parents, table)
+		if err != nil || len(found) > 0 {
+			return first(found, "maybe, by a cast, the "), err
+		}
+	}
+	for _, name := range names {
+		found, err := l.reachedByName(ctx, s, name, c.planned)
+		if err != nil || len(found) > 0 {
+			return first(found, "the "), err
+		}
+	}
+	return "", nil
+}
+
+// reachedByCasts is what casts may run in an expression that names these: those of the types that it names, and of a table's columns;
+// any, where it calls a function or operator of the database's own, which may take any type.
+func (l *guardedLoader) reachedByCasts(ctx context.Context, s *loadSessions, names, parents []string, table string) ([]reachedCode, error) {
+	var types, tables []string
+	for _, name := range names {
+		named, functions, err := l.named(ctx, s, name, true)
+		if err != nil {
+			return nil, err
+		}
+		if len(functions) > 0 {
+			return s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (`+codeObjects+`) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`)
+		}
+		types = append(types, named...)
+	}
+	if table != "" {
+		tables = append(tables, table)
+	}
+	for _, name := range parents {
+		parent, err := l.table(ctx, s, name)
+		if err != nil {
+			return nil, err
+		}
+		tables = append(tables, parent.oid)
+	}
+	return l.castsReach(ctx, s, tables, types)
+}
+
+func first(found []reachedCode, before string) string {
+	if len(found) == 0 {
+		return ""
+	}
+	return before + found[0].String()
+}
+
+// reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
+// operators.
+func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name string, computed bool) ([]reachedCode, error) {
+	types, functions, err := l.named(ctx, s, name, computed)
+	if err != nil {
+		return nil, err
+	}
+	if len(types)+len(functions) == 0 {
+		return nil, nil
+	}
+	return reachOfRows.find(ctx, s, start{types: types, functions: functions})
+}
+
+// named are the types that have a name, and the functions that have it or belong to an operator that begins as it does.
+func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string, computed bool) (types, functions []string, err error) {
+	schema, object := splitQualified(name)
+	args := []string{unquoted(schema), unquoted(object)}
+	types, err = s.oids(ctx, `SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2`, args...)
+	if err != nil || !computed {
+		return types, nil, err
+	}
+	functions, err = s.oids(ctx, `SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = $2
+		UNION SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+			WHERE n.nspname = $1 AND $2::pg_catalog.text <> '' AND pg_catalog.starts_with($2::pg_catalog.text, pg_catalog.substr(o.oprname::pg_catalog.text, 1, 1))`, args...)
+	return types, functions, err
+}
+
+// mayRun says what loading a row of a table runs that is not the server's own.
+type mayRun struct {
+	code    []reachedCode // of others than superusers
+	calls   bool          // any function
+	allowed bool          // the table's owner may call all of these
+	schemas string        // of the functions, quoted and parted by commas
+}
+
+// rowsRun looks for what loading a row of a table may run.
+func (l *guardedLoader) rowsRun(ctx context.Context, s *loadSessions, table string) (mayRun, error) {
+	from := start{tables: []string{table}}
+	code, err := reachOfRows.find(ctx, s, from)
+	if err != nil {
+		return mayRun{}, err
+	}
+	functions, err := reachOfRows.functions(ctx, s, from)
+	if err != nil {
+		return mayRun{}, err
+	}
+	rows, err := s.query(ctx, `SELECT coalesce(pg_catalog.bool_and(pg_catalog.has_function_privilege(c.relowner, p.oid, 'EXECUTE')), true)::pg_catalog.text,
+			pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
+		FROM pg_catalog.pg_class c CROSS JOIN pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		WHERE c.oid = $1::pg_catalog.oid AND p.oid = ANY ($2::pg_catalog.oid[])`, table, oidArray(functions))
+	if err != nil {
+		return mayRun{}, err
+	}
+	return mayRun{code: code, calls: len(functions) > 0, allowed: rows[0][0] == "true", schemas: rows[0][1]}, nil
+}
