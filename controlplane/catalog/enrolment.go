@@ -57,10 +57,26 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s on %s", i.Name, role, scope).
 			WithHint("for another device: pgharbor users invite %s --role %s%s; to change it: pgharbor users set %s", i.Name, role, instancesFlag(scope), i.Name)
 	}
+	if err := approvedAs(ctx, tx, i); err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, `UPDATE invites SET voided_at = ?
 		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND voided_at IS NULL AND (role <> ? OR instances <> ?)`,
 		micros(i.CreatedAt), i.Name, i.Role, globs(i.Instances))
 	return err
+}
+
+// approvedAs refuses an invite that was approved for other grants than its person has:
+// they changed since, and the approval was not of these.
+func approvedAs(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
+	if i.ApprovedBy == "" {
+		return nil
+	}
+	now, err := grants(ctx, tx, i.Name)
+	if err != nil || slices.EqualFunc(i.Grants, now, func(a, b fleet.Grant) bool { return a.String() == b.String() }) {
+		return err
+	}
+	return fleet.NewProblem(fleet.ErrConflict, "the grants of %s have changed since the invite was approved", i.Name).WithHint("ask for it again")
 }
 
 // Enrolment is an invite about to be redeemed: for whom, and over which key.
@@ -200,7 +216,7 @@ func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, ident
 			WithHint("ask an OWNER for a new invite")
 	}
 	if kind == fleet.CallerUser {
-		caller.Grants, err = c.grants(ctx, name)
+		caller.Grants, err = grants(ctx, c.db, name)
 	}
 	return caller, err
 }

@@ -197,3 +197,32 @@ func TestAgentHasOneEnrolment(t *testing.T) {
 		t.Errorf("an agent that is not there: %v", err)
 	}
 }
+
+// Grants that come while an invite that was approved is made are none that it was
+// approved for.
+func TestInviteIsMadeForTheGrantsThatItWasApprovedFor(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
+	grants := []fleet.Grant{{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-*")}}
+	for _, g := range grants {
+		if err := c.Grant(t.Context(), "olga", g, "user:owner", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		approvedBy string
+		of         []fleet.Grant
+		want       error
+	}{
+		{"bob", grants, nil}, {"bob", grants[:1], fleet.ErrConflict}, {"bob", nil, fleet.ErrConflict}, {"", nil, nil},
+		{"bob", []fleet.Grant{grants[0], {Permission: fleet.PermissionBackupRestore}}, fleet.ErrConflict},
+	} {
+		err := c.CreateInvite(t.Context(), fleet.Invite{
+			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, CreatedBy: "user:owner", CreatedAt: now,
+			ExpiresAt: now.Add(time.Hour), ApprovedBy: tt.approvedBy, Grants: tt.of,
+		})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("approved by %q of %v: %v", tt.approvedBy, tt.of, err)
+		}
+	}
+}

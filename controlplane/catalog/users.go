@@ -23,7 +23,7 @@ func (c *Catalog) Users(ctx context.Context) ([]fleet.User, error) {
 	users, err := collect(ctx, c.db, scanUser, `SELECT `+userColumns+` FROM users ORDER BY name`)
 	for i := range users {
 		if err == nil {
-			users[i].Grants, err = c.grants(ctx, users[i].Name)
+			users[i].Grants, err = grants(ctx, c.db, users[i].Name)
 		}
 	}
 	return users, err
@@ -35,13 +35,13 @@ func (c *Catalog) User(ctx context.Context, name string) (fleet.User, error) {
 	if err != nil {
 		return u, missing(err, "user %q", name)
 	}
-	u.Grants, err = c.grants(ctx, name)
+	u.Grants, err = grants(ctx, c.db, name)
 	return u, err
 }
 
-func (c *Catalog) grants(ctx context.Context, user string) ([]fleet.Grant, error) {
+func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) {
 	scan := func(r row) (g fleet.Grant, err error) { return g, r.Scan(&g.Permission, scoped{&g.Instances}) }
-	return collect(ctx, c.db, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
+	return collect(ctx, q, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
 }
 
 // Grant gives a user a permission; where they have it, its scope becomes that

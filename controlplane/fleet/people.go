@@ -132,7 +132,9 @@ type Invite struct {
 	ExpiresAt  time.Time
 	// ApprovedBy is the person who approved of it, where a policy asked for one.
 	ApprovedBy string
-	UsedAt     time.Time
+	// Grants are those that the person had when that was asked. They are not kept.
+	Grants []Grant
+	UsedAt time.Time
 	// VoidedAt is when what it was made for changed, or was taken back.
 	VoidedAt time.Time
 }
