@@ -32,7 +32,8 @@ func inviteLife(ttl *durationpb.Duration) (time.Duration, error) {
 
 // invite makes an invite for whoever i names, on behalf of the caller.
 func (a *API) invite(ctx context.Context, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
-	i.CreatedBy = callerFrom(ctx).String()
+	i.Maker = callerFrom(ctx)
+	i.CreatedBy = i.Maker.String()
 	var word string
 	err := a.Trail.Do(ctx, audit.Action{
 		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: invited(i),

@@ -19,7 +19,10 @@ func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
 }
 
 func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
-	var err error
+	err := makerStillMay(ctx, tx, i.Maker)
+	if err != nil {
+		return err
+	}
 	if i.Kind == fleet.CallerAgent {
 		err = ensureAgent(ctx, tx, i)
 	} else {
@@ -29,8 +32,8 @@ func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx,
-		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, approved_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, i.ApprovedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_on, approved_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, i.Maker.Identity, i.ApprovedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
 	return err
 }
 
