@@ -109,3 +109,10 @@ func headFrom(h *pgharborv1.TrailHead) chain.SignedHead {
 		Signature: h.GetSignature(), Certificate: h.GetCertificate(),
 	}
 }
+
+func sealFrom(s *pgharborv1.TrailSeal) chain.Seal {
+	return chain.Seal{
+		Head: chain.Head{Sequence: s.GetSequence(), Hash: s.GetHash()}, FileSHA256: s.GetFileSha256(), At: s.GetAt().AsTime(),
+		Signature: s.GetSignature(), Certificate: s.GetCertificate(),
+	}
+}

@@ -118,7 +118,7 @@ func (a *app) verifyTrail(ctx context.Context, accept bool, witnesses []chain.Wi
 	if !accept {
 		before = memory.witnesses()
 	}
-	verifier, err := chain.NewVerifierAfter(sealed, append(before, witnesses...)...)
+	verifier, err := chain.NewVerifierSealed(sealed, append(before, witnesses...)...)
 	if err != nil {
 		return broken(err)
 	}
@@ -134,22 +134,21 @@ func (a *app) verifyTrail(ctx context.Context, accept bool, witnesses []chain.Wi
 	if err := memory.keep(verifier.Head(), a.Now(), accept); err != nil {
 		return err
 	}
-	return a.showVerified(verifier, sealed, append(witnesses, before[max(len(before)-1, 0):]...))
+	return a.showVerified(verifier, sealed.Head, append(witnesses, before[max(len(before)-1, 0):]...))
 }
 
-// seenHeads returns the heads that the control plane has signed: up to where it has
-// sealed the trail off, its own of this moment, and those that its agents hold.
-func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *client.Identity) (sealed chain.Head, witnesses []chain.Witness, err error) {
+// seenHeads returns what the control plane has signed: up to where it has sealed the
+// trail off, its head of this moment, and those that its agents hold.
+func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *client.Identity) (sealed chain.Seal, witnesses []chain.Witness, err error) {
 	heads, err := pgharborv1.NewAuditServiceClient(conn).ListTrailHeads(ctx, &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
 		return sealed, nil, err
 	}
-	if heads.GetSealed() != nil {
-		signed := headFrom(heads.GetSealed())
-		if err := signedBy(identity, signed); err != nil {
+	if heads.GetSeal() != nil {
+		sealed = sealFrom(heads.GetSeal())
+		if err := signedBy(identity, sealed); err != nil {
 			return sealed, nil, fail(exitIntegrity, "%s, of what was sealed off: %w", a.controlPlane(), err)
 		}
-		sealed = signed.Head
 	}
 	if heads.GetHead() != nil {
 		own := headFrom(heads.GetHead())
@@ -170,12 +169,12 @@ func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *cl
 	return sealed, witnesses, nil
 }
 
-func signedBy(identity *client.Identity, head chain.SignedHead) error {
-	key, err := identity.TrailKey(head.Certificate, head.At)
+func signedBy(identity *client.Identity, signed chain.Signed) error {
+	key, err := identity.TrailKey(signed.Certified())
 	if err != nil {
 		return err
 	}
-	return head.SignedBy(key)
+	return signed.SignedBy(key)
 }
 
 // verifyEach adds every entry to the verifier and ends it.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,19 +32,59 @@ func (f *fleet) tells(t *testing.T, n int, actor string) {
 	t.Helper()
 	f.entries = nil
 	var last chain.Entry
-	for i := range n {
-		e := chain.Entry{Sequence: int64(i + 1), At: time.Unix(1e9, 0).UTC(), Actor: actor, Action: "a", PreviousHash: last.Hash}
-		e.Hash = e.Sum(last.Hash)
-		f.entries = append(f.entries, &pgharborv1.AuditEntry{
-			Sequence: e.Sequence, At: timestamppb.New(e.At), Actor: actor, Action: "a", PreviousHash: e.PreviousHash, Hash: e.Hash,
-		})
-		last = e
+	for range n {
+		last = f.goesOn(last, chain.Entry{Actor: actor, Action: "a"})
 	}
 	f.heads = &pgharborv1.ListTrailHeadsResponse{Head: signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})}
 }
 
+// goesOn adds an entry after the last one.
+func (f *fleet) goesOn(last, e chain.Entry) chain.Entry {
+	e.Sequence, e.At, e.PreviousHash = last.Sequence+1, time.Unix(1e9, 0).UTC(), last.Hash
+	e.Hash = e.Sum(last.Hash)
+	f.entries = append(f.entries, &pgharborv1.AuditEntry{
+		Sequence: e.Sequence, At: timestamppb.New(e.At), Actor: e.Actor, Action: e.Action, Target: e.Target, Outcome: e.Outcome, Detail: e.Detail,
+		PreviousHash: e.PreviousHash, Hash: e.Hash,
+	})
+	return e
+}
+
+// sealedAt makes the control plane say that its trail was sealed off at an entry, as
+// one more entry says where noted.
+func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
+	t.Helper()
+	at := chain.Head{Sequence: int64(n), Hash: f.entries[n-1].GetHash()}
+	key, certificate := trailKey(t, f.pki)
+	seal, err := chain.SignSeal(at, strings.Repeat("a", 64), time.Now(), key, certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if noted {
+		last := f.goesOn(entryFrom(f.entries[len(f.entries)-1]), chain.Entry{
+			Actor: "host", Action: chain.ActionSeal, Target: at.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
+		})
+		f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})
+	}
+	f.heads.Seal = &pgharborv1.TrailSeal{
+		Sequence: seal.Sequence, Hash: seal.Hash, FileSha256: seal.FileSHA256, At: timestamppb.New(seal.At), Signature: seal.Signature, Certificate: seal.Certificate,
+	}
+	f.entries = f.entries[n:]
+}
+
 // signedHead is one that the control plane with its CA in a folder has signed.
 func signedHead(t *testing.T, folder string, head chain.Head) *pgharborv1.TrailHead {
+	t.Helper()
+	key, certificate := trailKey(t, folder)
+	signed, err := chain.Sign(head, time.Now(), key, certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pgharborv1.TrailHead{
+		Sequence: signed.Sequence, Hash: signed.Hash, At: timestamppb.New(signed.At), Signature: signed.Signature, Certificate: signed.Certificate,
+	}
+}
+
+func trailKey(t *testing.T, folder string) (crypto.Signer, []byte) {
 	t.Helper()
 	authorities, err := pki.LoadAuthorities(folder)
 	if err != nil {
@@ -57,13 +98,7 @@ func signedHead(t *testing.T, folder string, head chain.Head) *pgharborv1.TrailH
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := chain.Sign(head, time.Now(), key, certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &pgharborv1.TrailHead{
-		Sequence: signed.Sequence, Hash: signed.Hash, At: timestamppb.New(signed.At), Signature: signed.Signature, Certificate: signed.Certificate,
-	}
+	return key, certificate
 }
 
 // A control plane that lies makes a trail whose hashes fit. It can't make one that
@@ -111,31 +146,26 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 	}
 }
 
-// What was sealed off is not fetched any longer: the rest goes on from its signed
-// head, and is still held to what was verified before.
+// What was sealed off is not fetched any longer: the rest goes on from its seal, and
+// is still held to what was verified before.
 func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
 	if got := f.run(t, "audit", "verify"); got.code != exitDone {
 		t.Fatalf("before: %+v", got)
 	}
-	sealedAt := func(n int) {
-		f.tells(t, 9, "user:a")
-		f.heads.Sealed = signedHead(t, f.pki, chain.Head{Sequence: int64(n), Hash: f.entries[n-1].GetHash()})
-		f.entries = f.entries[n:]
-	}
-	sealedAt(4)
+	f.tells(t, 9, "user:a")
+	f.sealedAt(t, 4, true)
 	got := f.run(t, "audit", "verify")
 	if got.code != exitDone || !strings.Contains(got.stdout, "entries 1 to 4") || strings.Contains(got.stderr, "warning") {
 		t.Errorf("sealed before what was verified: %+v", got)
 	}
-	f.heads.Sealed.Signature = []byte("no")
+	f.heads.Seal.Signature = []byte("no")
 	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "of what was sealed off") {
 		t.Errorf("a seal without a signature: %+v", got)
 	}
 	f.tells(t, 9, "user:b") // rewritten, with a seal over it
-	f.heads.Sealed = signedHead(t, f.pki, chain.Head{Sequence: 4, Hash: f.entries[3].GetHash()})
-	f.entries = f.entries[4:]
+	f.sealedAt(t, 4, true)
 	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "your own verification") {
 		t.Errorf("rewritten before the seal: %+v", got)
 	}
@@ -145,10 +175,30 @@ func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	if got := g.run(t, "audit", "verify"); got.code != exitDone {
 		t.Fatalf("before: %+v", got)
 	}
-	f = g
-	sealedAt(8)
-	if got := f.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stderr, "was sealed off since, with all up to entry 8") {
+	g.tells(t, 9, "user:a")
+	g.sealedAt(t, 8, true)
+	if got := g.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stderr, "was sealed off since, with all up to entry 8") {
 		t.Errorf("sealed after what was verified: %+v", got)
+	}
+}
+
+// A head that was signed at some moment makes nothing one that was sealed off, nor does
+// a seal that the trail does not speak of.
+func TestTrailWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
+	for says, lie := range map[string]func(f *fleet){
+		"of what was sealed off: the seal of the trail is not signed": func(f *fleet) {
+			signed := signedHead(t, f.pki, chain.Head{Sequence: 4, Hash: f.entries[3].GetHash()})
+			f.sealedAt(t, 4, true)
+			f.heads.Seal.At, f.heads.Seal.Signature, f.heads.Seal.Certificate = signed.GetAt(), signed.GetSignature(), signed.GetCertificate()
+		},
+		"entries 1 to 4 were dropped": func(f *fleet) { f.sealedAt(t, 4, false) },
+	} {
+		f := loggedIn(t)
+		f.tells(t, 9, "user:a")
+		lie(f)
+		if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, says) {
+			t.Errorf("got %+v, want %q", got, says)
+		}
 	}
 }
 

@@ -36,7 +36,11 @@ func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv
 	if err := pki.ValidName(request.GetName()); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%v", err)
 	}
-	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, request.GetTtl())
+	life, err := inviteLife(request.GetTtl())
+	if err != nil {
+		return nil, err
+	}
+	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, life)
 	if err != nil {
 		return nil, err
 	}

@@ -83,19 +83,16 @@ func (s *auditService) ListTrailHeads(ctx context.Context, _ *pgharborv1.ListTra
 	response.Witnessed = toProto(held, func(h catalog.HeldHead) *pgharborv1.WitnessedHead {
 		return &pgharborv1.WitnessedHead{Instance: h.Instance, Head: headToProto(h.SignedHead), ToldAt: stamp(h.ToldAt)}
 	})
-	sealed, err := s.Catalog.Sealed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if sealed.Valid() { // by the key of now: the CA may be another than then
-		if sealed, err = s.Heads.Of(sealed.Head); err != nil {
-			return nil, err
-		}
-		response.Sealed = headToProto(sealed)
-	}
 	head, err := s.Heads.Current(ctx)
 	if err != nil {
 		return nil, err
+	}
+	seal, err := s.Heads.Seal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if seal.Valid() {
+		response.Seal = sealToProto(seal)
 	}
 	if head.Valid() {
 		response.Head = headToProto(head)
@@ -112,4 +109,10 @@ func entryToProto(e chain.Entry) *pgharborv1.AuditEntry {
 
 func headToProto(h chain.SignedHead) *pgharborv1.TrailHead {
 	return &pgharborv1.TrailHead{Sequence: h.Sequence, Hash: h.Hash, At: stamp(h.At), Signature: h.Signature, Certificate: h.Certificate}
+}
+
+func sealToProto(s chain.Seal) *pgharborv1.TrailSeal {
+	return &pgharborv1.TrailSeal{
+		Sequence: s.Sequence, Hash: s.Hash, FileSha256: s.FileSHA256, At: stamp(s.At), Signature: s.Signature, Certificate: s.Certificate,
+	}
 }

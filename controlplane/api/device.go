@@ -55,10 +55,11 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no device %q of %s", id, owner)
 	}
 	var device fleet.Device
+	by := callerFrom(ctx).String()
 	err := a.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String(),
+		Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String(),
 	}, func() (err error) {
-		device, err = a.Catalog.RevokeDevice(ctx, user, id, a.Now().UTC())
+		device, err = a.Catalog.RevokeDevice(ctx, user, id, by, a.Now().UTC())
 		return err
 	})
 	if err != nil {

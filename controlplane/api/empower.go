@@ -17,14 +17,18 @@ import (
 // of a colleague, a grant. So what makes somebody able to approve waits for an
 // approval too.
 
-// approvedInvite is approved for an invite to somebody who could approve.
-func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Duration) (by string, err error) {
+// approvedInvite is approved for an invite to somebody who could approve. It returns
+// the invite with who approved, and of what grants: they are no part of the invite's
+// own words, and may be others by the time it is made.
+func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Duration) (fleet.Invite, error) {
 	person, err := a.invitee(ctx, i)
 	if err != nil {
-		return "", err
+		return i, err
 	}
+	i.Grants = person.Grants
 	// Whoever redeems it is nobody until then.
-	return a.approvedPower(ctx, fleet.Caller{}, asCaller(person), fleet.Detail{Name: "invite", Value: fmt.Sprintf("%s for %s", invited(i), life)})
+	i.ApprovedBy, err = a.approvedPower(ctx, fleet.User{}, person, fleet.Detail{Name: "invite", Value: fmt.Sprintf("%s for %s", invited(i), life)})
+	return i, err
 }
 
 // invitee is the person whom an invite makes a device of, with the rights of this
@@ -98,16 +102,20 @@ func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb
 			reached = append(reached, strings.TrimSpace(device.Name+" "+device.ID))
 		}
 	}
-	_, err = a.approvedPower(ctx, asCaller(before), asCaller(after),
+	_, err = a.approvedPower(ctx, before, after,
 		fleet.Detail{Name: verb, Value: words}, fleet.Detail{Name: "devices", Value: strings.Join(reached, ", ")})
 	return err
 }
 
-func (a *API) approvedPower(ctx context.Context, before, after fleet.Caller, details ...fleet.Detail) (by string, err error) {
-	if !access.Empowers(before, after) {
+// approvedPower is approved for rights that somebody gets. What they are, and were,
+// is part of the request: an approval that was kept is worth nothing once the person
+// has others.
+func (a *API) approvedPower(ctx context.Context, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
+	if !access.Empowers(asCaller(before), asCaller(after)) {
 		return "", nil
 	}
-	return a.approved(ctx, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: after.String(), Details: details})
+	details = append(details, fleet.Detail{Name: "rights before", Value: rights(before)}, fleet.Detail{Name: "rights after", Value: rights(after)})
+	return a.approved(ctx, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: asCaller(after).String(), Details: details})
 }
 
 // asCaller is a person as they would call.
@@ -117,6 +125,9 @@ func asCaller(u fleet.User) fleet.Caller {
 
 // rights are what a person may do, in words.
 func rights(u fleet.User) string {
+	if u.Role == "" {
+		return "none"
+	}
 	words := []string{fmt.Sprintf("%s on %s", u.Role, u.Instances)}
 	for _, grant := range u.Grants {
 		words = append(words, grant.String())

@@ -28,6 +28,13 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 	if err != nil {
 		return err
 	}
+	// Before anything is written: an agent can ask as often as it likes.
+	if err := s.Catalog.CheckFetch(ctx, restore.ID); err != nil {
+		if errors.Is(err, fleet.ErrConflict) {
+			err = s.denied(ctx, restore, backup, err)
+		}
+		return err
+	}
 	end := backup.SizeBytes
 	if backup.Manifest.Globals != nil {
 		end += backup.Manifest.Globals.SizeBytes
@@ -115,6 +122,11 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 	if why == nil {
 		return nil
 	}
+	return s.denied(ctx, restore, backup, why)
+}
+
+// denied writes that a backup did not leave for a restore, and returns why.
+func (s *transferService) denied(ctx context.Context, restore fleet.Job, backup fleet.Backup, why error) error {
 	return errors.Join(why, s.Trail.Denied(ctx, audit.Action{
 		Actor: restore.RequestedBy, Action: actionFetch, Instance: backup.Instance, Target: backup.ID, Reason: restore.Spec.Reason,
 		Detail: fmt.Sprintf("to %s, for the restore %s: %s", restore.Instance, restore.ID, why),

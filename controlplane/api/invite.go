@@ -18,16 +18,22 @@ const (
 	maxInviteLife = 7 * 24 * time.Hour
 )
 
-// invite makes an invite for whoever i names, on behalf of the caller.
-func (a *API) invite(ctx context.Context, i fleet.Invite, ttl *durationpb.Duration) (string, fleet.Invite, error) {
+// inviteLife is for how long an invite is to hold, as a request says or by default.
+func inviteLife(ttl *durationpb.Duration) (time.Duration, error) {
 	life := InviteLife
 	if ttl != nil {
 		life = ttl.AsDuration()
 	}
 	if life <= 0 || life > maxInviteLife {
-		return "", i, fleet.NewProblem(fleet.ErrInvalid, "an invite holds for more than 0 and at most %s, not %s", maxInviteLife, life)
+		return 0, fleet.NewProblem(fleet.ErrInvalid, "an invite holds for more than 0 and at most %s, not %s", maxInviteLife, life)
 	}
-	i.CreatedBy = callerFrom(ctx).String()
+	return life, nil
+}
+
+// invite makes an invite for whoever i names, on behalf of the caller.
+func (a *API) invite(ctx context.Context, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
+	i.Maker = callerFrom(ctx)
+	i.CreatedBy = i.Maker.String()
 	var word string
 	err := a.Trail.Do(ctx, audit.Action{
 		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: invited(i),

@@ -37,11 +37,15 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	made := fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}
-	if made.ApprovedBy, err = s.approvedInvite(ctx, made, request.GetTtl().AsDuration()); err != nil {
+	life, err := inviteLife(request.GetTtl())
+	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, made, request.GetTtl())
+	made, err := s.approvedInvite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
+	if err != nil {
+		return nil, err
+	}
+	word, invite, err := s.invite(ctx, made, life)
 	if err != nil {
 		return nil, err
 	}

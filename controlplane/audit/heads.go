@@ -22,6 +22,8 @@ type HeadStore interface {
 	TrailHead(context.Context) (chain.Head, error)
 	// TrailDispute says in what the trail differs from one that had this head, or "".
 	TrailDispute(context.Context, chain.Head) (string, error)
+	// Sealed returns up to where the trail is said to have been sealed off.
+	Sealed(context.Context) (chain.Seal, error)
 }
 
 // Heads signs where the trail ends. What was signed is a promise: once the trail no
@@ -32,8 +34,8 @@ type Heads struct {
 	Trail       *Trail
 	Key         crypto.Signer
 	Certificate func() ([]byte, error) // of the key, DER; another one after a rotation of the CA
-	// Check returns an error for a head that was not signed by this control plane.
-	Check func(chain.SignedHead) error
+	// Check returns an error for what was not signed by this control plane.
+	Check func(chain.Signed) error
 	Log   *slog.Logger
 	Now   func() time.Time
 
@@ -69,28 +71,19 @@ func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
 	return signed, err
 }
 
-// Of signs an earlier head of the trail, such as the one up to which it was sealed
-// off.
-func (h *Heads) Of(head chain.Head) (chain.SignedHead, error) {
-	certificate, err := h.Certificate()
-	if err != nil {
-		return chain.SignedHead{}, err
-	}
-	return chain.Sign(head, h.Now(), h.Key, certificate)
-}
-
-// stillThere says whether the trail goes on from the head that was signed last.
+// stillThere says whether the trail goes on from the head that was signed last, and
+// whether what it lacks was sealed off.
 func (h *Heads) stillThere(ctx context.Context) error {
-	if h.dispute == "" && h.signed.Valid() {
-		dispute, err := h.Store.TrailDispute(ctx, h.signed.Head)
+	if h.dispute == "" {
+		about, dispute, err := h.disputed(ctx)
 		if err != nil {
 			return err
 		}
 		if dispute != "" {
 			h.dispute = dispute
-			h.Log.Error("the trail was changed behind the control plane's back", "head", h.signed.Head, "dispute", dispute)
+			h.Log.Error("the trail was changed behind the control plane's back", "head", about, "dispute", dispute)
 			err := h.Trail.note(ctx, Action{
-				Actor: chain.ActorControlPlane, Action: ActionDispute, Target: h.signed.String(), Detail: dispute,
+				Actor: chain.ActorControlPlane, Action: ActionDispute, Target: about.String(), Detail: dispute,
 			})
 			if err != nil {
 				h.Log.Error("the trail does not say that it was changed", "error", err)
@@ -102,6 +95,21 @@ func (h *Heads) stillThere(ctx context.Context) error {
 	}
 	return fleet.NewProblem(fleet.ErrIntegrity, "what the control plane has signed is no longer there: %s", h.dispute).
 		WithHint("keep the catalog as it is; docs/audit.md says how to go on")
+}
+
+func (h *Heads) disputed(ctx context.Context) (about chain.Head, dispute string, err error) {
+	seal, err := h.Store.Sealed(ctx)
+	if err != nil {
+		return about, "", err
+	}
+	if err := CheckSeal(seal, h.Check); err != nil {
+		return seal.Head, err.Error(), nil
+	}
+	if !h.signed.Valid() {
+		return about, "", nil
+	}
+	dispute, err = h.Store.TrailDispute(ctx, h.signed.Head)
+	return h.signed.Head, dispute, err
 }
 
 // note writes that something went wrong that nobody has begun.

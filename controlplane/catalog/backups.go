@@ -74,9 +74,13 @@ func (c *Catalog) Backup(ctx context.Context, id string) (fleet.Backup, error) {
 
 // recordBackup keeps a backup as its agent describes it. What was removed
 // stays removed and what is damaged stays so: a late report does not bring it
-// back.
+// back. One that becomes suspect is on the trail by that.
 func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
+	if err != nil {
+		return err
+	}
+	suspected, err := suspected(ctx, tx, b)
 	if err != nil {
 		return err
 	}
@@ -98,7 +102,10 @@ func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) 
 		b.ID, b.Instance, b.Database, b.Suspect, micros(b.CreatedAt), b.Complete, b.SizeBytes,
 		b.Retention.Status, micros(b.Retention.ExpiresAt), b.Retention.Reason, string(manifest),
 		b.Manifest.Sequence, b.Manifest.SignedBy, b.Suspect)
-	return owned(result, err, b.Instance, "backup "+b.ID)
+	if err := owned(result, err, b.Instance, "backup "+b.ID); err != nil || !suspected {
+		return err
+	}
+	return tellSuspect(ctx, tx, b)
 }
 
 // BackupRemoved notes that an agent's retention removed a backup, and why.

@@ -26,15 +26,19 @@ func (c *Catalog) Devices(ctx context.Context, user string) ([]fleet.Device, err
 		`SELECT `+deviceColumns+` FROM identities WHERE kind = 'user' AND name = ? ORDER BY created_at DESC, id`, user)
 }
 
-// RevokeDevice ends one device of a person; a second time changes nothing. The
-// last device of the last OWNER stays: fleet.ErrConflict.
-func (c *Catalog) RevokeDevice(ctx context.Context, user, id string, now time.Time) (device fleet.Device, err error) {
+// RevokeDevice ends one device of a person, and the open invites that were made with
+// it; a second time changes nothing. The last device of the last OWNER stays:
+// fleet.ErrConflict.
+func (c *Catalog) RevokeDevice(ctx context.Context, user, id, by string, now time.Time) (device fleet.Device, err error) {
 	err = c.within(ctx, func(tx *sql.Tx) error {
 		return keepingAnOwner(ctx, tx, user, func() error {
 			device, err = scanDevice(tx.QueryRowContext(ctx, `
 				UPDATE identities SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND kind = 'user' AND name = ?
 				RETURNING `+deviceColumns, micros(now), id, user))
-			return missing(err, "device %q of %s", id, user)
+			if err != nil {
+				return missing(err, "device %q of %s", id, user)
+			}
+			return voidMadeOn(ctx, tx, user, id, by, now)
 		})
 	})
 	return device, err

@@ -19,7 +19,10 @@ func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
 }
 
 func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
-	var err error
+	err := makerStillMay(ctx, tx, i.Maker)
+	if err != nil {
+		return err
+	}
 	if i.Kind == fleet.CallerAgent {
 		err = ensureAgent(ctx, tx, i)
 	} else {
@@ -29,8 +32,8 @@ func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx,
-		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, approved_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, i.ApprovedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
+		`INSERT INTO invites (secret_hash, kind, name, role, instances, created_by, created_on, approved_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.SecretHash, i.Kind, i.Name, i.Role, globs(i.Instances), i.CreatedBy, i.Maker.Identity, i.ApprovedBy, micros(i.CreatedAt), micros(i.ExpiresAt))
 	return err
 }
 
@@ -57,10 +60,26 @@ func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 		return fleet.NewProblem(fleet.ErrExists, "user %s has the role %s on %s", i.Name, role, scope).
 			WithHint("for another device: pgharbor users invite %s --role %s%s; to change it: pgharbor users set %s", i.Name, role, instancesFlag(scope), i.Name)
 	}
+	if err := approvedAs(ctx, tx, i); err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, `UPDATE invites SET voided_at = ?
 		WHERE kind = 'user' AND name = ? AND used_at IS NULL AND voided_at IS NULL AND (role <> ? OR instances <> ?)`,
 		micros(i.CreatedAt), i.Name, i.Role, globs(i.Instances))
 	return err
+}
+
+// approvedAs refuses an invite that was approved for other grants than its person has:
+// they changed since, and the approval was not of these.
+func approvedAs(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
+	if i.ApprovedBy == "" {
+		return nil
+	}
+	now, err := grants(ctx, tx, i.Name)
+	if err != nil || slices.EqualFunc(i.Grants, now, func(a, b fleet.Grant) bool { return a.String() == b.String() }) {
+		return err
+	}
+	return fleet.NewProblem(fleet.ErrConflict, "the grants of %s have changed since the invite was approved", i.Name).WithHint("ask for it again")
 }
 
 // Enrolment is an invite about to be redeemed: for whom, and over which key.
@@ -200,7 +219,7 @@ func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, ident
 			WithHint("ask an OWNER for a new invite")
 	}
 	if kind == fleet.CallerUser {
-		caller.Grants, err = c.grants(ctx, name)
+		caller.Grants, err = grants(ctx, c.db, name)
 	}
 	return caller, err
 }

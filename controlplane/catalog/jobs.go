@@ -118,7 +118,19 @@ func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.
 // for it. It does so once: a second time is fleet.ErrConflict.
 func (c *Catalog) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
 	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
-	return changedOne(result, err, "the backup for the restore %s was fetched before; it leaves its instance once for each restore", restoreID)
+	return changedOne(result, err, fetchedBefore, restoreID)
+}
+
+const fetchedBefore = "the backup for the restore %s was fetched before; it leaves its instance once for each restore"
+
+// CheckFetch returns fleet.ErrConflict where TakeFetch would.
+func (c *Catalog) CheckFetch(ctx context.Context, restoreID string) error {
+	var fetched bool
+	err := c.db.QueryRowContext(ctx, `SELECT fetched_at IS NOT NULL FROM jobs WHERE id = ?`, restoreID).Scan(&fetched)
+	if err == nil && fetched {
+		return fleet.NewProblem(fleet.ErrConflict, fetchedBefore, restoreID)
+	}
+	return missing(err, "job %q", restoreID)
 }
 
 // FinishJob notes how a job ended, once: where it has ended before, only

@@ -24,7 +24,7 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
 		},
 		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
-			_, err := c.RevokeDevice(t.Context(), "anna", anna.Identity, now)
+			_, err := c.RevokeDevice(t.Context(), "anna", anna.Identity, "user:owner", now)
 			return err
 		},
 	}
@@ -42,7 +42,7 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 		}, false},
 		"one without devices": {func(c *catalog.Catalog) {
 			bert := enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-			if _, err := c.RevokeDevice(t.Context(), "bert", bert.Identity, now); err != nil {
+			if _, err := c.RevokeDevice(t.Context(), "bert", bert.Identity, "user:owner", now); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
@@ -74,10 +74,10 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 	// A second device of the same OWNER may go.
 	c, _ := open(t)
 	lost, kept := enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner), enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
-	if _, err := c.RevokeDevice(t.Context(), "anna", lost.Identity, now); err != nil {
+	if _, err := c.RevokeDevice(t.Context(), "anna", lost.Identity, "user:owner", now); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.RevokeDevice(t.Context(), "anna", kept.Identity, now); !errors.Is(err, fleet.ErrConflict) {
+	if _, err := c.RevokeDevice(t.Context(), "anna", kept.Identity, "user:owner", now); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("the last one: %v", err)
 	}
 	if err := c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &whole}, "user:owner", now); err != nil {
@@ -177,10 +177,10 @@ func TestDevices(t *testing.T) {
 	if err != nil || len(entries) != 1 || entries[0].Actor != "user:olga" || entries[0].Target != "device:"+phone.Identity || entries[0].Detail != "phone" {
 		t.Errorf("the trail has %+v, %v", entries, err)
 	}
-	if _, err := c.RevokeDevice(t.Context(), "owner", phone.Identity, now); !errors.Is(err, fleet.ErrNotFound) {
+	if _, err := c.RevokeDevice(t.Context(), "owner", phone.Identity, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("as another person's: %v", err)
 	}
-	revoked, err := c.RevokeDevice(t.Context(), "olga", phone.Identity, now.Add(time.Hour))
+	revoked, err := c.RevokeDevice(t.Context(), "olga", phone.Identity, "user:owner", now.Add(time.Hour))
 	if err != nil || revoked.Name != "phone" || !revoked.RevokedAt.Equal(now.Add(time.Hour)) {
 		t.Errorf("revoked %+v, %v", revoked, err)
 	}

@@ -197,3 +197,99 @@ func TestAgentHasOneEnrolment(t *testing.T) {
 		t.Errorf("an agent that is not there: %v", err)
 	}
 }
+
+// Grants that come while an invite that was approved is made are none that it was
+// approved for.
+func TestInviteIsMadeForTheGrantsThatItWasApprovedFor(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
+	grants := []fleet.Grant{{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-*")}}
+	for _, g := range grants {
+		if err := c.Grant(t.Context(), "olga", g, "user:owner", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		approvedBy string
+		of         []fleet.Grant
+		want       error
+	}{
+		{"bob", grants, nil}, {"bob", grants[:1], fleet.ErrConflict}, {"bob", nil, fleet.ErrConflict}, {"", nil, nil},
+		{"bob", []fleet.Grant{grants[0], {Permission: fleet.PermissionBackupRestore}}, fleet.ErrConflict},
+	} {
+		err := c.CreateInvite(t.Context(), fleet.Invite{
+			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, CreatedBy: "user:owner", CreatedAt: now,
+			ExpiresAt: now.Add(time.Hour), ApprovedBy: tt.approvedBy, Grants: tt.of,
+		})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("approved by %q of %v: %v", tt.approvedBy, tt.of, err)
+		}
+	}
+}
+
+// Nor is an invite kept whose maker was revoked, or got other rights, while they made
+// it.
+func TestInviteOfAMakerWhoMayNoLongerIsNotKept(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
+	bob, err := caller(t, c, enrol(t, c, fleet.CallerUser, "bob", fleet.RoleOwner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func() error {
+		return c.CreateInvite(t.Context(), fleet.Invite{
+			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "zed", Role: fleet.RoleOwner, CreatedBy: bob.String(), Maker: bob,
+			CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+		})
+	}
+	if err := made(); err != nil {
+		t.Fatalf("before: %v", err)
+	}
+	part := scope(t, "prod-*")
+	for _, tt := range []struct {
+		name   string
+		change func() error
+	}{
+		{"a lesser scope", func() error {
+			return c.ChangeUser(t.Context(), "bob", fleet.UserChange{Instances: &part}, "user:owner", now)
+		}},
+		{"a lesser role", func() error {
+			return c.ChangeUser(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleViewer, Instances: &fleet.Scope{}}, "user:owner", now)
+		}},
+		{"a device less", func() error {
+			_, err := c.RevokeDevice(t.Context(), "bob", bob.Identity, "user:owner", now)
+			return err
+		}},
+	} {
+		if err := c.ChangeUser(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleOwner, Instances: &fleet.Scope{}}, "user:owner", now); err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.change(); err != nil {
+			t.Fatal(err)
+		}
+		if err := made(); !errors.Is(err, fleet.ErrConflict) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// Of an invite from before its device was known, any device of its maker may be the
+// one.
+func TestInviteOfAnUnknownDeviceEndsWithAny(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
+	bob := enrol(t, c, fleet.CallerUser, "bob", fleet.RoleOwner)
+	left := fleet.Invite{
+		SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "zed", Role: fleet.RoleOwner, CreatedBy: bob.String(), CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
+	if err := c.CreateInvite(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RevokeDevice(t.Context(), "bob", bob.Identity, "user:owner", now); err != nil {
+		t.Fatal(err)
+	}
+	zed := fleet.Caller{Kind: fleet.CallerUser, Name: "zed", Identity: fleet.NewID()}
+	if err := redeem(t, c, left.SecretHash, zed, now); !errors.Is(err, fleet.ErrUnauthenticated) {
+		t.Errorf("got %v", err)
+	}
+}

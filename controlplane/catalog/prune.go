@@ -11,12 +11,8 @@ import (
 
 // Prune deletes what is older than it is kept for, and that nothing rests on any
 // longer, and returns how many rows those were. Each transaction deletes a few
-// hundred. The trail is never pruned, but for what
-// was sealed off.
+// hundred. The trail is never pruned.
 func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pruned int, err error) {
-	if err := c.DropSealed(ctx); err != nil { // what a seal that was broken off has left
-		return 0, err
-	}
 	agents, err := c.Agents(ctx, nil)
 	if err != nil {
 		return 0, err

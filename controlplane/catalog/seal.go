@@ -10,24 +10,25 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Sealed returns the signed head of the part of the trail that was sealed off; one
-// that is not Valid where none was. A catalog of an earlier schema has none.
-func (c *Catalog) Sealed(ctx context.Context) (h chain.SignedHead, err error) {
+// Sealed returns up to where the trail was sealed off; the zero Seal where it was not.
+// Whether the control plane has signed it is the caller's to check. A catalog of an
+// earlier schema has none.
+func (c *Catalog) Sealed(ctx context.Context) (s chain.Seal, err error) {
 	var kept bool
 	err = c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealed')`).Scan(&kept)
 	if err != nil || !kept {
-		return h, err
+		return s, err
 	}
 	return sealed(ctx, c.db)
 }
 
-func sealed(ctx context.Context, q queryer) (h chain.SignedHead, err error) {
-	err = q.QueryRowContext(ctx, `SELECT sequence, hash, at, signature, certificate FROM sealed ORDER BY sequence DESC LIMIT 1`).
-		Scan(&h.Sequence, &h.Hash, instant{&h.At}, &h.Signature, &h.Certificate)
+func sealed(ctx context.Context, q queryer) (s chain.Seal, err error) {
+	err = q.QueryRowContext(ctx, `SELECT sequence, hash, file_sha256, at, signature, certificate FROM sealed ORDER BY sequence DESC LIMIT 1`).
+		Scan(&s.Sequence, &s.Hash, &s.FileSHA256, instant{&s.At}, &s.Signature, &s.Certificate)
 	if errors.Is(err, sql.ErrNoRows) {
-		return chain.SignedHead{}, nil
+		return chain.Seal{}, nil
 	}
-	return h, err
+	return s, err
 }
 
 // Sealable returns the last entry up to which the trail can be sealed off: those
@@ -56,21 +57,21 @@ func (c *Catalog) Sealable(ctx context.Context, before time.Time) (h chain.Head,
 
 // Seal notes that the trail up to a head stands in a file, and goes on after it here.
 // A head that the trail has not, or that is sealed already, is fleet.ErrConflict.
-func (c *Catalog) Seal(ctx context.Context, h chain.SignedHead, fileSHA256 string) error {
+func (c *Catalog) Seal(ctx context.Context, s chain.Seal) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
 		before, err := sealed(ctx, tx)
 		if err != nil {
 			return err
 		}
-		dispute, err := trailDispute(ctx, tx, h.Head)
+		dispute, err := trailDispute(ctx, tx, s.Head)
 		if err != nil {
 			return err
 		}
-		if dispute != "" || h.Sequence <= before.Sequence {
-			return fleet.NewProblem(fleet.ErrConflict, "the trail can't be sealed at %s; it was sealed at %s", h, before)
+		if dispute != "" || s.Sequence <= before.Sequence {
+			return fleet.NewProblem(fleet.ErrConflict, "the trail can't be sealed at %s; it was sealed at %s", s, before)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO sealed (sequence, hash, at, signature, certificate, file_sha256) VALUES (?, ?, ?, ?, ?, ?)`,
-			h.Sequence, h.Hash, micros(h.At), h.Signature, h.Certificate, fileSHA256)
+			s.Sequence, s.Hash, micros(s.At), s.Signature, s.Certificate, s.FileSHA256)
 		return err
 	})
 }

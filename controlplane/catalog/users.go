@@ -3,10 +3,8 @@ package catalog
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -23,7 +21,7 @@ func (c *Catalog) Users(ctx context.Context) ([]fleet.User, error) {
 	users, err := collect(ctx, c.db, scanUser, `SELECT `+userColumns+` FROM users ORDER BY name`)
 	for i := range users {
 		if err == nil {
-			users[i].Grants, err = c.grants(ctx, users[i].Name)
+			users[i].Grants, err = grants(ctx, c.db, users[i].Name)
 		}
 	}
 	return users, err
@@ -35,13 +33,13 @@ func (c *Catalog) User(ctx context.Context, name string) (fleet.User, error) {
 	if err != nil {
 		return u, missing(err, "user %q", name)
 	}
-	u.Grants, err = c.grants(ctx, name)
+	u.Grants, err = grants(ctx, c.db, name)
 	return u, err
 }
 
-func (c *Catalog) grants(ctx context.Context, user string) ([]fleet.Grant, error) {
+func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) {
 	scan := func(r row) (g fleet.Grant, err error) { return g, r.Scan(&g.Permission, scoped{&g.Instances}) }
-	return collect(ctx, c.db, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
+	return collect(ctx, q, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
 }
 
 // Grant gives a user a permission; where they have it, its scope becomes that
@@ -76,7 +74,8 @@ func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permissi
 
 // ChangeUser changes the role or the scope of a user. A change of role takes the
 // single grants back, which were made to another role. Invites to them as they were
-// before are void from then on. The last OWNER stays one: fleet.ErrConflict.
+// before are void from then on, and where they are less than before, those that they
+// made. The last OWNER stays one: fleet.ErrConflict.
 func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange, by string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
 		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
@@ -87,7 +86,7 @@ func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.User
 			return fleet.NewProblem(fleet.ErrConflict, "%s was revoked at %s", name, u.RevokedAt.Format(time.RFC3339)).
 				WithHint("pgharbor users invite %s --role ROLE", name)
 		}
-		was := u.Role
+		was := u
 		if change.Role != "" {
 			u.Role = change.Role
 		}
@@ -99,33 +98,16 @@ func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.User
 			if err == nil {
 				err = voidInvites(ctx, tx, name, by, now)
 			}
-			if err != nil || u.Role == was {
+			if err == nil && (u.Role != was.Role || !was.Instances.Within(u.Instances)) {
+				err = voidMadeBy(ctx, tx, name, by, now)
+			}
+			if err != nil || u.Role == was.Role {
 				return err
 			}
 			_, err = tx.ExecContext(ctx, `DELETE FROM grants WHERE user = ?`, name)
 			return err
 		})
 	})
-}
-
-// voidInvites ends the open invites of a user, whose rights are others now: whoever
-// holds one that was made before would have the new ones without anybody's consent.
-// It is an entry of the trail, in the same transaction.
-func voidInvites(ctx context.Context, tx *sql.Tx, user, by string, now time.Time) error {
-	result, err := tx.ExecContext(ctx, `UPDATE invites SET voided_at = ?1
-		WHERE kind = 'user' AND name = ?2 AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?1`, micros(now), user)
-	if err != nil {
-		return err
-	}
-	voided, err := result.RowsAffected()
-	if err != nil || voided == 0 {
-		return err
-	}
-	_, err = appendAudit(ctx, tx, chain.Entry{
-		At: now, Actor: by, Action: "invite.void", Target: fleet.Caller{Kind: fleet.CallerUser, Name: user}.String(),
-		Outcome: chain.OutcomeSucceeded, Detail: fmt.Sprintf("%d from before the rights changed", voided),
-	})
-	return err
 }
 
 // RevokeUser ends every enrolment, grant and open invite of a user, and the open

@@ -38,8 +38,17 @@ func ParseHead(text string) (Head, error) {
 	return Head{}, fmt.Errorf("%.80q is no head of a trail: it is SEQUENCE:HASH, with 64 hexadecimal digits", text)
 }
 
-// ErrSignature is wrapped where a head was not signed by whom it should be.
-var ErrSignature = errors.New("the head of the trail is not signed by the control plane")
+// ErrSignature is wrapped where a head or a seal was not signed by whom it should be.
+var ErrSignature = errors.New("not signed by the control plane")
+
+// Signed is what the key of the trail has signed: a SignedHead, or a Seal.
+type Signed interface {
+	// SignedBy returns an error that wraps ErrSignature where the holder of the key
+	// has not signed it. Whose key it is, is the caller's to know.
+	SignedBy(key crypto.PublicKey) error
+	// Certified returns the certificate of the key that signed, and when it did.
+	Certified() (certificate []byte, at time.Time)
+}
 
 // SignedHead is a head that the control plane cannot take back.
 type SignedHead struct {
@@ -64,16 +73,22 @@ func Sign(head Head, at time.Time, key crypto.Signer, certificate []byte) (Signe
 // SignedBy returns nil where the holder of the key has signed the head, and an
 // error that wraps ErrSignature otherwise. Whose key it is, is the caller's to know.
 func (h SignedHead) SignedBy(key crypto.PublicKey) error {
-	public, ok := key.(*ecdsa.PublicKey)
-	digest := h.digest()
-	if !ok || !h.Valid() || !ecdsa.VerifyASN1(public, digest[:], h.Signature) {
-		return ErrSignature
+	if !h.Valid() || !signedBy(key, h.digest(), h.Signature) {
+		return fmt.Errorf("the head of the trail is %w", ErrSignature)
 	}
 	return nil
 }
 
+// Certified returns the certificate of the key that signed, and when it did.
+func (h SignedHead) Certified() (certificate []byte, at time.Time) { return h.Certificate, h.At }
+
+func signedBy(key crypto.PublicKey, digest [sha256.Size]byte, signature []byte) bool {
+	public, ok := key.(*ecdsa.PublicKey)
+	return ok && ecdsa.VerifyASN1(public, digest[:], signature)
+}
+
 // digest is what is signed: SHA-256 of a text that nothing else of pgharbor has
-// the form of.
+// the form of, a seal neither.
 func (h SignedHead) digest() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "pgharbor trail head\n%d\n%s\n%d\n", h.Sequence, h.Hash, h.At.UnixMicro()))
 }

@@ -42,6 +42,7 @@ type Verifier struct {
 	last      Entry
 	witnesses []Witness // those that the trail has yet to reach, in their order
 	vouched   int64     // the last entry up to which a witness agrees
+	seal      *Seal     // the one that no entry has spoken of yet
 }
 
 // NewVerifier holds a trail to what the witnesses have seen.
@@ -73,6 +74,17 @@ func NewVerifierAfter(sealed Head, witnesses ...Witness) (*Verifier, error) {
 	return v, nil
 }
 
+// NewVerifierSealed is NewVerifierAfter for what a seal has left of a trail. The seal's
+// own signature is the caller's to check; that somebody has sealed the trail off there
+// is on the trail too.
+func NewVerifierSealed(seal Seal, witnesses ...Witness) (*Verifier, error) {
+	v, err := NewVerifierAfter(seal.Head, witnesses...)
+	if err == nil && seal.Head != (Head{}) {
+		v.seal = &seal
+	}
+	return v, err
+}
+
 // Head is where the trail ends, as far as it was added.
 func (v *Verifier) Head() Head { return Head{v.last.Sequence, v.last.Hash} }
 
@@ -83,6 +95,9 @@ func (v *Verifier) Add(e Entry) error {
 		return err
 	}
 	v.last = e
+	if v.seal != nil && v.seal.NotedIn(e) {
+		v.seal = nil
+	}
 	for len(v.witnesses) > 0 && v.witnesses[0].Head.Sequence <= e.Sequence {
 		w := v.witnesses[0]
 		v.witnesses = v.witnesses[1:]
@@ -97,9 +112,12 @@ func (v *Verifier) Add(e Entry) error {
 }
 
 // End says that there are no more entries. It returns a *Break where a witness has
-// seen more than there is.
+// seen more than there is, or where what is missing was never sealed off.
 func (v *Verifier) End() error {
-	if len(v.witnesses) == 0 {
+	switch {
+	case len(v.witnesses) == 0 && v.seal != nil:
+		return broken(1, Dropped, "entries 1 to %d were dropped: the trail begins after a seal, and no entry of it says that it was sealed off there", v.seal.Sequence)
+	case len(v.witnesses) == 0:
 		return nil
 	}
 	furthest := v.witnesses[len(v.witnesses)-1]

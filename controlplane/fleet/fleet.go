@@ -139,6 +139,8 @@ type Backup struct {
 	// Suspect is why the catalog does not believe what the agent says of it; such
 	// a backup counts as damaged.
 	Suspect string
+	// SuspectSince is when that was found.
+	SuspectSince time.Time
 	Findings
 }
 

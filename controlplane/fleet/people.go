@@ -128,11 +128,16 @@ type Invite struct {
 	Role       Role  // of a user
 	Instances  Scope // of a user
 	CreatedBy  string
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
+	// Maker is who made it, as they called; the zero Caller is the host. Of it only the
+	// identity is kept.
+	Maker     Caller
+	CreatedAt time.Time
+	ExpiresAt time.Time
 	// ApprovedBy is the person who approved of it, where a policy asked for one.
 	ApprovedBy string
-	UsedAt     time.Time
+	// Grants are those that the person had when that was asked. They are not kept.
+	Grants []Grant
+	UsedAt time.Time
 	// VoidedAt is when what it was made for changed, or was taken back.
 	VoidedAt time.Time
 }

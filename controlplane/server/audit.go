@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -22,7 +23,7 @@ const verifyPage = 1000
 // or not, and holds it to what its agents have seen and to the heads that are
 // given. It returns the head of a trail that holds; an error that wraps
 // fleet.ErrIntegrity names the first entry of one that does not. What was sealed off
-// is known by its signed head alone, where the rest begins; SealedHead returns that.
+// is known by its seal alone, where the rest begins; SealedHead returns that.
 func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ chain.Head, err error) {
 	store, err := catalog.OpenReadOnly(ctx, filepath.Join(dataDir, catalogFile))
 	if err != nil {
@@ -44,14 +45,12 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 	if err != nil {
 		return chain.Head{}, err
 	}
-	verifier := chain.NewVerifier(witnesses...)
-	if sealed.Valid() {
-		if err := checkSeal(dataDir, sealed); err != nil {
-			return chain.Head{}, err
-		}
-		if verifier, err = chain.NewVerifierAfter(sealed.Head, witnesses...); err != nil {
-			return chain.Head{}, asIntegrity(err)
-		}
+	if _, err := checkSeal(dataDir, sealed); err != nil {
+		return chain.Head{}, err
+	}
+	verifier, err := chain.NewVerifierSealed(sealed, witnesses...)
+	if err != nil {
+		return chain.Head{}, asIntegrity(err)
 	}
 	if err := walk(ctx, store, verifier); err != nil {
 		return chain.Head{}, err
@@ -59,37 +58,37 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 	return verifier.Head(), nil
 }
 
-// SealedHead returns up to where the trail of a data folder was sealed off; the zero
-// Head is nowhere.
-func SealedHead(ctx context.Context, dataDir string) (_ chain.Head, err error) {
+// SealedHead returns up to where the trail of a data folder was sealed off, and whether
+// the seal's signature was checked; the zero Head is nowhere.
+func SealedHead(ctx context.Context, dataDir string) (_ chain.Head, checked bool, err error) {
 	store, err := catalog.OpenReadOnly(ctx, filepath.Join(dataDir, catalogFile))
 	if err != nil {
-		return chain.Head{}, err
+		return chain.Head{}, false, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	sealed, err := store.Sealed(ctx)
-	return sealed.Head, err
+	if err == nil {
+		checked, err = checkSeal(dataDir, sealed)
+	}
+	return sealed.Head, checked, err
 }
 
-// checkSeal holds the signature of what was sealed off to the keys of the folder,
-// where it has them: a copy may be of the catalog alone.
-func checkSeal(dataDir string, sealed chain.SignedHead) error {
+// checkSeal holds the seal to the keys of the folder, where it has them: a copy may be
+// of the catalog alone.
+func checkSeal(dataDir string, sealed chain.Seal) (checked bool, err error) {
 	dir := filepath.Join(dataDir, pkiFolder)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if _, err := os.Stat(dir); sealed.Head == (chain.Head{}) || errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
 	ca, err := pki.LoadAuthorities(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	own, _, err := ca.TrailKey(func() time.Time { return sealed.At })
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := trailSignature(own.Public(), ca)(sealed); err != nil {
-		return fleet.NewProblem(fleet.ErrIntegrity, "the head %s, up to which the trail was sealed off: %v", sealed, err)
-	}
-	return nil
+	return true, audit.CheckSeal(sealed, trailSignature(own.Public(), ca))
 }
 
 func walk(ctx context.Context, store *catalog.Catalog, verifier *chain.Verifier) error {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
-	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -42,11 +41,12 @@ func (c *Config) checkBounds() error {
 }
 
 // prune deletes what is over, from the start on until ctx ends.
-func prune(ctx context.Context, c Config, store *catalog.Catalog) {
+func prune(ctx context.Context, c Config, a *api.API) {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
-		switch pruned, err := store.Prune(ctx, c.Keep, c.Now().UTC()); {
+		dropSealed(ctx, c, a)
+		switch pruned, err := a.Catalog.Prune(ctx, c.Keep, c.Now().UTC()); {
 		case err != nil && ctx.Err() == nil:
 			c.Log.Error("the catalog could not be pruned", "error", err)
 		case pruned > 0:
@@ -57,6 +57,18 @@ func prune(ctx context.Context, c Config, store *catalog.Catalog) {
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// dropSealed deletes what a seal that was broken off has left, and nothing for one that
+// the control plane has not signed.
+func dropSealed(ctx context.Context, c Config, a *api.API) {
+	seal, err := a.Heads.Seal(ctx)
+	if err == nil && seal.Valid() {
+		err = a.Catalog.DropSealed(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.Log.Error("what was sealed off of the trail stays in the catalog", "error", err)
 	}
 }
 

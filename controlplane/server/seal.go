@@ -50,11 +50,11 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := store.DropSealed(ctx); err != nil {
+	sign, before, err := sealer(ctx, store, o)
+	if err != nil {
 		return s, err
 	}
-	before, err := store.Sealed(ctx)
-	if err != nil {
+	if err := store.DropSealed(ctx); err != nil {
 		return s, err
 	}
 	if s.Head, err = store.Sealable(ctx, end); err != nil {
@@ -66,34 +66,41 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	if s.SHA256, err = writePart(ctx, store, before.Head, s.Head, o.File); err != nil {
 		return s, err
 	}
+	seal, err := sign(s)
+	if err != nil {
+		return s, err
+	}
 	trail := &audit.Trail{Store: store, Now: o.Now}
 	return s, trail.Do(ctx, audit.Action{
-		Actor: "host", Action: "audit.seal", Target: s.Head.String(),
-		Detail: fmt.Sprintf("entries %d to %d, in a file with the SHA-256 %s", s.From, s.Head.Sequence, s.SHA256),
-	}, func() error { return seal(ctx, store, o, s) })
+		Actor: "host", Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
+	}, func() error {
+		if err := store.Seal(ctx, seal); err != nil {
+			return err
+		}
+		return store.DropSealed(ctx)
+	})
 }
 
-func seal(ctx context.Context, store *catalog.Catalog, o SealOptions, s Sealed) error {
+// sealer returns what signs a seal with the keys of the folder, and the seal before it,
+// once that holds: the next one vouches for all that is missing.
+func sealer(ctx context.Context, store *catalog.Catalog, o SealOptions) (sign func(Sealed) (chain.Seal, error), before chain.Seal, err error) {
 	ca, err := pki.LoadAuthorities(filepath.Join(o.DataDir, pkiFolder))
 	if err != nil {
-		return err
+		return nil, before, err
 	}
 	key, certify, err := ca.TrailKey(o.Now)
 	if err != nil {
-		return err
+		return nil, before, err
 	}
 	certificate, err := certify()
 	if err != nil {
-		return err
+		return nil, before, err
 	}
-	signed, err := chain.Sign(s.Head, o.Now(), key, certificate)
-	if err != nil {
-		return err
+	if before, err = store.Sealed(ctx); err != nil {
+		return nil, before, err
 	}
-	if err := store.Seal(ctx, signed, s.SHA256); err != nil {
-		return err
-	}
-	return store.DropSealed(ctx)
+	sign = func(s Sealed) (chain.Seal, error) { return chain.SignSeal(s.Head, s.SHA256, o.Now(), key, certificate) }
+	return sign, before, audit.CheckSeal(before, trailSignature(key.Public(), ca))
 }
 
 // writePart writes the entries after one head up to another to a new file, reads it

@@ -88,7 +88,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 	if err != nil || first.Head.Sequence != 2 { // what follows is controlplane.serve, which goes on
 		t.Fatalf("sealed %+v, %v", first, err)
 	}
-	export := func() (sequences []int64, sealed *pgharborv1.TrailHead) {
+	export := func() (sequences []int64, sealed *pgharborv1.TrailSeal) {
 		client := pgharborv1.NewAuditServiceClient(cp.Owner(t))
 		heads, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
 		if err != nil {
@@ -101,7 +101,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 		for {
 			part, err := stream.Recv()
 			if err != nil {
-				return sequences, heads.GetSealed()
+				return sequences, heads.GetSeal()
 			}
 			for _, e := range part.GetEntries() {
 				sequences = append(sequences, e.GetSequence())

@@ -173,18 +173,19 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	}, nil
 }
 
-// trailSignature says whether a head of the trail was signed with the trail's key,
-// under whichever CA, or with one that a CA of now has certified for that.
-func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.SignedHead) error {
-	return func(head chain.SignedHead) error {
-		if head.SignedBy(own) == nil {
+// trailSignature says whether a head or a seal of the trail was signed with the trail's
+// key, under whichever CA, or with one that a CA of now has certified for that.
+func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.Signed) error {
+	return func(signed chain.Signed) error {
+		if signed.SignedBy(own) == nil {
 			return nil
 		}
-		key, err := pki.VerifyTrailCertificate(head.Certificate, head.At, cas.Certificates()...)
+		certificate, at := signed.Certified()
+		key, err := pki.VerifyTrailCertificate(certificate, at, cas.Certificates()...)
 		if err != nil {
 			return err
 		}
-		return head.SignedBy(key)
+		return signed.SignedBy(key)
 	}
 }
 
@@ -222,7 +223,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a)
 	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
-	group.Go(func() error { prune(groupCtx, c, a.Catalog); return nil })
+	group.Go(func() error { prune(groupCtx, c, a); return nil })
 	group.Go(func() error { tellRepeats(groupCtx, a); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()

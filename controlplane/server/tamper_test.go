@@ -35,7 +35,9 @@ func (d tamper) do(statement string, args ...any) {
 func (d tamper) rehash(from int64) {
 	d.t.Helper()
 	var previous string
-	if err := d.QueryRowContext(d.t.Context(), `SELECT coalesce(max(hash), '') FROM audit WHERE sequence = ?`, from-1).Scan(&previous); err != nil {
+	err := d.QueryRowContext(d.t.Context(), `SELECT coalesce((SELECT hash FROM audit WHERE sequence = ?1), (SELECT hash FROM sealed WHERE sequence = ?1), '')`,
+		from-1).Scan(&previous)
+	if err != nil {
 		d.t.Fatal(err)
 	}
 	for sequence := from; ; sequence++ {

@@ -14,14 +14,11 @@ import (
 // its files for others, or its folder for an older one, would have to reach the
 // control plane too.
 
-// The trail's words for what a witness has to say.
-const (
-	actionSuspectBackup = "backup.suspect"
-	actionSigningKey    = "agent.signing-key"
-)
+// actionSigningKey is the trail's word for a key that an agent shows.
+const actionSigningKey = "agent.signing-key"
 
 // examine marks the backups that the catalog has seen otherwise. Each is on the
-// trail before it counts as damaged.
+// trail as it is kept as damaged.
 func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 	suspects, err := s.Catalog.Witness(ctx, s.instance, backups)
 	if err != nil {
@@ -32,11 +29,8 @@ func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 		if !suspect {
 			continue
 		}
-		backups[n].Suspect = reason
+		backups[n].Suspect, backups[n].SuspectSince = reason, s.Now().UTC()
 		s.Log.Error("a backup is not what it was", "instance", s.instance, "backup", backups[n].ID, "reason", reason)
-		if err := s.tell(ctx, actionSuspectBackup, backups[n].ID, reason); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -62,18 +56,10 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	if len(known.Last) > 0 {
 		detail += ", and signed with " + fleet.KeyID(known.Last)
 	}
-	if err := s.tell(ctx, actionSigningKey, fleet.KeyID(key), detail); err != nil {
+	told := audit.Action{Actor: "agent:" + s.instance, Action: actionSigningKey, Instance: s.instance, Target: fleet.KeyID(key), Detail: detail}
+	// It has happened; a witness only watches.
+	if err := s.Trail.Often(ctx, told, func() error { return nil }); err != nil {
 		return err
 	}
 	return s.Catalog.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())
-}
-
-// tell writes to the trail what was seen of the agent. Where nobody is to be
-// refused it has happened; a witness only watches.
-func (s *session) tell(ctx context.Context, action, target, detail string) error {
-	told := audit.Action{Actor: "agent:" + s.instance, Action: action, Instance: s.instance, Target: target, Detail: detail}
-	if action == actionSuspectBackup {
-		return s.Trail.Denied(ctx, told)
-	}
-	return s.Trail.Often(ctx, told, func() error { return nil })
 }

@@ -62,6 +62,39 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 	}
 }
 
+// Each backup that was swapped is one to know of: none is only counted, also where an
+// inventory brings many, and none is told of twice.
+func TestEachSuspectBackupIsOnTheTrail(t *testing.T) {
+	cp := start(t)
+	cp.Catalog.SetShare(fleet.Share{Databases: 10, Backups: 32, Runs: 1000, Bytes: 64 << 20})
+	a := cp.connect(t, "db1", &pgharborv1.Hello{})
+	var swapped []*pgharborv1.Backup
+	for n := range 30 {
+		b := aBackup(inChain(int64(n + 1)))
+		a.report(t, runFinished(aRun(), b))
+		swapped = append(swapped, aBackup(inChain(int64(n+1)), func(s *pgharborv1.Backup) { s.Id, s.Sha256 = b.GetId(), strings.Repeat("f", 64) }))
+	}
+	good := aBackup(inChain(31))
+	a.report(t, runFinished(aRun(), good))
+	swapped = append(swapped, good)
+	for _, digest := range []string{"swapped", "swapped again"} {
+		a.send(t, inventory(digest, swapped...))
+		a.settle(t)
+	}
+	told := cp.trail(t, "backup.suspect")
+	if len(told) != 30 {
+		t.Errorf("30 backups are suspect, and %d are on the trail: %q", len(told), told)
+	}
+	// Of what the agent's share has no room for, nothing is kept, and nothing told.
+	for _, digest := range []string{"more", "more again"} {
+		a.send(t, inventory(digest, append(swapped, aBackup(inChain(1)), aBackup(inChain(2)))...))
+		a.settle(t)
+	}
+	if told := cp.trail(t, "backup.suspect"); len(told) != 31 {
+		t.Errorf("one more is kept, and the trail tells %q", told)
+	}
+}
+
 // An old catalog hears of several new backups at once, the newest first.
 func TestAnOldCatalogIsNoWitnessAgainstNewBackups(t *testing.T) {
 	cp := start(t)

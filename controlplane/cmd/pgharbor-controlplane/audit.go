@@ -51,12 +51,15 @@ and --head with what pgharbor-agent trail prints.`,
 				return err
 			}
 			text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
-			sealed, err := server.SealedHead(cmd.Context(), dataDir)
+			sealed, checked, err := server.SealedHead(cmd.Context(), dataDir)
 			if err != nil {
 				return err
 			}
 			if sealed.Valid() {
 				text += fmt.Sprintf("Sealed off, and not looked at: entries 1 to %d, head %s\n", sealed.Sequence, sealed)
+				if !checked {
+					text += "The seal's signature was not checked: the folder has no keys.\n"
+				}
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return err

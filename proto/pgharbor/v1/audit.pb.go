@@ -451,9 +451,13 @@ type ListTrailHeadsResponse struct {
 	// Not set while the trail is empty.
 	Head      *TrailHead       `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
 	Witnessed []*WitnessedHead `protobuf:"bytes,2,rep,name=witnessed,proto3" json:"witnessed,omitempty"`
-	// Up to where the trail was sealed off; the first entry of an export is the next.
-	// Not set where nothing was.
-	Sealed        *TrailHead `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Not set any longer: a signed head says nothing of what was sealed off.
+	//
+	// Deprecated: Marked as deprecated in pgharbor/v1/audit.proto.
+	Sealed *TrailHead `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Up to where the trail was sealed off; the first entry of an export is the next,
+	// and one of them, "audit.seal", says so too. Not set where nothing was.
+	Seal          *TrailSeal `protobuf:"bytes,4,opt,name=seal,proto3" json:"seal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,9 +506,17 @@ func (x *ListTrailHeadsResponse) GetWitnessed() []*WitnessedHead {
 	return nil
 }
 
+// Deprecated: Marked as deprecated in pgharbor/v1/audit.proto.
 func (x *ListTrailHeadsResponse) GetSealed() *TrailHead {
 	if x != nil {
 		return x.Sealed
+	}
+	return nil
+}
+
+func (x *ListTrailHeadsResponse) GetSeal() *TrailSeal {
+	if x != nil {
+		return x.Seal
 	}
 	return nil
 }
@@ -599,6 +611,95 @@ func (x *TrailHead) GetBeginsAnew() bool {
 	return false
 }
 
+// TrailSeal says up to where the trail was sealed off, and what file has the entries.
+type TrailSeal struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Hash     string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Of the file, hexadecimal.
+	FileSha256 string                 `protobuf:"bytes,3,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
+	At         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// ECDSA over what docs/audit.md defines, ASN.1. It is another text than that of a
+	// head.
+	Signature []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	// DER, of the key that signed; the fleet's CA has issued it.
+	Certificate   []byte `protobuf:"bytes,6,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrailSeal) Reset() {
+	*x = TrailSeal{}
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrailSeal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrailSeal) ProtoMessage() {}
+
+func (x *TrailSeal) ProtoReflect() protoreflect.Message {
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrailSeal.ProtoReflect.Descriptor instead.
+func (*TrailSeal) Descriptor() ([]byte, []int) {
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TrailSeal) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *TrailSeal) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *TrailSeal) GetFileSha256() string {
+	if x != nil {
+		return x.FileSha256
+	}
+	return ""
+}
+
+func (x *TrailSeal) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TrailSeal) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *TrailSeal) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
 // WitnessedHead is the newest head that an agent holds.
 type WitnessedHead struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -612,7 +713,7 @@ type WitnessedHead struct {
 
 func (x *WitnessedHead) Reset() {
 	*x = WitnessedHead{}
-	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +725,7 @@ func (x *WitnessedHead) String() string {
 func (*WitnessedHead) ProtoMessage() {}
 
 func (x *WitnessedHead) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_audit_proto_msgTypes[8]
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +738,7 @@ func (x *WitnessedHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WitnessedHead.ProtoReflect.Descriptor instead.
 func (*WitnessedHead) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{8}
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WitnessedHead) GetInstance() string {
@@ -679,7 +780,7 @@ type TrailVerification struct {
 
 func (x *TrailVerification) Reset() {
 	*x = TrailVerification{}
-	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +792,7 @@ func (x *TrailVerification) String() string {
 func (*TrailVerification) ProtoMessage() {}
 
 func (x *TrailVerification) ProtoReflect() protoreflect.Message {
-	mi := &file_pgharbor_v1_audit_proto_msgTypes[9]
+	mi := &file_pgharbor_v1_audit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +805,7 @@ func (x *TrailVerification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrailVerification.ProtoReflect.Descriptor instead.
 func (*TrailVerification) Descriptor() ([]byte, []int) {
-	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{9}
+	return file_pgharbor_v1_audit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TrailVerification) GetSequence() int64 {
@@ -772,11 +873,12 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\x19ExportAuditEntriesRequest\"O\n" +
 	"\x1aExportAuditEntriesResponse\x121\n" +
 	"\aentries\x18\x01 \x03(\v2\x17.pgharbor.v1.AuditEntryR\aentries\"\x17\n" +
-	"\x15ListTrailHeadsRequest\"\xae\x01\n" +
+	"\x15ListTrailHeadsRequest\"\xde\x01\n" +
 	"\x16ListTrailHeadsResponse\x12*\n" +
 	"\x04head\x18\x01 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x128\n" +
-	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\x12.\n" +
-	"\x06sealed\x18\x03 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x06sealed\"\xc8\x01\n" +
+	"\twitnessed\x18\x02 \x03(\v2\x1a.pgharbor.v1.WitnessedHeadR\twitnessed\x122\n" +
+	"\x06sealed\x18\x03 \x01(\v2\x16.pgharbor.v1.TrailHeadB\x02\x18\x01R\x06sealed\x12*\n" +
+	"\x04seal\x18\x04 \x01(\v2\x16.pgharbor.v1.TrailSealR\x04seal\"\xc8\x01\n" +
 	"\tTrailHead\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12*\n" +
@@ -784,7 +886,15 @@ const file_pgharbor_v1_audit_proto_rawDesc = "" +
 	"\tsignature\x18\x04 \x01(\fR\tsignature\x12 \n" +
 	"\vcertificate\x18\x05 \x01(\fR\vcertificate\x12\x1f\n" +
 	"\vbegins_anew\x18\x06 \x01(\bR\n" +
-	"beginsAnew\"\x8c\x01\n" +
+	"beginsAnew\"\xc8\x01\n" +
+	"\tTrailSeal\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x1f\n" +
+	"\vfile_sha256\x18\x03 \x01(\tR\n" +
+	"fileSha256\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1c\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\x12 \n" +
+	"\vcertificate\x18\x06 \x01(\fR\vcertificate\"\x8c\x01\n" +
 	"\rWitnessedHead\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x04head\x18\x02 \x01(\v2\x16.pgharbor.v1.TrailHeadR\x04head\x123\n" +
@@ -811,7 +921,7 @@ func file_pgharbor_v1_audit_proto_rawDescGZIP() []byte {
 	return file_pgharbor_v1_audit_proto_rawDescData
 }
 
-var file_pgharbor_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_pgharbor_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pgharbor_v1_audit_proto_goTypes = []any{
 	(*AuditEntry)(nil),                 // 0: pgharbor.v1.AuditEntry
 	(*ListAuditEntriesRequest)(nil),    // 1: pgharbor.v1.ListAuditEntriesRequest
@@ -821,33 +931,36 @@ var file_pgharbor_v1_audit_proto_goTypes = []any{
 	(*ListTrailHeadsRequest)(nil),      // 5: pgharbor.v1.ListTrailHeadsRequest
 	(*ListTrailHeadsResponse)(nil),     // 6: pgharbor.v1.ListTrailHeadsResponse
 	(*TrailHead)(nil),                  // 7: pgharbor.v1.TrailHead
-	(*WitnessedHead)(nil),              // 8: pgharbor.v1.WitnessedHead
-	(*TrailVerification)(nil),          // 9: pgharbor.v1.TrailVerification
-	(*timestamppb.Timestamp)(nil),      // 10: google.protobuf.Timestamp
+	(*TrailSeal)(nil),                  // 8: pgharbor.v1.TrailSeal
+	(*WitnessedHead)(nil),              // 9: pgharbor.v1.WitnessedHead
+	(*TrailVerification)(nil),          // 10: pgharbor.v1.TrailVerification
+	(*timestamppb.Timestamp)(nil),      // 11: google.protobuf.Timestamp
 }
 var file_pgharbor_v1_audit_proto_depIdxs = []int32{
-	10, // 0: pgharbor.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
-	10, // 1: pgharbor.v1.ListAuditEntriesRequest.since:type_name -> google.protobuf.Timestamp
-	10, // 2: pgharbor.v1.ListAuditEntriesRequest.until:type_name -> google.protobuf.Timestamp
+	11, // 0: pgharbor.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
+	11, // 1: pgharbor.v1.ListAuditEntriesRequest.since:type_name -> google.protobuf.Timestamp
+	11, // 2: pgharbor.v1.ListAuditEntriesRequest.until:type_name -> google.protobuf.Timestamp
 	0,  // 3: pgharbor.v1.ListAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
 	0,  // 4: pgharbor.v1.ExportAuditEntriesResponse.entries:type_name -> pgharbor.v1.AuditEntry
 	7,  // 5: pgharbor.v1.ListTrailHeadsResponse.head:type_name -> pgharbor.v1.TrailHead
-	8,  // 6: pgharbor.v1.ListTrailHeadsResponse.witnessed:type_name -> pgharbor.v1.WitnessedHead
+	9,  // 6: pgharbor.v1.ListTrailHeadsResponse.witnessed:type_name -> pgharbor.v1.WitnessedHead
 	7,  // 7: pgharbor.v1.ListTrailHeadsResponse.sealed:type_name -> pgharbor.v1.TrailHead
-	10, // 8: pgharbor.v1.TrailHead.at:type_name -> google.protobuf.Timestamp
-	7,  // 9: pgharbor.v1.WitnessedHead.head:type_name -> pgharbor.v1.TrailHead
-	10, // 10: pgharbor.v1.WitnessedHead.told_at:type_name -> google.protobuf.Timestamp
-	1,  // 11: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
-	3,  // 12: pgharbor.v1.AuditService.ExportAuditEntries:input_type -> pgharbor.v1.ExportAuditEntriesRequest
-	5,  // 13: pgharbor.v1.AuditService.ListTrailHeads:input_type -> pgharbor.v1.ListTrailHeadsRequest
-	2,  // 14: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
-	4,  // 15: pgharbor.v1.AuditService.ExportAuditEntries:output_type -> pgharbor.v1.ExportAuditEntriesResponse
-	6,  // 16: pgharbor.v1.AuditService.ListTrailHeads:output_type -> pgharbor.v1.ListTrailHeadsResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 8: pgharbor.v1.ListTrailHeadsResponse.seal:type_name -> pgharbor.v1.TrailSeal
+	11, // 9: pgharbor.v1.TrailHead.at:type_name -> google.protobuf.Timestamp
+	11, // 10: pgharbor.v1.TrailSeal.at:type_name -> google.protobuf.Timestamp
+	7,  // 11: pgharbor.v1.WitnessedHead.head:type_name -> pgharbor.v1.TrailHead
+	11, // 12: pgharbor.v1.WitnessedHead.told_at:type_name -> google.protobuf.Timestamp
+	1,  // 13: pgharbor.v1.AuditService.ListAuditEntries:input_type -> pgharbor.v1.ListAuditEntriesRequest
+	3,  // 14: pgharbor.v1.AuditService.ExportAuditEntries:input_type -> pgharbor.v1.ExportAuditEntriesRequest
+	5,  // 15: pgharbor.v1.AuditService.ListTrailHeads:input_type -> pgharbor.v1.ListTrailHeadsRequest
+	2,  // 16: pgharbor.v1.AuditService.ListAuditEntries:output_type -> pgharbor.v1.ListAuditEntriesResponse
+	4,  // 17: pgharbor.v1.AuditService.ExportAuditEntries:output_type -> pgharbor.v1.ExportAuditEntriesResponse
+	6,  // 18: pgharbor.v1.AuditService.ListTrailHeads:output_type -> pgharbor.v1.ListTrailHeadsResponse
+	16, // [16:19] is the sub-list for method output_type
+	13, // [13:16] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_pgharbor_v1_audit_proto_init() }
@@ -861,7 +974,7 @@ func file_pgharbor_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgharbor_v1_audit_proto_rawDesc), len(file_pgharbor_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
