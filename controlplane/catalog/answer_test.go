@@ -117,3 +117,31 @@ func TestPagesOfLargeRowsAreShort(t *testing.T) {
 		}
 	}
 }
+
+// A look at the fleet holds the runs and proofs of all databases at once: with all of
+// their words, one agent would have it hold hundreds of MiB.
+func TestALookHoldsFewWordsOfEachDatabase(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	ended, running, b := aRun("db1", now), aRun("db1", now), aBackup("db1", now)
+	for _, r := range []*fleet.Run{&ended, &running} {
+		r.State, r.Error, r.Warnings = fleet.RunFailed, strings.Repeat("e", 8<<10), atTheBounds(50, 2000)
+	}
+	running.State, running.FinishedAt = fleet.RunRunning, time.Time{}
+	record(t, c, ended, &b)
+	record(t, c, running, nil)
+	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, Differences: atTheBounds(100, 1000)}
+	if err := c.BackupProved(t.Context(), "db1", b.ID, proof); err != nil {
+		t.Fatal(err)
+	}
+	f := factsOf(t, c)["db1/shop"]
+	if f.NewestRun == nil || f.Running == nil || f.Proved == nil {
+		t.Fatalf("got %+v", f)
+	}
+	if size := bytesOf(t, []any{f.NewestRun, f.Running, f.Proved.Proof}); size > 16<<10 {
+		t.Errorf("they take %d bytes", size)
+	}
+	if f.NewestRun.Error == "" || len(f.Proved.Proof.Differences) == 0 {
+		t.Error("nothing is left of what they say")
+	}
+}

@@ -49,7 +49,7 @@ func TestCatalogOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 
-	f := factsOf(t, c, "")["db1/shop"]
+	f := factsOf(t, c)["db1/shop"]
 	if b := f.NewestBackup; b == nil || b.ID != "b1" || b.SizeBytes != 70 || !b.Manifest.Encrypted || b.Manifest.PlainSizeBytes != 60 || f.Missing != 1 {
 		t.Errorf("facts: %+v, the newest backup %+v", f, b)
 	}
