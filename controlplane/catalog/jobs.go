@@ -139,8 +139,11 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 			return nil
 		}
 		job.State, job.Error, job.Failure, job.FinishedAt = r.State, r.Error, r.Failure, r.FinishedAt
+		if job.FinishedAt.Before(job.CreatedAt) {
+			job.FinishedAt = job.CreatedAt // by a clock that is behind; it would be pruned at once
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE jobs SET state = ?, error = ?, failure = ?, finished_at = ? WHERE id = ?`,
-			r.State, r.Error, r.Failure, micros(r.FinishedAt), id)
+			r.State, r.Error, r.Failure, micros(job.FinishedAt), id)
 		if err != nil {
 			return err
 		}
