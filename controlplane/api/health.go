@@ -95,9 +95,10 @@ func judgementToProto(j fleet.Judgement) *pgharborv1.DatabaseHealth {
 		}),
 	}
 	if j.NewestBackup != nil {
-		for _, size := range append(j.Sizes, fleet.SizeOf(*j.NewestBackup)) {
+		for _, size := range j.Sizes {
 			shown.RecentSizesBytes = append(shown.RecentSizesBytes, size.Stored)
 		}
+		shown.RecentSizesBytes = append(shown.RecentSizesBytes, j.NewestBackup.SizeBytes)
 		shown.NewestBackupAt, shown.NewestBackupSizeBytes = stamp(j.NewestBackup.CreatedAt), j.NewestBackup.SizeBytes
 	}
 	if j.Proved != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -75,9 +76,22 @@ func withoutWords(r health.Report) *pgharborv1.GetHealthResponse {
 			reason.Text = r.Judgements[n].Reasons[m].Public
 		}
 		database.Warnings = nil
-		if database.GetProof() != nil {
-			database.Proof.Differences = nil
-		}
+		database.Proof = proofWithoutWords(database.GetProof())
+	}
+	return shown
+}
+
+// proofWithoutWords has what is known to be a code or a figure, and nothing else that
+// a proof may come to say.
+func proofWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
+	if p == nil {
+		return nil
+	}
+	shown := &pgharborv1.Proof{
+		State: p.GetState(), FinishedAt: p.GetFinishedAt(), RestoreTook: p.GetRestoreTook(), Took: p.GetTook(), Tables: p.GetTables(), Rows: p.GetRows(),
+	}
+	if slices.Contains(fleet.ProofMethods, p.GetMethod()) {
+		shown.Method = p.GetMethod()
 	}
 	return shown
 }

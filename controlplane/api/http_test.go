@@ -142,7 +142,7 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	if err != nil || len(backups) != 1 {
 		t.Fatal(backups, err)
 	}
-	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, Differences: []string{words}}
+	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
 	if err := c.BackupProved(t.Context(), "db1", backups[0].ID, proof); err != nil {
 		t.Fatal(err)
 	}

@@ -51,9 +51,11 @@ func (s *jobService) job(ctx context.Context, id string) (*pgharborv1.Job, error
 	if err != nil {
 		return nil, err
 	}
-	runs, err := s.Catalog.JobRuns(ctx, id)
+	runs, more, err := s.Catalog.JobRuns(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return jobToProto(job, runs), nil
+	shown := jobToProto(job, runs)
+	shown.MoreRuns = more
+	return shown, nil
 }

@@ -149,18 +149,18 @@ func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.Get
 
 // restore returns a job of one of the kinds, and what came of it.
 func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
-	job, err := a.Catalog.Job(ctx, id)
-	if err == nil && !slices.Contains(kinds, job.Kind) {
+	restore, err := a.Catalog.Restore(ctx, id)
+	if err == nil && !slices.Contains(kinds, restore.Kind) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
 	}
 	if err != nil {
 		return fleet.Restore{}, err
 	}
-	return a.Catalog.Restore(ctx, job)
+	return restore, nil
 }
 
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
-	restores, next, err := s.Catalog.Restores(ctx, catalog.JobQuery{
+	restores, next, err := s.Catalog.Restores(ctx, catalog.RestoreQuery{
 		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(),
 		Scope: listScope(ctx),
 	})

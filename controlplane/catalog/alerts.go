@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -89,9 +90,23 @@ func takeAlerts(ctx context.Context, tx *sql.Tx, drop []fleet.AlertKey, keep []f
 	return nil
 }
 
+// told is the body of a notification.
+type told struct {
+	News []fleet.News `json:"news"`
+	More int          `json:"more,omitempty"`
+}
+
+// read takes the news alone too, as a release before queued them.
+func (t *told) read(body []byte) error {
+	if bytes.HasPrefix(body, []byte("[")) {
+		return json.Unmarshal(body, &t.News)
+	}
+	return json.Unmarshal(body, t)
+}
+
 func queueNotifications(ctx context.Context, tx *sql.Tx, notifications []fleet.Notification) error {
 	for _, n := range notifications {
-		body, err := json.Marshal(n.News)
+		body, err := json.Marshal(told{n.News, n.More})
 		if err != nil {
 			return err
 		}
@@ -111,7 +126,10 @@ func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.
 		if err := r.Scan(&n.ID, &n.Channel, &body, instant{&n.CreatedAt}, &n.Attempts, instant{&n.NextAt}); err != nil {
 			return n, err
 		}
-		return n, json.Unmarshal(body, &n.News)
+		var of told
+		err = of.read(body)
+		n.News, n.More = of.News, of.More
+		return n, err
 	}
 	return collect(ctx, c.db, scan, `SELECT id, channel, body, created_at, attempts, next_at FROM notifications WHERE next_at <= ? ORDER BY created_at, id`,
 		micros(now))

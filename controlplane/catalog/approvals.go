@@ -149,10 +149,9 @@ func (c *Catalog) Approvals(ctx context.Context, q ApprovalQuery) ([]fleet.Appro
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}
-	all, err := collect(ctx, c.db, scanApproval, `SELECT `+approvalColumns+` FROM approvals`+f.sql()+
+	position := func(a fleet.Approval) (time.Time, string) { return a.CreatedAt, a.ID }
+	return paged(ctx, c.db, scanApproval, q.Page, position, `SELECT `+approvalColumns+` FROM approvals`+f.sql()+
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	all, next := paged(all, q.Page, func(a fleet.Approval) (time.Time, string) { return a.CreatedAt, a.ID })
-	return all, next, err
 }
 
 // changedOne is fleet.ErrConflict with the text where an update found no row.

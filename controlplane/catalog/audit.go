@@ -154,10 +154,9 @@ func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]chain.Entry, strin
 		return nil, "", err
 	}
 	f.where(`sequence < ?`, before)
-	entries, err := collect(ctx, c.db, scanAudit, `SELECT `+auditColumns+` FROM audit`+f.sql()+
+	position := func(e chain.Entry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" }
+	return paged(ctx, c.db, scanAudit, q.Page, position, `SELECT `+auditColumns+` FROM audit`+f.sql()+
 		fmt.Sprintf(` ORDER BY sequence DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	entries, next := paged(entries, q.Page, func(e chain.Entry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" })
-	return entries, next, err
 }
 
 // AuditAfter returns the entries that follow the one with a sequence, oldest

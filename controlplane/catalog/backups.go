@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -41,7 +42,12 @@ type BackupQuery struct {
 	Scope fleet.Scope
 }
 
-// Backups returns a page of backups, newest first, and the token of the next.
+// listedColumns are those of a backup in a list, without its tables and roles, of
+// which there may be very many.
+var listedColumns = strings.Replace(backupColumns, "manifest,", `json_remove(manifest, '$.tables', '$.globals.roles'),`, 1)
+
+// Backups returns a page of backups, newest first and without their tables and roles,
+// and the token of the next.
 func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, string, error) {
 	var f filter
 	if q.Instance != "" {
@@ -60,10 +66,9 @@ func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, s
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}
-	backups, err := collect(ctx, c.db, scanBackup, `SELECT `+backupColumns+` FROM backups`+f.sql()+
+	position := func(b fleet.Backup) (time.Time, string) { return b.CreatedAt, b.ID }
+	return paged(ctx, c.db, scanBackup, q.Page, position, `SELECT `+listedColumns+` FROM backups`+f.sql()+
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	backups, next := paged(backups, q.Page, func(b fleet.Backup) (time.Time, string) { return b.CreatedAt, b.ID })
-	return backups, next, err
 }
 
 // Backup returns one backup, or fleet.ErrNotFound.

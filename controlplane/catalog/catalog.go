@@ -30,17 +30,12 @@ var migrations embed.FS
 // connections bounds the pool for reads; the writer has one of its own.
 const connections = 8
 
-// looks is how many of the reads may be looks at the whole fleet at a time: others
-// are short, and a handshake waits for one.
-const looks = connections / 2
-
 // Catalog is safe for concurrent use. Close it when done.
 type Catalog struct {
 	db database
 	// reports is where what agents say waits until people have been served.
 	reports queue
 	share   fleet.Share
-	looking chan struct{} // holds one for each look at the whole fleet
 }
 
 // Open opens the catalog at path, creates it with mode 0600 where there is
@@ -83,7 +78,7 @@ func open(ctx context.Context, path string, prepare func(context.Context, *goose
 	w := &writer{db: write}
 	return &Catalog{
 		db: database{DB: read, people: queue{of: w}}, reports: queue{of: w, report: true},
-		share: fleet.DefaultShare, looking: make(chan struct{}, looks),
+		share: fleet.DefaultShare,
 	}, nil
 }
 

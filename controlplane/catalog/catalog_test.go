@@ -161,7 +161,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 				if _, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
 					t.Errorf("the trail: %v", err)
 				}
-				if _, err := c.Facts(t.Context(), "", nil, now); err != nil {
+				if _, err := c.Facts(t.Context(), now); err != nil {
 					t.Errorf("reading: %v", err)
 				}
 			}

@@ -13,24 +13,12 @@ import (
 // runsCount is for how long a scheduled run makes its database one to judge.
 const runsCount = 7 * 24 * time.Hour
 
-// Facts returns what is known of every database of every agent in scope that was
-// not revoked, or of one instance. An instance of which no database is known has
-// one row, with an empty name. The rows of an instance are of the same moment, and
-// no more than its share of databases; one look at a fleet is many short ones.
-func (c *Catalog) Facts(ctx context.Context, instance string, scope fleet.Scope, now time.Time) ([]fleet.Facts, error) {
-	select {
-	case c.looking <- struct{}{}:
-		defer func() { <-c.looking }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	var f filter
-	f.where(`revoked_at IS NULL`)
-	if instance != "" {
-		f.where(`name = ?`, instance)
-	}
-	f.scope("name", scope)
-	agents, err := collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
+// Facts returns what is known of every database of every agent that was not revoked.
+// An instance of which no database is known has one row, with an empty name. The rows
+// of an instance are of the same moment, and no more than its share of databases; one
+// look at a fleet is many short ones.
+func (c *Catalog) Facts(ctx context.Context, now time.Time) ([]fleet.Facts, error) {
+	agents, err := collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents WHERE revoked_at IS NULL ORDER BY name`)
 	if err != nil {
 		return nil, err
 	}
@@ -214,6 +202,17 @@ func (l *look) sizesBefore(ctx context.Context) error {
 	return err
 }
 
+// judgedBytes bounds the words that are kept of a run or a proof while a fleet is
+// looked at: each of its databases has them, and a sentence is shown.
+const judgedBytes = 4 << 10
+
+// scanJudged scans of a run what is judged and shown.
+func scanJudged(r row) (fleet.Run, error) {
+	run, err := scanRun(r)
+	run.Error, run.Warnings = fleet.Cut(run.Error, judgedBytes), nil
+	return run, err
+}
+
 // newestRuns goes by the end: an attempt that was turned away because another was
 // under way began later and ended sooner, and says nothing once the other has
 // ended.
@@ -222,7 +221,7 @@ func (l *look) newestRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runs, err := collect(ctx, l.q, scanRun, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
+	runs, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
 		SELECT (SELECT rowid FROM runs WHERE instance = ?2 AND database = named.value AND state <> 'running' ORDER BY finished_at DESC LIMIT 1)
 		FROM json_each(?1) AS named)`, names, l.instance)
 	for n := range runs {
@@ -235,7 +234,7 @@ func (l *look) newestRuns(ctx context.Context) error {
 const longestOf = 10
 
 func (l *look) runsUnderWay(ctx context.Context) error {
-	running, err := collect(ctx, l.q, scanRun, `SELECT `+runColumns+` FROM runs
+	running, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs
 		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC LIMIT ?`, l.instance, fleet.RunsUnderWay)
 	l.agent.Busy = len(running) > 0
 	for n := range running {

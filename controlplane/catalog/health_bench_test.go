@@ -65,7 +65,7 @@ func BenchmarkFactsOfALargeFleet(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		facts, err := c.Facts(b.Context(), "", nil, now)
+		facts, err := c.Facts(b.Context(), now)
 		if err != nil || len(facts) != agents*databases || facts[0].NewestBackup == nil || len(facts[0].Sizes) != 7 {
 			b.Fatalf("%d databases, %v", len(facts), err)
 		}

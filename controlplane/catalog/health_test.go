@@ -11,9 +11,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-func factsOf(t *testing.T, c *catalog.Catalog, instance string) map[string]fleet.Facts {
+func factsOf(t *testing.T, c *catalog.Catalog) map[string]fleet.Facts {
 	t.Helper()
-	all, err := c.Facts(t.Context(), instance, nil, now)
+	all, err := c.Facts(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 		record(t, c, r, nil)
 	}
 	var got []string
-	all, err := c.Facts(t.Context(), "", nil, now)
+	all, err := c.Facts(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +62,6 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 	want := []string{"db1/by hand", "db1/covered", "db1/shop", "db1/uncovered", "db1/vanished, scheduled", "db1/vanished, with a backup", "db2/", "db3/"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
-	}
-	if one := factsOf(t, c, "db2"); len(one) != 1 {
-		t.Errorf("of one instance: %v", one)
 	}
 }
 
@@ -83,7 +80,7 @@ func TestFactsAreOfTheNewestThatCounts(t *testing.T) {
 	record(t, c, ended, nil)
 	record(t, c, running, nil)
 
-	facts := factsOf(t, c, "")["db1/shop"]
+	facts := factsOf(t, c)["db1/shop"]
 	if facts.NewestBackup == nil || facts.NewestBackup.ID != good.ID {
 		t.Errorf("the newest backup is %+v", facts.NewestBackup)
 	}
@@ -99,18 +96,18 @@ func TestFactsOutliveAClockThatWasAhead(t *testing.T) {
 	ahead := aBackup("db1", now.AddDate(10, 0, 0))
 	ahead.Retention.ExpiresAt = now.AddDate(11, 0, 0)
 	record(t, c, aRun("db1", now), &ahead)
-	if got := factsOf(t, c, "")["db1/shop"].NewestBackup; got == nil || got.ID != ahead.ID {
+	if got := factsOf(t, c)["db1/shop"].NewestBackup; got == nil || got.ID != ahead.ID {
 		t.Errorf("while there is no other, the newest backup is %+v", got)
 	}
 	since := aBackup("db1", now.Add(-time.Hour))
 	record(t, c, aRun("db1", now), &since)
-	if got := factsOf(t, c, "")["db1/shop"].NewestBackup; got == nil || got.ID != since.ID {
+	if got := factsOf(t, c)["db1/shop"].NewestBackup; got == nil || got.ID != since.ID {
 		t.Errorf("the newest backup is %+v", got)
 	}
 	if _, err := c.TakeInventory(t.Context(), "db1", "deleted by hand", []fleet.Backup{since}); err != nil {
 		t.Fatal(err)
 	}
-	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 0 {
+	if got := factsOf(t, c)["db1/shop"]; got.Missing != 0 {
 		t.Errorf("%d are missing for ten years", got.Missing)
 	}
 }
@@ -138,13 +135,13 @@ func TestFactsCountWhatIsMissing(t *testing.T) {
 	if _, err := c.TakeInventory(t.Context(), "db1", "digest", []fleet.Backup{kept}); err != nil {
 		t.Fatal(err)
 	}
-	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 1 || got.NewestBackup.ID != kept.ID {
+	if got := factsOf(t, c)["db1/shop"]; got.Missing != 1 || got.NewestBackup.ID != kept.ID {
 		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
 	}
 	if _, err := c.TakeInventory(t.Context(), "db1", "other", nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 2 || got.NewestBackup != nil {
+	if got := factsOf(t, c)["db1/shop"]; got.Missing != 2 || got.NewestBackup != nil {
 		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
 	}
 }
@@ -158,17 +155,17 @@ func TestFactsCountWhatWasToStayForEver(t *testing.T) {
 	held.Held, held.HoldReason, held.Retention = true, "a lawsuit", fleet.Retention{Status: "kept", ExpiresAt: now.AddDate(0, -1, 0)}
 	endless.Retention = fleet.Retention{Status: "kept"}
 	inventory(t, c, held, endless)
-	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 0 || got.Damaged != 0 {
+	if got := factsOf(t, c)["db1/shop"]; got.Missing != 0 || got.Damaged != 0 {
 		t.Fatalf("while they are there: %+v", got)
 	}
 	inventory(t, c, held)
-	if got := factsOf(t, c, "")["db1/shop"]; got.Missing != 1 {
+	if got := factsOf(t, c)["db1/shop"]; got.Missing != 1 {
 		t.Errorf("%d are missing of one that was kept without an end", got.Missing)
 	}
 	if err := c.BackupScrubbed(t.Context(), "db1", held.ID, now, "its hash"); err != nil {
 		t.Fatal(err)
 	}
-	if got := factsOf(t, c, "")["db1/shop"]; got.Damaged != 1 || got.Damage != "its hash" {
+	if got := factsOf(t, c)["db1/shop"]; got.Damaged != 1 || got.Damage != "its hash" {
 		t.Errorf("%d are damaged of one that is held: %q", got.Damaged, got.Damage)
 	}
 }
@@ -203,7 +200,7 @@ func TestFactsOfTheDaysBefore(t *testing.T) {
 	record(t, c, running, nil)
 	finishRestore(t, c, "db1", "copy", now.Add(-time.Hour))
 
-	facts := factsOf(t, c, "")
+	facts := factsOf(t, c)
 	shop, guest := facts["db1/shop"], facts["db1/copy"]
 	want := []fleet.Size{
 		{At: now.AddDate(0, 0, -7), Stored: 17, Plain: 170}, {At: now.AddDate(0, 0, -2), Stored: 12, Plain: 120}, {At: now.AddDate(0, 0, -1), Stored: 11, Plain: 110},

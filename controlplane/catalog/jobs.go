@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
@@ -152,8 +151,11 @@ func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.Jo
 			return nil
 		}
 		job.State, job.Error, job.Failure, job.FinishedAt = r.State, r.Error, r.Failure, r.FinishedAt
+		if job.FinishedAt.Before(job.CreatedAt) {
+			job.FinishedAt = job.CreatedAt // by a clock that is behind; it would be pruned at once
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE jobs SET state = ?, error = ?, failure = ?, finished_at = ? WHERE id = ?`,
-			r.State, r.Error, r.Failure, micros(r.FinishedAt), id)
+			r.State, r.Error, r.Failure, micros(job.FinishedAt), id)
 		if err != nil {
 			return err
 		}
@@ -184,30 +186,4 @@ func (c *Catalog) OverdueJobs(ctx context.Context, now, silentSince time.Time) (
 		WHERE (state IN ('queued', 'offered') AND deadline <= ?)
 		   OR (state = 'running' AND coalesce((SELECT last_seen_at FROM agents WHERE name = jobs.instance), 0) < ?)
 		ORDER BY created_at`, micros(now), micros(silentSince))
-}
-
-// JobQuery selects jobs of a kind.
-type JobQuery struct {
-	Page     Page
-	Kind     fleet.JobKind
-	Instance string
-	// Scope limits them to the instances that whoever asks may see.
-	Scope fleet.Scope
-}
-
-// Jobs returns a page of jobs, newest first, and the token of the next page.
-func (c *Catalog) Jobs(ctx context.Context, q JobQuery) ([]fleet.Job, string, error) {
-	var f filter
-	f.where(`kind = ?`, q.Kind)
-	if q.Instance != "" {
-		f.where(`instance = ?`, q.Instance)
-	}
-	f.scope("instance", q.Scope)
-	if err := f.page(q.Page, "created_at"); err != nil {
-		return nil, "", err
-	}
-	jobs, err := collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs`+f.sql()+
-		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	jobs, next := paged(jobs, q.Page, func(j fleet.Job) (time.Time, string) { return j.CreatedAt, j.ID })
-	return jobs, next, err
 }

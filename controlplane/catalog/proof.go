@@ -80,7 +80,9 @@ func (l *look) newestProofs(ctx context.Context) error {
 			return b, err
 		}
 		b.Instance = l.instance
-		return b, json.Unmarshal(proof, &b.Proof)
+		err = json.Unmarshal(proof, &b.Proof)
+		b.Proof = b.Proof.Bounded(judgedBytes)
+		return b, err
 	}
 	newest := func(condition, names string) ([]fleet.Backup, error) {
 		return collect(ctx, l.q, scan, `SELECT id, database, proof FROM backups WHERE rowid IN (

@@ -81,7 +81,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	scrubbed("db1", now, "its hash")               // the acknowledgement was lost
 	scrubbed("db1", now.Add(-time.Hour), "")       // out of order
 	scrubbed("db2", now.Add(time.Hour), "forgery") // not its own
-	facts := factsOf(t, c, "")["db1/shop"]
+	facts := factsOf(t, c)["db1/shop"]
 	if facts.Damaged != 1 || facts.Damage != "its hash" || facts.NewestBackup == nil || facts.NewestBackup.ID != older.ID {
 		t.Errorf("facts: %+v", facts)
 	}
@@ -89,7 +89,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 		t.Errorf("the verdict is %s: %+v", j.Verdict, j.Reasons)
 	}
 	scrubbed("db1", now.Add(time.Minute), "") // somebody brought the file back
-	if facts := factsOf(t, c, "")["db1/shop"]; facts.Damaged != 0 || facts.NewestBackup.ID != newest.ID {
+	if facts := factsOf(t, c)["db1/shop"]; facts.Damaged != 0 || facts.NewestBackup.ID != newest.ID {
 		t.Errorf("facts: %+v", facts)
 	}
 	if err := c.BackupRemoved(t.Context(), "db1", newest.ID, "old", now); err != nil {
@@ -120,7 +120,7 @@ func TestBackupThatFailedItsProofCountsForNothing(t *testing.T) {
 		if err := c.BackupProved(t.Context(), "db1", id, proof); err != nil {
 			t.Fatal(err)
 		}
-		return fleet.Judge(withAgent(factsOf(t, c, "")["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
+		return fleet.Judge(withAgent(factsOf(t, c)["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
 	}
 	if j := proved(newest.ID, fleet.ProofSucceeded, now.Add(-30*time.Minute), time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != time.Minute {
 		t.Errorf("after a proof: %s, a restore takes %s, %+v", j.Verdict, j.RestoreTakes, j.Reasons)
@@ -193,7 +193,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := factsOf(t, c, "")["db1/shop"]; got.Proved == nil || got.Proved.ID != failed.ID || got.RestoreTakes != time.Minute {
+	if got := factsOf(t, c)["db1/shop"]; got.Proved == nil || got.Proved.ID != failed.ID || got.RestoreTakes != time.Minute {
 		t.Errorf("while all are there: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
 	}
 	for _, id := range []string{proven.ID, failed.ID} {
@@ -201,7 +201,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := factsOf(t, c, "")["db1/shop"]
+	got := factsOf(t, c)["db1/shop"]
 	if got.Proved == nil || got.Proved.ID != proven.ID || got.RestoreTakes != time.Minute {
 		t.Fatalf("once they are removed: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
 	}

@@ -42,7 +42,7 @@ func TestOldRunsGoAndTheNewestOfEachDatabaseStays(t *testing.T) {
 	if err != nil || len(runs) != 3 {
 		t.Errorf("%+v, %v", runs, err)
 	}
-	for _, f := range factsOf(t, c, "") {
+	for _, f := range factsOf(t, c) {
 		if f.NewestRun == nil {
 			t.Errorf("%s has no newest run", f.Database)
 		}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
+	"fmt"
+	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
@@ -35,34 +36,54 @@ func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResu
 	return err
 }
 
-// Restore returns what is known of the job of a restore or of a preview.
-func (c *Catalog) Restore(ctx context.Context, job fleet.Job) (fleet.Restore, error) {
-	restore := fleet.Restore{Job: job}
+const restoreColumns = jobColumns + `, coalesce(kept_database, ''), kept_until, undone_at, coalesce(checks, '[]')`
+
+func scanRestore(r row) (restore fleet.Restore, err error) {
 	var checks []byte
-	err := c.db.QueryRowContext(ctx, `SELECT kept_database, kept_until, undone_at, checks FROM restores WHERE job_id = ?`, job.ID).
-		Scan(&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks)
-	if errors.Is(err, sql.ErrNoRows) {
-		return restore, nil
-	}
+	restore.Job, err = scanJob(also{r, []any{&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks}})
 	if err != nil {
 		return restore, err
 	}
 	return restore, json.Unmarshal(checks, &restore.Checks)
 }
 
+// also is a row of which more is scanned than its scanner asks for.
+type also struct {
+	row
+	more []any
+}
+
+// Scan implements row.
+func (a also) Scan(columns ...any) error { return a.row.Scan(append(columns, a.more...)...) }
+
+// Restore returns the job of a restore or of a preview, or any other, and what is
+// known of it; or fleet.ErrNotFound.
+func (c *Catalog) Restore(ctx context.Context, id string) (fleet.Restore, error) {
+	restore, err := scanRestore(c.db.QueryRowContext(ctx, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id WHERE id = ?`, id))
+	return restore, missing(err, "job %q", id)
+}
+
+// RestoreQuery selects restores; empty fields select all.
+type RestoreQuery struct {
+	Page     Page
+	Instance string
+	// Scope limits them to the instances that whoever asks may see.
+	Scope fleet.Scope
+}
+
 // Restores returns a page of restores, newest first, and the token of the next
 // page.
-func (c *Catalog) Restores(ctx context.Context, q JobQuery) ([]fleet.Restore, string, error) {
-	q.Kind = fleet.JobRestore
-	jobs, next, err := c.Jobs(ctx, q)
-	if err != nil {
+func (c *Catalog) Restores(ctx context.Context, q RestoreQuery) ([]fleet.Restore, string, error) {
+	var f filter
+	f.where(`kind = ?`, fleet.JobRestore)
+	if q.Instance != "" {
+		f.where(`instance = ?`, q.Instance)
+	}
+	f.scope("instance", q.Scope)
+	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err
 	}
-	restores := make([]fleet.Restore, len(jobs))
-	for n, job := range jobs {
-		if restores[n], err = c.Restore(ctx, job); err != nil {
-			return nil, "", err
-		}
-	}
-	return restores, next, nil
+	position := func(r fleet.Restore) (time.Time, string) { return r.CreatedAt, r.ID }
+	return paged(ctx, c.db, scanRestore, q.Page, position, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id`+f.sql()+
+		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }

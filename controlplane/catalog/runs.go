@@ -48,20 +48,23 @@ func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, er
 	if err := f.page(q.Page, "started_at"); err != nil {
 		return nil, "", err
 	}
-	runs, err := collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs`+f.sql()+
+	position := func(r fleet.Run) (time.Time, string) { return r.StartedAt, r.ID }
+	return paged(ctx, c.db, scanRun, q.Page, position, `SELECT `+runColumns+` FROM runs`+f.sql()+
 		fmt.Sprintf(` ORDER BY started_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
-	runs, next := paged(runs, q.Page, func(r fleet.Run) (time.Time, string) { return r.StartedAt, r.ID })
-	return runs, next, err
 }
 
 // maxJobRuns bounds the runs of a job, of which there is one for each database.
 const maxJobRuns = fleet.MaxDatabases
 
-// JobRuns returns the runs that a backup job has made so far, oldest first. A
-// run of another instance does not become one of them by naming the job.
-func (c *Catalog) JobRuns(ctx context.Context, jobID string) ([]fleet.Run, error) {
-	return collect(ctx, c.db, scanRun, `SELECT `+runColumns+` FROM runs
-		WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id LIMIT ?2`, jobID, maxJobRuns)
+// JobRuns returns the runs that a backup job has made so far, oldest first, as many
+// as an answer has room for, and whether there are more. A run of another instance
+// does not become one of them by naming the job.
+func (c *Catalog) JobRuns(ctx context.Context, jobID string) (runs []fleet.Run, more bool, err error) {
+	// In order by their row ids alone: the texts of those that are left out are not read.
+	return collectWithin(ctx, c.db, scanRun, maxJobRuns, `SELECT `+runColumns+` FROM (
+			SELECT rowid AS at FROM runs
+			WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id LIMIT ?2) AS made
+		CROSS JOIN runs ON runs.rowid = made.at`, jobID, maxJobRuns+1)
 }
 
 // RecordRun takes over what an agent says of a run, and its backup where it

@@ -67,8 +67,8 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 		return ids(found, func(b fleet.Backup) string { return b.ID }), next, err
 	})
 	jobs, _ := pages(func(p catalog.Page) ([]string, string, error) {
-		found, next, err := c.Jobs(t.Context(), catalog.JobQuery{Page: p, Kind: fleet.JobRestore, Scope: seen})
-		return ids(found, func(j fleet.Job) string { return j.ID }), next, err
+		found, next, err := c.Restores(t.Context(), catalog.RestoreQuery{Page: p, Scope: seen})
+		return ids(found, func(r fleet.Restore) string { return r.ID }), next, err
 	})
 	runs, _ := pages(func(p catalog.Page) ([]string, string, error) {
 		found, next, err := c.Runs(t.Context(), catalog.RunQuery{Page: p, Scope: seen})
@@ -86,10 +86,6 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 	agents, err := c.Agents(t.Context(), seen)
 	if got := ids(agents, func(a fleet.Agent) string { return a.Name }); err != nil || !slices.Equal(got, []string{"prod-0", "stage-2"}) {
 		t.Errorf("agents %v, %v", got, err)
-	}
-	facts, err := c.Facts(t.Context(), "", seen, now)
-	if got := ids(facts, func(f fleet.Facts) string { return f.Instance }); err != nil || !slices.Equal(got, []string{"prod-0", "stage-2"}) {
-		t.Errorf("facts of %v, %v", got, err)
 	}
 }
 

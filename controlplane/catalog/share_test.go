@@ -48,7 +48,7 @@ func TestInventedNamesOfDatabasesEndWithTheShare(t *testing.T) {
 	}
 	record(t, c, runOf("db1", "invented3", now), nil)
 	record(t, c, runOf("db2", "shop", now), nil)
-	facts, err := c.Facts(t.Context(), "", nil, now)
+	facts, err := c.Facts(t.Context(), now)
 	if err != nil || len(facts) != 11 {
 		t.Errorf("%d databases are judged, %v", len(facts), err)
 	}
@@ -130,7 +130,7 @@ func TestSizesWithoutASumBreakNothing(t *testing.T) {
 	if err != nil || len(kept) != 1 || kept[0].SizeBytes < math.MaxInt64/2 || kept[0].Backups != 3 {
 		t.Errorf("retention: %+v, %v", kept, err)
 	}
-	facts, err := c.Facts(t.Context(), "db1", nil, now)
+	facts, err := c.Facts(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
 	}

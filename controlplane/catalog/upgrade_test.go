@@ -49,7 +49,7 @@ func TestCatalogOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 
-	f := factsOf(t, c, "")["db1/shop"]
+	f := factsOf(t, c)["db1/shop"]
 	if b := f.NewestBackup; b == nil || b.ID != "b1" || b.SizeBytes != 70 || !b.Manifest.Encrypted || b.Manifest.PlainSizeBytes != 60 || f.Missing != 1 {
 		t.Errorf("facts: %+v, the newest backup %+v", f, b)
 	}
@@ -72,7 +72,7 @@ func TestCatalogOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 	if err := redeem(t, c, "s", fleet.Caller{Kind: fleet.CallerUser, Name: "vera", Identity: fleet.NewID()}, now); err != nil {
 		t.Errorf("an open invite: %v", err)
 	}
-	restores, _, err := c.Restores(t.Context(), catalog.JobQuery{})
+	restores, _, err := c.Restores(t.Context(), catalog.RestoreQuery{})
 	if err != nil || len(restores) != 1 || restores[0].Spec.TargetDatabase != "copy" {
 		t.Errorf("restores: %+v, %v", restores, err)
 	}

@@ -44,6 +44,8 @@ type AlertStep struct {
 	Drop []AlertKey
 	// What somebody is to be told.
 	Firing, Reminders, Resolved []Alert
+	// More is how many others are due, and had no room: they are told at the next looks.
+	More int
 }
 
 // ofAgent are the verdicts that are the same for all databases of an instance.
@@ -57,6 +59,7 @@ var ofAgent = []Verdict{
 func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep {
 	wrong := alertsOf(judgements)
 	var step AlertStep
+	var due []pending
 	at := map[AlertKey]int{}
 	for n, alert := range wrong {
 		at[alert.AlertKey] = n
@@ -65,11 +68,12 @@ func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep 
 	for _, alert := range known {
 		seen[alert.AlertKey] = true
 		if n, persists := at[alert.AlertKey]; persists {
-			step.persists(alert, wrong[n], now)
+			due = append(due, step.persists(alert, wrong[n], now)...)
 		} else {
-			step.clears(alert, now)
+			due = append(due, step.clears(alert, now)...)
 		}
 	}
+	step.settle(due)
 	for _, alert := range wrong {
 		if !seen[alert.AlertKey] {
 			alert.Since = now
@@ -117,30 +121,33 @@ func alertsOf(judgements []Judgement) []Alert {
 	return all
 }
 
-func (s *AlertStep) persists(alert, wrong Alert, now time.Time) {
+// persists keeps an alert of what is still wrong, or returns the news of it.
+func (s *AlertStep) persists(alert, wrong Alert, now time.Time) []pending {
 	alert.Text, alert.NextStep, alert.ClearedAt = wrong.Text, wrong.NextStep, time.Time{}
+	told := alert
+	told.ToldAt = now
 	switch {
 	case alert.FiredAt.IsZero():
-		alert.FiredAt, alert.ToldAt = now, now
-		s.Firing = append(s.Firing, alert)
+		told.FiredAt = now
+		return []pending{{news: News{NewsFiring, told}, until: alert, since: alert.Since}}
 	case now.Sub(alert.ToldAt) >= RemindAfter:
-		alert.ToldAt = now
-		s.Reminders = append(s.Reminders, alert)
+		return []pending{{news: News{NewsReminder, told}, until: alert, since: alert.ToldAt.Add(RemindAfter)}}
 	}
 	s.Keep = append(s.Keep, alert)
+	return nil
 }
 
-func (s *AlertStep) clears(alert Alert, now time.Time) {
+// clears keeps or drops an alert of what is not wrong now, or returns the news of it.
+func (s *AlertStep) clears(alert Alert, now time.Time) []pending {
 	switch {
-	case alert.FiredAt.IsZero(): // seen once, and told nobody
+	case alert.FiredAt.IsZero(): // told nobody
 		s.Drop = append(s.Drop, alert.AlertKey)
+		return nil
 	case alert.ClearedAt.IsZero():
 		alert.ClearedAt = now
-		s.Keep = append(s.Keep, alert)
 	case now.Sub(alert.ClearedAt) >= ClearFor:
-		s.Drop = append(s.Drop, alert.AlertKey)
-		s.Resolved = append(s.Resolved, alert)
-	default:
-		s.Keep = append(s.Keep, alert)
+		return []pending{{news: News{NewsResolved, alert}, until: alert, since: alert.ClearedAt.Add(ClearFor)}}
 	}
+	s.Keep = append(s.Keep, alert)
+	return nil
 }

@@ -28,11 +28,22 @@ const (
 func (j Judgement) Bounded(databases int) Judgement {
 	most := max(textOfInstance/max(databases, 1), textOfDatabase)
 	j.Warnings = cutAll(j.Warnings, most)
+	if j.Proved != nil {
+		proved := *j.Proved
+		proved.Proof = proved.Proof.Bounded(most)
+		j.Proved = &proved
+	}
 	for n := range j.Reasons {
 		j.Reasons[n].Text = Cut(j.Reasons[n].Text, most/2)
 		j.Reasons[n].NextStep = Cut(j.Reasons[n].NextStep, most)
 	}
 	return j
+}
+
+// Bounded is the proof with no more bytes of differences than so many.
+func (p Proof) Bounded(most int) Proof {
+	p.Differences = cutAll(p.Differences, most)
+	return p
 }
 
 // cutAll cuts the text with which a list gets too long, and leaves out what follows.

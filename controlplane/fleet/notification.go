@@ -22,6 +22,7 @@ type Notification struct {
 	ID        string
 	Channel   string
 	News      []News
+	More      int // due at the same time, and told by those that follow
 	CreatedAt time.Time
 	Attempts  int
 	NextAt    time.Time // when it is tried next

@@ -25,12 +25,16 @@ const (
 	ProofFailed    = "failed"
 )
 
+// ProofMethods are the ways to restore for a test: on a server of its own, or into a
+// temporary database.
+var ProofMethods = []string{"throwaway", "instance"}
+
 // Proof is how a test restore of a backup ended; kept as JSON in the catalog.
 type Proof struct {
 	State         string        `json:"state,omitempty"`
 	FinishedAt    time.Time     `json:"finished_at,omitzero"`
 	ServerVersion string        `json:"server_version,omitempty"`
-	Method        string        `json:"method,omitempty"` // "throwaway" or "instance"
+	Method        string        `json:"method,omitempty"` // one of ProofMethods
 	RestoreTook   time.Duration `json:"restore_took,omitempty"`
 	Took          time.Duration `json:"took,omitempty"`
 	Tables        int           `json:"tables,omitempty"`

@@ -11,11 +11,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Judge applies the rules of package fleet to the catalog.
+// Judge applies the rules of package fleet to the catalog. Its fields are set before
+// use; all who ask share one.
 type Judge struct {
 	Catalog   *catalog.Catalog
 	Now       func() time.Time
 	Heartbeat time.Duration
+
+	looks looks
 }
 
 // Report is the state of the fleet at one moment.
@@ -36,15 +39,37 @@ type Query struct {
 }
 
 // Fleet judges every database that the query selects; an instance that the fleet
-// does not have is fleet.ErrNotFound.
+// does not have is fleet.ErrNotFound. What is returned is shared with others, and
+// not to be changed, but for the list of judgements itself.
 func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 	if q.Instance != "" {
 		if _, err := j.Catalog.Agent(ctx, q.Instance); err != nil {
 			return Report{}, err
 		}
 	}
+	whole, err := j.looks.share(ctx, j.look)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Healthy: true, CheckedAt: whole.CheckedAt}
+	for _, judgement := range whole.Judgements {
+		if q.selects(judgement) {
+			report.Healthy = report.Healthy && judgement.Verdict == fleet.VerdictOK
+			report.Judgements = append(report.Judgements, judgement)
+		}
+	}
+	return report, nil
+}
+
+func (q Query) selects(j fleet.Judgement) bool {
+	return (q.Instance == "" || q.Instance == j.Instance) && (q.Database == "" || q.Database == j.Database) &&
+		(len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, j.Verdict)) && q.Scope.Covers(j.Instance)
+}
+
+// look judges the whole fleet.
+func (j *Judge) look(ctx context.Context) (Report, error) {
 	now := j.Now().UTC()
-	facts, err := j.Catalog.Facts(ctx, q.Instance, q.Scope, now)
+	facts, err := j.Catalog.Facts(ctx, now)
 	if err != nil {
 		return Report{}, err
 	}
@@ -56,16 +81,9 @@ func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 	for _, f := range facts {
 		databases[f.Instance]++
 	}
-	report := Report{Healthy: true, CheckedAt: now}
+	report := Report{CheckedAt: now}
 	for _, f := range facts {
-		if q.Database != "" && q.Database != f.Database {
-			continue
-		}
 		judgement := fleet.Judge(f, fleet.ThresholdsFor(rules, f.Instance, f.Database), now, j.Heartbeat)
-		if len(q.Verdicts) > 0 && !slices.Contains(q.Verdicts, judgement.Verdict) {
-			continue
-		}
-		report.Healthy = report.Healthy && judgement.Verdict == fleet.VerdictOK
 		report.Judgements = append(report.Judgements, judgement.Bounded(databases[f.Instance]))
 	}
 	slices.SortStableFunc(report.Judgements, func(a, b fleet.Judgement) int {

@@ -85,9 +85,9 @@ func (n *Notifier) Look(ctx context.Context) error {
 	var queued []fleet.Notification
 	if news := step.News(); len(news) > 0 {
 		for _, channel := range n.Channels {
-			queued = append(queued, fleet.Notification{ID: fleet.NewID(), Channel: channel.Name(), News: news, CreatedAt: now, NextAt: now})
+			queued = append(queued, fleet.Notification{ID: fleet.NewID(), Channel: channel.Name(), News: news, More: step.More, CreatedAt: now, NextAt: now})
 		}
-		n.Log.Info("alerts", "firing", len(step.Firing), "reminders", len(step.Reminders), "resolved", len(step.Resolved))
+		n.Log.Info("alerts", "firing", len(step.Firing), "reminders", len(step.Reminders), "resolved", len(step.Resolved), "later", step.More)
 	}
 	return n.Catalog.TakeAlertStep(ctx, step, queued)
 }

@@ -164,7 +164,7 @@ func (m *Mail) compose(n fleet.Notification) []byte {
 	var text strings.Builder
 	_, domain, _ := strings.Cut(m.from, "@")
 	for _, header := range [][2]string{
-		{"From", m.from}, {"To", strings.Join(m.to, ", ")}, {"Subject", mime.QEncoding.Encode("utf-8", subject(n.News))},
+		{"From", m.from}, {"To", strings.Join(m.to, ", ")}, {"Subject", mime.QEncoding.Encode("utf-8", subject(n))},
 		{"Date", m.now().Format(time.RFC1123Z)}, {"Message-ID", "<" + n.ID + "@" + domain + ">"},
 		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
 	} {
@@ -172,18 +172,18 @@ func (m *Mail) compose(n fleet.Notification) []byte {
 	}
 	text.WriteString("\r\n")
 	body := quotedprintable.NewWriter(&text)
-	_, _ = body.Write([]byte(strings.ReplaceAll(bodyOf(n.News), "\n", "\r\n"))) // into memory
+	_, _ = body.Write([]byte(strings.ReplaceAll(bodyOf(n), "\n", "\r\n"))) // into memory
 	_ = body.Close()
 	return []byte(text.String())
 }
 
 // subject says how many of what there are, and names the only one.
-func subject(news []fleet.News) string {
-	if len(news) == 1 {
-		return "pgharbor: " + headline(news[0])
+func subject(n fleet.Notification) string {
+	if len(n.News) == 1 && n.More == 0 {
+		return "pgharbor: " + headline(n.News[0])
 	}
 	counts := map[string]int{}
-	for _, one := range news {
+	for _, one := range n.News {
 		counts[one.Kind]++
 	}
 	var parts []string
@@ -191,6 +191,9 @@ func subject(news []fleet.News) string {
 		if counts[kind] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[kind], kind))
 		}
+	}
+	if n.More > 0 {
+		parts = append(parts, fmt.Sprintf("%d more to follow", n.More))
 	}
 	return "pgharbor: " + strings.Join(parts, ", ")
 }
@@ -202,14 +205,17 @@ func headline(n fleet.News) string {
 	return visible(strings.Join(strings.Fields(fmt.Sprintf("%s: %s %s %s", n.Kind, n.Verdict, n.Instance, n.Database)), " "))
 }
 
-func bodyOf(news []fleet.News) string {
+func bodyOf(all fleet.Notification) string {
 	var text strings.Builder
-	for _, n := range news {
+	for _, n := range all.News {
 		fmt.Fprintf(&text, "%s\n  %s\n  since %s\n", headline(n), visible(n.Text), n.Since.UTC().Format(time.RFC3339))
 		if n.NextStep != "" && n.Kind != fleet.NewsResolved {
 			fmt.Fprintf(&text, "  do: %s\n", visible(n.NextStep))
 		}
 		text.WriteString("\n")
+	}
+	if all.More > 0 {
+		fmt.Fprintf(&text, "%d more are told by the messages that follow; pgharbor alerts list has them all\n", all.More)
 	}
 	return text.String()
 }

@@ -138,6 +138,18 @@ func TestAMailSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAMailSaysHowManyMoreThereAre(t *testing.T) {
+	p := newPostOffice(t)
+	s := newStage(t, p.config(""))
+	n := fleet.Notification{ID: fleet.NewID(), More: 12, News: []fleet.News{{Kind: fleet.NewsFiring, Alert: fleet.Alert{Text: "why", Since: s.at}}}}
+	if err := s.Channels[0].Deliver(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.letter.Header.Get("Subject"); got != "pgharbor: 1 firing, 12 more to follow" || !strings.Contains(p.text, "12 more are told by the messages that follow") {
+		t.Errorf("%q: %s", got, p.text)
+	}
+}
+
 // A mail about a database with a hostile name has nothing in it that a mail program acts upon, and its next step is safe to
 // paste.
 func TestAMailOfAHostileName(t *testing.T) {

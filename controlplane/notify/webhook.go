@@ -42,6 +42,7 @@ type message struct {
 	Delivery string    `json:"delivery"`
 	SentAt   time.Time `json:"sent_at"`
 	News     []item    `json:"news"`
+	More     int       `json:"more,omitempty"`
 }
 
 // item is one piece of news, as people and programs outside see it.
@@ -68,7 +69,7 @@ func (w *Webhook) Name() string { return w.name }
 // Deliver implements Channel. An answer that is no success is a failure; 4xx is a
 // refusal, but for those that ask to try again.
 func (w *Webhook) Deliver(ctx context.Context, n fleet.Notification) error {
-	m := message{Version: 1, Delivery: n.ID, SentAt: w.now().UTC()}
+	m := message{Version: 1, Delivery: n.ID, SentAt: w.now().UTC(), More: n.More}
 	for _, news := range n.News {
 		m.News = append(m.News, itemOf(news))
 	}

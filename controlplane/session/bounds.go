@@ -228,7 +228,8 @@ const (
 
 // The times that make sense: pgharbor is younger than the first, and the last is
 // what a clock that is years ahead can say. What such a clock must not do is held
-// where a time counts (notAfter, fleet.ClockSkew).
+// where a time counts: what has been is not ahead (happened, notAfter, forgetAhead,
+// fleet.ClockSkew), and what is in a manifest stays as it is there.
 var (
 	earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -18,7 +18,7 @@ func TestAClockThatMovesIsAlarmed(t *testing.T) {
 	for moved, want := range map[time.Duration]bool{0: false, 20 * time.Minute: true, -24 * time.Hour: true, 10 * 365 * 24 * time.Hour: true, time.Second: false} {
 		a.send(t, heartbeat(&pgharborv1.Heartbeat{SentAt: timestamppb.New(time.Now().Add(moved))}))
 		a.settle(t)
-		facts, err := cp.Catalog.Facts(t.Context(), "db1", nil, time.Now())
+		facts, err := cp.Catalog.Facts(t.Context(), time.Now())
 		if err != nil || len(facts) != 1 {
 			t.Fatalf("%+v, %v", facts, err)
 		}
@@ -45,7 +45,7 @@ func TestFindingsFromAClockThatWasAheadGiveWay(t *testing.T) {
 	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
 		BackupId: proven.GetId(), ScrubbedAt: now, Damage: "its hash",
 	}}})
-	facts, err := cp.Catalog.Facts(t.Context(), "db1", nil, time.Now())
+	facts, err := cp.Catalog.Facts(t.Context(), time.Now())
 	if err != nil || len(facts) != 1 {
 		t.Fatalf("%+v, %v", facts, err)
 	}

@@ -163,7 +163,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 
 func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	result := fleet.JobResult{
-		State: fleet.JobState(f.GetState()), Error: f.GetError(), Failure: f.GetFailure(), FinishedAt: timeFrom(f.GetFinishedAt()),
+		State: fleet.JobState(f.GetState()), Error: f.GetError(), Failure: f.GetFailure(),
 		Restore: restoreFrom(f.GetRestore()), Checks: checksFrom(f.GetChecks()),
 	}
 	switch result.State {

@@ -260,10 +260,14 @@ func aBackup(change ...func(*pgharborv1.Backup)) *pgharborv1.Backup {
 	return b
 }
 
-// submit asks an instance for a backup.
-func (cp *controlPlane) submit(t *testing.T, instance string) fleet.Job {
+// submit asks an instance for a backup, or what the functions make of it.
+func (cp *controlPlane) submit(t *testing.T, instance string, change ...func(*fleet.Job)) fleet.Job {
 	t.Helper()
-	job, err := cp.Submit(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobBackup, Instance: instance, RequestedBy: "user:owner"})
+	asked := fleet.Job{ID: fleet.NewID(), Kind: fleet.JobBackup, Instance: instance, RequestedBy: "user:owner"}
+	for _, f := range change {
+		f(&asked)
+	}
+	job, err := cp.Submit(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -124,23 +126,43 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 	case *pgharborv1.Report_BackupRemoved:
 		removed := event.BackupRemoved
 		s.Log.Info("backup removed", "instance", s.instance, "backup", removed.GetBackupId(), "reason", removed.GetReason())
-		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), timeFrom(removed.GetRemovedAt()))
+		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), s.happened(removed.GetRemovedAt()))
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:
 		return s.takeProof(ctx, event.BackupProved)
 	case *pgharborv1.Report_JobFinished:
-		finished := event.JobFinished
-		result, err := resultFrom(finished)
-		if err != nil {
-			return err
-		}
-		defer s.Bells.Ring(JobBell(finished.GetJobId()))
-		_, err = s.Catalog.FinishJob(ctx, s.instance, finished.GetJobId(), result, s.Now().UTC())
-		return err
+		return s.takeResult(ctx, event.JobFinished)
 	default:
 		return fleet.NewProblem(fleet.ErrInvalid, "the report holds no event that this control plane knows")
 	}
+}
+
+// takeResult takes over how a job has ended.
+func (s *session) takeResult(ctx context.Context, finished *pgharborv1.JobFinished) error {
+	result, err := resultFrom(finished)
+	if err != nil {
+		return err
+	}
+	now := s.Now().UTC()
+	result.FinishedAt = s.happened(finished.GetFinishedAt())
+	if result.Restore != nil {
+		result.Restore.UndoneAt = notAfter(now, result.Restore.UndoneAt)
+	}
+	defer s.Bells.Ring(JobBell(finished.GetJobId()))
+	_, err = s.Catalog.FinishJob(ctx, s.instance, finished.GetJobId(), result, now)
+	return err
+}
+
+// happened is when something was, by an agent's word: without one, or by a clock that
+// is ahead, it is now, as it is told. What never was, or is yet to come, would never be
+// old enough to be pruned, and would count for years.
+func (s *session) happened(at *timestamppb.Timestamp) time.Time {
+	now := s.Now().UTC()
+	if told := timeFrom(at); !told.IsZero() {
+		return notAfter(now, told)
+	}
+	return now
 }
 
 // record keeps a run, and its backup where it made one.

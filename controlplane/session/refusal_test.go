@@ -23,7 +23,7 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	victim.offer(t)
 	victim.settle(t)
 	state := func() any {
-		runs, err := cp.Catalog.JobRuns(t.Context(), job.ID)
+		runs, _, err := cp.Catalog.JobRuns(t.Context(), job.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,8 +43,11 @@ type Job struct {
 	// "exists", "not-found", "unreachable" or "failed".
 	Failure  string    `protobuf:"bytes,11,opt,name=failure,proto3" json:"failure,omitempty"`
 	Progress *Progress `protobuf:"bytes,12,opt,name=progress,proto3" json:"progress,omitempty"`
-	// The runs that a backup job has made so far.
-	Runs          []*Run `protobuf:"bytes,13,rep,name=runs,proto3" json:"runs,omitempty"`
+	// The runs that a backup job has made so far, oldest first; as many as an answer
+	// has room for.
+	Runs []*Run `protobuf:"bytes,13,rep,name=runs,proto3" json:"runs,omitempty"`
+	// There are more runs than these: ListRuns of the instance has them all.
+	MoreRuns      bool `protobuf:"varint,14,opt,name=more_runs,json=moreRuns,proto3" json:"more_runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -168,6 +171,13 @@ func (x *Job) GetRuns() []*Run {
 		return x.Runs
 	}
 	return nil
+}
+
+func (x *Job) GetMoreRuns() bool {
+	if x != nil {
+		return x.MoreRuns
+	}
+	return false
 }
 
 type Progress struct {
@@ -429,7 +439,7 @@ var File_pgharbor_v1_job_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x15pgharbor/v1/job.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/run.proto\"\xf2\x03\n" +
+	"\x15pgharbor/v1/job.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/run.proto\"\x8f\x04\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -447,7 +457,8 @@ const file_pgharbor_v1_job_proto_rawDesc = "" +
 	" \x01(\tR\x05error\x12\x18\n" +
 	"\afailure\x18\v \x01(\tR\afailure\x121\n" +
 	"\bprogress\x18\f \x01(\v2\x15.pgharbor.v1.ProgressR\bprogress\x12$\n" +
-	"\x04runs\x18\r \x03(\v2\x10.pgharbor.v1.RunR\x04runs\"\xa8\x01\n" +
+	"\x04runs\x18\r \x03(\v2\x10.pgharbor.v1.RunR\x04runs\x12\x1b\n" +
+	"\tmore_runs\x18\x0e \x01(\bR\bmoreRuns\"\xa8\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1d\n" +
 	"\n" +

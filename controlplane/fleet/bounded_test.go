@@ -1,0 +1,25 @@
+package fleet_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+)
+
+// Each of an instance's databases may have a proof with as many differences as one
+// may tell.
+func TestDifferencesOfManyProofsAreCut(t *testing.T) {
+	var kept fleet.Backup
+	for range 100 {
+		kept.Proof.Differences = append(kept.Proof.Differences, strings.Repeat("d", 1000))
+	}
+	j := fleet.Judgement{Facts: fleet.Facts{Proved: &kept}}
+	size := func(j fleet.Judgement) int { return len(strings.Join(j.Proved.Proof.Differences, "")) }
+	if got := size(j.Bounded(2000)); got == 0 || got > 1000 {
+		t.Errorf("of one of 2000 databases %d bytes are told", got)
+	}
+	if got := size(j.Bounded(1)); got != 100_000 || size(j) != 100_000 {
+		t.Errorf("of the only one %d bytes are told, and %d are left", got, size(j))
+	}
+}
