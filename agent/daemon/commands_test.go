@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
@@ -59,6 +62,24 @@ func TestErrorsTakeOneLine(t *testing.T) {
 	}
 	if code != exitNotFound || len(ours) != 1 || strings.Contains(stderr, "\x1b") {
 		t.Errorf("exit %d:\n%q", code, stderr)
+	}
+}
+
+// Who is told that --trust-content would load a dump is told too that the dump itself may have brought that about.
+func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
+	refused := &postgres.ServerError{SQLState: "42501"}
+	for name, test := range map[string]struct {
+		err  *postgres.ContentError
+		says string
+	}{
+		"its code":    {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
+		"a rule":      {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
+		"of the host": {&postgres.ContentError{Object: "role app", Why: "no login", Err: refused}, "pg_hba.conf"},
+	} {
+		hint := hintFor(fmt.Errorf("%w: %w", backup.ErrContent, test.err))
+		if !strings.Contains(hint, test.says) || !strings.Contains(hint, "--trust-content") {
+			t.Errorf("%s: %s", name, hint)
+		}
 	}
 }
 

@@ -75,6 +75,19 @@ func RefusesRows(err error) bool {
 	return !errors.As(err, &content) && (strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23"))
 }
 
+// CodeRefused says of a *ContentError whether it came while code of the dump may have run: then that code may have refused
+// by itself to run with no more rights than its owner's, to have it run with more.
+func CodeRefused(err error) bool {
+	var content *ContentError
+	return errors.As(err, &content) && sqlState(content.Err) != "" && !LacksLogin(err)
+}
+
+// LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
+func LacksLogin(err error) bool {
+	var content *ContentError
+	return errors.As(err, &content) && strings.HasPrefix(content.Object, "role ")
+}
+
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
 // language.
 var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespec_tuple", "get_tablespace_oid", "find_option"}

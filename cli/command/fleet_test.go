@@ -59,6 +59,7 @@ type fleet struct {
 	health   *pgharborv1.GetHealthResponse
 	watch    func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
 	restore  *pgharborv1.Restore
+	restores []*pgharborv1.Restore // that are listed; nil: one with every field filled
 	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
 	approval func(attempt int) *pgharborv1.Approval
 	entries  []*pgharborv1.AuditEntry
