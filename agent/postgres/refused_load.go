@@ -96,15 +96,22 @@ var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespe
 var preloaded = regexp.MustCompile(`shared_preload_libraries|must be (pre)?loaded`)
 
 // BlamesServer says of a load that failed whether the server or its host, and not the dump, may be at fault: no room, no
-// such extension, no right, a server that ended. So does whatever is no failure of a tool.
+// such extension, no right, a server that ended. So does whatever is neither a failure of a tool nor a server's refusal.
 func BlamesServer(err error) bool {
 	var tool *ToolError
-	if !errors.As(err, &tool) || tool.Exit <= 0 || tool.Exit == cage.Failed || ForeignUnreachable(err) {
+	var refused *ServerError
+	switch {
+	case ForeignUnreachable(err):
 		return true
-	}
-	refused := tool.Refusal()
-	if refused == nil {
-		return false
+	case errors.As(err, &tool):
+		if tool.Exit <= 0 || tool.Exit == cage.Failed {
+			return true
+		}
+		if refused = tool.Refusal(); refused == nil {
+			return false
+		}
+	case !errors.As(err, &refused):
+		return true
 	}
 	role, tablespace := Lacks(err)
 	switch state := refused.SQLState; state[:2] {
@@ -115,6 +122,6 @@ func BlamesServer(err error) bool {
 	default:
 		return state == stateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
 			state == stateInvalidParameter || role != "" || tablespace != "" ||
-			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(tool.Stderr)
+			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(Words(err))
 	}
 }
