@@ -260,6 +260,10 @@ func (f *fleet) CreateRestore(_ context.Context, r *pgharborv1.CreateRestoreRequ
 	return &pgharborv1.CreateRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", State: "queued"}}, nil
 }
 
+func (f *fleet) PreviewRestore(_ context.Context, r *pgharborv1.PreviewRestoreRequest) (*pgharborv1.PreviewRestoreResponse, error) {
+	return &pgharborv1.PreviewRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", BackupId: r.GetBackupId(), State: "queued"}}, nil
+}
+
 func (f *fleet) GetRestore(context.Context, *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
 	return &pgharborv1.GetRestoreResponse{Restore: f.restore}, nil
 }

@@ -13,8 +13,16 @@ import (
 const contentStep = "give the object to another owner, or change it, in the source and back up anew, or give the agent what the error says it lacks; " +
 	"--trust-content runs that code with all the rights of the agent: read it first, for it may itself have refused to run with fewer"
 
-// nextStep is what to do after a job of an instance failed, by the word for its failure; "" where its text says all.
-func nextStep(failure, text, instance, id string) string {
+// nextStep is what to do after a job of an instance failed, by its kind and the word for its failure; "" where its text says all.
+func nextStep(kind, failure, text, instance, id string) string {
+	if kind == "verify" && failure == "integrity" {
+		step := shell.Command("that backup counts for nothing from now on: make another with pgharbor backup %s, and verify that; "+
+			"where that fails too, what stands in the database does not load", instance)
+		if said := inFull(instance, id, text); said != "" {
+			step += ", and " + said
+		}
+		return step
+	}
 	switch failure {
 	case "integrity":
 		return shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)

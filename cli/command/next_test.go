@@ -1,8 +1,13 @@
 package command
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -54,5 +59,41 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 		if got := inFull("shop-db", "run1", told) != ""; got != want {
 			t.Errorf("%q: %t", told, got)
 		}
+	}
+}
+
+// A backup that did not come back is to be made anew, and proven then.
+func TestTheNextStepAfterAFailedProof(t *testing.T) {
+	var p *problem
+	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: unique_violation (SQLSTATE 23505)", "integrity")
+	if !errors.As(err, &p) || p.code != exitIntegrity || !strings.Contains(p.hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.hint, "pgharbor-agent runs job1") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// There is no preview where the file is not; the hint does not have somebody leave out where the restore is to be.
+func TestAPreviewElsewhere(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = []*pgharborv1.Backup{{Id: "id1", Instance: "shop-db"}}
+	got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "spare-db", "--preview")
+	if got.code != exitUsage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db looks ahead") {
+		t.Errorf("%+v", got)
+	}
+	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
+	f.restore = &pgharborv1.Restore{Id: "job1", State: "succeeded", Checks: []*pgharborv1.RestoreCheck{{Name: "target", Result: "OK", Detail: "it does not exist"}}}
+	if got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "shop-db", "--preview"); got.code != exitDone || !strings.Contains(got.stdout, "target: it does not exist") {
+		t.Errorf("on its own: %+v", got)
+	}
+}
+
+// What is overdue is not said to be at a time that is past.
+func TestAPurgeThatIsDue(t *testing.T) {
+	f := loggedIn(t)
+	a := f.app(new(bytes.Buffer), new(bytes.Buffer))
+	line := func(in time.Duration) string {
+		return a.policyLine(&pgharborv1.InstanceRetention{Instance: "shop-db", RetentionDays: 30, KeepLast: 3, NextPurgeAt: timestamppb.New(a.Now().Add(in))})
+	}
+	if past, next := line(-time.Minute), line(time.Hour); !strings.HasSuffix(past, "the next purge is due") || strings.HasSuffix(next, "due") {
+		t.Errorf("%s\n%s", past, next)
 	}
 }

@@ -63,7 +63,7 @@ func (a *app) sayNextStep(restores []*pgharborv1.Restore) {
 			continue
 		}
 		instance := cmp.Or(restore.GetTargetInstance(), restore.GetInstance())
-		if step := nextStep(restore.GetFailure(), restore.GetError(), instance, restore.GetId()); step != "" {
+		if step := nextStep("restore", restore.GetFailure(), restore.GetError(), instance, restore.GetId()); step != "" {
 			a.say("%s: %s", output.Name(restore.GetId()), step)
 		}
 		return

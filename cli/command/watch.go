@@ -95,7 +95,7 @@ func jobEnd(kind, id, instance, state, text, failure string) error {
 	case "unreachable":
 		p.code = exitUnreachable
 	}
-	p.hint = nextStep(failure, text, instance, id)
+	p.hint = nextStep(kind, failure, text, instance, id)
 	return p
 }
 
