@@ -49,6 +49,7 @@ const (
 	FailureExists     = "exists"
 	FailureNotFound   = "not-found"
 	FailureNotAllowed = "not-allowed"
+	FailureContent    = "content"
 	FailureOther      = "failed"
 )
 
@@ -68,6 +69,8 @@ func Failure(err error) string {
 		return FailurePassphrase
 	case errors.Is(err, ErrTargetExists):
 		return FailureExists
+	case errors.Is(err, ErrContent):
+		return FailureContent
 	default:
 		return FailureOther
 	}

@@ -71,6 +71,9 @@ func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, 
 		if errors.Is(err, postgres.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}
+		if err != nil {
+			err = loadError{err}
+		}
 		return err
 	}
 	checked, err := found.reader(file, progress)
@@ -83,6 +86,12 @@ func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, 
 	}
 	return e.Instance.Load(ctx, temporary, found.format, dump)
 }
+
+// loadError is what ended a load in sessions of ours: what came before it, such as a database that could not be made, is none.
+type loadError struct{ error }
+
+// Unwrap returns what the server or a tool answered.
+func (e loadError) Unwrap() error { return e.error }
 
 // from returns a source of the plain archive in a file, for one session.
 func (v *verified) from(file *os.File) (postgres.ArchiveSource, error) {

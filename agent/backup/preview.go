@@ -79,8 +79,9 @@ func (l *lookAhead) end(ctx context.Context) {
 	if !l.asked || l.needs == nil {
 		return
 	}
-	l.checkMissing(ctx, "extensions", postgres.Extensions, l.needs.Extensions, "install their packages on the server's host")
+	l.checkExtensions(ctx)
 	l.checkRoles(ctx)
+	l.checkOwners(ctx)
 	l.checkMissing(ctx, "tablespaces", postgres.Tablespaces, l.needs.Tablespaces, "make them first: CREATE TABLESPACE … LOCATION …")
 	l.checkEventTriggers()
 }

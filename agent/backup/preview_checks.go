@@ -160,7 +160,12 @@ func (l *lookAhead) checkRoles(ctx context.Context) {
 	if m := l.req.Manifest; m != nil && m.Globals != nil {
 		kept := func(role string) bool { return slices.Contains(m.Globals.Roles, role) }
 		if l.req.WithRoles != "" {
+			all := len(missing)
 			missing = slices.DeleteFunc(missing, kept)
+			if may, mayErr := l.Instance.MayMakeRoles(ctx); len(missing) < all && mayErr == nil && !may {
+				l.fail("roles", fmt.Errorf("the role %q lacks CREATEROLE to make the %d that are missing", l.server.CurrentUser, all-len(missing)), rightsRemedy)
+				return
+			}
 		} else if slices.ContainsFunc(missing, kept) {
 			remedy = "add --with-roles, which makes them as they are kept with the backup, or make them first"
 		}

@@ -231,8 +231,10 @@ func (p *proving) disproves(err error) bool {
 	if p.server == nil && postgres.RefusesRows(err) {
 		return true
 	}
+	var load loadError
 	var tool *postgres.ToolError
-	return errors.As(err, &tool) && (tool.Tool == "psql" || tool.Tool == "pg_restore") && !postgres.BlamesServer(err)
+	loading := p.server != nil && errors.As(err, &load) || errors.As(err, &tool) && (tool.Tool == "psql" || tool.Tool == "pg_restore")
+	return loading && !postgres.BlamesServer(err)
 }
 
 // enoughSpace compares the room of the folder with what the dump will take.

@@ -11,9 +11,12 @@ const maxNeeds = 10000
 
 // Needs is what a dump takes for granted of the server that it is restored to: each is missing where a restore fails.
 type Needs struct {
-	Extensions    []string `json:"extensions,omitempty"`
-	Owners        []string `json:"owners,omitempty"` // and whom default privileges are of or for
-	Roles         []string `json:"roles,omitempty"`  // who has or had grants, and whom policies are for
+	Extensions []string `json:"extensions,omitempty"`
+	Owners     []string `json:"owners,omitempty"` // and whom default privileges are of or for
+	// Members are those of the owners that whoever restores must be a member of, unless it is a superuser: who owns something,
+	// and whose default privileges are set. Nobody, in manifests of before this was looked for.
+	Members       []string `json:"members,omitempty"`
+	Roles         []string `json:"roles,omitempty"` // who has or had grants, and whom policies are for
 	Tablespaces   []string `json:"tablespaces,omitempty"`
 	EventTriggers int      `json:"event_triggers,omitempty"`
 }
@@ -41,6 +44,7 @@ const (
 	wantNothing want = iota
 	wantExtension
 	wantOwner
+	wantDefault // whom default privileges are for
 	wantRole
 	wantTablespace
 	wantComma // behind a role: after one, there is another
@@ -79,7 +83,7 @@ func (n *needs) take(text []byte, keyword string, quoted bool) bool {
 	case "IF", "NOT", "EXISTS":
 		return n.want == wantExtension
 	case "GROUP", "ROLE":
-		if n.want == wantRole || n.want == wantOwner {
+		if n.want == wantRole || n.want == wantOwner || n.want == wantDefault {
 			return true
 		}
 	case "TO":
@@ -96,13 +100,9 @@ func (n *needs) take(text []byte, keyword string, quoted bool) bool {
 		add(&n.Extensions, name)
 	case wantTablespace:
 		add(&n.Tablespaces, name)
-	case wantOwner, wantRole:
-		roles := &n.Roles
-		if n.want == wantOwner {
-			roles = &n.Owners
-		}
+	case wantOwner, wantDefault, wantRole:
 		if !slices.Contains([]string{"PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"}, keyword) {
-			add(roles, name)
+			n.role(name)
 		}
 		if n.want == wantRole {
 			n.want = wantComma
@@ -113,6 +113,19 @@ func (n *needs) take(text []byte, keyword string, quoted bool) bool {
 	}
 	n.want = wantNothing
 	return true
+}
+
+// role adds one to where it is wanted.
+func (n *needs) role(name string) {
+	switch n.want {
+	case wantRole:
+		add(&n.Roles, name)
+	case wantOwner:
+		add(&n.Members, name)
+		add(&n.Owners, name)
+	default:
+		add(&n.Owners, name)
+	}
 }
 
 // next says what comes after a keyword.
@@ -135,14 +148,14 @@ func (n *needs) next(keyword string) want {
 			return wantRole
 		}
 		if statement == "ALTER DEFAULT" {
-			return wantOwner
+			return wantDefault
 		}
 	case "FROM":
 		if n.depth == 0 && n.first == "REVOKE" {
 			return wantRole
 		}
 		if statement == "ALTER DEFAULT" {
-			return wantOwner
+			return wantDefault
 		}
 	case "FOR":
 		if statement == "CREATE USER" {

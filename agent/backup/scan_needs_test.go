@@ -14,8 +14,8 @@ func TestScanFindsWhatADumpNeeds(t *testing.T) {
 		"CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA public;":              {Extensions: []string{"hstore"}},
 		`CREATE EXTENSION "uuid-ossp";`:                                          {Extensions: []string{"uuid-ossp"}},
 		"COMMENT ON EXTENSION hstore IS 'x';":                                    {},
-		"ALTER TABLE public.t OWNER TO Ada;":                                     {Owners: []string{"ada"}},
-		`ALTER FUNCTION public.f(a text) OWNER TO "Ada L";`:                      {Owners: []string{"Ada L"}},
+		"ALTER TABLE public.t OWNER TO Ada;":                                     {Owners: []string{"ada"}, Members: []string{"ada"}},
+		`ALTER FUNCTION public.f(a text) OWNER TO "Ada L";`:                      {Owners: []string{"Ada L"}, Members: []string{"Ada L"}},
 		"ALTER TABLE t RENAME TO u;":                                             {},
 		"GRANT SELECT(a, b) ON TABLE public.t TO bob WITH GRANT OPTION;":         {Roles: []string{"bob"}},
 		"GRANT ALL ON SCHEMA public TO PUBLIC;":                                  {},
@@ -24,18 +24,19 @@ func TestScanFindsWhatADumpNeeds(t *testing.T) {
 		"CREATE POLICY p ON t FOR SELECT TO bob, \"C\", PUBLIC USING ((a > 0));": {Roles: []string{"C", "bob"}},
 		"CREATE POLICY p ON t USING ((a IN ( SELECT x.TO FROM x)));":             {},
 		"ALTER DEFAULT PRIVILEGES FOR ROLE ada IN SCHEMA s GRANT SELECT ON TABLES TO bob;": {
-			Owners: []string{"ada", "bob"}},
-		"CREATE USER MAPPING FOR bob SERVER s OPTIONS (\"user\" 'x');":    {Roles: []string{"bob"}},
-		"SET default_tablespace = fast;":                                  {Tablespaces: []string{"fast"}},
-		`SET default_tablespace = "Fa st";`:                               {Tablespaces: []string{"Fa st"}},
-		"SET default_tablespace = '';":                                    {},
-		"SET default_table_access_method = heap;":                         {},
-		"CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();": {EventTriggers: 1},
-		"SELECT 'GRANT ALL ON t TO bob;';":                                {},
-		"CREATE FUNCTION f() AS $$ GRANT ALL ON t TO bob; $$;":            {},
-		"-- GRANT ALL ON t TO bob;\n":                                     {},
-		"COPY t (a) FROM stdin;\nGRANT ALL ON t TO bob;\n\\.\n":           {},
-		"GRANT ALL ON t TO bob;GRANT ALL ON t TO bob;GRANT ALL ON t TO a": {Roles: []string{"a", "bob"}},
+			Owners: []string{"ada", "bob"}, Members: []string{"ada"}},
+		"ALTER DEFAULT PRIVILEGES FOR ROLE ada REVOKE ALL ON TABLES FROM bob;": {Owners: []string{"ada", "bob"}, Members: []string{"ada"}},
+		"CREATE USER MAPPING FOR bob SERVER s OPTIONS (\"user\" 'x');":         {Roles: []string{"bob"}},
+		"SET default_tablespace = fast;":                                       {Tablespaces: []string{"fast"}},
+		`SET default_tablespace = "Fa st";`:                                    {Tablespaces: []string{"Fa st"}},
+		"SET default_tablespace = '';":                                         {},
+		"SET default_table_access_method = heap;":                              {},
+		"CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();":      {EventTriggers: 1},
+		"SELECT 'GRANT ALL ON t TO bob;';":                                     {},
+		"CREATE FUNCTION f() AS $$ GRANT ALL ON t TO bob; $$;":                 {},
+		"-- GRANT ALL ON t TO bob;\n":                                          {},
+		"COPY t (a) FROM stdin;\nGRANT ALL ON t TO bob;\n\\.\n":                {},
+		"GRANT ALL ON t TO bob;GRANT ALL ON t TO bob;GRANT ALL ON t TO a":      {Roles: []string{"a", "bob"}},
 	} {
 		if diff := cmp.Diff(want, scan(sql, "\n").Needs()); diff != "" {
 			t.Errorf("%s\n%s", sql, diff)
@@ -72,7 +73,7 @@ func TestScanFindsWhatPgDumpNeeds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := Needs{Owners: []string{"needs Owner", "needs_default", "postgres"}, Roles: []string{"needs_policy", "needs_reader"}, EventTriggers: 1}
+		want := Needs{Owners: []string{"needs Owner", "needs_default", "postgres"}, Members: []string{"needs Owner", "postgres"}, Roles: []string{"needs_policy", "needs_reader"}, EventTriggers: 1}
 		if diff := cmp.Diff(want, scan(string(out)).Needs()); diff != "" {
 			t.Errorf("%s: %s", script, diff)
 		}

@@ -3,7 +3,7 @@
 //
 // Three of the kernel's means hold a program, and all that it starts, for as long as they live: Landlock (files, signals,
 // abstract sockets), a seccomp filter (the network, sockets of others, and whatever else a file's path does not guard), and
-// no_new_privs (nothing that it executes can lift the two). Where this process is root, another user's id comes on top.
+// no_new_privs (nothing that it executes can lift the two). A namespace keeps shared memory apart, where one can be had. Where this process is root, another user's id comes on top.
 //
 // Go can run nothing between fork and exec. So the program that links this package starts itself once more: as argv[0] says
 // that it is to be a cage, it confines itself before main, and becomes the program that is to be confined.
@@ -36,6 +36,10 @@ type Spec struct {
 	Write []string `json:"write,omitempty"`
 	// Network leaves sockets alone, and the kernel's keys, which some authenticate with. Without it, the program can listen on a socket in a folder of Write, and that is all.
 	Network bool `json:"network,omitempty"`
+	// SharedMemory leaves the program System V shared memory, which a server needs a little of. With OwnIPC it is in a namespace of
+	// its own, in which Isolate has the program started; else it is all that its user has.
+	SharedMemory bool `json:"shared_memory,omitempty"`
+	OwnIPC       bool `json:"own_ipc,omitempty"`
 	// User, where it is not nil, is whom the program runs as; only root can say so.
 	User *User `json:"user,omitempty"`
 	// Processes bounds how many processes the user may have at a time, those outside of the cage included; 0 does not.
@@ -61,6 +65,8 @@ type order struct {
 	Spec
 	Parent int `json:"parent"`
 	ABI    int `json:"abi,omitempty"`
+	// NotIPC is the namespace that the program may not be in, with OwnIPC.
+	NotIPC string `json:"not_ipc,omitempty"`
 }
 
 // name is the argv[0] by which a program is told to be a cage.
@@ -74,9 +80,16 @@ const Failed = 125
 const Program = "/proc/self/exe"
 
 // Arguments are those of Program, argv[0] included, for a program to be started in a cage: its path, and its own arguments.
-// Its environment, working folder and standard streams are those that Program is started with.
+// Its environment, working folder and standard streams are those that Program is started with; Isolate says in which namespaces.
 func (s Spec) Arguments(path string, args ...string) ([]string, error) {
-	text, err := json.Marshal(order{Spec: s, Parent: os.Getpid(), ABI: s.abi})
+	o := order{Spec: s, Parent: os.Getpid(), ABI: s.abi}
+	var err error
+	if s.OwnIPC {
+		if o.NotIPC, err = ipcNamespace(); err != nil {
+			return nil, fmt.Errorf("what a cage is to hold: %w", err)
+		}
+	}
+	text, err := json.Marshal(o)
 	if err != nil {
 		return nil, fmt.Errorf("what a cage is to hold: %w", err)
 	}

@@ -37,10 +37,14 @@ func Check() (Support, error) {
 	return Support{Landlock: version}, nil
 }
 
-// Gaps says what a cage does not hold here, of a program of another user than this or of the same one: one phrase each.
-func (s Support) Gaps(otherUser bool) []string {
-	if otherUser || s.Landlock >= abiScopes {
-		return nil
+// Gaps says what a cage does not hold here, of a program of another user than this or of the same one, with shared memory of its own or
+// not: one phrase each.
+func (s Support) Gaps(otherUser, ownIPC bool) (gaps []string) {
+	if !otherUser && s.Landlock < abiScopes {
+		gaps = append(gaps, "signals to other processes of this user, which Linux 6.12 and newer hold")
 	}
-	return []string{"signals to other processes of this user, which Linux 6.12 and newer hold"}
+	if !ownIPC {
+		gaps = append(gaps, "System V shared memory of the user that the server runs as, because no namespace can be had for it here")
+	}
+	return gaps
 }

@@ -94,19 +94,27 @@ var noNetwork = []rule{
 	{call: unix.SYS_ADD_KEY, answer: refuse}, {call: unix.SYS_REQUEST_KEY, answer: refuse}, {call: unix.SYS_KEYCTL, answer: refuse},
 }
 
+// noSharedMemory is for all but servers.
+var noSharedMemory = []rule{
+	{call: unix.SYS_SHMGET, answer: refuse}, {call: unix.SYS_SHMAT, answer: refuse}, {call: unix.SYS_SHMCTL, answer: refuse},
+}
+
 // noTruncate stands in for a Landlock that does not guard the length of files. A server empties a file so before it removes
 // it, and need not.
 var noTruncate = rule{call: unix.SYS_TRUNCATE, answer: pretend}
 
 // rules are all that apply.
-func rules(network bool, abi int) []rule {
+func rules(s Spec, abi int) []rule {
 	var all []rule
 	for _, call := range never {
 		all = append(all, rule{call: call, answer: refuse})
 	}
 	all = append(append(all, sometimes...), filtered...)
-	if !network {
+	if !s.Network {
 		all = append(all, noNetwork...)
+	}
+	if !s.SharedMemory {
+		all = append(all, noSharedMemory...)
 	}
 	if abi < abiTruncate {
 		all = append(all, noTruncate)

@@ -27,12 +27,12 @@ func give(a answer) unix.SockFilter {
 }
 
 // assemble makes the filter: calls of another architecture end the process, what no rule speaks of is done.
-func assemble(network bool, abi int) []unix.SockFilter {
+func assemble(s Spec, abi int) []unix.SockFilter {
 	program := []unix.SockFilter{
 		load(atArch), jump(unix.BPF_JEQ, architecture, 1, 0), give(answer(unix.SECCOMP_RET_KILL_PROCESS)),
 		load(atCall), jump(unix.BPF_JGT, newestCall, 0, 1), give(unknown),
 	}
-	for _, r := range rules(network, abi) {
+	for _, r := range rules(s, abi) {
 		block := append(r.condition(), give(r.answer))
 		program = append(program, load(atCall), jump(unix.BPF_JEQ, r.call, 0, uint8(len(block))))
 		program = append(program, block...)

@@ -18,6 +18,9 @@ func init() {
 	if len(os.Args) < 3 || os.Args[0] != name {
 		return
 	}
+	if os.Args[1] == probe {
+		probed()
+	}
 	err := become(os.Args[1], os.Args[2:])
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	os.Exit(Failed)
@@ -45,9 +48,9 @@ func become(text string, argv []string) error {
 	if err != nil {
 		return err
 	}
-	filter := assemble(o.Network, abi)
+	filter := assemble(o.Spec, abi)
 	for _, step := range []func() error{
-		o.bound, o.changeUser, o.endWithParent, noNewPrivileges,
+		o.leftIPC, o.bound, o.changeUser, o.endWithParent, noNewPrivileges,
 		func() error { return restrict(ruleset) },
 		func() error { return install(filter) },
 	} {

@@ -64,7 +64,20 @@ func (a *agent) checkRights(ctx context.Context, _ *command) (string, error) {
 			return "", remedy{fmt.Errorf("database %q: %d relations can't be read, such as %s", database.Name, len(names), names[0]), grant}
 		}
 	}
-	return fmt.Sprintf("all of %d databases can be read", len(databases)), nil
+	return fmt.Sprintf("all of %d databases can be read", len(databases)) + a.lacksToRestore(ctx), nil
+}
+
+// lacksToRestore is what the role lacks for any restore, for the end of a line; who only backs up lacks it with no harm.
+func (a *agent) lacksToRestore(ctx context.Context) string {
+	lacks, err := a.instance.MayReplace(ctx, "")
+	makes, rolesErr := a.instance.MayMakeRoles(ctx)
+	if err == nil && rolesErr == nil && !makes {
+		lacks = strings.TrimPrefix(lacks+", CREATEROLE", ", ")
+	}
+	if lacks == "" {
+		return ""
+	}
+	return "; restores here would lack " + lacks + " (docs/agent.md, An agent that is no superuser)"
 }
 
 // coveredDatabases describes the databases that a round backs up. One that is

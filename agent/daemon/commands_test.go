@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
@@ -59,6 +62,24 @@ func TestErrorsTakeOneLine(t *testing.T) {
 	}
 	if code != exitNotFound || len(ours) != 1 || strings.Contains(stderr, "\x1b") {
 		t.Errorf("exit %d:\n%q", code, stderr)
+	}
+}
+
+// Who is told that --trust-content would load a dump is told too that the dump itself may have brought that about.
+func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
+	refused := &postgres.ServerError{SQLState: "42501"}
+	for name, test := range map[string]struct {
+		err  *postgres.ContentError
+		says string
+	}{
+		"its code":    {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
+		"a rule":      {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
+		"of the host": {&postgres.ContentError{Object: "role app", Why: "no login", Err: refused}, "pg_hba.conf"},
+	} {
+		hint := hintFor(fmt.Errorf("%w: %w", backup.ErrContent, test.err))
+		if !strings.Contains(hint, test.says) || !strings.Contains(hint, "--trust-content") {
+			t.Errorf("%s: %s", name, hint)
+		}
 	}
 }
 
@@ -149,20 +170,22 @@ func TestCheck(t *testing.T) {
 	}
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
-	server.Exec(t, "shop", "CREATE ROLE reader LOGIN; CREATE TABLE goods (id int)")
-	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE reader") })
+	server.Exec(t, "shop", "CREATE ROLE reader LOGIN; CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE TABLE goods (id int)")
+	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE reader, keeper") })
 	blocked := filepath.Join(h.dir, "file")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct{ variable, line string }{
 		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 relations can't be read, such as public.goods — GRANT`},
+		"restores":      {"PGUSER=keeper", "databases can be read; restores here would lack CREATEDB, CREATEROLE (docs/agent.md"},
 		"connection":    {"PGHOST=" + h.dir, "FAILED  connection: "},
 		"space":         {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  space: "},
 		"tools":         {"PATH=/nowhere", "OK      tools: /usr/"},
 		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
 		"test restores": {"BACKUP_VERIFY_SCHEDULE=0 4 * * 0\x00BACKUP_VERIFY_BINDIR=/nowhere", "FAILED  test restores: no server binaries are at hand: /nowhere"},
 		"policy":        {"PGHARBOR_POLICY_FILE=" + blocked, "FAILED  policy: the policy of this host can't be used: " + blocked + ": unexpected end of JSON input — until then the control plane may ask for nothing"},
+		"policy gone":   {"PGHARBOR_POLICY_FILE=" + h.dir + "/gone", "gone: there is no such file, and one that is named must be there: {} in it stands for the defaults — make the file that PGHARBOR_POLICY_FILE"},
 		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
 	}
 	for name, test := range tests {
@@ -173,7 +196,7 @@ func TestCheck(t *testing.T) {
 			if lines := strings.Count(stdout, "\n"); lines != 14 && name != "configuration" {
 				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
 			}
-			if !strings.Contains(stdout, test.line) || (code == exitOK) != strings.HasPrefix(test.line, "OK") {
+			if !strings.Contains(stdout, test.line) || (code == exitOK) != (strings.HasPrefix(test.line, "OK") || name == "restores") {
 				t.Errorf("exit %d:\n%s", code, stdout)
 			}
 		})

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pgharbor/pgharbor/agent/policy"
 )
@@ -16,7 +17,23 @@ func (c *command) hostPolicy() policy.File {
 func (a *agent) checkPolicy(context.Context, *command) (string, error) {
 	allowed, err := a.policy.Read()
 	if err != nil {
-		return "", remedy{err, "until then the control plane may ask for nothing; see \"What the host allows\" in docs/agent.md"}
+		return "", remedy{err, policyRemedy(err)}
 	}
 	return allowed.String(), nil
+}
+
+// policyRemedy says what to do about a policy that can't be used.
+func policyRemedy(err error) string {
+	const until = "until then the control plane may ask for nothing; see \"What the host allows\" in docs/agent.md"
+	if errors.Is(err, policy.ErrGone) {
+		return "make the file that PGHARBOR_POLICY_FILE or --policy-file names, or name none; " + until
+	}
+	return until
+}
+
+// announcePolicy says at the start what the control plane will be told: backups are made all the same.
+func (a *agent) announcePolicy() {
+	if _, err := a.policy.Read(); err != nil {
+		a.log.Error("the control plane may ask for nothing", "error", err, "what to do", policyRemedy(err))
+	}
 }

@@ -124,7 +124,7 @@ func hintFor(err error) string {
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
 	case errors.Is(err, backup.ErrContent):
-		return "give the object to another owner, or let a role log in from here by its password (pg_hba.conf), as the error says; if you trust everybody who owned something in that database, add --trust-content"
+		return contentHint(err)
 	case errors.Is(err, postgres.ErrNoConfinement):
 		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
 	case errors.Is(err, backup.ErrOwnedByConfined):
@@ -152,6 +152,22 @@ func hintFor(err error) string {
 		}
 	}
 	return ""
+}
+
+// contentHint is for a dump whose code would gain rights. Where code of the dump was refused something, it may have seen to
+// that, so that somebody runs it with all the rights of the agent.
+func contentHint(err error) string {
+	const trust = "--trust-content runs that code with all the rights of the agent"
+	switch {
+	case postgres.LacksLogin(err):
+		return "give the agent's role CREATEROLE, or let a role log in from here by its password (pg_hba.conf), as the error says; if you trust everybody who owned something in that database, add --trust-content"
+	case postgres.CodeRefused(err):
+		return "give the object to another owner, or change it, in the source and back up anew; " + trust +
+			": read it first, for it may itself have refused to run with fewer"
+	default:
+		return "give the object to another owner, or change it, in the source and back up anew; " + trust +
+			": only if you know what it does, and trust everybody who owned something in that database"
+	}
 }
 
 // oneLine makes text fit for a line of a terminal or of a log.

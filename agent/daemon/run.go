@@ -86,6 +86,7 @@ func (a *agent) announce(version string) {
 	} else {
 		a.log.Info("the schedule is off, because ENABLE_BACKUPS is not true; backups are made by hand only")
 	}
+	a.announcePolicy()
 	for _, warning := range a.runner.Warnings {
 		a.log.Warn(warning)
 	}

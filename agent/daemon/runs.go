@@ -76,7 +76,7 @@ func (c *command) listRuns(failed bool) error {
 			why = append(why[:shownError-1], '…')
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.Kind, orDash(oneLine(e.Database)), e.State,
-			moment(e.StartedAt), took(e), orDash(e.BackupID), string(why))
+			moment(e.StartedAt), took(e), orDash(oneLine(e.BackupID)), string(why))
 	}
 	return table.Flush()
 }

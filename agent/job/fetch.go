@@ -63,8 +63,8 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 	}
 	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place, lookAhead: func(request backup.RestoreRequest) error {
 		return r.Engine.LookAhead(ctx, request)
-	}, admit: func(origin backup.Origin) error {
-		_, err := r.admitAsked(ctx, allowed, origin)
+	}, admit: func(origin backup.Origin, of backup.Manifest) error {
+		_, err := r.admitAsked(ctx, allowed, origin, of)
 		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
@@ -87,7 +87,7 @@ type fetched struct {
 	place     *store.Incoming
 	sparing   *store.Sparing
 	lookAhead func(backup.RestoreRequest) error
-	admit     func(backup.Origin) error
+	admit     func(backup.Origin, backup.Manifest) error
 
 	manifest backup.Manifest
 	origin   backup.Origin
@@ -119,7 +119,7 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	if err := engine.CheckPassphrase(stored, f.manifest); err != nil {
 		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, f.spec.Source.Instance)
 	}
-	if err := f.admit(f.origin); err != nil {
+	if err := f.admit(f.origin, f.manifest); err != nil {
 		return err
 	}
 	if err := f.lookAhead(f.request()); err != nil {

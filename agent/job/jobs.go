@@ -164,7 +164,7 @@ func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
 	case job.Hold != nil:
 		return r.performHold(job, allowed)
 	default:
-		return r.performVerify(ctx, job)
+		return r.performVerify(ctx, job, result)
 	}
 }
 

@@ -42,15 +42,15 @@ func (r *Runner) notAllowed(what string) error {
 }
 
 // admitAsked is admit for what the control plane asks for: its word that a file is another agent's proves nothing.
-func (r *Runner) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin) (confined bool, err error) {
+func (r *Runner) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin, of backup.Manifest) (confined bool, err error) {
 	if origin.Ours() || p.Unproven {
 		return r.admit(ctx, origin, "")
 	}
-	what := "a restore of a file of which nothing proves who made it"
 	if origin.Kind == backup.OriginShared {
-		what = "a restore from an instance that it does not name, although the passphrase is the same"
+		return false, fmt.Errorf("the host of %s %w a restore from %q: restore_from in the policy file there does not name that instance, and the passphrase, which both have, proves nothing of another host",
+			r.Engine.InstanceName, backup.ErrNotAllowed, of.Instance)
 	}
-	return false, r.notAllowed(what)
+	return false, r.notAllowed("a restore of a file of which nothing proves who made it")
 }
 
 // lookAtPolicy says what is wrong with the policy; the control plane hears of it in the status.

@@ -19,7 +19,7 @@ func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Pol
 		return err
 	}
 	defer done()
-	if request.Confined, err = r.admitAsked(ctx, allowed, origin); err != nil {
+	if request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest); err != nil {
 		return err
 	}
 	request.RestoreID, request.Origin = job.ID, origin.Kind
@@ -70,7 +70,7 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 	}
 	defer done()
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
-	request.Confined, err = r.admitAsked(ctx, allowed, origin)
+	request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest)
 	result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
 	return context.Cause(ctx)
 }

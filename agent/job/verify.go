@@ -55,8 +55,14 @@ func (e errDisproved) Unwrap() []error {
 	return []error{backup.ErrDamaged, e.proof.Cause}
 }
 
-func (r *Runner) performVerify(ctx context.Context, job Job) error {
-	_, err := r.VerifyBackup(ctx, job.Verify.BackupID, func(p backup.Progress) { r.progress(job.ID, p) })
+// performVerify leaves it to the job's result to say how it ended.
+func (r *Runner) performVerify(ctx context.Context, job Job, result *Result) error {
+	stored, err := r.findToVerify(job.Verify.BackupID)
+	if err != nil {
+		return err
+	}
+	result.about.database = stored.Database
+	_, err = r.putToTheTest(ctx, stored, func(p backup.Progress) { r.progress(job.ID, p) })
 	return err
 }
 
@@ -64,15 +70,27 @@ func (r *Runner) performVerify(ctx context.Context, job Job) error {
 // that ended and journals it. A backup that does not come back is an error too, of
 // the failure "integrity", and the Proof says why.
 func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
-	stored, err := r.Engine.Find(id)
+	stored, err := r.findToVerify(id)
 	if err != nil {
 		return backup.Proof{}, err
 	}
-	if stored.State == backup.StateMissing {
-		return backup.Proof{}, fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
-	}
-	defer r.use(stored.ID)()
 	begun := r.Now().UTC()
+	proof, err := r.putToTheTest(ctx, stored, onProgress)
+	r.rememberEnd(Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
+	return proof, err
+}
+
+func (r *Runner) findToVerify(id string) (backup.Stored, error) {
+	stored, err := r.Engine.Find(id)
+	if err == nil && stored.State == backup.StateMissing {
+		err = fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
+	}
+	return stored, err
+}
+
+// putToTheTest is VerifyBackup, without a word in the history.
+func (r *Runner) putToTheTest(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+	defer r.use(stored.ID)()
 	proof, err := r.verifyStored(ctx, stored, onProgress)
 	if err == nil {
 		r.proved(ctx, stored, proof)
@@ -80,7 +98,6 @@ func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(ba
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
-	r.rememberEnd(Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
 	return proof, err
 }
 
@@ -106,7 +123,11 @@ func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.M
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
-	r.rememberEnd(Ended{Kind: "verify", StartedAt: begun}, err)
+	ended := Ended{Kind: "verify", StartedAt: begun}
+	if manifest != nil && origin.Ours() { // what else a manifest says, may be another's
+		ended.BackupID, ended.Database = manifest.ID, manifest.Database
+	}
+	r.rememberEnd(ended, err)
 	return proof, err
 }
 

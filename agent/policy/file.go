@@ -13,6 +13,10 @@ import (
 // maxFile bounds what is read of a file.
 const maxFile = 64 << 10
 
+// ErrGone says that a policy that somebody has named is not there. It may have been taken away with what it denies, so that
+// the defaults do not stand in for it.
+var ErrGone = errors.New("there is no such file, and one that is named must be there: {} in it stands for the defaults")
+
 // ErrNotOurs says that others than root and the agent's user may write a policy.
 var ErrNotOurs = errors.New("others than root and this user may write to it")
 
@@ -36,6 +40,9 @@ func (f File) read() (Policy, error) {
 	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold the agent up
 	if errors.Is(err, fs.ErrNotExist) && f.Optional {
 		return Default(), nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Policy{}, ErrGone
 	}
 	if err != nil {
 		return Policy{}, errors.Unwrap(err) // without the path a second time

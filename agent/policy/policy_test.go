@@ -79,7 +79,7 @@ func TestFile(t *testing.T) {
 	if p, err := (policy.File{Path: path, Optional: true}).Read(); err != nil || !reflect.DeepEqual(p, policy.Default()) {
 		t.Errorf("without a file: %s, %v", p, err)
 	}
-	if p, err := (policy.File{Path: path}).Read(); !errors.Is(err, fs.ErrNotExist) || p.Allows("backup") {
+	if p, err := (policy.File{Path: path}).Read(); !errors.Is(err, policy.ErrGone) || p.Allows("backup") {
 		t.Errorf("without the file that was named: %s, %v", p, err)
 	}
 	if err := os.WriteFile(path, []byte(`{"replace": false}`), 0o644); err != nil {

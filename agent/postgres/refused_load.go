@@ -75,6 +75,19 @@ func RefusesRows(err error) bool {
 	return !errors.As(err, &content) && (strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23"))
 }
 
+// CodeRefused says of a *ContentError whether it came while code of the dump may have run: then that code may have refused
+// by itself to run with no more rights than its owner's, to have it run with more.
+func CodeRefused(err error) bool {
+	var content *ContentError
+	return errors.As(err, &content) && sqlState(content.Err) != "" && !LacksLogin(err)
+}
+
+// LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
+func LacksLogin(err error) bool {
+	var content *ContentError
+	return errors.As(err, &content) && strings.HasPrefix(content.Object, "role ")
+}
+
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
 // language.
 var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespec_tuple", "get_tablespace_oid", "find_option"}
@@ -83,15 +96,22 @@ var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespe
 var preloaded = regexp.MustCompile(`shared_preload_libraries|must be (pre)?loaded`)
 
 // BlamesServer says of a load that failed whether the server or its host, and not the dump, may be at fault: no room, no
-// such extension, no right, a server that ended. So does whatever is no failure of a tool.
+// such extension, no right, a server that ended. So does whatever is neither a failure of a tool nor a server's refusal.
 func BlamesServer(err error) bool {
 	var tool *ToolError
-	if !errors.As(err, &tool) || tool.Exit <= 0 || tool.Exit == cage.Failed || ForeignUnreachable(err) {
+	var refused *ServerError
+	switch {
+	case ForeignUnreachable(err):
 		return true
-	}
-	refused := tool.Refusal()
-	if refused == nil {
-		return false
+	case errors.As(err, &tool):
+		if tool.Exit <= 0 || tool.Exit == cage.Failed {
+			return true
+		}
+		if refused = tool.Refusal(); refused == nil {
+			return false
+		}
+	case !errors.As(err, &refused):
+		return true
 	}
 	role, tablespace := Lacks(err)
 	switch state := refused.SQLState; state[:2] {
@@ -102,6 +122,6 @@ func BlamesServer(err error) bool {
 	default:
 		return state == stateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
 			state == stateInvalidParameter || role != "" || tablespace != "" ||
-			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(tool.Stderr)
+			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(Words(err))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ const (
 	runFolder   = "run" // of its socket
 	tmpFolder   = "tmp"
 	spaceFolder = "spaces" // of tablespaces
+	// sharedFolder is there where the server has its shared memory among that of everybody else.
+	sharedFolder = "shared"
 )
 
 const (
@@ -42,8 +45,10 @@ var throwawayUsers = []string{"pgharbor-cage", "nobody"}
 type Cage struct {
 	// Landlock is the version of the kernel's.
 	Landlock int
-	// Gaps are what an older kernel leaves open, a phrase each.
+	// Gaps are what this host leaves open, a phrase each.
 	Gaps []string
+
+	ownIPC bool // its shared memory is in a namespace of its own
 }
 
 // String is for people.
@@ -67,8 +72,16 @@ func FindCage() (*Cage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cage{Landlock: support.Landlock, Gaps: support.Gaps(os.Geteuid() == 0)}, nil
+	return &Cage{Landlock: support.Landlock, Gaps: support.Gaps(os.Geteuid() == 0, hasOwnIPC()), ownIPC: hasOwnIPC()}, nil
 }
+
+// hasOwnIPC says whether a throwaway server can have shared memory in a namespace of its own.
+var hasOwnIPC = sync.OnceValue(func() bool {
+	cmd := exec.Command(cage.Program)
+	cmd.Args, cmd.SysProcAttr = cage.Probe(), &syscall.SysProcAttr{}
+	cage.Spec{OwnIPC: true}.Isolate(cmd.SysProcAttr)
+	return cmd.Run() == nil
+})
 
 // unprivileged is whom a server runs as where this is root, which PostgreSQL refuses to run as; nil where it is not.
 func unprivileged() (*cage.User, error) {
@@ -108,6 +121,11 @@ func (t *Throwaway) makeFolders() error {
 	}
 	if err := errors.Join(t.own.Chmod(".", mode), t.own.Mkdir(spaceFolder, 0o700), t.own.Chmod(spaceFolder, mode)); err != nil {
 		return err
+	}
+	if t.Cage == nil || !t.Cage.ownIPC {
+		if err := t.own.Mkdir(sharedFolder, 0o700); err != nil {
+			return err
+		}
 	}
 	return errors.Join(t.makeFolder(dataFolder), t.makeFolder(runFolder), t.makeFolder(tmpFolder))
 }
@@ -158,7 +176,9 @@ func (t *Throwaway) command(ctx context.Context, found binaries, program string,
 		}
 		return cmd, nil
 	}
-	arguments, err := t.spec(found, program, cmd.SysProcAttr.Pdeathsig).Arguments(path, args...)
+	spec := t.spec(found, program, cmd.SysProcAttr.Pdeathsig)
+	spec.Isolate(cmd.SysProcAttr)
+	arguments, err := spec.Arguments(path, args...)
 	cmd.Path, cmd.Args = cage.Program, arguments
 	return cmd, err
 }
@@ -167,9 +187,9 @@ func (t *Throwaway) command(ctx context.Context, found binaries, program string,
 // executes nothing; initdb starts it through a shell.
 func (t *Throwaway) spec(found binaries, program string, death syscall.Signal) cage.Spec {
 	spec := cage.Spec{
-		Read:        append(serverFiles(found.dir), systemFiles...),
-		Write:       []string{t.data(), t.run(), filepath.Join(t.dir, tmpFolder), filepath.Join(t.dir, spaceFolder), os.DevNull},
-		User:        t.user,
+		Read:  append(serverFiles(found.dir), systemFiles...),
+		Write: []string{t.data(), t.run(), filepath.Join(t.dir, tmpFolder), filepath.Join(t.dir, spaceFolder), os.DevNull},
+		User:  t.user, SharedMemory: true, OwnIPC: t.Cage.ownIPC,
 		Memory:      memoryLimit(),
 		DeathSignal: death,
 	}

@@ -86,6 +86,9 @@ func removeSegment(dir string) {
 		return
 	}
 	defer root.Close()
+	if _, err := root.Lstat(sharedFolder); err != nil {
+		return // it went with the server's namespace, and what has its number here is somebody else's
+	}
 	file, err := root.OpenFile(dataFolder+"/postmaster.pid", os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return

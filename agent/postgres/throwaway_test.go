@@ -52,6 +52,11 @@ func TestThrowawayServerIsNotTrusted(t *testing.T) {
 	if os.Getuid() == 0 && !strings.Contains(string(status), fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", server.user.UID)) {
 		t.Errorf("the server is not another user:\n%s", status)
 	}
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/ipc", server.cmd.Process.Pid))
+	ours, ownErr := os.Readlink("/proc/self/ns/ipc")
+	if errors.Join(err, ownErr) != nil || theirs == ours {
+		t.Errorf("the server shares memory with others: %s, %v", theirs, errors.Join(err, ownErr))
+	}
 	for sql, want := range map[string]string{
 		"SELECT repeat('x', 20000000)":                                             "",
 		"SELECT repeat('x', 1000000) FROM generate_series(1, 300)":                 errAnswers.Error(),

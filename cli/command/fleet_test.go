@@ -59,6 +59,7 @@ type fleet struct {
 	health   *pgharborv1.GetHealthResponse
 	watch    func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
 	restore  *pgharborv1.Restore
+	restores []*pgharborv1.Restore // that are listed; nil: one with every field filled
 	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
 	approval func(attempt int) *pgharborv1.Approval
 	entries  []*pgharborv1.AuditEntry
@@ -257,6 +258,10 @@ func (f *fleet) CreateRestore(_ context.Context, r *pgharborv1.CreateRestoreRequ
 		return nil, f.failWith
 	}
 	return &pgharborv1.CreateRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", State: "queued"}}, nil
+}
+
+func (f *fleet) PreviewRestore(_ context.Context, r *pgharborv1.PreviewRestoreRequest) (*pgharborv1.PreviewRestoreResponse, error) {
+	return &pgharborv1.PreviewRestoreResponse{Restore: &pgharborv1.Restore{Id: "job1", BackupId: r.GetBackupId(), State: "queued"}}, nil
 }
 
 func (f *fleet) GetRestore(context.Context, *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {

@@ -51,6 +51,9 @@ func (f *fleet) ListRuns(context.Context, *pgharborv1.ListRunsRequest) (*pgharbo
 }
 
 func (f *fleet) ListRestores(context.Context, *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
+	if f.restores != nil {
+		return &pgharborv1.ListRestoresResponse{Restores: f.restores}, nil
+	}
 	return fill(&pgharborv1.ListRestoresResponse{}), nil
 }
 

@@ -32,9 +32,6 @@ Postgres.`,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			request.BackupId = args[0]
 			request.WithRoles = withRoles(roles, superuserRoles)
-			if preview && request.GetTargetInstance() != "" {
-				return fail(exitUsage, "--preview looks ahead on the backup's own instance").withHint("leave out --to-instance, or --preview")
-			}
 			if preview {
 				return a.preview(ctx, &request)
 			}

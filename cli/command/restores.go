@@ -51,12 +51,21 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 		if err := table.Write(a.Stdout, "No restores."); err != nil {
 			return err
 		}
-		for _, restore := range all.GetRestores() {
-			if restore.GetError() != "" {
-				a.say("%s", inFull(cmp.Or(restore.GetTargetInstance(), restore.GetInstance()), restore.GetId())) // of the newest
-				break
-			}
-		}
+		a.sayNextStep(all.GetRestores())
 		return nil
 	})
+}
+
+// sayNextStep says what to do about the newest restore that failed.
+func (a *app) sayNextStep(restores []*pgharborv1.Restore) {
+	for _, restore := range restores {
+		if restore.GetError() == "" {
+			continue
+		}
+		instance := cmp.Or(restore.GetTargetInstance(), restore.GetInstance())
+		if step := nextStep("restore", restore.GetFailure(), restore.GetError(), instance, restore.GetId()); step != "" {
+			a.say("%s: %s", output.Name(restore.GetId()), step)
+		}
+		return
+	}
 }

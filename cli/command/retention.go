@@ -99,6 +99,9 @@ func (a *app) policyLine(retention *pgharborv1.InstanceRetention) string {
 	next := "the next purge is not known"
 	if at := retention.GetNextPurgeAt(); at != nil {
 		next = "the next purge is " + output.Time(at, a.Now().Location())
+		if !at.AsTime().After(a.Now()) { // since the agent began, or for as long as its clock is suspect
+			next = "the next purge is due"
+		}
 	}
 	return fmt.Sprintf("%s: kept for %d days, and of each database always the newest %d good ones; %s",
 		instance, retention.GetRetentionDays(), retention.GetKeepLast(), next)

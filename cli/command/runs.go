@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -48,8 +49,8 @@ func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgha
 			return err
 		}
 		for _, run := range all.GetRuns() {
-			if run.GetError() != "" {
-				a.say("%s", inFull(run.GetInstance(), run.GetId())) // of the newest, as an example
+			if words := inFull(run.GetInstance(), run.GetId(), slices.Concat(run.GetWarnings(), []string{run.GetError()})...); words != "" {
+				a.say("%s", words) // of the newest, as an example
 				break
 			}
 		}

@@ -73,9 +73,9 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 	}
 	switch {
 	case backup.GetProof().GetState() == "failed":
-		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetId())})
-	case len(backup.GetWarnings()) > 0:
-		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetRunId())})
+		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetId(), backup.GetProof().GetDifferences()...)})
+	default:
+		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetRunId(), backup.GetWarnings()...)})
 	}
 	if err := output.Fields(a.Stdout, pairs...); err != nil {
 		return err

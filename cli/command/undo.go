@@ -21,6 +21,9 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 		return err
 	}
 	defer conn.Close()
+	if err := previewable(ctx, conn, asked); err != nil {
+		return err
+	}
 	restores := pgharborv1.NewRestoreServiceClient(conn)
 	started, err := restores.PreviewRestore(ctx, &pgharborv1.PreviewRestoreRequest{
 		BackupId: asked.GetBackupId(), TargetDatabase: asked.GetTargetDatabase(), Replace: asked.GetReplace(),
@@ -52,6 +55,22 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 	}
 	if failed > 0 {
 		return fail(exitFailed, "%d of %d checks failed: the restore would not begin", failed, len(restore.GetChecks()))
+	}
+	return nil
+}
+
+// previewable refuses to look ahead where the backup is not: only the agent that has its file can.
+func previewable(ctx context.Context, conn *grpc.ClientConn, asked *pgharborv1.CreateRestoreRequest) error {
+	if asked.GetTargetInstance() == "" {
+		return nil
+	}
+	response, err := getBackup(ctx, conn, asked.GetBackupId())
+	if err != nil {
+		return err
+	}
+	if own := response.GetBackup().GetInstance(); own != asked.GetTargetInstance() {
+		return fail(exitUsage, "there is no look ahead on %s: the file of the backup is on %s", output.Name(asked.GetTargetInstance()), output.Name(own)).
+			withHint("leave out --preview: the agent of %s looks ahead before it takes a byte of the file, and begins nothing where a check fails", asked.GetTargetInstance())
 	}
 	return nil
 }

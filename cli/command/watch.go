@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -77,12 +76,6 @@ func phaseOf(job *pgharborv1.Job) string {
 	return job.GetState()
 }
 
-// inFull says where the words are that stay on the host: those of the server, which may quote rows. It takes the id of a
-// run, a job or a backup.
-func inFull(instance, id string) string {
-	return fmt.Sprintf("the server's own words are on the host of %s: pgharbor-agent runs %s", output.Name(instance), output.Name(id))
-}
-
 // jobEnd is the error of a job that did not succeed, nil for one that did.
 func jobEnd(kind, id, instance, state, text, failure string) error {
 	if state == "succeeded" {
@@ -95,22 +88,14 @@ func jobEnd(kind, id, instance, state, text, failure string) error {
 	switch failure {
 	case "integrity":
 		p.code = exitIntegrity
-		p.hint = shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
 	case "not-found":
 		p.code = exitNotFound
 	case "not-allowed":
 		p.code = exitDenied
-		p.hint = "what its host allows: pgharbor agents show " + output.Name(instance)
 	case "unreachable":
 		p.code = exitUnreachable
-		p.hint = "see whether the agent is there: pgharbor agents list"
-	case "passphrase":
-		p.hint = "the agent needs the passphrase that the backup was sealed with, see BACKUP_OLD_PASSPHRASES_FILE"
-	case "failed":
-		p.hint = inFull(instance, id)
-	case "exists":
-		p.hint = "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
 	}
+	p.hint = nextStep(kind, failure, text, instance, id)
 	return p
 }
 

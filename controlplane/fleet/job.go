@@ -45,7 +45,8 @@ func (s JobState) Final() bool {
 
 // FailureUnreachable marks a job that failed because its agent did not answer.
 // The other words come from the agent: "integrity", "passphrase", "exists",
-// "not-found", "not-allowed" (by its host's policy), "failed".
+// "not-found", "not-allowed" (by its host's policy), "content" (what is in the
+// dump would gain rights by the restore), "failed".
 const FailureUnreachable = "unreachable"
 
 const (

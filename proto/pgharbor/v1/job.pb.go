@@ -40,7 +40,8 @@ type Job struct {
 	Deadline    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	Error       string                 `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
 	// A word for scripts, set where error is: "integrity", "passphrase",
-	// "exists", "not-found", "unreachable" or "failed".
+	// "exists", "not-found", "not-allowed", "content" (what is in the dump would
+	// gain rights by the restore), "unreachable" or "failed".
 	Failure  string    `protobuf:"bytes,11,opt,name=failure,proto3" json:"failure,omitempty"`
 	Progress *Progress `protobuf:"bytes,12,opt,name=progress,proto3" json:"progress,omitempty"`
 	// The runs that a backup job has made so far, oldest first; as many as an answer

@@ -1,0 +1,36 @@
+package backup_test
+
+import (
+	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// A restore that would give code of the dump rights is a failure of a kind of its own, and it is told whether code of the dump
+// was there to refuse: whoever is told to trust it has to know.
+func TestWhatWouldGainRightsIsAFailureOfItsOwnKind(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Exec(t, "postgres", "CREATE ROLE app")
+	for name, test := range map[string]struct {
+		sql     string
+		refused bool // by code of the dump
+	}{
+		"refuses": {`SET ROLE app; CREATE TABLE app.goods (n int CHECK (app.fits(n))); INSERT INTO app.goods VALUES (1);
+			CREATE OR REPLACE FUNCTION app.fits(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+				IF current_setting('is_superuser') <> 'on' THEN RAISE insufficient_privilege; END IF; RETURN true; END $$`, true},
+		"superuser": {"CREATE TABLE public.goods (n int CHECK (app.fits(n))); INSERT INTO public.goods VALUES (1)", false},
+	} {
+		server.CreateDatabase(t, name)
+		server.Exec(t, name, "CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; "+
+			"CREATE FUNCTION app.fits(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END'")
+		server.Exec(t, name, test.sql)
+		engine := newEngine(t, server.Environ()...)
+		manifest := backUp(t, engine, name)
+		err := restore(t.Context(), t, engine, manifest.ID, "again")
+		if backup.Failure(err) != backup.FailureContent || postgres.CodeRefused(err) != test.refused || postgres.LacksLogin(err) {
+			t.Errorf("%s: a failure of the kind %s, refused by code %t: %v", name, backup.Failure(err), postgres.CodeRefused(err), err)
+		}
+	}
+}

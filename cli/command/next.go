@@ -1,0 +1,58 @@
+package command
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/shell"
+)
+
+// contentStep is for a dump whose code would gain rights. The code may be what refused, to have itself run with more.
+const contentStep = "give the object to another owner, or change it, in the source and back up anew, or give the agent what the error says it lacks; " +
+	"--trust-content runs that code with all the rights of the agent: read it first, for it may itself have refused to run with fewer"
+
+// nextStep is what to do after a job of an instance failed, by its kind and the word for its failure; "" where its text says all.
+func nextStep(kind, failure, text, instance, id string) string {
+	if kind == "verify" && failure == "integrity" {
+		step := shell.Command("that backup counts for nothing from now on: make another with pgharbor backup %s, and verify that; "+
+			"where that fails too, what stands in the database does not load", instance)
+		if said := inFull(instance, id, text); said != "" {
+			step += ", and " + said
+		}
+		return step
+	}
+	switch failure {
+	case "integrity":
+		return shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
+	case "not-allowed":
+		return "what its host allows: pgharbor agents show " + output.Name(instance)
+	case "unreachable":
+		return "see whether the agent is there: pgharbor agents list"
+	case "passphrase":
+		return "the agent needs the passphrase that the backup was sealed with, see BACKUP_OLD_PASSPHRASES_FILE"
+	case "exists":
+		return "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
+	case "content":
+		if said := inFull(instance, id, text); said != "" {
+			return contentStep + "; " + said
+		}
+		return contentStep
+	case "failed":
+		return inFull(instance, id, text)
+	}
+	return ""
+}
+
+// wordsStay is how the agent tells of a server or a tool that said more than may leave the host.
+var wordsStay = regexp.MustCompile(`\bSQLSTATE [0-9A-Z]{5}\b|\b(pg_dump|pg_dumpall|pg_restore|psql|initdb|postgres): (exit status|signal:) |\bstay on the host\b`)
+
+// inFull says where the words are that stay on the host: those of the server, which may quote rows. It takes the id of a
+// run, a job or a backup, and what is told of its end; "" where the host has no more to say than that.
+func inFull(instance, id string, told ...string) string {
+	if !wordsStay.MatchString(strings.Join(told, "\n")) {
+		return ""
+	}
+	return fmt.Sprintf("the server's own words are on the host of %s: pgharbor-agent runs %s", output.Name(instance), output.Name(id))
+}
