@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	}{
 		"its code":    {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
 		"a rule":      {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
-		"of the host": {&postgres.ContentError{Object: "role app", Why: "no login", Err: refused}, "pg_hba.conf"},
+		"of the host": {&postgres.ContentError{Object: "role app", Why: "no login", Err: errors.Join(postgres.ErrNoLogin, refused)}, "pg_hba.conf"},
 	} {
 		hint := hintFor(fmt.Errorf("%w: %w", backup.ErrContent, test.err))
 		if !strings.Contains(hint, test.says) || !strings.Contains(hint, "--trust-content") {

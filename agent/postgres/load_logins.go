@@ -1,12 +1,14 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 )
+
+// ErrNoLogin says that no login could be had that runs what must not run with the superuser's rights.
+var ErrNoLogin = errors.New("no login of an owner can be had")
 
 // connectAs opens a session, with a login made for it alone.
 //
@@ -21,11 +23,11 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 	defer l.granting.Unlock()
 	role, password := l.newLogin(), rand.Text()
 	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
-		return nil, &ContentError{Object: cmp.Or(key.owner, key.nobody), Why: "a login that has no more than an owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: err}
+		return nil, &ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
 	}
 	confined, err := l.logIn(ctx, l.database, role, password)
 	if err != nil {
-		return nil, &ContentError{Object: cmp.Or(key.owner, key.nobody), Why: "the server lets no login in by a password", Err: err}
+		return nil, &ContentError{Object: key.object(), Why: "the server lets no login in by a password", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
 	}
 	conn, err := confined.connect(ctx, l.database)
 	if err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"), confined.Instance.Close()); err != nil {

@@ -40,7 +40,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	case others && table.guarded:
 		return load, &ContentError{Object: "table " + name, Why: "it has row security, and loading it runs the " + runs.code[0].String()}
 	case others:
-		load.key.nobody, load.schemas = name, runs.schemas
+		load.key.nobody, load.schemas = "table "+name, runs.schemas
 	case len(runs.code) == 0 && (table.trusted || !runs.calls || !runs.allowed):
 		if !l.callable {
 			load.path = l.searchPath(load.key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,14 @@ type loadSessions struct {
 type sessionKey struct {
 	owner  string // whose rights it has
 	nobody string // it has no rights but what it is given for this
+}
+
+// object is what a session is for.
+func (k sessionKey) object() string {
+	if k.owner != "" {
+		return "what role " + strconv.Quote(k.owner) + " owns"
+	}
+	return k.nobody
 }
 
 // loadSession is a session that loads.

@@ -83,10 +83,7 @@ func CodeRefused(err error) bool {
 }
 
 // LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
-func LacksLogin(err error) bool {
-	var content *ContentError
-	return errors.As(err, &content) && strings.HasPrefix(content.Object, "role ")
-}
+func LacksLogin(err error) bool { return errors.Is(err, ErrNoLogin) }
 
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
 // language.
