@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -31,6 +32,32 @@ func TestWhatWouldGainRightsIsAFailureOfItsOwnKind(t *testing.T) {
 		err := restore(t.Context(), t, engine, manifest.ID, "again")
 		if backup.Failure(err) != backup.FailureContent || postgres.CodeRefused(err) != test.refused || postgres.LacksLogin(err) {
 			t.Errorf("%s: a failure of the kind %s, refused by code %t: %v", name, backup.Failure(err), postgres.CodeRefused(err), err)
+		}
+	}
+}
+
+// A test restore says beforehand what a restore into a live server will refuse, and is no less a proof for that.
+func TestATestRestoreForetellsWhatARestoreRefuses(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Exec(t, "postgres", "CREATE ROLE app")
+	server.CreateDatabase(t, "shop")
+	server.Exec(t, "shop", "CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; "+
+		"CREATE FUNCTION app.fits(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END'; CREATE TABLE app.t (n int CHECK (app.fits(n))); INSERT INTO app.t VALUES (1)")
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		engine := newEngine(t, server.Environ()...)
+		engine.Format = format
+		proof, err := prove(t, engine, backUp(t, engine, "shop").ID, nil)
+		if err != nil || proof.State != backup.ProofSucceeded || proof.Refuses != "" || proof.Rows != 1 {
+			t.Errorf("%s: %+v, %v", format, proof, err)
+		}
+	}
+	server.Exec(t, "shop", "CREATE TABLE public.goods (n int); INSERT INTO public.goods VALUES (1); CREATE INDEX given ON public.goods (app.fits(n))")
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		engine := newEngine(t, server.Environ()...)
+		engine.Format = format
+		proof, err := prove(t, engine, backUp(t, engine, "shop").ID, nil)
+		if err != nil || proof.State != backup.ProofSucceeded || !strings.Contains(proof.Refuses, "CREATE INDEX given") || proof.Rows != 2 {
+			t.Errorf("%s: %+v, %v", format, proof, err)
 		}
 	}
 }

@@ -21,6 +21,9 @@ type Proof struct {
 	Tables      int           `json:"tables"` // that were counted
 	Rows        int64         `json:"rows"`
 	Differences []string      `json:"differences,omitempty"` // from the manifest, or why it failed; one sentence each
+	// Refuses is what a restore into a live server refuses to load without TrustContent, and why; empty where it loads all. The
+	// throwaway server loads it all the same.
+	Refuses string `json:"refuses,omitempty"`
 	// Cause is the error that made it fail, where one did, with the server's own words for this host; nil in what is remembered.
 	Cause error `json:"-"`
 }

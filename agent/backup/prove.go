@@ -100,6 +100,7 @@ type proving struct {
 	req        ProveRequest
 	file       *os.File
 	server     *postgres.Throwaway // nil where it is the instance's own
+	trusting   bool                // a guarded load was tried and did not go through
 	unfilled   bool                // materialized views are left empty: what they read is out of reach
 	searchPath string              // to load with; "" is none, as the dump has it
 	counted    []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables

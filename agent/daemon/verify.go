@@ -66,6 +66,9 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	}
 	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, as its manifest says, by PostgreSQL %s; the restore took %s\n",
 		oneLine(what), proof.Tables, proof.Rows, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
+	if err == nil && proof.Refuses != "" {
+		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(proof.Refuses))
+	}
 	return err
 }
 

@@ -211,6 +211,9 @@ func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.
 	} else {
 		log.Info("a backup is proven to restore", "tables", proof.Tables, "rows", proof.Rows)
 	}
+	if proof.Refuses != "" {
+		log.Warn("a restore into a live server will refuse a backup without --trust-content", "refuses", proof.Refuses)
+	}
 	damage, scrubErr := "", error(nil)
 	if proof.State == backup.ProofSucceeded {
 		damage, scrubErr = r.Engine.ScrubGlobals(ctx, stored, nil)

@@ -194,7 +194,7 @@ func proofOf(p *backup.Proof) *pgharborv1.Proof {
 	return &pgharborv1.Proof{
 		State: p.State, FinishedAt: timestamp(p.FinishedAt), ServerVersion: text(p.ServerVersion), Method: p.Method,
 		RestoreTook: durationpb.New(p.RestoreTook), Took: durationpb.New(p.Took),
-		Tables: int32(p.Tables), Rows: p.Rows, Differences: texts(p.Differences),
+		Tables: int32(p.Tables), Rows: p.Rows, Differences: texts(p.Differences), Refuses: text(p.Refuses),
 	}
 }
 

@@ -88,6 +88,9 @@ func (a *app) proofPairs(proof *pgharborv1.Proof) [][2]string {
 	for _, difference := range proof.GetDifferences() {
 		pairs = append(pairs, [2]string{"Differs", output.Line(difference)})
 	}
+	if refuses := proof.GetRefuses(); refuses != "" {
+		pairs = append(pairs, [2]string{"Refuses", "a restore into a live server, without --trust-content: " + output.Line(refuses)})
+	}
 	return pairs
 }
 

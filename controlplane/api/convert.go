@@ -52,7 +52,7 @@ func proofToProto(p fleet.Proof) *pgharborv1.Proof {
 	return &pgharborv1.Proof{
 		State: p.State, FinishedAt: stamp(p.FinishedAt), ServerVersion: p.ServerVersion, Method: p.Method,
 		RestoreTook: durationpb.New(p.RestoreTook), Took: durationpb.New(p.Took),
-		Tables: int32(p.Tables), Rows: p.Rows, Differences: p.Differences,
+		Tables: int32(p.Tables), Rows: p.Rows, Differences: p.Differences, Refuses: p.Refuses,
 	}
 }
 

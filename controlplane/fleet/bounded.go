@@ -40,9 +40,10 @@ func (j Judgement) Bounded(databases int) Judgement {
 	return j
 }
 
-// Bounded is the proof with no more bytes of differences than so many.
+// Bounded is the proof with no more bytes of differences, and of what a restore refuses, than so many.
 func (p Proof) Bounded(most int) Proof {
 	p.Differences = cutAll(p.Differences, most)
+	p.Refuses = Cut(p.Refuses, most)
 	return p
 }
 

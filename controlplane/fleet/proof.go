@@ -40,6 +40,7 @@ type Proof struct {
 	Tables        int           `json:"tables,omitempty"`
 	Rows          int64         `json:"rows,omitempty"`
 	Differences   []string      `json:"differences,omitempty"`
+	Refuses       string        `json:"refuses,omitempty"` // what a restore into a live server refuses
 }
 
 // spoiled is about files that are there and are not what was stored.

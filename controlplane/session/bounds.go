@@ -192,6 +192,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.Proof.tables":            count(1 << 30),
 	"pgharbor.v1.Proof.rows":              number(1 << 53),
 	"pgharbor.v1.Proof.differences":       list(100, words(1000)),
+	"pgharbor.v1.Proof.refuses":           words(1000),
 
 	// ---- the trail's witness
 	"pgharbor.v1.TrailHead.sequence":    number(1 << 53),

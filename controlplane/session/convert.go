@@ -129,7 +129,7 @@ func proofFrom(p *pgharborv1.Proof) fleet.Proof {
 	return fleet.Proof{
 		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: p.GetServerVersion(), Method: p.GetMethod(),
 		RestoreTook: p.GetRestoreTook().AsDuration(), Took: p.GetTook().AsDuration(),
-		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: p.GetDifferences(),
+		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: p.GetDifferences(), Refuses: p.GetRefuses(),
 	}
 }
 

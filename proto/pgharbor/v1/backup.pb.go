@@ -502,7 +502,11 @@ type Proof struct {
 	Tables int32 `protobuf:"varint,7,opt,name=tables,proto3" json:"tables,omitempty"`
 	Rows   int64 `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
 	// What differed from the manifest, one sentence each, or why it failed.
-	Differences   []string `protobuf:"bytes,9,rep,name=differences,proto3" json:"differences,omitempty"`
+	Differences []string `protobuf:"bytes,9,rep,name=differences,proto3" json:"differences,omitempty"`
+	// What a restore into a live server refuses to load without --trust-content,
+	// and why; empty where it loads all. A test restore in a cage loads it all the
+	// same.
+	Refuses       string `protobuf:"bytes,10,opt,name=refuses,proto3" json:"refuses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -598,6 +602,13 @@ func (x *Proof) GetDifferences() []string {
 		return x.Differences
 	}
 	return nil
+}
+
+func (x *Proof) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
 }
 
 type TableRows struct {
@@ -1425,7 +1436,7 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x1c\n" +
 	"\tpasswords\x18\x04 \x01(\bR\tpasswords\x12\x14\n" +
-	"\x05roles\x18\x05 \x03(\tR\x05roles\"\xd4\x02\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\"\xee\x02\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12;\n" +
 	"\vfinished_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1436,7 +1447,9 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\x04took\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x16\n" +
 	"\x06tables\x18\a \x01(\x05R\x06tables\x12\x12\n" +
 	"\x04rows\x18\b \x01(\x03R\x04rows\x12 \n" +
-	"\vdifferences\x18\t \x03(\tR\vdifferences\"K\n" +
+	"\vdifferences\x18\t \x03(\tR\vdifferences\x12\x18\n" +
+	"\arefuses\x18\n" +
+	" \x01(\tR\arefuses\"K\n" +
 	"\tTableRows\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
