@@ -43,12 +43,17 @@ type Proof struct {
 	Refuses       string        `json:"refuses,omitempty"` // what a restore into a live server refuses
 }
 
+// anew makes another backup and puts it to the test.
+func anew(j judging) string {
+	return shell.Command("pgharbor backup %s --database %s, then pgharbor verify with the id that it prints", j.Instance, j.Database)
+}
+
 // spoiled is about files that are there and are not what was stored.
 func spoiled(j judging) *Reason {
 	if j.Damaged == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, and look at the disk of the agent's BACKUP_DIR", j.Instance),
+	return reason(VerdictDamaged, anew(j)+"; and look at the disk of the agent's BACKUP_DIR",
 		"%d backups are damaged", j.Damaged).quoting("of the newest of them, " + j.Damage)
 }
 
@@ -57,7 +62,7 @@ func disproved(j judging) *Reason {
 	if j.Proved == nil || j.Proved.Proof.State != ProofFailed {
 		return nil
 	}
-	return reason(VerdictDamaged, shell.Command("pgharbor backup %s, then pgharbor verify the new one", j.Instance),
+	return reason(VerdictDamaged, anew(j),
 		"the test restore of backup %s failed", j.Proved.ID).quoting(strings.Join(j.Proved.Proof.Differences, "; "))
 }
 

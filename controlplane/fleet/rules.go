@@ -192,7 +192,7 @@ func damaged(j judging) *Reason {
 	if j.Missing == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, "look into the agent's BACKUP_DIR, and make a backup now", "%d backups are gone from the agent's disk", j.Missing)
+	return reason(VerdictDamaged, anew(j)+"; and look into the agent's BACKUP_DIR", "%d backups are gone from the agent's disk", j.Missing)
 }
 
 func failed(j judging) *Reason {
