@@ -54,7 +54,11 @@ func (a *app) awaitBackup(ctx context.Context, conn *grpc.ClientConn, started *p
 		return failed
 	}
 	err = a.print(&pgharborv1.GetJobResponse{Job: job}, func() error {
-		return a.runTable(job.GetRuns()).Write(a.Stdout, "There was nothing to back up.")
+		if err := a.runTable(job.GetRuns()).Write(a.Stdout, "There was nothing to back up."); err != nil || !job.GetMoreRuns() {
+			return err
+		}
+		_, err := fmt.Fprintf(a.Stdout, "There are more: %s\n", shell.Command("pgharbor runs --instance %s", job.GetInstance()))
+		return err
 	})
 	if err != nil {
 		return err
