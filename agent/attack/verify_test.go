@@ -202,7 +202,9 @@ func TestATenantsFunctionReachesNothingFromATestRestore(t *testing.T) {
 			h.Exec(t, "postgres", "CREATE ROLE tenant")
 			h.Exec(t, "postgres", "CREATE DATABASE tenants OWNER tenant")
 			h.Exec(t, "tenants", "CREATE EXTENSION dblink; "+h.script()+
-				"CREATE TABLE public.t (a int CHECK (public.harmless(a))); ALTER TABLE public.t OWNER TO tenant; INSERT INTO public.t VALUES (1)")
+				"CREATE TABLE public.t (a int CHECK (public.harmless(a))); ALTER TABLE public.t OWNER TO tenant; INSERT INTO public.t VALUES (1);"+
+				// What a restore refuses is loaded here as stock tools load it, by the superuser.
+				"ALTER FUNCTION public.harmless(int) OWNER TO tenant; CREATE MATERIALIZED VIEW public.refused AS SELECT public.harmless(1) WHERE false")
 			manifest, err := h.engine.Backup(t.Context(), backup.BackupRequest{Database: "tenants", RunID: "run1", Trigger: backup.TriggerManual})
 			if err != nil {
 				t.Fatal(err)
@@ -240,7 +242,7 @@ func TestAFileOfUnknownOriginReachesNothingFromATestRestore(t *testing.T) {
 			DO $x$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET search_path = public, pg_catalog'; END $x$;
 			SELECT count(*) FROM public.pg_class;`,
 		"an event trigger": h.script("ran") + `CREATE FUNCTION public.fire() RETURNS event_trigger LANGUAGE plpgsql AS $x$ BEGIN PERFORM public.harmless(1); END $x$;
-			CREATE EVENT TRIGGER fire ON ddl_command_end EXECUTE FUNCTION public.fire(); ALTER EVENT TRIGGER fire ENABLE ALWAYS; CREATE TABLE public.u ();`,
+			CREATE EVENT TRIGGER fire ON ddl_command_end EXECUTE FUNCTION public.fire(); ALTER EVENT TRIGGER fire ENABLE ALWAYS; CREATE TABLE public.u (); DO $x$ BEGIN END $x$;`,
 		"a check": h.script("ran", "secret") + "CREATE TABLE public.u (a int CHECK (public.harmless(a)));\nINSERT INTO public.u VALUES (1);",
 		"an operator": h.script("ran") + `CREATE FUNCTION public.same(name, name) RETURNS bool LANGUAGE plpgsql AS $x$ BEGIN RETURN public.harmless(1); END $x$;
 			CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = name, FUNCTION = public.same);
