@@ -49,7 +49,9 @@ func TestStatementsArePartedAsPsqlPartsThem(t *testing.T) {
 
 // However a text is cut into pieces, it has the same statements, and nothing of it is made up.
 func FuzzSplitter(f *testing.F) {
-	for _, seed := range []string{"SELECT 1;", "a $x$ ; $x$; b", `E'\';' ;`, "/* ; */ --;\n;", "CREATE FUNCTION f() BEGIN ATOMIC a; END;", "$$$$;", "'';''';", `"";"";`} {
+	for _, seed := range []string{"SELECT 1;", "a $x$ ; $x$; b", `E'\';' ;`, "/* ; */ --;\n;", "CREATE FUNCTION f() BEGIN ATOMIC a; END;", "$$$$;", "'';''';", `"";"";`, "CREATE TABLE;", `CREATE TABLE a. (b.c DEFAULT 'x'::"d".e) INHERITS (f.g);`,
+		"ALTER TABLE ONLY a.b ADD CONSTRAINT c CHECK (d.e());", "CREATE INDEX ON;", "CREATE RULE r TO;", "CREATE TRIGGER g ON a.b WHEN (c.d) EXECUTE;",
+		"ALTER DOMAIN;", "ALTER DOMAIN a ADD;", "CREATE OR REPLACE VIEW a.v AS b.c;", "CREATE STATISTICS a.s ON (b.c) FROM;"} {
 		f.Add(seed, 3)
 	}
 	f.Fuzz(func(t *testing.T, text string, pieces int) {
@@ -60,6 +62,12 @@ func FuzzSplitter(f *testing.F) {
 		for _, sql := range whole {
 			if !strings.Contains(text, sql) && !strings.Contains(text, "--") {
 				t.Errorf("%q is not in the text", sql)
+			}
+			st := definition{sql: sql}.statement()
+			for _, name := range st.ownNames(st.code().words) {
+				if !strings.Contains(sql, name) {
+					t.Errorf("%q is not in %q", name, sql)
+				}
 			}
 		}
 	})
