@@ -84,8 +84,8 @@ func TestASuperusersObjectsRunNoTenantsCode(t *testing.T) {
 	as(t, server, "mallory", weapons)
 	for name, test := range map[string]struct{ sql, object string }{
 		"an index":                              {"CREATE TABLE public.t (a int); INSERT INTO public.t VALUES (1); CREATE INDEX i ON public.t (hers.seize('super', a))", "CREATE INDEX i ON public.t"},
-		"a materialized view":                   {"CREATE VIEW hers.v AS SELECT hers.spring('super'); ALTER VIEW hers.v OWNER TO mallory; CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.v", "table public.m"},
-		"a materialized view of her partitions": {"CREATE TABLE hers.t (a int) PARTITION BY RANGE ((a + hers.seize('super', 1))); ALTER TABLE hers.t OWNER TO mallory; CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.t", "table public.m"},
+		"a materialized view":                   {"CREATE VIEW hers.v AS SELECT hers.spring('super'); ALTER VIEW hers.v OWNER TO mallory; CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.v", "materialized view public.m"},
+		"a materialized view of her partitions": {"CREATE TABLE hers.t (a int) PARTITION BY RANGE ((a + hers.seize('super', 1))); ALTER TABLE hers.t OWNER TO mallory; CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.t", "materialized view public.m"},
 		"a part of her table":                   {"CREATE TABLE hers.t (a int CHECK (hers.fine('super', a))) PARTITION BY RANGE (a); ALTER TABLE hers.t OWNER TO mallory; CREATE TABLE public.p PARTITION OF hers.t FOR VALUES FROM (0) TO (9); INSERT INTO hers.t VALUES (1)", "table"},
 		"partitions":                            {"CREATE TABLE public.t (a int) PARTITION BY RANGE (hers.seize('super', a)); CREATE TABLE public.p PARTITION OF public.t FOR VALUES FROM (0) TO (9)", "table public.p"},
 		"a literal in a policy":                 {"CREATE DOMAIN hers.d AS int CHECK (hers.fine('super', VALUE)); ALTER DOMAIN hers.d OWNER TO mallory; CREATE TABLE public.t (a int); CREATE POLICY p ON public.t USING ('{1}'::hers.d[] IS NOT NULL)", "CREATE POLICY p ON public.t"},

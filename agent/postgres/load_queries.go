@@ -122,7 +122,7 @@ func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early,
 			return nil, nil, err
 		}
 		if len(reached) > 0 {
-			return nil, nil, &ContentError{Object: "table " + view.name, Why: "it belongs to a superuser and runs the " + reached[0].String()}
+			return nil, nil, &ContentError{Object: "materialized view " + view.name, Why: "it belongs to a superuser and runs the " + reached[0].String()}
 		}
 		early = append(early, d)
 	}

@@ -100,8 +100,12 @@ func (w reach) from() string {
 
 // find returns the code of others than superusers that can be reached.
 func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reachedCode, error) {
+	kinds := "function,operator"
+	if w.columns {
+		kinds += ",domain,view" // their owner's code may change them while rows are loaded
+	}
 	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
-		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r))`, from.args()...) // by their indexes
+		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
 }
 
 // functions returns the functions that can be reached and are not the server's own.
