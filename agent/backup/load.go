@@ -47,6 +47,19 @@ func (e *Engine) load(ctx context.Context, temporary string, like postgres.Datab
 	return nil
 }
 
+// rolePaths are the search paths that roles have in the database.
+func (g *globals) rolePaths() map[string]string {
+	paths := map[string]string{}
+	if g != nil {
+		for _, s := range g.properties.Settings {
+			if s.Role != "" && s.Name == "search_path" {
+				paths[s.Role] = s.Value
+			}
+		}
+	}
+	return paths
+}
+
 // searchPath is the one that sessions of the database begin with.
 func (g *globals) searchPath() string {
 	if g != nil {

@@ -201,7 +201,14 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)
-	return e.Instance.Analyze(ctx, temporary, e.restoreJobs())
+	// What the planner knows is no part of what was backed up, and the server makes it anew by itself.
+	if err := e.Instance.Analyze(ctx, temporary, e.restoreJobs()); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		req.warn("statistics, in full: " + err.Error() + "; run ANALYZE in it")
+	}
+	return nil
 }
 
 // dropOwnRoles drops the roles that a load into a temporary database made, which is gone.

@@ -14,6 +14,7 @@ type code struct {
 	name    string // the table or domain that it belongs to, as it stands there; "" for a new object
 	words   []word // in which the expressions stand
 	planned bool   // constant parts are computed at once
+	scans   bool   // it is computed for all rows that there are
 	// parents are tables whose columns it has, too: their types are not among the words.
 	parents []string
 }
@@ -147,6 +148,19 @@ func (s statement) partOfTable(before, after string, has, planned bool) code {
 	return c
 }
 
+// does says whether a statement is ALTER kind [ONLY] name action.
+func (s statement) does(kind, action string) bool {
+	at := 2
+	if at < len(s.words) && s.words[at].is("ONLY") {
+		at++
+	}
+	if !s.begins("ALTER", kind) || at >= len(s.words) {
+		return false
+	}
+	end := s.nameEnd(at)
+	return end < len(s.words) && s.words[end].is(action)
+}
+
 // plain are the changes of a table that hold no expression.
 var plain = []string{"CLUSTER", "DISABLE", "ENABLE", "FORCE", "INHERIT", "NO", "OPTIONS", "REPLICA", "SET"}
 
@@ -174,6 +188,7 @@ func (s statement) alteredCode(at int) code {
 	case follows(0, "ADD") && follows(1, "CONSTRAINT") && (follows(3, "PRIMARY", "UNIQUE", "NOT") || follows(3, "EXCLUDE") && !late):
 	default:
 		c.words, c.planned = rest, true
+		c.scans = follows(0, "ADD") && follows(3, "CHECK") && !strings.HasSuffix(s.sql, "NOT VALID")
 	}
 	return c
 }
@@ -253,6 +268,18 @@ func (s statement) ownNames(words []word) []string {
 		}
 	}
 	return names
+}
+
+// literalTypes are the types of the database's own that literals have in a statement's words: 'text'::schema.type.
+func (s statement) literalTypes(words []word) []string {
+	var types []string
+	for n := 3; n < len(words); n++ {
+		literal := words[n-3].quoted && s.sql[words[n-3].start] != '"' && words[n-2].text == ":" && words[n-1].text == ":"
+		if literal && words[n-1].end == words[n].start {
+			types = append(types, s.ownNames(words[n:])[:min(1, len(s.ownNames(words[n:])))]...)
+		}
+	}
+	return types
 }
 
 func endsInDot(w word) bool { return !w.quoted && strings.HasSuffix(w.text, ".") }

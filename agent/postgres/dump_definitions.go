@@ -24,8 +24,9 @@ type Definitions struct {
 	refresh  []definition    // of materialized views
 	last     []definition    // what would be in the way of the others
 
-	owners map[string]bool // every role that is to own something
-	casts  bool            // a cast calls a function: an expression may do so unseen
+	owners map[string]bool       // every role that is to own something
+	owned  map[string]bool       // objects that get their owner, as GRANT has them
+	tables map[string]*ownership // by the name as it stands in the dump
 
 	split    splitter
 	size     int
@@ -50,7 +51,7 @@ func (d definition) statement() statement {
 
 // NewDefinitions returns the definitions of a dump of which nothing came yet.
 func NewDefinitions() *Definitions {
-	d := &Definitions{copies: map[string]bool{}, owners: map[string]bool{}}
+	d := &Definitions{copies: map[string]bool{}, owners: map[string]bool{}, tables: map[string]*ownership{}, owned: map[string]bool{}}
 	d.split.emit = d.add
 	return d
 }
@@ -82,7 +83,6 @@ func (d *Definitions) add(sql string) error {
 		return &ContentError{Object: firstWords(sql), Why: "pg_dump writes no such statement"}
 	}
 	d.postData = d.postData || s.isPostData()
-	d.casts = d.casts || s.begins("CREATE", "CAST") && s.find(2, "FUNCTION") > 0
 	to := d.stage(s)
 	*to = append(*to, definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
 	return nil
@@ -166,7 +166,7 @@ func (s statement) isPostData() bool {
 			return true
 		}
 	}
-	return s.begins("ALTER", "TABLE") && s.find(3, "ADD") > 0 && s.find(3, "CONSTRAINT") > 0
+	return s.does("TABLE", "ADD")
 }
 
 // stage is where a statement belongs.

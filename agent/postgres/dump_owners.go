@@ -14,7 +14,7 @@ type ownership struct {
 // owns keeps who is to have what a dump makes: the definition gets what a later statement fills in.
 func (d *Definitions) owns(s statement) *ownership {
 	if object, role := ownerChange(s); object != "" {
-		d.owners[role] = true
+		d.owners[role], d.owned[inGrants(object)] = true, true
 		if d.created != nil && d.created.role == "" && sameObject(object, d.created.object) {
 			d.created.object, d.created.role = object, role
 		}
@@ -26,6 +26,9 @@ func (d *Definitions) owns(s statement) *ownership {
 	d.created = nil
 	if at := s.createdAt(); at > 0 {
 		d.created = &ownership{object: s.qualifiedName(at)}
+		if s.words[at-1].is("TABLE") {
+			d.tables[d.created.object] = d.created
+		}
 	}
 	return d.created
 }

@@ -28,8 +28,9 @@ type splitter struct {
 	begun     int    // where the text in the dollar quote begins in statement
 	comments  int    // depth of nested comments
 	parens    int
-	body      int // depth of BEGIN and CASE in an SQL-standard body
+	body      int // depth of BEGIN ATOMIC and CASE in an SQL-standard body
 	word      []byte
+	before    string   // the word before, in capitals
 	words     []string // the first of the statement, in capitals
 }
 
@@ -181,12 +182,22 @@ func (s *splitter) endWord(next byte) {
 	if !s.routine() || s.parens > 0 {
 		return
 	}
+	// BEGIN alone is a name that needs no quotes; the other two do.
 	switch {
-	case word == "BEGIN", word == "CASE" && s.body > 0:
+	case word == "ATOMIC" && s.before == "BEGIN" && s.body == 0, word == "CASE" && s.body > 0:
 		s.body++
 	case word == "END":
 		s.body = max(s.body-1, 0)
 	}
+	s.before = word
+}
+
+// rest is what came of a statement that did not end; "" where there is nothing.
+func (s *splitter) rest() string {
+	if s.state == splitComment {
+		return "a comment"
+	}
+	return strings.TrimSpace(string(s.statement))
 }
 
 // routine says whether the statement makes a function or a procedure, whose body may hold semicolons.
@@ -257,7 +268,7 @@ func (s *splitter) comment(c byte) {
 
 func (s *splitter) end() error {
 	sql := strings.TrimSpace(string(s.statement))
-	s.statement, s.words, s.last = s.statement[:0], nil, 0
+	s.statement, s.words, s.last, s.before = s.statement[:0], nil, 0, ""
 	s.parens, s.body = 0, 0
 	if words := readWords(sql, 4); len(words) == 4 && words[0].is("SET") && words[1].is("standard_conforming_strings") {
 		s.escapes = words[3].is("off")

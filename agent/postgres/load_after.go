@@ -104,7 +104,7 @@ func builds(s statement) bool {
 	if s.begins("CREATE", "INDEX") || s.begins("CREATE", "UNIQUE", "INDEX") {
 		return true
 	}
-	return s.begins("ALTER", "TABLE") && s.find(3, "ADD") > 0 && s.find(3, "CONSTRAINT") > 0
+	return s.does("TABLE", "ADD")
 }
 
 // makeAll runs statements in their order, but those that build something one beside the other, up to the next that is
@@ -125,7 +125,7 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 		case builds(st):
 			building = append(building, d)
 			continue
-		case st.begins("COMMENT"), st.find(2, "CLUSTER") > 0, st.find(2, "REPLICA") > 0, st.begins("ALTER", "INDEX") && st.find(3, "ATTACH") < 0:
+		case st.begins("COMMENT"), st.does("TABLE", "CLUSTER"), st.does("TABLE", "REPLICA"), st.begins("ALTER", "INDEX") && !st.does("INDEX", "ATTACH"):
 			remarks = append(remarks, d)
 			continue
 		}

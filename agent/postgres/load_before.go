@@ -1,6 +1,9 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // rights are the grants of a dump. Those of schemas and functions are given as soon as these have their owner, for code may
 // run before all objects are made; the others when all are.
@@ -8,27 +11,63 @@ type rights struct {
 	all []definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
 	ran []bool
+	// foreign are the objects that the dump does not make: the server's own, and those of extensions.
+	foreign []string
 }
 
-func newRights(all []definition) *rights {
+// newRights takes the grants of a dump, and the objects that get their owners in it.
+func newRights(all []definition, owned map[string]bool) *rights {
 	r := &rights{all: all, of: map[string][]int{}, ran: make([]bool, len(all))}
 	for n, d := range all {
-		if object := d.statement().reference("ON", "TO", "FROM"); object != "" {
-			r.of[object] = append(r.of[object], n)
+		object := d.statement().reference("ON", "TO", "FROM")
+		if object == "" {
+			continue
 		}
+		if kind, _, _ := strings.Cut(object, " "); r.of[object] == nil && !owned[object] && (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "TABLE") {
+			r.foreign = append(r.foreign, object)
+		}
+		r.of[object] = append(r.of[object], n)
 	}
 	return r
 }
 
+// inGrants is an object as GRANT has it.
+func inGrants(object string) string {
+	if signature, ok := strings.CutPrefix(object, "AGGREGATE "); ok {
+		return "FUNCTION " + signature
+	}
+	return object
+}
+
 // give runs the grants on an object that got its owner.
 func (r *rights) give(ctx context.Context, s *loadSessions, object string) error {
-	for _, n := range r.of[object] {
+	for _, n := range r.of[inGrants(object)] {
 		if r.ran[n] {
 			continue
 		}
 		r.ran[n] = true
 		if err := s.run(ctx, r.all[n]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// ofForeign runs those on objects that the dump does not make, as far as they are there by now: no code may run before them.
+func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
+	for _, object := range r.foreign {
+		for _, n := range r.of[object] {
+			if r.ran[n] {
+				continue
+			}
+			err := s.run(ctx, r.all[n])
+			if err != nil && sqlState(err) == "" {
+				return err
+			}
+			if err != nil {
+				break // it is not there yet
+			}
+			r.ran[n] = true
 		}
 	}
 	return nil
@@ -47,19 +86,33 @@ func (r *rights) rest(ctx context.Context, s *loadSessions) error {
 	return nil
 }
 
-// before makes the objects that rows and indexes need, and gives each its owner and the rights on it.
+// before makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
+// all is loaded: until then who is to own it may make objects there, and not drop those of others.
 func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rights) error {
 	if err := rights.give(ctx, s, "SCHEMA public"); err != nil { // it is there already
 		return err
 	}
+	if err := rights.ofForeign(ctx, s); err != nil {
+		return err
+	}
 	for _, d := range l.Definitions.before {
-		if err := l.define(ctx, s, d); err != nil {
-			return err
+		st := d.statement()
+		object, role := ownerChange(st)
+		var err error
+		if schema, ok := strings.CutPrefix(object, "SCHEMA "); ok && l.mixed && !l.trusted[role] {
+			l.schemas = append(l.schemas, d)
+			err = s.runSQL(ctx, "GRANT USAGE, CREATE ON SCHEMA "+schema+" TO "+quoteName(role))
+		} else {
+			err = l.define(ctx, s, d)
 		}
-		if object, _ := ownerChange(d.statement()); object != "" {
-			if err := rights.give(ctx, s, object); err != nil {
-				return err
-			}
+		if err == nil && object != "" {
+			err = rights.give(ctx, s, object)
+		}
+		if err == nil && st.begins("CREATE", "EXTENSION") {
+			err = rights.ofForeign(ctx, s)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

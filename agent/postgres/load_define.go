@@ -20,9 +20,9 @@ func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definitio
 	}
 	st := d.statement()
 	switch {
-	case st.begins("ALTER", "TABLE") && st.find(3, "ATTACH") > 0:
+	case st.does("TABLE", "ATTACH"):
 		return l.attach(ctx, s, d, st)
-	case st.begins("ALTER", "INDEX") && st.find(3, "ATTACH") > 0:
+	case st.does("INDEX", "ATTACH"):
 		return l.attachIndex(ctx, s, d, st)
 	}
 	switch c := st.code(); c.on {
@@ -50,7 +50,7 @@ func (l *guardedLoader) asAdmin(ctx context.Context, s *loadSessions, d definiti
 // create makes an object that is to have an owner.
 func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
 	trusted := d.owner != nil && l.trusted[d.owner.role]
-	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "") }
+	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", trusted) }
 	if trusted || len(st.ownNames(c.words)) == 0 {
 		found, err := reached()
 		if err != nil {
@@ -67,7 +67,14 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 		key := sessionKey{nobody: firstWords(d.sql)}
 		return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
 	}
+	others, err := l.othersLiterals(ctx, s, st, c, d.owner.role)
+	if err != nil {
+		return err
+	}
 	key := sessionKey{owner: d.owner.role}
+	if len(others) > 0 {
+		key = sessionKey{nobody: firstWords(d.sql)}
+	}
 	return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
 }
 
@@ -102,7 +109,14 @@ func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definitio
 	}
 	reaches := func() (string, error) { return l.changeReaches(ctx, s, st, c, table) }
 	key := sessionKey{owner: table.owner}
-	if !table.trusted && len(st.ownNames(c.words)) > 0 {
+	mixed, err := l.mixes(ctx, s, st, c, table)
+	if err != nil {
+		return err
+	}
+	if mixed != "" {
+		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("table %s belongs to %q, and this %s", c.name, table.owner, mixed)}
+	}
+	if !table.trusted && (len(st.ownNames(c.words)) > 0 || !makesIndex(st)) {
 		return l.unlessHarmless(ctx, s, d, key, reaches, l.changeAs(ctx, s, key, d, c, table))
 	}
 	reached, err := reaches()
@@ -119,13 +133,27 @@ func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definitio
 	return l.unlessHarmless(ctx, s, d, key, reaches, l.changeAs(ctx, s, key, d, c, table))
 }
 
+// mixes names code of somebody else than the owner of a table that a change of it may run; "" where there is none.
+func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo) (string, error) {
+	if !l.several || table.trusted {
+		return "", nil
+	}
+	others, err := l.othersLiterals(ctx, s, st, c, table.owner)
+	if err != nil || len(others) > 0 {
+		return first(others, "reads a literal of the "), err
+	}
+	found, err := reachOfChange.find(ctx, s, start{tables: []string{table.oid}})
+	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner })
+	return first(others, "runs the "), err
+}
+
 // changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
 func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo) (string, error) {
-	reached, err := l.reachedBy(ctx, s, st, c, table.oid)
-	if err != nil || reached != "" || !table.expressed {
+	reached, err := l.reachedBy(ctx, s, st, c, table.oid, table.trusted)
+	if err != nil || reached != "" {
 		return reached, err
 	}
-	found, err := l.queryReaches(ctx, s, table.oid)
+	found, err := reachOfChange.find(ctx, s, start{tables: []string{table.oid}})
 	return first(found, "the "), err
 }
 
@@ -139,8 +167,9 @@ func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d def
 	if len(rows) == 0 {
 		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.name)
 	}
-	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "") }
-	if key := (sessionKey{owner: rows[0][0]}); !l.trusted[key.owner] {
+	key := sessionKey{owner: rows[0][0]}
+	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", l.trusted[key.owner]) }
+	if !l.trusted[key.owner] {
 		return l.unlessHarmless(ctx, s, d, key, reaches, l.runWithPaths(ctx, s, key, d, true))
 	}
 	reached, err := reaches()
@@ -183,6 +212,18 @@ func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d defi
 	index, err := l.table(ctx, s, st.reference("INDEX", "ATTACH"))
 	if err != nil {
 		return err
+	}
+	part, err := s.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
+		st.qualifiedName(st.find(3, "PARTITION")+1))
+	if err != nil {
+		return err
+	}
+	reached, err := l.queryReaches(ctx, s, part...)
+	if err != nil {
+		return err
+	}
+	if n := slices.IndexFunc(reached, func(r reachedCode) bool { return r.owner != index.owner }); n >= 0 {
+		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
 	}
 	if index.trusted {
 		return l.asAdmin(ctx, s, d)

@@ -23,8 +23,9 @@ type GuardedLoad struct {
 	Plain io.Reader
 	// SearchPath is the one with which sessions of the database begin: the code in it may look for names there.
 	SearchPath string
-	Jobs       int    // sessions at once, for indexes and constraints; at least 1
-	OnTable    func() // the rows of a table are loaded; may be called by several goroutines at a time
+	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
+	Jobs       int               // sessions at once, for indexes and constraints; at least 1
+	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
 // ContentError says that something in a dump can't be loaded so that its code gains nothing.
@@ -52,12 +53,15 @@ func (i *Instance) LoadGuarded(ctx context.Context, database string, load Guarde
 	if err := load.Definitions.err; err != nil {
 		return nil, err
 	}
+	if rest := load.Definitions.split.rest(); rest != "" {
+		return nil, &ContentError{Object: firstWords(rest), Why: "its end is not found"}
+	}
 	server, err := i.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l := &guardedLoader{Instance: i, GuardedLoad: load, database: database, server: server,
-		trusted: map[string]bool{}, rows: map[Table]int64{}}
+		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[Table]int64{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
@@ -75,6 +79,9 @@ type guardedLoader struct {
 	// one is not, so that there may be code that must not run with a superuser's rights.
 	trusted map[string]bool
 	mixed   bool
+	several bool              // two of them or more are not
+	paths   map[string]string // search paths of owners' own
+	schemas []definition      // that give schemas their owners
 	// callable: some of that code can be called by a name that is found by the search path. It counts as such until it is known.
 	callable bool
 
@@ -95,7 +102,7 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	l.callable = l.mixed
-	rights := newRights(d.rights)
+	rights := newRights(d.rights, d.owned)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
 	}
@@ -121,6 +128,9 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	if err := l.dropLogins(ctx, s); err != nil {
+		return err
+	}
+	if err := s.runAll(ctx, l.schemas); err != nil {
 		return err
 	}
 	return s.runAll(ctx, d.last)

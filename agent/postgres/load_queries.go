@@ -63,17 +63,26 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 
 // castsOf are the functions of casts from or to the types of columns of the tables $1, or the types $2: an expression or a foreign key
 // may call them where a dump does not show it. A cast is made by who owns one of its types, so no other type can be at its ends.
-const castsOf = `SELECT c.castfunc FROM pg_catalog.pg_cast c WHERE c.castfunc >= 12000
+const castsOf = `SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
 	AND (c.castsource = ANY ($2::pg_catalog.oid[]) OR c.casttarget = ANY ($2::pg_catalog.oid[]) OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
-		WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND a.atttypid IN (c.castsource, c.casttarget)))`
+		WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND a.atttypid IN (c.castsource, c.casttarget))
+		OR EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.oid = ANY ($1::pg_catalog.oid[]) AND t.reltype IN (c.castsource, c.casttarget)))`
 
 // castsReach is what such casts may run.
 func (l *guardedLoader) castsReach(ctx context.Context, s *loadSessions, tables, types []string) ([]reachedCode, error) {
-	functions, err := s.oids(ctx, castsOf, oidArray(tables), oidArray(types))
-	if err != nil || len(functions) == 0 {
+	rows, err := s.query(ctx, castsOf, oidArray(tables), oidArray(types))
+	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	return reachOfQuery.find(ctx, s, start{functions: functions})
+	var from start
+	for _, row := range rows {
+		if row[0] != "0" {
+			from.functions = append(from.functions, row[0])
+		} else {
+			from.types = append(from.types, row[1], row[2]) // by their output and input
+		}
+	}
+	return reachOfRows.find(ctx, s, from)
 }
 
 // foreignKey looks at the tables of a foreign key.

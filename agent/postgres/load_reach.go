@@ -26,11 +26,11 @@ type reach struct {
 	plans bool
 }
 
-// The ways that are asked for.
+// The ways that are asked for. What changes a table may compute the constant parts of all that is on it and its parts.
 var (
 	reachOfRows   = reach{columns: true, checks: true}
-	reachOfAttach = reach{checks: true, parts: true}
 	reachOfQuery  = reach{parts: true, plans: true}
+	reachOfChange = reach{checks: true, parts: true, plans: true}
 )
 
 // edges are the ways from one thing r to the next, each a class of the catalog and an oid.
@@ -100,9 +100,9 @@ func (w reach) from() string {
 
 // find returns the code of others than superusers that can be reached.
 func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reachedCode, error) {
-	kinds := "function,operator"
+	kinds := "function,operator,domain,view"
 	if w.columns {
-		kinds += ",domain,view" // their owner's code may change them while rows are loaded
+		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
 	}
 	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
@@ -151,5 +151,5 @@ func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, pare
 	if err != nil {
 		return nil, err
 	}
-	return reachOfAttach.find(ctx, s, start{tables: []string{parent, child}, types: types})
+	return reachOfChange.find(ctx, s, start{tables: []string{parent, child}, types: types})
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // rowsLoad is how the rows of one table are loaded.
@@ -19,38 +20,49 @@ type rowsLoad struct {
 	schemas string
 }
 
-// rowsLoad decides who loads the rows of a table: the superuser, where that runs nobody's code; a login of the table's owner, where
-// it runs the owner's; and a login of nobody, where it runs that of others.
+// rowsLoad decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
+// superuser, where the table is a superuser's and it runs what superusers wrote.
 func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
 	table, err := l.table(ctx, s, name)
 	load := rowsLoad{table: table, path: emptyPath}
-	if err != nil || !table.own || !table.code {
+	if err != nil || !table.own {
 		return load, err
 	}
-	if !l.mixed {
-		load.path = l.searchPath(load.key)
-		return load, nil
+	if want := l.Definitions.tables[name]; want != nil && want.role != "" && want.role != table.owner {
+		return load, &ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.role)}
 	}
-	runs, err := l.rowsRun(ctx, s, table.oid)
-	if err != nil {
-		return load, err
+	var runs mayRun
+	if l.mixed && table.code {
+		if runs, err = l.rowsRun(ctx, s, table.oid); err != nil {
+			return load, err
+		}
 	}
 	others := slices.ContainsFunc(runs.code, func(c reachedCode) bool { return c.owner != table.owner })
 	switch {
 	case others && table.guarded:
 		return load, &ContentError{Object: "table " + name, Why: "it has row security, and loading it runs the " + runs.code[0].String()}
-	case others:
+	case others, !table.trusted && !table.looks && !runs.calls && !table.guarded:
 		load.key.nobody, load.schemas = "table "+name, runs.schemas
-	case len(runs.code) == 0 && (table.trusted || !runs.calls || !runs.allowed):
-		if !l.callable {
-			load.path = l.searchPath(load.key)
-		}
-		return load, nil
-	default:
+	case !table.trusted:
 		load.key.owner = table.owner
+	case l.callable:
+		return load, nil
 	}
-	load.path = l.searchPath(load.key)
+	if table.code {
+		load.path = l.searchPath(load.key)
+	}
 	return load, nil
+}
+
+// sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
+// looked at again.
+func (l *guardedLoader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
+	session, err := s.session(ctx, load.key)
+	if LacksLogin(err) && !load.table.code {
+		load.key, load.path = sessionKey{}, emptyPath
+		session, err = s.session(ctx, load.key)
+	}
+	return session, err
 }
 
 // copyRows loads the rows of one table, by the session that may.
@@ -80,12 +92,9 @@ func (s *loadSessions) giveUp(ctx context.Context, key sessionKey) {
 
 // copyBy loads rows into a table in a transaction of its own, and returns how many.
 func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, copySQL string, rows io.Reader) (int64, error) {
-	session, err := s.session(ctx, load.key)
+	session, err := l.sessionOf(ctx, s, &load)
 	if err != nil {
 		return 0, err
-	}
-	if load.key.nobody != "" {
-		defer s.end(ctx, load.key)
 	}
 	if err := l.grantRows(ctx, s, session, load); err != nil {
 		return 0, err
@@ -110,7 +119,7 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 		return 0, err
 	}
 	if load.key.nobody != "" {
-		return tag.RowsAffected(), l.checkRows(ctx, s, load.table, tag.RowsAffected())
+		return tag.RowsAffected(), l.checkRows(ctx, s, session, load.table, tag.RowsAffected())
 	}
 	return tag.RowsAffected(), nil
 }
@@ -144,9 +153,29 @@ func (l *guardedLoader) grant(ctx context.Context, s *loadSessions, grants ...st
 }
 
 // checkRows takes the right to a table from a login of nobody, whose code may have written more rows than those of the dump.
-func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
-	rows, err := s.query(ctx, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
+func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, session *loadSession, table tableInfo, want int64) error {
+	if err := l.grant(ctx, s, "REVOKE INSERT ON TABLE "+table.name+" FROM "+quoteName(session.login)); err != nil {
+		return err
+	}
+	key := sessionKey{}
+	if !table.trusted && table.looks {
+		key.owner = table.owner // to plan the query may run what its owner's code has put on it
+	}
+	if !table.trusted && !table.looks {
+		key = sessionKey{nobody: "table " + table.name}
+		if err := l.grant(ctx, s, "GRANT SELECT ON TABLE "+table.name+" TO "+quoteName(session.login)); err != nil {
+			return err
+		}
+	}
+	counting, err := s.session(ctx, key)
 	if err != nil {
+		return err
+	}
+	rows, err := ask(ctx, counting.conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
+	if err != nil {
+		return err
+	}
+	if err := l.forget(ctx, s, sessionKey{nobody: "table " + table.name}); err != nil {
 		return err
 	}
 	if rows[0][0] != strconv.FormatInt(want, 10) {
@@ -169,25 +198,37 @@ func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 }
 
 // armed says whether the table $1 has anything that runs when a row is loaded, other than what its definitions gave it before
-// any code ran: a trigger, a rule, a check, a default that is computed.
-const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+// any code ran: a trigger, a rule, a check, a column that the dump has no values for.
+const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
 		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
-			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')))::pg_catalog.text
+			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+				AND NOT a.attname = ANY (pg_catalog.string_to_array($3, E'\x1f')))))::pg_catalog.text
 	FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid`
 
+// copyColumns are the names of the columns of a COPY.
+func copyColumns(sql string) []string {
+	var columns []string
+	depth := 0
+	for _, w := range readWords(sql, 0) {
+		change := parenthesis(w)
+		if depth += change; depth == 1 && change == 0 && (w.quoted || w.text != ",") {
+			columns = append(columns, strings.ReplaceAll(w.text, `""`, `"`))
+		}
+	}
+	return columns
+}
+
 // beginRows begins the transaction that loads a table. Into one that is new, in the same transaction as nothing else, rows are
-// written as what everybody sees, so that nobody has to write its pages again for that. A superuser locks the table first and
-// looks at it again: code of its owner that has run before may have put something on it.
+// written as what everybody sees, so that nobody has to write its pages again for that. The table is locked first and looked at
+// again: code that has run before may have put something on it, also by way of a table that it is a part of.
 func (s *loadSession) beginRows(ctx context.Context, load rowsLoad, copySQL string) (string, error) {
 	if err := run(ctx, s.conn, "BEGIN"); err != nil || !load.table.own || load.key.nobody != "" {
 		return copySQL, err
 	}
-	if s.login == "" {
-		if err := s.lockRows(ctx, load); err != nil {
-			return "", err
-		}
+	if err := s.lockRows(ctx, load, copySQL); err != nil {
+		return "", err
 	}
 	return copySQL + " WITH (FREEZE)", run(ctx, s.conn, "TRUNCATE ONLY "+load.table.name)
 }
@@ -205,11 +246,11 @@ func (l *guardedLoader) unchanged(ctx context.Context, s *loadSessions, table ta
 }
 
 // lockRows locks a table and looks whether it still runs nothing that it did not run before.
-func (s *loadSession) lockRows(ctx context.Context, load rowsLoad) error {
+func (s *loadSession) lockRows(ctx context.Context, load rowsLoad, copySQL string) error {
 	if err := run(ctx, s.conn, "LOCK TABLE ONLY "+load.table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return err
 	}
-	found, err := ask(ctx, s.conn, armed, load.table.oid, strconv.FormatBool(load.table.code))
+	found, err := ask(ctx, s.conn, armed, load.table.oid, strconv.FormatBool(load.table.code), strings.Join(copyColumns(copySQL), "\x1f"))
 	if err != nil {
 		return err
 	}

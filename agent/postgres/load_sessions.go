@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,10 +114,10 @@ func (s *loadSession) look(ctx context.Context, path string) error {
 
 // searchPath is the path of the database as a role has it.
 func (l *guardedLoader) searchPath(key sessionKey) string {
-	if l.SearchPath == "" {
+	path := cmp.Or(l.paths[key.owner], l.SearchPath)
+	if path == "" {
 		return emptyPath
 	}
-	path := l.SearchPath
 	if key.owner != "" {
 		path = strings.ReplaceAll(path, `"$user"`, quoteName(key.owner))
 	}
@@ -131,7 +132,7 @@ func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key s
 		return err
 	}
 	err = session.run(ctx, d)
-	if err == nil || !NameNotFound(err) || !mayUsePath || l.SearchPath == "" {
+	if err == nil || !NameNotFound(err) || !mayUsePath || l.searchPath(key) == emptyPath {
 		return err
 	}
 	if err := session.look(ctx, l.searchPath(key)); err != nil {

@@ -1,21 +1,30 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // reachedBy names code of others than superusers that a statement may run when it is run; "" where there is none. Its expressions
 // are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
 // operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
-// makes what it is about.
-func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st statement, c code, table string) (string, error) {
+// makes what it is about. Whoever is not trusted is to call no function by the superuser, whoever wrote that.
+func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st statement, c code, table string, trusted bool) (string, error) {
+	if c.scans && !trusted {
+		return "a check of its owner's", nil
+	}
 	names := st.ownNames(c.words)
-	if c.planned && l.Definitions.casts {
+	if c.planned && (len(names)+len(c.parents) > 0 || table != "") { // whether of the dump or made since
 		found, err := l.reachedByCasts(ctx, s, names, c.parents, table)
 		if err != nil || len(found) > 0 {
 			return first(found, "maybe, by a cast, the "), err
 		}
 	}
 	for _, name := range names {
-		found, err := l.reachedByName(ctx, s, name, c.planned)
+		found, calls, err := l.reachedByName(ctx, s, name, c.planned)
+		if err == nil && calls && !trusted {
+			return "what is called " + name, nil
+		}
 		if err != nil || len(found) > 0 {
 			return first(found, "the "), err
 		}
@@ -57,17 +66,32 @@ func first(found []reachedCode, before string) string {
 	return before + found[0].String()
 }
 
-// reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
-// operators.
-func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name string, computed bool) ([]reachedCode, error) {
-	types, functions, err := l.named(ctx, s, name, computed)
-	if err != nil {
-		return nil, err
-	}
-	if len(types)+len(functions) == 0 {
+// othersLiterals is the code of others than its owner that reading the literals of a statement may run.
+func (l *guardedLoader) othersLiterals(ctx context.Context, s *loadSessions, st statement, c code, owner string) ([]reachedCode, error) {
+	if !l.several {
 		return nil, nil
 	}
-	return reachOfRows.find(ctx, s, start{types: types, functions: functions})
+	for _, name := range st.literalTypes(c.words) {
+		found, _, err := l.reachedByName(ctx, s, name, false)
+		if err != nil {
+			return nil, err
+		}
+		if others := slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == owner }); len(others) > 0 {
+			return others, nil
+		}
+	}
+	return nil, nil
+}
+
+// reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
+// operators; calls: there are such.
+func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name string, computed bool) (code []reachedCode, calls bool, err error) {
+	types, functions, err := l.named(ctx, s, name, computed)
+	if err != nil || len(types)+len(functions) == 0 {
+		return nil, false, err
+	}
+	code, err = reachOfRows.find(ctx, s, start{types: types, functions: functions})
+	return code, len(functions) > 0, err
 }
 
 // named are the types that have a name, and the functions that have it or belong to an operator that begins as it does.
@@ -88,7 +112,6 @@ func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string,
 type mayRun struct {
 	code    []reachedCode // of others than superusers
 	calls   bool          // any function
-	allowed bool          // the table's owner may call all of these
 	schemas string        // of the functions, quoted and parted by commas
 }
 
@@ -103,12 +126,10 @@ func (l *guardedLoader) rowsRun(ctx context.Context, s *loadSessions, table stri
 	if err != nil {
 		return mayRun{}, err
 	}
-	rows, err := s.query(ctx, `SELECT coalesce(pg_catalog.bool_and(pg_catalog.has_function_privilege(c.relowner, p.oid, 'EXECUTE')), true)::pg_catalog.text,
-			pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
-		FROM pg_catalog.pg_class c CROSS JOIN pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE c.oid = $1::pg_catalog.oid AND p.oid = ANY ($2::pg_catalog.oid[])`, table, oidArray(functions))
+	rows, err := s.query(ctx, `SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])`, oidArray(functions))
 	if err != nil {
 		return mayRun{}, err
 	}
-	return mayRun{code: code, calls: len(functions) > 0, allowed: rows[0][0] == "true", schemas: rows[0][1]}, nil
+	return mayRun{code: code, calls: len(functions) > 0, schemas: rows[0][0]}, nil
 }
