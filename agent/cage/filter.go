@@ -17,11 +17,12 @@ const (
 type test int
 
 const (
-	always    test = iota
-	differs        // from the value
-	equals         // the value
-	has            // a bit of the value
-	isPointer      // is not NULL, in all 64 bits
+	always      test = iota
+	differs          // from the value
+	equals           // the value
+	has              // a bit of the value
+	isOfAnother      // kind than the value and the second value, which is what the second byte of an ioctl's number says
+	isPointer        // is not NULL, in all 64 bits
 )
 
 // rule filters a system call.
@@ -31,6 +32,7 @@ type rule struct {
 	test   test
 	arg    uint32 // the number of the argument, from 0 on
 	value  uint32
+	second uint32 // of isOfAnother; may be the same
 }
 
 // newestCall is the last system call that was known when this was written, mseal, the same one on every architecture. What is
@@ -41,6 +43,9 @@ const (
 	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 		unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 	typeIntoTerminal = 0x541C // TIOCLINUX
+	ofTerminals      = 0x5400 // 'T', which has what all descriptors know too, such as FIONBIO
+	ofSockets        = 0x8900
+	kindOfIoctl      = 0xFF00
 )
 
 // never are the calls that no program in a cage has a use for, and that reach past its files: other processes, the kernel,
@@ -62,8 +67,9 @@ var never = []uint32{
 	unix.SYS_INOTIFY_ADD_WATCH,
 	unix.SYS_SEMGET, unix.SYS_SEMCTL, unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV,
 	unix.SYS_MSGCTL, unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK,
-	// Landlock does not guard these: whoever owns a file may do them by its path.
+	// Landlock does not guard these: whoever owns a file may do them by its path, and by a descriptor that only reads it.
 	unix.SYS_FCHOWNAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR,
+	unix.SYS_FCHOWN, unix.SYS_FSETXATTR, unix.SYS_FREMOVEXATTR,
 }
 
 // sometimes are the calls that are filtered by what they are asked for.
@@ -71,6 +77,10 @@ var sometimes = []rule{
 	{call: unix.SYS_CLONE, answer: refuse, test: has, value: newNamespaces},
 	{call: unix.SYS_CLONE3, answer: unknown}, // its flags are in memory, where a filter does not look
 	{call: unix.SYS_FCHMODAT, answer: pretend}, {call: unix.SYS_FCHMODAT2, answer: pretend}, {call: unix.SYS_UTIMENSAT, answer: pretend},
+	{call: unix.SYS_FCHMOD, answer: pretend},
+	// A lease holds up whoever writes to the file, and a notice watches a folder.
+	{call: unix.SYS_FCNTL, answer: refuse, test: equals, arg: 1, value: unix.F_SETLEASE},
+	{call: unix.SYS_FCNTL, answer: refuse, test: equals, arg: 1, value: unix.F_NOTIFY},
 	// What is started stays in the process group of the first, so that to end the group is to end it all.
 	{call: unix.SYS_SETSID, answer: pretend},
 	{call: unix.SYS_IOCTL, answer: refuse, test: equals, arg: 1, value: unix.TIOCSTI},
@@ -81,6 +91,16 @@ var sometimes = []rule{
 	{call: unix.SYS_SCHED_SETSCHEDULER, answer: refuse, test: differs, value: 0},
 	{call: unix.SYS_SCHED_SETPARAM, answer: refuse, test: differs, value: 0},
 	{call: unix.SYS_SCHED_SETATTR, answer: refuse, test: differs, value: 0},
+}
+
+// noFileSystem keeps a program from what a file system has of its own for files that are open for reading: flags such as
+// "immutable", encryption, a snapshot of a folder. There are many, so what there may be is named. A network needs those of sockets.
+func noFileSystem(network bool) rule {
+	r := rule{call: unix.SYS_IOCTL, answer: refuse, test: isOfAnother, arg: 1, value: ofTerminals, second: ofTerminals}
+	if network {
+		r.second = ofSockets
+	}
+	return r
 }
 
 // noNetwork leaves a program a socket to listen on and nobody to speak to first. The address of a message is in memory, where
@@ -110,6 +130,7 @@ func rules(s Spec, abi int) []rule {
 		all = append(all, rule{call: call, answer: refuse})
 	}
 	all = append(append(all, sometimes...), filtered...)
+	all = append(all, noFileSystem(s.Network))
 	if !s.Network {
 		all = append(all, noNetwork...)
 	}

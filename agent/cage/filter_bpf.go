@@ -49,6 +49,11 @@ func (r rule) condition() []unix.SockFilter {
 		return []unix.SockFilter{load(low(r.arg)), jump(unix.BPF_JEQ, r.value, 0, 1)}
 	case has:
 		return []unix.SockFilter{load(low(r.arg)), jump(unix.BPF_JSET, r.value, 0, 1)}
+	case isOfAnother:
+		return []unix.SockFilter{
+			load(low(r.arg)), {Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: kindOfIoctl},
+			jump(unix.BPF_JEQ, r.value, 2, 0), jump(unix.BPF_JEQ, r.second, 1, 0),
+		}
 	case isPointer:
 		return []unix.SockFilter{
 			load(low(r.arg)), jump(unix.BPF_JEQ, 0, 0, 2),

@@ -4,8 +4,6 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -28,50 +26,26 @@ const (
 // by the passphrase counts: RestoreFrom.
 type Policy struct {
 	// Jobs are the kinds of job that are done.
-	Jobs []string `json:"jobs"`
+	Jobs []string
 	// Replace: a restore may take the place of a database in service, and an undo put the other back.
-	Replace bool `json:"replace"`
+	Replace bool
 	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a manifest of theirs has a proof
 	// by a passphrase of this host's, it proves who made it.
-	RestoreFrom []string `json:"restore_from"`
+	RestoreFrom []string
 	// Unproven: a file of another instance may be restored, confined, although nothing on this host proves who made it.
-	Unproven bool `json:"unproven"`
+	Unproven bool
 	// SuperuserRoles: a restore may make roles with superuser attributes.
-	SuperuserRoles bool `json:"superuser_roles"`
+	SuperuserRoles bool
 	// TrustContent: the code in a dump may run with all the rights of the agent, where somebody asks for that.
-	TrustContent bool `json:"trust_content"`
+	TrustContent bool
 	// ReleaseHostHolds: holds that were set on this host may be released or replaced.
-	ReleaseHostHolds bool `json:"release_host_holds"`
+	ReleaseHostHolds bool
 }
 
 // Default is the policy of a host without a file. A database may be replaced, because that is what the worst day takes and
 // the one that was there is kept beside; all else that could give somebody more than they had must be allowed by name.
 func Default() Policy {
 	return Policy{Jobs: slices.Clone(allJobs), Replace: true, RestoreFrom: []string{}}
-}
-
-// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an error, lest a word that
-// was mistyped allows what it was to deny.
-func Parse(content []byte) (Policy, error) {
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(content, &given); err != nil {
-		return Policy{}, err
-	}
-	if given == nil {
-		return Policy{}, errors.New("it is no object of JSON")
-	}
-	for name, value := range given {
-		if string(value) == "null" { // which would leave the default
-			return Policy{}, fmt.Errorf("%.64q has no value", name)
-		}
-	}
-	p := Default()
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
-		return Policy{}, err
-	}
-	return p, p.check()
 }
 
 func (p Policy) check() error {

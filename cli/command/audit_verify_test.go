@@ -169,17 +169,6 @@ func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "your own verification") {
 		t.Errorf("rewritten before the seal: %+v", got)
 	}
-	// Where all that was verified is behind the seal, that is said.
-	g := loggedIn(t)
-	g.tells(t, 6, "user:a")
-	if got := g.run(t, "audit", "verify"); got.code != exitDone {
-		t.Fatalf("before: %+v", got)
-	}
-	g.tells(t, 9, "user:a")
-	g.sealedAt(t, 8, true)
-	if got := g.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stderr, "was sealed off since, with all up to entry 8") {
-		t.Errorf("sealed after what was verified: %+v", got)
-	}
 }
 
 // A head that was signed at some moment makes nothing one that was sealed off, nor does

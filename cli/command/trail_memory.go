@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -31,6 +32,9 @@ type trailMemory struct {
 type rememberedHead struct {
 	chain.Head
 	VerifiedAt time.Time `json:"verified_at"`
+	// Apart says that the one before it was sealed off by then, so that nothing has
+	// shown that this one's trail was that one's.
+	Apart bool `json:"apart,omitempty"`
 }
 
 // openTrailMemory reads what is in a context's folder. A file that can't be read
@@ -58,18 +62,50 @@ func (m *trailMemory) witnesses() []chain.Witness {
 	return all
 }
 
-// keep adds a head, or with afresh makes it the only one.
-func (m *trailMemory) keep(head chain.Head, now time.Time, afresh bool) error {
-	if afresh {
-		m.heads = nil
+// verified adds the head of a trail that was verified after another head: what is
+// remembered from there on is the same trail's.
+func (m *trailMemory) verified(head, after chain.Head, now time.Time) {
+	for i := 1; i < len(m.heads); i++ {
+		if !before(m.heads[i-1].Head, after) {
+			m.heads[i].Apart = false
+		}
 	}
-	if n := len(m.heads); !head.Valid() || n > 0 && m.heads[n-1].Head == head {
-		return nil
+	n := len(m.heads)
+	if !head.Valid() || n > 0 && m.heads[n-1].Head == head {
+		return
 	}
-	m.heads = append(m.heads, rememberedHead{head, now.UTC().Truncate(time.Second)})
-	if extra := len(m.heads) - maxTrailMemory; extra > 0 {
-		m.heads = m.heads[extra:]
+	apart := n > 0 && before(m.heads[n-1].Head, after)
+	m.heads = append(m.heads, rememberedHead{head, now.UTC().Truncate(time.Second), apart})
+	for len(m.heads) > maxTrailMemory {
+		m.forgetOne()
 	}
+}
+
+// unchecked are the newest heads of what was sealed off before it was verified again.
+func (m *trailMemory) unchecked() (heads []chain.Head) {
+	for i, h := range m.heads {
+		if h.Apart && i > 0 {
+			heads = append(heads, m.heads[i-1].Head)
+		}
+	}
+	return heads
+}
+
+// forgetOne leaves out the oldest head that is not unchecked. Where all are, the very
+// first stays, which is from before whatever has come of the trail.
+func (m *trailMemory) forgetOne() {
+	i := slices.IndexFunc(m.heads[1:], func(next rememberedHead) bool { return !next.Apart })
+	if i < 0 {
+		i = 1
+	}
+	if m.heads[i].Apart {
+		m.heads[i+1].Apart = true
+	}
+	m.heads = slices.Delete(m.heads, i, i+1)
+}
+
+// keep writes what there is.
+func (m *trailMemory) keep() error {
 	content, err := json.MarshalIndent(m.heads, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keep what was verified: %w", err)

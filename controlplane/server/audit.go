@@ -23,7 +23,8 @@ const verifyPage = 1000
 // or not, and holds it to what its agents have seen and to the heads that are
 // given. It returns the head of a trail that holds; an error that wraps
 // fleet.ErrIntegrity names the first entry of one that does not. What was sealed off
-// is known by its seal alone, where the rest begins; SealedHead returns that.
+// is known by its seal alone, where the rest begins; SealedHead returns that. A head
+// that is given and lies before it can't be checked, which is an error of another kind.
 func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ chain.Head, err error) {
 	store, err := catalog.OpenReadOnly(ctx, filepath.Join(dataDir, catalogFile))
 	if err != nil {
@@ -54,6 +55,14 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 	}
 	if err := walk(ctx, store, verifier); err != nil {
 		return chain.Head{}, err
+	}
+	for _, head := range seen {
+		if head.Sequence < sealed.Sequence {
+			return chain.Head{}, fleet.NewProblem(fleet.ErrConflict,
+				"--head %s can't be checked: entry %d is in what was sealed off, up to entry %d, and was not looked at; what comes after that holds",
+				head, head.Sequence, sealed.Sequence).
+				WithHint("the file that was sealed off shows it: pgharbor audit verify --file FILE --head %s; it ends with the head %s", head, sealed.Head)
+		}
 	}
 	return verifier.Head(), nil
 }

@@ -52,8 +52,13 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 	if len(rest) != 2 || rest[0].Sequence != 1201 || rest[0].PreviousHash != head.Hash || rest[0].Action != "audit.seal" {
 		t.Errorf("there are %d entries left, the first is %+v", len(rest), rest[0])
 	}
-	if got, err := server.VerifyAudit(t.Context(), dir, head, chain.Head{Sequence: 7, Hash: strings.Repeat("0", 64)}); err != nil || got.Sequence != 1202 {
+	if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got.Sequence != 1202 {
 		t.Errorf("verified up to %s, %v", got, err)
+	}
+	older := chain.Head{Sequence: 7, Hash: strings.Repeat("0", 64)}
+	_, err = server.VerifyAudit(t.Context(), dir, older)
+	if !errors.Is(err, fleet.ErrConflict) || !strings.Contains(err.Error(), "can't be checked: entry 7 is in what was sealed off") {
+		t.Errorf("held to a head that was sealed off: %v", err)
 	}
 	other := chain.Head{Sequence: head.Sequence, Hash: strings.Repeat("0", 64)}
 	if _, err := server.VerifyAudit(t.Context(), dir, other); !errors.Is(err, fleet.ErrIntegrity) {

@@ -32,7 +32,8 @@ func auditVerifyCommand() *cobra.Command {
 		Long: `Walks the trail in the catalog, whether a control plane serves it or not, and holds
 it to what the agents have seen of it, by what the catalog knows of that. Who doubts
 this host compares with what agents and people keep elsewhere: pgharbor audit verify,
-and --head with what pgharbor-agent trail prints.`,
+and --head with what pgharbor-agent trail prints. One that lies in what was sealed off
+can't be checked here: exit 1.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dataDir == "" {

@@ -1,0 +1,135 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// exported writes the first n entries of what the control plane tells to a file.
+func (f *fleet) exported(t *testing.T, n int) string {
+	t.Helper()
+	all := f.entries
+	f.entries = f.entries[:n]
+	defer func() { f.entries = all }()
+	path := filepath.Join(t.TempDir(), "sealed.jsonl")
+	if err := os.WriteFile(path, []byte(f.run(t, "audit", "export").stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// verifies runs audit verify, and complains where it ends or speaks otherwise.
+func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
+	t.Helper()
+	got := f.run(t, append([]string{"audit", "verify"}, args...)...)
+	if got.code != code || !strings.Contains(got.stderr, says) || code != exitDone && got.stdout != "" {
+		t.Errorf("%v: %+v, want %d and %q", args, got, code, says)
+	}
+	if says == "" && got.stderr != "" {
+		t.Errorf("%v: it says %q", args, got.stderr)
+	}
+}
+
+// Whoever has the keys of a control plane writes its whole past anew and seals that off,
+// past every head that somebody holds. Then no head is taken for checked: not one that is
+// asked for, and not what was verified before, at any run, until somebody has seen the file.
+func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {
+	f := loggedIn(t)
+	f.tells(t, 6, "user:a")
+	f.verifies(t, exitDone, "")
+	seen := fmt.Sprintf("6:%s", f.entries[5].GetHash())
+	f.tells(t, 9, "user:evil")
+	forged := f.exported(t, 8)
+	f.sealedAt(t, 8, true)
+	for range 3 {
+		f.verifies(t, exitDone, "sealed off since, with all up to entry 8, and is not checked: "+seen)
+		f.verifies(t, exitDone, "is not checked: "+seen, "-o", "json")
+		f.verifies(t, exitFailed, "--head "+seen+" can't be checked: entry 6 is in what was sealed off, up to entry 8", "--head", seen)
+		f.verifies(t, exitFailed, "--sealed FILE --head 3:aaa", "--head", "3:"+strings.Repeat("a", 64))
+		f.verifies(t, exitIntegrity, "your own verification", "--sealed", forged)
+		f.verifies(t, exitIntegrity, "whoever noted --head", "--file", forged, "--head", seen)
+	}
+	f.verifies(t, exitDone, "", "--accept")
+	f.verifies(t, exitDone, "")
+}
+
+func mustHead(t *testing.T, text string) chain.Head {
+	t.Helper()
+	head, err := chain.ParseHead(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
+
+// What was sealed off as it was is confirmed by its files, which the trail goes on from.
+func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
+	f := loggedIn(t)
+	f.tells(t, 6, "user:a")
+	f.verifies(t, exitDone, "")
+	seen, third, forged := "6:"+f.entries[5].GetHash(), "3:"+f.entries[2].GetHash(), "3:"+strings.Repeat("0", 64)
+	f.tells(t, 9, "user:a")
+	f.verifies(t, exitFailed, "nothing of the trail was sealed off", "--sealed", f.exported(t, 6))
+	file, short := f.exported(t, 8), f.exported(t, 7)
+	first := f.exported(t, 3)
+	f.entries = f.entries[3:]
+	second := f.exported(t, 5)
+	f.tells(t, 9, "user:a")
+	f.sealedAt(t, 8, true)
+	f.verifies(t, exitDone, "is not checked: "+seen)
+	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, f.pki, mustHead(t, third))}}
+	if got := f.run(t, "audit", "verify"); !strings.Contains(got.stdout, "not checked therefore: the agent of shop-db: entry 3") {
+		t.Errorf("of what an agent has seen: %+v", got)
+	}
+	f.verifies(t, exitFailed, "end with entry 7, and the trail was sealed off up to entry 8", "--sealed", short)
+	f.verifies(t, exitIntegrity, "entry 1 was dropped", "--sealed", second, "--sealed", first)
+	f.verifies(t, exitIntegrity, "whoever noted --head has seen it with 000", "--sealed", file, "--head", forged)
+	f.verifies(t, exitFailed, "can't be checked", "--sealed", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
+	f.verifies(t, exitDone, "is not checked: "+seen) // nothing of this has confirmed it
+	f.verifies(t, exitDone, "", "--sealed", first, "--sealed", second, "--head", third)
+	f.verifies(t, exitDone, "") // it has now
+	got := f.run(t, "audit", "verify", "--sealed", second, "--after", third, "--head", third)
+	if got.code != exitDone || !strings.Contains(got.stdout, "entries 1 to 3,") || !strings.Contains(got.stdout, "whoever noted --head: entry 3") {
+		t.Errorf("after the first part: %+v", got)
+	}
+	f.verifies(t, exitFailed, "can't be checked", "--file", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
+}
+
+// A head that was never checked outlives a hundred verifications after it.
+func TestUncheckedHeadsAreNotForgotten(t *testing.T) {
+	m := &trailMemory{path: filepath.Join(t.TempDir(), trailMemoryFile)}
+	at := func(n int) chain.Head { return chain.Head{Sequence: int64(n), Hash: strings.Repeat("a", 64)} }
+	m.verified(at(3), chain.Head{}, time.Now())
+	m.verified(at(6), chain.Head{}, time.Now())
+	for n := range 2 * maxTrailMemory {
+		m.verified(at(10+n), at(8), time.Now())
+	}
+	if err := m.keep(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := openTrailMemory(filepath.Dir(m.path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.unchecked(); len(m.heads) != maxTrailMemory || !slices.Equal(got, []chain.Head{at(6)}) {
+		t.Errorf("of %d heads, unchecked are %v", len(m.heads), got)
+	}
+	for n := range 2 * maxTrailMemory { // each run is after another seal
+		m.verified(at(1001+2*n), at(1000+2*n), time.Now())
+	}
+	if got := m.unchecked(); len(m.heads) != maxTrailMemory || got[0] != at(6) {
+		t.Errorf("of %d heads, the first unchecked is %v", len(m.heads), got[0])
+	}
+	m.verified(at(5000), chain.Head{}, time.Now())
+	if got := m.unchecked(); len(got) > 0 {
+		t.Errorf("after the whole trail was verified: %v", got)
+	}
+}
