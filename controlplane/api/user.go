@@ -71,7 +71,8 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
-	if err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " ")); err != nil {
+	change, err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " "))
+	if err != nil {
 		return nil, err
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
@@ -97,11 +98,12 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
-	if err := s.approvedGrant(ctx, user, grant); err != nil {
+	seen, err := s.approvedGrant(ctx, user, grant)
+	if err != nil {
 		return nil, err
 	}
 	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
-		return s.Catalog.Grant(ctx, user.Name, grant, by, s.Now().UTC())
+		return s.Catalog.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
