@@ -147,8 +147,11 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
 	}
 	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
-	err := s.Trail.Do(ctx, audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}, func() error { return change(by) })
-	if err != nil {
+	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
+	if _, err := s.Catalog.User(ctx, name); err != nil {
+		return nil, s.refusedBefore(ctx, entry, err)
+	}
+	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
 	s.Bells.Ring(session.CallerBell(whose))
