@@ -48,8 +48,6 @@ func (l *Lobby) work(next http.Handler, r *http.Request) *answer {
 // tell sends an answer, in a time that is bounded.
 func (l *Lobby) tell(w http.ResponseWriter, r *http.Request, a *answer) {
 	defer l.telling(r.RemoteAddr, int64(a.body.Len()))()
-	// Without it the server's own bound holds.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(tellWithin))
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
@@ -80,7 +78,11 @@ func (l *Lobby) telling(address string, bytes int64) (told func()) {
 		return func() { l.told(&guest{unread: bytes}) }
 	}
 	this.busy, this.since, this.unread = false, l.now(), bytes
-	return func() { l.told(this) }
+	late := time.AfterFunc(tellWithin, func() { _ = this.Conn.Close() }) // its server meets the end of it
+	return func() {
+		late.Stop()
+		l.told(this)
+	}
 }
 
 func (l *Lobby) told(g *guest) {
