@@ -49,9 +49,11 @@ func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv
 
 func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.RevokeAgentRequest) (*pgharborv1.RevokeAgentResponse, error) {
 	revoked := fleet.Caller{Kind: fleet.CallerAgent, Name: request.GetName()}
-	err := s.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String(),
-	}, func() error {
+	action := audit.Action{Actor: callerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String()}
+	if _, err := s.Catalog.Agent(ctx, revoked.Name); err != nil {
+		return nil, s.refusedBefore(ctx, action, err)
+	}
+	err := s.Trail.Do(ctx, action, func() error {
 		return s.Catalog.RevokeAgent(ctx, revoked.Name, s.Now().UTC())
 	})
 	if err != nil {

@@ -54,11 +54,17 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	if !fleet.ValidID(id) { // the trail keeps no texts that name nothing
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no device %q of %s", id, owner)
 	}
-	var device fleet.Device
 	by := callerFrom(ctx).String()
-	err := a.Trail.Do(ctx, audit.Action{
-		Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String(),
-	}, func() (err error) {
+	action := audit.Action{Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String()}
+	device, err := a.Catalog.Device(ctx, user, id)
+	if err != nil {
+		return nil, a.refusedBefore(ctx, action, err)
+	}
+	revoke := a.Trail.Do
+	if !device.RevokedAt.IsZero() { // it changes nothing, however often
+		revoke = a.Trail.Often
+	}
+	err = revoke(ctx, action, func() (err error) {
 		device, err = a.Catalog.RevokeDevice(ctx, user, id, by, a.Now().UTC())
 		return err
 	})

@@ -64,11 +64,12 @@ func (a *API) approvedEnrolment(ctx context.Context, i fleet.Invite, device, key
 	return err
 }
 
-// approvedChange is approved for a change of role or scope.
-func (a *API) approvedChange(ctx context.Context, name string, change fleet.UserChange, words string) error {
+// approvedChange is approved for a change of role or scope. It returns the change with
+// whom it was decided on.
+func (a *API) approvedChange(ctx context.Context, name string, change fleet.UserChange, words string) (fleet.UserChange, error) {
 	user, err := a.Catalog.User(ctx, name)
 	if err != nil {
-		return err
+		return change, err
 	}
 	after := user
 	if change.Role != "" && change.Role != user.Role {
@@ -77,11 +78,12 @@ func (a *API) approvedChange(ctx context.Context, name string, change fleet.User
 	if change.Instances != nil {
 		after.Instances = *change.Instances
 	}
-	return a.approvedGrowth(ctx, user, after, "set", words)
+	change.Seen, err = a.approvedGrowth(ctx, user, after, "set", words)
+	return change, err
 }
 
-// approvedGrant is approved for a grant.
-func (a *API) approvedGrant(ctx context.Context, user fleet.User, grant fleet.Grant) error {
+// approvedGrant is approved for a grant. It returns whom it was decided on.
+func (a *API) approvedGrant(ctx context.Context, user fleet.User, grant fleet.Grant) (*fleet.Seen, error) {
 	after := user
 	after.Grants = slices.DeleteFunc(slices.Clone(user.Grants), func(g fleet.Grant) bool { return g.Permission == grant.Permission })
 	after.Grants = append(after.Grants, grant)
@@ -90,21 +92,25 @@ func (a *API) approvedGrant(ctx context.Context, user fleet.User, grant fleet.Gr
 
 // approvedGrowth is approved for rights that all devices of a person get at once. The
 // devices are part of the request: who approves sees whom it reaches, and a device
-// that comes later is no part of it.
-func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb, words string) error {
+// that comes later is no part of it. One may come until the very change, which
+// therefore holds the person against what is returned.
+func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb, words string) (*fleet.Seen, error) {
 	devices, err := a.Catalog.Devices(ctx, after.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	seen := &fleet.Seen{Person: before}
 	var reached []string
 	for _, device := range devices {
 		if device.RevokedAt.IsZero() {
 			reached = append(reached, strings.TrimSpace(device.Name+" "+device.ID))
+			seen.Devices = append(seen.Devices, device.ID)
 		}
 	}
-	_, err = a.approvedPower(ctx, before, after,
+	by, err := a.approvedPower(ctx, before, after,
 		fleet.Detail{Name: verb, Value: words}, fleet.Detail{Name: "devices", Value: strings.Join(reached, ", ")})
-	return err
+	seen.Approved = by != ""
+	return seen, err
 }
 
 // approvedPower is approved for rights that somebody gets. What they are, and were,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,23 +36,23 @@ func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHe
 }
 
 // WatchHealth judges at every heartbeat: most verdicts come of time going by, and
-// no change of the catalog tells of that.
+// no change of the catalog tells of that. Between two looks it holds a digest alone.
 func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchHealthResponse]) error {
 	ctx := stream.Context()
 	ticker := time.NewTicker(s.Judge.Heartbeat)
 	defer ticker.Stop()
-	var sent health.Report
+	var sent [sha256.Size]byte // of what was sent last
 	scope := listScope(ctx)
 	for first := true; ; first = false {
 		report, err := s.judge(ctx, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 		if err != nil {
 			return err
 		}
-		if first || report.Changed(sent) {
+		if digest := report.Digest(); first || digest != sent {
 			if err := stream.Send(&pgharborv1.WatchHealthResponse{Health: reportToProto(report)}); err != nil {
 				return err
 			}
-			sent = report
+			sent = digest
 		}
 		select {
 		case <-ticker.C:
@@ -85,7 +86,7 @@ func reportToProto(r health.Report) *pgharborv1.GetHealthResponse {
 	}
 }
 
-func judgementToProto(j fleet.Judgement) *pgharborv1.DatabaseHealth {
+func judgementToProto(j *fleet.Judgement) *pgharborv1.DatabaseHealth {
 	shown := &pgharborv1.DatabaseHealth{
 		Instance: j.Instance, Database: j.Database, Verdict: string(j.Verdict),
 		AgentLastSeenAt: stamp(j.Agent.LastSeenAt), Warnings: j.Warnings,

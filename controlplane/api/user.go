@@ -71,7 +71,8 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
-	if err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " ")); err != nil {
+	change, err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " "))
+	if err != nil {
 		return nil, err
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
@@ -97,11 +98,12 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
-	if err := s.approvedGrant(ctx, user, grant); err != nil {
+	seen, err := s.approvedGrant(ctx, user, grant)
+	if err != nil {
 		return nil, err
 	}
 	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
-		return s.Catalog.Grant(ctx, user.Name, grant, by, s.Now().UTC())
+		return s.Catalog.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -145,8 +147,11 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
 	}
 	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
-	err := s.Trail.Do(ctx, audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}, func() error { return change(by) })
-	if err != nil {
+	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
+	if _, err := s.Catalog.User(ctx, name); err != nil {
+		return nil, s.refusedBefore(ctx, entry, err)
+	}
+	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
 	s.Bells.Ring(session.CallerBell(whose))

@@ -34,6 +34,9 @@ type Action struct {
 	Target   string
 	Reason   string
 	Detail   string
+	// Apart is what repeats of it are counted by, beside the actor and the action. It
+	// must be nothing that the actor can choose. It is not kept.
+	Apart string
 }
 
 // Begin writes that an action starts. The caller goes ahead only if it

@@ -28,7 +28,11 @@ const (
 
 // repeating is what is counted together: whatever else an entry says, its caller can
 // choose.
-type repeating struct{ actor, action, outcome string }
+type repeating struct{ actor, action, apart, outcome string }
+
+func repeatingOf(a Action, outcome string) repeating {
+	return repeating{a.Actor, a.Action, a.Apart, outcome}
+}
 
 // count is what was not written.
 type count struct {
@@ -60,7 +64,7 @@ type over struct {
 func (r *repeats) again(a Action, outcome string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := repeating{a.Actor, a.Action, outcome}
+	key := repeatingOf(a, outcome)
 	c := r.open[key]
 	if c != nil && now.Sub(c.begun).Abs() >= RepeatsWithin {
 		r.close(key)
@@ -93,7 +97,7 @@ func (r *repeats) again(a Action, outcome string, now time.Time) bool {
 func (r *repeats) forget(a Action, outcome string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.close(repeating{a.Actor, a.Action, outcome})
+	r.close(repeatingOf(a, outcome))
 }
 
 func (r *repeats) close(key repeating) {

@@ -110,14 +110,15 @@ func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) 
 	if err := owned(result, err, b.Instance, "backup "+b.ID); err != nil || !suspected {
 		return err
 	}
-	return tellSuspect(ctx, tx, b)
+	return c.tellSuspect(ctx, tx, b)
 }
 
-// BackupRemoved notes that an agent's retention removed a backup, and why.
-func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string, at time.Time) error {
+// BackupRemoved notes that an agent's retention removed a backup, when and why by its
+// word, and that it was told now: for how long it is kept counts from there.
+func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string, at, now time.Time) error {
 	_, err := c.reports.ExecContext(ctx,
-		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
-		micros(at), reason, id, instance)
+		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ?, removal_told_at = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
+		micros(at), reason, micros(now), id, instance)
 	return err
 }
 

@@ -26,6 +26,12 @@ func (c *Catalog) Devices(ctx context.Context, user string) ([]fleet.Device, err
 		`SELECT `+deviceColumns+` FROM identities WHERE kind = 'user' AND name = ? ORDER BY created_at DESC, id`, user)
 }
 
+// Device returns one device of a person, or fleet.ErrNotFound.
+func (c *Catalog) Device(ctx context.Context, user, id string) (fleet.Device, error) {
+	d, err := scanDevice(c.db.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM identities WHERE id = ? AND kind = 'user' AND name = ?`, id, user))
+	return d, missing(err, "device %q of %s", id, user)
+}
+
 // RevokeDevice ends one device of a person, and the open invites that were made with
 // it; a second time changes nothing. The last device of the last OWNER stays:
 // fleet.ErrConflict.

@@ -113,17 +113,8 @@ func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) 
 		if err != nil {
 			return err
 		}
-		if !invite.UsedAt.IsZero() && use.key != e.Key {
-			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", invite.Name).
-				WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", invite.Name)
-		}
-		if !invite.VoidedAt.IsZero() {
-			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s is void since %s, when what it was made for changed or was taken back",
-				invite.Name, invite.VoidedAt.Format(time.RFC3339)).WithHint("ask for a new invite")
-		}
-		if !now.Before(invite.ExpiresAt) {
-			return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s expired at %s", invite.Name, invite.ExpiresAt.Format(time.RFC3339)).
-				WithHint("ask for a new invite")
+		if err := mayRedeem(invite, use, e.Key, now); err != nil {
+			return err
 		}
 		if !invite.UsedAt.IsZero() {
 			identity = use.identity
@@ -139,6 +130,44 @@ func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) 
 	return identity, err
 }
 
+// CheckInvite refuses what RedeemInvite would, and changes nothing. Again says that the
+// invite was used with the same key before.
+func (c *Catalog) CheckInvite(ctx context.Context, secretHash, key string, now time.Time) (again bool, err error) {
+	invite, use, err := invite(ctx, c.db, secretHash)
+	if err != nil {
+		return false, err
+	}
+	if err := mayRedeem(invite, use, key, now); err != nil || invite.UsedAt.IsZero() {
+		return false, err
+	}
+	var holds bool
+	err = c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identities WHERE id = ? AND revoked_at IS NULL)`, use.identity).Scan(&holds)
+	if err == nil && !holds {
+		err = usedForWhatWasRevoked()
+	}
+	return true, err
+}
+
+func mayRedeem(i fleet.Invite, used use, key string, now time.Time) error {
+	switch {
+	case !i.UsedAt.IsZero() && used.key != key:
+		return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s was used before", i.Name).
+			WithHint("ask for a new invite; if you did not use it yourself, somebody else has: revoke %s", i.Name)
+	case !i.VoidedAt.IsZero():
+		return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s is void since %s, when what it was made for changed or was taken back",
+			i.Name, i.VoidedAt.Format(time.RFC3339)).WithHint("ask for a new invite")
+	case !now.Before(i.ExpiresAt):
+		return fleet.NewProblem(fleet.ErrUnauthenticated, "the invite for %s expired at %s", i.Name, i.ExpiresAt.Format(time.RFC3339)).
+			WithHint("ask for a new invite")
+	default:
+		return nil
+	}
+}
+
+func usedForWhatWasRevoked() error {
+	return fleet.NewProblem(fleet.ErrUnauthenticated, "what this invite was used for was revoked").WithHint("ask for a new invite")
+}
+
 // again admits an enrolment a second time, unless it has ended meanwhile.
 func again(ctx context.Context, tx *sql.Tx, identity string, endsAt time.Time) error {
 	result, err := tx.ExecContext(ctx, `UPDATE identities SET ends_at = ? WHERE id = ? AND revoked_at IS NULL`, micros(endsAt), identity)
@@ -148,7 +177,7 @@ func again(ctx context.Context, tx *sql.Tx, identity string, endsAt time.Time) e
 	if changed, err := result.RowsAffected(); err != nil || changed == 1 {
 		return err
 	}
-	return fleet.NewProblem(fleet.ErrUnauthenticated, "what this invite was used for was revoked").WithHint("ask for a new invite")
+	return usedForWhatWasRevoked()
 }
 
 // Invite returns an invite by its secret's hash, used and expired ones too, or

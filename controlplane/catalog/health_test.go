@@ -129,7 +129,7 @@ func TestFactsCountWhatIsMissing(t *testing.T) {
 			kept = b
 		}
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", ids["removed"], "why", now); err != nil {
+	if err := c.BackupRemoved(t.Context(), "db1", ids["removed"], "why", now, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.TakeInventory(t.Context(), "db1", "digest", []fleet.Backup{kept}); err != nil {
@@ -190,7 +190,7 @@ func TestFactsOfTheDaysBefore(t *testing.T) {
 		run.FinishedAt = run.StartedAt.Add(time.Duration(size) * time.Minute)
 		record(t, c, run, &b)
 		if day == 2 { // retention's doing changes nothing in how large it was
-			if err := c.BackupRemoved(t.Context(), "db1", b.ID, "why", now); err != nil {
+			if err := c.BackupRemoved(t.Context(), "db1", b.ID, "why", now, now); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -112,7 +112,7 @@ func TestOwnersThatLimitEachOther(t *testing.T) {
 func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	c, _ := open(t)
 	olga := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.Grant(t.Context(), "olga", fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
+	if err := c.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	part := scope(t, "prod-*")

@@ -95,7 +95,7 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.Grant(t.Context(), "olga", fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
+	if err := c.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
@@ -205,7 +205,7 @@ func TestInviteIsMadeForTheGrantsThatItWasApprovedFor(t *testing.T) {
 	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
 	grants := []fleet.Grant{{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-*")}}
 	for _, g := range grants {
-		if err := c.Grant(t.Context(), "olga", g, "user:owner", now); err != nil {
+		if err := c.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 	}

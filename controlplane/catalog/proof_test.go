@@ -92,7 +92,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	if facts := factsOf(t, c)["db1/shop"]; facts.Damaged != 0 || facts.NewestBackup.ID != newest.ID {
 		t.Errorf("facts: %+v", facts)
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", newest.ID, "old", now); err != nil {
+	if err := c.BackupRemoved(t.Context(), "db1", newest.ID, "old", now, now); err != nil {
 		t.Fatal(err)
 	}
 	scrubbed("db1", now.Add(time.Hour), "its hash") // of what was removed meanwhile
@@ -197,7 +197,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 		t.Errorf("while all are there: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
 	}
 	for _, id := range []string{proven.ID, failed.ID} {
-		if err := c.BackupRemoved(t.Context(), "db1", id, "past its days", now); err != nil {
+		if err := c.BackupRemoved(t.Context(), "db1", id, "past its days", now, now); err != nil {
 			t.Fatal(err)
 		}
 	}

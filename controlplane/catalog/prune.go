@@ -10,7 +10,7 @@ import (
 )
 
 // Prune deletes what is older than it is kept for, and that nothing rests on any
-// longer, and returns how many rows those were. Each transaction deletes a few
+// longer, and returns how many rows those were. What was counted is told then. Each transaction deletes a few
 // hundred. The trail is never pruned.
 func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pruned int, err error) {
 	agents, err := c.Agents(ctx, nil)
@@ -24,6 +24,7 @@ func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pr
 		func(tx *sql.Tx) (int, error) { return pruneInvites(ctx, tx, now.Add(-keep.Invites)) },
 	}
 	for _, agent := range agents {
+		steps = append(steps, func(tx *sql.Tx) (int, error) { return 0, tellCounted(ctx, tx, agent.Name, now) })
 		steps = append(steps, func(tx *sql.Tx) (int, error) { return pruneRuns(ctx, tx, agent.Name, now.Add(-keep.Runs), reportRows) })
 	}
 	for _, step := range steps {
@@ -83,17 +84,18 @@ func pruneJobs(ctx context.Context, tx *sql.Tx, before, now time.Time) (int, err
 	return deleted(tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))`, named))
 }
 
-// pruneRemoved deletes backups that were removed. What others are held against
+// pruneRemoved deletes backups that were told to be removed before a moment, whatever
+// time the agent tells of them. What others are held against
 // stays: the newest of each chain of signatures, and the proofs that health judges
 // a database by.
 func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (
-		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removed_at < ?1 AND created_at < ?1
+		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removal_told_at < ?1
 			AND (sequence = 0 OR suspect <> '' OR sequence < (SELECT max(sequence) FROM backups
 				WHERE instance = old.instance AND database = old.database AND signed_by = old.signed_by AND sequence > 0 AND suspect = ''))
 			AND (proved_at IS NULL OR proof_state <> 'succeeded' OR proved_at < (SELECT max(proved_at) FROM backups
 				WHERE instance = old.instance AND database = old.database AND proved_at IS NOT NULL AND proof_state = 'succeeded'))
-		ORDER BY removed_at LIMIT ?2)`, micros(before), reportRows))
+		ORDER BY removal_told_at LIMIT ?2)`, micros(before), reportRows))
 }
 
 // pruneApprovals deletes requests that can come to nothing any longer.

@@ -100,7 +100,7 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 		b := aBackup("db1", now)
 		change(&b)
 		record(t, c, aRun("db1", now), &b)
-		if err := c.BackupRemoved(t.Context(), "db1", b.ID, "old", now); err != nil {
+		if err := c.BackupRemoved(t.Context(), "db1", b.ID, "old", now, now); err != nil {
 			t.Fatal(err)
 		}
 		return b

@@ -84,10 +84,10 @@ func TestBackupsByWhatIsAskedFor(t *testing.T) {
 		record(t, c, aRun(b.Instance, b.CreatedAt), &b)
 		ids = append(ids, b.ID)
 	}
-	if err := c.BackupRemoved(t.Context(), "db2", ids[3], "not mine", now); err != nil {
+	if err := c.BackupRemoved(t.Context(), "db2", ids[3], "not mine", now, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", ids[0], "31 days old", now); err != nil {
+	if err := c.BackupRemoved(t.Context(), "db1", ids[0], "31 days old", now, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

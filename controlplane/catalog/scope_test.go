@@ -149,7 +149,7 @@ func TestScopeIsKeptWithThePersonTheGrantAndTheInvite(t *testing.T) {
 		{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-1")},
 		{Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-2")}, // in place of the one before
 	} {
-		if err := c.Grant(t.Context(), "olga", g, "user:owner", now); err != nil {
+		if err := c.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -43,9 +43,13 @@ func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) 
 }
 
 // Grant gives a user a permission; where they have it, its scope becomes that
-// of the new grant. Invites to them as they were before are void from then on.
-func (c *Catalog) Grant(ctx context.Context, user string, g fleet.Grant, by string, now time.Time) error {
+// of the new grant. Invites to them as they were before are void from then on. Where
+// seen is given, they are to be as it says: fleet.ErrConflict.
+func (c *Catalog) Grant(ctx context.Context, user string, seen *fleet.Seen, g fleet.Grant, by string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
+		if _, err := personAs(ctx, tx, user, seen); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO grants (user, permission, instances, granted_by, granted_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET instances = excluded.instances, granted_by = excluded.granted_by, granted_at = excluded.granted_at`,
@@ -75,16 +79,13 @@ func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permissi
 // ChangeUser changes the role or the scope of a user. A change of role takes the
 // single grants back, which were made to another role. Invites to them as they were
 // before are void from then on, and where they are less than before, those that they
-// made. The last OWNER stays one: fleet.ErrConflict.
+// made. The last OWNER stays one, and whom it was decided on is still as they were seen:
+// fleet.ErrConflict.
 func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange, by string, now time.Time) error {
 	return c.within(ctx, func(tx *sql.Tx) error {
-		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
+		u, err := personAs(ctx, tx, name, change.Seen)
 		if err != nil {
-			return missing(err, "user %q", name)
-		}
-		if !u.RevokedAt.IsZero() {
-			return fleet.NewProblem(fleet.ErrConflict, "%s was revoked at %s", name, u.RevokedAt.Format(time.RFC3339)).
-				WithHint("pgharbor users invite %s --role ROLE", name)
+			return err
 		}
 		was := u
 		if change.Role != "" {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
@@ -67,26 +66,6 @@ func (c *Catalog) Witness(ctx context.Context, instance string, backups []fleet.
 		}
 	}
 	return suspects, nil
-}
-
-// suspected says whether a backup that is about to be kept becomes suspect by that.
-func suspected(ctx context.Context, tx *sql.Tx, b fleet.Backup) (becomes bool, err error) {
-	if b.Suspect == "" {
-		return false, nil
-	}
-	err = tx.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM backups WHERE id = ? AND suspect <> '')`, b.ID).Scan(&becomes)
-	return becomes, err
-}
-
-// tellSuspect writes to the trail that a backup became suspect. Each is an entry, once:
-// an agent makes no more of them than its share has room for backups, and what is not
-// kept is none.
-func tellSuspect(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
-	_, err := appendAudit(ctx, tx, chain.Entry{
-		At: b.SuspectSince, Actor: "agent:" + b.Instance, Action: "backup.suspect", Instance: b.Instance, Target: b.ID,
-		Outcome: chain.OutcomeDenied, Detail: b.Suspect,
-	})
-	return err
 }
 
 type chainOf struct{ database, key string }

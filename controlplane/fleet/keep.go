@@ -8,7 +8,7 @@ import "time"
 type Keep struct {
 	Runs    time.Duration // since they began
 	Jobs    time.Duration // since they ended; likewise requests for an approval
-	Removed time.Duration // backups, since they were removed
+	Removed time.Duration // backups, since their removal was told
 	Invites time.Duration // since they expired
 }
 

@@ -71,6 +71,8 @@ func (g Grant) String() string {
 type UserChange struct {
 	Role      Role
 	Instances *Scope
+	// Seen is whom it was decided on, where that is known.
+	Seen *Seen
 }
 
 // Device is an enrolment of a person: one machine that is them.

@@ -4,6 +4,8 @@ package health
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"time"
 
@@ -27,7 +29,7 @@ type Report struct {
 	// It is of what was selected.
 	Healthy    bool
 	CheckedAt  time.Time
-	Judgements []fleet.Judgement // worst first
+	Judgements []*fleet.Judgement // worst first; shared by all who asked
 }
 
 // Query selects what is judged; empty fields select all.
@@ -61,7 +63,7 @@ func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 	return report, nil
 }
 
-func (q Query) selects(j fleet.Judgement) bool {
+func (q Query) selects(j *fleet.Judgement) bool {
 	return (q.Instance == "" || q.Instance == j.Instance) && (q.Database == "" || q.Database == j.Database) &&
 		(len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, j.Verdict)) && q.Scope.Covers(j.Instance)
 }
@@ -84,19 +86,26 @@ func (j *Judge) look(ctx context.Context) (Report, error) {
 	report := Report{CheckedAt: now}
 	for _, f := range facts {
 		judgement := fleet.Judge(f, fleet.ThresholdsFor(rules, f.Instance, f.Database), now, j.Heartbeat)
-		report.Judgements = append(report.Judgements, judgement.Bounded(databases[f.Instance]))
+		judgement = judgement.Bounded(databases[f.Instance])
+		report.Judgements = append(report.Judgements, &judgement)
 	}
-	slices.SortStableFunc(report.Judgements, func(a, b fleet.Judgement) int {
+	slices.SortStableFunc(report.Judgements, func(a, b *fleet.Judgement) int {
 		return cmp.Or(fleet.Worse(a.Verdict, b.Verdict), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Database, b.Database))
 	})
 	return report, nil
 }
 
-// Changed says whether a verdict or a reason has come or gone between two reports.
-// The words of a reason change every minute, with the ages in them.
-func (r Report) Changed(before Report) bool {
-	return !slices.EqualFunc(r.Judgements, before.Judgements, func(a, b fleet.Judgement) bool {
-		return a.Instance == b.Instance && a.Database == b.Database && a.Verdict == b.Verdict &&
-			slices.EqualFunc(a.Reasons, b.Reasons, func(a, b fleet.Reason) bool { return a.Verdict == b.Verdict })
-	})
+// Digest is another one once a verdict or a reason has come or gone. The words of a
+// reason change every minute, with the ages in them, and are no part of it. Who
+// watches keeps it, and not the report, which may take much memory.
+func (r Report) Digest() [sha256.Size]byte {
+	digest := sha256.New()
+	for _, j := range r.Judgements {
+		fmt.Fprintf(digest, "%q %q %q", j.Instance, j.Database, j.Verdict)
+		for _, reason := range j.Reasons {
+			fmt.Fprintf(digest, " %q", reason.Verdict)
+		}
+		fmt.Fprintln(digest)
+	}
+	return [sha256.Size]byte(digest.Sum(nil))
 }

@@ -114,7 +114,7 @@ func collectAgent(gauge gauges, instance string, a fleet.AgentFacts) {
 	}
 }
 
-func collectDatabase(gauge gauges, j fleet.Judgement) {
+func collectDatabase(gauge gauges, j *fleet.Judgement) {
 	gauge(verdictDesc, 1, j.Instance, j.Database, string(j.Verdict))
 	told := map[fleet.Verdict]bool{}
 	for _, r := range j.Reasons {

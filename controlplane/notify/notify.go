@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -94,13 +93,14 @@ func (n *Notifier) Look(ctx context.Context) error {
 
 // current leaves out the agents that may still be on their way back after a start
 // of the control plane.
-func (n *Notifier) current(all []fleet.Judgement, now time.Time) []fleet.Judgement {
-	if now.Sub(n.Started) >= fleet.ReconnectWithin {
-		return all
+func (n *Notifier) current(all []*fleet.Judgement, now time.Time) (current []fleet.Judgement) {
+	for _, j := range all {
+		waits := now.Sub(n.Started) < fleet.ReconnectWithin && !j.Agent.LastSeenAt.IsZero() && j.Agent.LastSeenAt.Before(n.Started)
+		if !waits {
+			current = append(current, *j)
+		}
 	}
-	return slices.DeleteFunc(all, func(j fleet.Judgement) bool {
-		return !j.Agent.LastSeenAt.IsZero() && j.Agent.LastSeenAt.Before(n.Started)
-	})
+	return current
 }
 
 // Deliver tries what is due. A channel that does not answer delays the others by

@@ -246,7 +246,7 @@ func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 			if told := trail(t, cp, "invite.void"); len(told) != 1 || told[0].Actor != "user:owner" || told[0].Target != "user:olga" {
 				t.Errorf("the trail: %+v", told)
 			}
-			if last := endOfTrail(t, cp, "identity.enroll"); last.Outcome != "failed" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
+			if last := endOfTrail(t, cp, "identity.enroll"); last.Outcome != "denied" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
 				t.Errorf("the trail ends with %+v", last)
 			}
 			deviceOf(t, olga) // who she is goes on

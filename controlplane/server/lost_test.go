@@ -102,7 +102,7 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	if err := redeem(bounded(t), dialWith(t, cp, nil), word); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("another key got %v", err)
 	}
-	if n := enrolled("failed"); n != 1 {
+	if n := enrolled("denied"); n != 1 {
 		t.Errorf("the trail has %d refusals of the reuse", n)
 	}
 

@@ -238,14 +238,14 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 
 func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
 	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
-	// From the outside in: count, log and translate the error, survive a panic,
+	// From the outside in: count, bound what is not read, log and translate the error, survive a panic,
 	// settle who calls. The handler of a stream has a goroutine of its own below
 	// AuthorizeStream, where a panic has to be caught again.
 	s := grpc.NewServer(
 		grpc.Creds(entrance.Credentials(a.CA.ServerConfig(a.Now, a.CheckPrincipal))), grpc.InTapHandle(entrance.Tap),
 		grpc.ConnectionTimeout(door.HandshakeWithin), grpc.MaxHeaderListSize(maxHeader),
-		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
+		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), entrance.AnswerUnary, a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), entrance.AnswerStream, a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
 			recovery.StreamServerInterceptor(onPanic)),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxAnswer), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),

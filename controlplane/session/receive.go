@@ -126,7 +126,7 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 	case *pgharborv1.Report_BackupRemoved:
 		removed := event.BackupRemoved
 		s.Log.Info("backup removed", "instance", s.instance, "backup", removed.GetBackupId(), "reason", removed.GetReason())
-		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), s.happened(removed.GetRemovedAt()))
+		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), s.happened(removed.GetRemovedAt()), s.Now().UTC())
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:

@@ -5,18 +5,13 @@
 package door
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
@@ -39,6 +34,12 @@ type Limits struct {
 	// StrangerBytes and PersonBytes are what a connection may send, beside a part
 	// of what it is sent. A message is in memory before anybody can look at it.
 	StrangerBytes, PersonBytes int64
+	// UnderWay are the calls of one person at once, and Watches those of them that
+	// watch the health of the fleet: each may hold an answer that is not read.
+	UnderWay, Watches int
+	// Unread are the bytes of answers that one person has not read, beyond which there
+	// is none for them: an answer is in memory until it has left.
+	Unread int64
 	// Calls a second, and at once, of an agent or a person, and of the strangers of
 	// one address.
 	Calls, Burst                 int
@@ -52,6 +53,7 @@ var Default = Limits{
 	Strangers: 256, StrangersOfAddress: 64,
 	Connections:   64,
 	StrangerBytes: 256 << 10, PersonBytes: 16 << 20,
+	UnderWay: 64, Watches: 8, Unread: 16 << 20,
 	Calls: 100, Burst: 1000,
 	StrangerCalls: 10, StrangerBurst: 200,
 }
@@ -63,7 +65,10 @@ type Door struct {
 	handshakes *crowd
 	strangers  *crowd
 	known      *crowd
+	underWay   *crowd
+	watches    *crowd
 	rates      *rates
+	unread     unread
 	refused    *prometheus.CounterVec
 }
 
@@ -72,7 +77,7 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pgharbor_refused_total", Help: "Connections and calls refused because a peer took more than its share, by what of.",
 	}, []string{"of"})
-	for _, of := range []string{"handshakes", "connections", "bytes", "calls", "descriptors", "http connections", "http requests"} {
+	for _, of := range []string{"handshakes", "connections", "bytes", "calls", "calls under way", "answers", "descriptors", "http connections", "http requests"} {
 		refused.WithLabelValues(of)
 	}
 	metrics.MustRegister(refused)
@@ -82,7 +87,10 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 		handshakes: &crowd{most: limits.Handshakes, mostOfOne: limits.HandshakesOfAddress},
 		strangers:  &crowd{most: limits.Strangers, mostOfOne: limits.StrangersOfAddress},
 		known:      &crowd{mostOfOne: limits.Connections},
+		underWay:   &crowd{mostOfOne: limits.UnderWay},
+		watches:    &crowd{mostOfOne: limits.Watches},
 		rates:      &rates{limits: limits, now: now},
+		unread:     unread{now: now},
 		refused:    refused,
 	}
 }
@@ -90,20 +98,6 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 // Credentials is TLS with the door's bounds.
 func (d *Door) Credentials(config *tls.Config) credentials.TransportCredentials {
 	return &guarded{TransportCredentials: credentials.NewTLS(config), door: d}
-}
-
-// Tap bounds the rate of calls, before a call's message is read.
-func (d *Door) Tap(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	from, ok := peer.FromContext(ctx)
-	if !ok {
-		return ctx, nil
-	}
-	who, kind := whoIs(from.AuthInfo, from.Addr)
-	if !d.rates.allow(who, kind) {
-		d.refused.WithLabelValues("calls").Inc()
-		return ctx, status.Error(codes.ResourceExhausted, "too many calls of "+who+": wait a moment, and ask less often")
-	}
-	return ctx, nil
 }
 
 // guarded are transport credentials that let in as many as the door does.
@@ -138,7 +132,12 @@ func (g *guarded) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo,
 		_ = conn.Close() // the refusal is what is told
 		return nil, nil, err
 	}
-	return &meteredConn{Conn: conn, most: d.most(kind), tooMuch: d.refused.WithLabelValues("bytes"), leave: sync.OnceFunc(leave)}, info, nil
+	metered := &meteredConn{Conn: conn, most: d.most(kind), tooMuch: d.refused.WithLabelValues("bytes"), leave: sync.OnceFunc(leave)}
+	if kind == pki.KindUser {
+		d.unread.enter(who, metered)
+		metered.leave = sync.OnceFunc(func() { d.unread.leave(who, metered); leave() })
+	}
+	return metered, info, nil
 }
 
 // most is how many bytes a connection may send; 0 is any number: an agent's bytes

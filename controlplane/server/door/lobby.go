@@ -17,16 +17,18 @@ type LobbyLimits struct {
 	Requests, Burst int
 	// Working is how many requests are worked on at once; others wait for their turn.
 	Working int
+	// Unread are the bytes of the answers that are not read yet.
+	Unread int64
 }
 
 // DefaultLobby are the limits of the listener for watchers: few of them, who ask
 // little, and all from one address where they come through a proxy.
-var DefaultLobby = LobbyLimits{Connections: 256, ConnectionsOfAddress: 64, Requests: 20, Burst: 200, Working: 8}
+var DefaultLobby = LobbyLimits{Connections: 256, ConnectionsOfAddress: 64, Requests: 20, Burst: 200, Working: 8, Unread: 64 << 20}
 
 // Lobby is an HTTP listener for whoever comes, without a certificate. Where there
-// are too many connections, the one that has asked nothing for the longest time
-// gives way to the newcomer, so that who only holds connections open keeps nobody
-// out, nor takes the descriptors that the rest of the control plane needs. It is
+// are too many connections, the one that has asked nothing, or has not read its
+// answer, for the longest time gives way to the newcomer, so that who only holds
+// connections open keeps nobody out, nor takes the descriptors that the rest of the control plane needs. It is
 // safe for concurrent use.
 type Lobby struct {
 	net.Listener
@@ -39,6 +41,7 @@ type Lobby struct {
 
 	mu     sync.Mutex
 	guests map[*guest]bool
+	unread int64 // bytes, of all guests
 }
 
 // guest is a connection of a lobby.
@@ -48,6 +51,7 @@ type guest struct {
 	address string
 	busy    bool      // it is asking something
 	since   time.Time // when that last changed
+	unread  int64     // bytes of an answer that it has yet to read
 }
 
 // Lobby makes one of a listener. Its server is to be given Note as ConnState, and
@@ -154,11 +158,8 @@ func (l *Lobby) Guard(next http.Handler) http.Handler {
 			http.Error(w, "too many requests: wait a moment, and ask less often", http.StatusTooManyRequests)
 			return
 		}
-		select {
-		case l.turns <- struct{}{}:
-			defer func() { <-l.turns }()
-			next.ServeHTTP(w, r)
-		case <-r.Context().Done(): // whoever asked has left
+		if answer := l.work(next, r); answer != nil {
+			l.tell(w, r, answer)
 		}
 	})
 }

@@ -25,6 +25,9 @@ func openLobby(t *testing.T, limits LobbyLimits) (l *Lobby, arrived, release cha
 			arrived <- struct{}{}
 			<-release
 		}
+		if r.URL.Path == "/large" {
+			_, _ = w.Write(make([]byte, largeAnswer))
+		}
 		_, _ = io.WriteString(w, "ok")
 	}))}
 	ended := make(chan struct{})
@@ -52,7 +55,7 @@ func ask(t *testing.T, l *Lobby, from, path string) (int, error) {
 }
 
 func TestWhoOnlyHoldsConnectionsOpenKeepsNobodyOut(t *testing.T) {
-	limits := LobbyLimits{Connections: 8, ConnectionsOfAddress: 4, Requests: 1000, Burst: 1000, Working: 4}
+	limits := LobbyLimits{Connections: 8, ConnectionsOfAddress: 4, Requests: 1000, Burst: 1000, Working: 4, Unread: 1 << 30}
 	l, _, _ := openLobby(t, limits)
 	for _, from := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
 		for range 30 {
@@ -77,7 +80,7 @@ func TestWhoOnlyHoldsConnectionsOpenKeepsNobodyOut(t *testing.T) {
 
 // Who is being answered keeps the place, and who comes is then sent away.
 func TestWhoIsBusyIsNotSentAway(t *testing.T) {
-	l, arrived, release := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 3, Requests: 1000, Burst: 1000, Working: 8})
+	l, arrived, release := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 3, Requests: 1000, Burst: 1000, Working: 8, Unread: 1 << 30})
 	answers := make(chan int, 3)
 	for range 3 {
 		go func() { code, _ := ask(t, l, "127.0.0.2", "/wait"); answers <- code }()
@@ -98,7 +101,7 @@ func TestWhoIsBusyIsNotSentAway(t *testing.T) {
 }
 
 func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
-	l, _, _ := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 8, Requests: 1, Burst: 3, Working: 4})
+	l, _, _ := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 8, Requests: 1, Burst: 3, Working: 4, Unread: 1 << 30})
 	l.rates.now = func() time.Time { return time.Unix(1000, 0) } // any flood is a fast one
 	for n, want := range []int{200, 200, 200, 429} {
 		if code, err := ask(t, l, "127.0.0.2", "/"); err != nil || code != want {
