@@ -47,6 +47,7 @@ const crew = `CREATE ROLE "the captain" LOGIN PASSWORD 'aye; aye ''' CREATEDB VA
 	GRANT pg_execute_server_program, pg_read_all_stats TO radio;
 	CREATE ROLE stowaway IN ROLE admiral;
 	ALTER ROLE "the captain" SET work_mem = '64MB';
+	ALTER ROLE "the captain" SET role = 'sailors';
 	ALTER ROLE "the captain" SET search_path = "$user", harbour, "odd, name";
 	COMMENT ON ROLE sailors IS E'they; sail\n-- far';
 	CREATE ROLE there LOGIN;`

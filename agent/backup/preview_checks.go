@@ -166,6 +166,10 @@ func (l *lookAhead) checkRoles(ctx context.Context) {
 				l.fail("roles", fmt.Errorf("the role %q lacks CREATEROLE to make the %d that are missing", l.server.CurrentUser, all-len(missing)), rightsRemedy)
 				return
 			}
+			if made := all - len(missing); made > 0 && len(missing) == 0 && err == nil {
+				l.ok("roles", fmt.Sprintf("of %d, %d are missing, which --with-roles makes, with all others that are kept with the backup and missing", len(needed), made))
+				return
+			}
 		} else if slices.ContainsFunc(missing, kept) {
 			remedy = "add --with-roles, which makes them as they are kept with the backup, or make them first"
 		}

@@ -79,6 +79,9 @@ func TestPreviewForetellsWhatOfRolesCantBeMade(t *testing.T) {
 		t.Error(got)
 	}
 	server.Exec(t, "postgres", "ALTER ROLE agent CREATEROLE")
+	if got := lineOf(agent.Preview(t.Context(), request), "roles"); !strings.Contains(got, "1 are missing, which --with-roles makes") {
+		t.Error(got)
+	}
 	if got := lineOf(agent.Preview(t.Context(), request), "owners"); !strings.HasPrefix(got, `FAILED owners: --with-roles makes gone, of which the role "agent" will be no member`) {
 		t.Error(got)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // ownSettings are the parameters that any role may set for itself.
-const ownSettings = `SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings WHERE context = 'user'`
+const ownSettings = `SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings WHERE context = 'user' UNION SELECT 'role'` // which it does not show
 
 // rolesMade are the roles that a script makes, in its order.
 func rolesMade(script []statement) []string {
