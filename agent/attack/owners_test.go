@@ -3,6 +3,7 @@ package attack_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -139,4 +140,35 @@ func TestNobodyEntersADatabaseThatIsBeingRestored(t *testing.T) {
 		t.Fatalf("she can't connect to the restored database: %v", err)
 	}
 	_ = conn.Close(t.Context())
+}
+
+// Where the server lets no login in, plain tables of all owners come back, and what needs a login is refused: never is it loaded with
+// the superuser's rights. Nothing that was tried is left.
+func TestWithoutLoginsNothingRunsWithMoreRights(t *testing.T) {
+	server := loadServer(t)
+	as(t, server, "mallory", weapons+"CREATE TABLE hers.plain (n int, s text DEFAULT 'x'); INSERT INTO hers.plain VALUES (1, 'y'); CREATE TABLE hers.other (n int PRIMARY KEY)")
+	rules := "local all postgres trust\nlocal all all reject\nhost all postgres all trust\nhost all all all reject\n"
+	if err := os.WriteFile(server.Value(t, "postgres", "SHOW hba_file"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		server.Exec(t, "postgres", "SELECT pg_reload_conf()")
+		engine := loadEngine(t, server, format)
+		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+			t.Fatalf("%s: plain tables: %v", format, err)
+		}
+		wantNoLogins(t, server)
+		server.DropDatabase(t, "guarded")
+		server.Exec(t, "mal", "CREATE TABLE hers.checked (n int CHECK (hers.fine('alone', n))); INSERT INTO hers.checked VALUES (1); ALTER TABLE hers.checked OWNER TO mallory")
+		forget(t, server)
+		err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
+		if !errors.Is(err, backup.ErrContent) || !postgres.LacksLogin(err) {
+			t.Errorf("%s: a table with a check: %v", format, err)
+		}
+		if ran := sprung(t, server); len(ran) > 0 {
+			t.Errorf("%s: it ran: %v", format, ran)
+		}
+		wantNoLogins(t, server)
+		server.Exec(t, "mal", "DROP TABLE hers.checked")
+	}
 }

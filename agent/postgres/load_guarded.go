@@ -89,6 +89,7 @@ type guardedLoader struct {
 	moving sync.RWMutex
 	// granting is held while rights are given.
 	granting sync.Mutex
+	noLogin  error // why no login gets in, once that is known; guarded by granting
 
 	mu   sync.Mutex // guards what follows
 	made int        // roles for logins

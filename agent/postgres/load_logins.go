@@ -21,13 +21,17 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 	}
 	l.granting.Lock()
 	defer l.granting.Unlock()
+	if l.noLogin != nil {
+		return nil, &ContentError{Object: key.object(), Why: "no login is to be had", Err: l.noLogin}
+	}
 	role, password := l.newLogin(), rand.Text()
 	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
 		return nil, &ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
 	}
 	confined, err := l.logIn(ctx, l.database, role, password)
 	if err != nil {
-		return nil, &ContentError{Object: key.object(), Why: "the server lets no login in by a password", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
+		l.noLogin = fmt.Errorf("%w: the server lets none in by a password: %w", ErrNoLogin, err)
+		return nil, &ContentError{Object: key.object(), Why: "no login is to be had", Err: l.noLogin}
 	}
 	conn, err := confined.connect(ctx, l.database)
 	if err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"), confined.Instance.Close()); err != nil {
