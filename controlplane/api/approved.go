@@ -126,6 +126,11 @@ func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Dema
 	approval := fleet.Approval{
 		ID: fleet.NewID(), Request: r, RequesterIdentity: caller.Identity, CreatedAt: a.Now().UTC(), Lifetime: demand.Lifetime,
 	}
+	if err := a.Catalog.MayAsk(ctx, approval); err != nil {
+		refused := approval
+		refused.ID = "" // it is none, and the next one is the same
+		return errors.Join(err, a.Trail.Denied(ctx, actionOn(caller, "approval.ask", refused)))
+	}
 	err := a.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
 		asked, err := a.Catalog.AskApproval(ctx, approval)
 		if err == nil && asked.ID != approval.ID { // the same request, twice at once

@@ -14,6 +14,10 @@ import (
 // to read through.
 const maxPending = 20
 
+// maxEnrolling is how many devices of one person may wait that invites of the same maker bring. Whoever holds an invite asks in its
+// maker's name, who is to have room for requests of their own.
+const maxEnrolling = 3
+
 const approvalColumns = `id, action, instance, source, target, details, reason, requester, requester_identity, state,
 	created_at, lifetime, expires_at, decided_by, decider_identity, decided_at, comment, used_at`
 
@@ -55,15 +59,8 @@ func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked flee
 		return a, err
 	}
 	err = c.within(ctx, func(tx *sql.Tx) error {
-		var waiting int
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM approvals WHERE requester = ? AND state = 'pending' AND expires_at > ?`,
-			a.Request.Requester, micros(a.CreatedAt)).Scan(&waiting)
-		if err != nil {
+		if err := roomToAsk(ctx, tx, a); err != nil {
 			return err
-		}
-		if waiting >= maxPending {
-			return fleet.NewProblem(fleet.ErrConflict, "%d requests of %s wait for another person, and that is as many as may", waiting, a.Request.Requester).
-				WithHint("let others decide on them, see pgharbor approvals list; those that nobody decides on expire")
 		}
 		_, err = tx.ExecContext(ctx, `
 			INSERT INTO approvals (id, digest, action, instance, source, target, details, reason, requester, requester_identity, state,
@@ -80,6 +77,26 @@ func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked flee
 		return err
 	})
 	return asked, err
+}
+
+// MayAsk says whether a new approval may wait, as AskApproval does.
+func (c *Catalog) MayAsk(ctx context.Context, a fleet.Approval) error { return roomToAsk(ctx, c.db, a) }
+
+// roomToAsk is fleet.ErrConflict where as many wait already as may.
+func roomToAsk(ctx context.Context, from queryer, a fleet.Approval) error {
+	most, apart := maxPending, `action <> '`+string(fleet.ActionEnroll)+`'`
+	args := []any{a.Request.Requester, micros(a.CreatedAt)}
+	if a.Request.Action == fleet.ActionEnroll {
+		most, apart = maxEnrolling, `action = '`+string(fleet.ActionEnroll)+`' AND target = ?`
+		args = append(args, a.Request.Target)
+	}
+	var waiting int
+	err := from.QueryRowContext(ctx, `SELECT count(*) FROM approvals WHERE requester = ? AND state = 'pending' AND expires_at > ? AND `+apart, args...).Scan(&waiting)
+	if err != nil || waiting < most {
+		return err
+	}
+	return fleet.NewProblem(fleet.ErrConflict, "%d requests of %s wait for another person, and that is as many as may", waiting, a.Request.Requester).
+		WithHint("let others decide on them, see pgharbor approvals list; those that nobody decides on expire")
 }
 
 // DecideApproval notes what another person said of a request, if it still
