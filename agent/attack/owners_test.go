@@ -36,6 +36,7 @@ var together = []trap{
 	{"another owner's domain with a function", `SET ROLE mallory; CREATE DOMAIN hers.here AS text CHECK (hers.known(VALUE)); RESET ROLE; CREATE TABLE here.t (a hers.here, b int); ALTER TABLE here.t OWNER TO bob; INSERT INTO here.t VALUES ('x', 1)`},
 	{"a materialized view of another owner's table", `SET ROLE mallory; CREATE TABLE hers.here (a int CHECK (a > 0)); INSERT INTO hers.here VALUES (1); CREATE INDEX ON hers.here (a) WHERE a > 0; GRANT SELECT ON hers.here TO bob; RESET ROLE; SET ROLE bob; CREATE MATERIALIZED VIEW here.m AS SELECT a FROM hers.here; RESET ROLE; CREATE MATERIALIZED VIEW here.n AS SELECT a FROM hers.here`},
 	{"a key to another owner's partitions", `SET ROLE mallory; CREATE TABLE hers.here (a int PRIMARY KEY) PARTITION BY RANGE (a); CREATE TABLE hers.here_1 PARTITION OF hers.here FOR VALUES FROM (0) TO (9); INSERT INTO hers.here VALUES (1); GRANT REFERENCES ON hers.here TO bob; SET ROLE bob; CREATE TABLE here.t (a int REFERENCES hers.here); INSERT INTO here.t VALUES (1)`},
+	{"a grant of a grantee on an extension's function", `CREATE EXTENSION fuzzystrmatch SCHEMA here; GRANT EXECUTE ON FUNCTION here.soundex(text) TO bob WITH GRANT OPTION; SET ROLE bob; GRANT EXECUTE ON FUNCTION here.soundex(text) TO mallory`},
 	{"row security", `SET ROLE bob; CREATE TABLE here.t (a int, who text CHECK (b.norm(who) = who)); ALTER TABLE here.t ENABLE ROW LEVEL SECURITY; ALTER TABLE here.t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON here.t USING (b.norm(who) = current_user::text); RESET ROLE; INSERT INTO here.t VALUES (1, 'x')`},
 }
 
@@ -46,7 +47,7 @@ func TestADatabaseOfSeveralOwnersComesBack(t *testing.T) {
 		SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'; SET ROLE mallory; CREATE FUNCTION hers.known(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 <> ''''; END'`)
 	for n, one := range together {
 		schema := fmt.Sprintf("s%d", n)
-		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema).Replace(one.sql))
+		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema, "SCHEMA here;", "SCHEMA "+schema+";").Replace(one.sql))
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		engine := loadEngine(t, server, format)

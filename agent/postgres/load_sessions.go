@@ -157,11 +157,10 @@ func (s *loadSession) run(ctx context.Context, d definition) error {
 		}
 		s.settings = d.settings
 	}
-	statements := []string{d.sql}
-	if d.as != "" {
-		statements = []string{"SET SESSION AUTHORIZATION " + d.as, d.sql, "RESET SESSION AUTHORIZATION"}
+	if d.as == "" {
+		return run(ctx, s.conn, d.sql)
 	}
-	return run(ctx, s.conn, statements...)
+	return errors.Join(run(ctx, s.conn, "SET SESSION AUTHORIZATION "+d.as, d.sql), run(ctx, s.conn, "RESET SESSION AUTHORIZATION"))
 }
 
 // run runs one statement in the superuser's session.
