@@ -12,8 +12,8 @@ import (
 // define runs a statement of the dump that makes or changes an object.
 //
 // Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that whatever the
-// server computes at once has the owner's rights. What a superuser owns is made by a login that has no rights at all. The
-// superuser itself runs what has no expressions, or none that reach anybody's code.
+// server computes at once has the owner's rights. The superuser itself runs what has no expressions, or none that reach anybody's
+// code. What would run code of others than its owner is refused.
 func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definition) error {
 	if !l.mixed {
 		return l.asAdmin(ctx, s, d)
@@ -53,28 +53,27 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", trusted) }
 	if trusted || len(st.ownNames(c.words)) == 0 {
 		found, err := reached()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if found == "" {
+		case found == "":
 			return l.asAdmin(ctx, s, d)
+		case trusted:
+			return &ContentError{Object: firstWords(d.sql), Why: "it belongs to a superuser and uses " + found}
 		}
 	}
-	switch {
-	case d.owner == nil || d.owner.role == "":
+	if d.owner == nil || d.owner.role == "" {
 		return &ContentError{Object: firstWords(d.sql), Why: "the dump does not say whose it is"}
-	case trusted:
-		key := sessionKey{nobody: firstWords(d.sql)}
-		return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
 	}
+	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
 	others, err := l.othersLiterals(ctx, s, st, c, d.owner.role)
 	if err != nil {
 		return err
 	}
-	key := sessionKey{owner: d.owner.role}
 	if len(others) > 0 {
-		key = sessionKey{nobody: firstWords(d.sql)}
+		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.owner.role, others[0])}
 	}
+	key := sessionKey{owner: d.owner.role}
 	return l.unlessHarmless(ctx, s, d, key, reached, l.createAs(ctx, s, key, d, st))
 }
 
@@ -89,8 +88,6 @@ func (l *guardedLoader) unlessHarmless(ctx context.Context, s *loadSessions, d d
 		return failed
 	case reached == "":
 		return l.asAdmin(ctx, s, d)
-	case key.nobody != "":
-		return &ContentError{Object: firstWords(d.sql), Why: "it belongs to a superuser and uses " + reached + ", and a login without rights can't make it", Err: err}
 	}
 	return &ContentError{Object: firstWords(d.sql), Why: "it uses " + reached + ", and its owner " + strconv.Quote(key.owner) + " can't make it", Err: err}
 }

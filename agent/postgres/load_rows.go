@@ -184,6 +184,13 @@ func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, session 
 	return nil
 }
 
+// forget ends a login of nobody, with all that it has.
+func (l *guardedLoader) forget(ctx context.Context, s *loadSessions, key sessionKey) error {
+	login := s.open[key].user()
+	s.end(ctx, key)
+	return l.grant(ctx, s, "DROP OWNED BY "+quoteName(login))
+}
+
 // rowsError says why rows could not be loaded.
 func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 	switch {
