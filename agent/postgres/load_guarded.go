@@ -13,8 +13,8 @@ import (
 // A dump holds code of the roles that own its objects: functions, and what calls them while a load goes on, such as checks,
 // generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a superuser. So
 // here the superuser runs only what runs no code of others than superusers. What may run code is run by a login that is no
-// superuser and a member of nothing but the role that owns the object, or, where it is code of several, by one that is a member
-// of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
+// superuser and a member of nothing but the role that owns the object; rows whose load runs code of several, by one that is a
+// member of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
 type GuardedLoad struct {
 	Definitions *Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
