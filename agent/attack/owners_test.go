@@ -26,8 +26,7 @@ var together = []trap{
 	{"a schema where the owner may make nothing", `CREATE SCHEMA "here.app"; GRANT USAGE ON SCHEMA "here.app" TO bob; CREATE TABLE "here.app".t (a text, low text GENERATED ALWAYS AS (b.norm(a)) STORED); ALTER TABLE "here.app".t OWNER TO bob; INSERT INTO "here.app".t VALUES ('x');
 		CREATE INDEX ON "here.app".t (b.norm(a)) WHERE b.norm(a) = 'x'; CREATE STATISTICS "here.app".s ON (b.norm(a)) FROM "here.app".t; ALTER STATISTICS "here.app".s OWNER TO bob; CREATE VIEW "here.app".v AS SELECT b.norm(a) FROM "here.app".t; ALTER VIEW "here.app".v OWNER TO bob`},
 	{"an owner without INSERT", `CREATE TABLE here.t (a int CHECK (a > 0), s text CHECK (b.norm(s) = s)); INSERT INTO here.t VALUES (1, 'x'); ALTER TABLE here.t OWNER TO bob; REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON here.t FROM bob`},
-	{"an owner without USAGE", `CREATE SCHEMA "here.app"; CREATE TABLE "here.app".t (a int CHECK (a > 0)); INSERT INTO "here.app".t VALUES (1); ALTER TABLE "here.app".t ADD CONSTRAINT c CHECK (a > 1) NOT VALID; ALTER TABLE "here.app".t OWNER TO bob`},
-	{"a generated column and the parent of another owner", `CREATE TABLE here.t (a int); CREATE TABLE here.p (b int GENERATED ALWAYS AS (a * 2) STORED) INHERITS (here.t); INSERT INTO here.p VALUES (1); ALTER TABLE here.p OWNER TO mallory; ALTER TABLE here.t OWNER TO bob`},
+	{"a generated column and the parent of another owner", `CREATE TABLE here.t (a int); CREATE TABLE here.p (b int GENERATED ALWAYS AS (a * 2) STORED) INHERITS (here.t); INSERT INTO here.p VALUES (1); ALTER TABLE here.p OWNER TO mallory; ALTER TABLE here.t OWNER TO bob; GRANT USAGE ON SCHEMA here TO mallory`},
 	{"a generated column and the type of another owner", `CREATE SCHEMA "here.app"; CREATE TYPE "here.app".e AS ENUM ('x'); CREATE TABLE here.t (a int, c "here.app".e DEFAULT 'x', b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO here.t VALUES (1); ALTER TABLE here.t OWNER TO bob`},
 	{"names like keywords", `CREATE TABLE here.t ("check" int, a int); ALTER TABLE here.t ADD CONSTRAINT c UNIQUE (a); INSERT INTO here.t VALUES (1, 1); ALTER TABLE here.t OWNER TO bob; CREATE TABLE here."on" (a int); CREATE INDEX ON here."on" (a); CREATE TABLE here."using, (x" ("where" int); CREATE INDEX ON here."using, (x" ("where")`},
 	{"a cast of an owner's and a superuser's key", `SET ROLE bob; CREATE TYPE here.e AS ENUM ('x'); CREATE FUNCTION here.tt(here.e) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''x''::text'; CREATE CAST (here.e AS text) WITH FUNCTION here.tt(here.e); RESET ROLE; CREATE TABLE here.k (a int PRIMARY KEY); CREATE TABLE here.f (a int REFERENCES here.k); CREATE INDEX ON here.f ((a + 1)) WHERE a > 0`},
@@ -37,6 +36,8 @@ var together = []trap{
 	{"a materialized view of another owner's table", `SET ROLE mallory; CREATE TABLE hers.here (a int CHECK (a > 0)); INSERT INTO hers.here VALUES (1); CREATE INDEX ON hers.here (a) WHERE a > 0; GRANT SELECT ON hers.here TO bob; RESET ROLE; SET ROLE bob; CREATE MATERIALIZED VIEW here.m AS SELECT a FROM hers.here; RESET ROLE; CREATE MATERIALIZED VIEW here.n AS SELECT a FROM hers.here`},
 	{"a key to another owner's partitions", `SET ROLE mallory; CREATE TABLE hers.here (a int PRIMARY KEY) PARTITION BY RANGE (a); CREATE TABLE hers.here_1 PARTITION OF hers.here FOR VALUES FROM (0) TO (9); INSERT INTO hers.here VALUES (1); GRANT REFERENCES ON hers.here TO bob; SET ROLE bob; CREATE TABLE here.t (a int REFERENCES hers.here); INSERT INTO here.t VALUES (1)`},
 	{"a grant of a grantee on an extension's function", `CREATE EXTENSION fuzzystrmatch SCHEMA here; GRANT EXECUTE ON FUNCTION here.soundex(text) TO bob WITH GRANT OPTION; SET ROLE bob; GRANT EXECUTE ON FUNCTION here.soundex(text) TO mallory`},
+	{"an index and a column of one name", `SET ROLE bob; CREATE TABLE here.t (id int, b int); CREATE UNIQUE INDEX u ON here.t (id); CREATE INDEX id ON here.t (b) WHERE b > 0; CREATE TABLE here.f (a int REFERENCES here.t (id)); INSERT INTO here.t VALUES (1, 1); INSERT INTO here.f VALUES (1)`},
+	{"a schema that is closed to who wrote a domain", `SET ROLE mallory; CREATE DOMAIN hers.here AS text CHECK (VALUE <> ''); RESET ROLE; CREATE SCHEMA "here.app"; CREATE TABLE "here.app".t (id serial, a hers.here); INSERT INTO "here.app".t (a) VALUES ('x')`},
 	{"row security", `SET ROLE bob; CREATE TABLE here.t (a int, who text CHECK (b.norm(who) = who)); ALTER TABLE here.t ENABLE ROW LEVEL SECURITY; ALTER TABLE here.t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON here.t USING (b.norm(who) = current_user::text); RESET ROLE; INSERT INTO here.t VALUES (1, 'x')`},
 }
 
@@ -47,7 +48,7 @@ func TestADatabaseOfSeveralOwnersComesBack(t *testing.T) {
 		SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'; SET ROLE mallory; CREATE FUNCTION hers.known(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 <> ''''; END'`)
 	for n, one := range together {
 		schema := fmt.Sprintf("s%d", n)
-		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema, "SCHEMA here;", "SCHEMA "+schema+";").Replace(one.sql))
+		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema, "SCHEMA here", "SCHEMA "+schema).Replace(one.sql))
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		engine := loadEngine(t, server, format)
@@ -67,6 +68,7 @@ func TestWhatMixesOwnersIsRefused(t *testing.T) {
 		"parts of two owners with a function":                {`SET ROLE bob; CREATE TABLE b.t (a int, s text CHECK (b.norm(s) = s)) PARTITION BY RANGE (a); RESET ROLE; CREATE TABLE b.p PARTITION OF b.t FOR VALUES FROM (0) TO (9); ALTER TABLE b.p OWNER TO mallory; INSERT INTO b.t VALUES (1, 'x')`, "table b.p"},
 		"a function that is called no more":                  {`CREATE TABLE hers.t (a text CHECK (b.norm(a) = a)); ALTER TABLE hers.t OWNER TO mallory; INSERT INTO hers.t VALUES ('x'); REVOKE ALL ON FUNCTION b.norm(text) FROM PUBLIC`, "table hers.t"},
 		"a schema that the owner can't see":                  {`CREATE SCHEMA app; CREATE TABLE app.t (a text CHECK (b.norm(a) = a)); ALTER TABLE app.t OWNER TO bob; INSERT INTO app.t VALUES ('x')`, "table app.t"},
+		"an owner that can't see their table's schema":       {`CREATE SCHEMA app; CREATE TABLE app.t (a int CHECK (a > 0)); ALTER TABLE app.t OWNER TO bob; INSERT INTO app.t VALUES (1)`, "table app.t"},
 		"a superuser's function that the owner may not call": {`CREATE FUNCTION public.f(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; REVOKE ALL ON FUNCTION public.f(int) FROM public; CREATE TABLE hers.t (a int CHECK (public.f(a))); INSERT INTO hers.t VALUES (1); ALTER TABLE hers.t OWNER TO mallory`, "table hers.t"},
 		"a superuser's materialized view of an owner's view": {`CREATE VIEW hers.v AS SELECT 1 AS n; ALTER VIEW hers.v OWNER TO mallory; CREATE MATERIALIZED VIEW public.m AS SELECT n FROM hers.v`, "materialized view public.m"},
 	} {

@@ -45,7 +45,7 @@ func splitLate(all []definition) (plain, late []definition) {
 		isLate := false
 		if name, ok := lateIndex(s); ok {
 			names[name], isLate = true, true
-		} else {
+		} else if namesIndexes(s) {
 			for _, w := range s.words {
 				isLate = isLate || names[unquoted(lastPart(w))]
 			}
@@ -57,6 +57,13 @@ func splitLate(all []definition) (plain, late []definition) {
 		}
 	}
 	return plain, late
+}
+
+// namesIndexes says whether a statement is about an index or statistics, which may be late. All others name columns, which may be
+// called as these are.
+func namesIndexes(s statement) bool {
+	return s.begins("ALTER", "INDEX") || s.begins("ALTER", "STATISTICS") || s.begins("COMMENT", "ON", "INDEX") || s.begins("COMMENT", "ON", "STATISTICS") ||
+		s.begins("COMMENT", "ON", "CONSTRAINT") || s.does("TABLE", "CLUSTER") || s.does("TABLE", "REPLICA")
 }
 
 // lastPart is the name in schema.name.

@@ -34,7 +34,10 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 		return nil, &ContentError{Object: key.object(), Why: "no login is to be had", Err: l.noLogin}
 	}
 	conn, err := confined.connect(ctx, l.database)
-	if err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"), confined.Instance.Close()); err != nil {
+	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.
+	err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"),
+		l.execute(ctx, "REVOKE CONNECT ON DATABASE "+quoteName(l.database)+" FROM "+quoteName(role)), confined.Instance.Close())
+	if err != nil {
 		if conn != nil {
 			_ = conn.Close(ctx) // the other error is told
 		}

@@ -41,7 +41,10 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	switch {
 	case others && table.guarded:
 		return load, &ContentError{Object: "table " + name, Why: "it has row security, and loading it runs the " + runs.code[0].String()}
-	case others, !table.trusted && !table.looks && !runs.calls && !table.guarded:
+	case others:
+		if err := l.maySee(ctx, s, name, runs); err != nil {
+			return load, err
+		}
 		load.key.nobody, load.schemas = "table "+name, runs.schemas
 	case !table.trusted:
 		load.key.owner = table.owner
@@ -52,6 +55,24 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 		load.path = l.searchPath(load.key)
 	}
 	return load, nil
+}
+
+// closedSchemas are those of the schemas $1 in which the roles $2 find no names.
+const closedSchemas = `SELECT n.nspname, r.rolname FROM pg_catalog.pg_namespace n CROSS JOIN pg_catalog.pg_roles r
+	WHERE pg_catalog.quote_ident(n.nspname) = ANY (pg_catalog.string_to_array($1, ', '))
+		AND r.rolname = ANY (pg_catalog.string_to_array($2, E'\x1f')) AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')`
+
+// maySee refuses to let code look into a schema that is closed to who wrote it: there may be functions that nothing else guards.
+func (l *guardedLoader) maySee(ctx context.Context, s *loadSessions, name string, runs mayRun) error {
+	var authors []string
+	for _, code := range runs.code {
+		authors = append(authors, code.owner)
+	}
+	closed, err := s.query(ctx, closedSchemas, runs.schemas, strings.Join(authors, "\x1f"))
+	if err == nil && len(closed) > 0 {
+		err = &ContentError{Object: "table " + name, Why: fmt.Sprintf("loading it runs code of %q, to whom the schema %q is closed", closed[0][1], closed[0][0])}
+	}
+	return err
 }
 
 // sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
@@ -99,6 +120,11 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 	if err := l.grantRows(ctx, s, session, load); err != nil {
 		return 0, err
 	}
+	if load.key.nobody != "" {
+		if copySQL, err = l.apart(ctx, s, session, load.table, copySQL); err != nil {
+			return 0, err
+		}
+	}
 	if err := session.look(ctx, load.path); err != nil {
 		return 0, err
 	}
@@ -119,9 +145,40 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 		return 0, err
 	}
 	if load.key.nobody != "" {
+		if err := l.back(ctx, s, session, load.table); err != nil {
+			return 0, err
+		}
 		return tag.RowsAffected(), l.checkRows(ctx, s, session, load.table, tag.RowsAffected())
 	}
 	return tag.RowsAffected(), nil
+}
+
+// apart moves a table to a schema that holds nothing else, for the time in which nobody loads it: in its own there may be functions
+// and tables that nothing but the schema guards. It returns the COPY with that name.
+func (l *guardedLoader) apart(ctx context.Context, s *loadSessions, session *loadSession, table tableInfo, copySQL string) (string, error) {
+	cell, schema := quoteName(session.login), ""
+	st := definition{sql: copySQL}.statement()
+	if schema, _ = splitQualified(st.qualifiedName(1)); schema == "" {
+		return "", errNotDumped
+	}
+	for _, sql := range []string{"CREATE SCHEMA " + cell, "GRANT USAGE ON SCHEMA " + cell + " TO " + cell, "ALTER TABLE " + table.name + " SET SCHEMA " + cell} {
+		if err := s.runSQL(ctx, sql); err != nil {
+			return "", err
+		}
+	}
+	return inSchema(st, 1, schema, cell), nil
+}
+
+// back moves it back.
+func (l *guardedLoader) back(ctx context.Context, s *loadSessions, session *loadSession, table tableInfo) error {
+	schema, name := splitQualified(table.name)
+	cell := quoteName(session.login)
+	for _, sql := range []string{"ALTER TABLE " + cell + "." + name + " SET SCHEMA " + schema, "DROP SCHEMA " + cell} {
+		if err := s.runSQL(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // grantRows lets a login load a table where its owner may not, or where it is nobody's.
@@ -131,11 +188,11 @@ func (l *guardedLoader) grantRows(ctx context.Context, s *loadSessions, session 
 	}
 	grants := []string{"GRANT INSERT, TRUNCATE ON TABLE " + load.table.name + " TO " + quoteName(session.login)}
 	if load.key.nobody != "" {
-		schema, _ := splitQualified(load.table.name)
+		grants = nil
 		if load.schemas != "" {
-			schema += ", " + load.schemas
+			grants = append(grants, "GRANT USAGE ON SCHEMA "+load.schemas+" TO "+quoteName(session.login))
 		}
-		grants = []string{"GRANT USAGE ON SCHEMA " + schema + " TO " + quoteName(session.login), "GRANT INSERT ON TABLE " + load.table.name + " TO " + quoteName(session.login)}
+		grants = append(grants, "GRANT INSERT ON TABLE "+load.table.name+" TO "+quoteName(session.login))
 	}
 	return l.grant(ctx, s, grants...)
 }
@@ -157,22 +214,19 @@ func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, session 
 	if err := l.grant(ctx, s, "REVOKE INSERT ON TABLE "+table.name+" FROM "+quoteName(session.login)); err != nil {
 		return err
 	}
-	key := sessionKey{}
-	if !table.trusted && table.looks {
-		key.owner = table.owner // to plan the query may run what its owner's code has put on it
-	}
-	if !table.trusted && !table.looks {
-		key = sessionKey{nobody: "table " + table.name}
-		if err := l.grant(ctx, s, "GRANT SELECT ON TABLE "+table.name+" TO "+quoteName(session.login)); err != nil {
-			return err
-		}
-	}
-	counting, err := s.session(ctx, key)
+	admin, err := s.admin(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err := ask(ctx, counting.conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
-	if err != nil {
+	// To plan the query is to run what stands on the table: nothing does yet, or it is refused.
+	if err := run(ctx, admin.conn, "BEGIN"); err != nil {
+		return err
+	}
+	if err := admin.lockRows(ctx, rowsLoad{table: table}, ""); err != nil {
+		return errors.Join(err, run(ctx, admin.conn, "ROLLBACK"))
+	}
+	rows, err := ask(ctx, admin.conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
+	if err = errors.Join(err, run(ctx, admin.conn, "COMMIT")); err != nil {
 		return err
 	}
 	if err := l.forget(ctx, s, sessionKey{nobody: "table " + table.name}); err != nil {
@@ -209,6 +263,7 @@ func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
+		OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext e WHERE e.stxrelid = c.oid)
 		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
 			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 				AND NOT a.attname = ANY (pg_catalog.string_to_array($3, E'\x1f')))))::pg_catalog.text
