@@ -27,8 +27,8 @@ const schemaTrap = "CREATE SCHEMA trap;"
 
 var plans = map[string]plan{
 	"a schema that guards a function": {before: `CREATE SCHEMA admin; CREATE FUNCTION admin.run(q text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE q; RETURN true; END'`,
-		hers:  `CREATE FUNCTION hers.run() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM admin.run(''SELECT hers.spring(usage)''); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END'; CREATE DOMAIN hers.d AS int CHECK (hers.run())`,
-		after: `CREATE TABLE admin.t (a hers.d); ALTER TABLE admin.t DISABLE TRIGGER ALL; INSERT INTO admin.t SELECT 1 WHERE false`},
+		hers:  `CREATE FUNCTION hers.run(n int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM admin.run('SELECT hers.spring(''usage'')'); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END $$; CREATE DOMAIN hers.d AS int`,
+		after: `CREATE TABLE admin.t (a hers.d); INSERT INTO admin.t VALUES (1); SET ROLE mallory; ALTER DOMAIN hers.d ADD CHECK (hers.run(VALUE))`},
 	"builtin xml":       {hers: schemaTrap + `CREATE TABLE trap.t (a int CHECK (query_to_xml('SELECT hers.spring(''xml'')', true, false, '') IS NOT NULL)); INSERT INTO trap.t VALUES (1)`},
 	"builtin tsrewrite": {hers: schemaTrap + `CREATE TABLE trap.t (a int CHECK (ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery WHERE hers.spring(''ts'')') IS NOT NULL)); INSERT INTO trap.t VALUES (1)`},
 	"superusers function": {before: `CREATE FUNCTION public.run(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN true; END'; REVOKE ALL ON FUNCTION public.run(text) FROM PUBLIC`,

@@ -16,7 +16,6 @@ type tableInfo struct {
 	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type
 	creates   bool // its owner may create in its schema
 	loads     bool // its owner may insert and truncate
-	looks     bool // its owner may find names in its schema
 	guarded   bool // it has row security
 }
 
@@ -63,7 +62,7 @@ var tableFacts = `WITH RECURSIVE found AS (
 				AND (a.attgenerated <> '' OR a.atttypid >= 12000)))::pg_catalog.text,
 		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'CREATE')::pg_catalog.text,
 		(pg_catalog.has_table_privilege(f.relowner, f.oid, 'INSERT') AND pg_catalog.has_table_privilege(f.relowner, f.oid, 'TRUNCATE'))::pg_catalog.text,
-		f.relrowsecurity::pg_catalog.text, pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'USAGE')::pg_catalog.text
+		f.relrowsecurity::pg_catalog.text
 	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
 
 // table asks for what decides about a table.
@@ -77,7 +76,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 	}
 	is := func(n int) bool { return rows[0][n] == "true" }
 	return tableInfo{oid: rows[0][0], name: name, owner: rows[0][1], trusted: is(2), own: is(3), code: is(4),
-		creates: is(5), loads: is(6), guarded: is(7), looks: is(8)}, nil
+		creates: is(5), loads: is(6), guarded: is(7)}, nil
 }
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.

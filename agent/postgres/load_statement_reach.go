@@ -108,28 +108,12 @@ func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string,
 	return types, functions, err
 }
 
-// mayRun says what loading a row of a table runs that is not the server's own.
-type mayRun struct {
-	code    []reachedCode // of others than superusers
-	calls   bool          // any function
-	schemas string        // of the functions, quoted and parted by commas
-}
-
-// rowsRun looks for what loading a row of a table may run.
-func (l *guardedLoader) rowsRun(ctx context.Context, s *loadSessions, table string) (mayRun, error) {
+// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
+func rowsRun(ctx context.Context, s *loadSessions, table string) (code []reachedCode, functions []string, err error) {
 	from := start{tables: []string{table}}
-	code, err := reachOfRows.find(ctx, s, from)
-	if err != nil {
-		return mayRun{}, err
+	if code, err = reachOfRows.find(ctx, s, from); err != nil {
+		return nil, nil, err
 	}
-	functions, err := reachOfRows.functions(ctx, s, from)
-	if err != nil {
-		return mayRun{}, err
-	}
-	rows, err := s.query(ctx, `SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
-		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])`, oidArray(functions))
-	if err != nil {
-		return mayRun{}, err
-	}
-	return mayRun{code: code, calls: len(functions) > 0, schemas: rows[0][0]}, nil
+	functions, err = reachOfRows.functions(ctx, s, from)
+	return code, functions, err
 }
