@@ -205,10 +205,9 @@ func inviteFrom(t *testing.T, conn *grpc.ClientConn, name string, role fleet.Rol
 	return made.GetInvite()
 }
 
-// A spare invite from before somebody's rights grew made a device with the new ones,
-// and so a second person, for whoever had kept it.
-func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
-	for name, grow := range map[string]func(pgharborv1.UserServiceClient) error{
+// growths are the ways in which the rights of olga grow.
+func growths(t *testing.T) map[string]func(pgharborv1.UserServiceClient) error {
+	return map[string]func(pgharborv1.UserServiceClient) error{
 		"a grant": func(users pgharborv1.UserServiceClient) error {
 			_, err := users.GrantPermission(bounded(t), &pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.restore"})
 			return err
@@ -221,7 +220,13 @@ func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: "olga", Scope: &pgharborv1.NewScope{Instances: []string{"*"}}})
 			return err
 		},
-	} {
+	}
+}
+
+// A spare invite from before somebody's rights grew made a device with the new ones,
+// and so a second person, for whoever had kept it.
+func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
+	for name, grow := range growths(t) {
 		t.Run(name, func(t *testing.T) {
 			cp, _, owner, bob := twoOwners(t)
 			olga := cp.User(t, "olga", fleet.RoleOperator)

@@ -34,16 +34,9 @@ func (m *meddler) into(config *server.Config) {
 // Between the use of an approval and its effect a spare device was enrolled, and had
 // the rights that were approved for another.
 func TestApprovedRightsAreNotThoseOfADeviceThatComesMeanwhile(t *testing.T) {
-	for name, grow := range map[string]func(pgharborv1.UserServiceClient) error{
-		"a grant": func(users pgharborv1.UserServiceClient) error {
-			_, err := users.GrantPermission(bounded(t), &pgharborv1.GrantPermissionRequest{Name: "olga", Permission: "backup.restore"})
-			return err
-		},
-		"a role": func(users pgharborv1.UserServiceClient) error {
-			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: "olga", Role: "OWNER"})
-			return err
-		},
-	} {
+	ways := growths(t)
+	delete(ways, "a scope") // hers is the whole fleet already
+	for name, grow := range ways {
 		t.Run(name, func(t *testing.T) {
 			var m meddler
 			cp, _, owner, bob := twoOwners(t, m.into)
