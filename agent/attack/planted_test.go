@@ -2,11 +2,13 @@ package attack_test
 
 import (
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
 // arm makes a function of mallory's that does something once, in the restored database only.
@@ -21,6 +23,7 @@ type plan struct {
 	before, hers, after string            // what a superuser, mallory, and the superuser again do in the source
 	probe               map[string]string // queries in the restored database, and what they must say
 	formats             []string          // both, where nil
+	ours                bool              // it aims at steps that only this loader has: stock tools are not harmed by it
 }
 
 const schemaTrap = "CREATE SCHEMA trap;"
@@ -59,16 +62,16 @@ var plans = map[string]plan{
 		`CREATE TABLE trap.z (n int CHECK (length(bobs.secret()) > 0 AND hers.fine('z', n))); INSERT INTO trap.z VALUES (1); CREATE TABLE trap.a (n int CHECK (trap.arm(n) > 0)); INSERT INTO trap.a SELECT 1 FROM generate_series(1, 1000)`},
 	"bobs default": {hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE FUNCTION trap.chk(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE DOMAIN trap.d AS int CHECK (trap.chk(VALUE))`,
 		after: `SET ROLE bob; CREATE TABLE bobs.u (n trap.d[] DEFAULT '{1}', m int); CREATE VIEW bobs.v AS SELECT '{1}'::trap.d[] AS x; SET ROLE mallory; CREATE OR REPLACE FUNCTION trap.chk(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT hers.spring(''bobsdefault'')'`},
-	"attach index superuser": {hers: schemaTrap + `CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
+	"attach index superuser": {ours: true, hers: schemaTrap + `CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
 			IF current_database() <> ''mal'' AND current_user LIKE ''pgharbor%'' THEN FOR i IN 1..50 LOOP PERFORM pg_sleep(0.1); EXIT WHEN to_regclass(''trap.part_i'') IS NOT NULL; END LOOP; DROP INDEX IF EXISTS trap.part_i; CREATE INDEX part_i ON trap.part (a) WHERE hers.fine(''attachindex'', 1); ALTER INDEX trap.part_i OWNER TO mallory; END IF; RETURN true; END';
 			CREATE TABLE trap.z (a int, b int); CREATE FUNCTION trap.onz(trap.z) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trap.f(1); END $$; INSERT INTO trap.z VALUES (1); ALTER TABLE trap.z ADD CONSTRAINT ch CHECK (trap.onz(z.*))`,
 		after: `CREATE TABLE public.t (a int) PARTITION BY RANGE (a); CREATE TABLE trap.part (a int); ALTER TABLE trap.part OWNER TO mallory; ALTER TABLE public.t ATTACH PARTITION trap.part FOR VALUES FROM (0) TO (9); CREATE INDEX ti ON public.t (a); ALTER INDEX trap.part_a_idx RENAME TO part_i`},
-	"search path": {before: `CREATE FUNCTION bobs.norm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE FUNCTION bobs.chk(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN norm($1) > 0; END'; ALTER FUNCTION bobs.norm(int) OWNER TO bob; ALTER FUNCTION bobs.chk(int) OWNER TO bob; ALTER ROLE bob SET search_path = bobs;
+	"search path": {ours: true, before: `CREATE FUNCTION bobs.norm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE FUNCTION bobs.chk(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN norm($1) > 0; END'; ALTER FUNCTION bobs.norm(int) OWNER TO bob; ALTER FUNCTION bobs.chk(int) OWNER TO bob; ALTER ROLE bob SET search_path = bobs;
 			SET search_path = bobs; CREATE TABLE bobs.t (n int CHECK (bobs.chk(n))); INSERT INTO bobs.t VALUES (1); ALTER TABLE bobs.t OWNER TO bob`,
 		hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE FUNCTION trap.norm(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM hers.spring('path'); RETURN 1; END $$; ALTER DATABASE mal SET search_path = trap, bobs`},
 	"bobs policy trigger index": {hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE FUNCTION trap.chk(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE DOMAIN trap.d AS int CHECK (trap.chk(VALUE))`,
 		after: `SET ROLE bob; CREATE TABLE bobs.u (n trap.d[], m int); CREATE POLICY p ON bobs.u USING (n <> '{1}'::trap.d[]); SET ROLE mallory; CREATE OR REPLACE FUNCTION trap.chk(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT hers.spring(''bobspolicy'')'`},
-	"attach index bob": {hers: schemaTrap + `GRANT USAGE, CREATE ON SCHEMA trap TO bob; CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
+	"attach index bob": {ours: true, hers: schemaTrap + `GRANT USAGE, CREATE ON SCHEMA trap TO bob; CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
 			IF current_database() <> ''mal'' AND current_user LIKE ''pgharbor%'' THEN FOR i IN 1..50 LOOP PERFORM pg_sleep(0.1); EXIT WHEN to_regclass(''trap.part_i'') IS NOT NULL; END LOOP; DROP INDEX IF EXISTS trap.part_i; CREATE INDEX part_i ON trap.part (a) WHERE hers.fine(''attachindex'', 1); ALTER INDEX trap.part_i OWNER TO mallory; END IF; RETURN true; END';
 			CREATE TABLE trap.z (a int, b int); CREATE FUNCTION trap.onz(trap.z) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trap.f(1); END $$; INSERT INTO trap.z VALUES (1); ALTER TABLE trap.z ADD CONSTRAINT ch CHECK (trap.onz(z.*))`,
 		after: `CREATE TABLE bobs.t (a int) PARTITION BY RANGE (a); CREATE TABLE trap.part (a int); ALTER TABLE trap.part OWNER TO mallory; ALTER TABLE bobs.t ATTACH PARTITION trap.part FOR VALUES FROM (0) TO (9); CREATE INDEX ti ON bobs.t (a); ALTER INDEX trap.part_a_idx RENAME TO part_i; ALTER TABLE bobs.t OWNER TO bob`},
@@ -82,7 +85,7 @@ var plans = map[string]plan{
 	"race domain": {formats: []string{postgres.FormatCustom}, hers: schemaTrap + `CREATE DOMAIN trap.d AS int CHECK (hers.fine('racedomain', VALUE)); CREATE FUNCTION trap.arm(n int) RETURNS int LANGUAGE plpgsql AS $arm$ BEGIN IF current_database() <> 'mal' AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'trap.z'::regclass AND attname = 'n' AND atttypid = 23) THEN
 			ALTER TABLE trap.z ALTER n TYPE trap.d; PERFORM pg_sleep(3); END IF; RETURN n; END $arm$;
 		CREATE TABLE trap.z (n int, f text); INSERT INTO trap.z SELECT 1, repeat('x', 1000) FROM generate_series(1,10); CREATE FUNCTION trap.slow(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN IF current_database() <> ''mal'' AND n = 1 THEN PERFORM pg_sleep(1.5); END IF; RETURN 1; END'; CREATE TABLE trap.b1 (n int CHECK (trap.slow(n) > 0), f text); INSERT INTO trap.b1 SELECT n, repeat('x', 1000) FROM generate_series(1, 2000) n; CREATE TABLE trap.a (n int CHECK (trap.arm(n) > 0), f text); INSERT INTO trap.a SELECT 1, repeat('x', 1000) FROM generate_series(1, 3000)`},
-	"swallow": {before: `SET ROLE bob; CREATE TABLE bobs.private (owner name, s text); INSERT INTO bobs.private VALUES ('bob', 'secret'); GRANT SELECT, INSERT ON bobs.private TO PUBLIC; ALTER TABLE bobs.private ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON bobs.private USING (owner = current_user);
+	"swallow": {ours: true, before: `SET ROLE bob; CREATE TABLE bobs.private (owner name, s text); INSERT INTO bobs.private VALUES ('bob', 'secret'); GRANT SELECT, INSERT ON bobs.private TO PUBLIC; ALTER TABLE bobs.private ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON bobs.private USING (owner = current_user);
 			CREATE FUNCTION bobs.root(text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE $1; END'; REVOKE ALL ON FUNCTION bobs.root(text) FROM PUBLIC`,
 		hers:  `CREATE SCHEMA zzz; CREATE TABLE zzz.z (begin int); CREATE FUNCTION zzz.f() RETURNS SETOF int LANGUAGE sql BEGIN ATOMIC SELECT n FROM bobs.ledger; SELECT n FROM bobs.k; SELECT 1 FROM bobs.private; SELECT begin FROM zzz.z; END`,
 		probe: map[string]string{"SELECT relrowsecurity FROM pg_class WHERE oid = 'bobs.private'::regclass": "t", "SELECT count(*) FROM pg_policy": "1", "SELECT has_function_privilege('mallory', 'bobs.root(text)', 'EXECUTE')": "f", "SELECT count(*) FROM pg_constraint WHERE conname = 'k_pkey'": "1"}},
@@ -92,7 +95,7 @@ var plans = map[string]plan{
 			IF current_database() <> 'mal' AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN RAISE insufficient_privilege; END IF; PERFORM hers.spring('cast2'); RETURN 'x'; END $$;
 		CREATE CAST (trap.e AS text) WITH FUNCTION trap.ef(trap.e) AS IMPLICIT;` + arm("trap.arm", `CREATE CAST (trap.e AS text) WITH FUNCTION trap.ef(trap.e) AS IMPLICIT;`) +
 		`CREATE TABLE trap.a (n int) PARTITION BY RANGE ((n + trap.arm(1))); CREATE TABLE trap.b (x text, y text GENERATED ALWAYS AS ('x'::trap.e::text) STORED); INSERT INTO trap.b VALUES ('q'); DROP CAST (trap.e AS text)`},
-	"swallow column privilege": {formats: []string{postgres.FormatCustom}, before: `SET ROLE bob; CREATE VIEW bobs.v AS SELECT 1`,
+	"swallow column privilege": {ours: true, formats: []string{postgres.FormatCustom}, before: `SET ROLE bob; CREATE VIEW bobs.v AS SELECT 1`,
 		hers:  `CREATE SCHEMA zzz; CREATE TYPE zzz.begin AS ENUM ('x'); CREATE FUNCTION zzz.f() RETURNS zzz.begin LANGUAGE sql BEGIN ATOMIC SELECT 'x'::zzz.begin FROM bobs.ledger, bobs.k; END`,
 		probe: map[string]string{"SELECT count(*) FROM pg_constraint WHERE conname = 'k_pkey'": "1"}},
 	"schema owner swaps function": {hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; ` + arm("trap.arm", `IF (SELECT proowner = 'bob'::regrole FROM pg_proc WHERE oid = 'trap.audit'::regproc) THEN DROP FUNCTION trap.audit(); CREATE FUNCTION trap.audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''x''); RETURN new; END'; ALTER FUNCTION trap.audit() OWNER TO mallory; END IF;`) +
@@ -113,10 +116,10 @@ var plans = map[string]plan{
 	"nobody trigger on superusers table": {hers: `CREATE SCHEMA aaa; GRANT USAGE ON SCHEMA aaa TO PUBLIC; CREATE FUNCTION aaa.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''later''); RETURN new; END';` + arm("aaa.arm", `EXECUTE format('GRANT ALL ON TABLE %I.t TO mallory', current_user);`) + `CREATE DOMAIN aaa.d AS int CHECK (aaa.arm(VALUE) > 0); ` + strings.ReplaceAll(arm("aaa.arm2", `CREATE TRIGGER later BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION aaa.fire();`), "$arm$", "$arm2$") + `CREATE TABLE aaa.zz (n int CHECK (aaa.arm2(n) > 0)); INSERT INTO aaa.zz VALUES (1)`,
 		after: `CREATE TABLE public.t (a aaa.d[] DEFAULT '{1}', b int)`,
 		probe: map[string]string{"SELECT has_table_privilege('mallory', 'public.t', 'INSERT')": "f", "SELECT count(*) FROM pg_trigger WHERE tgname = 'later'": "0"}},
-	"nobody trigger directly": {hers: `CREATE SCHEMA aaa; GRANT USAGE ON SCHEMA aaa TO PUBLIC; CREATE FUNCTION aaa.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''later''); RETURN new; END';` + arm("aaa.arm", `EXECUTE format('CREATE TRIGGER later BEFORE INSERT ON %I.t FOR EACH ROW EXECUTE FUNCTION aaa.fire()', current_user);`) + `CREATE DOMAIN aaa.d AS int CHECK (aaa.arm(VALUE) > 0)`,
+	"nobody trigger directly": {ours: true, hers: `CREATE SCHEMA aaa; GRANT USAGE ON SCHEMA aaa TO PUBLIC; CREATE FUNCTION aaa.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''later''); RETURN new; END';` + arm("aaa.arm", `EXECUTE format('CREATE TRIGGER later BEFORE INSERT ON %I.t FOR EACH ROW EXECUTE FUNCTION aaa.fire()', current_user);`) + `CREATE DOMAIN aaa.d AS int CHECK (aaa.arm(VALUE) > 0)`,
 		after: `CREATE TABLE public.t (a aaa.d[] DEFAULT '{1}', b int)`,
 		probe: map[string]string{"SELECT count(*) FROM pg_trigger WHERE tgname = 'later'": "0"}},
-	"replica identity": {hers: schemaTrap + `CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
+	"replica identity": {ours: true, hers: schemaTrap + `CREATE FUNCTION trap.f(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN
 			IF current_database() <> ''mal'' AND current_user LIKE ''pgharbor%'' THEN FOR i IN 1..50 LOOP PERFORM pg_sleep(0.1); EXIT WHEN to_regclass(''trap.zi'') IS NOT NULL; END LOOP; DROP INDEX IF EXISTS trap.zi; CREATE UNIQUE INDEX zi ON trap.y (a) WHERE hers.fine(''replica'', 1); ALTER INDEX trap.zi OWNER TO mallory; END IF; RETURN true; END';
 			CREATE TABLE trap.y (a int NOT NULL); CREATE UNIQUE INDEX zi ON trap.y (a); ALTER TABLE trap.y REPLICA IDENTITY USING INDEX zi;
 			CREATE TABLE trap.z (a int, b int); CREATE FUNCTION trap.onz(trap.z) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trap.f(1); END $$; INSERT INTO trap.z VALUES (1); ALTER TABLE trap.z ADD CONSTRAINT ch CHECK (trap.onz(z.*))`},
@@ -135,7 +138,7 @@ var plans = map[string]plan{
 }
 
 // What code of an owner does while a dump is loaded, to what is loaded later, gains nothing: none of it runs as a superuser, bob's is
-// as it was, and what can't be loaded so is refused.
+// as it was, and what can't be loaded so is refused. Loaded as everybody does, the plans work.
 func TestWhatCodeDoesDuringALoadGainsNothing(t *testing.T) {
 	for name, p := range plans {
 		t.Run(name, func(t *testing.T) {
@@ -154,22 +157,63 @@ func TestWhatCodeDoesDuringALoadGainsNothing(t *testing.T) {
 				manifest := loadDump(t, engine)
 				forget(t, server)
 				err := loadBackup(t, engine, manifest, "guarded", false)
-				wantNoneAsSuperuser(t, server)
 				wantNoLogins(t, server)
-				if errors.Is(err, backup.ErrContent) {
-					continue // refused, with nothing left
-				}
-				if err != nil {
+				if err != nil && !errors.Is(err, backup.ErrContent) {
 					t.Fatalf("%s: %v", format, err)
 				}
-				for sql, want := range p.probe {
-					if got := server.Value(t, "guarded", sql); got != want {
-						t.Errorf("%s: %s = %s, want %s", format, sql, got, want)
-					}
+				for _, harm := range p.harm(t, server, "guarded", err == nil) {
+					t.Errorf("%s: %s", format, harm)
 				}
-				untouchedBob(t, server)
-				server.DropDatabase(t, "guarded")
+				if err == nil { // otherwise it is refused, with nothing left
+					server.DropDatabase(t, "guarded")
+				}
+			}
+			forget(t, server)
+			stockArchive(t, server)
+			if harm := p.harm(t, server, "stock", true); len(harm) == 0 && !p.ours {
+				t.Errorf("stock tools are not harmed: the plan is not live; sprung are %v", sprung(t, server))
 			}
 		})
+	}
+}
+
+// harm is what a plan did: what ran as a superuser, and in the database, if there is one, what is not as it must be.
+func (p plan) harm(t *testing.T, server *postgrestest.Server, database string, loaded bool) []string {
+	t.Helper()
+	var harm []string
+	for name, superuser := range sprung(t, server) {
+		if superuser == "true" {
+			harm = append(harm, name+" ran as a superuser")
+		}
+	}
+	if !loaded {
+		return harm
+	}
+	for _, probes := range []map[string]string{untouched, p.probe} {
+		for sql, want := range probes {
+			if got := server.Value(t, database, sql); got != want {
+				harm = append(harm, sql+" = "+got+", want "+want)
+			}
+		}
+	}
+	return harm
+}
+
+// untouched is what bob has, as queries and what they say.
+var untouched = map[string]string{
+	"SELECT bobs.secret()":                                    "bobs",
+	"SELECT count(*) FROM bobs.ledger":                        "2",
+	"SELECT count(*) FROM pg_class WHERE relname = 'planted'": "0",
+}
+
+// stockArchive loads a dump as everybody does, in the custom format, as far as it goes.
+func stockArchive(t *testing.T, server *postgrestest.Server) {
+	t.Helper()
+	server.CreateDatabase(t, "stock")
+	load := exec.CommandContext(t.Context(), "sh", "-ec", `"$1"/pg_dump -Fc -d "$2" | "$1"/pg_restore -d "$3"`,
+		"-", server.Bin, server.URL("mal"), server.URL("stock"))
+	output, err := load.CombinedOutput()
+	if err != nil {
+		t.Logf("%v\n%.500s", err, output) // one statement that fails stops pg_restore from nothing else
 	}
 }
