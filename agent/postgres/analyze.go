@@ -35,8 +35,8 @@ func (i *Instance) Analyze(ctx context.Context, database string, sessions int) e
 }
 
 // analyze takes one table after the other. A table of another owner is passed over with a warning, as ANALYZE of the whole
-// does. The function of an index may look for names along the path of who uses it; ANALYZE itself looks for none, and runs
-// that function with the rights of the table's owner.
+// does. ANALYZE runs the functions of indexes and statistics with the rights of the table's owner. They find no names that have no
+// schema, as when the server collects statistics by itself: along a path they might find somebody else's.
 func (i *Instance) analyze(ctx context.Context, database string, tables <-chan string) error {
 	conn, err := i.connect(ctx, database)
 	if err != nil {
@@ -44,11 +44,7 @@ func (i *Instance) analyze(ctx context.Context, database string, tables <-chan s
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for table := range tables {
-		err := run(ctx, conn, "ANALYZE "+table)
-		if NameNotFound(err) {
-			err = run(ctx, conn, "SET "+scriptPath, "ANALYZE "+table, "SET search_path = "+cleanPath)
-		}
-		if err != nil {
+		if err := run(ctx, conn, "ANALYZE "+table); err != nil && !NameNotFound(err) {
 			return err
 		}
 	}

@@ -43,10 +43,12 @@ func (c *archiveContents) otherData() []byte {
 	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionData && !acl && !e.tableData() })
 }
 
-// largeObjects are the large objects without their content, their owners, rights and comments.
+// largeObjects are the large objects without their content, their owners, rights and comments. The tag alone would not tell: it is the name
+// of what others are of, and anything may be called so.
 func (c *archiveContents) largeObjects() []byte {
-	return c.list(func(e archiveEntry, _ bool) bool {
-		return e.kind == "BLOB" || e.kind == "BLOB METADATA" || strings.HasPrefix(e.tag, "LARGE OBJECT")
+	return c.list(func(e archiveEntry, acl bool) bool {
+		about := acl || e.kind == "COMMENT" || e.kind == "SECURITY LABEL"
+		return e.kind == "BLOB" || e.kind == "BLOB METADATA" || about && strings.HasPrefix(e.tag, "LARGE OBJECT")
 	})
 }
 

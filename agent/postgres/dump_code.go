@@ -17,7 +17,19 @@ type code struct {
 	scans   bool   // it is computed for all rows that there are
 	// parents are tables whose columns it has, too: their types are not among the words.
 	parents []string
+	// looks is what else of a table a change of it may compute.
+	looks looks
 }
+
+// looks is what a change of a table computes beside its own expressions: the constant parts of what stands on the table.
+type looks int
+
+const (
+	atTree    looks = iota // the expressions of partitions, of the whole tree
+	atPlans                // these, and what the planner looks at: indexes and statistics
+	atChecks               // these, and checks
+	atNotNull              // these, and checks where a column of a key may be null
+)
 
 // codeOwner says whose the code of a statement is.
 type codeOwner int
@@ -27,6 +39,7 @@ const (
 	newObject           // of who is to own the object that the statement makes
 	ofTable
 	ofDomain
+	ofSuperuser // of a superuser alone
 )
 
 // code finds the expressions in a statement of a dump. What is not known to have none counts as one.
@@ -75,7 +88,11 @@ func (s statement) createdCode() code {
 	switch {
 	case s.begins("CREATE", "INDEX"), s.begins("CREATE", "UNIQUE", "INDEX"):
 		_, late := lateIndex(s)
-		return s.partOfTable("ON", "USING", late, true)
+		c := s.partOfTable("ON", "USING", late, true)
+		c.looks = atPlans
+		return c
+	case s.begins("CREATE", "FOREIGN", "DATA", "WRAPPER"): // each server, mapping and table of it calls its validator
+		return code{on: ofSuperuser, words: s.words[4:], planned: true}
 	case s.begins("CREATE", "RULE"):
 		return s.partOfTable("TO", "", true, false)
 	case s.begins("CREATE", "POLICY"):
@@ -184,10 +201,17 @@ func (s statement) alteredCode(at int) code {
 	case follows(0, plain...):
 	case follows(0, "ALTER") && follows(1, "COLUMN") && follows(3, "SET") && follows(4, "DEFAULT"):
 		c.words = rest[5:]
+	case follows(0, "ALTER") && follows(1, "COLUMN") && follows(3, "SET") && follows(4, "NOT"):
+		c.looks = atChecks
 	case follows(0, "ALTER") && follows(1, "COLUMN") && follows(3, "SET", "ADD", "OPTIONS"):
-	case follows(0, "ADD") && follows(1, "CONSTRAINT") && (follows(3, "PRIMARY", "UNIQUE", "NOT") || follows(3, "EXCLUDE") && !late):
+	case follows(0, "ADD") && follows(1, "CONSTRAINT") && follows(3, "PRIMARY"):
+		c.looks = atNotNull
+	case follows(0, "ADD") && follows(1, "CONSTRAINT") && follows(3, "NOT"):
+		c.looks = atChecks
+	case follows(0, "ADD") && follows(1, "CONSTRAINT") && (follows(3, "UNIQUE") || follows(3, "EXCLUDE") && !late):
+		c.looks = atPlans
 	default:
-		c.words, c.planned = rest, true
+		c.words, c.planned, c.looks = rest, true, atChecks
 		c.scans = follows(0, "ADD") && follows(3, "CHECK") && !strings.HasSuffix(s.sql, "NOT VALID")
 	}
 	return c

@@ -27,7 +27,7 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err != nil {
 		return err
 	}
-	if err := l.fillViews(ctx, s, early, !l.callable); err != nil {
+	if err := l.fillViews(ctx, s, early, !l.mixed); err != nil {
 		return err
 	}
 	if err := l.makeAll(ctx, s, late); err != nil {
@@ -119,7 +119,7 @@ func builds(s statement) bool {
 func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition) error {
 	var building, remarks []definition
 	flush := func() error {
-		if err := l.parallel(ctx, building, l.define); err != nil {
+		if err := l.build(ctx, s, building); err != nil {
 			return err
 		}
 		err := l.defineAll(ctx, s, remarks)

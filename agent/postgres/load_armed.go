@@ -34,7 +34,7 @@ func copyColumns(sql string) []string {
 // written as what everybody sees, so that nobody has to write its pages again for that. The table is locked first and looked at
 // again: code that has run before may have put something on it, also by way of a table that it is a part of.
 func (s *loadSession) beginRows(ctx context.Context, load rowsLoad) (copySQL string, err error) {
-	if err := run(ctx, s.conn, "BEGIN"); err != nil || !load.table.own || load.key.nobody != "" {
+	if err := run(ctx, s.conn, "BEGIN"); err != nil || !load.table.own || load.table.routed() || load.key.nobody != "" {
 		return load.copySQL, err
 	}
 	if err := s.lockRows(ctx, load.table, copyColumns(load.copySQL)); err != nil {

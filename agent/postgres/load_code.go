@@ -10,6 +10,7 @@ import (
 // tableInfo is what decides which session may load or change a table.
 type tableInfo struct {
 	oid, name string
+	kind      string // relkind
 	owner     string
 	trusted   bool // the owner is a superuser, or is whoever restores: its code may do what this session may
 	own       bool // it is no part of an extension
@@ -18,6 +19,9 @@ type tableInfo struct {
 	loads     bool // its owner may insert and truncate
 	guarded   bool // it has row security
 }
+
+// routed says whether rows that are loaded into the table go to its partitions.
+func (t tableInfo) routed() bool { return t.kind == "p" }
 
 // trustedRole says whether a role r of pg_roles is a superuser or the session's own.
 const trustedRole = `(r.rolsuper OR r.rolname = CURRENT_USER)`
@@ -62,7 +66,7 @@ var tableFacts = `WITH RECURSIVE found AS (
 				AND (a.attgenerated <> '' OR a.atttypid >= 12000)))::pg_catalog.text,
 		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'CREATE')::pg_catalog.text,
 		(pg_catalog.has_table_privilege(f.relowner, f.oid, 'INSERT') AND pg_catalog.has_table_privilege(f.relowner, f.oid, 'TRUNCATE'))::pg_catalog.text,
-		f.relrowsecurity::pg_catalog.text
+		f.relrowsecurity::pg_catalog.text, f.relkind
 	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
 
 // table asks for what decides about a table.
@@ -76,7 +80,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 	}
 	is := func(n int) bool { return rows[0][n] == "true" }
 	return tableInfo{oid: rows[0][0], name: name, owner: rows[0][1], trusted: is(2), own: is(3), code: is(4),
-		creates: is(5), loads: is(6), guarded: is(7)}, nil
+		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8]}, nil
 }
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.
@@ -109,15 +113,5 @@ func (l *guardedLoader) findPaths(ctx context.Context, s *loadSessions) error {
 		}
 	}
 	maps.Copy(l.paths, l.RolePaths)
-	return err
-}
-
-// findCallable looks whether code of others than superusers can be called by a name that is found along the search path.
-func (l *guardedLoader) findCallable(ctx context.Context, s *loadSessions) error {
-	if !l.mixed {
-		return nil
-	}
-	rows, err := s.query(ctx, `SELECT FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
-	l.callable = len(rows) > 0
 	return err
 }

@@ -82,8 +82,6 @@ type guardedLoader struct {
 	several bool              // two of them or more are not
 	paths   map[string]string // search paths of owners' own
 	schemas []definition      // that give schemas their owners
-	// callable: some of that code can be called by a name that is found by the search path. It counts as such until it is known.
-	callable bool
 
 	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
 	moving sync.RWMutex
@@ -102,15 +100,11 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := l.trust(ctx, s); err != nil {
 		return err
 	}
-	l.callable = l.mixed
 	rights := newRights(d.rights, d.owned)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
 	}
 	if err := rights.rest(ctx, s); err != nil {
-		return err
-	}
-	if err := l.findCallable(ctx, s); err != nil {
 		return err
 	}
 	after := d.after

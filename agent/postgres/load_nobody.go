@@ -9,24 +9,22 @@ import (
 	"strings"
 )
 
-// closedSchemas are the schemas of the functions $1, with one of the roles $2 that finds no names there; "" is none.
-const closedSchemas = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname), n.nspname,
-		(SELECT pg_catalog.min(r.rolname) FROM pg_catalog.pg_roles r WHERE r.rolname = ANY (pg_catalog.string_to_array($2, E'\x1f'))
-			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))
-	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])`
+// schemasOf are the schemas of the functions $1 that are open to all roles $2, quoted.
+const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
+	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY (pg_catalog.string_to_array($2, E'\x1f'))
+			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))`
 
-// openSchemas are the schemas of functions, quoted. It refuses to let code look into one that is closed to who wrote it: there may be
-// functions that nothing else guards.
-func openSchemas(ctx context.Context, s *loadSessions, table string, code []reachedCode, functions []string) ([]string, error) {
-	var authors, schemas []string
+// openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
+// among them: there may be functions that nothing else guards. What the server calls by itself needs no such right.
+func openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
+	var authors []string
 	for _, c := range code {
 		authors = append(authors, c.owner)
 	}
-	rows, err := s.query(ctx, closedSchemas, oidArray(functions), strings.Join(authors, "\x1f"))
+	rows, err := s.query(ctx, schemasOf, oidArray(functions), strings.Join(authors, "\x1f"))
+	var schemas []string
 	for _, row := range rows {
-		if row[2] != "" {
-			return nil, &ContentError{Object: "table " + table, Why: fmt.Sprintf("loading it runs code of %q, to whom the schema %q is closed", row[2], row[1])}
-		}
 		schemas = append(schemas, row[0])
 	}
 	return schemas, err
@@ -35,7 +33,8 @@ func openSchemas(ctx context.Context, s *loadSessions, table string, code []reac
 // copyByNobody loads rows by a login that has no rights but to do that, and ends it with all that it had.
 //
 // The table is in a schema that holds nothing else meanwhile: in its own there may be functions and tables that nothing but the schema
-// guards. It is back where it belongs when this returns, also after an error, so that its rows may be tried again.
+// guards. What holds its place there is the superuser's, so that nobody puts anything else there. It is back where it belongs when this
+// returns, also after an error, so that its rows may be tried again. Its row security rests as long as only nobody can find it.
 func (l *guardedLoader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := s.session(ctx, load.key)
 	if err != nil {
@@ -51,17 +50,39 @@ func (l *guardedLoader) copyByNobody(ctx context.Context, s *loadSessions, load 
 	for _, open := range load.schemas {
 		grants = append(grants, "GRANT USAGE ON SCHEMA "+open+" TO "+cell)
 	}
-	if err := l.grant(ctx, s, append(grants, "ALTER TABLE "+load.table.name+" SET SCHEMA "+cell)...); err != nil {
+	places, err := places(ctx, s, load.table)
+	if err != nil {
+		return 0, err
+	}
+	away := []string{"ALTER TABLE " + load.table.name + " SET SCHEMA " + cell}
+	var back []string
+	for _, place := range places {
+		away = append(away, "CREATE TABLE "+place+" ()")
+		back = append(back, "DROP TABLE "+place)
+	}
+	back = append(back, "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
+	if load.table.guarded {
+		away = append(away, "ALTER TABLE "+cell+"."+name+" DISABLE ROW LEVEL SECURITY")
+		back = append([]string{"ALTER TABLE " + cell + "." + name + " ENABLE ROW LEVEL SECURITY"}, back...)
+	}
+	if err := l.grant(ctx, s, append(grants, away...)...); err != nil {
 		return 0, err
 	}
 	load.copySQL = inSchema(st, 1, schema, cell)
 	copied, err := l.copyIn(ctx, s, session, load, rows)
 	s.end(ctx, load.key)
-	err = errors.Join(err, l.grant(ctx, s, "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell))
+	err = errors.Join(err, l.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
 	if err != nil {
 		return 0, err
 	}
 	return copied, l.checkRows(ctx, s, load.table, copied)
+}
+
+// places are the names that a table and the sequences of its columns leave when it goes to another schema.
+func places(ctx context.Context, s *loadSessions, table tableInfo) ([]string, error) {
+	return s.oids(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = $1::pg_catalog.oid OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
+			WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid AND d.refobjid = $1::pg_catalog.oid AND d.deptype IN ('a', 'i'))`, table.oid)
 }
 
 // checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
@@ -87,14 +108,9 @@ func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, table ta
 	return nil
 }
 
-// grant gives rights, one session at a time: the server fails where two change those on one object.
+// grant gives rights, all or none, one session at a time: the server fails where two change those on one object.
 func (l *guardedLoader) grant(ctx context.Context, s *loadSessions, grants ...string) error {
 	l.granting.Lock()
 	defer l.granting.Unlock()
-	for _, sql := range grants {
-		if err := s.runSQL(ctx, sql); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.runTogether(ctx, grants...)
 }

@@ -51,7 +51,7 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
 	var err error
 	for range keyAttempts {
-		if err = l.runWithPaths(ctx, s, key, d, key.owner != "" || !l.callable); sqlState(err) != stateDeadlock {
+		if err = l.runWithPaths(ctx, s, key, d, key.owner != "" || !l.mixed); sqlState(err) != stateDeadlock {
 			break
 		}
 	}
@@ -61,12 +61,23 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 	return err
 }
 
-// castsOf are the functions of casts from or to the types of columns of the tables $1, or the types $2: an expression or a foreign key
-// may call them where a dump does not show it. A cast is made by who owns one of its types, so no other type can be at its ends.
-const castsOf = `SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
-	AND (c.castsource = ANY ($2::pg_catalog.oid[]) OR c.casttarget = ANY ($2::pg_catalog.oid[]) OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
-		WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND a.atttypid IN (c.castsource, c.casttarget))
-		OR EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.oid = ANY ($1::pg_catalog.oid[]) AND t.reltype IN (c.castsource, c.casttarget)))`
+// castsOf are the functions of casts from or to the types of columns of the tables $1, or the types $2, or a type that is within one of
+// these or around it: an expression or a foreign key may call them where a dump does not show it. A cast is made by who owns one of its
+// types, so no other type can be at its ends.
+const castsOf = `WITH RECURSIVE types (oid) AS (
+		(SELECT t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
+			UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0
+			UNION SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::pg_catalog.oid[]))
+		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
+			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem), (t.typarray)) AS o (oid)
+			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0
+			UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid
+			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+				AND d.refclassid = d.classid
+			UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = t.oid
+				AND d.classid = d.refclassid AND d.deptype = 'i') AS next (oid) WHERE next.oid <> 0
+	) SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
+	AND (c.castsource IN (SELECT t.oid FROM types t) OR c.casttarget IN (SELECT t.oid FROM types t))`
 
 // castsReach is what such casts may run.
 func (l *guardedLoader) castsReach(ctx context.Context, s *loadSessions, tables, types []string) ([]reachedCode, error) {
@@ -126,7 +137,7 @@ func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early,
 			late = append(late, d)
 			continue
 		}
-		reached, err := l.queryReaches(ctx, s, view.oid)
+		reached, err := l.viewReaches(ctx, s, view.oid)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -24,11 +24,15 @@ type reach struct {
 	parts bool
 	// plans: through what the planner looks at, indexes and statistics, and from a query to its tables.
 	plans bool
+	// casts: to the casts of types. Some functions look for one, of the type that they are given, when they are run.
+	casts bool
 }
 
-// The ways that are asked for. What changes a table may compute the constant parts of all that is on it and its parts.
+// The ways that are asked for. What changes a table may compute constant parts of what is on it and its parts.
 var (
-	reachOfRows   = reach{columns: true, checks: true}
+	reachOfRows   = reach{columns: true, checks: true, casts: true}
+	reachOfInput  = reach{columns: true, checks: true} // of a literal
+	reachOfTree   = reach{parts: true}
 	reachOfQuery  = reach{parts: true, plans: true}
 	reachOfChange = reach{checks: true, parts: true, plans: true}
 )
@@ -54,7 +58,6 @@ func (w reach) edges() string {
 		`SELECT ` + in("pg_constraint") + `, k.oid FROM pg_catalog.pg_constraint k WHERE r.class = ` + in("pg_type") + ` AND k.contypid = r.oid`,
 		`SELECT ` + in("pg_type") + `, a.atttypid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid
 			WHERE r.class = ` + in("pg_type") + ` AND t.oid = r.oid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000`,
-		`SELECT ` + in("pg_rewrite") + `, w.oid FROM pg_catalog.pg_rewrite w WHERE r.class = ` + in("pg_class") + ` AND w.ev_class = r.oid AND w.ev_type = '1'`,
 		`SELECT ` + in("pg_class") + `, i.inhparent FROM pg_catalog.pg_inherits i WHERE r.class = ` + in("pg_class") + ` AND i.inhrelid = r.oid`,
 		`SELECT ` + in("pg_operator") + `, m.amopopr FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily WHERE r.class = ` + in("pg_opclass") + ` AND o.oid = r.oid`,
 		`SELECT ` + in("pg_proc") + `, m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amproc m ON m.amprocfamily = o.opcfamily WHERE r.class = ` + in("pg_opclass") + ` AND o.oid = r.oid`,
@@ -66,6 +69,12 @@ func (w reach) edges() string {
 		all = append(all, generated+`<> ''`)
 	case w.plans:
 		all = append(all, generated+`= 'v'`) // it is computed as it is read
+	}
+	if w.casts {
+		all = append(all, `SELECT `+in("pg_proc")+`, c.castfunc FROM pg_catalog.pg_cast c WHERE r.class = `+in("pg_type")+` AND c.castsource = r.oid AND c.castfunc >= 12000`)
+	}
+	if w.columns || w.plans {
+		all = append(all, `SELECT `+in("pg_rewrite")+`, w.oid FROM pg_catalog.pg_rewrite w WHERE r.class = `+in("pg_class")+` AND w.ev_class = r.oid AND w.ev_type = '1'`)
 	}
 	if w.checks {
 		all = append(all, `SELECT `+in("pg_constraint")+`, k.oid FROM pg_catalog.pg_constraint k WHERE r.class = `+in("pg_class")+` AND k.conrelid = r.oid AND k.contype = 'c'`)
@@ -113,8 +122,11 @@ func (w reach) functions(ctx context.Context, s *loadSessions, from start) ([]st
 	return s.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
-// classOfFunctions is the oid of pg_proc.
-const classOfFunctions = "1255"
+// The oids of pg_proc and pg_class.
+const (
+	classOfFunctions = "1255"
+	classOfTables    = "1259"
+)
 
 // codeOf asks for code: kind, schema, name and owner.
 func (s *loadSessions) codeOf(ctx context.Context, sql string, args ...string) ([]reachedCode, error) {
@@ -136,12 +148,26 @@ func (s *loadSessions) oids(ctx context.Context, sql string, args ...string) ([]
 	return oids, err
 }
 
-// queryReaches is what planning and running a query of some tables or views may run.
+// queryReaches is what planning a query of some tables or views may run, and running that of a view.
 func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, tables ...string) ([]reachedCode, error) {
 	if !l.mixed {
 		return nil, nil
 	}
 	return reachOfQuery.find(ctx, s, start{tables: tables})
+}
+
+// viewReaches is what a query of a view may run, the casts of what it reads included.
+func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
+	found, err := l.queryReaches(ctx, s, view)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	from := start{tables: []string{view}}
+	tables, err := s.oids(ctx, reachOfQuery.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return l.castsReach(ctx, s, tables, nil)
 }
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.

@@ -25,37 +25,89 @@ type rowsLoad struct {
 func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
 	table, err := l.table(ctx, s, name)
 	load := rowsLoad{table: table, path: emptyPath}
-	if err != nil || !table.own {
+	if err != nil {
 		return load, err
 	}
 	if want := l.Definitions.tables[name]; want != nil && want.role != "" && want.role != table.owner {
 		return load, &ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.role)}
 	}
+	if !table.own {
+		return load, l.mayFillExtension(table)
+	}
 	var code []reachedCode
 	var functions []string
-	if l.mixed && table.code {
-		if code, functions, err = rowsRun(ctx, s, table.oid); err != nil {
+	if l.mixed && (table.code || table.routed()) {
+		if code, functions, err = rowsRun(ctx, s, table); err != nil {
+			return load, err
+		}
+	}
+	if l.mixed && table.routed() {
+		if err := oneOwner(ctx, s, table, code); err != nil {
 			return load, err
 		}
 	}
 	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
+	if l.mixed && !others {
+		if others, err = hasChangeable(ctx, s, table); err != nil {
+			return load, err
+		}
+	}
 	switch {
-	case others && table.guarded:
-		return load, &ContentError{Object: "table " + name, Why: "it has row security, and loading it runs the " + code[0].String()}
 	case others:
 		load.key.nobody = "table " + name
-		if load.schemas, err = openSchemas(ctx, s, name, code, functions); err != nil {
+		if load.schemas, err = openSchemas(ctx, s, code, functions); err != nil {
 			return load, err
 		}
 	case !table.trusted:
 		load.key.owner = table.owner
-	case l.callable:
-		return load, nil
+	case l.mixed:
+		return load, nil // along a path might be found what somebody makes while the dump is loaded
 	}
 	if table.code {
 		load.path = l.searchPath(load.key)
 	}
 	return load, nil
+}
+
+// mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
+// put something else in its place.
+func (l *guardedLoader) mayFillExtension(table tableInfo) error {
+	if l.mixed && (table.kind != "r" || !table.trusted) {
+		return &ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
+	}
+	return nil
+}
+
+// changeable are the types of columns of the table $1 that an owner other than its own may change while rows are loaded, so that reading a
+// value runs a check: domains, and row types that are no table's of its owner, also within other types.
+const changeable = `WITH RECURSIVE types (oid) AS (
+		SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000
+		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
+			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem)) AS o (oid)
+			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+				AND d.refclassid = d.classid) AS next (oid) WHERE next.oid >= 12000
+	) SELECT t.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+		WHERE t.typtype IN ('d', 'c') AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e') LIMIT 1`
+
+// hasChangeable says whether a table has a column of such a type.
+func hasChangeable(ctx context.Context, s *loadSessions, table tableInfo) (bool, error) {
+	found, err := s.oids(ctx, changeable, table.oid, table.owner)
+	return len(found) > 0, err
+}
+
+// oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
+func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
+	owners, err := treeOwners(ctx, s, table.oid)
+	if err != nil {
+		return err
+	}
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
+	if len(owners) > 1 || others {
+		return &ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
+	}
+	return nil
 }
 
 // sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
@@ -142,7 +194,7 @@ func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 		return contentError("table "+load.table.name, load.table.owner, err)
 	case load.key.nobody != "" && sqlState(err) == stateNoPrivilege:
 		return &ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
-	case load.table.code && l.callable && NameNotFound(err):
+	case load.table.code && l.mixed && NameNotFound(err):
 		return &ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return err

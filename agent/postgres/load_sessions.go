@@ -188,6 +188,34 @@ func (s *loadSessions) runSQL(ctx context.Context, sql string) error {
 	return s.run(ctx, definition{sql: sql})
 }
 
+// runTogether runs statements in one transaction of the superuser's session.
+func (s *loadSessions) runTogether(ctx context.Context, statements ...string) error {
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return err
+	}
+	return admin.inTransaction(ctx, func() error {
+		for _, sql := range statements {
+			if err := s.runSQL(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inTransaction does something between BEGIN and COMMIT; a failure undoes it.
+func (s *loadSession) inTransaction(ctx context.Context, do func() error) error {
+	if err := run(ctx, s.conn, "BEGIN"); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		_ = run(ctx, s.conn, "ROLLBACK") // what failed before counts
+		return err
+	}
+	return run(ctx, s.conn, "COMMIT")
+}
+
 // query asks something in the superuser's session.
 func (s *loadSessions) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
 	admin, err := s.admin(ctx)

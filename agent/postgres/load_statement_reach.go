@@ -71,8 +71,22 @@ func (l *guardedLoader) othersLiterals(ctx context.Context, s *loadSessions, st 
 	if !l.several {
 		return nil, nil
 	}
-	for _, name := range st.literalTypes(c.words) {
-		found, _, err := l.reachedByName(ctx, s, name, false)
+	types := st.literalTypes(c.words)
+	if st.begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
+		types = st.ownNames(c.words)
+	}
+	return l.othersOf(ctx, s, types, false, owner)
+}
+
+// othersCalled is the code of others than its owner that computing the expressions of a statement runs.
+func (l *guardedLoader) othersCalled(ctx context.Context, s *loadSessions, st statement, c code, owner string) ([]reachedCode, error) {
+	return l.othersOf(ctx, s, st.ownNames(c.words), true, owner)
+}
+
+// othersOf is the code of others than an owner that the first name leads to that leads to any.
+func (l *guardedLoader) othersOf(ctx context.Context, s *loadSessions, names []string, computed bool, owner string) ([]reachedCode, error) {
+	for _, name := range names {
+		found, _, err := l.reachedByName(ctx, s, name, computed)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +104,9 @@ func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name
 	if err != nil || len(types)+len(functions) == 0 {
 		return nil, false, err
 	}
-	code, err = reachOfRows.find(ctx, s, start{types: types, functions: functions})
+	way := reachOfInput
+	way.casts = computed
+	code, err = way.find(ctx, s, start{types: types, functions: functions})
 	return code, len(functions) > 0, err
 }
 
@@ -109,11 +125,12 @@ func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string,
 }
 
 // rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
-func rowsRun(ctx context.Context, s *loadSessions, table string) (code []reachedCode, functions []string, err error) {
-	from := start{tables: []string{table}}
-	if code, err = reachOfRows.find(ctx, s, from); err != nil {
+func rowsRun(ctx context.Context, s *loadSessions, table tableInfo) (code []reachedCode, functions []string, err error) {
+	way, from := reachOfRows, start{tables: []string{table.oid}}
+	way.parts = table.routed()
+	if code, err = way.find(ctx, s, from); err != nil {
 		return nil, nil, err
 	}
-	functions, err = reachOfRows.functions(ctx, s, from)
+	functions, err = way.functions(ctx, s, from)
 	return code, functions, err
 }

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
+// and reads the bounds.
+func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definition, st statement) error {
+	parent, err := l.table(ctx, s, strings.TrimPrefix(st.reference("TABLE", "ATTACH"), "ONLY "))
+	if err != nil {
+		return err
+	}
+	child, err := l.table(ctx, s, st.reference("PARTITION", "FOR", "DEFAULT"))
+	if err != nil {
+		return err
+	}
+	reached, err := l.attachReaches(ctx, s, parent.oid, child.oid)
+	if err != nil {
+		return err
+	}
+	if len(reached) == 0 {
+		return l.asAdmin(ctx, s, d)
+	}
+	owners, err := treeOwners(ctx, s, parent.oid, child.oid)
+	if err != nil {
+		return err
+	}
+	if parent.trusted || len(owners) > 1 {
+		return &ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
+	}
+	return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d, true))
+}
+
+// attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
+func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d definition, st statement) error {
+	index, err := l.table(ctx, s, st.reference("INDEX", "ATTACH"))
+	if err != nil {
+		return err
+	}
+	part, err := s.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
+		st.qualifiedName(st.find(3, "PARTITION")+1))
+	if err != nil {
+		return err
+	}
+	reached, err := l.queryReaches(ctx, s, part...)
+	if err != nil {
+		return err
+	}
+	owners, err := treeOwners(ctx, s, part...)
+	if err != nil {
+		return err
+	}
+	if n := slices.IndexFunc(reached, func(r reachedCode) bool { return r.owner != index.owner }); n >= 0 && (index.trusted || len(owners) > 1) {
+		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
+	}
+	if index.trusted {
+		return l.asAdmin(ctx, s, d)
+	}
+	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d, true)
+}
+
+// contentError names the object whose code was refused what it needs when it ran as its owner.
+func contentError(object, owner string, err error) error {
+	if sqlState(err) != stateNoPrivilege {
+		return err
+	}
+	return &ContentError{Object: object, Why: "its owner " + strconv.Quote(owner) + " can't load it", Err: err}
+}

@@ -1,0 +1,194 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// change makes something that belongs to a table that exists, or changes the table.
+func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+	table, reaches, err := l.lookAtChange(ctx, s, d, st, c)
+	if err != nil {
+		return err
+	}
+	if table.trusted {
+		return l.asAdmin(ctx, s, d)
+	}
+	key := sessionKey{owner: table.owner}
+	err = l.changeAs(ctx, s, key, d, c, table)
+	if !refused(err) {
+		return err
+	}
+	return unlessHarmless(st, c, key, err, reaches, func() error { return l.behindLock(ctx, s, d, table, reaches) })
+}
+
+// lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code
+// of others than superusers that the change may run.
+func (l *guardedLoader) lookAtChange(ctx context.Context, s *loadSessions, d definition, st statement, c code) (tableInfo, func() (string, error), error) {
+	l.moving.RLock() // another session may have the table elsewhere for the time
+	defer l.moving.RUnlock()
+	table, err := l.table(ctx, s, c.name)
+	if err != nil {
+		return table, nil, err
+	}
+	way, err := l.wayOf(ctx, s, st, c, table)
+	if err != nil {
+		return table, nil, err
+	}
+	reaches := func() (string, error) { return l.changeReaches(ctx, s, st, c, table, way) }
+	found, why := "", "table "+c.name+" belongs to a superuser, and this uses "
+	if table.trusted {
+		found, err = reaches()
+	} else {
+		found, err = l.mixes(ctx, s, st, c, table, way)
+		why = fmt.Sprintf("table %s belongs to %q, and this ", c.name, table.owner)
+	}
+	if err == nil && found != "" {
+		err = &ContentError{Object: firstWords(d.sql), Why: why + found}
+	}
+	return table, reaches, err
+}
+
+// wayOf is the way to the code that a change of a table may run beside its own expressions.
+func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo) (reach, error) {
+	switch c.looks {
+	case atTree:
+		return reachOfTree, nil
+	case atPlans:
+		return reachOfQuery, nil
+	case atNotNull:
+		if mayBeNull, err := l.mayBeNull(ctx, s, st, table); err != nil || !mayBeNull {
+			return reachOfQuery, err
+		}
+	}
+	return reachOfChange, nil
+}
+
+// mayBeNull says whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
+func (l *guardedLoader) mayBeNull(ctx context.Context, s *loadSessions, st statement, table tableInfo) (bool, error) {
+	rows, err := s.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
+		AND a.attname = ANY (pg_catalog.string_to_array($2, E'\x1f'))`, table.oid, strings.Join(copyColumns(st.sql), "\x1f"))
+	return len(rows) > 0, err
+}
+
+// mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
+// there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
+// anything.
+func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo, way reach) (string, error) {
+	if !l.several {
+		return "", nil
+	}
+	others, err := l.othersLiterals(ctx, s, st, c, table.owner)
+	if err != nil || len(others) > 0 {
+		return first(others, "reads a literal of the "), err
+	}
+	if c.scans {
+		if others, err = l.othersCalled(ctx, s, st, c, table.owner); err != nil || len(others) > 0 {
+			return first(others, "runs for each row the "), err
+		}
+	}
+	owners, err := treeOwners(ctx, s, table.oid)
+	if err != nil || len(owners) == 1 {
+		return "", err
+	}
+	found, err := way.find(ctx, s, start{tables: []string{table.oid}})
+	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner })
+	return first(others, "runs the "), err
+}
+
+// changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
+func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo, way reach) (string, error) {
+	reached, err := l.reachedBy(ctx, s, st, c, table.oid, table.trusted)
+	if err != nil || reached != "" {
+		return reached, err
+	}
+	found, err := way.find(ctx, s, start{tables: []string{table.oid}})
+	if err == nil && len(found) == 0 && way.plans {
+		found, err = s.codeOf(ctx, inClasses)
+	}
+	return first(found, "the "), err
+}
+
+// inClasses is code that operator classes, families and ranges call. A superuser who makes these may name anybody's functions, and a
+// statement need not name them.
+var inClasses = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.kind = 'function' AND o.oid IN (SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_amproc m)
+	OR o.kind = 'function' AND o.oid IN (SELECT x.oid FROM pg_catalog.pg_range g, pg_catalog.unnest(ARRAY[g.rngcanonical::pg_catalog.oid, g.rngsubdiff::pg_catalog.oid]) AS x (oid))
+	OR o.kind = 'operator' AND o.oid IN (SELECT m.amopopr FROM pg_catalog.pg_amop m) LIMIT 1`
+
+// treeOwners are the owners of the tables that are above or below some, these included.
+func treeOwners(ctx context.Context, s *loadSessions, tables ...string) ([]string, error) {
+	return s.oids(ctx, `WITH RECURSIVE tree (oid) AS (SELECT t.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t (oid)
+		UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
+			UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))
+		SELECT DISTINCT c.relowner FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid`, oidArray(tables))
+}
+
+// behindLock runs a change of a table as the superuser, with the table locked and looked at again: other code may run meanwhile.
+func (l *guardedLoader) behindLock(ctx context.Context, s *loadSessions, d definition, table tableInfo, reaches func() (string, error)) error {
+	l.moving.RLock()
+	defer l.moving.RUnlock()
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return err
+	}
+	return admin.inTransaction(ctx, func() error {
+		if table.kind == "r" || table.kind == "p" { // the server locks nothing else that has indexes or triggers
+			if err := run(ctx, admin.conn, "LOCK TABLE "+table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+				return err
+			}
+		}
+		reached, err := reaches()
+		if err == nil && reached != "" {
+			err = &ContentError{Object: firstWords(d.sql), Why: "the " + reached + " was put on it while the dump was loaded"}
+		}
+		if err != nil {
+			return err
+		}
+		return s.run(ctx, d)
+	})
+}
+
+// build makes indexes and constraints, several at a time: first those that run nobody's code, as the superuser, and when these are made the
+// others. So no code runs beside what the superuser does.
+func (l *guardedLoader) build(ctx context.Context, s *loadSessions, all []definition) error {
+	plain, rest := all, []definition(nil)
+	if l.mixed {
+		plain = nil
+		for _, d := range all {
+			harmless, err := l.runsNothing(ctx, s, d)
+			if err != nil {
+				return err
+			}
+			if harmless {
+				plain = append(plain, d)
+			} else {
+				rest = append(rest, d)
+			}
+		}
+	}
+	if err := l.parallel(ctx, plain, l.asAdmin); err != nil {
+		return err
+	}
+	return l.parallel(ctx, rest, l.define)
+}
+
+// runsNothing says whether a statement makes an index or a key, and may run nobody's code.
+func (l *guardedLoader) runsNothing(ctx context.Context, s *loadSessions, d definition) (bool, error) {
+	st := d.statement()
+	c := st.code()
+	if c.on != ofTable || !makesIndex(st) || len(st.ownNames(c.words)) > 0 {
+		return false, nil
+	}
+	table, err := l.table(ctx, s, c.name)
+	if err != nil {
+		return false, err
+	}
+	way, err := l.wayOf(ctx, s, st, c, table)
+	if err != nil {
+		return false, err
+	}
+	reached, err := l.changeReaches(ctx, s, st, c, table, way)
+	return reached == "", err
+}
