@@ -22,6 +22,7 @@ type Definitions struct {
 	after    []definition    // indexes, constraints, triggers: what pg_dump calls post-data
 	keys     []definition    // foreign keys
 	refresh  []definition    // of materialized views
+	remarks  []definition    // on constraints, which come in several stages
 	last     []definition    // what would be in the way of the others
 
 	owners map[string]bool       // every role that is to own something
@@ -190,6 +191,8 @@ func (d *Definitions) stage(s statement) *[]definition {
 		return &d.policies
 	case s.begins("ALTER", "TABLE") && s.isForeignKey():
 		return &d.keys
+	case d.postData && s.begins("COMMENT", "ON", "CONSTRAINT"):
+		return &d.remarks
 	case d.postData:
 		return &d.after
 	}

@@ -33,7 +33,10 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err := l.makeAll(ctx, s, late); err != nil {
 		return err
 	}
-	return l.fillViews(ctx, s, views, true)
+	if err := l.fillViews(ctx, s, views, true); err != nil {
+		return err
+	}
+	return l.defineAll(ctx, s, l.Definitions.remarks)
 }
 
 // splitLate parts the statements that make indexes and statistics with expressions or conditions, and those that name these,
@@ -63,7 +66,7 @@ func splitLate(all []definition) (plain, late []definition) {
 // called as these are.
 func namesIndexes(s statement) bool {
 	return s.begins("ALTER", "INDEX") || s.begins("ALTER", "STATISTICS") || s.begins("COMMENT", "ON", "INDEX") || s.begins("COMMENT", "ON", "STATISTICS") ||
-		s.begins("COMMENT", "ON", "CONSTRAINT") || s.does("TABLE", "CLUSTER") || s.does("TABLE", "REPLICA")
+		s.does("TABLE", "CLUSTER") || s.does("TABLE", "REPLICA")
 }
 
 // lastPart is the name in schema.name.

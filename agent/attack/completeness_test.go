@@ -1,0 +1,49 @@
+package attack_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// complete is a healthy database of which a restore once lost something, or refused it: what a superuser makes, taking on roles.
+type complete struct{ name, sql string }
+
+// completeBase comes before each: bob and mallory have a schema each, and bob a function.
+const completeBase = `CREATE SCHEMA b AUTHORIZATION bob; CREATE SCHEMA hers AUTHORIZATION mallory; GRANT USAGE ON SCHEMA b TO mallory; GRANT USAGE ON SCHEMA hers TO bob;
+	SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'; RESET ROLE;`
+
+var completes = []complete{
+	{"a comment on a foreign key", `SET ROLE bob; CREATE TABLE b.t (id int PRIMARY KEY, CONSTRAINT more CHECK (id > 0), CONSTRAINT ex EXCLUDE (id WITH =) WHERE (id > 5));
+		CREATE TABLE b.u (a int, CONSTRAINT fk FOREIGN KEY (a) REFERENCES b.t); COMMENT ON CONSTRAINT fk ON b.u IS 'x'; COMMENT ON CONSTRAINT t_pkey ON b.t IS 'y'; COMMENT ON CONSTRAINT more ON b.t IS 'z'; COMMENT ON CONSTRAINT ex ON b.t IS 'w'`},
+}
+
+// completely restores a database and wants it back as it was.
+func completely(t *testing.T, sql string) {
+	t.Helper()
+	server := loadServer(t)
+	as(t, server, "postgres", completeBase)
+	as(t, server, "postgres", sql)
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		engine := loadEngine(t, server, format)
+		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+			t.Errorf("%s: restore: %v\n%s", format, err, postgres.Words(err))
+			wantNoLogins(t, server)
+			continue
+		}
+		wantNoLogins(t, server)
+		if diff := cmp.Diff(dumpOf(t, server, "mal"), dumpOf(t, server, "guarded")); diff != "" {
+			t.Errorf("%s: pg_dump (-before +after):\n%s", format, diff)
+		}
+		server.DropDatabase(t, "guarded")
+	}
+}
+
+// Nothing of a database is lost by a restore, and nothing healthy is refused.
+func TestNothingIsLostByARestore(t *testing.T) {
+	for _, c := range completes {
+		t.Run(c.name, func(t *testing.T) { completely(t, c.sql) })
+	}
+}
