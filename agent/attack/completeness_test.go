@@ -18,6 +18,13 @@ const completeBase = `CREATE SCHEMA b AUTHORIZATION bob; CREATE SCHEMA hers AUTH
 var completes = []complete{
 	{"a comment on a foreign key", `SET ROLE bob; CREATE TABLE b.t (id int PRIMARY KEY, CONSTRAINT more CHECK (id > 0), CONSTRAINT ex EXCLUDE (id WITH =) WHERE (id > 5));
 		CREATE TABLE b.u (a int, CONSTRAINT fk FOREIGN KEY (a) REFERENCES b.t); COMMENT ON CONSTRAINT fk ON b.u IS 'x'; COMMENT ON CONSTRAINT t_pkey ON b.t IS 'y'; COMMENT ON CONSTRAINT more ON b.t IS 'z'; COMMENT ON CONSTRAINT ex ON b.t IS 'w'`},
+	{"grants on a materialized view behind a primary key", `SET ROLE bob; CREATE TABLE b.t (id int PRIMARY KEY, n text); INSERT INTO b.t VALUES (1, 'a'); CREATE MATERIALIZED VIEW b.m AS SELECT id, n, count(*) AS c FROM b.t GROUP BY id;
+		GRANT SELECT ON b.m TO mallory; GRANT SELECT (n) ON b.m TO PUBLIC; CREATE UNIQUE INDEX ON b.m (id); COMMENT ON MATERIALIZED VIEW b.m IS 'x'; CREATE VIEW b.v AS SELECT * FROM b.m; GRANT SELECT ON b.v TO mallory;
+		CREATE VIEW b.w AS SELECT id, n FROM b.t GROUP BY id; GRANT SELECT ON b.w TO mallory`},
+	{"grants on a function behind a primary key", `SET ROLE bob; CREATE TABLE b.t (id int PRIMARY KEY, n text); CREATE FUNCTION b.f(i int) RETURNS SETOF b.t LANGUAGE sql BEGIN ATOMIC SELECT id, n FROM b.t GROUP BY id; END;
+		CREATE FUNCTION b.up(i int) RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO b.t VALUES (i, 'x') ON CONFLICT ON CONSTRAINT t_pkey DO NOTHING; END; REVOKE ALL ON FUNCTION b.f(int) FROM PUBLIC; GRANT EXECUTE ON FUNCTION b.f(int) TO mallory`},
+	{"grants on all kinds", `SET ROLE bob; CREATE TABLE b.t (id serial, s text CHECK (b.norm(s) = s)); GRANT USAGE ON SEQUENCE b.t_id_seq TO mallory; CREATE SEQUENCE b.s; GRANT SELECT ON SEQUENCE b.s TO mallory; CREATE DOMAIN b.d AS text CHECK (b.norm(VALUE) = VALUE);
+		REVOKE ALL ON DOMAIN b.d FROM PUBLIC; CREATE TYPE b.e AS ENUM ('x'); REVOKE ALL ON TYPE b.e FROM PUBLIC; GRANT USAGE ON TYPE b.e TO mallory; CREATE PROCEDURE b.p() LANGUAGE sql AS ''; REVOKE ALL ON PROCEDURE b.p() FROM PUBLIC; CREATE VIEW b.v AS SELECT b.norm(s) AS s FROM b.t; GRANT SELECT ON b.v TO mallory`},
 }
 
 // completely restores a database and wants it back as it was.

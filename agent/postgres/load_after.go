@@ -15,9 +15,9 @@ const keyAttempts = 5
 // The planner computes the constant parts of an index's condition, and of statistics, whenever it plans a query of the table,
 // as whoever plans it. So what plans queries as the superuser, foreign keys and the superusers' own materialized views, comes
 // before the indexes and statistics that have any. An index is built, and a materialized view filled, by the server as the owner.
-func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []definition) error {
+func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
 	plain, late := splitLate(all)
-	if err := l.makeAll(ctx, s, plain); err != nil {
+	if err := l.makeAll(ctx, s, plain, rights); err != nil {
 		return err
 	}
 	if err := l.foreignKeys(ctx, s); err != nil {
@@ -30,7 +30,7 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err := l.fillViews(ctx, s, early, !l.callable); err != nil {
 		return err
 	}
-	if err := l.makeAll(ctx, s, late); err != nil {
+	if err := l.makeAll(ctx, s, late, rights); err != nil {
 		return err
 	}
 	if err := l.fillViews(ctx, s, views, true); err != nil {
@@ -118,8 +118,8 @@ func builds(s statement) bool {
 }
 
 // makeAll runs statements in their order, but those that build something one beside the other, up to the next that is
-// neither that nor a remark on something that was built.
-func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition) error {
+// neither that nor a remark on something that was built. What gets its owner here has its rights before the next comes.
+func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
 	var building, remarks []definition
 	flush := func() error {
 		if err := l.parallel(ctx, building, l.define); err != nil {
@@ -144,6 +144,11 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 		}
 		if err := l.define(ctx, s, d); err != nil {
 			return err
+		}
+		if object, _ := ownerChange(st); object != "" {
+			if err := rights.give(ctx, s, object); err != nil {
+				return err
+			}
 		}
 	}
 	return flush()

@@ -5,36 +5,57 @@ import (
 	"strings"
 )
 
-// rights are the grants of a dump. Those of schemas and functions are given as soon as these have their owner, for code may
-// run before all objects are made; the others when all are.
+// rights are the grants of a dump. Those on an object are given as soon as it has its owner, for code may run before all
+// objects are made; the others when all are.
 type rights struct {
 	all []definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
 	ran []bool
 	// foreign are the objects that the dump does not make: the server's own, and those of extensions.
 	foreign []string
+	// postponed are those that get their owner after the rows.
+	postponed map[string]bool
 }
 
-// newRights takes the grants of a dump, and the objects that get their owners in it.
-func newRights(all []definition, owned map[string]bool) *rights {
-	r := &rights{all: all, of: map[string][]int{}, ran: make([]bool, len(all))}
-	for n, d := range all {
-		object := d.statement().reference("ON", "TO", "FROM")
+// newRights takes the grants of a dump.
+func newRights(d *Definitions) *rights {
+	r := &rights{all: d.rights, of: map[string][]int{}, ran: make([]bool, len(d.rights)), postponed: map[string]bool{}}
+	for n, grant := range r.all {
+		object := grantedOn(grant)
 		if object == "" {
 			continue
 		}
-		if kind, _, _ := strings.Cut(object, " "); r.of[object] == nil && !owned[object] && (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "TABLE") {
+		if kind, _, _ := strings.Cut(object, " "); r.of[object] == nil && !d.owned[object] && (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "TABLE") {
 			r.foreign = append(r.foreign, object)
 		}
 		r.of[object] = append(r.of[object], n)
 	}
+	for _, late := range d.after {
+		if object, _ := ownerChange(late.statement()); object != "" {
+			r.postponed[inGrants(object)] = true
+		}
+	}
 	return r
+}
+
+// grantedOn is the object of a GRANT or REVOKE.
+func grantedOn(d definition) string {
+	return inGrants(d.statement().reference("ON", "TO", "FROM"))
+}
+
+// grantKinds are the kinds of object that GRANT calls otherwise than ALTER … OWNER TO does, or that it has two names for. A
+// relation is a TABLE to both, whatever it is else: no two have one name.
+var grantKinds = [][2]string{
+	{"AGGREGATE ", "FUNCTION "}, {"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
+	{"DOMAIN ", "TYPE "},
 }
 
 // inGrants is an object as GRANT has it.
 func inGrants(object string) string {
-	if signature, ok := strings.CutPrefix(object, "AGGREGATE "); ok {
-		return "FUNCTION " + signature
+	for _, kind := range grantKinds {
+		if name, ok := strings.CutPrefix(object, kind[0]); ok {
+			return kind[1] + name
+		}
 	}
 	return object
 }
@@ -73,12 +94,13 @@ func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
 	return nil
 }
 
-// rest runs those that were not run yet.
-func (r *rights) rest(ctx context.Context, s *loadSessions) error {
+// rest runs those that were not run yet; but for the last time, not those on what is still to be made.
+func (r *rights) rest(ctx context.Context, s *loadSessions, last bool) error {
 	for n, d := range r.all {
-		if r.ran[n] {
+		if r.ran[n] || !last && r.postponed[grantedOn(d)] {
 			continue
 		}
+		r.ran[n] = true
 		if err := s.run(ctx, d); err != nil {
 			return err
 		}

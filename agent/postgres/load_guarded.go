@@ -103,11 +103,11 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	l.callable = l.mixed
-	rights := newRights(d.rights, d.owned)
+	rights := newRights(d)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
 	}
-	if err := rights.rest(ctx, s); err != nil {
+	if err := rights.rest(ctx, s, false); err != nil {
 		return err
 	}
 	if err := l.findCallable(ctx, s); err != nil {
@@ -125,7 +125,10 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err != nil {
 		return err
 	}
-	if err := l.after(ctx, s, after); err != nil {
+	if err := l.after(ctx, s, after, rights); err != nil {
+		return err
+	}
+	if err := rights.rest(ctx, s, true); err != nil {
 		return err
 	}
 	if err := l.dropLogins(ctx, s); err != nil {
