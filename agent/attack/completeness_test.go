@@ -25,6 +25,13 @@ var completes = []complete{
 		CREATE FUNCTION b.up(i int) RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO b.t VALUES (i, 'x') ON CONFLICT ON CONSTRAINT t_pkey DO NOTHING; END; REVOKE ALL ON FUNCTION b.f(int) FROM PUBLIC; GRANT EXECUTE ON FUNCTION b.f(int) TO mallory`},
 	{"grants on all kinds", `SET ROLE bob; CREATE TABLE b.t (id serial, s text CHECK (b.norm(s) = s)); GRANT USAGE ON SEQUENCE b.t_id_seq TO mallory; CREATE SEQUENCE b.s; GRANT SELECT ON SEQUENCE b.s TO mallory; CREATE DOMAIN b.d AS text CHECK (b.norm(VALUE) = VALUE);
 		REVOKE ALL ON DOMAIN b.d FROM PUBLIC; CREATE TYPE b.e AS ENUM ('x'); REVOKE ALL ON TYPE b.e FROM PUBLIC; GRANT USAGE ON TYPE b.e TO mallory; CREATE PROCEDURE b.p() LANGUAGE sql AS ''; REVOKE ALL ON PROCEDURE b.p() FROM PUBLIC; CREATE VIEW b.v AS SELECT b.norm(s) AS s FROM b.t; GRANT SELECT ON b.v TO mallory`},
+	{"rights on schemas", `CREATE ROLE carol; CREATE ROLE "the ""team"; CREATE SCHEMA arch AUTHORIZATION bob; CREATE SCHEMA "s.1" AUTHORIZATION mallory; CREATE SCHEMA closed AUTHORIZATION bob; CREATE SCHEMA own; SET ROLE bob; CREATE TABLE arch.t (s text CHECK (b.norm(s) = s));
+		REVOKE CREATE ON SCHEMA arch FROM bob; GRANT USAGE ON SCHEMA arch TO postgres; GRANT USAGE ON SCHEMA b TO postgres; GRANT CREATE ON SCHEMA b TO PUBLIC; GRANT ALL ON SCHEMA b TO carol WITH GRANT OPTION; REVOKE ALL ON SCHEMA closed FROM bob;
+		SET ROLE carol; GRANT USAGE ON SCHEMA b TO "the ""team" WITH GRANT OPTION; SET ROLE "the ""team"; GRANT USAGE ON SCHEMA b TO mallory; RESET ROLE; GRANT USAGE ON SCHEMA own TO bob; SET ROLE mallory; GRANT CREATE ON SCHEMA "s.1" TO postgres WITH GRANT OPTION`},
+	{"rights on a schema public that changed hands", `ALTER SCHEMA public OWNER TO bob; GRANT ALL ON SCHEMA public TO pg_database_owner; GRANT USAGE ON SCHEMA public TO postgres`},
+	{"a schema public that is closed and changed hands", `ALTER SCHEMA public OWNER TO bob; REVOKE ALL ON SCHEMA public FROM PUBLIC, bob; GRANT USAGE ON SCHEMA public TO bob`},
+	{"a schema public of a superuser", `ALTER SCHEMA public OWNER TO postgres; GRANT ALL ON SCHEMA public TO pg_database_owner; GRANT CREATE ON SCHEMA public TO PUBLIC`},
+	{"a schema public that changed its rights", `REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO postgres, bob; REVOKE CREATE ON SCHEMA public FROM pg_database_owner`},
 }
 
 // completely restores a database and wants it back as it was.

@@ -74,6 +74,15 @@ func (r *rights) give(ctx context.Context, s *loadSessions, object string) error
 	return nil
 }
 
+// on are the grants on an object.
+func (r *rights) on(object string) []definition {
+	var grants []definition
+	for _, n := range r.of[object] {
+		grants = append(grants, r.all[n])
+	}
+	return grants
+}
+
 // ofForeign runs those on objects that the dump does not make, as far as they are there by now: no code may run before them.
 func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
 	for _, object := range r.foreign {
@@ -111,8 +120,13 @@ func (r *rights) rest(ctx context.Context, s *loadSessions, last bool) error {
 // before makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
 // all is loaded: until then who is to own it may make objects there, and not drop those of others.
 func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rights) error {
-	if err := rights.give(ctx, s, "SCHEMA public"); err != nil { // it is there already
+	if err := l.keepPublic(ctx, s); err != nil {
 		return err
+	}
+	if !l.Definitions.owned["SCHEMA "+publicSchema] { // it is there already
+		if err := rights.give(ctx, s, "SCHEMA "+publicSchema); err != nil {
+			return err
+		}
 	}
 	if err := rights.ofForeign(ctx, s); err != nil {
 		return err

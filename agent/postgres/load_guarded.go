@@ -82,6 +82,8 @@ type guardedLoader struct {
 	several bool              // two of them or more are not
 	paths   map[string]string // search paths of owners' own
 	schemas []definition      // that give schemas their owners
+	// ofPublic are the grants that the schema public comes with.
+	ofPublic []definition
 	// callable: some of that code can be called by a name that is found by the search path. It counts as such until it is known.
 	callable bool
 
@@ -134,7 +136,7 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := l.dropLogins(ctx, s); err != nil {
 		return err
 	}
-	if err := s.runAll(ctx, l.schemas); err != nil {
+	if err := l.giveSchemas(ctx, s, rights); err != nil {
 		return err
 	}
 	return s.runAll(ctx, d.last)
