@@ -32,6 +32,9 @@ var completes = []complete{
 	{"a schema public that is closed and changed hands", `ALTER SCHEMA public OWNER TO bob; REVOKE ALL ON SCHEMA public FROM PUBLIC, bob; GRANT USAGE ON SCHEMA public TO bob`},
 	{"a schema public of a superuser", `ALTER SCHEMA public OWNER TO postgres; GRANT ALL ON SCHEMA public TO pg_database_owner; GRANT CREATE ON SCHEMA public TO PUBLIC`},
 	{"a schema public that changed its rights", `REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO postgres, bob; REVOKE CREATE ON SCHEMA public FROM pg_database_owner`},
+	{"a sequence that a check takes numbers from", `SET ROLE bob; CREATE SEQUENCE b.checked; CREATE FUNCTION b.count(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN pg_catalog.nextval(''b.checked'') > 0; END';
+		CREATE TABLE b.t (a int CHECK (b.count(a))); INSERT INTO b.t SELECT generate_series(1, 20000); CREATE TABLE b.u (a int CHECK (b.count(a))); INSERT INTO b.u SELECT generate_series(1, 20000); SELECT setval('b.checked', 7)`},
+	{"sequences of tables that nobody loads", `SET ROLE mallory; CREATE DOMAIN hers.d AS text CHECK (b.norm(VALUE) <> ''); SET ROLE bob; CREATE TABLE b.t (id serial, d hers.d, i int GENERATED ALWAYS AS IDENTITY); RESET ROLE; INSERT INTO b.t (d) SELECT 'x' FROM generate_series(1, 20000)`},
 }
 
 // completely restores a database and wants it back as it was.
