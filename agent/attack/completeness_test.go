@@ -35,6 +35,7 @@ var completes = []complete{
 	{"a sequence that a check takes numbers from", `SET ROLE bob; CREATE SEQUENCE b.checked; CREATE FUNCTION b.count(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN pg_catalog.nextval(''b.checked'') > 0; END';
 		CREATE TABLE b.t (a int CHECK (b.count(a))); INSERT INTO b.t SELECT generate_series(1, 20000); CREATE TABLE b.u (a int CHECK (b.count(a))); INSERT INTO b.u SELECT generate_series(1, 20000); SELECT setval('b.checked', 7)`},
 	{"sequences of tables that nobody loads", `SET ROLE mallory; CREATE DOMAIN hers.d AS text CHECK (b.norm(VALUE) <> ''); SET ROLE bob; CREATE TABLE b.t (id serial, d hers.d, i int GENERATED ALWAYS AS IDENTITY); RESET ROLE; INSERT INTO b.t (d) SELECT 'x' FROM generate_series(1, 20000)`},
+	{"a sequence with a backslash in its name", `CREATE ROLE "CORP\jane"; CREATE SCHEMA AUTHORIZATION "CORP\jane"; SET ROLE "CORP\jane"; CREATE TABLE "CORP\jane"."it's" (id serial, CHECK (id > 0)); INSERT INTO "CORP\jane"."it's" DEFAULT VALUES`},
 }
 
 // completely restores a database and wants it back as it was.

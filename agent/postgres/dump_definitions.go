@@ -113,6 +113,17 @@ func (d *Definitions) set(s statement) bool {
 	return true
 }
 
+// plainStrings says whether the dump's sessions have strings in which backslashes do not escape.
+func (d *Definitions) plainStrings() bool {
+	plain := false
+	for _, sql := range d.session {
+		if words := readWords(sql, 4); len(words) == 4 && words[1].is("standard_conforming_strings") {
+			plain = words[3].is("on")
+		}
+	}
+	return plain
+}
+
 // replaceSetting puts a SET into a list of them, in the place of one of the same parameter.
 func replaceSetting(settings, prefix, sql string) string {
 	var kept []string
