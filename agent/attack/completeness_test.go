@@ -36,6 +36,11 @@ var completes = []complete{
 		CREATE TABLE b.t (a int CHECK (b.count(a))); INSERT INTO b.t SELECT generate_series(1, 20000); CREATE TABLE b.u (a int CHECK (b.count(a))); INSERT INTO b.u SELECT generate_series(1, 20000); SELECT setval('b.checked', 7)`},
 	{"sequences of tables that nobody loads", `SET ROLE mallory; CREATE DOMAIN hers.d AS text CHECK (b.norm(VALUE) <> ''); SET ROLE bob; CREATE TABLE b.t (id serial, d hers.d, i int GENERATED ALWAYS AS IDENTITY); RESET ROLE; INSERT INTO b.t (d) SELECT 'x' FROM generate_series(1, 20000)`},
 	{"a sequence with a backslash in its name", `CREATE ROLE "CORP\jane"; CREATE SCHEMA AUTHORIZATION "CORP\jane"; SET ROLE "CORP\jane"; CREATE TABLE "CORP\jane"."it's" (id serial, CHECK (id > 0)); INSERT INTO "CORP\jane"."it's" DEFAULT VALUES`},
+	{"a rule and functions that name a constraint with a condition", `SET ROLE bob; CREATE TABLE b.t (a int, s text, CONSTRAINT ex EXCLUDE USING btree (a WITH =) WHERE (a > 0)); CREATE TABLE b.log (a int, ex text);
+		CREATE RULE r AS ON INSERT TO b.log DO INSTEAD INSERT INTO b.t VALUES (new.a, new.ex) ON CONFLICT ON CONSTRAINT ex DO NOTHING; COMMENT ON RULE r ON b.log IS 'x'; ALTER TABLE b.log DISABLE RULE r;
+		CREATE UNIQUE INDEX li ON b.t (b.norm(s)); CREATE RULE r2 AS ON UPDATE TO b.log DO INSTEAD INSERT INTO b.t VALUES (new.a, new.ex) ON CONFLICT (b.norm(s)) DO UPDATE SET a = 2;
+		CREATE FUNCTION b.up(i int) RETURNS int LANGUAGE sql BEGIN ATOMIC INSERT INTO b.t VALUES (i, 'x') ON CONFLICT ON CONSTRAINT ex DO NOTHING RETURNING 1; END; COMMENT ON FUNCTION b.up(int) IS 'x'; REVOKE ALL ON FUNCTION b.up(int) FROM PUBLIC;
+		CREATE VIEW b.v AS SELECT b.up(1); COMMENT ON VIEW b.v IS 'x'; GRANT SELECT ON b.v TO mallory; CREATE MATERIALIZED VIEW b.m AS SELECT b.norm(s) AS s, b.up(2) AS n FROM b.t WITH NO DATA; CREATE INDEX mi ON b.m (n); COMMENT ON INDEX b.mi IS 'x'`},
 }
 
 // completely restores a database and wants it back as it was.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -39,19 +40,20 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	return l.defineAll(ctx, s, l.Definitions.remarks)
 }
 
+// lateNames are what is made late: indexes, constraints, rules and triggers by their names, other objects as they are written.
+type lateNames struct{ parts, objects map[string]bool }
+
 // splitLate parts the statements that make indexes and statistics with expressions or conditions, and those that name these,
 // from the others.
 func splitLate(all []definition) (plain, late []definition) {
-	names := map[string]bool{}
+	names := lateNames{parts: map[string]bool{}, objects: map[string]bool{}}
 	for _, d := range all {
 		s := d.statement()
-		isLate := false
-		if name, ok := lateIndex(s); ok {
-			names[name], isLate = true, true
-		} else if namesIndexes(s) {
-			for _, w := range s.words {
-				isLate = isLate || names[unquoted(lastPart(w))]
-			}
+		name, isLate := lateIndex(s)
+		if isLate {
+			names.parts[name] = true
+		} else if isLate = names.in(s); isLate {
+			names.add(s)
 		}
 		if isLate {
 			late = append(late, d)
@@ -62,11 +64,45 @@ func splitLate(all []definition) (plain, late []definition) {
 	return plain, late
 }
 
-// namesIndexes says whether a statement is about an index or statistics, which may be late. All others name columns, which may be
-// called as these are.
-func namesIndexes(s statement) bool {
-	return s.begins("ALTER", "INDEX") || s.begins("ALTER", "STATISTICS") || s.begins("COMMENT", "ON", "INDEX") || s.begins("COMMENT", "ON", "STATISTICS") ||
-		s.does("TABLE", "CLUSTER") || s.does("TABLE", "REPLICA")
+// in says whether a statement needs what is late.
+func (l lateNames) in(s statement) bool {
+	about := namesParts(s)
+	for n, w := range s.words {
+		conflict := n > 1 && s.words[n-2].is("ON") && s.words[n-1].is("CONSTRAINT") // ON CONFLICT ON CONSTRAINT
+		if (about || conflict) && l.parts[unquoted(lastPart(w))] {
+			return true
+		}
+	}
+	return len(l.objects) > 0 && slices.ContainsFunc(s.ownNames(s.words), func(name string) bool { return l.objects[name] })
+}
+
+// add takes what a late statement makes.
+func (l lateNames) add(s statement) {
+	switch at := s.createdAt(); {
+	case at > 0:
+		l.objects[s.qualifiedName(at)] = true
+	case s.begins("CREATE", "RULE"), s.begins("CREATE", "TRIGGER"):
+		l.parts[s.name(2)] = true
+	case s.begins("CREATE", "CONSTRAINT", "TRIGGER"):
+		l.parts[s.name(3)] = true
+	case s.begins("CREATE", "INDEX"):
+		l.parts[s.name(2)] = true
+	case s.begins("CREATE", "UNIQUE", "INDEX"):
+		l.parts[s.name(3)] = true
+	}
+}
+
+// partKinds are the kinds of object that may be late and have a name in their table or schema alone.
+var partKinds = []string{"INDEX", "STATISTICS", "RULE", "TRIGGER"}
+
+// namesParts says whether a statement is about such an object. All others name columns, which may be called as these are.
+func namesParts(s statement) bool {
+	for _, kind := range partKinds {
+		if s.begins("ALTER", kind) || s.begins("COMMENT", "ON", kind) {
+			return true
+		}
+	}
+	return slices.ContainsFunc([]string{"CLUSTER", "REPLICA", "ENABLE", "DISABLE"}, func(action string) bool { return s.does("TABLE", action) })
 }
 
 // lastPart is the name in schema.name.
