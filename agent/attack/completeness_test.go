@@ -42,6 +42,7 @@ var completes = []complete{
 		CREATE FUNCTION b.up(i int) RETURNS int LANGUAGE sql BEGIN ATOMIC INSERT INTO b.t VALUES (i, 'x') ON CONFLICT ON CONSTRAINT ex DO NOTHING RETURNING 1; END; COMMENT ON FUNCTION b.up(int) IS 'x'; REVOKE ALL ON FUNCTION b.up(int) FROM PUBLIC;
 		CREATE VIEW b.v AS SELECT b.up(1); COMMENT ON VIEW b.v IS 'x'; GRANT SELECT ON b.v TO mallory; CREATE MATERIALIZED VIEW b.m AS SELECT b.norm(s) AS s, b.up(2) AS n FROM b.t WITH NO DATA; CREATE INDEX mi ON b.m (n); COMMENT ON INDEX b.mi IS 'x'`},
 	{"a default conversion", `CREATE DEFAULT CONVERSION b.conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; ALTER CONVERSION b.conv OWNER TO bob; CREATE CONVERSION b.other FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; COMMENT ON CONVERSION b.conv IS 'x'`},
+	{"a function atomic in a schema begin", `CREATE SCHEMA begin AUTHORIZATION bob; SET ROLE bob; CREATE TYPE begin.atomic AS (a int); CREATE FUNCTION begin.atomic(int) RETURNS begin.atomic LANGUAGE sql AS 'SELECT NULL::begin.atomic'; CREATE FUNCTION begin.atoms(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT (begin.atomic($1)).a; END`},
 }
 
 // completely restores a database and wants it back as it was.
