@@ -25,7 +25,7 @@ func newRights(d *Definitions) *rights {
 		if object == "" {
 			continue
 		}
-		if kind, _, _ := strings.Cut(object, " "); r.of[object] == nil && !d.owned[object] && (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "TABLE") {
+		if r.of[object] == nil && !d.owned[object] {
 			r.foreign = append(r.foreign, object)
 		}
 		r.of[object] = append(r.of[object], n)
@@ -47,7 +47,7 @@ func grantedOn(d definition) string {
 // relation is a TABLE to both, whatever it is else: no two have one name.
 var grantKinds = [][2]string{
 	{"AGGREGATE ", "FUNCTION "}, {"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
-	{"DOMAIN ", "TYPE "},
+	{"DOMAIN ", "TYPE "}, {"PROCEDURAL LANGUAGE ", "LANGUAGE "}, {"SERVER ", "FOREIGN SERVER "},
 }
 
 // inGrants is an object as GRANT has it.
