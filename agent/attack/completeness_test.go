@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
 // complete is a healthy database of which a restore once lost something, or refused it: what a superuser makes, taking on roles.
@@ -43,12 +44,20 @@ var completes = []complete{
 		CREATE VIEW b.v AS SELECT b.up(1); COMMENT ON VIEW b.v IS 'x'; GRANT SELECT ON b.v TO mallory; CREATE MATERIALIZED VIEW b.m AS SELECT b.norm(s) AS s, b.up(2) AS n FROM b.t WITH NO DATA; CREATE INDEX mi ON b.m (n); COMMENT ON INDEX b.mi IS 'x'`},
 	{"a default conversion", `CREATE DEFAULT CONVERSION b.conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; ALTER CONVERSION b.conv OWNER TO bob; CREATE CONVERSION b.other FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; COMMENT ON CONVERSION b.conv IS 'x'`},
 	{"a function atomic in a schema begin", `CREATE SCHEMA begin AUTHORIZATION bob; SET ROLE bob; CREATE TYPE begin.atomic AS (a int); CREATE FUNCTION begin.atomic(int) RETURNS begin.atomic LANGUAGE sql AS 'SELECT NULL::begin.atomic'; CREATE FUNCTION begin.atoms(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT (begin.atomic($1)).a; END`},
+	{"a materialized view along its owner's path", `ALTER ROLE bob SET search_path = b; SET ROLE bob; CREATE TABLE b.look (a text); INSERT INTO b.look VALUES ('x'); CREATE FUNCTION b.g(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(a) FROM look); END';
+		SET search_path = b; CREATE MATERIALIZED VIEW b.m AS SELECT b.g(a) AS g FROM b.look`},
+	{"a materialized view along a path with its owner's name", `ALTER SCHEMA b RENAME TO bob; ALTER DATABASE mal SET search_path = "$user"; SET ROLE bob; CREATE TABLE bob.look (a text); CREATE FUNCTION bob.g(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(a) FROM look); END';
+		SET search_path = bob; INSERT INTO look VALUES ('x'); CREATE MATERIALIZED VIEW bob.m AS SELECT bob.g(a) AS g FROM bob.look`},
+	{"a path of all roles", `ALTER ROLE ALL SET search_path = b, public; ` + looks},
 }
 
+// looks is what bob has that is found along a path with his schema.
+const looks = `SET ROLE bob; CREATE TABLE b.look (a text); INSERT INTO b.look VALUES ('x'); CREATE FUNCTION b.g(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) < 99 FROM look); END';
+	SET search_path = b; CREATE TABLE b.m (a text CHECK (b.g(a))); INSERT INTO b.m VALUES ('x')`
+
 // completely restores a database and wants it back as it was.
-func completely(t *testing.T, sql string) {
+func completely(t *testing.T, server *postgrestest.Server, sql string) {
 	t.Helper()
-	server := loadServer(t)
 	as(t, server, "postgres", completeBase)
 	as(t, server, "postgres", sql)
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
@@ -69,6 +78,13 @@ func completely(t *testing.T, sql string) {
 // Nothing of a database is lost by a restore, and nothing healthy is refused.
 func TestNothingIsLostByARestore(t *testing.T) {
 	for _, c := range completes {
-		t.Run(c.name, func(t *testing.T) { completely(t, c.sql) })
+		t.Run(c.name, func(t *testing.T) { completely(t, loadServer(t), c.sql) })
 	}
+}
+
+// A path of the server's own configuration counts, too.
+func TestThePathOfTheServerIsKnown(t *testing.T) {
+	server := loadServer(t)
+	server.Exec(t, "postgres", "ALTER SYSTEM SET search_path = b, public")
+	completely(t, server, looks)
 }

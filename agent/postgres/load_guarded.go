@@ -21,7 +21,7 @@ type GuardedLoad struct {
 	Archive *ArchiveLoad
 	// Plain is the plain dump, once more. Of its SQL only COPY and what sets sequences and large objects is run again.
 	Plain io.Reader
-	// SearchPath is the one with which sessions of the database begin: the code in it may look for names there.
+	// SearchPath is the one that the database has of its own, "" for none: the code in it may look for names there.
 	SearchPath string
 	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
@@ -102,6 +102,9 @@ type guardedLoader struct {
 func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	d := l.Definitions
 	if err := l.trust(ctx, s); err != nil {
+		return err
+	}
+	if err := l.findDefaultPath(ctx, s); err != nil {
 		return err
 	}
 	l.callable = l.mixed
