@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -85,7 +86,7 @@ func (d *Definitions) add(sql string) error {
 	}
 	d.postData = d.postData || s.isPostData()
 	to := d.stage(s)
-	*to = append(*to, definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
+	*to = slices.Insert(*to, place(*to, s), definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
 	return nil
 }
 
