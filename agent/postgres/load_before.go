@@ -11,6 +11,8 @@ type rights struct {
 	all []definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
 	ran []bool
+	// routines are the objects that are functions to GRANT, by their name without arguments.
+	routines map[string][]string
 	// foreign are the objects that the dump does not make: the server's own, and those of extensions.
 	foreign []string
 	// postponed are those that get their owner after the rows.
@@ -19,7 +21,7 @@ type rights struct {
 
 // newRights takes the grants of a dump.
 func newRights(d *Definitions) *rights {
-	r := &rights{all: d.rights, of: map[string][]int{}, ran: make([]bool, len(d.rights)), postponed: map[string]bool{}}
+	r := &rights{all: d.rights, of: map[string][]int{}, ran: make([]bool, len(d.rights)), routines: map[string][]string{}, postponed: map[string]bool{}}
 	for n, grant := range r.all {
 		object := grantedOn(grant)
 		if object == "" {
@@ -28,11 +30,20 @@ func newRights(d *Definitions) *rights {
 		if r.of[object] == nil && !d.owned[object] {
 			r.foreign = append(r.foreign, object)
 		}
+		if name := routineName(object); r.of[object] == nil && name != "" {
+			r.routines[name] = append(r.routines[name], object)
+		}
 		r.of[object] = append(r.of[object], n)
 	}
 	for _, late := range d.after {
-		if object, _ := ownerChange(late.statement()); object != "" {
+		object, _ := ownerChange(late.statement())
+		if object != "" {
 			r.postponed[inGrants(object)] = true
+		}
+		if strings.HasPrefix(object, "AGGREGATE ") {
+			for _, one := range r.routines[routineName(object)] {
+				r.postponed[one] = true
+			}
 		}
 	}
 	return r
@@ -46,7 +57,7 @@ func grantedOn(d definition) string {
 // grantKinds are the kinds of object that GRANT calls otherwise than ALTER … OWNER TO does, or that it has two names for. A
 // relation is a TABLE to both, whatever it is else: no two have one name.
 var grantKinds = [][2]string{
-	{"AGGREGATE ", "FUNCTION "}, {"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
+	{"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
 	{"DOMAIN ", "TYPE "}, {"PROCEDURAL LANGUAGE ", "LANGUAGE "}, {"SERVER ", "FOREIGN SERVER "},
 }
 
@@ -60,8 +71,21 @@ func inGrants(object string) string {
 	return object
 }
 
-// give runs the grants on an object that got its owner.
+// routineName is the name of an aggregate, or of what is a function to GRANT; "" for other objects.
+func routineName(object string) string {
+	st := statement{sql: object, words: readWords(object, 0)}
+	if !st.begins("AGGREGATE") && !st.begins("FUNCTION") {
+		return ""
+	}
+	return st.qualifiedName(1)
+}
+
+// give runs the grants on an object that got its owner. GRANT writes the arguments of an aggregate otherwise than ALTER, which has *
+// and ORDER BY; so to all of its name.
 func (r *rights) give(ctx context.Context, s *loadSessions, object string) error {
+	if strings.HasPrefix(object, "AGGREGATE ") {
+		return r.try(ctx, s, r.routines[routineName(object)])
+	}
 	for _, n := range r.of[inGrants(object)] {
 		if r.ran[n] {
 			continue
@@ -85,7 +109,12 @@ func (r *rights) on(object string) []definition {
 
 // ofForeign runs those on objects that the dump does not make, as far as they are there by now: no code may run before them.
 func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
-	for _, object := range r.foreign {
+	return r.try(ctx, s, r.foreign)
+}
+
+// try runs those on objects that are there.
+func (r *rights) try(ctx context.Context, s *loadSessions, objects []string) error {
+	for _, object := range objects {
 		for _, n := range r.of[object] {
 			if r.ran[n] {
 				continue
