@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,13 @@ func (g *globals) rolePaths() map[string]string {
 	return paths
 }
 
-// searchPath is the one that sessions of the database begin with.
+// searchPath is the one that sessions of the database begin with, as far as the backup knows.
 func (g *globals) searchPath() string {
+	return cmp.Or(g.ownSearchPath(), defaultSearchPath)
+}
+
+// ownSearchPath is the one that is set for the database; "" is none.
+func (g *globals) ownSearchPath() string {
 	if g != nil {
 		for _, s := range g.properties.Settings {
 			if s.Role == "" && s.Name == "search_path" {
@@ -69,7 +75,7 @@ func (g *globals) searchPath() string {
 			}
 		}
 	}
-	return defaultSearchPath
+	return ""
 }
 
 // loadWith reads the dump once more, and holds what it reads against what was verified: should it differ, nothing is

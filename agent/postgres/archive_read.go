@@ -43,6 +43,22 @@ func (c *archiveContents) otherData() []byte {
 	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionData && !acl && !e.tableData() })
 }
 
+// sequences are the states of sequences.
+func (c *archiveContents) sequences() []byte {
+	return c.list(func(e archiveEntry, _ bool) bool { return e.kind == sequenceState })
+}
+
+// sequenceState is the kind of entry that sets a sequence.
+const sequenceState = "SEQUENCE SET"
+
+// besideTables is other data that may be loaded while tables are. A sequence is not: it moves with its table, and what the rows run
+// may take numbers from it.
+func (c *archiveContents) besideTables() []byte {
+	return c.list(func(e archiveEntry, acl bool) bool {
+		return e.section == sectionData && !acl && !e.tableData() && e.kind != sequenceState
+	})
+}
+
 // largeObjects are the large objects without their content, their owners, rights and comments. The tag alone would not tell: it is the name
 // of what others are of, and anything may be called so.
 func (c *archiveContents) largeObjects() []byte {

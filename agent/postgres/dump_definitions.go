@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ type Definitions struct {
 	after    []definition    // indexes, constraints, triggers: what pg_dump calls post-data
 	keys     []definition    // foreign keys
 	refresh  []definition    // of materialized views
+	remarks  []definition    // on constraints, which come in several stages
 	last     []definition    // what would be in the way of the others
 
 	owners map[string]bool       // every role that is to own something
@@ -84,7 +86,7 @@ func (d *Definitions) add(sql string) error {
 	}
 	d.postData = d.postData || s.isPostData()
 	to := d.stage(s)
-	*to = append(*to, definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
+	*to = slices.Insert(*to, place(*to, s), definition{sql: sql, settings: d.settings, as: d.as, owner: d.owns(s)})
 	return nil
 }
 
@@ -110,6 +112,17 @@ func (d *Definitions) set(s statement) bool {
 		return false
 	}
 	return true
+}
+
+// plainStrings says whether the dump's sessions have strings in which backslashes do not escape.
+func (d *Definitions) plainStrings() bool {
+	plain := false
+	for _, sql := range d.session {
+		if words := readWords(sql, 4); len(words) == 4 && words[1].is("standard_conforming_strings") {
+			plain = words[3].is("on")
+		}
+	}
+	return plain
 }
 
 // replaceSetting puts a SET into a list of them, in the place of one of the same parameter.
@@ -190,6 +203,8 @@ func (d *Definitions) stage(s statement) *[]definition {
 		return &d.policies
 	case s.begins("ALTER", "TABLE") && s.isForeignKey():
 		return &d.keys
+	case d.postData && s.begins("COMMENT", "ON", "CONSTRAINT"):
+		return &d.remarks
 	case d.postData:
 		return &d.after
 	}

@@ -56,6 +56,9 @@ func (s statement) creates() bool {
 	if s.begins("CREATE", "OR", "REPLACE") {
 		at = 3
 	}
+	if at+1 < len(s.words) && s.words[at].is("DEFAULT") && s.words[at+1].is("CONVERSION") {
+		return true
+	}
 	if s.ofInstance(at) || !slices.ContainsFunc(created, s.words[at].is) {
 		return false
 	}

@@ -33,6 +33,22 @@ func (d *Definitions) owns(s statement) *ownership {
 	return d.created
 }
 
+// place is where a statement comes among those of its stage: at their end. But a foreign table gets its owner before it is changed,
+// which pg_dump writes the other way round: its wrapper reads the options of columns, as whoever gives them.
+func place(all []definition, s statement) int {
+	at := len(all)
+	if object, _ := ownerChange(s); !strings.HasPrefix(object, "FOREIGN TABLE ") {
+		return at
+	}
+	for ; at > 0; at-- {
+		before := all[at-1].statement()
+		if object, _ := ownerChange(before); object != "" || !before.begins("ALTER", "FOREIGN", "TABLE") {
+			break
+		}
+	}
+	return at
+}
+
 // sameObject says whether an object as ALTER has it, "FUNCTION public.f(integer)", is called by a name.
 func sameObject(object, name string) bool {
 	return strings.HasSuffix(object, " "+name) || strings.Contains(object, " "+name+"(")

@@ -30,7 +30,7 @@ type splitter struct {
 	parens    int
 	body      int // depth of BEGIN ATOMIC and CASE in an SQL-standard body
 	word      []byte
-	before    string   // the word before, in capitals
+	before    string   // the word before, in capitals; "" where more than white space follows it
 	words     []string // the first of the statement, in capitals
 }
 
@@ -129,9 +129,12 @@ func (s *splitter) keep(p []byte) { s.statement = append(s.statement, p...) }
 func (s *splitter) text(p []byte) (int, error) {
 	c, last := p[0], s.last
 	s.last = c
-	begun := len(s.statement) > 0
+	begun, space := len(s.statement) > 0, strings.IndexByte(" \t\r\n\f\v", c) >= 0
+	if !space && !isLetterByte(c) {
+		s.before = ""
+	}
 	switch {
-	case strings.IndexByte(" \t\r\n\f\v", c) >= 0 && !begun:
+	case space && !begun:
 		return 1, nil
 	case c == '\\' && !begun:
 		s.state = splitLine

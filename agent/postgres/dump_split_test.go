@@ -27,7 +27,8 @@ func TestStatementsArePartedAsPsqlPartsThem(t *testing.T) {
 		`CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ SELECT $$;$$ || '$_'; $_$;` + "\n" +
 		`CREATE FUNCTION g(n int DEFAULT 1) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN n > 0 THEN 1 END; SELECT 2; END;` + "\n" +
 		`CREATE FUNCTION a.begin() RETURNS SETOF a.begin LANGUAGE sql BEGIN ATOMIC SELECT begin, atomic FROM a.z; SELECT CASE begin WHEN 1 THEN 2 END; END;` + "\n" +
-		`CREATE OR REPLACE PROCEDURE "p;q"() LANGUAGE sql BEGIN ATOMIC INSERT INTO t VALUES (1); END;` + "\n" +
+		`CREATE FUNCTION begin.atomic() RETURNS begin.atomic LANGUAGE sql AS ''; CREATE FUNCTION begin."x".atomic() AS '';` + "\n" +
+		`CREATE OR REPLACE PROCEDURE "p;q"() LANGUAGE sql BEGIN` + "\n\t" + `ATOMIC INSERT INTO t VALUES (1); END;` + "\n" +
 		"CREATE RULE r AS ON INSERT TO t DO ( SELECT 1; SELECT 2; );\n" +
 		`CREATE TABLE begin_end (a text DEFAULT E'\'; it''s \\', "b""; c" int); CREATE VIEW v AS SELECT 1 /* ; /* ; */ */ - -1;` + "\n" +
 		"SET standard_conforming_strings = off;\n" + `COMMENT ON TABLE t IS 'a \'; b';` + "\n" + `SET standard_conforming_strings = on; COMMENT ON TABLE t IS 'a \';` + "\n\n"
@@ -36,7 +37,8 @@ func TestStatementsArePartedAsPsqlPartsThem(t *testing.T) {
 		`CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ SELECT $$;$$ || '$_'; $_$`,
 		`CREATE FUNCTION g(n int DEFAULT 1) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN n > 0 THEN 1 END; SELECT 2; END`,
 		`CREATE FUNCTION a.begin() RETURNS SETOF a.begin LANGUAGE sql BEGIN ATOMIC SELECT begin, atomic FROM a.z; SELECT CASE begin WHEN 1 THEN 2 END; END`,
-		`CREATE OR REPLACE PROCEDURE "p;q"() LANGUAGE sql BEGIN ATOMIC INSERT INTO t VALUES (1); END`,
+		`CREATE FUNCTION begin.atomic() RETURNS begin.atomic LANGUAGE sql AS ''`, `CREATE FUNCTION begin."x".atomic() AS ''`,
+		`CREATE OR REPLACE PROCEDURE "p;q"() LANGUAGE sql BEGIN` + "\n\t" + `ATOMIC INSERT INTO t VALUES (1); END`,
 		"CREATE RULE r AS ON INSERT TO t DO ( SELECT 1; SELECT 2; )",
 		`CREATE TABLE begin_end (a text DEFAULT E'\'; it''s \\', "b""; c" int)`, "CREATE VIEW v AS SELECT 1 /* ; /* ; */ */ - -1",
 		"SET standard_conforming_strings = off", `COMMENT ON TABLE t IS 'a \'; b'`,
@@ -98,7 +100,7 @@ func TestStatementsThatNoDumpHasAreRefused(t *testing.T) {
 func TestOnlyPlainDataStatementsAreRunAgain(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"BEGIN": true, "COMMIT": true, `SELECT pg_catalog.setval('public."a''b"', 7, true)`: true, `SELECT pg_catalog.lowrite(0, '\x00ff')`: true, "SELECT pg_catalog.lo_open('7', 131072)": true,
-		"SELECT pg_catalog.setval('s', (SELECT f()), true)": false, `SELECT pg_catalog.setval('s\', 1, true); f()`: false, "SELECT pg_catalog.lo_close(0) FROM f()": false,
+		"SELECT pg_catalog.setval('s', (SELECT f()), true)": false, `SELECT pg_catalog.setval('s\', 1, true); f()`: false, `SELECT pg_catalog.setval('"CORP\j".s', 1, true)`: true, `SELECT pg_catalog.setval('s\', 1, true), f('', 1, true)`: false, "SELECT pg_catalog.lo_close(0) FROM f()": false,
 		`SELECT pg_catalog.lowrite(0, f())`: false, "BEGIN; SELECT f()": false,
 	} {
 		if got := dataStatement.MatchString(sql); got != want {

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,9 +14,9 @@ const keyAttempts = 5
 // The planner computes the constant parts of an index's condition, and of statistics, whenever it plans a query of the table,
 // as whoever plans it. So what plans queries as the superuser, foreign keys and the superusers' own materialized views, comes
 // before the indexes and statistics that have any. An index is built, and a materialized view filled, by the server as the owner.
-func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []definition) error {
+func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
 	plain, late := splitLate(all)
-	if err := l.makeAll(ctx, s, plain); err != nil {
+	if err := l.makeAll(ctx, s, plain, rights); err != nil {
 		return err
 	}
 	if err := l.foreignKeys(ctx, s); err != nil {
@@ -30,80 +29,13 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err := l.fillViews(ctx, s, early, !l.mixed); err != nil {
 		return err
 	}
-	if err := l.makeAll(ctx, s, late); err != nil {
+	if err := l.makeAll(ctx, s, late, rights); err != nil {
 		return err
 	}
-	return l.fillViews(ctx, s, views, true)
-}
-
-// splitLate parts the statements that make indexes and statistics with expressions or conditions, and those that name these,
-// from the others.
-func splitLate(all []definition) (plain, late []definition) {
-	names := map[string]bool{}
-	for _, d := range all {
-		s := d.statement()
-		isLate := false
-		if name, ok := lateIndex(s); ok {
-			names[name], isLate = true, true
-		} else if namesIndexes(s) {
-			for _, w := range s.words {
-				isLate = isLate || names[unquoted(lastPart(w))]
-			}
-		}
-		if isLate {
-			late = append(late, d)
-		} else {
-			plain = append(plain, d)
-		}
+	if err := l.fillViews(ctx, s, views, true); err != nil {
+		return err
 	}
-	return plain, late
-}
-
-// namesIndexes says whether a statement is about an index or statistics, which may be late. All others name columns, which may be
-// called as these are.
-func namesIndexes(s statement) bool {
-	return s.begins("ALTER", "INDEX") || s.begins("ALTER", "STATISTICS") || s.begins("COMMENT", "ON", "INDEX") || s.begins("COMMENT", "ON", "STATISTICS") ||
-		s.begins("COMMENT", "ON", "CONSTRAINT") || s.does("TABLE", "CLUSTER") || s.does("TABLE", "REPLICA")
-}
-
-// lastPart is the name in schema.name.
-func lastPart(w word) string {
-	if w.quoted {
-		return w.text
-	}
-	return w.text[strings.LastIndexByte(w.text, '.')+1:]
-}
-
-// lateIndex says whether a statement makes an index or statistics with an expression or a condition, and how that is called.
-func lateIndex(s statement) (name string, ok bool) {
-	switch {
-	case s.begins("CREATE", "STATISTICS"):
-		_, name := splitQualified(s.qualifiedName(2))
-		return unquoted(name), anyOf(between(s.words, "ON", "FROM"), "(")
-	case s.begins("CREATE", "INDEX"):
-		name = s.name(2)
-	case s.begins("CREATE", "UNIQUE", "INDEX"):
-		name = s.name(3)
-	case s.begins("ALTER", "TABLE") && s.find(3, "EXCLUDE") > 0:
-		name = s.name(s.find(3, "CONSTRAINT") + 1)
-	default:
-		return "", false
-	}
-	depth := 0
-	for _, w := range s.words {
-		switch {
-		case w.quoted:
-		case w.text == "(":
-			if depth++; depth > 1 {
-				return name, true
-			}
-		case w.text == ")":
-			depth--
-		case w.is("WHERE"):
-			return name, true
-		}
-	}
-	return name, false
+	return l.defineAll(ctx, s, l.Definitions.remarks)
 }
 
 // builds says whether a statement reads all rows of a table to build something, and so is worth a session of its own.
@@ -115,8 +47,8 @@ func builds(s statement) bool {
 }
 
 // makeAll runs statements in their order, but those that build something one beside the other, up to the next that is
-// neither that nor a remark on something that was built.
-func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition) error {
+// neither that nor a remark on something that was built. What gets its owner here has its rights before the next comes.
+func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
 	var building, remarks []definition
 	flush := func() error {
 		if err := l.build(ctx, s, building); err != nil {
@@ -141,6 +73,11 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 		}
 		if err := l.define(ctx, s, d); err != nil {
 			return err
+		}
+		if object, _ := ownerChange(st); object != "" {
+			if err := rights.give(ctx, s, object); err != nil {
+				return err
+			}
 		}
 	}
 	return flush()

@@ -5,42 +5,90 @@ import (
 	"strings"
 )
 
-// rights are the grants of a dump. Those of schemas and functions are given as soon as these have their owner, for code may
-// run before all objects are made; the others when all are.
+// rights are the grants of a dump. Those on an object are given as soon as it has its owner, for code may run before all
+// objects are made; the others when all are.
 type rights struct {
 	all []definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
 	ran []bool
+	// routines are the objects that are functions to GRANT, by their name without arguments.
+	routines map[string][]string
 	// foreign are the objects that the dump does not make: the server's own, and those of extensions.
 	foreign []string
+	// postponed are those that get their owner after the rows.
+	postponed map[string]bool
 }
 
-// newRights takes the grants of a dump, and the objects that get their owners in it.
-func newRights(all []definition, owned map[string]bool) *rights {
-	r := &rights{all: all, of: map[string][]int{}, ran: make([]bool, len(all))}
-	for n, d := range all {
-		object := d.statement().reference("ON", "TO", "FROM")
+// newRights takes the grants of a dump.
+func newRights(d *Definitions) *rights {
+	r := &rights{all: d.rights, of: map[string][]int{}, ran: make([]bool, len(d.rights)), routines: map[string][]string{}, postponed: map[string]bool{}}
+	for n, grant := range r.all {
+		object := grantedOn(grant)
 		if object == "" {
 			continue
 		}
-		if kind, _, _ := strings.Cut(object, " "); r.of[object] == nil && !owned[object] && (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "TABLE") {
+		if r.of[object] == nil && !d.owned[object] {
 			r.foreign = append(r.foreign, object)
 		}
+		if name := routineName(object); r.of[object] == nil && name != "" {
+			r.routines[name] = append(r.routines[name], object)
+		}
 		r.of[object] = append(r.of[object], n)
+	}
+	for _, late := range d.after {
+		object, _ := ownerChange(late.statement())
+		if object != "" {
+			r.postponed[inGrants(object)] = true
+		}
+		if strings.HasPrefix(object, "AGGREGATE ") {
+			for _, one := range r.routines[routineName(object)] {
+				r.postponed[one] = true
+			}
+		}
 	}
 	return r
 }
 
+// grantedOn is the object of a GRANT or REVOKE.
+func grantedOn(d definition) string {
+	return inGrants(d.statement().reference("ON", "TO", "FROM"))
+}
+
+// grantKinds are the kinds of object that GRANT calls otherwise than ALTER … OWNER TO does, or that it has two names for. A
+// relation is a TABLE to both, whatever it is else: no two have one name.
+var grantKinds = [][2]string{
+	{"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
+	{"DOMAIN ", "TYPE "}, {"PROCEDURAL LANGUAGE ", "LANGUAGE "}, {"SERVER ", "FOREIGN SERVER "},
+}
+
 // inGrants is an object as GRANT has it.
 func inGrants(object string) string {
-	if signature, ok := strings.CutPrefix(object, "AGGREGATE "); ok {
-		return "FUNCTION " + signature
+	for _, kind := range grantKinds {
+		if name, ok := strings.CutPrefix(object, kind[0]); ok {
+			return kind[1] + name
+		}
 	}
 	return object
 }
 
-// give runs the grants on an object that got its owner.
+// routineName is the name of an aggregate, or of what is a function to GRANT; "" for other objects.
+func routineName(object string) string {
+	st := statement{sql: object, words: readWords(object, 0)}
+	if !st.begins("AGGREGATE") && !st.begins("FUNCTION") {
+		return ""
+	}
+	return st.qualifiedName(1)
+}
+
+// give runs the grants on an object that got its owner. GRANT writes the arguments of an aggregate otherwise than ALTER, which has *
+// and ORDER BY; so to all of its name. Those on a domain wait for the others: who may not use it any more may have tables with it.
 func (r *rights) give(ctx context.Context, s *loadSessions, object string) error {
+	if strings.HasPrefix(object, "DOMAIN ") {
+		return nil
+	}
+	if strings.HasPrefix(object, "AGGREGATE ") {
+		return r.try(ctx, s, r.routines[routineName(object)])
+	}
 	for _, n := range r.of[inGrants(object)] {
 		if r.ran[n] {
 			continue
@@ -53,9 +101,23 @@ func (r *rights) give(ctx context.Context, s *loadSessions, object string) error
 	return nil
 }
 
+// on are the grants on an object.
+func (r *rights) on(object string) []definition {
+	var grants []definition
+	for _, n := range r.of[object] {
+		grants = append(grants, r.all[n])
+	}
+	return grants
+}
+
 // ofForeign runs those on objects that the dump does not make, as far as they are there by now: no code may run before them.
 func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
-	for _, object := range r.foreign {
+	return r.try(ctx, s, r.foreign)
+}
+
+// try runs those on objects that are there.
+func (r *rights) try(ctx context.Context, s *loadSessions, objects []string) error {
+	for _, object := range objects {
 		for _, n := range r.of[object] {
 			if r.ran[n] {
 				continue
@@ -73,12 +135,13 @@ func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
 	return nil
 }
 
-// rest runs those that were not run yet.
-func (r *rights) rest(ctx context.Context, s *loadSessions) error {
+// rest runs those that were not run yet; but for the last time, not those on what is still to be made.
+func (r *rights) rest(ctx context.Context, s *loadSessions, last bool) error {
 	for n, d := range r.all {
-		if r.ran[n] {
+		if r.ran[n] || !last && r.postponed[grantedOn(d)] {
 			continue
 		}
+		r.ran[n] = true
 		if err := s.run(ctx, d); err != nil {
 			return err
 		}
@@ -89,8 +152,13 @@ func (r *rights) rest(ctx context.Context, s *loadSessions) error {
 // before makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
 // all is loaded: until then who is to own it may make objects there, and not drop those of others.
 func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rights) error {
-	if err := rights.give(ctx, s, "SCHEMA public"); err != nil { // it is there already
+	if err := l.keepPublic(ctx, s); err != nil {
 		return err
+	}
+	if !l.Definitions.owned["SCHEMA "+publicSchema] { // it is there already
+		if err := rights.give(ctx, s, "SCHEMA "+publicSchema); err != nil {
+			return err
+		}
 	}
 	if err := rights.ofForeign(ctx, s); err != nil {
 		return err

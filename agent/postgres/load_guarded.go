@@ -21,7 +21,7 @@ type GuardedLoad struct {
 	Archive *ArchiveLoad
 	// Plain is the plain dump, once more. Of its SQL only COPY and what sets sequences and large objects is run again.
 	Plain io.Reader
-	// SearchPath is the one with which sessions of the database begin: the code in it may look for names there.
+	// SearchPath is the one that the database has of its own, "" for none: the code in it may look for names there.
 	SearchPath string
 	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
@@ -82,6 +82,8 @@ type guardedLoader struct {
 	several bool              // two of them or more are not
 	paths   map[string]string // search paths of owners' own
 	schemas []definition      // that give schemas their owners
+	// ofPublic are the grants that the schema public comes with.
+	ofPublic []definition
 
 	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
 	moving sync.RWMutex
@@ -100,11 +102,14 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := l.trust(ctx, s); err != nil {
 		return err
 	}
-	rights := newRights(d.rights, d.owned)
+	if err := l.findDefaultPath(ctx, s); err != nil {
+		return err
+	}
+	rights := newRights(d)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
 	}
-	if err := rights.rest(ctx, s); err != nil {
+	if err := rights.rest(ctx, s, false); err != nil {
 		return err
 	}
 	after := d.after
@@ -119,13 +124,16 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err != nil {
 		return err
 	}
-	if err := l.after(ctx, s, after); err != nil {
+	if err := l.after(ctx, s, after, rights); err != nil {
+		return err
+	}
+	if err := rights.rest(ctx, s, true); err != nil {
 		return err
 	}
 	if err := l.dropLogins(ctx, s); err != nil {
 		return err
 	}
-	if err := s.runAll(ctx, l.schemas); err != nil {
+	if err := l.giveSchemas(ctx, s, rights); err != nil {
 		return err
 	}
 	return s.runAll(ctx, d.last)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// loadArchive loads the data of an archive: large objects and sequences by a pg_restore, the rows of tables by sessions of
-// our own, each from its place in the archive.
+// loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
+// its place in the archive; then sequences are set, as in a plain dump.
 func (l *guardedLoader) loadArchive(ctx context.Context) error {
 	tool, err := l.findTool(ctx, "pg_restore", l.server)
 	if err != nil {
@@ -32,16 +32,21 @@ func (l *guardedLoader) loadArchive(ctx context.Context) error {
 	var later laterTables
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
-	if list := a.contents.otherData(); len(list) > 0 {
+	if list := a.contents.besideTables(); len(list) > 0 {
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
 	for range min(max(l.Jobs, 1), len(tables)) {
 		group.Go(func() error { return l.archiveTables(inGroup, a, tables, &later) })
 	}
-	if err := group.Wait(); err != nil || len(later.all) == 0 {
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	return l.archiveTables(ctx, a, later.inOrder(), nil)
+	if len(later.all) > 0 {
+		if err := l.archiveTables(ctx, a, later.inOrder(), nil); err != nil {
+			return err
+		}
+	}
+	return a.restore(ctx, a.contents.sequences())
 }
 
 // archiveTables loads one table after the other. Those whose rows the server refuses are for later, where there is one.

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 )
 
-// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else.
+// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for strings in which
+// backslashes do not escape: a name may have one.
 var dataStatement = regexp.MustCompile(`^(?:BEGIN|COMMIT|SELECT pg_catalog\.(?:` +
-	`setval\('(?:[^'\\]|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
+	`setval\('(?:[^']|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
 
 // loadPlain reads the dump once more and loads its rows. Whatever else stands in it was run from the definitions.
 func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions) error {
@@ -51,7 +53,7 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 		name, copySQL := copyTarget(sql + ";")
 		return l.copyRows(ctx, s, name, copySQL, &rowsReader{src: src, begins: true})
 	case st.isData():
-		if !dataStatement.MatchString(sql) {
+		if !dataStatement.MatchString(sql) || !l.Definitions.plainStrings() && strings.Contains(sql, `\`) {
 			return fmt.Errorf("%w: %s", errNotDumped, firstWords(sql))
 		}
 		return s.runSQL(ctx, sql)

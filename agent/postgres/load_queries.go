@@ -153,19 +153,3 @@ func viewName(d definition) string {
 	words := readWords(d.sql, 3)
 	return strings.TrimSpace(d.sql[words[2].end:])
 }
-
-// fillViews fills materialized views in their order: one may use another. The rows that their owners do not see are not in
-// them, as they were not before; a dump asks for an error in the place of that.
-func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition, mayUsePath bool) error {
-	for _, d := range views {
-		d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
-		err := l.runWithPaths(ctx, s, sessionKey{}, d, mayUsePath)
-		if !mayUsePath && NameNotFound(err) {
-			return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", firstWords(d.sql), err)
-		}
-	}
-	return nil
-}

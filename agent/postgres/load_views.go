@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// fillViews fills materialized views in their order: one may use another. The rows that their owners do not see are not in
+// them, as they were not before; a dump asks for an error in the place of that.
+func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition, mayUsePath bool) error {
+	for _, d := range views {
+		d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
+		err := l.fillView(ctx, s, d, mayUsePath)
+		if !mayUsePath && NameNotFound(err) {
+			return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+		}
+	}
+	return nil
+}
+
+// fillView fills one, with an empty search path, and where its code does not find a name so, with that of its owner. The server
+// runs the query as the owner, and nothing of it as who asks for it.
+func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d definition, mayUsePath bool) error {
+	err := l.runWithPaths(ctx, s, sessionKey{}, d, false)
+	if err == nil || !NameNotFound(err) || !mayUsePath {
+		return err
+	}
+	view, err := l.table(ctx, s, viewName(d))
+	if err != nil {
+		return err
+	}
+	var key sessionKey
+	if !view.trusted {
+		key.owner = view.owner
+	}
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := admin.look(ctx, l.searchPath(key)); err != nil {
+		return err
+	}
+	return errors.Join(admin.run(ctx, d), admin.look(ctx, emptyPath))
+}
