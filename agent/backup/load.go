@@ -66,6 +66,19 @@ func (g *globals) searchPath() string {
 	return cmp.Or(g.ownSearchPath(), defaultSearchPath)
 }
 
+// settings are those of the database, by their names.
+func (g *globals) settings() map[string]string {
+	settings := map[string]string{}
+	if g != nil {
+		for _, s := range g.properties.Settings {
+			if s.Role == "" {
+				settings[s.Name] = s.Value
+			}
+		}
+	}
+	return settings
+}
+
 // ownSearchPath is the one that is set for the database; "" is none.
 func (g *globals) ownSearchPath() string {
 	if g != nil {

@@ -18,7 +18,7 @@ var ErrContent = errors.New("the dump holds code that would run with more rights
 // how many rows of each table the server took.
 func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File, found *verified, kept *globals, progress *reporter) (map[postgres.Table]int64, error) {
 	load := postgres.GuardedLoad{
-		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Jobs: e.restoreJobs(), OnTable: progress.object,
+		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Jobs: e.restoreJobs(), OnTable: progress.object,
 	}
 	progress.of(len(found.tables))
 	if found.archive != nil && found.archive.Usable() {
@@ -29,15 +29,17 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File
 		rows, err := e.Instance.LoadGuarded(ctx, database, load)
 		return rows, guardedError(err)
 	}
-	checked, err := found.reader(file, progress)
-	if err != nil {
-		return nil, err
+	load.Plain = func(ctx context.Context) (io.Reader, func() error, error) {
+		checked, err := found.reader(file, progress)
+		if err != nil {
+			return nil, nil, err
+		}
+		checked.seen = io.Discard // each table is told when it is loaded
+		src, closeSource := e.plainOf(ctx, found.format, checked)
+		return src, closeSource, nil
 	}
-	checked.seen = io.Discard // each table is told when it is loaded
-	src, closeSource := e.plainOf(ctx, found.format, checked)
-	load.Plain = src
 	rows, err := e.Instance.LoadGuarded(ctx, database, load)
-	return rows, guardedError(errors.Join(err, closeSource()))
+	return rows, guardedError(err)
 }
 
 // guardedError names what a load found.

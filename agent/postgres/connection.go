@@ -28,6 +28,7 @@ const (
 	stateUndefinedObject    = "42704" // of a parameter, too
 	stateProtocolViolation  = "08P01"
 	stateNotAccepting       = "55000" // the database takes no connections
+	stateNotReady           = "55000" // a materialized view is not filled
 	stateObjectInUse        = "55006"
 	stateLockNotAvailable   = "55P03"
 	stateDeadlock           = "40P01"

@@ -24,6 +24,7 @@ type Definitions struct {
 	keys     []definition    // foreign keys
 	refresh  []definition    // of materialized views
 	remarks  []definition    // on constraints, which come in several stages
+	forced   []definition    // row security that binds owners, too
 	last     []definition    // what would be in the way of the others
 
 	owners map[string]bool       // every role that is to own something
@@ -198,7 +199,7 @@ func (d *Definitions) stage(s statement) *[]definition {
 	case s.begins("CREATE", "POLICY"):
 		return &d.policies
 	case s.begins("ALTER", "TABLE") && strings.HasSuffix(s.sql, " FORCE ROW LEVEL SECURITY"):
-		return &d.last
+		return &d.forced
 	case s.begins("ALTER", "TABLE") && strings.HasSuffix(s.sql, " ENABLE ROW LEVEL SECURITY"):
 		return &d.policies
 	case s.begins("ALTER", "TABLE") && s.isForeignKey():

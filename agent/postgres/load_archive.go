@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -142,10 +143,14 @@ type tableTask struct {
 }
 
 // data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data beside
-// them.
+// them. Rows whose load may look into other tables come last, in the order of the dump.
 func (l *archiveLoader) data(ctx context.Context) error {
-	tasks, others := l.blocks()
+	all, others := l.blocks()
 	var later laterTables
+	if err := l.setAside(ctx, &all, &later); err != nil {
+		return err
+	}
+	tasks := queued(all)
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
 	if list := l.contents.otherData(); len(list) > 0 {
@@ -157,7 +162,33 @@ func (l *archiveLoader) data(ctx context.Context) error {
 	if err := group.Wait(); err != nil || len(later.all) == 0 {
 		return err
 	}
-	return l.tables(ctx, later.inOrder(), nil)
+	return l.tables(ctx, queued(later.inOrder()), nil)
+}
+
+// setAside puts tables whose rows may look into others among those for later.
+func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *laterTables) error {
+	conn, err := l.look(ctx, l.database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var names []string
+	for _, task := range *all {
+		name, _ := copyTarget(task.copySQL)
+		names = append(names, name)
+	}
+	calling, err := callingTables(ctx, conn, names, mayQuery(l.server))
+	if err != nil {
+		return err
+	}
+	*all = slices.DeleteFunc(*all, func(task tableTask) bool {
+		name, _ := copyTarget(task.copySQL)
+		if calling[name] {
+			later.all = append(later.all, task)
+		}
+		return calling[name]
+	})
+	return nil
 }
 
 // other restores what is no table: pg_restore reads the contents and then the blocks of it.

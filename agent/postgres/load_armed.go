@@ -45,8 +45,15 @@ func (s *loadSession) beginRows(ctx context.Context, load rowsLoad) (copySQL str
 
 // unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
 func (l *guardedLoader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
-	if !l.mixed || !table.code || !table.own {
+	if !l.mixed || !table.own {
 		return nil
+	}
+	now, err := l.table(ctx, s, table.name)
+	if err != nil || now.oid == table.oid && !now.code {
+		return err
+	}
+	if now.oid != table.oid || !table.code {
+		return &ContentError{Object: "table " + table.name, Why: "it was changed while the dump was loaded"}
 	}
 	code, err := reachOfRows.find(ctx, s, start{tables: []string{table.oid}})
 	if err == nil && len(code) > 0 {

@@ -21,7 +21,7 @@ func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definitio
 	if !refused(err) {
 		return err
 	}
-	return unlessHarmless(st, c, key, err, reaches, func() error { return l.behindLock(ctx, s, d, table, reaches) })
+	return unlessHarmless(st, key.owner, err, reaches, func() error { return l.behindLock(ctx, s, d, table, reaches) })
 }
 
 // lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code

@@ -1,20 +1,23 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // changeAs changes a table by the login of its owner, which may lack rights that whoever made it had.
 func (l *guardedLoader) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d definition, c code, table tableInfo) error {
-	if !makesIndex(d.statement()) {
+	if !makesBeside(d.statement()) {
 		l.moving.RLock()
 		defer l.moving.RUnlock()
 		return l.runWithPaths(ctx, s, key, d, true)
 	}
 	tablespace, settings := d.withoutTablespace()
-	if tablespace == "" {
-		return l.indexAs(ctx, s, key, d, c, table)
+	if tablespace == "" || !makesIndex(d.statement()) {
+		return l.makeBesideAs(ctx, s, key, d, c, table)
 	}
 	d.settings = settings
-	if err := l.indexAs(ctx, s, key, d, c, table); err != nil {
+	if err := l.makeBesideAs(ctx, s, key, d, c, table); err != nil {
 		return err
 	}
 	schema, _ := splitQualified(c.name)
@@ -32,10 +35,16 @@ func madeIndex(st statement) string {
 	return st.qualifiedName(at)
 }
 
-// indexAs makes an index by the login of its table's owner. That needs the right to create in the table's schema, which not every owner
-// has: then the table is moved to a schema of the login's own for the time, so that its code gets no right to make anything beside what
-// others have.
-func (l *guardedLoader) indexAs(ctx context.Context, s *loadSessions, key sessionKey, d definition, c code, table tableInfo) error {
+// makesBeside says whether a statement makes something in the schema of the table that it is about, or a view anew: that takes the right
+// to create there, which not every owner has.
+func makesBeside(st statement) bool {
+	identity := st.begins("ALTER", "TABLE") && st.find(2, "GENERATED") > 0
+	return makesIndex(st) || identity || st.begins("CREATE", "OR", "REPLACE", "VIEW")
+}
+
+// makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
+// of the login's own for the time, so that its code gets no right to make anything beside what others have.
+func (l *guardedLoader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d definition, c code, table tableInfo) error {
 	schema, name := splitQualified(c.name)
 	if table.creates || schema == "" {
 		l.moving.RLock()
@@ -58,18 +67,30 @@ func (l *guardedLoader) indexAs(ctx context.Context, s *loadSessions, key sessio
 	if err := move(schema, scratch); err != nil {
 		return err
 	}
-	moved, st := d, d.statement()
-	for at := range st.words {
-		if st.qualifiedName(at) == c.name {
-			moved.sql = inSchema(st, at, schema, scratch)
-			break
-		}
-	}
+	moved := d
+	moved.sql = movedTo(d.statement(), c.name, schema, scratch)
 	err = l.runWithPaths(ctx, s, key, moved, true)
 	if back := move(scratch, schema); err == nil {
 		err = back
 	}
 	return err
+}
+
+// movedTo is a statement about a table, and the sequence that it makes, in another schema.
+func movedTo(st statement, table, schema, other string) string {
+	sql, shift, found := st.sql, 0, false
+	for at := range st.words {
+		name := st.qualifiedName(at)
+		isTable := !found && name == table
+		isSequence := at > 0 && st.words[at-1].is("NAME") && strings.HasPrefix(name, schema+".")
+		if isTable || isSequence {
+			begin := st.words[at].start + shift
+			sql = sql[:begin] + other + sql[begin+len(schema):]
+			shift += len(other) - len(schema)
+			found = true
+		}
+	}
+	return sql
 }
 
 // makesIndex says whether a statement makes an index.

@@ -18,6 +18,7 @@ type tableInfo struct {
 	creates   bool // its owner may create in its schema
 	loads     bool // its owner may insert and truncate
 	guarded   bool // it has row security
+	refers    bool // a column holds names of objects, which are looked for with the rights of who loads the row
 }
 
 // routed says whether rows that are loaded into the table go to its partitions.
@@ -66,7 +67,9 @@ var tableFacts = `WITH RECURSIVE found AS (
 				AND (a.attgenerated <> '' OR a.atttypid >= 12000)))::pg_catalog.text,
 		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'CREATE')::pg_catalog.text,
 		(pg_catalog.has_table_privilege(f.relowner, f.oid, 'INSERT') AND pg_catalog.has_table_privilege(f.relowner, f.oid, 'TRUNCATE'))::pg_catalog.text,
-		f.relrowsecurity::pg_catalog.text, f.relkind
+		f.relrowsecurity::pg_catalog.text, f.relkind,
+		(EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
+			AND a.atttypid < 12000 AND y.typname ~ '^_?reg'))::pg_catalog.text
 	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
 
 // table asks for what decides about a table.
@@ -80,7 +83,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 	}
 	is := func(n int) bool { return rows[0][n] == "true" }
 	return tableInfo{oid: rows[0][0], name: name, owner: rows[0][1], trusted: is(2), own: is(3), code: is(4),
-		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8]}, nil
+		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8], refers: is(9)}, nil
 }
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.

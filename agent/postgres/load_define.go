@@ -82,7 +82,7 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 	if !refused(err) {
 		return err
 	}
-	return unlessHarmless(st, c, key, err, reached, func() error { return l.asAdmin(ctx, s, d) })
+	return unlessHarmless(st, key.owner, err, reached, func() error { return l.asAdmin(ctx, s, d) })
 }
 
 // createOwn makes what only a superuser can have.
@@ -97,21 +97,16 @@ func (l *guardedLoader) createOwn(ctx context.Context, s *loadSessions, d defini
 	return l.asAdmin(ctx, s, d)
 }
 
-// unlessHarmless runs as the superuser what a login was not let do, unless that may run somebody's code. That the code itself may have
-// refused: so what computes something at once, and names anything of the database's own, is not tried so.
-func unlessHarmless(st statement, c code, key sessionKey, err error, reaches func() (string, error), asAdmin func() error) error {
-	why := "it computes something at once"
-	if !c.planned || len(st.ownNames(c.words))+len(c.parents) == 0 {
-		reached, failed := reaches()
-		if failed != nil {
-			return failed
-		}
-		if reached == "" {
-			return asAdmin()
-		}
-		why = "it uses " + reached
+// unlessHarmless runs as the superuser what a login was not let do, unless that may run somebody's code: code may itself have refused.
+func unlessHarmless(st statement, owner string, err error, reaches func() (string, error), asAdmin func() error) error {
+	reached, failed := reaches()
+	switch {
+	case failed != nil:
+		return failed
+	case reached == "":
+		return asAdmin()
 	}
-	return &ContentError{Object: firstWords(st.sql), Why: why + ", and its owner " + strconv.Quote(key.owner) + " can't make it", Err: err}
+	return &ContentError{Object: firstWords(st.sql), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }
 
 // refused says whether a login was not let do something, or could not be had.
@@ -137,7 +132,7 @@ func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d def
 		if !refused(err) {
 			return err
 		}
-		return unlessHarmless(st, c, key, err, reaches, func() error { return l.asAdmin(ctx, s, d) })
+		return unlessHarmless(st, key.owner, err, reaches, func() error { return l.asAdmin(ctx, s, d) })
 	}
 	reached, err := reaches()
 	if err == nil && reached != "" {

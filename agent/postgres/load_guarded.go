@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"sync"
 )
@@ -19,11 +18,12 @@ type GuardedLoad struct {
 	Definitions *Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
 	Archive *ArchiveLoad
-	// Plain is the plain dump, once more. Of its SQL only COPY and what sets sequences and large objects is run again.
-	Plain io.Reader
+	// Plain opens the plain dump once more, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
+	Plain PlainSource
 	// SearchPath is the one that the database has of its own, "" for none: the code in it may look for names there.
 	SearchPath string
 	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
+	Settings   map[string]string // of the database, by their names; those that change what its code computes are in force for the load
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
@@ -82,6 +82,9 @@ type guardedLoader struct {
 	several bool              // two of them or more are not
 	paths   map[string]string // search paths of owners' own
 	schemas []definition      // that give schemas their owners
+	stands  []definition      // what is to stand on rows, and is not made yet
+	forced  []definition      // row security that binds owners, where that is not set yet
+	refused laterTables       // whose rows the server refused
 	// ofPublic are the grants that the schema public comes with.
 	ofPublic []definition
 
@@ -112,19 +115,21 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := rights.rest(ctx, s, false); err != nil {
 		return err
 	}
-	after := d.after
+	l.stands, l.forced = d.after, d.forced
 	if l.server.Superuser {
 		if err := l.defineAll(ctx, s, d.policies); err != nil {
 			return err
 		}
 	} else {
-		after = slices.Concat(d.policies, after) // they would bind who loads the rows
+		l.stands = slices.Concat(d.policies, d.after) // they would bind who loads the rows
 	}
-	err := l.loadData(ctx, s)
-	if err != nil {
+	if err := l.loadData(ctx, s); err != nil {
 		return err
 	}
-	if err := l.after(ctx, s, after, rights); err != nil {
+	if err := l.defineAll(ctx, s, l.forced); err != nil { // before materialized views are filled
+		return err
+	}
+	if err := l.after(ctx, s, l.stands, rights); err != nil {
 		return err
 	}
 	if err := rights.rest(ctx, s, true); err != nil {
@@ -137,14 +142,6 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	return s.runAll(ctx, d.last)
-}
-
-// loadData loads rows, sequences and large objects.
-func (l *guardedLoader) loadData(ctx context.Context, s *loadSessions) error {
-	if l.Archive != nil {
-		return l.loadArchive(ctx)
-	}
-	return l.loadPlain(ctx, s)
 }
 
 // errNotDumped says that what is loaded is not what was verified.

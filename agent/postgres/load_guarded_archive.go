@@ -12,7 +12,7 @@ import (
 
 // loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
 // its place in the archive; then sequences are set, as in a plain dump.
-func (l *guardedLoader) loadArchive(ctx context.Context) error {
+func (l *guardedLoader) loadArchive(ctx context.Context, pass dataPass) error {
 	tool, err := l.findTool(ctx, "pg_restore", l.server)
 	if err != nil {
 		return err
@@ -20,6 +20,24 @@ func (l *guardedLoader) loadArchive(ctx context.Context) error {
 	load := *l.Archive
 	load.Jobs = l.Jobs
 	a := &archiveLoader{Instance: l.Instance, ArchiveLoad: load, contents: load.Archive.contents, server: l.server, tool: tool, database: l.database}
+	if pass.first {
+		if err := l.archiveObjects(ctx, a); err != nil {
+			return err
+		}
+	}
+	if err := l.archiveRows(ctx, a, pass); err != nil || !pass.last {
+		return err
+	}
+	if again := l.refused.inOrder(); len(again) > 0 {
+		if err := l.archiveTables(ctx, a, queued(again), nil); err != nil {
+			return err
+		}
+	}
+	return a.restore(ctx, a.contents.sequences())
+}
+
+// archiveObjects makes the large objects, and refuses rows that are loaded by anything but COPY.
+func (l *guardedLoader) archiveObjects(ctx context.Context, a *archiveLoader) error {
 	if err := a.restore(ctx, a.contents.largeObjects()); err != nil {
 		return err
 	}
@@ -28,25 +46,31 @@ func (l *guardedLoader) loadArchive(ctx context.Context) error {
 			return &ContentError{Object: "table " + e.tag, Why: "its rows are not loaded by COPY"}
 		}
 	}
+	return nil
+}
+
+// archiveRows loads the rows of the tables of a pass, and with the first the content of large objects.
+func (l *guardedLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
 	tables, others := a.blocks()
-	var later laterTables
+	tables = slices.DeleteFunc(tables, func(t tableTask) bool {
+		name, _ := copyTarget(t.copySQL)
+		return !pass.tables(name)
+	})
+	jobs := min(max(l.Jobs, 1), len(tables))
+	if pass.serial {
+		jobs = min(jobs, 1)
+		slices.SortFunc(tables, inDump)
+	}
+	queue := queued(tables)
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
-	if list := a.contents.besideTables(); len(list) > 0 {
+	if list := a.contents.besideTables(); pass.first && len(list) > 0 {
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
-	for range min(max(l.Jobs, 1), len(tables)) {
-		group.Go(func() error { return l.archiveTables(inGroup, a, tables, &later) })
+	for range jobs {
+		group.Go(func() error { return l.archiveTables(inGroup, a, queue, &l.refused) })
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if len(later.all) > 0 {
-		if err := l.archiveTables(ctx, a, later.inOrder(), nil); err != nil {
-			return err
-		}
-	}
-	return a.restore(ctx, a.contents.sequences())
+	return group.Wait()
 }
 
 // archiveTables loads one table after the other. Those whose rows the server refuses are for later, where there is one.
@@ -72,7 +96,7 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 }
 
 // blocks are the rows of tables, the largest first unless the archive is best read forward, and all other data.
-func (l *archiveLoader) blocks() (tables chan tableTask, others []archiveBlock) {
+func (l *archiveLoader) blocks() (tables []tableTask, others []archiveBlock) {
 	copies := map[int]string{}
 	for _, e := range l.contents.entries {
 		if e.tableData() {
@@ -90,7 +114,7 @@ func (l *archiveLoader) blocks() (tables chan tableTask, others []archiveBlock) 
 	if !l.Forward {
 		slices.SortStableFunc(all, func(a, b tableTask) int { return cmp.Compare(b.length, a.length) })
 	}
-	return queued(all), others
+	return all, others
 }
 
 func queued(all []tableTask) chan tableTask {
@@ -131,7 +155,16 @@ func mayPassLater(err error) bool {
 const stateRaised = "P0001"
 
 // inOrder are the tables in the order of the dump.
-func (l *laterTables) inOrder() chan tableTask {
-	slices.SortFunc(l.all, func(a, b tableTask) int { return cmp.Compare(a.order, b.order) })
-	return queued(l.all)
+func (l *laterTables) inOrder() []tableTask {
+	return slices.SortedFunc(slices.Values(l.all), inDump)
 }
+
+// has says whether a table is among them.
+func (l *laterTables) has(name string) bool {
+	return slices.ContainsFunc(l.all, func(t tableTask) bool {
+		table, _ := copyTarget(t.copySQL)
+		return table == name
+	})
+}
+
+func inDump(a, b tableTask) int { return cmp.Compare(a.order, b.order) }

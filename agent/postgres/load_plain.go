@@ -17,8 +17,8 @@ var dataStatement = regexp.MustCompile(`^(?:BEGIN|COMMIT|SELECT pg_catalog\.(?:`
 	`setval\('(?:[^']|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
 
 // loadPlain reads the dump once more and loads its rows. Whatever else stands in it was run from the definitions.
-func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions) error {
-	src := bufio.NewReaderSize(l.Plain, 1<<20)
+func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions, dump io.Reader, pass dataPass) error {
+	src := bufio.NewReaderSize(dump, 1<<20)
 	var found []string
 	split := splitter{emit: func(sql string) error { found = append(found, sql); return nil }}
 	for {
@@ -31,7 +31,7 @@ func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions) error {
 			return err
 		}
 		for _, sql := range found {
-			if err := l.dataStatement(ctx, s, sql, src); err != nil {
+			if err := l.dataStatement(ctx, s, sql, src, pass); err != nil {
 				return err
 			}
 		}
@@ -42,8 +42,8 @@ func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions) error {
 	}
 }
 
-// dataStatement runs a statement that loads data; src is at the rows of a COPY.
-func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql string, src *bufio.Reader) error {
+// dataStatement runs a statement that loads data, where it belongs to the pass; src is at the rows of a COPY.
+func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql string, src *bufio.Reader, pass dataPass) error {
 	st := statement{sql: sql, words: readWords(sql, 3)}
 	switch {
 	case st.begins("COPY"):
@@ -51,7 +51,14 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 			return errNotDumped
 		}
 		name, copySQL := copyTarget(sql + ";")
-		return l.copyRows(ctx, s, name, copySQL, &rowsReader{src: src, begins: true})
+		rows := &rowsReader{src: src, begins: true}
+		if !pass.tables(name) {
+			_, err := io.Copy(io.Discard, rows)
+			return err
+		}
+		return l.copyRows(ctx, s, name, copySQL, rows)
+	case st.begins("SELECT", "pg_catalog.setval") && !pass.last, !st.begins("SELECT", "pg_catalog.setval") && !pass.first:
+		return nil
 	case st.isData():
 		if !dataStatement.MatchString(sql) || !l.Definitions.plainStrings() && strings.Contains(sql, `\`) {
 			return fmt.Errorf("%w: %s", errNotDumped, firstWords(sql))

@@ -42,7 +42,7 @@ func (l *guardedLoader) reachedByCasts(ctx context.Context, s *loadSessions, nam
 			return nil, err
 		}
 		if len(functions) > 0 {
-			return s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (`+codeObjects+`) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`)
+			return s.codeOf(ctx, anyCast)
 		}
 		types = append(types, named...)
 	}
@@ -65,6 +65,9 @@ func first(found []reachedCode, before string) string {
 	}
 	return before + found[0].String()
 }
+
+// anyCast is a cast by a function of somebody who is no superuser.
+var anyCast = `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (` + codeObjects + `) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`
 
 // othersLiterals is the code of others than its owner that reading the literals of a statement may run.
 func (l *guardedLoader) othersLiterals(ctx context.Context, s *loadSessions, st statement, c code, owner string) ([]reachedCode, error) {

@@ -6,18 +6,28 @@ import (
 	"fmt"
 )
 
-// fillViews fills materialized views in their order: one may use another. The rows that their owners do not see are not in
-// them, as they were not before; a dump asks for an error in the place of that.
+// fillViews fills materialized views in their order: one may use another, also by a function, which the order of a dump does not show. The
+// rows that their owners do not see are not in them, as they were not before; a dump asks for an error in the place of that.
 func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition, mayUsePath bool) error {
-	for _, d := range views {
-		d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
-		err := l.fillView(ctx, s, d, mayUsePath)
-		if !mayUsePath && NameNotFound(err) {
-			return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
+	for len(views) > 0 {
+		var waiting []definition
+		var why error
+		for _, d := range views {
+			d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
+			err := l.fillView(ctx, s, d, mayUsePath)
+			switch {
+			case sqlState(err) == stateNotReady: // another is not filled yet
+				waiting, why = append(waiting, d), err
+			case !mayUsePath && NameNotFound(err):
+				return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
+			case err != nil:
+				return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+		if len(waiting) == len(views) {
+			return fmt.Errorf("%s: %w", firstWords(waiting[0].sql), why)
 		}
+		views = waiting
 	}
 	return nil
 }
