@@ -78,7 +78,7 @@ func (e *Engine) plainOf(ctx context.Context, format string, dump io.Reader) (io
 func (e *Engine) compareLoaded(got map[postgres.Table]int64, want []TableRows, req RestoreRequest) error {
 	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
 	for _, table := range want {
-		if rows := got[postgres.Table{Schema: table.Schema, Name: table.Name}]; rows != table.Rows {
+		if rows := got[table.table()]; rows != table.Rows {
 			return fmt.Errorf("%w: %s.%s took %d rows, and the backup has %d", ErrRowsDiffer, table.Schema, table.Name, rows, table.Rows)
 		}
 	}

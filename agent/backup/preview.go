@@ -54,7 +54,7 @@ func (e *Engine) LookAhead(ctx context.Context, req RestoreRequest) error {
 // is nil.
 func (l *lookAhead) begin(ctx context.Context, file *os.File) {
 	if l.req.Manifest != nil {
-		l.needs, l.format = l.req.Manifest.Needs, l.req.Manifest.Format
+		l.needs, l.format = l.req.Manifest.knownNeeds(), l.req.Manifest.Format
 	}
 	if file != nil {
 		l.checkFile(ctx, file)

@@ -181,8 +181,8 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 		}
 	}
 	want := found.tables
-	if p.req.Manifest != nil {
-		want = p.req.Manifest.Tables
+	if told, known := p.req.Manifest.countedTables(); known {
+		want = told
 	}
 	p.proof.Differences = compare(want, got)
 	p.proof.Tables = len(got)

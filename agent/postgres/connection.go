@@ -25,6 +25,7 @@ const (
 	stateDuplicateDatabase  = "42P04"
 	stateNoPrivilege        = "42501"
 	stateInvalidParameter   = "22023"
+	stateOtherEncoding      = "22021" // the bytes are none of the database's encoding
 	stateUndefinedObject    = "42704" // of a parameter, too
 	stateProtocolViolation  = "08P01"
 	stateNotAccepting       = "55000" // the database takes no connections

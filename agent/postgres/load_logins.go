@@ -75,7 +75,8 @@ func (l *guardedLoader) makeLogin(ctx context.Context, role, password, owner str
 		statements = append(statements, "GRANT "+quoteName(role)+" TO CURRENT_USER") // to take away what the login makes
 	}
 	for _, sql := range statements {
-		if err := l.execute(ctx, sql); err != nil {
+		// In the database itself: an owner may have a name that only its encoding can say.
+		if err := l.executeIn(ctx, l.database, sql); err != nil {
 			return err
 		}
 	}
@@ -107,10 +108,14 @@ func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
 		return err
 	}
 	for _, row := range rows {
-		if err := i.endLogin(ctx, row[0]); err != nil {
+		if err := i.lockOut(ctx, row[0]); err != nil {
 			return err
 		}
-		if err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); err != nil && sqlState(err) != stateDependents {
+		err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])) // its memberships go with it
+		if sqlState(err) == stateDependents {
+			err = i.endLogin(ctx, row[0])
+		}
+		if err != nil {
 			return err
 		}
 	}

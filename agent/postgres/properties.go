@@ -66,7 +66,8 @@ func (i *Instance) Properties(ctx context.Context, database string) (Properties,
 		return Properties{}, fmt.Errorf("%w: %q", ErrNoDatabase, database)
 	}
 	var p Properties
-	if err := json.Unmarshal([]byte(rows[0][0]), &p); err != nil {
+	// The server's JSON is in the encoding of its database, or has names of another in it.
+	if err := json.Unmarshal([]byte(escapeBytes(rows[0][0], `\u0000`)), &p); err != nil {
 		return Properties{}, fmt.Errorf("properties of database %q: %w", database, err)
 	}
 	return p, nil
@@ -88,6 +89,9 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 	defer conn.Close(context.WithoutCancel(ctx))
 	for _, sql := range p.Statements(database) {
 		err := run(ctx, conn, sql)
+		if sqlState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
+			err = i.executeIn(ctx, database, sql)
+		}
 		if err == nil {
 			continue
 		}
