@@ -82,6 +82,7 @@ func (l *lookAhead) end(ctx context.Context) {
 	l.checkExtensions(ctx)
 	l.checkRoles(ctx)
 	l.checkOwners(ctx)
+	l.checkLogins(ctx)
 	l.checkMissing(ctx, "tablespaces", postgres.Tablespaces, l.needs.Tablespaces, "make them first: CREATE TABLESPACE … LOCATION …")
 	l.checkEventTriggers()
 }

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,27 @@ func (l *lookAhead) checkOwners(ctx context.Context) {
 		l.warn("owners", fmt.Sprintf("the role %q lacks %s: where tables call code, such as a check or a generated column, it can't load them as their owners", role, lacks), rightsRemedy)
 	default:
 		l.ok("owners", fmt.Sprintf("%q is a member of all %d", role, len(owners)))
+	}
+}
+
+// checkLogins says whether the server lets the logins in by which a restore loads. One that is confined always needs one; else a dump
+// does whose tables call code, which only the load itself sees.
+func (l *lookAhead) checkLogins(ctx context.Context) {
+	if l.req.TrustContent && !l.req.Confined {
+		l.ok("logins", "none are needed: all is loaded with the rights of the agent")
+		return
+	}
+	err := l.Instance.CheckLogin(ctx)
+	var closed *postgres.NoWayIn
+	switch {
+	case errors.As(err, &closed) && l.req.Confined:
+		l.fail("logins", err, closed.Remedy())
+	case errors.As(err, &closed):
+		l.warn("logins", "where tables call code, such as a check or a generated column, the restore will fail: "+err.Error(), closed.Remedy())
+	case err != nil:
+		l.unknown("logins", err)
+	default:
+		l.ok("logins", "the server lets roles in by a password")
 	}
 }
 
