@@ -43,6 +43,9 @@ func (l *lookAhead) checkOwners(ctx context.Context) {
 		l.unknown("owners", err)
 	case lacks != "" && !l.req.TrustContent:
 		l.warn("owners", fmt.Sprintf("the role %q lacks %s: where tables call code, such as a check or a generated column, it can't load them as their owners", role, lacks), rightsRemedy)
+	case l.server.Number >= 150000 && (l.req.Manifest == nil || l.req.Manifest.Globals == nil):
+		l.warn("owners", "nothing says who owned the database: where its owner had objects in the schema public by that alone, the restore will fail",
+			"restore another backup, or as a superuser")
 	default:
 		l.ok("owners", fmt.Sprintf("%q is a member of all %d", role, len(owners)))
 	}
