@@ -62,6 +62,7 @@ const harbourSettings = `ALTER DATABASE harbour OWNER TO "the captain";
 	ALTER ROLE sailors IN DATABASE harbour SET statement_timeout = '3s';
 	REVOKE ALL ON DATABASE harbour FROM PUBLIC;
 	GRANT CONNECT ON DATABASE harbour TO sailors WITH GRANT OPTION;
+	SET ROLE sailors; GRANT CONNECT ON DATABASE harbour TO admiral WITH GRANT OPTION; SET ROLE admiral; GRANT CONNECT ON DATABASE harbour TO "the captain"; RESET ROLE;
 	GRANT TEMPORARY ON DATABASE harbour TO PUBLIC;`
 
 // manned starts a server with a crew and a database, and backs that up.

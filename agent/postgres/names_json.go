@@ -90,7 +90,8 @@ func (p Properties) changed(change func(string) string) Properties {
 	p.Owner, p.Comment = change(p.Owner), change(p.Comment)
 	p.Grants, p.Settings, p.Labels = slices.Clone(p.Grants), slices.Clone(p.Settings), slices.Clone(p.Labels)
 	for n := range p.Grants {
-		p.Grants[n].Role = change(p.Grants[n].Role)
+		g := &p.Grants[n]
+		g.Role, g.Grantor = change(g.Role), change(g.Grantor)
 	}
 	for n := range p.Settings {
 		s := &p.Settings[n]
