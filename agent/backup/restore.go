@@ -18,7 +18,7 @@ import (
 
 const (
 	// temporaryPrefix begins the name of a database that a restore fills.
-	temporaryPrefix = "pgharbor_restore_"
+	temporaryPrefix = postgres.OwnPrefix
 	// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
 	dropTimeout = time.Minute
 )
@@ -52,6 +52,7 @@ type RestoreRequest struct {
 	Origin     OriginKind
 	OnProgress func(Progress) // as in BackupRequest
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
+	OnRoles    func([]string) // may be nil; hears which roles were made
 }
 
 // Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
@@ -76,7 +77,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if err != nil {
 		return err
 	}
-	roles, err := e.makeRoles(ctx, kept, req)
+	roles, err := e.makeRoles(ctx, found, kept, req)
 	if err != nil {
 		return err
 	}
