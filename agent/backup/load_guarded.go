@@ -46,7 +46,7 @@ func guardedError(err error) error {
 	switch {
 	case errors.Is(err, postgres.ErrChanged), errors.Is(err, seal.ErrCorrupt):
 		return fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
-	case errors.As(err, &content) && !postgres.LacksLogin(err): // that is the host's fault, and not the dump's
+	case errors.As(err, &content) && !postgres.LacksLogin(err) && !postgres.DiskFull(err): // those are the host's fault, and not the dump's
 		return fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	return err

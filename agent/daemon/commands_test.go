@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -95,6 +96,10 @@ func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
 		closed.Line:        &postgres.ContentError{Object: "role app", Why: "no login", Err: closed},
 		"CREATEROLE":       &postgres.ContentError{Object: "role app", Why: "no login", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "42501"})},
 		"room on the disk": full,
+		"server's data":    fmt.Errorf("%w: table public.t: %w", backup.ErrConfined, &postgres.ServerError{SQLState: "53100"}),
+		"of the tablespace": &postgres.ToolError{
+			Tool: "psql", Exit: 3, Stderr: "psql:<stdin>:3: ERROR:  53100: could not extend file \"base/5/6\": No space left on device\n", Err: errors.New("exit status 3"),
+		},
 	} {
 		if hint := hintFor(fmt.Errorf("restore: %w", err)); !strings.Contains(hint, says) || strings.Contains(hint, "--trust-content") {
 			t.Errorf("%v: %s", err, hint)

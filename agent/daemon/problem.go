@@ -114,6 +114,8 @@ func hintFor(err error) string {
 		return p.hint
 	}
 	switch {
+	case postgres.DiskFull(err):
+		return "make room on the disk of the server's data, or of the tablespace: a restore takes the room of the database a second time, and more for its indexes"
 	case errors.Is(err, backup.ErrNoPassphrase):
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE"
 	case errors.Is(err, backup.ErrWrongPassphrase):
