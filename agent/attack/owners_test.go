@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -166,13 +168,48 @@ func TestWithoutLoginsNothingRunsWithMoreRights(t *testing.T) {
 		server.Exec(t, "mal", "CREATE TABLE hers.checked (n int CHECK (hers.fine('alone', n))); INSERT INTO hers.checked VALUES (1); ALTER TABLE hers.checked OWNER TO mallory")
 		forget(t, server)
 		err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
-		if !errors.Is(err, backup.ErrContent) || !postgres.LacksLogin(err) {
+		if errors.Is(err, backup.ErrContent) || !postgres.LacksLogin(err) {
 			t.Errorf("%s: a table with a check: %v", format, err)
 		}
 		if ran := sprung(t, server); len(ran) > 0 {
 			t.Errorf("%s: it ran: %v", format, ran)
 		}
 		wantNoLogins(t, server)
+		if said := errors.As(engine.Instance.CheckLogin(t.Context()), new(*postgres.NoWayIn)); !said {
+			t.Errorf("%s: it is not said beforehand", format)
+		}
 		server.Exec(t, "mal", "DROP TABLE hers.checked")
+	}
+}
+
+// The password of a login is in memory alone: a state folder that is full keeps nobody from a restore.
+func TestALoginNeedsNoFiles(t *testing.T) {
+	server := loadServer(t)
+	as(t, server, "mallory", "CREATE SCHEMA hers; CREATE FUNCTION hers.fine(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TABLE hers.checked (n int CHECK (hers.fine(n))); INSERT INTO hers.checked VALUES (1)")
+	engine := loadEngine(t, server, postgres.FormatPlain)
+	manifest := loadDump(t, engine)
+	settings, err := postgres.SettingsFrom(server.Environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := t.TempDir()
+	if engine.Instance, err = postgres.Open(settings, private); err != nil {
+		t.Fatal(err)
+	}
+	own, err := filepath.Glob(filepath.Join(private, "postgres-*"))
+	if err != nil || len(own) != 1 {
+		t.Fatal(own, err)
+	}
+	long := time.Unix(1e9, 0)
+	if err := os.Chtimes(own[0], long, long); err != nil {
+		t.Fatal(err)
+	}
+	err = loadBackup(t, engine, manifest, "guarded", false)
+	folder, statErr := os.Stat(own[0])
+	if err != nil || statErr != nil || !folder.ModTime().Equal(long) {
+		t.Errorf("a file was made: %v, %v; the restore: %v", folder, statErr, err)
+	}
+	if err := engine.Instance.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -27,6 +27,6 @@ var plansOfGuards = map[string]plan{
 		hers: `CREATE SCHEMA m; CREATE TABLE m.loot (s text);` + arm("m.arm", `PERFORM pg_sleep(0.1); INSERT INTO m.loot SELECT s FROM a.docs;`) +
 			`CREATE TABLE m.zz (n int CHECK (m.arm(n) > 0), filler text); INSERT INTO m.zz SELECT n, repeat(md5(n::text), 100) FROM generate_series(1, 20) n`,
 		probe: map[string]string{"SELECT count(*) FROM m.loot": "0"}},
-	"matview of a forced table": {ours: true, before: forced + `CREATE MATERIALIZED VIEW bobs.m AS SELECT * FROM bobs.docs; GRANT SELECT ON bobs.m TO mallory`, hers: "SELECT 1", probe: map[string]string{"SELECT string_agg(s, ',' ORDER BY s) FROM bobs.m": "open"}},
+	"matview of a forced table":               {ours: true, before: forced + `CREATE MATERIALIZED VIEW bobs.m AS SELECT * FROM bobs.docs; GRANT SELECT ON bobs.m TO mallory`, hers: "SELECT 1", probe: map[string]string{"SELECT string_agg(s, ',' ORDER BY s) FROM bobs.m": "open"}},
 	"her matview of a view of a forced table": {ours: true, before: forced + `CREATE VIEW bobs.v AS SELECT * FROM bobs.docs; GRANT SELECT ON bobs.v TO mallory`, hers: "CREATE MATERIALIZED VIEW hers.m AS SELECT * FROM bobs.v", probe: map[string]string{"SELECT string_agg(s, ',' ORDER BY s) FROM hers.m": "open"}},
 }

@@ -18,7 +18,7 @@ func (e *Engine) compareRows(ctx context.Context, instance *postgres.Instance, d
 	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
 	tables := make([]postgres.Table, len(want))
 	for n, table := range want {
-		tables[n] = postgres.Table{Schema: table.Schema, Name: table.Name}
+		tables[n] = table.table()
 	}
 	counts, err := instance.CountRows(ctx, database, tables, progress.object)
 	if err != nil {

@@ -53,7 +53,7 @@ func (e *Engine) collectGlobals(ctx context.Context, database string) <-chan col
 		var c collected
 		c.properties, c.err = e.Instance.Properties(ctx, database)
 		if c.err == nil {
-			c.Globals, c.err = e.Instance.Globals(ctx)
+			c.Globals, c.err = e.Instance.Globals(ctx, database)
 		}
 		answer <- c
 	}()

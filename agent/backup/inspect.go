@@ -40,12 +40,13 @@ func (e *Engine) inspectStored(ctx context.Context, server postgres.Server, form
 	if format != postgres.FormatCustom {
 		return e.inspect(ctx, server, format)
 	}
-	if m == nil || !m.Complete || m.PlainSHA256 == "" {
+	counted, known := m.countedTables()
+	if !known || !m.Complete || m.PlainSHA256 == "" {
 		i := e.inspect(ctx, server, format)
 		i.index = postgres.NewArchive()
 		return i
 	}
-	i := &inspector{Scanner: NewScanner(), index: postgres.NewArchive(), counted: m.Tables}
+	i := &inspector{Scanner: NewScanner(), index: postgres.NewArchive(), counted: counted}
 	i.define = func(archive *postgres.Archive) error {
 		return e.Instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
 	}

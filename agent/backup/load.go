@@ -61,6 +61,14 @@ func (g *globals) rolePaths() map[string]string {
 	return paths
 }
 
+// owner is who owned the database; "" where that is not known.
+func (g *globals) owner() string {
+	if g == nil {
+		return ""
+	}
+	return g.properties.Owner
+}
+
 // searchPath is the one that sessions of the database begin with, as far as the backup knows.
 func (g *globals) searchPath() string {
 	return cmp.Or(g.ownSearchPath(), defaultSearchPath)

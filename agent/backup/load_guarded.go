@@ -48,7 +48,7 @@ func guardedError(err error) error {
 	switch {
 	case errors.Is(err, postgres.ErrChanged), errors.Is(err, seal.ErrCorrupt):
 		return fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
-	case errors.As(err, &content):
+	case errors.As(err, &content) && !postgres.LacksLogin(err) && !postgres.DiskFull(err): // those are the host's fault, and not the dump's
 		return fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	return err
@@ -80,7 +80,7 @@ func (e *Engine) plainOf(ctx context.Context, format string, dump io.Reader) (io
 func (e *Engine) compareLoaded(got map[postgres.Table]int64, want []TableRows, req RestoreRequest) error {
 	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
 	for _, table := range want {
-		if rows := got[postgres.Table{Schema: table.Schema, Name: table.Name}]; rows != table.Rows {
+		if rows := got[table.table()]; rows != table.Rows {
 			return fmt.Errorf("%w: %s.%s took %d rows, and the backup has %d", ErrRowsDiffer, table.Schema, table.Name, rows, table.Rows)
 		}
 	}

@@ -54,7 +54,7 @@ func (e *Engine) LookAhead(ctx context.Context, req RestoreRequest) error {
 // is nil.
 func (l *lookAhead) begin(ctx context.Context, file *os.File) {
 	if l.req.Manifest != nil {
-		l.needs, l.format = l.req.Manifest.Needs, l.req.Manifest.Format
+		l.needs, l.format = l.req.Manifest.knownNeeds(), l.req.Manifest.Format
 	}
 	if file != nil {
 		l.checkFile(ctx, file)
@@ -82,6 +82,7 @@ func (l *lookAhead) end(ctx context.Context) {
 	l.checkExtensions(ctx)
 	l.checkRoles(ctx)
 	l.checkOwners(ctx)
+	l.checkLogins(ctx)
 	l.checkMissing(ctx, "tablespaces", postgres.Tablespaces, l.needs.Tablespaces, "make them first: CREATE TABLESPACE … LOCATION …")
 	l.checkEventTriggers()
 }

@@ -158,16 +158,18 @@ func (l *lookAhead) checkRoles(ctx context.Context) {
 	missing, err := l.Instance.MissingRoles(ctx, needed)
 	remedy := "make them first: CREATE ROLE …, with the rights that they had"
 	if m := l.req.Manifest; m != nil && m.Globals != nil {
-		kept := func(role string) bool { return slices.Contains(m.Globals.Roles, role) }
+		kept := func(role string) bool {
+			return slices.Contains(m.Globals.Roles, role) && !strings.HasPrefix(role, temporaryPrefix)
+		}
 		if l.req.WithRoles != "" {
-			all := len(missing)
+			all, made := len(missing), slices.DeleteFunc(slices.Clone(missing), func(role string) bool { return !kept(role) })
 			missing = slices.DeleteFunc(missing, kept)
 			if may, mayErr := l.Instance.MayMakeRoles(ctx); len(missing) < all && mayErr == nil && !may {
 				l.fail("roles", fmt.Errorf("the role %q lacks CREATEROLE to make the %d that are missing", l.server.CurrentUser, all-len(missing)), rightsRemedy)
 				return
 			}
-			if made := all - len(missing); made > 0 && len(missing) == 0 && err == nil {
-				l.ok("roles", fmt.Sprintf("of %d, %d are missing, which --with-roles makes, with all others that are kept with the backup and missing", len(needed), made))
+			if len(made) > 0 && len(missing) == 0 && err == nil {
+				l.ok("roles", fmt.Sprintf("of %d, %d are missing, which --with-roles makes, with the roles that they are members of: %s", len(needed), len(made), strings.Join(made, ", ")))
 				return
 			}
 		} else if slices.ContainsFunc(missing, kept) {

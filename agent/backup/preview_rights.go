@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,8 +43,32 @@ func (l *lookAhead) checkOwners(ctx context.Context) {
 		l.unknown("owners", err)
 	case lacks != "" && !l.req.TrustContent:
 		l.warn("owners", fmt.Sprintf("the role %q lacks %s: where tables call code, such as a check or a generated column, it can't load them as their owners", role, lacks), rightsRemedy)
+	case l.server.Number >= 150000 && (l.req.Manifest == nil || l.req.Manifest.Globals == nil):
+		l.warn("owners", "nothing says who owned the database: where its owner had objects in the schema public by that alone, the restore will fail",
+			"restore another backup, or as a superuser")
 	default:
 		l.ok("owners", fmt.Sprintf("%q is a member of all %d", role, len(owners)))
+	}
+}
+
+// checkLogins says whether the server lets the logins in by which a restore loads. One that is confined always needs one; else a dump
+// does whose tables call code, which only the load itself sees.
+func (l *lookAhead) checkLogins(ctx context.Context) {
+	if l.req.TrustContent && !l.req.Confined {
+		l.ok("logins", "none are needed: all is loaded with the rights of the agent")
+		return
+	}
+	err := l.Instance.CheckLogin(ctx)
+	var closed *postgres.NoWayIn
+	switch {
+	case errors.As(err, &closed) && l.req.Confined:
+		l.fail("logins", err, closed.Remedy())
+	case errors.As(err, &closed):
+		l.warn("logins", "where tables call code, such as a check or a generated column, the restore will fail: "+err.Error(), closed.Remedy())
+	case err != nil:
+		l.unknown("logins", err)
+	default:
+		l.ok("logins", "the server lets roles in by a password")
 	}
 }
 

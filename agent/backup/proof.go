@@ -48,13 +48,6 @@ func Disproof(err error, now time.Time) Proof {
 // maxDifferences is how many are told; of the rest there is a number.
 const maxDifferences = 20
 
-// relation names a table. The bytes of a name that are no UTF-8 are those of a manifest: JSON has U+FFFD for each.
-type relation struct{ schema, name string }
-
-func relationOf(schema, name string) relation {
-	return relation{string([]rune(schema)), string([]rune(name))}
-}
-
 // counted is a table of a restored database.
 type counted struct {
 	postgres.Table
@@ -70,21 +63,19 @@ func compare(want []TableRows, got []counted) (differences []string) {
 			differences = append(differences, fmt.Sprintf(format, args...))
 		}
 	}
-	there := map[relation]counted{}
+	there := map[postgres.Table]counted{}
 	for _, t := range got {
-		name := relationOf(t.Schema, t.Name)
-		t.Rows += there[name].Rows
-		there[name] = t
+		there[t.Table] = t
 	}
-	expected := map[relation]int64{}
+	expected := map[postgres.Table]int64{}
 	for _, t := range want {
-		expected[relationOf(t.Schema, t.Name)] += t.Rows
+		expected[t.table()] += t.Rows
 	}
 	for _, t := range want {
-		name := relationOf(t.Schema, t.Name)
+		name := t.table()
 		need, first := expected[name]
 		if !first {
-			continue // the same letters stand for two names
+			continue // a manifest of somebody else's may name one twice
 		}
 		delete(expected, name)
 		have, ok := there[name]
@@ -98,7 +89,7 @@ func compare(want []TableRows, got []counted) (differences []string) {
 		}
 	}
 	for _, t := range got {
-		if _, left := there[relationOf(t.Schema, t.Name)]; left && !t.OfExtension {
+		if _, left := there[t.Table]; left && !t.OfExtension {
 			tell("table %s.%s, of %d rows, is not in the manifest", t.Schema, t.Name, t.Rows)
 		}
 	}

@@ -1,38 +1,21 @@
 package backup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/postgres"
-	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-const (
-	// spaceFactor is how much room a dump may take once it is loaded: its data, and as much again of indexes.
-	spaceFactor = 2
-	// spaceReserve is left free at least, and what an empty server takes is a part of it. Of a larger disk it is
-	// store.ReserveOf.
-	spaceReserve = 512 << 20
-	// spaceStep is how often the room is looked at while a dump is loaded.
-	spaceStep = time.Second
-	// provedDatabase is the database of a throwaway server.
-	provedDatabase = "proof"
-)
-
-// ErrNoRoom says that a test restore would fill the disk, or has come near to it.
-var ErrNoRoom = errors.New("there is too little room for a test restore")
+// provedDatabase is the database of a throwaway server.
+const provedDatabase = "proof"
 
 // ProveRequest asks to restore a file for nothing but the proof that it restores.
 type ProveRequest struct {
@@ -181,8 +164,8 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 		}
 	}
 	want := found.tables
-	if p.req.Manifest != nil {
-		want = p.req.Manifest.Tables
+	if told, known := p.req.Manifest.countedTables(); known {
+		want = told
 	}
 	p.proof.Differences = compare(want, got)
 	p.proof.Tables = len(got)
@@ -236,52 +219,4 @@ func (p *proving) disproves(err error) bool {
 	var tool *postgres.ToolError
 	loading := p.server != nil && errors.As(err, &load) || errors.As(err, &tool) && (tool.Tool == "psql" || tool.Tool == "pg_restore")
 	return loading && !postgres.BlamesServer(err)
-}
-
-// enoughSpace compares the room of the folder with what the dump will take.
-func (p *proving) enoughSpace() error {
-	size := int64(0)
-	if m := p.req.Manifest; m != nil {
-		size = cmp.Or(m.PlainSizeBytes, m.SizeBytes)
-	} else if info, err := p.file.Stat(); err == nil {
-		size = info.Size()
-	}
-	free, reserve, err := freeSpace(p.dir)
-	if err != nil {
-		return err
-	}
-	if need := min(size, math.MaxInt64/4)*spaceFactor + reserve; free < need {
-		return fmt.Errorf("%w: %s has %d MiB free, and a dump of %d MiB may need %d; BACKUP_VERIFY_DIR names another folder",
-			ErrNoRoom, p.dir, free>>20, size>>20, need>>20)
-	}
-	return nil
-}
-
-// watchSpace ends the test restore before it has filled the disk for everybody else.
-func (p *proving) watchSpace(ctx context.Context, stop context.CancelCauseFunc) {
-	if p.dir == "" {
-		return
-	}
-	ticker := time.NewTicker(spaceStep)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if free, reserve, err := freeSpace(p.dir); err == nil && free < reserve/2 {
-			stop(fmt.Errorf("%w: %s has %d MiB left", ErrNoRoom, p.dir, free>>20))
-			return
-		}
-	}
-}
-
-// freeSpace is what this user may still write to the disk of a folder, and what a test restore leaves of it, in bytes.
-func freeSpace(dir string) (free, reserve int64, err error) {
-	var stat unix.Statfs_t
-	if err := unix.Statfs(dir, &stat); err != nil {
-		return 0, 0, fmt.Errorf("statfs %s: %w", dir, err)
-	}
-	return int64(stat.Bavail) * stat.Bsize, max(spaceReserve, store.ReserveOf(int64(stat.Blocks)*stat.Bsize)), nil
 }

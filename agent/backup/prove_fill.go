@@ -118,7 +118,7 @@ func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress 
 		return err
 	}
 	p.trusting = true
-	if errors.Is(err, ErrContent) && !postgres.LacksLogin(err) {
+	if errors.Is(err, ErrContent) {
 		p.proof.Refuses = err.Error()
 	}
 	progress.restart()

@@ -18,7 +18,7 @@ import (
 
 const (
 	// temporaryPrefix begins the name of a database that a restore fills.
-	temporaryPrefix = "pgharbor_restore_"
+	temporaryPrefix = postgres.OwnPrefix
 	// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
 	dropTimeout = time.Minute
 )
@@ -52,6 +52,7 @@ type RestoreRequest struct {
 	Origin     OriginKind
 	OnProgress func(Progress) // as in BackupRequest
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
+	OnRoles    func([]string) // may be nil; hears which roles were made
 }
 
 // Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
@@ -76,7 +77,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if err != nil {
 		return err
 	}
-	roles, err := e.makeRoles(ctx, kept, req)
+	roles, err := e.makeRoles(ctx, found, kept, req)
 	if err != nil {
 		return err
 	}
@@ -185,19 +186,7 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 		}
 		return e.loadConfined(ctx, temporary, found, checked, req)
 	}
-	if req.TrustContent {
-		err = e.load(ctx, temporary, like, file, found, kept, progress)
-		if err == nil {
-			err = e.compareRows(ctx, e.Instance, temporary, found.tables, req)
-		}
-	} else {
-		var rows map[postgres.Table]int64
-		rows, err = e.loadGuarded(ctx, temporary, file, found, kept, progress)
-		if err == nil {
-			err = e.compareLoaded(rows, found.tables, req)
-		}
-	}
-	if err != nil {
+	if err := e.loadFor(ctx, temporary, like, file, found, kept, req, progress); err != nil {
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)
@@ -209,6 +198,30 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 		req.warn("statistics, in full: " + err.Error() + "; run ANALYZE in it")
 	}
 	return nil
+}
+
+// loadFor loads a dump with the rights of its owners, or, where somebody trusts it, with those of the agent, and compares the rows.
+func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file *os.File, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
+	takeBack, err := e.Instance.LendPublic(ctx, temporary, kept.owner(), found.definitions)
+	if err != nil {
+		return err
+	}
+	var rows map[postgres.Table]int64
+	if req.TrustContent {
+		err = e.load(ctx, temporary, like, file, found, kept, progress)
+	} else {
+		rows, err = e.loadGuarded(ctx, temporary, file, found, kept, progress)
+	}
+	if err == nil {
+		err = takeBack(ctx) // else the database goes
+	}
+	switch {
+	case err != nil:
+		return err
+	case req.TrustContent:
+		return e.compareRows(ctx, e.Instance, temporary, found.tables, req)
+	}
+	return e.compareLoaded(rows, found.tables, req)
 }
 
 // dropOwnRoles drops the roles that a load into a temporary database made, which is gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Words for the roles that a restore makes, as far as they are missing; those that exist are never touched. Empty means
@@ -37,17 +38,24 @@ func (e *Engine) openGlobals(req RestoreRequest) (*globals, error) {
 	return &kept, err
 }
 
-// makeRoles makes the roles that are missing, where that is asked for, and returns those that it made.
-func (e *Engine) makeRoles(ctx context.Context, kept *globals, req RestoreRequest) ([]string, error) {
+// makeRoles makes the roles that the database needs and that are missing, where that is asked for, and returns those that it made.
+func (e *Engine) makeRoles(ctx context.Context, found *verified, kept *globals, req RestoreRequest) ([]string, error) {
 	if req.WithRoles == "" {
 		return nil, nil
 	}
-	made, leftOut, err := e.Instance.MakeRoles(ctx, kept.Script, req.WithRoles == RolesSuperuser)
+	wanted := slices.Concat(found.needs.Owners, found.needs.Roles, kept.properties.Roles())
+	if told := req.Manifest.knownNeeds(); told != nil {
+		wanted = slices.Concat(wanted, told.Owners, told.Roles)
+	}
+	made, leftOut, err := e.Instance.MakeRoles(ctx, kept.Script, wanted, req.WithRoles == RolesSuperuser)
 	if err != nil {
 		return nil, fmt.Errorf("make the roles that are missing: %w", err)
 	}
 	for _, what := range leftOut {
 		req.warn("left out: " + what)
+	}
+	if len(made) > 0 && req.OnRoles != nil {
+		req.OnRoles(made)
 	}
 	return made, nil
 }

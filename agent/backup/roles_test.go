@@ -15,7 +15,7 @@ import (
 // intruders are roles that want more of another instance than the restored database.
 const intruders = `CREATE ROLE mallory LOGIN CREATEROLE CREATEDB PASSWORD 'mallory';
 	CREATE ROLE crew ROLE mallory;
-	CREATE ROLE ladder ADMIN mallory;
+	CREATE ROLE ladder ADMIN mallory; GRANT CONNECT ON DATABASE harbour TO mallory;
 	GRANT pg_execute_server_program, pg_write_server_files, pg_read_server_files, pg_read_all_data, pg_write_all_data, pg_monitor,
 		pg_signal_backend, pg_checkpoint TO ladder WITH ADMIN OPTION;
 	CREATE ROLE treasurer; GRANT treasurer TO mallory WITH ADMIN OPTION;

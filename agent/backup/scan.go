@@ -3,6 +3,8 @@ package backup
 import (
 	"bytes"
 	"io"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // TableRows is the number of rows of one table that went by in a dump.
@@ -11,6 +13,8 @@ type TableRows struct {
 	Name   string `json:"name"`
 	Rows   int64  `json:"rows"`
 }
+
+func (t TableRows) table() postgres.Table { return postgres.Table{Schema: t.Schema, Name: t.Name} }
 
 // Scanner reads a plain dump as it goes by: it counts the rows of every COPY, sees the end marker and what a server must have. It is a lexer of
 // SQL and psql outside of COPY data (PostgreSQL's documentation, 4.1 and psql), so that no text within a string, a comment

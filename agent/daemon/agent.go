@@ -112,11 +112,11 @@ func (a *agent) openInstance(c *command, what purpose) error {
 	}
 	private, release, err := a.state.Private()
 	if err != nil {
-		return err
+		return stateError(a.state.Dir(), err)
 	}
 	a.closers = append(a.closers, release)
 	if a.instance, err = postgres.Open(a.settings.Connection, private); err != nil {
-		return err
+		return stateError(a.state.Dir(), err)
 	}
 	a.closers = append(a.closers, a.instance.Close)
 	state, err := absolute(a.state.Dir())

@@ -42,6 +42,8 @@ func (c *command) check(ctx context.Context) (err error) {
 	list.do(ctx, "tools", asked(a.checkTools))
 	list.do(ctx, "versions", asked(a.checkVersions))
 	list.do(ctx, "rights", asked(a.checkRights))
+	list.do(ctx, "logins", asked(a.checkLogins))
+	list.do(ctx, "state folder", a.checkState)
 	list.do(ctx, "space", a.checkSpace)
 	list.do(ctx, "passphrase", a.checkPassphrase)
 	list.do(ctx, "signing key", a.checkSigning)

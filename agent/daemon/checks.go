@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/job"
@@ -78,6 +79,39 @@ func (a *agent) lacksToRestore(ctx context.Context) string {
 		return ""
 	}
 	return "; restores here would lack " + lacks + " (docs/agent.md, An agent that is no superuser)"
+}
+
+// checkLogins tries whether a restore gets in as the owners of what it loads. Who may make no roles is told that with the rights.
+func (a *agent) checkLogins(ctx context.Context, _ *command) (string, error) {
+	makes, err := a.instance.MayMakeRoles(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !makes {
+		return "the role makes none", nil
+	}
+	err = a.instance.CheckLogin(ctx)
+	var closed *postgres.NoWayIn
+	if errors.As(err, &closed) {
+		return "", remedy{fmt.Errorf("a restore here can't log in as an owner: %w", err), closed.Remedy()}
+	}
+	return "the server lets roles in by a password, as a restore needs it", err
+}
+
+// checkState writes to the state folder.
+func (a *agent) checkState(context.Context, *command) (string, error) {
+	if err := tryWrite(a.state.Dir()); err != nil {
+		return "", remedy{stateError(a.state.Dir(), err), "make room there, or let --state-dir or PGHARBOR_STATE_DIR name another folder that is the agent's alone"}
+	}
+	return a.state.Dir() + " can be written", nil
+}
+
+// stateError says of an error that the state folder is full, where it is.
+func stateError(dir string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("the state folder %s is full: %w", dir, err)
+	}
+	return err
 }
 
 // coveredDatabases describes the databases that a round backs up. One that is

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,13 +75,34 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 		err  *postgres.ContentError
 		says string
 	}{
-		"its code":    {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
-		"a rule":      {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
-		"of the host": {&postgres.ContentError{Object: "role app", Why: "no login", Err: errors.Join(postgres.ErrNoLogin, refused)}, "pg_hba.conf"},
+		"its code": {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
+		"a rule":   {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
 	} {
 		hint := hintFor(fmt.Errorf("%w: %w", backup.ErrContent, test.err))
 		if !strings.Contains(hint, test.says) || !strings.Contains(hint, "--trust-content") {
 			t.Errorf("%s: %s", name, hint)
+		}
+	}
+}
+
+// What the host lacks is no reason to trust a dump.
+func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
+	closed := &postgres.NoWayIn{Line: "local all all scram-sha-256", Err: &postgres.ServerError{SQLState: "28000"}}
+	full := stateError("/state", &fs.PathError{Op: "write", Path: "/state/passfile", Err: syscall.ENOSPC})
+	if !strings.HasPrefix(full.Error(), "the state folder /state is full") {
+		t.Error(full)
+	}
+	for says, err := range map[string]error{
+		closed.Line:        &postgres.ContentError{Object: "role app", Why: "no login", Err: closed},
+		"CREATEROLE":       &postgres.ContentError{Object: "role app", Why: "no login", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "42501"})},
+		"room on the disk": full,
+		"server's data":    fmt.Errorf("%w: table public.t: %w", backup.ErrConfined, &postgres.ServerError{SQLState: "53100"}),
+		"of the tablespace": &postgres.ToolError{
+			Tool: "psql", Exit: 3, Stderr: "psql:<stdin>:3: ERROR:  53100: could not extend file \"base/5/6\": No space left on device\n", Err: errors.New("exit status 3"),
+		},
+	} {
+		if hint := hintFor(fmt.Errorf("restore: %w", err)); !strings.Contains(hint, says) || strings.Contains(hint, "--trust-content") {
+			t.Errorf("%v: %s", err, hint)
 		}
 	}
 }
@@ -166,7 +189,7 @@ func TestRestoreExitCodes(t *testing.T) {
 func TestCheck(t *testing.T) {
 	h := newHost(t)
 	code, stdout, stderr := h.run("check")
-	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 14 {
+	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 16 {
 		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}
 	server := postgrestest.Shared(t)
@@ -194,7 +217,7 @@ func TestCheck(t *testing.T) {
 			h := *h
 			h.t, h.environ = t, append(h.environ, strings.Split(test.variable, "\x00")...)
 			code, stdout, _ := h.run("check")
-			if lines := strings.Count(stdout, "\n"); lines != 14 && name != "configuration" {
+			if lines := strings.Count(stdout, "\n"); lines != 16 && name != "configuration" {
 				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
 			}
 			if !strings.Contains(stdout, test.line) || (code == exitOK) != (strings.HasPrefix(test.line, "OK") || name == "restores") {

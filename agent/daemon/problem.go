@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"google.golang.org/grpc/codes"
@@ -113,6 +114,8 @@ func hintFor(err error) string {
 		return p.hint
 	}
 	switch {
+	case postgres.DiskFull(err):
+		return "make room on the disk of the server's data, or of the tablespace: a restore takes the room of the database a second time, and more for its indexes"
 	case errors.Is(err, backup.ErrNoPassphrase):
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE"
 	case errors.Is(err, backup.ErrWrongPassphrase):
@@ -123,6 +126,8 @@ func hintFor(err error) string {
 		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
+	case postgres.LacksLogin(err):
+		return loginHint(err)
 	case errors.Is(err, backup.ErrContent):
 		return contentHint(err)
 	case errors.Is(err, postgres.ErrNoConfinement):
@@ -137,6 +142,8 @@ func hintFor(err error) string {
 		return "restore into a name that is not taken, or add --replace, which keeps the old database beside it"
 	case errors.Is(err, job.ErrShared):
 		return "chmod go-w the folder, or name another one: a state folder is the agent's alone"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room on the disk of that file"
 	case errors.Is(err, client.ErrBadInvite):
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):
@@ -154,13 +161,20 @@ func hintFor(err error) string {
 	return ""
 }
 
+// loginHint is for a server on which no login of an owner can be had.
+func loginHint(err error) string {
+	var closed *postgres.NoWayIn
+	if errors.As(err, &closed) {
+		return closed.Remedy()
+	}
+	return "give the agent's role CREATEROLE and, from PostgreSQL 16 on, the ADMIN option on the owners: see \"An agent that is no superuser\" in docs/agent.md"
+}
+
 // contentHint is for a dump whose code would gain rights. Where code of the dump was refused something, it may have seen to
 // that, so that somebody runs it with all the rights of the agent.
 func contentHint(err error) string {
 	const trust = "--trust-content runs that code with all the rights of the agent"
 	switch {
-	case postgres.LacksLogin(err):
-		return "give the agent's role CREATEROLE, or let a role log in from here by its password (pg_hba.conf), as the error says; if you trust everybody who owned something in that database, add --trust-content"
 	case postgres.CodeRefused(err):
 		return "give the object to another owner, or change it, in the source and back up anew; " + trust +
 			": read it first, for it may itself have refused to run with fewer"

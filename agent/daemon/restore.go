@@ -153,11 +153,17 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	}
 	origin, err := a.originOf(file)
 	var id string
+	var roles []string
 	if err == nil {
-		id, err = a.runner.RestoreFile(ctx, flags.request(file), origin, flags.consent)
+		request := flags.request(file)
+		request.OnRoles = func(made []string) { roles = made }
+		id, err = a.runner.RestoreFile(ctx, request, origin, flags.consent)
 	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
+	}
+	if len(roles) > 0 {
+		fmt.Fprintf(c.Stdout, "made the roles %s\n", oneLine(strings.Join(roles, ", ")))
 	}
 	return c.tellRestored(a, id, path, flags.target)
 }

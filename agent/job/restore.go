@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -114,6 +115,13 @@ func (r *Runner) restore(ctx context.Context, request backup.RestoreRequest, job
 	defer release()
 	request.OnWarning = func(text string) {
 		r.Log.Warn("the restored database lacks something", "target", request.Target, "what", text)
+	}
+	tell := request.OnRoles
+	request.OnRoles = func(roles []string) {
+		r.Log.Info("made the roles that the restored database needs", "target", request.Target, "roles", strings.Join(roles, ", "))
+		if tell != nil {
+			tell(roles)
+		}
 	}
 	exchange := r.watchExchange(ctx, &request, jobID)
 	err = exchange.end(ctx, r.Engine.Restore(ctx, request))

@@ -115,6 +115,7 @@ func (r *Runner) keepStatus(ctx context.Context) {
 		}
 		r.retryLeftovers(ctx)
 		r.tendKept(ctx)
+		r.tendRoles(ctx)
 		if !pause(ctx, wait) {
 			return
 		}

@@ -79,6 +79,17 @@ func (r *Runner) tend(ctx context.Context, restoreID string) error {
 	return nil
 }
 
+// tendRoles drops the roles of confined restores whose database is gone, or is somebody else's by now.
+func (r *Runner) tendRoles(ctx context.Context) {
+	dropped, err := r.Engine.Instance.DropOrphanRoles(ctx)
+	for _, role := range dropped {
+		r.Log.Info("dropped the role of a confined restore, which owned nothing any more", "role", role)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Log.Debug("roles of restores could not be tended", "error", err)
+	}
+}
+
 // date lets the days of what a suspect clock has dated begin once the clock is trusted.
 func (r *Runner) date(k *Kept) error {
 	if !k.Undated || !r.clockTrusted() {

@@ -65,15 +65,10 @@ func (i *Instance) Confine(ctx context.Context, database, role string) (*Confine
 	return i.logIn(ctx, database, role, password)
 }
 
-// logIn tries the configured way to the server, and where that is a socket, at which pg_hba.conf may ask for the user of
-// the operating system, TCP on this host too.
+// logIn logs in with files of its own, for tools too.
 func (i *Instance) logIn(ctx context.Context, database, role, password string) (*Confined, error) {
-	hosts := []string{i.settings.Host()}
-	if host := i.settings.Host(); (host == "" || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")) && i.settings.get("hostaddr") == "" {
-		hosts = append(hosts, "localhost")
-	}
 	var refused []error
-	for _, host := range hosts {
+	for _, host := range i.loginHosts() {
 		instance, err := Open(i.settings.as(host, database, role, password), i.dir)
 		if err != nil {
 			return nil, err

@@ -21,18 +21,21 @@ var spoken = []string{
 
 // SQLSTATEs that this package acts on.
 const (
-	stateInvalidCatalogName = "3D000"
-	stateDuplicateDatabase  = "42P04"
-	stateNoPrivilege        = "42501"
-	stateInvalidParameter   = "22023"
-	stateUndefinedObject    = "42704" // of a parameter, too
-	stateProtocolViolation  = "08P01"
-	stateNotAccepting       = "55000" // the database takes no connections
-	stateNotReady           = "55000" // a materialized view is not filled
-	stateObjectInUse        = "55006"
-	stateLockNotAvailable   = "55P03"
-	stateDeadlock           = "40P01"
-	stateInternal           = "XX000"
+	stateInvalidCatalogName   = "3D000"
+	stateInvalidAuthorization = "28000"
+	stateInvalidPassword      = "28P01"
+	stateDuplicateDatabase    = "42P04"
+	stateNoPrivilege          = "42501"
+	stateInvalidParameter     = "22023"
+	stateOtherEncoding        = "22021" // the bytes are none of the database's encoding
+	stateUndefinedObject      = "42704" // of a parameter, too
+	stateProtocolViolation    = "08P01"
+	stateNotAccepting         = "55000" // the database takes no connections
+	stateNotReady             = "55000" // a materialized view is not filled
+	stateObjectInUse          = "55006"
+	stateLockNotAvailable     = "55P03"
+	stateDeadlock             = "40P01"
+	stateInternal             = "XX000"
 )
 
 // connect opens a session in a database to work in it. The caller closes it.

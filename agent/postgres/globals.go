@@ -25,8 +25,8 @@ type Globals struct {
 }
 
 // Globals runs pg_dumpall for roles and tablespaces, whole or not at all. Where this role may not read passwords, they are
-// left out.
-func (i *Instance) Globals(ctx context.Context) (Globals, error) {
+// left out. pg_dumpall fails on a role whose name is none in the encoding of its database: then it tries another one.
+func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
 	server, err := i.Server(ctx)
 	if err != nil {
 		return Globals{}, err
@@ -40,12 +40,20 @@ func (i *Instance) Globals(ctx context.Context) (Globals, error) {
 		return Globals{}, err
 	}
 	globals := Globals{Passwords: rows[0][1] == "true"}
-	// By default it would go to the database postgres, which an instance may do without.
-	args := []string{"--globals-only", "--no-password", "--database=dbname=" + quoteConninfo(rows[0][0])}
+	args := []string{"--globals-only", "--no-password"}
 	if !globals.Passwords {
 		args = append(args, "--no-role-passwords")
 	}
-	if globals.Script, err = i.collect(ctx, tool, args...); err != nil {
+	// By default it would go to the database postgres, which an instance may do without.
+	from := func(database string) ([]byte, error) {
+		return i.collect(ctx, tool, append(args, "--database=dbname="+quoteConninfo(database))...)
+	}
+	if globals.Script, err = from(rows[0][0]); err != nil && ctx.Err() == nil && other != rows[0][0] {
+		if script, again := from(other); again == nil {
+			globals.Script, err = script, nil
+		}
+	}
+	if err != nil {
 		return Globals{}, err
 	}
 	globals.Roles = rolesMade(splitScript(globals.Script))

@@ -2,14 +2,12 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
 // inherit gives a database that was just made what another has beside its content: its properties, and what may be done
 // with it. It works within the transaction of the session, and all of it succeeds or nothing.
 func inherit(ctx context.Context, conn *session, from, to string) error {
-	var old Properties
 	result := conn.ExecParams(ctx, properties, [][]byte{[]byte(from)}, nil, nil, nil).Read()
 	switch {
 	case result.Err != nil:
@@ -17,8 +15,12 @@ func inherit(ctx context.Context, conn *session, from, to string) error {
 	case len(result.Rows) == 0:
 		return fmt.Errorf("%w: %q", ErrNoDatabase, from)
 	}
-	if err := json.Unmarshal(result.Rows[0][0], &old); err != nil {
-		return fmt.Errorf("properties of database %q: %w", from, err)
+	old, err := readProperties(from, string(result.Rows[0][0]))
+	if err != nil {
+		return err
+	}
+	if err := old.keepGrantors(ctx, conn); err != nil {
+		return err
 	}
 	result = conn.ExecParams(ctx, `SELECT datistemplate::pg_catalog.text, datallowconn::pg_catalog.text FROM pg_catalog.pg_database WHERE datname = $1`, [][]byte{[]byte(from)}, nil, nil, nil).Read()
 	if result.Err != nil {

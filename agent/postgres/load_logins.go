@@ -10,6 +10,8 @@ import (
 // ErrNoLogin says that no login could be had that runs what must not run with the superuser's rights.
 var ErrNoLogin = errors.New("no login of an owner can be had")
 
+const noLogin = "it is loaded by a login of its own, and none is to be had"
+
 // connectAs opens a session, with a login made for it alone.
 //
 // Code that runs in a session can give its own role another password. So a role may log in only until its one session stands: no
@@ -22,21 +24,24 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 	l.granting.Lock()
 	defer l.granting.Unlock()
 	if l.noLogin != nil {
-		return nil, &ContentError{Object: key.object(), Why: "no login is to be had", Err: l.noLogin}
+		return nil, &ContentError{Object: key.object(), Why: noLogin, Err: l.noLogin}
 	}
 	role, password := l.newLogin(), rand.Text()
 	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
 		return nil, &ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
 	}
-	confined, err := l.logIn(ctx, l.database, role, password)
-	if err != nil {
-		l.noLogin = fmt.Errorf("%w: the server lets none in by a password: %w", ErrNoLogin, err)
-		return nil, &ContentError{Object: key.object(), Why: "no login is to be had", Err: l.noLogin}
+	login, err := l.logInInMemory(ctx, l.database, role, password)
+	if !LacksLogin(err) && err != nil {
+		return nil, err
 	}
-	conn, err := confined.connect(ctx, l.database)
+	if err != nil {
+		l.noLogin = err
+		return nil, &ContentError{Object: key.object(), Why: noLogin, Err: err}
+	}
+	conn, err := login.connect(ctx, l.database)
 	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.
 	err = errors.Join(err, l.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN"),
-		l.execute(ctx, "REVOKE CONNECT ON DATABASE "+quoteName(l.database)+" FROM "+quoteName(role)), confined.Instance.Close())
+		l.execute(ctx, "REVOKE CONNECT ON DATABASE "+quoteName(l.database)+" FROM "+quoteName(role)))
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close(ctx) // the other error is told
@@ -75,7 +80,8 @@ func (l *guardedLoader) makeLogin(ctx context.Context, role, password, owner str
 		statements = append(statements, "GRANT "+quoteName(role)+" TO CURRENT_USER") // to take away what the login makes
 	}
 	for _, sql := range statements {
-		if err := l.execute(ctx, sql); err != nil {
+		// In the database itself: an owner may have a name that only its encoding can say.
+		if err := l.executeIn(ctx, l.database, sql); err != nil {
 			return err
 		}
 	}
@@ -107,10 +113,14 @@ func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
 		return err
 	}
 	for _, row := range rows {
-		if err := i.endLogin(ctx, row[0]); err != nil {
+		if err := i.lockOut(ctx, row[0]); err != nil {
 			return err
 		}
-		if err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); err != nil && sqlState(err) != stateDependents {
+		err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])) // its memberships go with it
+		if sqlState(err) == stateDependents {
+			err = i.endLogin(ctx, row[0])
+		}
+		if err != nil {
 			return err
 		}
 	}

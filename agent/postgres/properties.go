@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -25,6 +24,8 @@ type Grant struct {
 	Role      string `json:"role"` // empty is PUBLIC
 	Privilege string `json:"privilege"`
 	Grantable bool   `json:"grantable,omitempty"`
+	// Grantor is who gave it, with a grant option of their own; empty is the owner, and in what was kept before this was looked at.
+	Grantor string `json:"grantor,omitempty"`
 }
 
 // Setting is a parameter that sessions in a database begin with, of one role or, where that is empty, of all.
@@ -46,7 +47,8 @@ const properties = `SELECT pg_catalog.json_build_object(
 	'comment', coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), ''),
 	'grants', CASE WHEN d.datacl <> pg_catalog.acldefault('d', d.datdba) THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
 			'role', CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) ELSE '' END,
-			'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')
+			'privilege', a.privilege_type, 'grantable', a.is_grantable,
+			'grantor', CASE WHEN a.grantor <> d.datdba THEN pg_catalog.pg_get_userbyid(a.grantor) ELSE '' END) ORDER BY a.grantee, a.privilege_type), '[]')
 		FROM pg_catalog.aclexplode(d.datacl) a) END,
 	'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 			'role', CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) ELSE '' END,
@@ -65,8 +67,12 @@ func (i *Instance) Properties(ctx context.Context, database string) (Properties,
 	if len(rows) == 0 {
 		return Properties{}, fmt.Errorf("%w: %q", ErrNoDatabase, database)
 	}
-	var p Properties
-	if err := json.Unmarshal([]byte(rows[0][0]), &p); err != nil {
+	return readProperties(database, rows[0][0])
+}
+
+// readProperties reads what the server says, whose JSON is in the encoding of its database, or has names of another in it.
+func readProperties(database, answer string) (p Properties, err error) {
+	if err := json.Unmarshal([]byte(escapeBytes(answer, `\u0000`)), &p); err != nil {
 		return Properties{}, fmt.Errorf("properties of database %q: %w", database, err)
 	}
 	return p, nil
@@ -88,6 +94,9 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 	defer conn.Close(context.WithoutCancel(ctx))
 	for _, sql := range p.Statements(database) {
 		err := run(ctx, conn, sql)
+		if sqlState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
+			err = i.executeIn(ctx, database, sql)
+		}
 		if err == nil {
 			continue
 		}
@@ -146,12 +155,7 @@ func (p Properties) Statements(database string) []string {
 			sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM "+quoteName(p.Owner))
 		}
 	}
-	for _, g := range p.Grants {
-		if !slices.Contains(databasePrivileges, g.Privilege) {
-			continue // it would be written into the statement as it is
-		}
-		sql = append(sql, "GRANT "+g.Privilege+" ON DATABASE "+name+" TO "+g.grantee())
-	}
+	sql = append(sql, p.grants(name)...)
 	for _, s := range p.Settings {
 		if strings.HasPrefix(s.Name, settingsPrefix) {
 			continue // it speaks of the one database
@@ -166,17 +170,6 @@ func (p Properties) Statements(database string) []string {
 		sql = append(sql, "SECURITY LABEL FOR "+quoteName(l.Provider)+" ON DATABASE "+name+" IS"+quoteLiteral(l.Text))
 	}
 	return sql
-}
-
-func (g Grant) grantee() string {
-	switch {
-	case g.Role == "":
-		return "PUBLIC"
-	case g.Grantable:
-		return quoteName(g.Role) + " WITH GRANT OPTION"
-	default:
-		return quoteName(g.Role)
-	}
 }
 
 // lists are the parameters whose value is a list of names, which the server keeps in the form in which it reads it: set

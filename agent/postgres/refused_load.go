@@ -85,6 +85,20 @@ func CodeRefused(err error) bool {
 // LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
 func LacksLogin(err error) bool { return errors.Is(err, ErrNoLogin) }
 
+// DiskFull says whether the server had no room, to a session of ours or to a tool.
+func DiskFull(err error) bool {
+	const stateDiskFull = "53100"
+	if sqlState(err) == stateDiskFull {
+		return true
+	}
+	var tool *ToolError
+	if !errors.As(err, &tool) {
+		return false
+	}
+	refused := tool.Refusal()
+	return refused != nil && refused.SQLState == stateDiskFull
+}
+
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
 // language.
 var instanceRoutines = []string{"get_role_oid", "get_rolespec_oid", "get_rolespec_tuple", "get_tablespace_oid", "find_option"}

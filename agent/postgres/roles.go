@@ -33,19 +33,23 @@ func (i *Instance) MissingRoles(ctx context.Context, roles []string) ([]string, 
 	return slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return present[role] }), nil
 }
 
-// MakeRoles makes the roles of a Globals' script that the instance does not have, with their attributes, settings, comments
-// and memberships, all or none. Roles that exist are left as they are. Unless superuser is set, the new ones get nothing
+// MakeRoles makes those of the wanted roles of a Globals' script that the instance does not have, and of those that they are members
+// of, with their attributes, settings, comments and memberships, all or none. Roles that exist are left as they are. Unless superuser is set, the new ones get nothing
 // that reaches beyond the restored database: no attribute but how they log in, no parameter that only a superuser may set,
 // and no membership but in each other, neither in roles that were there before nor in those that PostgreSQL itself brings.
 // It returns those that it made, and what they lack, a sentence each.
-func (i *Instance) MakeRoles(ctx context.Context, globals []byte, superuser bool) (made, leftOut []string, err error) {
+func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []string, superuser bool) (made, leftOut []string, err error) {
 	server, err := i.Server(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	script := splitScript(globals)
-	missing, err := i.MissingRoles(ctx, rolesMade(script))
+	needed, members := neededRoles(script, wanted)
+	missing, err := i.MissingRoles(ctx, needed)
 	if err != nil || len(missing) == 0 {
+		return nil, nil, err
+	}
+	if members, err = i.MissingRoles(ctx, members); err != nil {
 		return nil, nil, err
 	}
 	maker := &roleMaker{missing: missing, server: server, superuser: superuser}
@@ -64,6 +68,9 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, superuser bool
 		if err := run(ctx, conn, sql); err != nil {
 			return nil, nil, err
 		}
+	}
+	for _, role := range members {
+		maker.leaveOut(role, "is not made: it is a member of one that the database needs, and the database does not name it")
 	}
 	return missing, maker.leftOut, nil
 }

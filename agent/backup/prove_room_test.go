@@ -1,0 +1,63 @@
+package backup_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+// What a dump does in a test restore takes no more files of the disk than it leaves to others: code in it makes them one by one, empty.
+func TestATestRestoreLeavesFilesToOthers(t *testing.T) {
+	dir := provingGround(t)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2g,nr_inodes=200000,mode=0711"); err != nil {
+		if errors.Is(err, unix.EPERM) {
+			t.Skip("a file system of few files can't be mounted here")
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	proofs := filepath.Join(dir, "proofs")
+	if err := errors.Join(os.Mkdir(proofs, 0o711), os.Chmod(proofs, 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Shared(t)
+	path := filepath.Join(t.TempDir(), "backup.sql")
+	const dump = `SET client_encoding = 'UTF8';
+DO $x$ BEGIN
+	FOR i IN 1..198000 LOOP EXECUTE format('COPY (SELECT 1 WHERE false) TO %L', current_setting('data_directory') || '/f' || i); END LOOP;
+	PERFORM pg_sleep(600);
+END $x$;
+--
+-- PostgreSQL database dump complete
+--
+`
+	if err := os.WriteFile(path, []byte(dump), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine := newEngine(t)
+	proof, err := engine.Prove(t.Context(), backup.ProveRequest{Path: path, ID: "proof1", Dir: proofs})
+	if !errors.Is(err, backup.ErrNoRoom) {
+		t.Errorf("%+v, %v", proof, err)
+	}
+	// So few that it does not begin.
+	for n := range 152000 {
+		if err := unix.Mknod(filepath.Join(dir, "other"+strconv.Itoa(n)), unix.S_IFREG|0o600, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := engine.Prove(t.Context(), backup.ProveRequest{Path: path, ID: "proof2", Dir: proofs}); !errors.Is(err, backup.ErrNoRoom) || !strings.Contains(err.Error(), "inodes") {
+		t.Error(err)
+	}
+}

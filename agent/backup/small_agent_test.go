@@ -1,0 +1,79 @@
+package backup_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+)
+
+const publicRights = "SELECT coalesce(nspacl::text, '') FROM pg_namespace WHERE nspname = 'public'"
+
+// smallAgent is a server with a role of what docs/agent.md gives an agent that is no superuser, and a database of app's with objects in
+// public.
+func smallAgent(t *testing.T, grants string) (server *postgrestest.Server, environ []string) {
+	t.Helper()
+	server = postgrestest.Start(t)
+	server.Exec(t, "postgres", `CREATE ROLE app; CREATE ROLE reader; CREATE ROLE agent LOGIN CREATEDB CREATEROLE BYPASSRLS; GRANT app TO agent WITH ADMIN OPTION;
+		GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_signal_backend TO agent`)
+	server.CreateDatabase(t, "shop")
+	server.Exec(t, "postgres", "ALTER DATABASE shop OWNER TO app")
+	server.Exec(t, "shop", grants+`; SET ROLE app; CREATE FUNCTION public.ok(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+		CREATE TABLE public.goods (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text CHECK (public.ok(name))); INSERT INTO public.goods (name) VALUES ('x');
+		CREATE VIEW public.v AS SELECT public.ok(name) FROM public.goods; GRANT SELECT ON public.goods TO reader; RESET ROLE`)
+	return server, append(server.Environ(), "PGUSER=agent")
+}
+
+// A database's owner makes objects in public by owning the database, which is the agent's while it is restored: the owner is lent that
+// right, and keeps it only where the dump says so.
+func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
+	for name, grants := range map[string]string{
+		"by owning it": "", "by a grant": "GRANT CREATE ON SCHEMA public TO app", "closed to others": "REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO reader",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, environ := smallAgent(t, grants)
+			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom, ""} { // the last one trusts the content
+				agent := newEngine(t, environ...)
+				agent.Format = format
+				manifest := backUp(t, agent, "shop")
+				if err := agent.Restore(t.Context(), backup.RestoreRequest{
+					Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
+				}); err != nil {
+					t.Errorf("%s: %v\n%s", format, err, postgres.Words(err))
+					continue
+				}
+				if diff := cmp.Diff(server.Value(t, "shop", publicRights), server.Value(t, "again", publicRights)); diff != "" {
+					t.Errorf("%s: rights on public (-before +after):\n%s", format, diff)
+				}
+				if got := server.Value(t, "again", "SELECT proowner::regrole || ' ' || (SELECT count(*) FROM public.goods) FROM pg_proc WHERE proname = 'ok'"); got != "app 1" {
+					t.Errorf("%s: %s", format, got)
+				}
+				server.DropDatabase(t, "again")
+			}
+		})
+	}
+}
+
+// Where nothing is kept that says who owned the database, it is foretold.
+func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
+	_, environ := smallAgent(t, "")
+	agent := newEngine(t, environ...)
+	manifest := backUp(t, agent, "shop")
+	look := func() string {
+		return lineOf(agent.Preview(t.Context(), backup.RestoreRequest{
+			Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again",
+		}), "owners")
+	}
+	if got := look(); !strings.HasPrefix(got, "OK") {
+		t.Error(got)
+	}
+	manifest.Globals = nil
+	if got := look(); !strings.HasPrefix(got, "WARN owners: nothing says who owned the database") {
+		t.Error(got)
+	}
+}

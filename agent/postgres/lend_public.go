@@ -1,0 +1,51 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// LendPublic lets who is to own a database use its schema public and make objects there while it is filled, and returns what
+// takes that back.
+//
+// From PostgreSQL 15 on, a database's owner may do so by being its owner, and while the database is filled, that is the agent's role.
+// A superuser gives away objects all the same; another role can't. Nothing is lent where the dump has another owner for the schema.
+func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
+	nothing := func(context.Context) error { return nil }
+	server, err := i.Server(ctx)
+	if err != nil || server.Superuser || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
+		return nothing, err
+	}
+	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
+	if err != nil || len(rows) == 0 {
+		return nothing, err // it gets nothing of the role's
+	}
+	if err := i.executeIn(ctx, database, "GRANT USAGE, CREATE ON SCHEMA public TO "+quoteName(owner)); err != nil {
+		return nothing, err
+	}
+	lent := slices.DeleteFunc([]string{"USAGE", "CREATE"}, func(privilege string) bool { return d.grantsPublic(privilege, owner) })
+	if len(lent) == 0 { // it has them in what was dumped, too
+		return nothing, nil
+	}
+	return func(ctx context.Context) error {
+		return i.executeIn(ctx, database, "REVOKE "+strings.Join(lent, ", ")+" ON SCHEMA public FROM "+quoteName(owner))
+	}, nil
+}
+
+// ownsPublic says whether the dump gives the schema public an owner of its own.
+func (d *Definitions) ownsPublic() bool {
+	return slices.ContainsFunc(slices.Concat(d.before, d.last), func(d definition) bool {
+		object, _ := ownerChange(d.statement())
+		return object == "SCHEMA public"
+	})
+}
+
+// grantsPublic says whether the dump gives a role a privilege on the schema public.
+func (d *Definitions) grantsPublic(privilege, role string) bool {
+	return slices.ContainsFunc(d.rights, func(d definition) bool {
+		st := d.statement()
+		return st.begins("GRANT") && st.reference("ON", "TO", "FROM") == "SCHEMA public" && st.name(st.find(1, "TO")+1) == role &&
+			(st.find(1, privilege) > 0 || st.find(1, "ALL") > 0)
+	})
+}
