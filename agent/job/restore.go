@@ -72,7 +72,22 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
 	request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest)
 	result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	result.Checks = append(result.Checks, r.proofCheck(request)...)
 	return context.Cause(ctx)
+}
+
+// proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
+// of the file.
+func (r *Runner) proofCheck(request backup.RestoreRequest) []backup.Check {
+	if !entryID.MatchString(request.Manifest.ID) {
+		return nil
+	}
+	known, err := r.State.Checks.read(request.Manifest.ID)
+	if err != nil {
+		r.Log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
+		return nil
+	}
+	return []backup.Check{backup.ProofCheck(known.Proof, request.TrustContent)}
 }
 
 // Preview looks ahead to a restore of a file of some origin, of which somebody
@@ -80,7 +95,11 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 func (r *Runner) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
 	var err error
 	request.Confined, err = r.admit(ctx, origin, consent)
-	return append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	checks := append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	if request.Manifest == nil || !origin.Ours() {
+		return checks // another's manifest may name the proof of one of ours
+	}
+	return append(checks, r.proofCheck(request)...)
 }
 
 // RestoreFile restores a file by hand, without a job, and returns the restore's
