@@ -153,13 +153,27 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	}
 	origin, err := a.originOf(file)
 	var id string
+	var lacks []string
 	if err == nil {
-		id, err = a.runner.RestoreFile(ctx, flags.request(file), origin, flags.consent)
+		id, lacks, err = a.runner.RestoreFile(ctx, flags.request(file), origin, flags.consent)
 	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	return c.tellRestored(a, id, path, flags.target)
+	if err := c.tellRestored(a, id, path, flags.target); err != nil {
+		return err
+	}
+	return c.tellLacks(lacks)
+}
+
+// tellLacks says what the restored database lacks.
+func (c *command) tellLacks(lacks []string) error {
+	for _, what := range lacks {
+		if _, err := fmt.Fprintf(c.Stdout, "it lacks something: %s\n", oneLine(what)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tellRestored says what is where now.

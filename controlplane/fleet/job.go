@@ -125,4 +125,6 @@ type JobResult struct {
 	Restore *RestoreOutcome
 	// Checks are of a look ahead to a restore.
 	Checks []RestoreCheck
+	// Warnings are what a restored database lacks.
+	Warnings []string
 }
