@@ -45,6 +45,12 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
+	enrolment := ""
+	if source != "" {
+		if enrolment, err = s.Catalog.AgentEnrolment(ctx, instance); err != nil {
+			return nil, err
+		}
+	}
 	unsealed := source != "" && !backup.Manifest.Encrypted
 	if source != "" {
 		detail += ", from " + source
@@ -61,7 +67,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	}, fleet.Job{
 		Kind: fleet.JobRestore, Instance: instance,
 		Spec: fleet.JobSpec{
-			SourceInstance: source, Unsealed: unsealed,
+			SourceInstance: source, TargetEnrolment: enrolment, Unsealed: unsealed,
 			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
 			WithRoles: request.GetWithRoles(), TrustContent: request.GetTrustContent(),
 		},
