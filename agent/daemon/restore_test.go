@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,5 +29,35 @@ func TestARestoreByHandSaysWhatItLacks(t *testing.T) {
 	}
 	if _, stdout, _ := h.run("runs"); !strings.Contains(stdout, "settings of the database") {
 		t.Errorf("runs:\n%s", stdout)
+	}
+}
+
+// bare is a backup of a database, away from its folder and without its manifest.
+func bare(t *testing.T, h *host, database string) string {
+	t.Helper()
+	postgrestest.Shared(t).CreateDatabase(t, database)
+	code, stdout, stderr := h.run("backup", "--database", database)
+	if code != exitOK {
+		t.Fatalf("backup exits %d:\n%s", code, stderr)
+	}
+	content, err := os.ReadFile(strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "bare.sql")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// What a file of unknown origin may not do is no damage, and neither another psql nor --unsigned would change it.
+func TestAFileOfUnknownOriginTakesNoPlaceAndSaysWhatHelps(t *testing.T) {
+	h := newHost(t)
+	file := bare(t, h, "taken")
+	code, _, stderr := h.run("restore", file, "--to-database", "taken", "--confirm", "taken", "--replace", "--unsigned")
+	if code != exitUsage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it beside, into a new database") ||
+		strings.Contains(stderr, "upgrade psql") {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
