@@ -31,7 +31,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	}
 	tells := func(by string, warnings []string) {
 		t.Helper()
-		if len(warnings) != 1 || !strings.Contains(warnings[0], "settings of the database are not restored") {
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "settings of the database are not restored: the file with its roles and settings is gone") {
 			t.Errorf("%s tells of %q", by, warnings)
 		}
 	}

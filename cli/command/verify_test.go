@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -81,4 +82,18 @@ func TestVerifySaysWhatARestoreWillRefuse(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	wants(t, f.run(t, "show", "id1"), "Refuses a restore into a live server, without --trust-content: index given calls app.fits")
+}
+
+func (f *fleet) ReleaseBackup(context.Context, *pgharborv1.ReleaseBackupRequest) (*pgharborv1.ReleaseBackupResponse, error) {
+	return &pgharborv1.ReleaseBackupResponse{Job: &pgharborv1.Job{Id: "job1", Kind: "release", Instance: "shop-db", State: "queued"}}, nil
+}
+
+func TestAReleaseOfWhatNobodyHeldSaysSo(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
+	f.backups[0].Held = true
+	wants(t, f.run(t, "release", "id1"), "Backup id1 is no longer held.")
+	f.backups[0].Held = false
+	wants(t, f.run(t, "release", "id1"), "Backup id1 is not held, and as far as is known it was not.")
 }

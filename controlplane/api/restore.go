@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -156,7 +157,7 @@ func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.Get
 // restore returns a job of one of the kinds, and what came of it.
 func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
 	restore, err := a.Catalog.Restore(ctx, id)
-	if err == nil && !slices.Contains(kinds, restore.Kind) {
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
 	}
 	if err != nil {

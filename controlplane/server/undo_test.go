@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -94,8 +95,13 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
 		t.Error(diff)
 	}
-	if _, code := undo("shop"); code != codes.FailedPrecondition {
-		t.Errorf("a second undo: %v", code)
+	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: "shop"})
+	if status.Code(err) != codes.FailedPrecondition || !strings.HasSuffix(status.Convert(err).Message(), "Z") {
+		t.Errorf("a second undo: %v", err)
+	}
+	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: "nosuch", Confirm: "shop"})
+	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != `there is no restore "nosuch"` {
+		t.Errorf("an undo of nothing: %v", err)
 	}
 
 	// What was kept is dropped at last; the report of the restore comes again.
