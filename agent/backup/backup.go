@@ -5,6 +5,7 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -24,6 +25,8 @@ var (
 	ErrUnsigned = errors.New("the manifest has no signature, and this agent signs every one")
 	// ErrUnproven says that nothing proves who made a file, and that what was asked for takes such a proof.
 	ErrUnproven = errors.New("nothing proves that an agent of yours made this file")
+	// ErrConfinedOnly is ErrUnproven, of what was asked for of such a file beside a new database that has it confined.
+	ErrConfinedOnly = fmt.Errorf("%w", ErrUnproven)
 	// ErrConfined says that a load failed that was confined, which may be why.
 	ErrConfined = errors.New("confined, because nothing proves who made the file")
 	// ErrForeign says that a dump would make psql do what no dump asks for: run programs or leave its database.
@@ -60,6 +63,8 @@ func Failure(err error) string {
 		return ""
 	case errors.Is(err, ErrNotAllowed):
 		return FailureNotAllowed
+	case errors.Is(err, ErrConfinedOnly): // nothing is wrong with the file
+		return FailureOther
 	// Before damage: what is not found comes with the manifests that could not be read.
 	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
 		return FailureNotFound

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Results of a Check.
@@ -81,6 +82,25 @@ func OriginCheck(origin Origin, confined bool, err error) Check {
 		l.warn("origin", "nothing proves who made it; it is loaded with all the rights of the agent, because you said so", "")
 	default:
 		l.ok("origin", fmt.Sprintf("an agent of yours made it (%s)", origin.Kind))
+	}
+	return l.checks[0]
+}
+
+// ProofCheck says what the newest test restore foretells of a restore; p is nil where there was none. It keeps none from
+// beginning: what it has seen may have changed since, with the server, its roles or this program.
+func ProofCheck(p *Proof, trustContent bool) Check {
+	var l checklist
+	at := func() string { return p.FinishedAt.Format(time.RFC3339) }
+	switch {
+	case p == nil:
+		l.warn("proof", "it was never restored for a test", "verify it, to know that it restores")
+	case p.State == ProofFailed:
+		l.warn("proof", fmt.Sprintf("the test restore of %s failed: %s", at(), strings.Join(p.Differences, "; ")), "restore another backup")
+	case p.Refuses != "" && !trustContent:
+		l.warn("proof", fmt.Sprintf("the test restore of %s says that this restore will be refused: %s", at(), p.Refuses),
+			"--trust-content loads it, where the host allows that; or restore another backup")
+	default:
+		l.ok("proof", "it was restored for a test on "+at())
 	}
 	return l.checks[0]
 }

@@ -139,9 +139,9 @@ func (s *Scanner) betweenStatements() bool {
 func (r RestoreRequest) confinable() error {
 	switch {
 	case r.WithRoles != "":
-		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrUnproven)
+		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrConfinedOnly)
 	case r.Replace:
-		return fmt.Errorf("%w: it takes the place of no database", ErrUnproven)
+		return fmt.Errorf("%w: it takes the place of no database", ErrConfinedOnly)
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func parseGlobals(text []byte) (globals, error) {
 func (e *Engine) readGlobals(path string, m *Manifest) (globals, error) {
 	file, err := os.Open(store.GlobalsName(path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return globals{}, fmt.Errorf("%w: the file with its roles and settings is gone: %w", ErrNotFound, err)
+		return globals{}, globalsGone{err}
 	}
 	if err != nil {
 		return globals{}, err
@@ -161,6 +161,17 @@ func (e *Engine) readGlobals(path string, m *Manifest) (globals, error) {
 	}
 	return parseGlobals(text.Bytes())
 }
+
+// globalsGone is ErrNotFound of a companion: the backup itself is there.
+type globalsGone struct{ error }
+
+// Error implements error.
+func (g globalsGone) Error() string {
+	return "the file with its roles and settings is gone: " + g.error.Error()
+}
+
+// Unwrap returns what it stands for, and why.
+func (g globalsGone) Unwrap() []error { return []error{ErrNotFound, g.error} }
 
 // readStored reads a companion as it is stored; ErrDamaged where it is not what the manifest says.
 func readStored(file io.Reader, want *Globals) ([]byte, error) {

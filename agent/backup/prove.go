@@ -84,6 +84,7 @@ type proving struct {
 	file       *os.File
 	server     *postgres.Throwaway // nil where it is the instance's own
 	trusting   bool                // a guarded load was tried and did not go through
+	refused    error               // how it ended
 	unfilled   bool                // materialized views are left empty: what they read is out of reach
 	searchPath string              // to load with; "" is none, as the dump has it
 	counted    []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables
@@ -197,7 +198,7 @@ func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
 	}
 	p.proof.State = ProofSucceeded
 	if err != nil {
-		p.proof.Differences, p.proof.Cause = []string{err.Error()}, err
+		p.proof.Differences, p.proof.Cause = []string{p.told(err)}, err
 	}
 	if len(p.proof.Differences) > 0 {
 		p.proof.State = ProofFailed

@@ -117,12 +117,22 @@ func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress 
 	if err == nil || ctx.Err() != nil || role != "" || tablespace != "" || errors.Is(err, ErrDamaged) {
 		return err
 	}
-	p.trusting = true
+	p.trusting, p.refused = true, err
 	if errors.Is(err, ErrContent) {
 		p.proof.Refuses = err.Error()
 	}
 	progress.restart()
 	return p.load(ctx, found)
+}
+
+// told is what is said of a load that failed. psql does not say at which table it was, and its own words may quote rows; the load
+// before it was in sessions of ours, which know the table: where the same ended both, it speaks.
+func (p *proving) told(err error) string {
+	var first, last *postgres.ServerError
+	if !errors.Is(p.refused, ErrContent) && errors.As(p.refused, &first) && errors.As(err, &last) && first.SQLState == last.SQLState {
+		return p.refused.Error()
+	}
+	return err.Error()
 }
 
 // loaded are the rows that a guarded load counted.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/usage"
 )
 
 // Process is the world that a command runs in.
@@ -86,6 +87,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newTrail(),
 		c.newHold(), c.newRelease(), c.newUnmark())
+	usage.NameMissing(root)
 	return root
 }
 

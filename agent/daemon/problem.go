@@ -57,6 +57,9 @@ func exitCode(err error) int {
 	if errors.As(err, &p) && p.code != exitOK {
 		return p.code
 	}
+	if errors.Is(err, backup.ErrConfinedOnly) {
+		return exitUsage
+	}
 	switch backup.Failure(err) {
 	case backup.FailureIntegrity:
 		return exitIntegrity
@@ -122,6 +125,8 @@ func hintFor(err error) string {
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
 	case errors.Is(err, postgres.ErrPooler):
 		return poolerRemedy
+	case errors.Is(err, backup.ErrConfinedOnly):
+		return "restore it beside, into a new database, without --replace and without its roles; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrUnproven):
 		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):

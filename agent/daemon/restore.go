@@ -153,11 +153,11 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	}
 	origin, err := a.originOf(file)
 	var id string
-	var roles []string
+	var roles, lacks []string
 	if err == nil {
 		request := flags.request(file)
 		request.OnRoles = func(made []string) { roles = made }
-		id, err = a.runner.RestoreFile(ctx, request, origin, flags.consent)
+		id, lacks, err = a.runner.RestoreFile(ctx, request, origin, flags.consent)
 	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
@@ -165,7 +165,20 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	if len(roles) > 0 {
 		fmt.Fprintf(c.Stdout, "made the roles %s\n", oneLine(strings.Join(roles, ", ")))
 	}
-	return c.tellRestored(a, id, path, flags.target)
+	if err := c.tellRestored(a, id, path, flags.target); err != nil {
+		return err
+	}
+	return c.tellLacks(lacks)
+}
+
+// tellLacks says what the restored database lacks.
+func (c *command) tellLacks(lacks []string) error {
+	for _, what := range lacks {
+		if _, err := fmt.Fprintf(c.Stdout, "it lacks something: %s\n", oneLine(what)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tellRestored says what is where now.

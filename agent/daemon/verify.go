@@ -51,8 +51,9 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	var proof backup.Proof
+	heldAgainst := "as its manifest says"
 	if isFile {
-		proof, err = a.verifyFile(ctx, what, said.consent())
+		proof, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
 	} else {
 		proof, err = a.runner.VerifyBackup(ctx, what, nil)
 	}
@@ -64,27 +65,31 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	case err != nil:
 		return fmt.Errorf("verify %s: %w", oneLine(what), err)
 	}
-	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, as its manifest says, by PostgreSQL %s; the restore took %s\n",
-		oneLine(what), proof.Tables, proof.Rows, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
+	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, %s, by PostgreSQL %s; the restore took %s\n",
+		oneLine(what), proof.Tables, proof.Rows, heldAgainst, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
 	if err == nil && proof.Refuses != "" {
 		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(proof.Refuses))
 	}
 	return err
 }
 
-func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (backup.Proof, error) {
+// verifyFile also says what the rows were held against.
+func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (proof backup.Proof, heldAgainst string, err error) {
 	file, err := findFile(path)
 	if err != nil {
-		return backup.Proof{}, err
+		return proof, "", err
 	}
+	heldAgainst = "as its manifest says"
 	if file.manifest == nil {
+		heldAgainst = "as many as go by in it"
 		a.log.Warn("the file has no manifest beside it: its rows are held against those that go by in it")
 	}
 	origin, err := a.originOf(file)
 	if err != nil {
-		return backup.Proof{}, err
+		return proof, "", err
 	}
-	return a.runner.VerifyFile(ctx, path, file.manifest, origin, consent)
+	proof, err = a.runner.VerifyFile(ctx, path, file.manifest, origin, consent)
+	return proof, heldAgainst, err
 }
 
 // checkVerify says whether there is something that backups can be tried out in.

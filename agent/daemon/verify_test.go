@@ -62,3 +62,11 @@ func TestATestRestoreAsTheAgentsOwnUserReachesNothingOfIts(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileWithoutAManifestIsNotHeldAgainstOne(t *testing.T) {
+	h := newHost(t)
+	code, stdout, stderr := h.run("verify", bare(t, h, "bare"), "--unsigned")
+	if code != exitOK || !strings.Contains(stdout, "tables with 0 rows, as many as go by in it, by PostgreSQL") {
+		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
+	}
+}

@@ -72,6 +72,8 @@ type Result struct {
 	Outcome *RestoreOutcome `json:"outcome,omitempty"`
 	// Checks are what a look ahead found.
 	Checks []backup.Check `json:"checks,omitempty"`
+	// Warnings are what a restored database lacks.
+	Warnings []string `json:"warnings,omitempty"`
 
 	about about // for the history of this host
 }

@@ -176,7 +176,7 @@ func endedOf(entry Entry) (_ Ended, ok bool) {
 		return Ended{
 			ID: result.JobID, JobID: result.JobID, BackupID: result.about.backupID, Kind: cmp.Or(result.about.kind, "job"),
 			Database: result.about.database, State: result.State, StartedAt: result.about.startedAt, FinishedAt: result.FinishedAt,
-			Error: result.Error, Words: result.about.words,
+			Error: result.Error, Warnings: result.Warnings, Words: result.about.words,
 		}, true
 	}
 	return Ended{}, false

@@ -100,7 +100,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "again"}
-			restore, err := r.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
+			restore, _, err := r.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
 			}

@@ -103,7 +103,7 @@ func (r *Runner) readInventory() Inventory {
 		backups[n] = Backup{Stored: s, Check: check}
 		aged[n] = retention.Backup{
 			ID: s.ID, Database: s.Database, CreatedAt: s.CreatedAt,
-			Good: backups[n].good(), Held: s.Hold != nil || r.inUse[s.ID] > 0,
+			Good: backups[n].good(), Held: s.Hold != nil, // one that is in use stays as well: see remove
 		}
 	}
 	decisions := map[string]retention.Decision{}

@@ -165,3 +165,15 @@ func TestPurgeLeavesWhatIsHeld(t *testing.T) {
 		t.Errorf("left after the release (-want +got):\n%s", diff)
 	}
 }
+
+// What is read for a moment is not called held: nobody could release it.
+func TestWhatIsBeingReadIsNotCalledHeld(t *testing.T) {
+	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	withDays(r, t, 40, 2, 1)
+	defer r.use(backupID(1))()
+	for _, b := range r.readInventory().Backups {
+		if b.Retention.Reason == "it is held" {
+			t.Errorf("%s: %+v", b.ID, b.Retention)
+		}
+	}
+}

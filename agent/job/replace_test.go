@@ -62,7 +62,7 @@ func replaceUntilKilled(state *State) error {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 	}}
-	_, err = r.RestoreFile(context.Background(), request, backup.Origin{Kind: backup.OriginUnknown}, ConsentTrust)
+	_, _, err = r.RestoreFile(context.Background(), request, backup.Origin{Kind: backup.OriginUnknown}, ConsentTrust)
 	return err
 }
 

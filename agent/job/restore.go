@@ -25,7 +25,7 @@ func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Pol
 	}
 	request.RestoreID, request.Origin = job.ID, origin.Kind
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
-	if err := r.restore(ctx, request, job.ID); err != nil {
+	if result.Warnings, err = r.restore(ctx, request, job.ID); err != nil {
 		return err
 	}
 	kept, err := r.State.KeptOf(job.ID)
@@ -73,7 +73,22 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
 	request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest)
 	result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	result.Checks = append(result.Checks, r.proofCheck(request)...)
 	return context.Cause(ctx)
+}
+
+// proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
+// of the file.
+func (r *Runner) proofCheck(request backup.RestoreRequest) []backup.Check {
+	if !entryID.MatchString(request.Manifest.ID) {
+		return nil
+	}
+	known, err := r.State.Checks.read(request.Manifest.ID)
+	if err != nil {
+		r.Log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
+		return nil
+	}
+	return []backup.Check{backup.ProofCheck(known.Proof, request.TrustContent)}
 }
 
 // Preview looks ahead to a restore of a file of some origin, of which somebody
@@ -81,16 +96,20 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 func (r *Runner) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
 	var err error
 	request.Confined, err = r.admit(ctx, origin, consent)
-	return append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	checks := append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	if request.Manifest == nil || !origin.Ours() {
+		return checks // another's manifest may name the proof of one of ours
+	}
+	return append(checks, r.proofCheck(request)...)
 }
 
 // RestoreFile restores a file by hand, without a job, and returns the restore's
-// id. A record of it makes sure that its temporary database goes, whatever
-// happens. By its origin, and what somebody says of that, the load is confined or
-// not.
-func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (id string, err error) {
+// id and what the restored database lacks. A record of it makes sure that its
+// temporary database goes, whatever happens. By its origin, and what somebody says
+// of that, the load is confined or not.
+func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (id string, lacks []string, err error) {
 	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	request.RestoreID, request.Origin = newID(), origin.Kind
 	work := r.begin(Record{
@@ -98,23 +117,30 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest,
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},
 	})
 	begun := r.Now().UTC()
-	err = r.restore(ctx, request, "")
-	r.rememberEnd(Ended{Kind: "restore", ID: request.RestoreID, Database: request.Target, StartedAt: begun}, err)
+	lacks, err = r.restore(ctx, request, "")
+	ended := Ended{Kind: "restore", ID: request.RestoreID, Database: request.Target, StartedAt: begun, Warnings: lacks}
+	if request.Manifest != nil && origin.Ours() { // what else a manifest says, may be another's
+		ended.BackupID = request.Manifest.ID
+	}
+	r.rememberEnd(ended, err)
 	if errors.Is(err, errUnsettled) || err != nil && !r.cleanUp(ctx, work) {
-		return request.RestoreID, err // the next start takes it up
+		return request.RestoreID, nil, err // the next start takes it up
 	}
 	r.finish(work)
-	return request.RestoreID, err
+	return request.RestoreID, lacks, err
 }
 
-func (r *Runner) restore(ctx context.Context, request backup.RestoreRequest, jobID string) error {
+// restore also returns what the restored database lacks; nothing where there is none.
+func (r *Runner) restore(ctx context.Context, request backup.RestoreRequest, jobID string) ([]string, error) {
 	release, err := acquire(ctx, r.restoreSlots)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
+	var lacks warnings
 	request.OnWarning = func(text string) {
 		r.Log.Warn("the restored database lacks something", "target", request.Target, "what", text)
+		lacks.add(text)
 	}
 	tell := request.OnRoles
 	request.OnRoles = func(roles []string) {
@@ -125,10 +151,13 @@ func (r *Runner) restore(ctx context.Context, request backup.RestoreRequest, job
 	}
 	exchange := r.watchExchange(ctx, &request, jobID)
 	err = exchange.end(ctx, r.Engine.Restore(ctx, request))
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errUnsettled) {
-		return errInterrupted
+	switch {
+	case err != nil && ctx.Err() != nil && !errors.Is(err, errUnsettled):
+		return nil, errInterrupted
+	case err != nil:
+		return nil, err
 	}
-	return err
+	return lacks.texts(), nil
 }
 
 // use keeps retention off a backup until the returned function is called.

@@ -233,3 +233,50 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
+
+// Who looks ahead to a restore is told what the newest test restore has shown.
+func TestPreviewKnowsTheProof(t *testing.T) {
+	postgrestest.Shared(t).CreateDatabase(t, "foretold")
+	r := newRunner(t, nil)
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: TriggerManual})[0]
+	if outcome.Err != nil {
+		t.Fatal(outcome.Err)
+	}
+	id := outcome.Manifest.ID
+	look := func(job string) string {
+		t.Helper()
+		result := accept(t, r, Job{ID: job, Preview: &RestoreSpec{BackupID: id, Target: "again"}})
+		for _, check := range result.Checks {
+			if check.Name == "proof" {
+				return check.Result + " " + check.String()
+			}
+		}
+		t.Errorf("%s has no word of a proof: %+v", job, result)
+		return ""
+	}
+	prove := func(p backup.Proof) {
+		t.Helper()
+		p.FinishedAt = time.Now().UTC()
+		if err := r.State.Checks.Update(id, func(c *Check) { c.Proof = &p }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds := func(got string, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if !strings.Contains(got, text) {
+				t.Errorf("%q has no %q", got, text)
+			}
+		}
+	}
+	holds(look("job1"), "WARN", "never restored for a test")
+	prove(backup.Proof{State: backup.ProofSucceeded})
+	holds(look("job2"), "OK", "was restored for a test")
+	prove(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
+	holds(look("job3"), "WARN", "will be refused: index given calls app.fits", "--trust-content")
+	if got := backup.ProofCheck(r.Inventory().Backups[0].Check.Proof, true); got.Result != backup.CheckOK {
+		t.Errorf("whoever trusts the content is told %s", got)
+	}
+	prove(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})
+	holds(look("job5"), "WARN", "failed: table public.t did not come back", "another backup")
+}

@@ -22,7 +22,7 @@ func (p *Policy) words() map[string]any {
 func Parse(content []byte) (Policy, error) {
 	var whole map[string]json.RawMessage
 	if err := json.Unmarshal(content, &whole); err != nil {
-		return Policy{}, err
+		return Policy{}, inWords(err, "it is no object of JSON")
 	}
 	if whole == nil {
 		return Policy{}, errors.New("it is no object of JSON")
@@ -76,11 +76,11 @@ func set(into any, value json.RawMessage) error {
 	}
 	list, is := into.(*[]string)
 	if !is {
-		return json.Unmarshal(value, into)
+		return inWords(json.Unmarshal(value, into), "it is true or false")
 	}
 	var given []*string
 	if err := json.Unmarshal(value, &given); err != nil {
-		return err
+		return inWords(err, `it is a list of words, such as ["backup", "verify"]`)
 	}
 	*list = make([]string, 0, len(given))
 	for _, word := range given {
@@ -90,4 +90,13 @@ func set(into any, value json.RawMessage) error {
 		*list = append(*list, *word)
 	}
 	return nil
+}
+
+// inWords says what was to stand there, where something else does: the JSON package speaks of types of Go.
+func inWords(err error, want string) error {
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return fmt.Errorf("%s, and not a JSON %s", want, other.Value)
+	}
+	return err
 }

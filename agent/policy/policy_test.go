@@ -52,7 +52,7 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	for content, says := range map[string]string{
 		``:                                    "unexpected end",
 		`null`:                                "no object",
-		`[]`:                                  "cannot unmarshal",
+		`[]`:                                  "no object",
 		`{"jobs": null}`:                      `jobs: null is no value`,
 		`{"jobs": [null]}`:                    `jobs: null is no value`,
 		`{"jobs": ["verify", null]}`:          `jobs: null is no value`,
@@ -65,8 +65,8 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 		`{"jobs": ["verify"], "JOBS": ["restore"]}`:                  `unknown field "JOBS"`,
 		`{"repace": false}`:                                          "unknown field",
 		`{"jobs": ["bakup"]}`:                                        `"bakup" is none`,
-		`{"jobs": "backup"}`:                                         "cannot unmarshal",
-		`{"replace": "no"}`:                                          "cannot unmarshal",
+		`{"jobs": "backup"}`:                                         "it is a list",
+		`{"replace": "no"}`:                                          "it is true or false",
 		`{"replace": false} {}`:                                      "after top-level value",
 		`{"restore_from": ["shop-["]}`:                               "no glob",
 		`{"restore_from": [""]}`:                                     "no glob",
@@ -155,4 +155,18 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q allows %s", content, p)
 		}
 	})
+}
+
+// Whoever writes the file knows JSON, and no Go.
+func TestAWrongValueIsToldInWords(t *testing.T) {
+	for content, want := range map[string]string{
+		`{"jobs": "backup"}`:  `jobs: it is a list of words, such as ["backup", "verify"], and not a JSON string`,
+		`{"jobs": [1]}`:       `jobs: it is a list of words, such as ["backup", "verify"], and not a JSON number`,
+		`{"replace": "true"}`: "replace: it is true or false, and not a JSON string",
+		`["backup"]`:          "it is no object of JSON, and not a JSON array",
+	} {
+		if _, err := policy.Parse([]byte(content)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
 }

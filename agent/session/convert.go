@@ -104,7 +104,7 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
 			JobId: entry.Result.JobID, State: entry.Result.State, Error: text(entry.Result.Error),
 			Failure: entry.Result.Failure, FinishedAt: timestamp(entry.Result.FinishedAt),
-			Restore: outcomeOf(entry.Result.Outcome), Checks: checksOf(entry.Result.Checks),
+			Restore: outcomeOf(entry.Result.Outcome), Checks: checksOf(entry.Result.Checks), Warnings: texts(entry.Result.Warnings),
 		}}
 	}
 	return report

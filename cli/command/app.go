@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/usage"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -96,6 +97,7 @@ control plane or the agent can't be reached.`,
 		a.agentsCommand(), a.usersCommand(), a.auditCommand(),
 		a.policiesCommand(), a.approvalsCommand(),
 	)
+	usage.NameMissing(root)
 	return root
 }
 

@@ -85,6 +85,10 @@ func (a *app) verifyFile(path string, after chain.Head, witnesses []chain.Witnes
 	if err := verifyEach(verifier, a.eachOf(path)); err != nil {
 		return err
 	}
+	if verifier.Head().Sequence == after.Sequence {
+		return fail(exitIntegrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
+			withHint("export it again: pgharbor audit export")
+	}
 	if err := allChecked(witnesses, after); err != nil {
 		return err
 	}

@@ -256,3 +256,18 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 }
+
+// A trail has an entry from its first moment: an export without any is what a full disk or a failed job has left.
+func TestAnEmptyExportDoesNotHold(t *testing.T) {
+	f := loggedIn(t)
+	empty := filepath.Join(t.TempDir(), "empty.jsonl")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"--after", "4:" + strings.Repeat("0", 64)}} {
+		got := f.run(t, append([]string{"audit", "verify", "--file", empty}, args...)...)
+		if got.code != exitIntegrity || !strings.Contains(got.stderr, "there are no entries in it") || got.stdout != "" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}

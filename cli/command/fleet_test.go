@@ -242,6 +242,10 @@ func (f *fleet) StartBackup(_ context.Context, r *pgharborv1.StartBackupRequest)
 	return &pgharborv1.StartBackupResponse{Job: &pgharborv1.Job{Id: "job1", Instance: r.GetInstance(), State: "queued"}}, nil
 }
 
+func (f *fleet) VerifyBackup(_ context.Context, r *pgharborv1.VerifyBackupRequest) (*pgharborv1.VerifyBackupResponse, error) {
+	return &pgharborv1.VerifyBackupResponse{Job: &pgharborv1.Job{Id: "job1", Kind: "verify", Instance: "shop-db", State: "queued"}}, nil
+}
+
 func (f *fleet) WatchJob(_ *pgharborv1.WatchJobRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error {
 	f.mu.Lock()
 	f.watched++

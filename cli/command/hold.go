@@ -43,11 +43,19 @@ func (a *app) releaseCommand() *cobra.Command {
 		ValidArgsFunction: a.completeBackup,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			request.Id = args[0]
+			before, err := getBackup(ctx, conn, args[0])
+			if err != nil {
+				return err
+			}
 			response, err := pgharborv1.NewBackupServiceClient(conn).ReleaseBackup(ctx, &request)
 			if err != nil {
 				return err
 			}
-			return a.awaitHold(ctx, conn, response.GetJob(), "Backup %s is no longer held.\n", args[0])
+			done := "Backup %s is no longer held.\n"
+			if !before.GetBackup().GetHeld() {
+				done = "Backup %s is not held, and as far as is known it was not.\n"
+			}
+			return a.awaitHold(ctx, conn, response.GetJob(), done, args[0])
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")

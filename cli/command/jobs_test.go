@@ -168,3 +168,19 @@ func TestPatienceGrowsAndStartsAnew(t *testing.T) {
 		t.Error("never gives up")
 	}
 }
+
+func TestWhatARestoredDatabaseLacksIsSaid(t *testing.T) {
+	f := loggedIn(t)
+	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
+	f.restore = &pgharborv1.Restore{
+		Id: "job1", BackupId: "id1", TargetDatabase: "crm2", Instance: "shop-db", State: "succeeded",
+		Warnings: []string{"left out: the role \"app_migrator\"", "statistics\nin full"},
+	}
+	asks := []string{"restore", "id1", "--to-database", "crm2", "--confirm", "crm2", "--reason", "a drill"}
+	wants(t, f.run(t, asks...), "Restored backup id1 into crm2", `It lacks something: left out: the role "app_migrator"`, "It lacks something: statistics; in full")
+	if got := f.run(t, append(asks, "-o", "json")...); !strings.Contains(got.stdout, `"warnings": [`) {
+		t.Errorf("-o json: %s", got.stdout)
+	}
+	f.restores = []*pgharborv1.Restore{f.restore}
+	wants(t, f.run(t, "restores"), "degraded", "app_migrator")
+}

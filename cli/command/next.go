@@ -27,7 +27,7 @@ func nextStep(kind, failure, text, instance, id string) string {
 	case "integrity":
 		return shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
 	case "not-allowed":
-		return "what its host allows: pgharbor agents show " + output.Name(instance)
+		return "what its host allows, as of its agent's last word, which may be older than this: pgharbor agents show " + output.Name(instance)
 	case "unreachable":
 		return "see whether the agent is there: pgharbor agents list"
 	case "passphrase":

@@ -171,6 +171,11 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 		}
 		_, err := fmt.Fprintf(a.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
 			output.Name(restore.GetTargetDatabase()), output.Name(instance), took, output.Name(restore.GetId()))
+		for _, lacks := range restore.GetWarnings() {
+			if err == nil {
+				_, err = fmt.Fprintf(a.Stdout, "It lacks something: %s\n", output.Line(lacks))
+			}
+		}
 		if err != nil || restore.GetKeptDatabase() == "" {
 			return err
 		}

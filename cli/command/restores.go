@@ -43,9 +43,9 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 		for _, restore := range all.GetRestores() {
 			table.Add(
 				output.Name(restore.GetId()), output.Name(cmp.Or(restore.GetTargetInstance(), restore.GetInstance())), output.Name(restore.GetDatabase()),
-				output.Name(restore.GetTargetDatabase()), output.Name(restore.GetState()), output.Name(restore.GetBackupId()),
+				output.Name(restore.GetTargetDatabase()), stateOf(restore), output.Name(restore.GetBackupId()),
 				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), a.Now().Location()),
-				a.keptText(restore), output.Line(restore.GetReason()), output.Short(restore.GetError(), errorWidth),
+				a.keptText(restore), output.Line(restore.GetReason()), output.Short(whyOf(restore), errorWidth),
 			)
 		}
 		if err := table.Write(a.Stdout, "No restores."); err != nil {

@@ -102,6 +102,9 @@ func (a *app) revokeUser(ctx context.Context, conn *grpc.ClientConn, name string
 	}
 	return a.print(response, func() error {
 		_, err := fmt.Fprintf(a.Stdout, "Revoked %s.\n", output.Name(response.GetUser().GetName()))
+		for _, warning := range response.GetWarnings() {
+			a.say("warning: %s", output.Line(warning))
+		}
 		return err
 	})
 }

@@ -78,15 +78,22 @@ func (a *app) runTable(runs []*pgharborv1.Run) *output.Table {
 	return table
 }
 
-// stateOf tells a run that was warned of from a clean one.
-func stateOf(run *pgharborv1.Run) string {
+// ended is how a run or a restore has ended.
+type ended interface {
+	GetState() string
+	GetError() string
+	GetWarnings() []string
+}
+
+// stateOf tells what was warned of from what is clean.
+func stateOf(run ended) string {
 	if run.GetState() == "succeeded" && len(run.GetWarnings()) > 0 {
 		return "degraded"
 	}
 	return output.Name(run.GetState())
 }
 
-func whyOf(run *pgharborv1.Run) string {
+func whyOf(run ended) string {
 	if run.GetError() == "" && len(run.GetWarnings()) > 0 {
 		return run.GetWarnings()[0]
 	}

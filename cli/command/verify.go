@@ -52,8 +52,19 @@ func (a *app) awaitVerify(ctx context.Context, conn *grpc.ClientConn, started *p
 		_, err := fmt.Fprintf(a.Stdout, "Backup %s restores: %s tables with %s rows, as its manifest says, by PostgreSQL %s. The restore took %s.\n",
 			output.Name(id), output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()),
 			output.Name(proof.GetServerVersion()), output.Duration(proof.GetRestoreTook().AsDuration()))
+		if refuses := refusesText(proof); err == nil && refuses != "" {
+			_, err = fmt.Fprintf(a.Stdout, "It will be refused by %s\n", refuses)
+		}
 		return err
 	})
+}
+
+// refusesText is what will not take a backup that is proven, and why; empty where all take it.
+func refusesText(proof *pgharborv1.Proof) string {
+	if proof.GetRefuses() == "" {
+		return ""
+	}
+	return "a restore into a live server, without --trust-content: " + output.Line(proof.GetRefuses())
 }
 
 // provenOf is how the newest test restore of a backup ended, and how long ago.
@@ -88,8 +99,8 @@ func (a *app) proofPairs(proof *pgharborv1.Proof) [][2]string {
 	for _, difference := range proof.GetDifferences() {
 		pairs = append(pairs, [2]string{"Differs", output.Line(difference)})
 	}
-	if refuses := proof.GetRefuses(); refuses != "" {
-		pairs = append(pairs, [2]string{"Refuses", "a restore into a live server, without --trust-content: " + output.Line(refuses)})
+	if refuses := refusesText(proof); refuses != "" {
+		pairs = append(pairs, [2]string{"Refuses", refuses})
 	}
 	return pairs
 }

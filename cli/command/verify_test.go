@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -61,4 +62,38 @@ func TestHealthTellsHowLongARestoreTakes(t *testing.T) {
 	if strings.Contains(got.stdout, "crm: a restore") {
 		t.Errorf("of what was never tried:\n%s", got.stdout)
 	}
+}
+
+// That a backup is proven is half of it, where a restore will refuse it.
+func TestVerifySaysWhatARestoreWillRefuse(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
+	proof := &pgharborv1.Proof{State: "succeeded", ServerVersion: "15.18", Tables: 2, Rows: 3}
+	f.backups[0].Proof = proof
+	const refused = "It will be refused by a restore into a live server, without --trust-content: index given calls app.fits"
+	if got := f.run(t, "verify", "id1"); !strings.Contains(got.stdout, "id1 restores") || strings.Contains(got.stdout, "refused") {
+		t.Errorf("one that is not refused: %+v", got)
+	}
+	proof.Refuses = "index given calls app.fits"
+	got := f.run(t, "verify", "id1")
+	wants(t, got, "Backup id1 restores: 2 tables with 3 rows", refused)
+	if got.code != exitDone {
+		t.Errorf("%+v", got)
+	}
+	wants(t, f.run(t, "show", "id1"), "Refuses a restore into a live server, without --trust-content: index given calls app.fits")
+}
+
+func (f *fleet) ReleaseBackup(context.Context, *pgharborv1.ReleaseBackupRequest) (*pgharborv1.ReleaseBackupResponse, error) {
+	return &pgharborv1.ReleaseBackupResponse{Job: &pgharborv1.Job{Id: "job1", Kind: "release", Instance: "shop-db", State: "queued"}}, nil
+}
+
+func TestAReleaseOfWhatNobodyHeldSaysSo(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
+	f.backups[0].Held = true
+	wants(t, f.run(t, "release", "id1"), "Backup id1 is no longer held.")
+	f.backups[0].Held = false
+	wants(t, f.run(t, "release", "id1"), "Backup id1 is not held, and as far as is known it was not.")
 }

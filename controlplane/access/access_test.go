@@ -101,12 +101,27 @@ func TestRefusalSaysWhatToDo(t *testing.T) {
 		hint string
 	}{
 		{fleet.RoleOperator, "an OWNER can give it: pgharbor users grant olga backup.restore"},
-		{fleet.RoleViewer, ""},
+		{fleet.RoleViewer, "the role OPERATOR can have it"},
 	} {
 		err := access.Allow("/pgharbor.v1.RestoreService/CreateRestore", &fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Role: tt.role})
 		var problem *fleet.Problem
 		if !errors.As(err, &problem) || !errors.Is(err, fleet.ErrDenied) || problem.Hint != tt.hint {
 			t.Errorf("%s: %#v", tt.role, err)
+		}
+	}
+}
+
+// A person is told what they lack and who has it, and no path of an RPC.
+func TestRefusalOfARoleIsInWords(t *testing.T) {
+	vera := fleet.Caller{Kind: fleet.CallerUser, Name: "vera", Role: fleet.RoleViewer}
+	for method, want := range map[string][2]string{
+		"/pgharbor.v1.BackupService/StartBackup":    {"user:vera (VIEWER) does not have the permission backup.run", "the role OPERATOR can have it"},
+		"/pgharbor.v1.UserService/CreateUserInvite": {"user:vera (VIEWER) does not have the permission user.manage", "the role OWNER can have it"},
+		"/pgharbor.v1.RestoreService/CreateRestore": {"user:vera (VIEWER) does not have the permission backup.restore", "the role OPERATOR can have it"},
+	} {
+		var problem *fleet.Problem
+		if err := access.Allow(method, &vera); !errors.As(err, &problem) || problem.Text != want[0] || problem.Hint != want[1] {
+			t.Errorf("%s: %v, %+v", method, err, problem)
 		}
 	}
 }

@@ -133,10 +133,21 @@ func Allow(method string, caller *fleet.Caller) error {
 	case fleetWide[rule.Permission] && byRole[caller.Role][rule.Permission] != never:
 		return fleet.NewProblem(fleet.ErrDenied, "%s takes the whole fleet, and %s is limited to %s", rule.Permission, caller, caller.Instances)
 	case rule.Permission != "" && caller.Kind == fleet.CallerUser:
-		return fleet.NewProblem(fleet.ErrDenied, "%s is not for the role %s: it takes the permission %s", method, caller.Role, rule.Permission)
+		return fleet.NewProblem(fleet.ErrDenied, "%s (%s) does not have the permission %s", caller, caller.Role, rule.Permission).
+			WithHint("the role %s can have it", leastRole(rule.Permission))
 	default:
 		return fleet.NewProblem(fleet.ErrDenied, "%s is not for %s", method, caller)
 	}
+}
+
+// leastRole is the role with the fewest rights that can have a permission, by itself or by a grant.
+func leastRole(p fleet.Permission) fleet.Role {
+	for _, role := range []fleet.Role{fleet.RoleViewer, fleet.RoleOperator} {
+		if byRole[role][p] != never {
+			return role
+		}
+	}
+	return fleet.RoleOwner
 }
 
 // lacks is the refusal of somebody who could be given a permission.

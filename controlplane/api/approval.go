@@ -27,7 +27,13 @@ func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1
 	}
 	response := &pgharborv1.ListApprovalsResponse{NextPageToken: next}
 	for _, approval := range approvals {
-		if concerns(callerFrom(ctx), approval) {
+		if !concerns(callerFrom(ctx), approval) {
+			continue
+		}
+		if approval, err = s.asItStands(ctx, approval); err != nil {
+			return nil, err
+		}
+		if request.GetAll() || approval.State.Open() {
 			response.Approvals = append(response.Approvals, s.approvalToProto(approval))
 		}
 	}
@@ -38,6 +44,9 @@ func (s *approvalService) GetApproval(ctx context.Context, request *pgharborv1.G
 	approval, err := s.Catalog.Approval(ctx, request.GetId())
 	if err == nil && !concerns(callerFrom(ctx), approval) {
 		err = noApproval(request.GetId())
+	}
+	if err == nil {
+		approval, err = s.asItStands(ctx, approval)
 	}
 	if err != nil {
 		return nil, err

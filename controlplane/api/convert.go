@@ -94,7 +94,7 @@ func restoreToProto(r fleet.Restore) *pgharborv1.Restore {
 		State: string(r.State), Reason: r.Spec.Reason, RequestedBy: r.RequestedBy,
 		CreatedAt: stamp(r.CreatedAt), StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt),
 		Error: r.Error, Failure: r.Failure, Progress: progressToProto(r.Progress),
-		Replace: r.Spec.Replace, KeptDatabase: r.Kept, KeptUntil: stamp(r.KeptUntil), UndoneAt: stamp(r.UndoneAt),
+		Replace: r.Spec.Replace, KeptDatabase: r.Kept, KeptUntil: stamp(r.KeptUntil), UndoneAt: stamp(r.UndoneAt), Warnings: r.Warnings,
 		Checks: toProto(r.Checks, func(c fleet.RestoreCheck) *pgharborv1.RestoreCheck {
 			return &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: c.Detail, Remedy: c.Remedy}
 		}),

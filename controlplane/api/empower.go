@@ -26,8 +26,15 @@ func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Dura
 		return i, err
 	}
 	i.Grants = person.Grants
-	// Whoever redeems it is nobody until then.
-	i.ApprovedBy, err = a.approvedPower(ctx, fleet.User{}, person, fleet.Detail{Name: "invite", Value: fmt.Sprintf("%s for %s", invited(i), life)})
+	// Whoever redeems it is nobody until then, also where the person is somebody.
+	if !access.Empowers(fleet.Caller{}, asCaller(person)) {
+		return i, nil
+	}
+	before := fleet.User{}
+	if person.Devices > 0 {
+		before = person
+	}
+	i.ApprovedBy, err = a.approvedRights(ctx, before, person, fleet.Detail{Name: "invite", Value: fmt.Sprintf("%s for %s", invited(i), life)})
 	return i, err
 }
 
@@ -113,13 +120,17 @@ func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb
 	return seen, err
 }
 
-// approvedPower is approved for rights that somebody gets. What they are, and were,
-// is part of the request: an approval that was kept is worth nothing once the person
-// has others.
+// approvedPower is approved for rights that somebody gets, where those make them able to approve.
 func (a *API) approvedPower(ctx context.Context, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	if !access.Empowers(asCaller(before), asCaller(after)) {
 		return "", nil
 	}
+	return a.approvedRights(ctx, before, after, details...)
+}
+
+// approvedRights is approved for what makes somebody able to approve. What the person's rights are, and were, is part of the
+// request: an approval that was kept is worth nothing once the person has others.
+func (a *API) approvedRights(ctx context.Context, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	details = append(details, fleet.Detail{Name: "rights before", Value: rights(before)}, fleet.Detail{Name: "rights after", Value: rights(after)})
 	return a.approved(ctx, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: asCaller(after).String(), Details: details})
 }

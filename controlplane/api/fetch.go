@@ -81,6 +81,9 @@ func (s *transferService) toFetch(ctx context.Context, instance, id string) (fle
 	if err == nil {
 		err = s.checkRequester(ctx, restore, backup)
 	}
+	if err == nil {
+		err = s.checkTarget(ctx, restore, backup)
+	}
 	if err != nil {
 		return restore, backup, err
 	}
@@ -123,6 +126,18 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 		return nil
 	}
 	return s.denied(ctx, restore, backup, why)
+}
+
+// checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was asked for, and approved of.
+func (s *transferService) checkTarget(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
+	now, err := s.Catalog.AgentEnrolment(ctx, restore.Instance)
+	if err != nil {
+		return err
+	}
+	if why := restore.MeantFor(now); why != nil {
+		return s.denied(ctx, restore, backup, why)
+	}
+	return nil
 }
 
 // denied writes that a backup did not leave for a restore, and returns why.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -45,6 +46,12 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
+	enrolment := ""
+	if source != "" {
+		if enrolment, err = s.Catalog.AgentEnrolment(ctx, instance); err != nil {
+			return nil, err
+		}
+	}
 	unsealed := source != "" && !backup.Manifest.Encrypted
 	if source != "" {
 		detail += ", from " + source
@@ -61,7 +68,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	}, fleet.Job{
 		Kind: fleet.JobRestore, Instance: instance,
 		Spec: fleet.JobSpec{
-			SourceInstance: source, Unsealed: unsealed,
+			SourceInstance: source, TargetEnrolment: enrolment, Unsealed: unsealed,
 			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
 			WithRoles: request.GetWithRoles(), TrustContent: request.GetTrustContent(),
 		},
@@ -150,7 +157,7 @@ func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.Get
 // restore returns a job of one of the kinds, and what came of it.
 func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
 	restore, err := a.Catalog.Restore(ctx, id)
-	if err == nil && !slices.Contains(kinds, restore.Kind) {
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -53,7 +54,7 @@ func (s *restoreService) UndoRestore(ctx context.Context, request *pgharborv1.Un
 	case request.GetConfirm() != target:
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the name of the database that was restored, %q", request.GetConfirm(), target)
 	case !restore.UndoneAt.IsZero():
-		return nil, fleet.NewProblem(fleet.ErrConflict, "restore %s was undone at %s", restore.ID, restore.UndoneAt)
+		return nil, fleet.NewProblem(fleet.ErrConflict, "restore %s was undone at %s", restore.ID, restore.UndoneAt.UTC().Format(time.RFC3339))
 	case restore.Kept == "":
 		return nil, fleet.NewProblem(fleet.ErrConflict, "restore %s replaced no database that is still kept", restore.ID).
 			WithHint("pgharbor restores shows what is kept, and until when")

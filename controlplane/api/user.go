@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
@@ -136,7 +137,36 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 	if err != nil {
 		return nil, err
 	}
-	return &pgharborv1.RevokeUserResponse{User: user}, nil
+	warnings, err := s.lonely(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pgharborv1.RevokeUserResponse{User: user, Warnings: warnings}, nil
+}
+
+// lonely warns of policies that ask for a second person where there is only one who manages people: of what waits for that,
+// nothing can be approved.
+func (s *userService) lonely(ctx context.Context) ([]string, error) {
+	policies, err := s.Catalog.Policies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users, err := s.Catalog.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	left := 0
+	for _, u := range users {
+		if u.Devices > 0 && u.RevokedAt.IsZero() && access.Has(asCaller(u), fleet.PermissionUserManage) {
+			left++
+		}
+	}
+	asks := slices.ContainsFunc(policies, func(p fleet.Policy) bool { return len(p.RequireApproval) > 0 })
+	if !asks || left > 1 {
+		return nil, nil
+	}
+	return []string{"policies ask for another person's approval, and one OWNER of the whole fleet is left: what takes that of another OWNER can't be done, " +
+		"nor another be invited, until pgharbor-controlplane recover-owner --owner NAME on the control plane's host"}, nil
 }
 
 // changeUser changes what somebody may do, on behalf of the caller: the trail

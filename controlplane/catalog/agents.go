@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -37,6 +38,18 @@ func (c *Catalog) Agents(ctx context.Context, scope fleet.Scope) ([]fleet.Agent,
 func (c *Catalog) Agent(ctx context.Context, name string) (fleet.Agent, error) {
 	a, err := scanAgent(c.db.QueryRowContext(ctx, `SELECT `+agentColumns+` FROM agents WHERE name = ?`, name))
 	return a, missing(err, "instance %q", name)
+}
+
+// AgentEnrolment names the enrolment that holds for an instance, for people too; "" where none does.
+func (c *Catalog) AgentEnrolment(ctx context.Context, name string) (string, error) {
+	var id string
+	var since time.Time
+	err := c.db.QueryRowContext(ctx, `SELECT id, created_at FROM identities
+		WHERE kind = 'agent' AND name = ? AND revoked_at IS NULL ORDER BY created_at DESC LIMIT 1`, name).Scan(&id, instant{&since})
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id + " since " + since.Format(time.RFC3339), err
 }
 
 // AgentSeen notes that an agent was heard of.

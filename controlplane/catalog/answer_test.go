@@ -38,7 +38,7 @@ func large(t *testing.T, c *catalog.Catalog, rows int) (of fleet.Job) {
 		for m := range checks {
 			checks[m] = fleet.RestoreCheck{Name: "space", Result: "OK", Detail: strings.Repeat("d", 8<<10), Remedy: strings.Repeat("r", 8<<10)}
 		}
-		if _, err := c.FinishJob(t.Context(), "db1", restore.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at, Checks: checks}, at); err != nil {
+		if _, err := c.FinishJob(t.Context(), "db1", restore.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at, Checks: checks, Warnings: r.Warnings}, at); err != nil {
 			t.Fatal(err)
 		}
 	}

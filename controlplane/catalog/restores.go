@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,16 +14,8 @@ import (
 // keepRestore keeps what came of a restore beside its end, however often it is
 // told: it changes when the restore is undone, or what it had replaced dropped.
 func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResult) error {
-	if len(r.Checks) > 0 {
-		checks, err := json.Marshal(r.Checks)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO restores (job_id, checks) VALUES (?, ?)
-			ON CONFLICT (job_id) DO UPDATE SET checks = excluded.checks`, job.ID, string(checks))
-		if err != nil {
-			return err
-		}
+	if err := keepLists(ctx, tx, job.ID, r); err != nil {
+		return err
 	}
 	if r.Restore == nil {
 		return nil
@@ -36,15 +29,34 @@ func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResu
 	return err
 }
 
-const restoreColumns = jobColumns + `, coalesce(kept_database, ''), kept_until, undone_at, coalesce(checks, '[]')`
+// keepLists keeps those lists that say something: what is told later says nothing of them.
+func keepLists(ctx context.Context, tx *sql.Tx, job string, r fleet.JobResult) error {
+	if len(r.Checks) == 0 && len(r.Warnings) == 0 {
+		return nil
+	}
+	checks, err := json.Marshal(r.Checks)
+	if err != nil {
+		return err
+	}
+	warnings, err := json.Marshal(r.Warnings)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO restores (job_id, checks, warnings) VALUES (?1, ?2, ?3) ON CONFLICT (job_id) DO UPDATE
+		SET checks = iif(excluded.checks = 'null', checks, excluded.checks), warnings = iif(excluded.warnings = 'null', warnings, excluded.warnings)`,
+		job, string(checks), string(warnings))
+	return err
+}
+
+const restoreColumns = jobColumns + `, coalesce(kept_database, ''), kept_until, undone_at, coalesce(checks, '[]'), coalesce(warnings, '[]')`
 
 func scanRestore(r row) (restore fleet.Restore, err error) {
-	var checks []byte
-	restore.Job, err = scanJob(also{r, []any{&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks}})
+	var checks, warnings []byte
+	restore.Job, err = scanJob(also{r, []any{&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks, &warnings}})
 	if err != nil {
 		return restore, err
 	}
-	return restore, json.Unmarshal(checks, &restore.Checks)
+	return restore, errors.Join(json.Unmarshal(checks, &restore.Checks), json.Unmarshal(warnings, &restore.Warnings))
 }
 
 // also is a row of which more is scanned than its scanner asks for.

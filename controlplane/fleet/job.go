@@ -49,6 +49,9 @@ func (s JobState) Final() bool {
 // dump would gain rights by the restore), "failed".
 const FailureUnreachable = "unreachable"
 
+// FailureOther marks a job that failed for what no other word says.
+const FailureOther = "failed"
+
 const (
 	// AcceptWithin is how long an agent that is connected may take to begin a
 	// job that it was offered.
@@ -88,6 +91,9 @@ type JobSpec struct {
 	Offset         int64  `json:"offset,omitempty"`
 	// SourceInstance has the backup of a restore that runs on another instance.
 	SourceInstance string `json:"source_instance,omitempty"`
+	// TargetEnrolment is whom that backup goes to, when it was asked for: an agent that is enrolled
+	// under the same name later is another one.
+	TargetEnrolment string `json:"target_enrolment,omitempty"`
 	// Unsealed: what leaves that instance is plaintext.
 	Unsealed bool `json:"unsealed,omitempty"`
 	// Whole asks for the manifest and the companion of a file that is sent, too.
@@ -96,6 +102,15 @@ type JobSpec struct {
 	// TrustContent: the code in the dump may run with all the rights of the agent.
 	TrustContent bool   `json:"trust_content,omitempty"`
 	Reason       string `json:"reason,omitempty"`
+}
+
+// MeantFor refuses a job that lets a backup leave its instance, where another agent has the target's name by now: whoever asked
+// for it, or approved of it, meant the one of then. Of a job of an older version nothing is known.
+func (j Job) MeantFor(enrolment string) error {
+	if j.Spec.TargetEnrolment == "" || j.Spec.TargetEnrolment == enrolment {
+		return nil
+	}
+	return NewProblem(ErrConflict, "the agent of %s was enrolled anew since the restore was asked for: ask for it again", j.Instance)
 }
 
 // The roles that a restore makes, where they are missing; empty is none.
@@ -125,4 +140,6 @@ type JobResult struct {
 	Restore *RestoreOutcome
 	// Checks are of a look ahead to a restore.
 	Checks []RestoreCheck
+	// Warnings are what a restored database lacks.
+	Warnings []string
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,6 +65,16 @@ func disproved(j judging) *Reason {
 	}
 	return reason(VerdictDamaged, anew(j),
 		"the test restore of backup %s failed", j.Proved.ID).quoting(strings.Join(j.Proved.Proof.Differences, "; "))
+}
+
+// refusal warns of a backup that is proven, and that a restore refuses all the same; "" where none is.
+func refusal(f Facts) string {
+	proved := f.Proved
+	if proved == nil || proved.Proof.State != ProofSucceeded || proved.Proof.Refuses == "" {
+		return ""
+	}
+	return fmt.Sprintf("a restore of backup %s of %q into a live server will be refused, without --trust-content: %s",
+		proved.ID, f.Database, proved.Proof.Refuses)
 }
 
 // verifyLate is how long after its time a round of test restores must have begun: it

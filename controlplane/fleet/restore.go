@@ -8,6 +8,8 @@ type Restore struct {
 	Job
 	RestoreOutcome
 	Checks []RestoreCheck
+	// Warnings are what the restored database lacks, in its agent's words.
+	Warnings []string
 }
 
 // RestoreOutcome is what became of the database that a restore replaced.

@@ -102,6 +102,9 @@ func Judge(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) Judgem
 	if t.Ignore {
 		return j
 	}
+	if refused := refusal(f); refused != "" { // first: what is too long is cut at its end
+		j.Warnings = append([]string{refused}, f.Warnings...)
+	}
 	j.Reasons = reasons(judging{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
 	slices.SortStableFunc(j.Reasons, func(a, b Reason) int { return Worse(a.Verdict, b.Verdict) })
 	if len(j.Reasons) > 0 {

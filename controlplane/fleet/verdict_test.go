@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,5 +208,25 @@ func TestIDs(t *testing.T) {
 		if fleet.ValidID(id) {
 			t.Errorf("%q is valid", id)
 		}
+	}
+}
+
+// A database may be OK by all its backups and proofs, while none of them can be restored as people restore.
+func TestHealthWarnsOfABackupThatARestoreRefuses(t *testing.T) {
+	facts := good()
+	facts.Warnings = []string{"the agent's own"}
+	facts.Proved = &fleet.Backup{ID: "id1", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}}}
+	judge := func() fleet.Judgement { return fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat) }
+	if got := judge(); len(got.Warnings) != 1 {
+		t.Errorf("of one that all take: %q", got.Warnings)
+	}
+	facts.Proved.Proof.Refuses = "index given calls app.fits"
+	got := judge()
+	if got.Verdict != fleet.VerdictOK || len(got.Warnings) != 2 || !strings.Contains(got.Warnings[0], `backup id1 of "shop"`) ||
+		!strings.Contains(got.Warnings[0], "index given calls app.fits") {
+		t.Errorf("%s, %q", got.Verdict, got.Warnings)
+	}
+	if len(facts.Warnings) != 1 {
+		t.Errorf("the facts have changed: %q", facts.Warnings)
 	}
 }

@@ -211,6 +211,13 @@ func TestApprovalRestsOnWhoStillMay(t *testing.T) {
 			if err := end(t, users, "bob"); err != nil {
 				t.Fatal(err)
 			}
+			// It is shown so, before anybody tries.
+			approvals := pgharborv1.NewApprovalServiceClient(owner)
+			open, err := approvals.ListApprovals(bounded(t), &pgharborv1.ListApprovalsRequest{})
+			shown, err2 := approvals.GetApproval(bounded(t), &pgharborv1.GetApprovalRequest{Id: asked})
+			if err != nil || err2 != nil || len(open.GetApprovals()) != 0 || shown.GetApproval().GetState() != "void" {
+				t.Errorf("%v, %v, %v, %v", open, err, shown, err2)
+			}
 			// Of who asked.
 			if err := approve(t, owner, asked); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "void") {
 				t.Errorf("approved for bob: %v", err)

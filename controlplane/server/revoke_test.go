@@ -172,3 +172,13 @@ func TestLastOwnerCannotBeRevoked(t *testing.T) {
 		t.Errorf("the owner was locked out: %v", err)
 	}
 }
+
+// Where policies ask for a second person, whoever leaves one alone is told.
+func TestWhoLeavesOneOwnerAloneIsTold(t *testing.T) {
+	t.Parallel()
+	_, _, _, bob := guarded(t)
+	revoked, err := pgharborv1.NewUserServiceClient(bob).RevokeUser(bounded(t), &pgharborv1.RevokeUserRequest{Name: "bob"})
+	if err != nil || len(revoked.GetWarnings()) != 1 || !strings.Contains(revoked.GetWarnings()[0], "recover-owner") {
+		t.Errorf("%v, %v", revoked, err)
+	}
+}

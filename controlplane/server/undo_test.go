@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -94,8 +95,13 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
 		t.Error(diff)
 	}
-	if _, code := undo("shop"); code != codes.FailedPrecondition {
-		t.Errorf("a second undo: %v", code)
+	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: "shop"})
+	if status.Code(err) != codes.FailedPrecondition || !strings.HasSuffix(status.Convert(err).Message(), "Z") {
+		t.Errorf("a second undo: %v", err)
+	}
+	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: "nosuch", Confirm: "shop"})
+	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != `there is no restore "nosuch"` {
+		t.Errorf("an undo of nothing: %v", err)
 	}
 
 	// What was kept is dropped at last; the report of the restore comes again.
@@ -189,5 +195,34 @@ func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
 	_, err = restores.PreviewRestore(bounded(t), &pgharborv1.PreviewRestoreRequest{BackupId: backup})
 	if status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a preview of nothing: %v", err)
+	}
+}
+
+// What a restored database lacks is told to whoever asked for it.
+func TestWhatARestoreLacksIsToldAndKept(t *testing.T) {
+	t.Parallel()
+	cp := servertest.Start(t)
+	a := connectAgent(t, cp, "db1")
+	restores := pgharborv1.NewRestoreServiceClient(cp.Owner(t))
+	created, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+		BackupId: a.hasBackup(t, 10), TargetDatabase: "shop2", Confirm: "shop2", Reason: "ticket 8", WithRoles: fleet.RolesMissing,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.GetRestore().GetId()
+	a.offer(t)
+	want := []string{`left out: the role "app_migrator" does not become a member of "app"`}
+	a.report(t, &pgharborv1.Report{Event: &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
+		JobId: id, State: "succeeded", FinishedAt: timestamppb.Now(), Warnings: want,
+	}}})
+	a.finishesWith(t, id, &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "shop_before_x"}) // later news are without them
+	got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
+	if err != nil || !cmp.Equal(got.GetRestore().GetWarnings(), want) || got.GetRestore().GetKeptDatabase() != "shop_before_x" {
+		t.Errorf("%v, %v", got, err)
+	}
+	all, err := restores.ListRestores(bounded(t), &pgharborv1.ListRestoresRequest{})
+	if err != nil || len(all.GetRestores()) != 1 || !cmp.Equal(all.GetRestores()[0].GetWarnings(), want) {
+		t.Errorf("%v, %v", all, err)
 	}
 }

@@ -123,6 +123,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.JobFinished.finished_at":      moment,
 	"pgharbor.v1.JobFinished.restore":          message,
 	"pgharbor.v1.JobFinished.checks":           list(100, message),
+	"pgharbor.v1.JobFinished.warnings":         list(50, words(2000)),
 	"pgharbor.v1.RestoreOutcome.restore_id":    id,
 	"pgharbor.v1.RestoreOutcome.kept_database": postgresName,
 	"pgharbor.v1.RestoreOutcome.kept_until":    moment,

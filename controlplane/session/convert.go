@@ -164,7 +164,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	result := fleet.JobResult{
 		State: fleet.JobState(f.GetState()), Error: f.GetError(), Failure: f.GetFailure(),
-		Restore: restoreFrom(f.GetRestore()), Checks: checksFrom(f.GetChecks()),
+		Restore: restoreFrom(f.GetRestore()), Checks: checksFrom(f.GetChecks()), Warnings: f.GetWarnings(),
 	}
 	switch result.State {
 	case fleet.JobSucceeded, fleet.JobFailed, fleet.JobCancelled:

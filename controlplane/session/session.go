@@ -191,9 +191,12 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 			continue
 		}
 		offered[job.ID] = true
-		err := s.Catalog.JobOffered(ctx, job.ID)
+		err := s.checkTarget(ctx, job)
+		if err == nil {
+			err = s.Catalog.JobOffered(ctx, job.ID)
+		}
 		if errors.Is(err, fleet.ErrConflict) {
-			continue // it was cancelled meanwhile
+			continue // it was cancelled meanwhile, or is for an agent of before
 		}
 		if err != nil {
 			return err

@@ -52,8 +52,10 @@ type Restore struct {
 	Replace bool `protobuf:"varint,19,opt,name=replace,proto3" json:"replace,omitempty"`
 	// The instance that it is restored on, where that is not the backup's own.
 	TargetInstance string `protobuf:"bytes,20,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the restored database lacks, a sentence each.
+	Warnings      []string `protobuf:"bytes,21,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Restore) Reset() {
@@ -224,6 +226,13 @@ func (x *Restore) GetTargetInstance() string {
 		return x.TargetInstance
 	}
 	return ""
+}
+
+func (x *Restore) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // RestoreCheck is one line of a look ahead.
@@ -905,7 +914,7 @@ var File_pgharbor_v1_restore_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\n" +
-	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\x8d\x06\n" +
+	"\x19pgharbor/v1/restore.proto\x12\vpgharbor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xa9\x06\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tbackup_id\x18\x02 \x01(\tR\bbackupId\x12\x1a\n" +
@@ -931,7 +940,8 @@ const file_pgharbor_v1_restore_proto_rawDesc = "" +
 	"\tundone_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\bundoneAt\x121\n" +
 	"\x06checks\x18\x12 \x03(\v2\x19.pgharbor.v1.RestoreCheckR\x06checks\x12\x18\n" +
 	"\areplace\x18\x13 \x01(\bR\areplace\x12'\n" +
-	"\x0ftarget_instance\x18\x14 \x01(\tR\x0etargetInstance\"j\n" +
+	"\x0ftarget_instance\x18\x14 \x01(\tR\x0etargetInstance\x12\x1a\n" +
+	"\bwarnings\x18\x15 \x03(\tR\bwarnings\"j\n" +
 	"\fRestoreCheck\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\tR\x06result\x12\x16\n" +

@@ -1421,7 +1421,9 @@ type JobFinished struct {
 	// restore comes again with each change of this.
 	Restore *RestoreOutcome `protobuf:"bytes,6,opt,name=restore,proto3" json:"restore,omitempty"`
 	// Of a restore or its preview.
-	Checks        []*RestoreCheck `protobuf:"bytes,7,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*RestoreCheck `protobuf:"bytes,7,rep,name=checks,proto3" json:"checks,omitempty"`
+	// What a restored database lacks, a sentence each.
+	Warnings      []string `protobuf:"bytes,8,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,6 +1503,13 @@ func (x *JobFinished) GetRestore() *RestoreOutcome {
 func (x *JobFinished) GetChecks() []*RestoreCheck {
 	if x != nil {
 		return x.Checks
+	}
+	return nil
+}
+
+func (x *JobFinished) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -2335,7 +2344,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x06damage\x18\x03 \x01(\tR\x06damage\"U\n" +
 	"\fBackupProved\x12\x1b\n" +
 	"\tbackup_id\x18\x01 \x01(\tR\bbackupId\x12(\n" +
-	"\x05proof\x18\x02 \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\"\x91\x02\n" +
+	"\x05proof\x18\x02 \x01(\v2\x12.pgharbor.v1.ProofR\x05proof\"\xad\x02\n" +
 	"\vJobFinished\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
@@ -2344,7 +2353,8 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\vfinished_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishedAt\x125\n" +
 	"\arestore\x18\x06 \x01(\v2\x1b.pgharbor.v1.RestoreOutcomeR\arestore\x121\n" +
-	"\x06checks\x18\a \x03(\v2\x19.pgharbor.v1.RestoreCheckR\x06checks\"\xc8\x01\n" +
+	"\x06checks\x18\a \x03(\v2\x19.pgharbor.v1.RestoreCheckR\x06checks\x12\x1a\n" +
+	"\bwarnings\x18\b \x03(\tR\bwarnings\"\xc8\x01\n" +
 	"\x0eRestoreOutcome\x12\x1d\n" +
 	"\n" +
 	"restore_id\x18\x01 \x01(\tR\trestoreId\x12#\n" +

@@ -807,8 +807,10 @@ func (x *RevokeUserRequest) GetName() string {
 }
 
 type RevokeUserResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	User  *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// What can't be done any longer without the user.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -846,6 +848,13 @@ func (*RevokeUserResponse) Descriptor() ([]byte, []int) {
 func (x *RevokeUserResponse) GetUser() *User {
 	if x != nil {
 		return x.User
+	}
+	return nil
+}
+
+func (x *RevokeUserResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -1094,9 +1103,10 @@ const file_pgharbor_v1_user_proto_rawDesc = "" +
 	"\x18RevokePermissionResponse\x12%\n" +
 	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\"'\n" +
 	"\x11RevokeUserRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\";\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"W\n" +
 	"\x12RevokeUserResponse\x12%\n" +
-	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\",\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.pgharbor.v1.UserR\x04user\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\",\n" +
 	"\x16ListUserDevicesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"H\n" +
 	"\x17ListUserDevicesResponse\x12-\n" +
