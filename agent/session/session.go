@@ -218,6 +218,7 @@ type connection struct {
 
 	// What follows belongs to the sender.
 	queue      []string // entries of the journal that are still to be sent
+	listed     bool     // there were entries that are newer than the inventory may be
 	drained    bool     // the journal was sent once
 	lastStatus *pgharborv1.AgentStatus
 	updated    map[string]job.JobProgress
