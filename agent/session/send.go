@@ -63,6 +63,9 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			updateSet = false
 			err = c.sendUpdates()
 		case <-beat.C:
+			if err := c.mustSayAnew(); err != nil {
+				return err
+			}
 			// Other processes append to the journal too.
 			if err = c.listJournal(); err == nil && c.drained {
 				err = c.sendHeartbeat()

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -211,6 +212,8 @@ type connection struct {
 
 	acked           chan struct{} // rings after an acknowledgement
 	inventoryWanted chan struct{} // rings when the control plane asked for it
+
+	saidAnew atomic.Bool // the hello said that the trail begins anew, and no head came since
 
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged
