@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // RunRecord is what is known of a run whose process died.
@@ -39,16 +36,4 @@ func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, 
 		removed = append(removed, name)
 	}
 	return removed, errors.Join(e.dropOwnRoles(ctx, name), e.Store.RemoveIncoming(run.ID))
-}
-
-// Databases lists the databases of the instance that are to be backed up: those that a restore is filling are not.
-func (e *Engine) Databases(ctx context.Context) ([]postgres.Database, error) {
-	all, err := e.Instance.Databases(ctx)
-	var databases []postgres.Database
-	for _, database := range all {
-		if !strings.HasPrefix(database.Name, temporaryPrefix) {
-			databases = append(databases, database)
-		}
-	}
-	return databases, err
 }

@@ -17,6 +17,10 @@ func (l *lookAhead) checkTarget(ctx context.Context) {
 		l.fail("target", err, "")
 		return
 	}
+	if err := CheckTarget(l.req.Target); err != nil {
+		l.fail("target", err, "give another name")
+		return
+	}
 	exists, err := l.Instance.DatabaseExists(ctx, l.req.Target)
 	switch {
 	case err != nil:

@@ -30,6 +30,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	}{
 		{"target", "exists already", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "harbour" }, ""},
 		{"target", "longer than 63 bytes", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = strings.Repeat("x", 64) }, ""},
+		{"target", "restores under way", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "pgharbor_restore_x" }, ""},
 		{"versions", "server of version 99 or newer", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.ServerVersion = "99.1" }, ""},
 		{"locale", "xx_XX.utf8: the server does not have the locale", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Collation = "xx_XX.utf8" }, ""},
 		{"locale", "come with PostgreSQL 17", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.LocaleProvider = "builtin" }, ""},

@@ -16,12 +16,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-const (
-	// temporaryPrefix begins the name of a database that a restore fills.
-	temporaryPrefix = postgres.OwnPrefix
-	// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
-	dropTimeout = time.Minute
-)
+// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
+const dropTimeout = time.Minute
 
 var restoreIDs = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 

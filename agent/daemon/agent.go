@@ -134,7 +134,8 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		},
 		State: a.state, Log: a.log, Now: a.now,
 		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
-		Concurrency: s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
+		AdoptDatabase: s.AdoptDatabase,
+		Concurrency:   s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
 		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read,
 	}
 	if s.Enabled {

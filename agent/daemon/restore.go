@@ -102,6 +102,9 @@ func (c *command) confirm(flags restoreFlags) error {
 	if target == "" {
 		return usageError(errors.New("--to-database is missing: the name of the database to make"))
 	}
+	if err := backup.CheckTarget(target); err != nil {
+		return usageError(err)
+	}
 	if terminal := c.terminal(); confirm == "" && terminal != nil {
 		does := "makes the database"
 		if flags.replace {

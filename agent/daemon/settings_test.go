@@ -19,7 +19,7 @@ func TestSettingsByDefault(t *testing.T) {
 	}
 	if s.Enabled || s.Dir != "./backups" || s.Policy.Days != 30 || s.Policy.KeepLast != 3 || s.Concurrency != 1 ||
 		s.Schedule.String() != "0 1 * * *" || s.Format != "plain" || s.Compression != "none" || s.Timezone != "Europe/Berlin" ||
-		s.Passphrases.Current != "" || s.Databases != nil {
+		s.Passphrases.Current != "" || s.Databases != nil || s.AdoptDatabase != "" {
 		t.Errorf("defaults: %+v", s)
 	}
 }

@@ -74,5 +74,10 @@ func (c *command) acceptTrail() error {
 	if err != nil {
 		return err
 	}
-	return witness.Accept(c.Now())
+	if err := witness.Accept(c.Now()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.Stdout, "accepted: an agent that runs tells its control plane at its next heartbeat, another one when it next connects\n"+
+		"once each agent that has seen the other trail has done so: pgharbor audit verify --accept")
+	return err
 }

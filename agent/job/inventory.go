@@ -54,6 +54,12 @@ func (r *Runner) Inventory() Inventory {
 	return r.readInventory()
 }
 
+// InventoryAnew lists the backups as they are now.
+func (r *Runner) InventoryAnew() Inventory {
+	r.forgetInventory()
+	return r.Inventory()
+}
+
 // forgetInventory makes the next look a fresh one.
 func (r *Runner) forgetInventory() {
 	r.mu.Lock()

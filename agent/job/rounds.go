@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -84,9 +85,14 @@ func (r *Runner) keepTidy(ctx context.Context) {
 }
 
 func (r *Runner) adopt(ctx context.Context) {
-	adopted, err := r.Engine.Adopt(ctx, r.DefaultDatabase)
+	adopted, err := r.Engine.Adopt(ctx, cmp.Or(r.AdoptDatabase, r.DefaultDatabase))
 	for _, manifest := range adopted {
-		r.Log.Info("adopted a backup of the old script", "file", manifest.Filename, "backup", manifest.ID, "complete", manifest.Complete)
+		r.Log.Info("adopted a backup of the old script",
+			"file", manifest.Filename, "database", manifest.Database, "backup", manifest.ID, "complete", manifest.Complete)
+	}
+	if len(adopted) > 0 && r.AdoptDatabase == "" {
+		r.Log.Warn("the files of the old script do not say which database they are of; where that is another one, set BACKUP_ADOPT_DATABASE",
+			"database", r.DefaultDatabase)
 	}
 	if len(adopted) > 0 {
 		r.forgetInventory()

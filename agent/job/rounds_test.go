@@ -104,7 +104,15 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 // The old script goes on for a while beside the agent, and a file that it was
 // still writing when the agent began must not wait for the agent's next start.
 func TestFilesOfTheOldScriptAreAdoptedWhenTheyCome(t *testing.T) {
-	r := newRunner(t, nil)
+	for name, of := range map[string]string{"": "postgres", "shop": "shop"} {
+		r := newRunner(t, func(c *Config) { c.DefaultDatabase, c.AdoptDatabase = "postgres", name })
+		testAdoptionOf(t, r, of)
+	}
+}
+
+// testAdoptionOf has a file of the old script adopted, as a backup of a database.
+func testAdoptionOf(t *testing.T, r *Runner, database string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var tidying sync.WaitGroup
@@ -121,7 +129,7 @@ func TestFilesOfTheOldScriptAreAdoptedWhenTheyCome(t *testing.T) {
 			t.Fatal("stopped")
 		}
 		synctest.Wait()
-		if held := r.Inventory().Backups; len(held) != 1 || !held[0].Complete {
+		if held := r.Inventory().Backups; len(held) != 1 || !held[0].Complete || held[0].Database != database {
 			t.Errorf("the inventory is %+v", held)
 		}
 	})

@@ -26,9 +26,11 @@ type Config struct {
 	Schedule *Schedule
 	// Databases are those to back up; empty means all but templates.
 	Databases []string
-	// DefaultDatabase is the one that the connection settings name: the files of
-	// the old script are of it.
+	// DefaultDatabase is the one that the connection settings name.
 	DefaultDatabase string
+	// AdoptDatabase is the one that the files of the old script are of, which do not
+	// say it; empty means DefaultDatabase, as the script had it.
+	AdoptDatabase string
 	// Concurrency is how many runs there may be at once, at least 1.
 	Concurrency int
 	Policy      retention.Policy

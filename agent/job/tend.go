@@ -139,17 +139,32 @@ func (r *Runner) keptText(ctx context.Context, k Kept, name string) string {
 }
 
 // databases lists those of the instance that are databases of their own: none
-// that a restore is filling, nor one that is kept of a restore.
+// that a restore is filling, nor one that is kept of a restore. The name alone makes
+// no database one of those: anybody could hide theirs from health.
 func (r *Runner) databases(ctx context.Context) ([]postgres.Database, error) {
-	found, err := r.Engine.Databases(ctx)
+	before := r.restoring() // and after: some begin and some end meanwhile
+	found, err := r.Engine.Instance.Databases(ctx)
 	if err != nil {
 		return nil, err
 	}
+	filled := append(before, r.restoring()...)
 	kept, err := r.State.Kept()
 	if err != nil {
 		r.Log.Error("not all records of what restores replaced can be read", "error", err)
 	}
 	return slices.DeleteFunc(found, func(d postgres.Database) bool {
-		return slices.ContainsFunc(kept, func(k Kept) bool { return d.Name == k.OldName || d.Name == k.NewName })
+		return slices.Contains(filled, d.Name) || slices.ContainsFunc(kept, func(k Kept) bool { return d.Name == k.OldName || d.Name == k.NewName })
 	}), nil
+}
+
+// restoring are the databases that restores fill.
+func (r *Runner) restoring() (names []string) {
+	ids, err := r.State.Restoring()
+	if err != nil {
+		r.Log.Error("not all records of restores under way can be read", "error", err)
+	}
+	for _, id := range ids {
+		names = append(names, backup.TemporaryDatabase(id))
+	}
+	return names
 }

@@ -29,7 +29,9 @@ func (c *connection) receive(work context.Context) error {
 		case *pgharborv1.ConnectResponse_InventoryRequest:
 			ring(c.inventoryWanted)
 		case *pgharborv1.ConnectResponse_TrailHead:
-			c.takeTrailHead(m.TrailHead)
+			if err := c.takeTrailHead(m.TrailHead); err != nil {
+				return err
+			}
 		default: // a newer control plane may say more than we understand
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -61,6 +63,9 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			updateSet = false
 			err = c.sendUpdates()
 		case <-beat.C:
+			if err := c.mustSayAnew(); err != nil {
+				return err
+			}
 			// Other processes append to the journal too.
 			if err = c.listJournal(); err == nil && c.drained {
 				err = c.sendHeartbeat()
@@ -85,7 +90,7 @@ func (c *connection) listJournal() error {
 	defer c.mu.Unlock()
 	for _, id := range ids {
 		if _, known := c.open[id]; !known {
-			c.queue = append(c.queue, id)
+			c.queue, c.listed = append(c.queue, id), true
 		}
 	}
 	return nil
@@ -132,7 +137,19 @@ func (c *connection) report(id string) (*pgharborv1.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reportOf(entry, c.Work.Inventory()), nil
+	return reportOf(entry, c.inventoryWith(entry.Backup)), nil
+}
+
+// inventoryWith is the inventory, read anew where it may be older than a backup that
+// another process made: the page that follows the report would say that it is gone. One
+// that has gone since is looked for once for each time that the journal was listed.
+func (c *connection) inventoryWith(made *backup.Manifest) job.Inventory {
+	inventory := c.Work.Inventory()
+	if made == nil || !c.listed || slices.ContainsFunc(inventory.Backups, func(b job.Backup) bool { return b.ID == made.ID }) {
+		return inventory
+	}
+	c.listed = false
+	return c.Work.InventoryAnew()
 }
 
 func (c *connection) sendHeartbeat() error {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -212,12 +213,15 @@ type connection struct {
 	acked           chan struct{} // rings after an acknowledgement
 	inventoryWanted chan struct{} // rings when the control plane asked for it
 
+	saidAnew atomic.Bool // the hello said that the trail begins anew, and no head came since
+
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged
 	inFlight int
 
 	// What follows belongs to the sender.
 	queue      []string // entries of the journal that are still to be sent
+	listed     bool     // there were entries that are newer than the inventory may be
 	drained    bool     // the journal was sent once
 	lastStatus *pgharborv1.AgentStatus
 	updated    map[string]job.JobProgress

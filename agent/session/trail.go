@@ -1,16 +1,43 @@
 package session
 
 import (
+	"errors"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
+// errBeginsAnew ends a session in which the control plane was not told of that: a
+// hello says it.
+var errBeginsAnew = errors.New("somebody has accepted here that the control plane's trail is another one, and the next session says so")
+
+// mustSayAnew is errBeginsAnew where somebody has accepted another trail since the hello.
+func (c *connection) mustSayAnew() error {
+	if c.TrailKey == nil || c.saidAnew.Load() {
+		return nil
+	}
+	if c.accepted() {
+		return errBeginsAnew
+	}
+	return nil
+}
+
+// accepted says whether another trail was accepted and no head of it has come since.
+// What can't be read is said where heads are taken.
+func (c *connection) accepted() bool {
+	_, anew, err := c.Work.State.Witness.Newest()
+	return err == nil && anew
+}
+
 // takeTrailHead keeps a head of the trail that the control plane has signed.
-func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) {
+func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) error {
 	if c.TrailKey == nil {
-		return
+		return nil
+	}
+	if err := c.mustSayAnew(); err != nil {
+		return err // before the head takes the place of what was accepted
 	}
 	head := chain.SignedHead{
 		Head: chain.Head{Sequence: told.GetSequence(), Hash: told.GetHash()}, At: told.GetAt().AsTime(),
@@ -21,6 +48,10 @@ func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) {
 		err = head.SignedBy(key)
 	}
 	c.Work.HearTrailHead(head, err)
+	if !c.accepted() {
+		c.saidAnew.Store(false)
+	}
+	return nil
 }
 
 // heldTrailHead is what the agent says of the trail in its hello; nil where it knows
@@ -31,6 +62,7 @@ func (c *connection) heldTrailHead() *pgharborv1.TrailHead {
 	}
 	switch h, anew := c.Work.TrailHead(); {
 	case anew:
+		c.saidAnew.Store(true)
 		return &pgharborv1.TrailHead{BeginsAnew: true}
 	case h == nil:
 		return nil

@@ -252,7 +252,7 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	}
 	f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: 9, Hash: previous})
 	got := f.run(t, "audit", "verify")
-	if want := fmt.Sprintf("in entry %d or one from there to entry %d", 7, 9); got.code != exitIntegrity || !strings.Contains(got.stderr, want) {
+	if want := fmt.Sprintf("in one of the entries %d to %d", 7, 9); got.code != exitIntegrity || !strings.Contains(got.stderr, want) {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 }

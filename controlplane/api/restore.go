@@ -20,9 +20,10 @@ type restoreService struct {
 
 func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.CreateRestoreRequest) (*pgharborv1.CreateRestoreResponse, error) {
 	target, reason := request.GetTargetDatabase(), strings.TrimSpace(request.GetReason())
+	if err := fleet.CheckTarget(target); err != nil {
+		return nil, err
+	}
 	switch {
-	case target == "":
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs the name of the database to make")
 	case request.GetConfirm() != target:
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
 	case reason == "":

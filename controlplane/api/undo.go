@@ -20,8 +20,8 @@ const (
 // the agent open the file.
 func (s *restoreService) PreviewRestore(ctx context.Context, request *pgharborv1.PreviewRestoreRequest) (*pgharborv1.PreviewRestoreResponse, error) {
 	target := request.GetTargetDatabase()
-	if target == "" {
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs the name of the database to make")
+	if err := fleet.CheckTarget(target); err != nil {
+		return nil, err
 	}
 	if _, err := rolesDetail(request.GetWithRoles()); err != nil {
 		return nil, err

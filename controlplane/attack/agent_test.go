@@ -18,7 +18,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// A hello with 200,000 names, or with one of 2 MB, made health, the metrics and
+// A hello with very many names, or with one of a mebibyte, made health, the metrics and
 // HTTP time out for the whole fleet.
 func TestNamesOfOneAgentBlindNobody(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
@@ -28,8 +28,8 @@ func TestNamesOfOneAgentBlindNobody(t *testing.T) {
 		t.Errorf("of as many as may be, %d are judged: %v", len(all), verdicts(all))
 	}
 	for name, hello := range map[string]*pgharborv1.Hello{
-		"many": {Status: databases(200_000, "a-name-of-many-%d")},
-		"huge": {Status: databases(1, strings.Repeat("x", 2<<20)+"%d"), AgentVersion: strings.Repeat("v", 2<<20), InventoryDigest: strings.Repeat("d", 2<<20)},
+		"many": {Status: databases(100_000, "a-name-of-many-%d")},
+		"huge": {Status: databases(1, strings.Repeat("x", 1<<20)+"%d"), AgentVersion: strings.Repeat("v", 1<<20), InventoryDigest: strings.Repeat("d", 1<<20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			connect(t, h.malloryConn, hello)

@@ -103,7 +103,7 @@ func (v *Verifier) Add(e Entry) error {
 		v.witnesses = v.witnesses[1:]
 		if w.Head.Hash != e.Hash {
 			return broken(v.vouched+1, Rewritten,
-				"the trail was rewritten, in entry %d or one from there to entry %d: entry %d has the hash %s, and %s has seen it with %s",
+				"the trail was rewritten, in one of the entries %d to %d: entry %d has the hash %s, and %s has seen it with %s",
 				v.vouched+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Head.Hash)
 		}
 		v.vouched = e.Sequence

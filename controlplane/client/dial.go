@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// A page of the inventory stays far below this.
-	maxMessageBytes = 8 << 20
+	// What a control plane takes; a page of the inventory stays far below this.
+	maxMessageBytes = 4 << 20
 	// The health of a fleet is one answer: 500 agents of 20 databases, where all is
 	// wrong and each says why.
 	maxAnswerBytes = 64 << 20

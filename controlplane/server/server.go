@@ -44,7 +44,7 @@ const (
 	// DefaultCertificateLife is that of agents' and people's certificates.
 	DefaultCertificateLife = 30 * 24 * time.Hour
 
-	maxMessage   = 16 << 20 // bytes; an inventory page of a database with very many tables
+	maxMessage   = 4 << 20  // bytes; a manifest of a database with very many tables
 	maxAnswer    = 64 << 20 // bytes; the health of a large fleet where all is wrong
 	maxHeader    = 64 << 10 // bytes of a call's metadata
 	maxStreams   = 256      // of one connection
@@ -249,7 +249,7 @@ func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (
 			recovery.StreamServerInterceptor(onPanic)),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxAnswer), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
-		grpc.ForceServerCodecV2(chunk.NewCodec()),
+		grpc.ForceServerCodecV2(chunk.Codec{CodecV2: entrance.Codec()}),
 		grpc.WaitForHandlers(true), // the catalog is closed after Stop
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second, MaxConnectionIdle: idleWithin}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

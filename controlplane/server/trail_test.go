@@ -120,6 +120,9 @@ func TestRestoreThatMakesNoSenseIsRefusedBeforeAnythingHappens(t *testing.T) {
 		{"no target", &pgharborv1.CreateRestoreRequest{BackupId: kept, Reason: "why"}, codes.InvalidArgument},
 		{"no confirmation", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Reason: "why"}, codes.InvalidArgument},
 		{"another confirmation", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Confirm: "New", Reason: "why"}, codes.InvalidArgument},
+		{"a name of restores under way", &pgharborv1.CreateRestoreRequest{
+			BackupId: kept, TargetDatabase: "pgharbor_restore_x", Confirm: "pgharbor_restore_x", Reason: "why",
+		}, codes.InvalidArgument},
 		{"no reason", &pgharborv1.CreateRestoreRequest{BackupId: kept, TargetDatabase: "new", Confirm: "new", Reason: " "}, codes.InvalidArgument},
 		{"unknown", &pgharborv1.CreateRestoreRequest{BackupId: "none", TargetDatabase: "new", Confirm: "new", Reason: "why"}, codes.NotFound},
 		{"removed", &pgharborv1.CreateRestoreRequest{BackupId: removed, TargetDatabase: "new", Confirm: "new", Reason: "why"}, codes.FailedPrecondition},

@@ -77,7 +77,8 @@ func (l *left) within(m protoreflect.Message) error {
 
 func (l *left) field(m protoreflect.Message, field protoreflect.FieldDescriptor, b bound) error {
 	if field.IsList() {
-		l.list(m.Mutable(field).List(), field, b)
+		within := l.list(m.Get(field).List(), m.NewField(field).List(), field, b)
+		m.Set(field, protoreflect.ValueOfList(within))
 		return nil
 	}
 	value, err := l.value(m.Get(field), field, b)
@@ -87,23 +88,21 @@ func (l *left) field(m protoreflect.Message, field protoreflect.FieldDescriptor,
 	return err
 }
 
-// list drops the items that are over, and those that are too many.
-func (l *left) list(items protoreflect.List, field protoreflect.FieldDescriptor, b bound) {
+// list returns the items without those that are over or too many. It is a new list:
+// one that is made shorter still holds in memory what was dropped.
+func (l *left) list(items, within protoreflect.List, field protoreflect.FieldDescriptor, b bound) protoreflect.List {
 	if more := items.Len() - b.most; more > 0 {
 		l.add(fmt.Sprintf("%s: %d more than %d", shortName(field), more, b.most))
-		items.Truncate(b.most)
 	}
-	kept := 0
-	for n := range items.Len() {
+	for n := range min(items.Len(), b.most) {
 		value, err := l.value(items.Get(n), field, b)
 		if err != nil {
 			l.add(err.Error())
 			continue
 		}
-		items.Set(kept, value)
-		kept++
+		within.Append(value)
 	}
-	items.Truncate(kept)
+	return within
 }
 
 func (l *left) value(v protoreflect.Value, field protoreflect.FieldDescriptor, b bound) (protoreflect.Value, error) {

@@ -205,9 +205,9 @@ var bounds = map[protoreflect.FullName]bound{
 
 	// ---- files
 	"pgharbor.v1.UploadRequest.header":     message,
-	"pgharbor.v1.UploadRequest.chunk":      raw(16 << 20), // the server's bound of any message
+	"pgharbor.v1.UploadRequest.chunk":      raw(4 << 20), // the server's bound of any message
 	"pgharbor.v1.UploadHeader.transfer_id": id,
-	"pgharbor.v1.UploadHeader.manifest":    raw(8 << 20),
+	"pgharbor.v1.UploadHeader.manifest":    raw(4 << 20),
 	"pgharbor.v1.FetchRequest.transfer_id": id,
 
 	// ---- identity

@@ -11,9 +11,24 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// maxInventory bounds, in bytes on the wire, what an agent can make the control
-// plane hold in memory while its inventory arrives. Tests lower it.
-var maxInventory = 128 << 20
+// maxInventory bounds, in bytes of memory, what an agent can make the control plane
+// hold while its inventory arrives. Tests lower it.
+var maxInventory = 384 << 20
+
+// What a backup and a table of it take beside their texts.
+const (
+	backupWeight = 1 << 10
+	tableWeight  = 64
+)
+
+// weight is about what a page takes in memory.
+func weight(page *pgharborv1.InventoryPage) int {
+	all := proto.Size(page) + backupWeight*len(page.GetBackups())
+	for _, b := range page.GetBackups() {
+		all += tableWeight * len(b.GetTables())
+	}
+	return all
+}
 
 // wantInventory asks for the inventory where it is not the one that the
 // catalog has, once for each digest.
@@ -34,7 +49,7 @@ func inventoryRequest() *pgharborv1.ConnectResponse {
 
 func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
 	s.Bells.Ring(s.answerBell())
-	s.inventoryBytes += proto.Size(page)
+	s.inventoryBytes += weight(page)
 	if s.inventoryBytes > maxInventory {
 		s.inventory = nil
 		if page.GetLast() { // not asked for again, until it is another one

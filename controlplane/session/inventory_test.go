@@ -63,10 +63,10 @@ func TestInventoryReplacesWhatIsKnown(t *testing.T) {
 // An inventory that is too large is not held in memory, and the agent serves
 // on: what it reports is taken, and nothing counts as missing.
 func TestInventoryThatIsTooLargeIsPassedOver(t *testing.T) {
-	session.LimitInventory(t, 1000)
+	session.LimitInventory(t, 3000)
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
-	known, large := aBackup(), aBackup(func(b *pgharborv1.Backup) { b.HoldReason = strings.Repeat("x", 1000) })
+	known, large := aBackup(), aBackup(func(b *pgharborv1.Backup) { b.HoldReason = strings.Repeat("x", 2000) })
 	a.report(t, runFinished(aRun(), known))
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{InventoryDigest: "large"}))
 	if m := a.receive(t); m.GetInventoryRequest() == nil {

@@ -8,12 +8,11 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
-	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Tap bounds the rate of calls, and how many of a person are under way, before a
-// call's message is read.
+// Tap bounds the rate of calls, and how many of an agent or a person are under way,
+// before a call's message is read.
 func (d *Door) Tap(ctx context.Context, call *tap.Info) (context.Context, error) {
 	from, ok := peer.FromContext(ctx)
 	if !ok {
@@ -23,27 +22,35 @@ func (d *Door) Tap(ctx context.Context, call *tap.Info) (context.Context, error)
 	if !d.rates.allow(who, kind) {
 		return ctx, d.refuse("calls", "too many calls of "+who+": wait a moment, and ask less often")
 	}
-	if kind != pki.KindUser {
-		return ctx, nil // an agent has one session, and its transfers are asked for
+	if kind == "" {
+		return ctx, nil // all that a stranger's connection may send is little
 	}
 	return ctx, d.begin(ctx, who, call.FullMethodName)
 }
 
-// begin notes that a call of a person is under way until its context ends.
+// begin notes that a call is under way until its context ends.
 func (d *Door) begin(ctx context.Context, who, method string) error {
 	leave, err := d.underWay.enter(who)
 	if err != nil {
 		return d.refuse("calls under way", "too many calls of "+who+" are under way: wait until some of them have ended")
 	}
-	if method == pgharborv1.HealthService_WatchHealth_FullMethodName {
-		unwatch, err := d.watches.enter(who)
-		if err != nil {
-			leave()
-			return d.refuse("calls under way", who+" watches the health of the fleet often enough at once: end another watch first")
-		}
-		context.AfterFunc(ctx, unwatch)
+	var few *crowd
+	var why string
+	switch method {
+	case pgharborv1.HealthService_WatchHealth_FullMethodName:
+		few, why = d.watches, " watches the health of the fleet often enough at once: end another watch first"
+	case pgharborv1.SessionService_Connect_FullMethodName:
+		few, why = d.sessions, " has sessions enough at once: wait until one of them has ended"
+	default:
+		context.AfterFunc(ctx, leave)
+		return nil
 	}
-	context.AfterFunc(ctx, leave)
+	leaveFew, err := few.enter(who)
+	if err != nil {
+		leave()
+		return d.refuse("calls under way", who+why)
+	}
+	context.AfterFunc(ctx, func() { leaveFew(); leave() })
 	return nil
 }
 

@@ -34,9 +34,11 @@ type Limits struct {
 	// StrangerBytes and PersonBytes are what a connection may send, beside a part
 	// of what it is sent. A message is in memory before anybody can look at it.
 	StrangerBytes, PersonBytes int64
-	// UnderWay are the calls of one person at once, and Watches those of them that
-	// watch the health of the fleet: each may hold an answer that is not read.
-	UnderWay, Watches int
+	// UnderWay are the calls of one agent or one person at once. Of a person's, Watches
+	// are those that watch the health of the fleet: each may hold an answer that is not
+	// read. Of an agent's, Sessions are those that want to be its session: each may hold
+	// a message that was not looked at.
+	UnderWay, Watches, Sessions int
 	// Unread are the bytes of answers that one person has not read, beyond which there
 	// is none for them: an answer is in memory until it has left.
 	Unread int64
@@ -53,7 +55,7 @@ var Default = Limits{
 	Strangers: 256, StrangersOfAddress: 64,
 	Connections:   64,
 	StrangerBytes: 256 << 10, PersonBytes: 16 << 20,
-	UnderWay: 64, Watches: 8, Unread: 16 << 20,
+	UnderWay: 64, Watches: 8, Sessions: 16, Unread: 16 << 20,
 	Calls: 100, Burst: 1000,
 	StrangerCalls: 10, StrangerBurst: 200,
 }
@@ -67,6 +69,7 @@ type Door struct {
 	known      *crowd
 	underWay   *crowd
 	watches    *crowd
+	sessions   *crowd
 	rates      *rates
 	unread     unread
 	refused    *prometheus.CounterVec
@@ -77,7 +80,7 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pgharbor_refused_total", Help: "Connections and calls refused because a peer took more than its share, by what of.",
 	}, []string{"of"})
-	for _, of := range []string{"handshakes", "connections", "bytes", "calls", "calls under way", "answers", "descriptors", "http connections", "http requests"} {
+	for _, of := range []string{"handshakes", "connections", "bytes", "messages", "calls", "calls under way", "answers", "descriptors", "http connections", "http requests"} {
 		refused.WithLabelValues(of)
 	}
 	metrics.MustRegister(refused)
@@ -89,6 +92,7 @@ func New(limits Limits, now func() time.Time, metrics prometheus.Registerer) *Do
 		known:      &crowd{mostOfOne: limits.Connections},
 		underWay:   &crowd{mostOfOne: limits.UnderWay},
 		watches:    &crowd{mostOfOne: limits.Watches},
+		sessions:   &crowd{mostOfOne: limits.Sessions},
 		rates:      &rates{limits: limits, now: now},
 		unread:     unread{now: now},
 		refused:    refused,

@@ -87,6 +87,9 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 	begin(ctx, "user:vera", watch, Default.Watches)
 	begin(ctx, "user:vera", get, Default.UnderWay-Default.Watches)
 	begin(t.Context(), "user:olga", get, Default.UnderWay)
+	connect, upload := pgharborv1.SessionService_Connect_FullMethodName, pgharborv1.TransferService_Upload_FullMethodName
+	begin(t.Context(), "agent:shop", connect, Default.Sessions)
+	begin(t.Context(), "agent:shop", upload, Default.UnderWay-Default.Sessions)
 	end()
 	for deadline := time.After(10 * time.Second); ; {
 		if leave, err := d.underWay.enter("user:vera"); err == nil {
