@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +50,14 @@ func TestADatabaseOfSeveralOwnersComesBack(t *testing.T) {
 	server := loadServer(t)
 	as(t, server, "postgres", `CREATE SCHEMA b AUTHORIZATION bob; CREATE SCHEMA hers AUTHORIZATION mallory; GRANT USAGE ON SCHEMA b TO mallory; GRANT USAGE ON SCHEMA hers TO bob;
 		SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'; SET ROLE mallory; CREATE FUNCTION hers.known(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 <> ''''; END'`)
-	for n, one := range together {
+	for n, one := range slices.Concat(together, usesOfOthers) {
 		schema := fmt.Sprintf("s%d", n)
 		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema, "SCHEMA here", "SCHEMA "+schema).Replace(one.sql))
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		engine := loadEngine(t, server, format)
 		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
-			t.Fatalf("%s: %v", format, err)
+			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
 		}
 		if diff := cmp.Diff(dumpOf(t, server, "mal"), dumpOf(t, server, "guarded")); diff != "" {
 			t.Errorf("%s: pg_dump (-before +after):\n%s", format, diff)

@@ -26,13 +26,13 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err != nil {
 		return err
 	}
-	if err := l.fillViews(ctx, s, early, !l.mixed); err != nil {
+	if err := l.fillViews(ctx, s, early); err != nil {
 		return err
 	}
 	if err := l.makeAll(ctx, s, late, rights); err != nil {
 		return err
 	}
-	if err := l.fillViews(ctx, s, views, true); err != nil {
+	if err := l.fillViews(ctx, s, views); err != nil {
 		return err
 	}
 	return l.defineAll(ctx, s, l.Definitions.remarks)

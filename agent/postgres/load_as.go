@@ -22,7 +22,7 @@ func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessi
 	}
 	tablespace, settings := d.withoutTablespace()
 	moved := definition{sql: inSchema(st, at, schema, scratch), settings: settings}
-	if err := l.runWithPaths(ctx, s, key, moved, true); err != nil {
+	if err := l.runWithPaths(ctx, s, key, moved); err != nil {
 		return err
 	}
 	kind, name, _ := strings.Cut(d.owner.object, schema+".")

@@ -33,7 +33,7 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	if parent.trusted || len(owners) > 1 {
 		return &ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
-	return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d, true))
+	return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d))
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
@@ -61,7 +61,7 @@ func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d defi
 	if index.trusted {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d, true)
+	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d)
 }
 
 // contentError names the object whose code was refused what it needs when it ran as its owner.

@@ -10,7 +10,7 @@ func (l *guardedLoader) changeAs(ctx context.Context, s *loadSessions, key sessi
 	if !makesBeside(d.statement()) {
 		l.moving.RLock()
 		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d, true)
+		return l.runWithPaths(ctx, s, key, d)
 	}
 	tablespace, settings := d.withoutTablespace()
 	if tablespace == "" || !makesIndex(d.statement()) {
@@ -49,7 +49,7 @@ func (l *guardedLoader) makeBesideAs(ctx context.Context, s *loadSessions, key s
 	if table.creates || schema == "" {
 		l.moving.RLock()
 		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d, true)
+		return l.runWithPaths(ctx, s, key, d)
 	}
 	l.moving.Lock() // statements of other sessions name the table by its schema
 	defer l.moving.Unlock()
@@ -69,7 +69,7 @@ func (l *guardedLoader) makeBesideAs(ctx context.Context, s *loadSessions, key s
 	}
 	moved := d
 	moved.sql = movedTo(d.statement(), c.name, schema, scratch)
-	err = l.runWithPaths(ctx, s, key, moved, true)
+	err = l.runWithPaths(ctx, s, key, moved)
 	if back := move(scratch, schema); err == nil {
 		err = back
 	}

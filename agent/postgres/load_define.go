@@ -36,19 +36,15 @@ func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definitio
 	return l.asAdmin(ctx, s, d)
 }
 
-// asAdmin runs a statement as the superuser, with the search path of the database where it needs that and nobody else's code can
-// be found along it.
+// asAdmin runs a statement as the superuser.
 func (l *guardedLoader) asAdmin(ctx context.Context, s *loadSessions, d definition) error {
 	l.moving.RLock()
 	defer l.moving.RUnlock()
-	err := l.runWithPaths(ctx, s, sessionKey{}, d, !l.mixed)
-	switch {
-	case l.mixed && NameNotFound(err) && l.searchPath(sessionKey{}) != emptyPath:
-		return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
-	case err != nil:
-		return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+	err := l.runWithPaths(ctx, s, sessionKey{}, d)
+	if content := (*ContentError)(nil); err == nil || errors.As(err, &content) {
+		return err
 	}
-	return nil
+	return fmt.Errorf("%s: %w", firstWords(d.sql), err)
 }
 
 // create makes an object that is to have an owner.
@@ -128,7 +124,7 @@ func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d def
 	key := sessionKey{owner: rows[0][0]}
 	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", l.trusted[key.owner]) }
 	if !l.trusted[key.owner] {
-		err := l.runWithPaths(ctx, s, key, d, true)
+		err := l.runWithPaths(ctx, s, key, d)
 		if !refused(err) {
 			return err
 		}

@@ -90,6 +90,8 @@ type guardedLoader struct {
 
 	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
 	moving sync.RWMutex
+	// quiet is held while the superuser finds names by a search path; what logins run holds it for reading.
+	quiet sync.RWMutex
 	// granting is held while rights are given.
 	granting sync.Mutex
 	noLogin  error // why no login gets in, once that is known; guarded by granting

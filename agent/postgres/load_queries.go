@@ -51,7 +51,7 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
 	var err error
 	for range keyAttempts {
-		if err = l.runWithPaths(ctx, s, key, d, key.owner != "" || !l.mixed); sqlState(err) != stateDeadlock {
+		if err = l.runWithPaths(ctx, s, key, d); sqlState(err) != stateDeadlock {
 			break
 		}
 	}
@@ -61,9 +61,9 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 	return err
 }
 
-// castsOf are the functions of casts from or to the types of columns of the tables $1, or the types $2, or a type that is within one of
-// these or around it: an expression or a foreign key may call them where a dump does not show it. A cast is made by who owns one of its
-// types, so no other type can be at its ends.
+// castsOf are the functions of casts between types that come with the columns of the tables $1, or with the types $2: these, what is within
+// them and what is around them. An expression or a foreign key may call them where a dump does not show it. Who makes a cast owns one of its
+// types, so what casts between the server's own is a superuser's.
 const castsOf = `WITH RECURSIVE types (oid) AS (
 		(SELECT t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
 			UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0
@@ -77,7 +77,7 @@ const castsOf = `WITH RECURSIVE types (oid) AS (
 			UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = t.oid
 				AND d.classid = d.refclassid AND d.deptype = 'i') AS next (oid) WHERE next.oid <> 0
 	) SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
-	AND (c.castsource IN (SELECT t.oid FROM types t) OR c.casttarget IN (SELECT t.oid FROM types t))`
+	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM types t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM types t))`
 
 // castsReach is what such casts may run.
 func (l *guardedLoader) castsReach(ctx context.Context, s *loadSessions, tables, types []string) ([]reachedCode, error) {

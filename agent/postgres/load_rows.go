@@ -14,6 +14,7 @@ type rowsLoad struct {
 	table tableInfo
 	key   sessionKey
 	path  string // SET search_path
+	alone bool   // the superuser's functions find names by the path: nobody else's code is to run meanwhile, or to be found
 	// copySQL is the COPY as it stands in the dump, or with another name for the table.
 	copySQL string
 	// schemas are those whose names the code of a load by nobody needs, quoted.
@@ -65,7 +66,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	case !table.trusted:
 		load.key.owner = table.owner
 	case l.mixed:
-		return load, nil // along a path might be found what somebody makes while the dump is loaded
+		load.alone = len(functions) > 0
 	}
 	if table.code {
 		load.path = l.searchPath(load.key)
@@ -163,11 +164,32 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.
 func (l *guardedLoader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
-	copied, err := l.copyWithin(ctx, s, session, load, rows)
+	copied, err := l.copyQuietly(ctx, s, session, load, rows)
 	if err != nil && run(ctx, session.conn, "ROLLBACK") != nil {
 		s.end(ctx, load.key)
 	}
 	return copied, err
+}
+
+// copyQuietly runs it so that no login runs while the superuser finds names by a path, and goes along none where others have code.
+func (l *guardedLoader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+	if !load.alone {
+		if session.login != "" {
+			l.quiet.RLock()
+			defer l.quiet.RUnlock()
+		}
+		return l.copyWithin(ctx, s, session, load, rows)
+	}
+	l.quiet.Lock()
+	defer l.quiet.Unlock()
+	found, err := othersCode(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if len(found) > 0 {
+		load.path = emptyPath
+	}
+	return l.copyWithin(ctx, s, session, load, rows)
 }
 
 func (l *guardedLoader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {

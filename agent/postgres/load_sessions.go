@@ -140,20 +140,53 @@ func (l *guardedLoader) searchPath(key sessionKey) string {
 }
 
 // runWithPaths runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
-// with that of the database.
-func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d definition, mayUsePath bool) error {
+// with that of the database. For the superuser that is done where nobody else's code can be found along it.
+func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
+	err := l.runIn(ctx, s, key, d, emptyPath)
+	path := l.searchPath(key)
+	if err == nil || !NameNotFound(err) || path == emptyPath {
+		return err
+	}
+	if key != (sessionKey{}) || !l.mixed {
+		return l.runIn(ctx, s, key, d, path)
+	}
+	return l.alongPath(ctx, s, firstWords(d.sql), err, func() error { return l.runIn(ctx, s, key, d, path) })
+}
+
+// runIn runs a statement with a search path. What a login runs is over before the superuser goes along a path.
+func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d definition, path string) error {
+	if key != (sessionKey{}) {
+		l.quiet.RLock()
+		defer l.quiet.RUnlock()
+	}
 	session, err := s.session(ctx, key)
 	if err != nil {
 		return err
 	}
-	err = session.run(ctx, d)
-	if err == nil || !NameNotFound(err) || !mayUsePath || l.searchPath(key) == emptyPath {
-		return err
-	}
-	if err := session.look(ctx, l.searchPath(key)); err != nil {
+	if err := session.look(ctx, path); err != nil {
 		return err
 	}
 	return errors.Join(session.run(ctx, d), session.look(ctx, emptyPath))
+}
+
+// alongPath does what finds names by the search path as the superuser: no login runs meanwhile, and there is no code of others that could
+// be found. err is why it needs the path.
+func (l *guardedLoader) alongPath(ctx context.Context, s *loadSessions, object string, err error, do func() error) error {
+	l.quiet.Lock()
+	defer l.quiet.Unlock()
+	found, failed := othersCode(ctx, s)
+	if failed != nil {
+		return failed
+	}
+	if len(found) > 0 {
+		return &ContentError{Object: object, Why: "its code finds names by the search path, which others have a part in", Err: err}
+	}
+	return do()
+}
+
+// othersCode is code of others than superusers that could be found by a name, where there is any.
+func othersCode(ctx context.Context, s *loadSessions) ([]reachedCode, error) {
+	return s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
 }
 
 // user is the role of the login.

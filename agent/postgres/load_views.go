@@ -2,24 +2,21 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
 // fillViews fills materialized views in their order: one may use another, also by a function, which the order of a dump does not show. The
 // rows that their owners do not see are not in them, as they were not before; a dump asks for an error in the place of that.
-func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition, mayUsePath bool) error {
+func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition) error {
 	for len(views) > 0 {
 		var waiting []definition
 		var why error
 		for _, d := range views {
 			d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
-			err := l.fillView(ctx, s, d, mayUsePath)
+			err := l.fillView(ctx, s, d)
 			switch {
 			case sqlState(err) == stateNotReady: // another is not filled yet
 				waiting, why = append(waiting, d), err
-			case !mayUsePath && NameNotFound(err):
-				return &ContentError{Object: firstWords(d.sql), Why: "its code finds names by the search path, which others have a part in", Err: err}
 			case err != nil:
 				return fmt.Errorf("%s: %w", firstWords(d.sql), err)
 			}
@@ -34,25 +31,17 @@ func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []
 
 // fillView fills one, with an empty search path, and where its code does not find a name so, with that of its owner. The server
 // runs the query as the owner, and nothing of it as who asks for it.
-func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d definition, mayUsePath bool) error {
-	err := l.runWithPaths(ctx, s, sessionKey{}, d, false)
-	if err == nil || !NameNotFound(err) || !mayUsePath {
+func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d definition) error {
+	err := l.runIn(ctx, s, sessionKey{}, d, emptyPath)
+	if err == nil || !NameNotFound(err) {
 		return err
 	}
-	view, err := l.table(ctx, s, viewName(d))
-	if err != nil {
-		return err
+	view, failed := l.table(ctx, s, viewName(d))
+	switch {
+	case failed != nil:
+		return failed
+	case !l.mixed || view.trusted:
+		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}
-	var key sessionKey
-	if !view.trusted {
-		key.owner = view.owner
-	}
-	admin, err := s.admin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := admin.look(ctx, l.searchPath(key)); err != nil {
-		return err
-	}
-	return errors.Join(admin.run(ctx, d), admin.look(ctx, emptyPath))
+	return l.runIn(ctx, s, sessionKey{}, d, l.searchPath(sessionKey{owner: view.owner}))
 }
