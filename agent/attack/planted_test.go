@@ -157,6 +157,7 @@ func TestWhatCodeDoesDuringALoadGainsNothing(t *testing.T) {
 	}
 	for name, p := range all {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
 			formats := p.formats
 			if formats == nil {
 				formats = []string{postgres.FormatPlain, postgres.FormatCustom}
