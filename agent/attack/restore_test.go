@@ -280,7 +280,7 @@ func loadBackup(t *testing.T, engine *backup.Engine, manifest backup.Manifest, t
 func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
 	server := loadServer(t)
 	as(t, server, "mallory", weapons+`
-		CREATE SCHEMA trap; CREATE TABLE trap.z (n int); INSERT INTO trap.z VALUES (1);
+		CREATE SCHEMA trap; CREATE TABLE trap.z (n int CHECK (hers.fine('z', n))); INSERT INTO trap.z VALUES (1);
 		CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''armed''); RETURN new; END';
 		CREATE FUNCTION trap.arm() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
 			IF current_database() <> 'mal' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = 'armed') THEN

@@ -179,7 +179,7 @@ func (s statement) does(kind, action string) bool {
 }
 
 // plain are the changes of a table that hold no expression.
-var plain = []string{"CLUSTER", "DISABLE", "ENABLE", "FORCE", "INHERIT", "NO", "OPTIONS", "REPLICA", "SET"}
+var plain = []string{"DISABLE", "ENABLE", "FORCE", "INHERIT", "NO", "OPTIONS", "SET"}
 
 // alteredCode is that of ALTER TABLE, whose name begins at a position.
 func (s statement) alteredCode(at int) code {
@@ -198,6 +198,8 @@ func (s statement) alteredCode(at int) code {
 	switch {
 	case follows(0, "OWNER", "ATTACH"):
 		return code{}
+	case follows(0, "CLUSTER", "REPLICA"): // the index is read
+		c.looks = atPlans
 	case follows(0, plain...):
 	case follows(0, "ALTER") && follows(1, "COLUMN") && follows(3, "SET") && follows(4, "DEFAULT"):
 		c.words = rest[5:]

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// armed says whether the table $1 has anything that runs when a row is loaded, other than what its definitions gave it before
+// armed says whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded, other than what its definitions gave it before
 // any code ran: a trigger, a rule, a check, a column that the dump has no values for.
-const armed = `SELECT (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)
+const armed = `SELECT (pg_catalog.to_regclass($4::pg_catalog.text) IS DISTINCT FROM c.oid::pg_catalog.regclass
+		OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext e WHERE e.stxrelid = c.oid)
 		OR NOT $2::pg_catalog.bool AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c')
 			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-				AND NOT a.attname = ANY (pg_catalog.string_to_array($3, E'\x1f')))))::pg_catalog.text
+				AND NOT a.attname = ANY ($3::pg_catalog.text[]))))::pg_catalog.text
 	FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid`
 
 // copyColumns are the names of the columns of a COPY.
@@ -33,14 +34,19 @@ func copyColumns(sql string) []string {
 // beginRows begins the transaction that loads a table. Into one that is new, in the same transaction as nothing else, rows are
 // written as what everybody sees, so that nobody has to write its pages again for that. The table is locked first and looked at
 // again: code that has run before may have put something on it, also by way of a table that it is a part of.
-func (s *loadSession) beginRows(ctx context.Context, load rowsLoad) (copySQL string, err error) {
-	if err := run(ctx, s.conn, "BEGIN"); err != nil || !load.table.own || load.table.routed() || load.key.nobody != "" {
+func (l *guardedLoader) beginRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) (copySQL string, err error) {
+	if err := run(ctx, session.conn, "BEGIN"); err != nil || !load.table.own || load.table.routed() || load.key.nobody != "" {
 		return load.copySQL, err
 	}
-	if err := s.lockRows(ctx, load.table, copyColumns(load.copySQL)); err != nil {
+	if err := session.lockRows(ctx, load.table, copyColumns(load.copySQL)); err != nil {
 		return "", err
 	}
-	return load.copySQL + " WITH (FREEZE)", run(ctx, s.conn, "TRUNCATE ONLY "+load.table.name)
+	if session.login == "" {
+		if err := l.unchanged(ctx, s, load.table); err != nil {
+			return "", err
+		}
+	}
+	return load.copySQL + " WITH (FREEZE)", run(ctx, session.conn, "TRUNCATE ONLY "+load.table.name)
 }
 
 // unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
@@ -67,7 +73,7 @@ func (s *loadSession) lockRows(ctx context.Context, table tableInfo, columns []s
 	if err := run(ctx, s.conn, "LOCK TABLE ONLY "+table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return err
 	}
-	found, err := ask(ctx, s.conn, armed, table.oid, strconv.FormatBool(table.code), strings.Join(columns, "\x1f"))
+	found, err := ask(ctx, s.conn, armed, table.oid, strconv.FormatBool(table.code), textArray(columns), table.name)
 	if err != nil {
 		return err
 	}

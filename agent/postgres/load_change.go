@@ -4,24 +4,37 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // change makes something that belongs to a table that exists, or changes the table.
 func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
-	table, reaches, err := l.lookAtChange(ctx, s, d, st, c)
+	err := l.changeByOwner(ctx, s, d, st, c)
+	if !refused(err) {
+		return err
+	}
+	return l.changeAfter(ctx, s, d, st, c, err)
+}
+
+// changeByOwner does it by the login of the table's owner, or as the superuser where the table is one's.
+func (l *guardedLoader) changeByOwner(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+	table, _, err := l.lookAtChange(ctx, s, d, st, c)
 	if err != nil {
 		return err
 	}
 	if table.trusted {
 		return l.asAdmin(ctx, s, d)
 	}
-	key := sessionKey{owner: table.owner}
-	err = l.changeAs(ctx, s, key, d, c, table)
-	if !refused(err) {
-		return err
+	return l.changeAs(ctx, s, sessionKey{owner: table.owner}, d, c, table)
+}
+
+// changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at anew: code of the owner may
+// have run, and changed it. None runs by now.
+func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d definition, st statement, c code, err error) error {
+	table, reaches, failed := l.lookAtChange(ctx, s, d, st, c)
+	if failed != nil {
+		return failed
 	}
-	return unlessHarmless(st, key.owner, err, reaches, func() error { return l.behindLock(ctx, s, d, table, reaches) })
+	return unlessHarmless(st, table.owner, err, reaches, func() error { return l.asAdmin(ctx, s, d) })
 }
 
 // lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code
@@ -69,7 +82,7 @@ func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st statement
 // mayBeNull says whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
 func (l *guardedLoader) mayBeNull(ctx context.Context, s *loadSessions, st statement, table tableInfo) (bool, error) {
 	rows, err := s.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
-		AND a.attname = ANY (pg_catalog.string_to_array($2, E'\x1f'))`, table.oid, strings.Join(copyColumns(st.sql), "\x1f"))
+		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.sql)))
 	return len(rows) > 0, err
 }
 
@@ -104,7 +117,7 @@ func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st s
 	if err != nil || reached != "" {
 		return reached, err
 	}
-	found, err := way.find(ctx, s, start{tables: []string{table.oid}})
+	found, err := l.findAll(ctx, s, way, start{tables: []string{table.oid}}, false)
 	if err == nil && len(found) == 0 && way.plans {
 		found, err = s.codeOf(ctx, inClasses)
 	}
@@ -123,72 +136,4 @@ func treeOwners(ctx context.Context, s *loadSessions, tables ...string) ([]strin
 		UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
 			UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))
 		SELECT DISTINCT c.relowner FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid`, oidArray(tables))
-}
-
-// behindLock runs a change of a table as the superuser, with the table locked and looked at again: other code may run meanwhile.
-func (l *guardedLoader) behindLock(ctx context.Context, s *loadSessions, d definition, table tableInfo, reaches func() (string, error)) error {
-	l.moving.RLock()
-	defer l.moving.RUnlock()
-	admin, err := s.admin(ctx)
-	if err != nil {
-		return err
-	}
-	return admin.inTransaction(ctx, func() error {
-		if table.kind == "r" || table.kind == "p" { // the server locks nothing else that has indexes or triggers
-			if err := run(ctx, admin.conn, "LOCK TABLE "+table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
-				return err
-			}
-		}
-		reached, err := reaches()
-		if err == nil && reached != "" {
-			err = &ContentError{Object: firstWords(d.sql), Why: "the " + reached + " was put on it while the dump was loaded"}
-		}
-		if err != nil {
-			return err
-		}
-		return s.run(ctx, d)
-	})
-}
-
-// build makes indexes and constraints, several at a time: first those that run nobody's code, as the superuser, and when these are made the
-// others. So no code runs beside what the superuser does.
-func (l *guardedLoader) build(ctx context.Context, s *loadSessions, all []definition) error {
-	plain, rest := all, []definition(nil)
-	if l.mixed {
-		plain = nil
-		for _, d := range all {
-			harmless, err := l.runsNothing(ctx, s, d)
-			if err != nil {
-				return err
-			}
-			if harmless {
-				plain = append(plain, d)
-			} else {
-				rest = append(rest, d)
-			}
-		}
-	}
-	if err := l.parallel(ctx, plain, l.asAdmin); err != nil {
-		return err
-	}
-	return l.parallel(ctx, rest, l.define)
-}
-
-// runsNothing says whether a statement makes an index or a key, and may run nobody's code.
-func (l *guardedLoader) runsNothing(ctx context.Context, s *loadSessions, d definition) (bool, error) {
-	st := d.statement()
-	c := st.code()
-	if c.on != ofTable || !makesIndex(st) || len(st.ownNames(c.words)) > 0 {
-		return false, nil
-	}
-	table, err := l.table(ctx, s, c.name)
-	if err != nil {
-		return false, err
-	}
-	way, err := l.wayOf(ctx, s, st, c, table)
-	if err != nil {
-		return false, err
-	}
-	reached, err := l.changeReaches(ctx, s, st, c, table, way)
-	return reached == "", err
 }

@@ -97,6 +97,7 @@ func (l *guardedLoader) trust(ctx context.Context, s *loadSessions) error {
 		l.several = l.several || l.mixed && !l.trusted[role]
 		l.mixed = l.mixed || !l.trusted[role]
 	}
+	l.shared = l.mixed && len(l.trusted) > 1
 	return l.findPaths(ctx, s)
 }
 

@@ -61,7 +61,7 @@ func (i *Instance) LoadGuarded(ctx context.Context, database string, load Guarde
 		return nil, err
 	}
 	l := &guardedLoader{Instance: i, GuardedLoad: load, database: database, server: server,
-		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[Table]int64{}}
+		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[Table]int64{}, pending: map[string]bool{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
@@ -80,6 +80,7 @@ type guardedLoader struct {
 	trusted map[string]bool
 	mixed   bool
 	several bool              // two of them or more are not
+	shared  bool              // there are two of them or more, and mixed
 	paths   map[string]string // search paths of owners' own
 	schemas []definition      // that give schemas their owners
 	stands  []definition      // what is to stand on rows, and is not made yet
@@ -99,6 +100,8 @@ type guardedLoader struct {
 	mu   sync.Mutex // guards what follows
 	made int        // roles for logins
 	rows map[Table]int64
+	// pending are the tables that wait for their rows, as the dump has their names.
+	pending map[string]bool
 }
 
 // load goes through the stages.
@@ -115,6 +118,9 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	if err := rights.rest(ctx, s, false); err != nil {
+		return err
+	}
+	if err := s.meanAgain(ctx); err != nil {
 		return err
 	}
 	l.stands, l.forced = d.after, d.forced
@@ -149,10 +155,11 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 // errNotDumped says that what is loaded is not what was verified.
 var errNotDumped = errors.New("the dump changed after it was verified")
 
-// count adds to the rows of a table.
-func (l *guardedLoader) count(table Table, rows int64) {
+// count adds to the rows of a table, named as in the dump.
+func (l *guardedLoader) count(name string, rows int64) {
 	l.mu.Lock()
-	l.rows[table] += rows
+	l.rows[tableOf(name)] += rows
+	delete(l.pending, name)
 	l.mu.Unlock()
 	l.OnTable()
 }

@@ -29,7 +29,7 @@ func (l *guardedLoader) loadArchive(ctx context.Context, pass dataPass) error {
 		return err
 	}
 	if again := l.refused.inOrder(); len(again) > 0 {
-		if err := l.archiveTables(ctx, a, queued(again), nil); err != nil {
+		if err := l.archiveTables(ctx, a, queued(again), nil, true); err != nil {
 			return err
 		}
 	}
@@ -68,13 +68,14 @@ func (l *guardedLoader) archiveRows(ctx context.Context, a *archiveLoader, pass 
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
 	for range jobs {
-		group.Go(func() error { return l.archiveTables(inGroup, a, queue, &l.refused) })
+		group.Go(func() error { return l.archiveTables(inGroup, a, queue, &l.refused, pass.serial) })
 	}
 	return group.Wait()
 }
 
-// archiveTables loads one table after the other. Those whose rows the server refuses are for later, where there is one.
-func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables) error {
+// archiveTables loads one table after the other, and gives it its guards where no other session loads. Those whose rows the server refuses
+// are for later, where there is one.
+func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
 	source, err := a.Open()
 	if err != nil {
 		return err
@@ -88,6 +89,9 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 		}
 		name, copySQL := copyTarget(task.copySQL)
 		err = l.copyRows(ctx, sessions, name, copySQL, newCopyReader(block, a.contents.intSize))
+		if err == nil && serial {
+			err = l.guard(ctx, sessions, name)
+		}
 		if err = later.take(task, err); err != nil {
 			return err
 		}
@@ -157,14 +161,6 @@ const stateRaised = "P0001"
 // inOrder are the tables in the order of the dump.
 func (l *laterTables) inOrder() []tableTask {
 	return slices.SortedFunc(slices.Values(l.all), inDump)
-}
-
-// has says whether a table is among them.
-func (l *laterTables) has(name string) bool {
-	return slices.ContainsFunc(l.all, func(t tableTask) bool {
-		table, _ := copyTarget(t.copySQL)
-		return table == name
-	})
 }
 
 func inDump(a, b tableTask) int { return cmp.Compare(a.order, b.order) }

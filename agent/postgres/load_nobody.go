@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 )
 
 // schemasOf are the schemas of the functions $1 that are open to all roles $2, quoted.
 const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
 	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY (pg_catalog.string_to_array($2, E'\x1f'))
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($2::pg_catalog.text[])
 			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))`
 
 // openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
@@ -22,7 +21,7 @@ func openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, funct
 	for _, c := range code {
 		authors = append(authors, c.owner)
 	}
-	rows, err := s.query(ctx, schemasOf, oidArray(functions), strings.Join(authors, "\x1f"))
+	rows, err := s.query(ctx, schemasOf, oidArray(functions), textArray(authors))
 	var schemas []string
 	for _, row := range rows {
 		schemas = append(schemas, row[0])

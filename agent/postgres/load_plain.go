@@ -56,7 +56,10 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 			_, err := io.Copy(io.Discard, rows)
 			return err
 		}
-		return l.copyRows(ctx, s, name, copySQL, rows)
+		if err := l.copyRows(ctx, s, name, copySQL, rows); err != nil || !pass.serial {
+			return err
+		}
+		return l.guard(ctx, s, name)
 	case st.begins("SELECT", "pg_catalog.setval") && !pass.last, !st.begins("SELECT", "pg_catalog.setval") && !pass.first:
 		return nil
 	case st.isData():

@@ -61,41 +61,6 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 	return err
 }
 
-// castsOf are the functions of casts between types that come with the columns of the tables $1, or with the types $2: these, what is within
-// them and what is around them. An expression or a foreign key may call them where a dump does not show it. Who makes a cast owns one of its
-// types, so what casts between the server's own is a superuser's.
-const castsOf = `WITH RECURSIVE types (oid) AS (
-		(SELECT t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
-			UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0
-			UNION SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::pg_catalog.oid[]))
-		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
-			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem), (t.typarray)) AS o (oid)
-			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0
-			UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid
-			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
-				AND d.refclassid = d.classid
-			UNION ALL SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = t.oid
-				AND d.classid = d.refclassid AND d.deptype = 'i') AS next (oid) WHERE next.oid <> 0
-	) SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
-	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM types t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM types t))`
-
-// castsReach is what such casts may run.
-func (l *guardedLoader) castsReach(ctx context.Context, s *loadSessions, tables, types []string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, castsOf, oidArray(tables), oidArray(types))
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	var from start
-	for _, row := range rows {
-		if row[0] != "0" {
-			from.functions = append(from.functions, row[0])
-		} else {
-			from.types = append(from.types, row[1], row[2]) // by their output and input
-		}
-	}
-	return reachOfRows.find(ctx, s, from)
-}
-
 // foreignKey looks at the tables of a foreign key.
 func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d definition) (foreignKey, error) {
 	key, st := foreignKey{definition: d}, d.statement()
@@ -109,7 +74,7 @@ func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d defin
 	if key.reaches, err = l.queryReaches(ctx, s, key.from.oid, key.to.oid); err != nil {
 		return key, err
 	}
-	casts, err := l.castsReach(ctx, s, []string{key.from.oid, key.to.oid}, nil)
+	casts, err := l.hiddenReach(ctx, s, []string{key.from.oid, key.to.oid}, nil)
 	key.reaches = append(key.reaches, casts...)
 	return key, err
 }

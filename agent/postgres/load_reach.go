@@ -24,7 +24,7 @@ type reach struct {
 	parts bool
 	// plans: through what the planner looks at, indexes and statistics, and from a query to its tables.
 	plans bool
-	// casts: to the casts of types. Some functions look for one, of the type that they are given, when they are run.
+	// casts: to the casts and operator classes of types. Some functions look for these, of the type that they are given, when they are run.
 	casts bool
 }
 
@@ -71,7 +71,8 @@ func (w reach) edges() string {
 		all = append(all, generated+`= 'v'`) // it is computed as it is read
 	}
 	if w.casts {
-		all = append(all, `SELECT `+in("pg_proc")+`, c.castfunc FROM pg_catalog.pg_cast c WHERE r.class = `+in("pg_type")+` AND c.castsource = r.oid AND c.castfunc >= 12000`)
+		all = append(all, `SELECT `+in("pg_proc")+`, c.castfunc FROM pg_catalog.pg_cast c WHERE r.class = `+in("pg_type")+` AND r.oid IN (c.castsource, c.casttarget) AND c.castfunc >= 12000`,
+			`SELECT `+in("pg_opclass")+`, o.oid FROM pg_catalog.pg_opclass o WHERE r.class = `+in("pg_type")+` AND o.opcintype = r.oid AND o.oid >= 12000`)
 	}
 	if w.columns || w.plans {
 		all = append(all, `SELECT `+in("pg_rewrite")+`, w.oid FROM pg_catalog.pg_rewrite w WHERE r.class = `+in("pg_class")+` AND w.ev_class = r.oid AND w.ev_type = '1'`)
@@ -94,6 +95,15 @@ type start struct{ tables, types, functions []string }
 
 func (s start) args() []string {
 	return []string{oidArray(s.tables), oidArray(s.types), oidArray(s.functions)}
+}
+
+// textArray is a text[] as the server reads it.
+func textArray(texts []string) string {
+	quoted := make([]string, len(texts))
+	for n, text := range texts {
+		quoted[n] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
 }
 
 func oidArray(oids []string) string { return "{" + strings.Join(oids, ",") + "}" }
@@ -122,10 +132,12 @@ func (w reach) functions(ctx context.Context, s *loadSessions, from start) ([]st
 	return s.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
-// The oids of pg_proc and pg_class.
+// The oids of pg_proc, pg_type, pg_class and pg_constraint.
 const (
-	classOfFunctions = "1255"
-	classOfTables    = "1259"
+	classOfTypes       = "1247"
+	classOfFunctions   = "1255"
+	classOfTables      = "1259"
+	classOfConstraints = "2606"
 )
 
 // codeOf asks for code: kind, schema, name and owner.
@@ -153,21 +165,12 @@ func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, table
 	if !l.mixed {
 		return nil, nil
 	}
-	return reachOfQuery.find(ctx, s, start{tables: tables})
+	return l.findAll(ctx, s, reachOfQuery, start{tables: tables}, false)
 }
 
-// viewReaches is what a query of a view may run, the casts of what it reads included.
+// viewReaches is what a query of a view may run, and what the types that it uses may.
 func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
-	found, err := l.queryReaches(ctx, s, view)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	from := start{tables: []string{view}}
-	tables, err := s.oids(ctx, reachOfQuery.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
-	if err != nil {
-		return nil, err
-	}
-	return l.castsReach(ctx, s, tables, nil)
+	return l.findAll(ctx, s, reachOfQuery, start{tables: []string{view}}, true)
 }
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
@@ -177,5 +180,5 @@ func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, pare
 	if err != nil {
 		return nil, err
 	}
-	return reachOfChange.find(ctx, s, start{tables: []string{parent, child}, types: types})
+	return l.findAll(ctx, s, reachOfChange, start{tables: []string{parent, child}, types: types}, false)
 }

@@ -74,47 +74,6 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	return load, nil
 }
 
-// mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
-// put something else in its place.
-func (l *guardedLoader) mayFillExtension(table tableInfo) error {
-	if l.mixed && (table.kind != "r" || !table.trusted) {
-		return &ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
-	}
-	return nil
-}
-
-// changeable are the types of columns of the table $1 that an owner other than its own may change while rows are loaded, so that reading a
-// value runs a check: domains, and row types that are no table's of its owner, also within other types.
-const changeable = `WITH RECURSIVE types (oid) AS (
-		SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000
-		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
-			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem)) AS o (oid)
-			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
-			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
-				AND d.refclassid = d.classid) AS next (oid) WHERE next.oid >= 12000
-	) SELECT t.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
-		WHERE t.typtype IN ('d', 'c') AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e') LIMIT 1`
-
-// hasChangeable says whether a table has a column of such a type.
-func hasChangeable(ctx context.Context, s *loadSessions, table tableInfo) (bool, error) {
-	found, err := s.oids(ctx, changeable, table.oid, table.owner)
-	return len(found) > 0, err
-}
-
-// oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
-func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
-	owners, err := treeOwners(ctx, s, table.oid)
-	if err != nil {
-		return err
-	}
-	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
-	if len(owners) > 1 || others {
-		return &ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
-	}
-	return nil
-}
-
 // sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
 // looked at again.
 func (l *guardedLoader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
@@ -144,7 +103,7 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 	if err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
-	l.count(tableOf(name), copied)
+	l.count(name, copied)
 	return nil
 }
 
@@ -196,14 +155,9 @@ func (l *guardedLoader) copyWithin(ctx context.Context, s *loadSessions, session
 	if err := session.look(ctx, load.path); err != nil {
 		return 0, err
 	}
-	copySQL, err := session.beginRows(ctx, load)
+	copySQL, err := l.beginRows(ctx, s, session, load)
 	if err != nil {
 		return 0, l.rowsError(load, err)
-	}
-	if session.login == "" {
-		if err := l.unchanged(ctx, s, load.table); err != nil {
-			return 0, err
-		}
 	}
 	source := &countedReader{src: rows, read: func(int) {}}
 	tag, err := session.conn.CopyFrom(ctx, source, copySQL)

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -93,26 +91,16 @@ func (s *loadSession) begin(ctx context.Context, l *guardedLoader) error {
 		// Its code may read tables of which it sees some rows.
 		settings = append(settings, "SET row_security = on")
 	}
-	settings = append(settings, l.meanings()...)
 	for _, sql := range settings {
-		// A parameter that only a newer server has, such as a time limit, is no loss; nor is a value that this one does not know.
-		if err := run(ctx, s.conn, strings.TrimSuffix(sql, ";")); err != nil && sqlState(err) != stateUndefinedObject && sqlState(err) != stateInvalidParameter {
+		// A parameter that only a newer server has, such as a time limit, is no loss.
+		if err := run(ctx, s.conn, strings.TrimSuffix(sql, ";")); err != nil && sqlState(err) != stateUndefinedObject {
 			return err
 		}
 	}
-	return s.look(ctx, emptyPath)
-}
-
-// meanings set what changes what code computes, as the database has it: a materialized view by day has other rows in another time zone. What
-// is no such setting could break a load.
-func (l *guardedLoader) meanings() []string {
-	var settings []string
-	for _, name := range slices.Sorted(maps.Keys(l.Settings)) {
-		if strings.Contains(name, ".") || slices.Contains([]string{"datestyle", "default_text_search_config", "lc_monetary", "lc_numeric", "lc_time", "timezone", "xmlbinary", "xmloption"}, strings.ToLower(name)) {
-			settings = append(settings, "SELECT pg_catalog.set_config("+quoteLiteral(name)+", "+quoteLiteral(l.Settings[name])+", false)")
-		}
+	if err := s.mean(ctx, l); err != nil {
+		return err
 	}
-	return settings
+	return s.look(ctx, emptyPath)
 }
 
 // emptyPath finds no name but PostgreSQL's own.

@@ -56,7 +56,7 @@ func (l *guardedLoader) reachedByCasts(ctx context.Context, s *loadSessions, nam
 		}
 		tables = append(tables, parent.oid)
 	}
-	return l.castsReach(ctx, s, tables, types)
+	return l.hiddenReach(ctx, s, tables, types)
 }
 
 func first(found []reachedCode, before string) string {

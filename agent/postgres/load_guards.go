@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
+// run from then on. after is the table that was loaded last; "" looks at all. What can't be made yet is made with the others.
+func (l *guardedLoader) guard(ctx context.Context, s *loadSessions, after string) error {
+	if !l.shared {
+		return nil
+	}
+	var tree []string
+	if after != "" {
+		var err error
+		if tree, err = treeOf(ctx, s, after); err != nil {
+			return err
+		}
+	}
+	var err error
+	if l.forced, err = l.guardWith(ctx, s, l.forced, after, len(tree) > 1); err != nil {
+		return err
+	}
+	l.stands, err = l.guardWith(ctx, s, l.stands, after, len(tree) > 1)
+	return err
+}
+
+// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits.
+func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []definition, after string, inTree bool) ([]definition, error) {
+	var rest []definition
+	ready := map[string]bool{}
+	for _, d := range all {
+		st := d.statement()
+		name := guarded(st)
+		if name == "" || after != "" && name != after && !inTree {
+			rest = append(rest, d)
+			continue
+		}
+		if _, known := ready[name]; !known {
+			var err error
+			if ready[name], err = l.isLoaded(ctx, s, name); err != nil {
+				return nil, err
+			}
+		}
+		var err error
+		if ready[name] {
+			err = l.define(ctx, s, d)
+		}
+		if content := (*ContentError)(nil); err != nil && sqlState(err) == "" && !errors.As(err, &content) {
+			return nil, err
+		}
+		if err != nil || !ready[name] { // it may need what comes later
+			ready[name] = false
+			rest = append(rest, d)
+		}
+	}
+	return rest, nil
+}
+
+// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, forced row
+// security, and checks that only new rows have to meet.
+func guarded(st statement) string {
+	c := st.code()
+	toggles := (st.does("TABLE", "ENABLE") || st.does("TABLE", "DISABLE")) && (st.find(3, "TRIGGER") > 0 || st.find(3, "RULE") > 0)
+	forces := st.does("TABLE", "FORCE")
+	isNew := st.does("TABLE", "ADD") && strings.HasSuffix(st.sql, "NOT VALID")
+	made := st.begins("CREATE", "RULE") || st.begins("CREATE", "TRIGGER") || st.begins("CREATE", "CONSTRAINT", "TRIGGER")
+	if toggles || forces || isNew || made {
+		return c.name
+	}
+	return ""
+}
+
+// isLoaded says whether no table of a tree waits for its rows.
+func (l *guardedLoader) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
+	tree, err := treeOf(ctx, s, name)
+	if err != nil || len(tree) == 0 {
+		return false, err // it is not there yet
+	}
+	l.mu.Lock()
+	var pending []string
+	for name := range l.pending {
+		pending = append(pending, name)
+	}
+	l.mu.Unlock()
+	waiting, err := s.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
+		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(pending), oidArray(tree))
+	return len(waiting) == 0, err
+}
+
+// treeOf are the oids of a table and of all that are above or below it.
+func treeOf(ctx context.Context, s *loadSessions, name string) ([]string, error) {
+	return s.oids(ctx, `WITH RECURSIVE `+tree+` SELECT t.oid FROM tree t`, name)
+}
+
+// tree is a part of WITH RECURSIVE: the table $1, by its name, and all that are above or below it.
+const tree = `tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
+	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
+		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`
