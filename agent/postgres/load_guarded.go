@@ -61,7 +61,7 @@ func (i *Instance) LoadGuarded(ctx context.Context, database string, load Guarde
 		return nil, err
 	}
 	l := &guardedLoader{Instance: i, GuardedLoad: load, database: database, server: server,
-		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[Table]int64{}, pending: map[string]bool{}}
+		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[Table]int64{}, pending: map[string]bool{}, guards: map[string]string{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
@@ -85,6 +85,7 @@ type guardedLoader struct {
 	schemas []definition      // that give schemas their owners
 	stands  []definition      // what is to stand on rows, and is not made yet
 	forced  []definition      // row security that binds owners, where that is not set yet
+	guards  map[string]string // what each statement of these guards, by its text
 	refused laterTables       // whose rows the server refused
 	// ofPublic are the grants that the schema public comes with.
 	ofPublic []definition

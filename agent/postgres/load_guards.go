@@ -32,8 +32,7 @@ func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []de
 	var rest []definition
 	ready := map[string]bool{}
 	for _, d := range all {
-		st := d.statement()
-		name := guarded(st)
+		name := l.guardedBy(d)
 		if name == "" || after != "" && name != after && !inTree {
 			rest = append(rest, d)
 			continue
@@ -57,6 +56,16 @@ func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []de
 		}
 	}
 	return rest, nil
+}
+
+// guardedBy is what a statement guards; it is read once.
+func (l *guardedLoader) guardedBy(d definition) string {
+	name, known := l.guards[d.sql]
+	if !known {
+		name = guarded(d.statement())
+		l.guards[d.sql] = name
+	}
+	return name
 }
 
 // guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, forced row

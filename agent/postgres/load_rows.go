@@ -65,8 +65,10 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 		return load, nil // by the superuser, behind a lock: it runs nothing
 	case !table.trusted:
 		load.key.owner = table.owner
+	case l.mixed && len(functions) == 0:
+		return load, nil
 	case l.mixed:
-		load.alone = len(functions) > 0
+		load.alone = true
 	}
 	if table.code {
 		load.path = l.searchPath(load.key)
