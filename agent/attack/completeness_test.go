@@ -57,6 +57,12 @@ var completes = []complete{
 	{"a materialized view along a path with its owner's name", `ALTER SCHEMA b RENAME TO bob; ALTER DATABASE mal SET search_path = "$user"; SET ROLE bob; CREATE TABLE bob.look (a text); CREATE FUNCTION bob.g(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(a) FROM look); END';
 		SET search_path = bob; INSERT INTO look VALUES ('x'); CREATE MATERIALIZED VIEW bob.m AS SELECT bob.g(a) AS g FROM bob.look`},
 	{"a path of all roles", `ALTER ROLE ALL SET search_path = b, public; ` + looks},
+	{"checks between tables, and keys in a circle", `SET ROLE bob; CREATE TABLE b.kinds (id int PRIMARY KEY, of int); CREATE FUNCTION b.is_of(int, int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN IF NOT EXISTS (SELECT FROM b.kinds WHERE id = $1 AND of = $2) THEN RAISE EXCEPTION ''kind % is not of %'', $1, $2; END IF; RETURN true; END';
+		INSERT INTO b.kinds VALUES (1, 7), (2, 8); CREATE TABLE b.frames (id int PRIMARY KEY, kind int CHECK (b.is_of(kind, 7)), parent int REFERENCES b.frames); CREATE TABLE b.aims (id int PRIMARY KEY, kind int CHECK (b.is_of(kind, 8)), frame int REFERENCES b.frames); ALTER TABLE b.frames ADD aim int REFERENCES b.aims;
+		INSERT INTO b.frames VALUES (1, 1, NULL), (2, 1, 1); INSERT INTO b.aims VALUES (1, 2, 1); UPDATE b.frames SET aim = 1`},
+	{"words that a materialized view counts in a table without its schema", `SET ROLE bob; CREATE TABLE b.documents (title text); INSERT INTO b.documents VALUES ('one two'), ('two'); SET search_path = b; CREATE MATERIALIZED VIEW b.words AS SELECT word, ndoc FROM ts_stat('SELECT to_tsvector(''simple'', title) FROM documents'); RESET ROLE; ALTER DATABASE mal SET search_path = b, public`},
+	{"rows that a check and a key that are not valid do not let in", `SET ROLE bob; CREATE TABLE b.k (id int PRIMARY KEY); CREATE TABLE b.t (a int, k int); INSERT INTO b.t VALUES (-1, 9); ALTER TABLE b.t ADD CONSTRAINT positive CHECK (a > 0) NOT VALID; ALTER TABLE b.t ADD CONSTRAINT known FOREIGN KEY (k) REFERENCES b.k NOT VALID; COMMENT ON CONSTRAINT known ON b.t IS 'later'; CREATE VIEW b.v AS SELECT a FROM b.t`},
+	{"an extension's type and function in a check", `CREATE EXTENSION IF NOT EXISTS citext; CREATE EXTENSION IF NOT EXISTS unaccent; SET ROLE bob; CREATE TABLE b.t (a public.citext PRIMARY KEY CHECK (public.unaccent(a::text) <> '')); INSERT INTO b.t VALUES ('É')`},
 }
 
 // looks is what bob has that is found along a path with his schema.
