@@ -101,10 +101,10 @@ func (l *guardedLoader) isLoaded(ctx context.Context, s *loadSessions, name stri
 
 // treeOf are the oids of a table and of all that are above or below it.
 func treeOf(ctx context.Context, s *loadSessions, name string) ([]string, error) {
-	return s.oids(ctx, `WITH RECURSIVE `+tree+` SELECT t.oid FROM tree t`, name)
+	return s.oids(ctx, treeFrom+` SELECT t.oid FROM tree t`, name)
 }
 
-// tree is a part of WITH RECURSIVE: the table $1, by its name, and all that are above or below it.
-const tree = `tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
+// treeFrom begins a query about tree: the table $1, by its name, and all that are above or below it.
+const treeFrom = `WITH RECURSIVE tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
 	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
 		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`

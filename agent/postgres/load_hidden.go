@@ -2,8 +2,8 @@ package postgres
 
 import "context"
 
-// typesOf is a part of WITH RECURSIVE: the types of columns of the tables $1, the types $2, what is within these and what is around them.
-const typesOf = `types (oid) AS (
+// typesOf begins a query about types: the types of columns of the tables $1, the types $2, what is within these and what is around them.
+const typesOf = `WITH RECURSIVE types (oid) AS (
 		(SELECT t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
 			UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0
 			UNION SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::pg_catalog.oid[]))
@@ -17,18 +17,21 @@ const typesOf = `types (oid) AS (
 				AND d.classid = d.refclassid AND d.deptype = 'i') AS next (oid) WHERE next.oid <> 0
 	)`
 
+// typesAround is how typesOf calls what it finds.
+const typesAround = "types"
+
 // castsOf are the functions of casts between such types. An expression or a foreign key may call them where a dump does not show it. Who
 // makes a cast owns one of its types, so what casts between the server's own is a superuser's.
-const castsOf = `WITH RECURSIVE ` + typesOf + ` SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
-	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM types t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM types t))`
+const castsOf = typesOf + ` SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
+	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM ` + typesAround + ` t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM ` + typesAround + ` t))`
 
 // classesOf is code of others that compares such types: rows and arrays find the operator class of what is in them when they are compared. A
 // superuser makes these classes, and may name anybody's functions.
-var classesOf = `WITH RECURSIVE ` + typesOf + ` SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.oid IN (
-		SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM types t)
-		UNION ALL SELECT m.amopopr FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM types t)
+var classesOf = typesOf + ` SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.oid IN (
+		SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
+		UNION ALL SELECT m.amopopr FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
 		UNION ALL SELECT p.oprcode::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr
-			WHERE x.opcintype IN (SELECT t.oid FROM types t)
+			WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
 	) LIMIT 1`
 
 // hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and what compares them.
