@@ -47,12 +47,14 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 			return load, err
 		}
 	}
-	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
-	if l.mixed && !others {
-		if others, err = hasChangeable(ctx, s, table); err != nil {
+	if l.mixed {
+		types, err := changeableBy(ctx, s, table)
+		if err != nil {
 			return load, err
 		}
+		code = append(code, types...)
 	}
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
 	switch {
 	case others && table.refers:
 		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}

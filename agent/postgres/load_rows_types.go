@@ -24,14 +24,14 @@ const changeable = `WITH RECURSIVE types (oid) AS (
 			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
 			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
 				AND d.refclassid = d.classid) AS next (oid) WHERE next.oid >= 12000
-	) SELECT t.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+	) SELECT 'type' AS kind, n.nspname, t.typname, r.rolname FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+		JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 		WHERE ($3::pg_catalog.bool OR t.typtype IN ('d', 'c')) AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e') LIMIT 1`
+			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')`
 
-// hasChangeable says whether a table has a column of such a type.
-func hasChangeable(ctx context.Context, s *loadSessions, table tableInfo) (bool, error) {
-	found, err := s.oids(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
-	return len(found) > 0, err
+// changeableBy are such types, as the code that they may become.
+func changeableBy(ctx context.Context, s *loadSessions, table tableInfo) ([]reachedCode, error) {
+	return s.codeOf(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
 }
 
 // oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
