@@ -18,7 +18,8 @@ var ErrContent = errors.New("the dump holds code that would run with more rights
 // how many rows of each table the server took.
 func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File, found *verified, kept *globals, progress *reporter) (map[postgres.Table]int64, error) {
 	load := postgres.GuardedLoad{
-		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Jobs: e.restoreJobs(), OnTable: progress.object,
+		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Owner: kept.owner(),
+		Jobs: e.restoreJobs(), OnTable: progress.object,
 	}
 	progress.of(len(found.tables))
 	if found.archive != nil && found.archive.Usable() {

@@ -198,26 +198,24 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 
 // loadFor loads a dump with the rights of its owners, or, where somebody trusts it, with those of the agent, and compares the rows.
 func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file *os.File, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
+	if !req.TrustContent {
+		rows, err := e.loadGuarded(ctx, temporary, file, found, kept, progress)
+		if err != nil {
+			return err
+		}
+		return e.compareLoaded(rows, found.tables, req)
+	}
 	takeBack, err := e.Instance.LendPublic(ctx, temporary, kept.owner(), found.definitions)
 	if err != nil {
 		return err
 	}
-	var rows map[postgres.Table]int64
-	if req.TrustContent {
-		err = e.load(ctx, temporary, like, file, found, kept, progress)
-	} else {
-		rows, err = e.loadGuarded(ctx, temporary, file, found, kept, progress)
+	if err := e.load(ctx, temporary, like, file, found, kept, progress); err != nil {
+		return err // the database goes, and what was lent with it
 	}
-	if err == nil {
-		err = takeBack(ctx) // else the database goes
-	}
-	switch {
-	case err != nil:
+	if err := takeBack(ctx); err != nil {
 		return err
-	case req.TrustContent:
-		return e.compareRows(ctx, e.Instance, temporary, found.tables, req)
 	}
-	return e.compareLoaded(rows, found.tables, req)
+	return e.compareRows(ctx, e.Instance, temporary, found.tables, req)
 }
 
 // dropOwnRoles drops the roles that a load into a temporary database made, which is gone.

@@ -6,15 +6,25 @@ import (
 	"strings"
 )
 
-// LendPublic lets who is to own a database use its schema public and make objects there while it is filled, and returns what
-// takes that back.
+// LendPublic lets who is to own a database use its schema public and make objects there while pg_restore or psql fills it as a role that is
+// no superuser, and returns what takes that back. A LoadGuarded does so by itself.
+func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
+	server, err := i.Server(ctx)
+	if err != nil || server.Superuser {
+		return func(context.Context) error { return nil }, err
+	}
+	return i.lendPublic(ctx, database, owner, d)
+}
+
+// lendPublic does it for any role that restores.
 //
 // From PostgreSQL 15 on, a database's owner may do so by being its owner, and while the database is filled, that is the agent's role.
-// A superuser gives away objects all the same; another role can't. Nothing is lent where the dump has another owner for the schema.
-func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
+// Without it no role but a superuser could give away objects there, and each table would have to be moved for its indexes. Nothing is lent
+// where the dump has another owner for the schema.
+func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	server, err := i.Server(ctx)
-	if err != nil || server.Superuser || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
+	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
 		return nothing, err
 	}
 	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)

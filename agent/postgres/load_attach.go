@@ -23,17 +23,26 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	if err != nil {
 		return err
 	}
-	if len(reached) == 0 {
-		return l.asAdmin(ctx, s, d)
-	}
 	owners, err := treeOwners(ctx, s, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
-	if parent.trusted || len(owners) > 1 {
+	several := parent.trusted || len(owners) > 1
+	switch {
+	case several && len(reached) == 0:
+		return l.asAdmin(ctx, s, d)
+	case several:
 		return &ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
-	return contentError("table "+child.name, parent.owner, l.runWithPaths(ctx, s, sessionKey{owner: parent.owner}, d))
+	as := sessionKey{owner: parent.owner}
+	err = l.runWithPaths(ctx, s, as, d)
+	if !refused(err) || len(reached) > 0 {
+		return contentError("table "+child.name, parent.owner, err)
+	}
+	if LacksLogin(err) {
+		return l.asAdmin(ctx, s, d)
+	}
+	return l.lending(ctx, s, as, st.ownNames(st.words), nil, func() error { return l.runWithPaths(ctx, s, as, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.

@@ -34,7 +34,13 @@ func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d defi
 	if failed != nil {
 		return failed
 	}
-	return unlessHarmless(st, table.owner, err, reaches, func() error { return l.asAdmin(ctx, s, d) })
+	return unlessHarmless(st, table.owner, err, reaches, func() error {
+		if table.trusted || LacksLogin(err) || !c.planned && !makesIndex(st) {
+			return l.asAdmin(ctx, s, d)
+		}
+		key := sessionKey{owner: table.owner}
+		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.changeAs(ctx, s, key, d, c, table) })
+	})
 }
 
 // lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code

@@ -78,7 +78,12 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 	if !refused(err) {
 		return err
 	}
-	return unlessHarmless(st, key.owner, err, reached, func() error { return l.asAdmin(ctx, s, d) })
+	return unlessHarmless(st, key.owner, err, reached, func() error {
+		if !c.planned || LacksLogin(err) {
+			return l.asAdmin(ctx, s, d)
+		}
+		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.createAs(ctx, s, key, d, st) })
+	})
 }
 
 // createOwn makes what only a superuser can have.
@@ -93,14 +98,17 @@ func (l *guardedLoader) createOwn(ctx context.Context, s *loadSessions, d defini
 	return l.asAdmin(ctx, s, d)
 }
 
-// unlessHarmless runs as the superuser what a login was not let do, unless that may run somebody's code: code may itself have refused.
-func unlessHarmless(st statement, owner string, err error, reaches func() (string, error), asAdmin func() error) error {
+// unlessHarmless does otherwise what a login was not let do, unless that may run somebody's code: code may itself have refused.
+//
+// What computes something at once is done by the login all the same, with rights that are lent to it. The superuser does it only where no
+// login is to be had, and so nobody's code runs; and what reads no more than literals.
+func unlessHarmless(st statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
 	reached, failed := reaches()
 	switch {
 	case failed != nil:
 		return failed
 	case reached == "":
-		return asAdmin()
+		return contentError(firstWords(st.sql), owner, otherwise())
 	}
 	return &ContentError{Object: firstWords(st.sql), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }

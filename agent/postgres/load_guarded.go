@@ -24,6 +24,7 @@ type GuardedLoad struct {
 	SearchPath string
 	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
 	Settings   map[string]string // of the database, by their names; those that change what its code computes are in force for the load
+	Owner      string            // who is to own the database; "" for whoever restores
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
@@ -114,6 +115,10 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := l.findDefaultPath(ctx, s); err != nil {
 		return err
 	}
+	takeBack, err := l.lendPublic(ctx, l.database, l.Owner, d)
+	if err != nil {
+		return err
+	}
 	rights := newRights(d)
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
@@ -148,6 +153,9 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	if err := l.giveSchemas(ctx, s, rights); err != nil {
+		return err
+	}
+	if err := takeBack(ctx); err != nil { // before there are event triggers, which may refuse it
 		return err
 	}
 	return s.runAll(ctx, d.last)

@@ -14,12 +14,12 @@ type foreignKey struct {
 	reaches  []reachedCode
 }
 
-// foreignKeys makes them, several at a time: first those that run nobody's code, and when these are made the others, as the owner of
-// the table that has the key. So no code runs beside what the superuser does.
+// foreignKeys makes them, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
+// login of the owner of the table that has the key. So no code runs beside what the superuser does.
 func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error {
-	var asOwner []definition
 	plain := l.Definitions.keys
-	owners := map[string]string{} // by the statement
+	var asOwner []definition
+	keys := map[string]foreignKey{} // by the statement
 	if l.mixed {
 		plain = nil
 		for _, d := range l.Definitions.keys {
@@ -27,24 +27,48 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 			if err != nil {
 				return err
 			}
-			if len(key.reaches) == 0 {
-				plain = append(plain, d)
-				continue
-			}
 			if err := onlyOwn(key); err != nil {
 				return err
 			}
-			owners[d.sql] = key.from.owner
-			asOwner = append(asOwner, d)
+			keys[d.sql] = key
+			if key.from.trusted {
+				plain = append(plain, d)
+			} else {
+				asOwner = append(asOwner, d)
+			}
 		}
 	}
-	make := func(ctx context.Context, s *loadSessions, d definition) error {
-		return l.makeKey(ctx, s, sessionKey{owner: owners[d.sql]}, d)
-	}
-	if err := l.parallel(ctx, plain, make); err != nil {
+	err := l.parallel(ctx, plain, func(ctx context.Context, s *loadSessions, d definition) error {
+		return l.makeKey(ctx, s, sessionKey{}, d)
+	})
+	if err != nil {
 		return err
 	}
-	return l.parallel(ctx, asOwner, make)
+	return l.parallel(ctx, asOwner, func(ctx context.Context, s *loadSessions, d definition) error {
+		return l.keyByOwner(ctx, s, keys[d.sql])
+	})
+}
+
+// keyByOwner makes a foreign key by the login of its table's owner. Who made it may have had a right to refer to the other table that the
+// owner has not: where the key runs no code, the login gets it. Where no login is to be had, and for a tree of several owners, the superuser
+// makes it then.
+func (l *guardedLoader) keyByOwner(ctx context.Context, s *loadSessions, key foreignKey) error {
+	as := sessionKey{owner: key.from.owner}
+	err := l.makeKey(ctx, s, as, key.definition)
+	if !refused(err) || len(key.reaches) > 0 {
+		return contentError(firstWords(key.sql), key.from.owner, err)
+	}
+	owners, failed := treeOwners(ctx, s, key.from.oid, key.to.oid)
+	if failed != nil {
+		return failed
+	}
+	if LacksLogin(err) || len(owners) > 2 || len(owners) == 2 && key.from.owner == key.to.owner {
+		return l.makeKey(ctx, s, sessionKey{}, key.definition)
+	}
+	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func() error {
+		return l.makeKey(ctx, s, as, key.definition)
+	})
+	return contentError(firstWords(key.sql), key.from.owner, err)
 }
 
 // makeKey makes a foreign key. One may wait for another that waits for it.
@@ -54,9 +78,6 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 		if err = l.runWithPaths(ctx, s, key, d); sqlState(err) != stateDeadlock {
 			break
 		}
-	}
-	if key.owner != "" {
-		err = contentError(firstWords(d.sql), key.owner, err)
 	}
 	return err
 }

@@ -29,19 +29,26 @@ func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []
 	return nil
 }
 
-// fillView fills one, with an empty search path, and where its code does not find a name so, with that of its owner. The server
-// runs the query as the owner, and nothing of it as who asks for it.
+// fillView fills one by the login of its owner. The server runs the query as the owner, and nothing of it as who asks for it, so that the
+// superuser fills what a login is not let fill.
 func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d definition) error {
-	err := l.runIn(ctx, s, sessionKey{}, d, emptyPath)
-	if err == nil || !NameNotFound(err) {
-		return err
-	}
-	view, failed := l.table(ctx, s, viewName(d))
-	switch {
-	case failed != nil:
-		return failed
-	case !l.mixed || view.trusted:
+	if !l.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}
-	return l.runIn(ctx, s, sessionKey{}, d, l.searchPath(sessionKey{owner: view.owner}))
+	view, err := l.table(ctx, s, viewName(d))
+	switch {
+	case err != nil:
+		return err
+	case view.trusted:
+		return l.runWithPaths(ctx, s, sessionKey{}, d)
+	}
+	as := sessionKey{owner: view.owner}
+	if err = l.runWithPaths(ctx, s, as, d); !refused(err) {
+		return err
+	}
+	err = l.runIn(ctx, s, sessionKey{}, d, emptyPath)
+	if NameNotFound(err) {
+		err = l.runIn(ctx, s, sessionKey{}, d, l.searchPath(as))
+	}
+	return err
 }

@@ -1,0 +1,43 @@
+package postgres
+
+import "context"
+
+// unheld are the schemas $1, and the types called $2 in them, that the role $3 has no right to use, as in GRANT USAGE ON.
+const unheld = `SELECT pg_catalog.format('SCHEMA %I', n.nspname) FROM pg_catalog.pg_namespace n
+		WHERE n.nspname = ANY ($1::pg_catalog.text[]) AND NOT pg_catalog.has_schema_privilege($3::pg_catalog.name, n.oid, 'USAGE')
+	UNION SELECT pg_catalog.format('TYPE %I.%I', n.nspname, t.typname) FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid
+		WHERE n.nspname = ANY ($1::pg_catalog.text[]) AND t.typname = ANY ($2::pg_catalog.text[]) AND NOT pg_catalog.has_type_privilege($3::pg_catalog.name, t.oid, 'USAGE')`
+
+// lending runs something by the login of an owner that was refused it before, with the right to use the schemas and types that it names.
+// Whoever made the object had that right; its owner need not have it any more. It is for what runs nobody's code: there may be functions in
+// a schema that nothing but the schema guards. more are other rights, as they stand between GRANT and TO.
+func (l *guardedLoader) lending(ctx context.Context, s *loadSessions, key sessionKey, names, more []string, do func() error) error {
+	login, err := s.session(ctx, key)
+	if err != nil {
+		return err
+	}
+	var schemas, objects []string
+	for _, name := range names {
+		schema, object := splitQualified(name)
+		schemas, objects = append(schemas, unquoted(schema)), append(objects, unquoted(object))
+	}
+	rights, err := s.oids(ctx, unheld, textArray(schemas), textArray(objects), login.login)
+	if err != nil {
+		return err
+	}
+	role := quoteName(login.login)
+	var grants, revokes []string
+	for n := range rights {
+		rights[n] = "USAGE ON " + rights[n]
+	}
+	for _, right := range append(rights, more...) {
+		grants, revokes = append(grants, "GRANT "+right+" TO "+role), append(revokes, "REVOKE "+right+" FROM "+role)
+	}
+	if err := l.grant(ctx, s, grants...); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err // the database goes
+	}
+	return l.grant(ctx, s, revokes...)
+}
