@@ -205,7 +205,11 @@ func (s *loadSessions) run(ctx context.Context, d definition) error {
 	if err != nil {
 		return err
 	}
-	if err := admin.run(ctx, d); err != nil {
+	err = admin.run(ctx, d)
+	if d.as != "" && sqlState(err) == stateNoPrivilege {
+		err = s.grantAs(ctx, d, err)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", firstWords(d.sql), err)
 	}
 	return nil
