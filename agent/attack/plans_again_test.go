@@ -8,4 +8,8 @@ var plansOfLooksAgain = map[string]plan{
 		ALTER DOMAIN trap.d ADD CONSTRAINT c CHECK (trap.ok(VALUE))`},
 	"check of a superusers domain": {hers: schemaTrap + `CREATE FUNCTION trap.ok(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM hers.spring('domain'); RETURN true; END $$`,
 		after: `CREATE DOMAIN public.d AS int; CREATE TABLE public.t (n public.d, k int PRIMARY KEY); INSERT INTO public.t VALUES (1, 1); CREATE FUNCTION public.ok(public.d) RETURNS boolean LANGUAGE sql AS 'SELECT true'; ALTER DOMAIN public.d ADD CONSTRAINT c CHECK (public.ok(VALUE) AND trap.ok(VALUE))`},
+	"superusers operator class of her partition": {before: `CREATE SCHEMA app`, hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE FUNCTION trap.lt(int, int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM hers.spring('opclass'); RETURN $1 < $2; END $$; CREATE FUNCTION trap.ge(int, int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM hers.spring('opclass'); RETURN $1 >= $2; END $$;
+			CREATE OPERATOR trap.<< (FUNCTION = trap.lt, LEFTARG = int, RIGHTARG = int); CREATE OPERATOR trap.>> (FUNCTION = trap.ge, LEFTARG = int, RIGHTARG = int)`,
+		after: `GRANT USAGE ON SCHEMA app TO mallory; CREATE OPERATOR CLASS app.o FOR TYPE int USING btree AS OPERATOR 1 trap.<<, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 trap.>>, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
+			SET SESSION AUTHORIZATION mallory; CREATE TABLE trap.par (a int, c regclass) PARTITION BY RANGE (a app.o); CREATE TABLE trap.part PARTITION OF trap.par FOR VALUES FROM (0) TO (9); INSERT INTO trap.part VALUES (1, 'pg_class')`},
 }
