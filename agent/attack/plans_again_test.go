@@ -12,4 +12,10 @@ var plansOfLooksAgain = map[string]plan{
 			CREATE OPERATOR trap.<< (FUNCTION = trap.lt, LEFTARG = int, RIGHTARG = int); CREATE OPERATOR trap.>> (FUNCTION = trap.ge, LEFTARG = int, RIGHTARG = int)`,
 		after: `GRANT USAGE ON SCHEMA app TO mallory; CREATE OPERATOR CLASS app.o FOR TYPE int USING btree AS OPERATOR 1 trap.<<, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 trap.>>, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
 			SET SESSION AUTHORIZATION mallory; CREATE TABLE trap.par (a int, c regclass) PARTITION BY RANGE (a app.o); CREATE TABLE trap.part PARTITION OF trap.par FOR VALUES FROM (0) TO (9); INSERT INTO trap.part VALUES (1, 'pg_class')`},
+	"key after a key": {hers: schemaTrap + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE TYPE trap.e AS ENUM ('x'); CREATE TABLE trap.a (e trap.e); INSERT INTO trap.a VALUES ('x'); CREATE TABLE trap.n (a int PRIMARY KEY); INSERT INTO trap.n VALUES (1);
+			CREATE TABLE trap.k (a int PRIMARY KEY); INSERT INTO trap.k VALUES (1);` +
+		arm("trap.arm", `CREATE INDEX planted_i ON trap.k (a) WHERE hers.fine('keyafterkey', 1); ALTER INDEX trap.planted_i OWNER TO mallory;`) +
+		`CREATE FUNCTION trap.cast(trap.e) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trap.arm(1); END $$; CREATE CAST (trap.e AS int) WITH FUNCTION trap.cast(trap.e) AS IMPLICIT;
+		 ALTER TABLE trap.a ADD CONSTRAINT a_first FOREIGN KEY (e) REFERENCES trap.n; CREATE TABLE trap.t (a int) PARTITION BY RANGE (a)`,
+		after: `CREATE TABLE bobs.part (a int); INSERT INTO bobs.part VALUES (1); ALTER TABLE bobs.part OWNER TO bob; ALTER TABLE trap.t ATTACH PARTITION bobs.part FOR VALUES FROM (0) TO (9); ALTER TABLE trap.t ADD CONSTRAINT t_last FOREIGN KEY (a) REFERENCES trap.k; REVOKE REFERENCES ON trap.k FROM mallory`},
 }
