@@ -18,4 +18,14 @@ var plansOfLooksAgain = map[string]plan{
 		`CREATE FUNCTION trap.cast(trap.e) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trap.arm(1); END $$; CREATE CAST (trap.e AS int) WITH FUNCTION trap.cast(trap.e) AS IMPLICIT;
 		 ALTER TABLE trap.a ADD CONSTRAINT a_first FOREIGN KEY (e) REFERENCES trap.n; CREATE TABLE trap.t (a int) PARTITION BY RANGE (a)`,
 		after: `CREATE TABLE bobs.part (a int); INSERT INTO bobs.part VALUES (1); ALTER TABLE bobs.part OWNER TO bob; ALTER TABLE trap.t ATTACH PARTITION bobs.part FOR VALUES FROM (0) TO (9); ALTER TABLE trap.t ADD CONSTRAINT t_last FOREIGN KEY (a) REFERENCES trap.k; REVOKE REFERENCES ON trap.k FROM mallory`},
+	"view along the path": {ours: true, before: `ALTER FUNCTION bobs.secret() OWNER TO postgres; CREATE TABLE public.config (x int); INSERT INTO public.config VALUES (1); CREATE FUNCTION public.most() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(x) FROM config); END';
+			CREATE TABLE public.t (n int CHECK (n <= public.most())); INSERT INTO public.t VALUES (1)`,
+		hers: `DROP FUNCTION hers.fine, hers.seize, hers.spring; SELECT lo_from_bytea(4242, 'x'); CREATE VIEW hers.config AS SELECT lo_export(4242, current_setting('data_directory') || '/mallory') AS x; ALTER DATABASE mal SET search_path = hers, public`},
+	"view along the path of a materialized view": {ours: true, before: `ALTER FUNCTION bobs.secret() OWNER TO postgres; CREATE TABLE public.config (x int); INSERT INTO public.config VALUES (1); CREATE FUNCTION public.most() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(x) FROM config); END';
+			CREATE MATERIALIZED VIEW public.m AS SELECT public.most() AS n`,
+		hers: `DROP FUNCTION hers.fine, hers.seize, hers.spring; SELECT lo_from_bytea(4242, 'x'); CREATE VIEW hers.config AS SELECT lo_export(4242, current_setting('data_directory') || '/mallory') AS x; ALTER DATABASE mal SET search_path = hers, public`},
+	"table along the path": {ours: true, before: `ALTER FUNCTION bobs.secret() OWNER TO postgres; CREATE TABLE public.secrets (s int); CREATE TABLE public.log (x int); CREATE FUNCTION public.noted(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN INSERT INTO log VALUES ($1); RETURN true; END';
+			ALTER TABLE public.secrets ADD CHECK (public.noted(s)); INSERT INTO public.secrets VALUES (1)`,
+		hers:  `DROP FUNCTION hers.fine, hers.seize, hers.spring; DROP TABLE hers.log; CREATE TABLE hers.log (x int); ALTER DATABASE mal SET search_path = hers, public`,
+		probe: map[string]string{"SELECT count(*) FROM hers.log": "0"}},
 }
