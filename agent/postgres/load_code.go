@@ -14,7 +14,7 @@ type tableInfo struct {
 	owner     string
 	trusted   bool // the owner is a superuser, or is whoever restores: its code may do what this session may
 	own       bool // it is no part of an extension
-	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type
+	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type, the key of partitions
 	creates   bool // its owner may create in its schema
 	loads     bool // its owner may insert and truncate
 	guarded   bool // it has row security
@@ -61,7 +61,8 @@ var tableFacts = `WITH RECURSIVE found AS (
 		SELECT oid FROM found UNION SELECT i.inhparent FROM tables t JOIN pg_catalog.pg_inherits i ON i.inhrelid = t.oid
 	) SELECT f.oid, r.rolname, ` + trustedRole + `::pg_catalog.text,
 		(f.relkind IN ('r', 'p', 'm') AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "f.oid") + `)::pg_catalog.text,
-		(EXISTS (SELECT FROM tables t JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid AND p.partexprs IS NOT NULL)
+		(EXISTS (SELECT FROM tables t JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
+				AND (p.partexprs IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.unnest(p.partclass) AS k (class) WHERE k.class >= 12000)))
 			OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = f.oid AND k.contype = 'c')
 			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
 				AND (a.attgenerated <> '' OR a.atttypid >= 12000)))::pg_catalog.text,

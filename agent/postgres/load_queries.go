@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // foreignKey is one that is to be made, with what planning its query may run.
@@ -18,8 +20,7 @@ type foreignKey struct {
 // login of the owner of the table that has the key. So no code runs beside what the superuser does.
 func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error {
 	plain := l.Definitions.keys
-	var asOwner []definition
-	keys := map[string]foreignKey{} // by the statement
+	var asOwner []foreignKey
 	if l.mixed {
 		plain = nil
 		for _, d := range l.Definitions.keys {
@@ -30,11 +31,10 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 			if err := onlyOwn(key); err != nil {
 				return err
 			}
-			keys[d.sql] = key
 			if key.from.trusted {
 				plain = append(plain, d)
 			} else {
-				asOwner = append(asOwner, d)
+				asOwner = append(asOwner, key)
 			}
 		}
 	}
@@ -44,31 +44,59 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 	if err != nil {
 		return err
 	}
-	return l.parallel(ctx, asOwner, func(ctx context.Context, s *loadSessions, d definition) error {
-		return l.keyByOwner(ctx, s, keys[d.sql])
-	})
+	return l.keysByOwners(ctx, s, asOwner)
 }
 
-// keyByOwner makes a foreign key by the login of its table's owner. Who made it may have had a right to refer to the other table that the
-// owner has not: where the key runs no code, the login gets it. Where no login is to be had, and for a tree of several owners, the superuser
-// makes it then.
-func (l *guardedLoader) keyByOwner(ctx context.Context, s *loadSessions, key foreignKey) error {
-	as := sessionKey{owner: key.from.owner}
-	err := l.makeKey(ctx, s, as, key.definition)
-	if !refused(err) || len(key.reaches) > 0 {
-		return contentError(firstWords(key.sql), key.from.owner, err)
+// keysByOwners makes foreign keys by the logins of their tables' owners; what these are not let make comes last, one by one, and is looked at
+// anew: code of an owner may have run, and changed what another key finds.
+func (l *guardedLoader) keysByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
+	var mu sync.Mutex
+	again := map[string]error{}
+	keys, statements := map[string]foreignKey{}, []definition(nil)
+	for _, key := range all {
+		keys[key.sql], statements = key, append(statements, key.definition)
 	}
-	owners, failed := treeOwners(ctx, s, key.from.oid, key.to.oid)
-	if failed != nil {
-		return failed
-	}
-	if LacksLogin(err) || len(owners) > 2 || len(owners) == 2 && key.from.owner == key.to.owner {
-		return l.makeKey(ctx, s, sessionKey{}, key.definition)
-	}
-	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func() error {
-		return l.makeKey(ctx, s, as, key.definition)
+	err := l.parallel(ctx, statements, func(ctx context.Context, s *loadSessions, d definition) error {
+		key := keys[d.sql]
+		err := l.makeKey(ctx, s, sessionKey{owner: key.from.owner}, d)
+		if !refused(err) || len(key.reaches) > 0 {
+			return contentError(firstWords(d.sql), key.from.owner, err)
+		}
+		mu.Lock()
+		again[d.sql] = err
+		mu.Unlock()
+		return nil
 	})
-	return contentError(firstWords(key.sql), key.from.owner, err)
+	for _, d := range statements {
+		if refusal := again[d.sql]; err == nil && refusal != nil {
+			err = l.keyAfter(ctx, s, d, refusal)
+		}
+	}
+	return err
+}
+
+// keyAfter makes a foreign key that a login was not let make, where that runs no code. Who made it may have had a right to refer to the other
+// table that the owner has not: the login gets it. Where no login is to be had, and for a tree of several owners, the superuser makes it.
+func (l *guardedLoader) keyAfter(ctx context.Context, s *loadSessions, d definition, refusal error) error {
+	key, err := l.foreignKey(ctx, s, d)
+	if err != nil {
+		return err
+	}
+	if len(key.reaches) > 0 {
+		return &ContentError{Object: firstWords(d.sql), Why: "it runs the " + key.reaches[0].String() + ", and its owner " + strconv.Quote(key.from.owner) + " can't make it", Err: refusal}
+	}
+	owners, err := treeOwners(ctx, s, key.from.oid, key.to.oid)
+	if err != nil {
+		return err
+	}
+	if LacksLogin(refusal) || key.from.trusted || len(owners) > 2 || len(owners) == 2 && key.from.owner == key.to.owner {
+		return l.makeKey(ctx, s, sessionKey{}, d)
+	}
+	as := sessionKey{owner: key.from.owner}
+	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func() error {
+		return l.makeKey(ctx, s, as, d)
+	})
+	return contentError(firstWords(d.sql), key.from.owner, err)
 }
 
 // makeKey makes a foreign key. One may wait for another that waits for it.

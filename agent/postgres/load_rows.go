@@ -145,7 +145,7 @@ func (l *guardedLoader) copyQuietly(ctx context.Context, s *loadSessions, sessio
 	}
 	l.quiet.Lock()
 	defer l.quiet.Unlock()
-	found, err := othersCode(ctx, s)
+	found, err := othersAlong(ctx, s, load.path)
 	if err != nil {
 		return 0, err
 	}

@@ -162,7 +162,7 @@ func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionK
 func (l *guardedLoader) alongPath(ctx context.Context, s *loadSessions, object string, err error, do func() error) error {
 	l.quiet.Lock()
 	defer l.quiet.Unlock()
-	found, failed := othersCode(ctx, s)
+	found, failed := othersAlong(ctx, s, l.searchPath(sessionKey{}))
 	if failed != nil {
 		return failed
 	}
@@ -172,10 +172,28 @@ func (l *guardedLoader) alongPath(ctx context.Context, s *loadSessions, object s
 	return do()
 }
 
-// othersCode is code of others than superusers that could be found by a name, where there is any.
-func othersCode(ctx context.Context, s *loadSessions) ([]reachedCode, error) {
-	return s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
+// othersAlong is what others than superusers have that could be found by a name along a path, where there is anything: their code, wherever it
+// is, and in the schemas of the path their tables, which may have a view's query or a check, or be taken for another's table.
+func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCode, error) {
+	found, err := s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := admin.look(ctx, path); err != nil {
+		return nil, err
+	}
+	found, err = s.codeOf(ctx, othersOnPath)
+	return found, errors.Join(err, admin.look(ctx, emptyPath))
 }
+
+// othersOnPath is what others than superusers have of relations in the schemas of the search path.
+var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + ` LIMIT 1`
 
 // user is the role of the login.
 func (s *loadSession) user() string { return s.login }
