@@ -19,15 +19,15 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	if err != nil {
 		return err
 	}
-	reached, err := l.attachReaches(ctx, s, parent.oid, child.oid)
-	if err != nil {
-		return err
-	}
 	owners, err := treeOwners(ctx, s, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
 	several := parent.trusted || len(owners) > 1
+	reached, err := l.attachReaches(ctx, s, several, parent.oid, child.oid)
+	if err != nil {
+		return err
+	}
 	switch {
 	case several && len(reached) == 0:
 		return l.asAdmin(ctx, s, d)
@@ -56,7 +56,7 @@ func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d defi
 	if err != nil {
 		return err
 	}
-	reached, err := l.queryReaches(ctx, s, part...)
+	reached, err := l.queryReaches(ctx, s, index.trusted, part...)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d defi
 	if err != nil {
 		return err
 	}
-	if n := slices.IndexFunc(reached, func(r reachedCode) bool { return r.owner != index.owner }); n >= 0 && (index.trusted || len(owners) > 1) {
+	if n := slices.IndexFunc(reached, func(r reachedCode) bool { return index.trusted || r.owner != index.owner }); n >= 0 && (index.trusted || len(owners) > 1) {
 		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
 	}
 	if index.trusted {

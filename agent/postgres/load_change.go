@@ -123,7 +123,7 @@ func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st s
 	if err != nil || reached != "" {
 		return reached, err
 	}
-	found, err := l.findAll(ctx, s, way, start{tables: []string{table.oid}}, false)
+	found, err := l.findAll(ctx, s, way.bySuperuser(true), start{tables: []string{table.oid}}, false)
 	if err == nil && len(found) == 0 && way.plans {
 		found, err = s.codeOf(ctx, inClasses)
 	}

@@ -26,8 +26,8 @@ const castsOf = typesOf + ` SELECT c.castfunc, c.castsource, c.casttarget FROM p
 	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM ` + typesAround + ` t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM ` + typesAround + ` t))`
 
 // classesOf is code of others that compares such types: rows and arrays find the operator class of what is in them when they are compared. A
-// superuser makes these classes, and may name anybody's functions.
-var classesOf = typesOf + ` SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.oid IN (
+// superuser makes these classes, and may name anybody's functions. It goes on after what counts as code.
+const classesOf = `) o WHERE o.oid IN (
 		SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
 		UNION ALL SELECT m.amopopr FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
 		UNION ALL SELECT p.oprcode::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr
@@ -35,7 +35,7 @@ var classesOf = typesOf + ` SELECT o.kind, o.schema, o.name, o.owner FROM (` + c
 	) LIMIT 1`
 
 // hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and what compares them.
-func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, tables, types []string) ([]reachedCode, error) {
+func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
 	rows, err := s.query(ctx, castsOf, oidArray(tables), oidArray(types))
 	if err != nil {
 		return nil, err
@@ -49,12 +49,13 @@ func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, tables
 		}
 	}
 	if len(rows) > 0 {
-		found, err := reachOfRows.find(ctx, s, from)
+		found, err := reachOfRows.bySuperuser(bySuperuser).find(ctx, s, from)
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
-	return s.codeOf(ctx, classesOf, oidArray(tables), oidArray(types))
+	objects := reachOfRows.bySuperuser(bySuperuser).objects(l.server)
+	return s.codeOf(ctx, typesOf+` SELECT o.kind, o.schema, o.name, o.owner FROM (`+objects+classesOf, oidArray(tables), oidArray(types))
 }
 
 // findAll returns the code of others that a way comes to, or, where there is none, what the types that it comes to may run so. columns: those of
@@ -77,5 +78,5 @@ func (l *guardedLoader) findAll(ctx context.Context, s *loadSessions, way reach,
 			tables = append(tables, row[1])
 		}
 	}
-	return l.hiddenReach(ctx, s, tables, types)
+	return l.hiddenReach(ctx, s, way.deputies, tables, types)
 }

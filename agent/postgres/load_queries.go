@@ -120,17 +120,17 @@ func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d defin
 	if key.to, err = l.table(ctx, s, st.qualifiedName(st.find(3, "REFERENCES")+1)); err != nil {
 		return key, err
 	}
-	if key.reaches, err = l.queryReaches(ctx, s, key.from.oid, key.to.oid); err != nil {
+	if key.reaches, err = l.queryReaches(ctx, s, key.from.trusted, key.from.oid, key.to.oid); err != nil {
 		return key, err
 	}
-	casts, err := l.hiddenReach(ctx, s, []string{key.from.oid, key.to.oid}, nil)
+	casts, err := l.hiddenReach(ctx, s, key.from.trusted, []string{key.from.oid, key.to.oid}, nil)
 	key.reaches = append(key.reaches, casts...)
 	return key, err
 }
 
 // onlyOwn refuses a foreign key that would run code of somebody else than the owner of its table.
 func onlyOwn(key foreignKey) error {
-	others := slices.IndexFunc(key.reaches, func(r reachedCode) bool { return r.owner != key.from.owner })
+	others := slices.IndexFunc(key.reaches, func(r reachedCode) bool { return key.from.trusted || r.owner != key.from.owner })
 	if others >= 0 {
 		return &ContentError{Object: firstWords(key.sql), Why: "it belongs to " + fmt.Sprintf("%q", key.from.owner) + " and runs the " + key.reaches[others].String()}
 	}

@@ -26,6 +26,22 @@ type reach struct {
 	plans bool
 	// casts: to the casts and operator classes of types. Some functions look for these, of the type that they are given, when they are run.
 	casts bool
+	// deputies: functions of superusers that may look into what others have count, too. The superuser is to run what is found.
+	deputies bool
+}
+
+// bySuperuser is the same way, to what the superuser must not run.
+func (w reach) bySuperuser(is bool) reach {
+	w.deputies = is
+	return w
+}
+
+// objects are those that count, as a table for FROM.
+func (w reach) objects(server Server) string {
+	if w.deputies {
+		return codeObjects + deputies(server)
+	}
+	return codeObjects
 }
 
 // The ways that are asked for. What changes a table may compute constant parts of what is on it and its parts.
@@ -123,7 +139,7 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if w.columns {
 		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
 	}
-	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
+	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+w.objects(s.loader.server)+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
 }
 
@@ -160,25 +176,25 @@ func (s *loadSessions) oids(ctx context.Context, sql string, args ...string) ([]
 	return oids, err
 }
 
-// queryReaches is what planning a query of some tables or views may run, and running that of a view.
-func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, tables ...string) ([]reachedCode, error) {
+// queryReaches is what planning a query of some tables or views may run, and running that of a view. bySuperuser: the superuser plans it.
+func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, bySuperuser bool, tables ...string) ([]reachedCode, error) {
 	if !l.mixed {
 		return nil, nil
 	}
-	return l.findAll(ctx, s, reachOfQuery, start{tables: tables}, false)
+	return l.findAll(ctx, s, reachOfQuery.bySuperuser(bySuperuser), start{tables: tables}, false)
 }
 
-// viewReaches is what a query of a view may run, and what the types that it uses may.
+// viewReaches is what a query of a superuser's view may run, and what the types that it uses may.
 func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
-	return l.findAll(ctx, s, reachOfQuery, start{tables: []string{view}}, true)
+	return l.findAll(ctx, s, reachOfQuery.bySuperuser(true), start{tables: []string{view}}, true)
 }
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
-func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, parent, child string) ([]reachedCode, error) {
+func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, bySuperuser bool, parent, child string) ([]reachedCode, error) {
 	types, err := s.oids(ctx, `SELECT a.atttypid FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_attribute a
 		ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) WHERE p.partrelid = $1::pg_catalog.oid`, parent)
 	if err != nil {
 		return nil, err
 	}
-	return l.findAll(ctx, s, reachOfChange, start{tables: []string{parent, child}, types: types}, false)
+	return l.findAll(ctx, s, reachOfChange.bySuperuser(bySuperuser), start{tables: []string{parent, child}, types: types}, false)
 }

@@ -54,7 +54,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 		}
 		code = append(code, types...)
 	}
-	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return table.trusted || c.owner != table.owner })
 	switch {
 	case others && table.refers:
 		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}

@@ -21,7 +21,7 @@ func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st state
 		}
 	}
 	for _, name := range names {
-		found, calls, err := l.reachedByName(ctx, s, name, c.planned)
+		found, calls, err := l.reachedByName(ctx, s, name, c.planned, true)
 		if err == nil && calls && !trusted {
 			return "what is called " + name, nil
 		}
@@ -56,7 +56,7 @@ func (l *guardedLoader) reachedByCasts(ctx context.Context, s *loadSessions, nam
 		}
 		tables = append(tables, parent.oid)
 	}
-	return l.hiddenReach(ctx, s, tables, types)
+	return l.hiddenReach(ctx, s, true, tables, types)
 }
 
 func first(found []reachedCode, before string) string {
@@ -89,7 +89,7 @@ func (l *guardedLoader) othersCalled(ctx context.Context, s *loadSessions, st st
 // othersOf is the code of others than an owner that the first name leads to that leads to any.
 func (l *guardedLoader) othersOf(ctx context.Context, s *loadSessions, names []string, computed bool, owner string) ([]reachedCode, error) {
 	for _, name := range names {
-		found, _, err := l.reachedByName(ctx, s, name, computed)
+		found, _, err := l.reachedByName(ctx, s, name, computed, false)
 		if err != nil {
 			return nil, err
 		}
@@ -101,13 +101,13 @@ func (l *guardedLoader) othersOf(ctx context.Context, s *loadSessions, names []s
 }
 
 // reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
-// operators; calls: there are such.
-func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name string, computed bool) (code []reachedCode, calls bool, err error) {
+// operators; calls: there are such. bySuperuser: the superuser is to run the statement.
+func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
 	types, functions, err := l.named(ctx, s, name, computed)
 	if err != nil || len(types)+len(functions) == 0 {
 		return nil, false, err
 	}
-	way := reachOfInput
+	way := reachOfInput.bySuperuser(bySuperuser)
 	way.casts = computed
 	code, err = way.find(ctx, s, start{types: types, functions: functions})
 	return code, len(functions) > 0, err
@@ -130,7 +130,7 @@ func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string,
 // rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
 func rowsRun(ctx context.Context, s *loadSessions, table tableInfo) (code []reachedCode, functions []string, err error) {
 	way, from := reachOfRows, start{tables: []string{table.oid}}
-	way.parts = table.routed()
+	way.parts, way.deputies = table.routed(), table.trusted
 	if code, err = way.find(ctx, s, from); err != nil {
 		return nil, nil, err
 	}
