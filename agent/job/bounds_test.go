@@ -34,3 +34,27 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	<-r.slots
 	r.Wait()
 }
+
+// A control plane that takes no results fills no disk with them: each is a file of the state folder until it is acknowledged.
+func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
+	r := newRunner(t, nil)
+	for n := range 2 * maxUntold {
+		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n)}) // of a newer control plane: it fails at once
+		if n%maxJobs == 0 {
+			r.Wait()
+		}
+	}
+	r.Wait()
+	untold := pending(t, r.State.Journal)
+	if len(untold) < maxUntold || len(untold) > maxUntold+maxJobs {
+		t.Errorf("%d results wait to be told", len(untold))
+	}
+	for _, id := range untold {
+		if err := r.State.Journal.Ack(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if result := accept(t, r, Job{ID: "later"}); result.State != StateFailed {
+		t.Errorf("once they are taken: %+v", result)
+	}
+}

@@ -73,8 +73,13 @@ func (r *Runner) Accept(ctx context.Context, job Job) {
 	}
 	// Looked up here and not by the job, for what comes next on the session may
 	// be the acknowledgement that removes the entry.
-	if r.State.Journal.Has(resultID(job.ID)) {
+	ended, untold := r.State.Journal.Results(job.ID)
+	if ended {
 		return // it ended before a restart, and the control plane will hear so
+	}
+	if untold >= maxUntold {
+		r.Log.Error("a job was offered while the control plane takes no results; it is passed over", "id", job.ID, "untold", untold)
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
