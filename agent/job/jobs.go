@@ -183,7 +183,13 @@ func (r *Runner) perform(ctx context.Context, job Job, allowed policy.Policy, re
 	}
 }
 
+// performBackup lets no more jobs wait for a turn beside the schedule's than there are turns, however many are asked for.
 func (r *Runner) performBackup(ctx context.Context, job Job) error {
+	release, err := acquire(ctx, r.askedSlots)
+	if err != nil {
+		return err
+	}
+	defer release()
 	request := Request{Trigger: TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
 	if job.Backup.Database != "" {
 		request.Databases = []string{job.Backup.Database}
