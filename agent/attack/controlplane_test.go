@@ -196,6 +196,25 @@ func TestControlPlaneAsksForWhatTheHostDenies(t *testing.T) {
 	h.plane.refused("a send, where a backup alone is allowed", h.plane.asks(everything["send"]()))
 }
 
+// A restore drops what is left in the database that is named after its id, and the control plane gives the id: one that makes it the
+// name of somebody's database is refused, and nothing is cleaned up after it.
+func TestControlPlaneNamesARestoreLikeADatabase(t *testing.T) {
+	h := newTakenHost(t)
+	h.CreateDatabase(t, "goods")
+	_, id := backedUp(t, h.work, "goods", backup.TriggerManual)
+	for name, policy := range map[string]string{"payroll": `{}`, "wages": `{"jobs": []}`} {
+		h.CreateDatabase(t, "pgharbor_restore_"+name)
+		h.allows(policy)
+		done := h.plane.asks(&pgharborv1.Offer{JobId: name, Spec: &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: "again"}}})
+		if done.GetState() != job.StateFailed {
+			t.Errorf("under %s it ends as %s", policy, done.GetState())
+		}
+		if h.ownerOf("pgharbor_restore_"+name) == "" {
+			t.Errorf("under %s the database is gone", policy)
+		}
+	}
+}
+
 // A file of unknown origin is restored, confined as it must be; then a backup of that is ordered, which the agent signs;
 // then its restore. It is confined again.
 func TestHostileFileIsLaunderedByABackup(t *testing.T) {

@@ -21,14 +21,21 @@ const intruders = `CREATE ROLE mallory LOGIN CREATEROLE CREATEDB PASSWORD 'mallo
 	CREATE ROLE treasurer; GRANT treasurer TO mallory WITH ADMIN OPTION;
 	ALTER ROLE mallory SET session_preload_libraries = 'evil';
 	ALTER ROLE mallory SET lo_compat_privileges = on;
+	ALTER ROLE mallory SET plpgsql.variable_conflict = 'use_column';
 	ALTER ROLE mallory SET work_mem = '64MB';
 	ALTER DATABASE harbour SET session_preload_libraries = 'auto_explain';
+	ALTER DATABASE harbour SET auto_explain.log_min_duration = 0;
 	ALTER DATABASE harbour SET app.name = 'harbour'`
 
 // reach is what mallory can do on a server beyond the restored database.
 const reach = `SELECT rolcreaterole::int + rolcreatedb::int + rolsuper::int + rolreplication::int + rolbypassrls::int FROM pg_roles WHERE rolname = 'mallory'
 	UNION ALL SELECT count(*) FROM pg_roles WHERE pg_has_role('mallory', oid, 'MEMBER') AND rolname NOT IN ('mallory', 'crew', 'ladder')
-	UNION ALL SELECT count(*) FROM pg_db_role_setting, unnest(setconfig) s WHERE s ~ 'preload|compat'`
+	UNION ALL SELECT count(*) FROM pg_db_role_setting, unnest(setconfig) s WHERE s ~ 'preload|compat|conflict|explain'`
+
+// forget does to nobody what it says, because it can't tell its argument from the column, unless a parameter says so that only a superuser
+// may set.
+const forget = `CREATE TABLE debts (id int); INSERT INTO debts VALUES (1), (2);
+	CREATE FUNCTION forget(id int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN DELETE FROM debts WHERE debts.id = id; END'`
 
 // attempt runs statements as mallory, each as far as it goes.
 func attempt(t *testing.T, server *postgrestest.Server, statements ...string) (worked []string) {
@@ -65,11 +72,11 @@ func TestRolesOfABackupReachNothingBeyondIt(t *testing.T) {
 	manifest := backUp(t, engine, "harbour")
 	programs := []string{
 		"GRANT pg_execute_server_program TO mallory", "CREATE TEMP TABLE said (line text)", "COPY said FROM PROGRAM 'id'",
-		"GRANT treasurer TO crew", "CREATE ROLE another", "CREATE DATABASE mine",
+		"GRANT treasurer TO crew", "CREATE ROLE another", "CREATE DATABASE mine", "SELECT forget(1)",
 	}
 	for roles, want := range map[string]int{backup.RolesMissing: 1, backup.RolesSuperuser: len(programs)} {
 		other := postgrestest.Start(t, postgrestest.WithPassword("over-tcp"))
-		other.Exec(t, "postgres", "CREATE ROLE treasurer")
+		other.Exec(t, "postgres", "CREATE ROLE treasurer; "+forget)
 		there := engineOn(t, other, engine)
 		there.InstanceName = "ours"
 		if err := restoreLackingAny(t, there, manifest, roles); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -33,4 +34,62 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	}
 	<-r.slots
 	r.Wait()
+}
+
+// Whoever asks for many backups keeps the schedule waiting for one of them, and not for all.
+func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
+	postgrestest.Shared(t).CreateDatabase(t, "asked")
+	r := newRunner(t, nil)
+	r.slots <- struct{}{} // a backup is being made
+	const asked = 12
+	for n := range asked {
+		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "asked"}})
+	}
+	for len(r.askedSlots) == 0 { // one of them is about to wait for its turn
+		if !pause(t.Context(), 10*time.Millisecond) {
+			t.Fatal("no job begins")
+		}
+	}
+	pause(t.Context(), 300*time.Millisecond)
+	done := make(chan []Outcome, 1)
+	go func() { done <- r.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: TriggerSchedule}) }()
+	pause(t.Context(), 300*time.Millisecond) // in which it comes to wait for its turn, too
+	<-r.slots
+	if err := Failures(<-done); err != nil {
+		t.Error(err)
+	}
+	before := 0
+	for _, entry := range entries(t, r.State) {
+		if entry.Run != nil && entry.Run.Trigger == TriggerManual {
+			before++
+		}
+	}
+	if before > 2 {
+		t.Errorf("%d of the %d backups that were asked for went before it", before, asked)
+	}
+	r.Wait()
+}
+
+// A control plane that takes no results fills no disk with them: each is a file of the state folder until it is acknowledged.
+func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
+	r := newRunner(t, nil)
+	for n := range 2 * maxUntold {
+		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n)}) // of a newer control plane: it fails at once
+		if n%maxJobs == 0 {
+			r.Wait()
+		}
+	}
+	r.Wait()
+	untold := pending(t, r.State.Journal)
+	if len(untold) < maxUntold || len(untold) > maxUntold+maxJobs {
+		t.Errorf("%d results wait to be told", len(untold))
+	}
+	for _, id := range untold {
+		if err := r.State.Journal.Ack(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if result := accept(t, r, Job{ID: "later"}); result.State != StateFailed {
+		t.Errorf("once they are taken: %+v", result)
+	}
 }

@@ -118,4 +118,6 @@ func proofEntry(proof ProofResult) Entry {
 	return Entry{ID: fmt.Sprintf("proof-%s-%d", proof.BackupID, proof.Proof.FinishedAt.UnixMilli()), Proof: &proof}
 }
 
-func resultID(jobID string) string { return "job-" + jobID }
+func resultID(jobID string) string { return resultPrefix + jobID }
+
+const resultPrefix = "job-"

@@ -1,6 +1,11 @@
 package job
 
 import (
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 )
@@ -42,15 +47,33 @@ func (r *Runner) ReleaseHere(backupID string) error {
 	return r.hold(backupID, func(*backup.Hold) error { return r.Engine.Release(backupID) })
 }
 
-// hold changes the hold of a backup, and keeps retention from removing it between
-// the look and the mark.
+// hold changes the hold of a backup, which nobody else removes, holds or releases between the
+// look and the mark.
 func (r *Runner) hold(backupID string, change func(held *backup.Hold) error) error {
-	r.removing.Lock()
-	defer r.removing.Unlock()
+	release, err := r.alone()
+	if err != nil {
+		return err
+	}
+	defer release()
 	defer r.inventoryHasChanged()
 	stored, err := r.Engine.Find(backupID)
 	if err != nil {
 		return err
 	}
 	return change(stored.Hold)
+}
+
+// alone makes this the one who removes, holds or releases backups, of all processes on the state folder: people on the host hold by
+// one of their own. Between the look at a hold and what follows from it, there is to be no other.
+func (r *Runner) alone() (release func(), err error) {
+	r.removing.Lock()
+	lock, err := openLocked(filepath.Join(r.State.dir, "holds.lock"), unix.LOCK_EX)
+	if err != nil {
+		r.removing.Unlock()
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	return func() {
+		_ = lock.Close() // nothing was written to it
+		r.removing.Unlock()
+	}, nil
 }

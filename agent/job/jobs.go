@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
@@ -72,8 +73,13 @@ func (r *Runner) Accept(ctx context.Context, job Job) {
 	}
 	// Looked up here and not by the job, for what comes next on the session may
 	// be the acknowledgement that removes the entry.
-	if r.State.Journal.Has(resultID(job.ID)) {
+	ended, untold := r.State.Journal.Results(job.ID)
+	if ended {
 		return // it ended before a restart, and the control plane will hear so
+	}
+	if untold >= maxUntold {
+		r.Log.Error("a job was offered while the control plane takes no results; it is passed over", "id", job.ID, "untold", untold)
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +115,8 @@ func (r *Runner) JobsChanged() <-chan struct{} { return r.jobsChanged }
 func (r *Runner) do(ctx context.Context, job Job) {
 	defer r.forget(job.ID)
 	record := Record{ID: "job-" + job.ID, JobID: job.ID}
-	if job.Restore != nil {
+	allowed, err := r.takes(ctx, job)
+	if job.Restore != nil && err == nil {
 		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target, Replace: job.Restore.Replace}
 	}
 	work := r.begin(record)
@@ -117,7 +124,9 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	log.Info("job begins", "kind", job.kind())
 
 	result := Result{about: job.about(r.Now().UTC())}
-	err := r.perform(ctx, job, &result)
+	if err == nil {
+		err = r.perform(ctx, job, allowed, &result)
+	}
 	if errors.Is(err, errUnsettled) {
 		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", job.kind(), "error", err)
 		r.leave(leftover{work: work})
@@ -141,15 +150,21 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	r.finish(work, resultEntry(result))
 }
 
-// perform does the work, and adds to the result what it has beside its end.
-func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
+// takes says whether a job makes sense, the host allows it, and a restore has its id for itself. Nothing is recorded of a restore
+// that is not taken, so that nobody cleans up after it.
+func (r *Runner) takes(ctx context.Context, job Job) (policy.Policy, error) {
 	if err := job.check(); err != nil {
-		return err
+		return policy.Policy{}, err
 	}
 	allowed, err := r.permit(job)
-	if err != nil {
-		return err
+	if err == nil && job.Restore != nil {
+		err = r.ownID(ctx, job.ID)
 	}
+	return allowed, err
+}
+
+// perform does the work, and adds to the result what it has beside its end.
+func (r *Runner) perform(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
 	switch {
 	case job.Backup != nil:
 		return r.performBackup(ctx, job)
@@ -168,7 +183,13 @@ func (r *Runner) perform(ctx context.Context, job Job, result *Result) error {
 	}
 }
 
+// performBackup lets no more jobs wait for a turn beside the schedule's than there are turns, however many are asked for.
 func (r *Runner) performBackup(ctx context.Context, job Job) error {
+	release, err := acquire(ctx, r.askedSlots)
+	if err != nil {
+		return err
+	}
+	defer release()
 	request := Request{Trigger: TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
 	if job.Backup.Database != "" {
 		request.Databases = []string{job.Backup.Database}

@@ -103,3 +103,27 @@ func TestProgressOfAJob(t *testing.T) {
 		t.Errorf("%d entries, jobs %+v, running %+v", len(told), r.Jobs(), r.Running())
 	}
 }
+
+// What is known of a restore, and with it its undo, is not written over by another one of its id.
+func TestARestoreHasItsIDForItself(t *testing.T) {
+	server := postgrestest.Shared(t)
+	server.CreateDatabase(t, "shop")
+	r := newRunner(t, nil)
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"shop"}, Trigger: TriggerManual})[0]
+	if outcome.Err != nil {
+		t.Fatal(outcome.Err)
+	}
+	t.Cleanup(func() { server.DropDatabase(t, "again") })
+	release, err := r.State.lockKept(t.Context()) // it makes the folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := r.State.saveKept(Kept{RestoreID: "job1", ReplacedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: outcome.Manifest.ID, Target: "again"}})
+	if result.State != StateFailed || result.Outcome != nil {
+		t.Errorf("result %+v", result)
+	}
+}

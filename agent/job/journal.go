@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,16 +108,20 @@ func (j *Journal) Pending() ([]string, error) {
 	return ids, nil
 }
 
-// Has says whether an entry is pending. What can't be read counts as absent.
-func (j *Journal) Has(id string) bool {
+// Results says whether a job's result is pending, and how many results of jobs are. What can't be read counts as absent.
+func (j *Journal) Results(jobID string) (pending bool, all int) {
 	names, err := j.list()
 	if err != nil {
-		return false
+		return false, 0
 	}
-	return slices.ContainsFunc(names, func(name string) bool {
+	for _, name := range names {
 		_, entry, _ := splitEntryName(name)
-		return entry == id
-	})
+		pending = pending || entry == resultID(jobID)
+		if strings.HasPrefix(entry, resultPrefix) {
+			all++
+		}
+	}
+	return pending, all
 }
 
 // Read returns an entry that Pending listed; fs.ErrNotExist where it has been

@@ -87,8 +87,12 @@ func (r *Runner) newestIsWhole(ctx context.Context, inventory Inventory, databas
 // remove removes one backup, with a record before and the journal after, so that
 // a crash in between does not make it a backup that is missing.
 func (r *Runner) remove(b Backup) {
-	r.removing.Lock()
-	defer r.removing.Unlock()
+	alone, err := r.alone()
+	if err != nil {
+		r.Log.Error("a backup stays, because its removal can't be kept apart from others' holds", "backup", b.ID, "error", err)
+		return
+	}
+	defer alone()
 	if r.isInUse(b.ID) {
 		return // since the plan was made; the newest backup may have taken hours to read
 	}

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -34,6 +35,23 @@ func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Pol
 	}
 	result.Outcome = outcomeOf(kept)
 	return nil
+}
+
+// ownID refuses a restore by an id that stands for something already: a restore drops the database that is named after its id, and
+// writes anew what is known of what it has replaced. The control plane gives the ids.
+func (r *Runner) ownID(ctx context.Context, id string) error {
+	kept, err := r.State.KeptOf(id)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		return fmt.Errorf("%w: there was a restore %s, and what it replaced is kept", errSpec, id)
+	}
+	taken, err := r.Engine.Instance.DatabaseExists(ctx, backup.TemporaryDatabase(id))
+	if err == nil && taken {
+		err = fmt.Errorf("%w: there is a database %q already, which a restore by this id would drop", errSpec, backup.TemporaryDatabase(id))
+	}
+	return err
 }
 
 // restoreRequest finds the stored backup of a spec, or fetches another instance's,

@@ -57,6 +57,8 @@ type Runner struct {
 	Config
 
 	slots        chan struct{} // of runs
+	askedSlots   chan struct{} // of jobs that back up
+	askedProofs  chan struct{} // of jobs that verify
 	restoreSlots chan struct{}
 	sendSlots    chan struct{}
 	verifySlots  chan struct{}
@@ -97,6 +99,8 @@ func New(config Config) *Runner {
 	r := &Runner{
 		Config:       config,
 		slots:        make(chan struct{}, max(config.Concurrency, 1)),
+		askedSlots:   make(chan struct{}, max(config.Concurrency, 1)),
+		askedProofs:  make(chan struct{}, verificationsAtOnce),
 		restoreSlots: make(chan struct{}, restoresAtOnce),
 		sendSlots:    make(chan struct{}, sendsAtOnce),
 		verifySlots:  make(chan struct{}, verificationsAtOnce),

@@ -55,8 +55,14 @@ func (e errDisproved) Unwrap() []error {
 	return []error{backup.ErrDamaged, e.proof.Cause}
 }
 
-// performVerify leaves it to the job's result to say how it ended.
+// performVerify leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn beside the schedule's, and keeps
+// its backup from retention.
 func (r *Runner) performVerify(ctx context.Context, job Job, result *Result) error {
+	release, err := acquire(ctx, r.askedProofs)
+	if err != nil {
+		return err
+	}
+	defer release()
 	stored, err := r.findToVerify(job.Verify.BackupID)
 	if err != nil {
 		return err

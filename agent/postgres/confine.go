@@ -27,8 +27,9 @@ const stateDependents = "2BP01"
 // nobody else knows. What a script does as this role stays within the database.
 type Confined struct {
 	*Instance
-	admin *Instance
-	role  string
+	admin    *Instance
+	database string
+	role     string
 }
 
 // Confine makes the role, which must not exist, gives it the database and logs in as it. It is a login, and not SET ROLE,
@@ -75,7 +76,7 @@ func (i *Instance) logIn(ctx context.Context, database, role, password string) (
 		}
 		instance.ConnectTimeout = i.ConnectTimeout
 		if _, err = instance.Server(ctx); err == nil {
-			return &Confined{Instance: instance, admin: i, role: role}, nil
+			return &Confined{Instance: instance, admin: i, database: database, role: role}, nil
 		}
 		refused = append(refused, err, instance.Close())
 	}
@@ -100,9 +101,14 @@ func (s Settings) as(host, database, role, password string) Settings {
 	return Settings{&resolved{values: values, environ: environ}}
 }
 
-// Close ends the role's login for good. It stays the owner of what it has made.
+// Close ends the role's login for good, and before that what it has prepared, of which there should be nothing. It stays the owner
+// of what it has made.
 func (c *Confined) Close(ctx context.Context) error {
-	return errors.Join(c.Instance.Close(), c.admin.lockOut(ctx, c.role))
+	prepared, err := c.rollBackPrepared(ctx, c.database)
+	if prepared && err == nil {
+		err = errPrepared
+	}
+	return errors.Join(err, c.Instance.Close(), c.admin.lockOut(ctx, c.role))
 }
 
 func (i *Instance) lockOut(ctx context.Context, role string) error {

@@ -159,9 +159,10 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 	if sqlState(err) != stateObjectInUse {
 		return err
 	}
-	// PostgreSQL does not drop a database that has subscriptions, and a restored one may have.
-	if subscriptionErr := i.dropSubscriptions(ctx, server, name); subscriptionErr != nil {
-		return errors.Join(err, subscriptionErr)
+	// PostgreSQL does not drop a database that has subscriptions or prepared transactions, and a restored one may have.
+	_, preparedErr := i.rollBackPrepared(ctx, name)
+	if restErr := errors.Join(preparedErr, i.dropSubscriptions(ctx, server, name)); restErr != nil {
+		return errors.Join(err, restErr)
 	}
 	return i.dropDatabase(ctx, server, name)
 }

@@ -110,12 +110,12 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 
 // ownSettings parts settings into those that any role may make and a sentence for each of the others.
 func (i *Instance) ownSettings(ctx context.Context, settings []Setting) (own []Setting, leftOut []string, err error) {
-	allowed, err := i.set(ctx, ownSettings)
+	free, err := i.freeSettings(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range settings {
-		if allowed[strings.ToLower(s.Name)] || strings.Contains(s.Name, ".") {
+		if free.has(s.Name) {
 			own = append(own, s)
 		} else {
 			leftOut = append(leftOut, fmt.Sprintf("the setting %s of another instance, which only a superuser may make", quoteName(s.Name)))

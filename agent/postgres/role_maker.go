@@ -23,8 +23,8 @@ type roleMaker struct {
 	server    Server
 	superuser bool            // as they were, whatever they could do
 	groups    map[string]bool // the roles that can be given to others; a role of a newer server is none of them
-	settings  map[string]bool // the parameters that any role may set for itself
-	leftOut   []string        // a sentence for each thing that the script says and nobody gets
+	settings  freeSettings
+	leftOut   []string // a sentence for each thing that the script says and nobody gets
 }
 
 func (m *roleMaker) makes(role string) bool { return slices.Contains(m.missing, role) }
@@ -110,7 +110,7 @@ func (m *roleMaker) setting(s statement) string {
 	if len(s.words) < 7 || !s.words[5].is("TO") && !s.words[5].is("=") {
 		return ""
 	}
-	if !m.superuser && !m.settings[strings.ToLower(name)] && !strings.Contains(name, ".") {
+	if !m.superuser && !m.settings.has(name) {
 		m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which only a superuser may set")
 		return ""
 	}

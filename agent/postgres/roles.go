@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// ownSettings are the parameters that any role may set for itself.
-const ownSettings = `SELECT pg_catalog.lower(name) FROM pg_catalog.pg_settings WHERE context = 'user' UNION SELECT 'role'` // which it does not show
-
 // rolesMade are the roles that a script makes, in its order.
 func rolesMade(script []statement) []string {
 	var roles []string
@@ -56,7 +53,7 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []strin
 	if maker.groups, err = i.groups(ctx, missing, superuser); err != nil {
 		return nil, nil, err
 	}
-	if maker.settings, err = i.set(ctx, ownSettings); err != nil {
+	if maker.settings, err = i.freeSettings(ctx); err != nil {
 		return nil, nil, err
 	}
 	conn, err := i.administer(ctx)

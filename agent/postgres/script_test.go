@@ -69,25 +69,26 @@ func onlyMakes(t *testing.T, sql, role, group string) {
 // understood is run.
 func TestNothingIsSmuggledInWithARole(t *testing.T) {
 	for script, want := range map[string][]string{
-		`ALTER ROLE b WITH PASSWORD 'x\'' SUPERUSER PASSWORD ''';`:            {`ALTER ROLE "b" WITH PASSWORD E'x\\'' SUPERUSER PASSWORD '''`},
-		`ALTER ROLE b WITH PASSWORD E'x\' SUPERUSER PASSWORD E\'';`:           nil,
-		"ALTER ROLE b WITH LOGIN USER postgres;":                              nil,
-		"ALTER ROLE b WITH LOGIN SUPERUSER CREATEROLE CREATEDB;":              {`ALTER ROLE "b" WITH LOGIN`},
-		"ALTER ROLE b WITH LOGIN IN ROLE a;":                                  nil,
-		"ALTER ROLE b IN DATABASE x SET work_mem TO '1MB';":                   nil,
-		"ALTER ROLE b SET work_mem TO DEFAULT;":                               nil,
-		"ALTER ROLE b SET work_mem TO '1MB', (SELECT 1);":                     nil,
-		"ALTER ROLE b SET session_preload_libraries TO 'x';":                  nil,
-		"ALTER ROLE b SET app.x TO 'y';":                                      {`ALTER ROLE "b" SET "app.x" TO E'y'`},
-		"ALTER ROLE postgres WITH PASSWORD 'x'; ALTER ROLE ALL SET x TO 'y';": nil,
-		"CREATE ROLE b SUPERUSER; CREATE ROLE b IN ROLE postgres;":            nil,
-		"GRANT pg_execute_server_program TO b; GRANT b TO postgres;":          nil,
-		"GRANT a TO b, c; GRANT SELECT ON t TO b;":                            nil,
-		"GRANT a TO b WITH ADMIN OPTION GRANTED BY postgres;":                 {`GRANT "a" TO "b" WITH ADMIN OPTION`},
-		"DO $$ BEGIN EXECUTE 'DROP ROLE b'; END $$; COPY x TO PROGRAM 'y';":   nil,
-		"COMMENT ON ROLE b IS 'x' || (SELECT 'y');":                           nil,
+		`ALTER ROLE b WITH PASSWORD 'x\'' SUPERUSER PASSWORD ''';`:                            {`ALTER ROLE "b" WITH PASSWORD E'x\\'' SUPERUSER PASSWORD '''`},
+		`ALTER ROLE b WITH PASSWORD E'x\' SUPERUSER PASSWORD E\'';`:                           nil,
+		"ALTER ROLE b WITH LOGIN USER postgres;":                                              nil,
+		"ALTER ROLE b WITH LOGIN SUPERUSER CREATEROLE CREATEDB;":                              {`ALTER ROLE "b" WITH LOGIN`},
+		"ALTER ROLE b WITH LOGIN IN ROLE a;":                                                  nil,
+		"ALTER ROLE b IN DATABASE x SET work_mem TO '1MB';":                                   nil,
+		"ALTER ROLE b SET work_mem TO DEFAULT;":                                               nil,
+		"ALTER ROLE b SET work_mem TO '1MB', (SELECT 1);":                                     nil,
+		"ALTER ROLE b SET session_preload_libraries TO 'x';":                                  nil,
+		"ALTER ROLE b SET plperl.on_plperl_init TO 'x'; ALTER ROLE b SET \"A.Known\" TO 'x';": nil,
+		"ALTER ROLE b SET app.x TO 'y';":                                                      {`ALTER ROLE "b" SET "app.x" TO E'y'`},
+		"ALTER ROLE postgres WITH PASSWORD 'x'; ALTER ROLE ALL SET x TO 'y';":                 nil,
+		"CREATE ROLE b SUPERUSER; CREATE ROLE b IN ROLE postgres;":                            nil,
+		"GRANT pg_execute_server_program TO b; GRANT b TO postgres;":                          nil,
+		"GRANT a TO b, c; GRANT SELECT ON t TO b;":                                            nil,
+		"GRANT a TO b WITH ADMIN OPTION GRANTED BY postgres;":                                 {`GRANT "a" TO "b" WITH ADMIN OPTION`},
+		"DO $$ BEGIN EXECUTE 'DROP ROLE b'; END $$; COPY x TO PROGRAM 'y';":                   nil,
+		"COMMENT ON ROLE b IS 'x' || (SELECT 'y');":                                           nil,
 	} {
-		maker := &roleMaker{missing: []string{"b"}, groups: map[string]bool{"a": true, "b": true}, settings: map[string]bool{"work_mem": true}}
+		maker := &roleMaker{missing: []string{"b"}, groups: map[string]bool{"a": true, "b": true}, settings: freeSettings{known: map[string]bool{"work_mem": true, "a.known": false}, modules: map[string]bool{"plperl": true}}}
 		got := maker.statements(splitScript([]byte(script)))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", script, diff)

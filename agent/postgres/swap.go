@@ -153,10 +153,11 @@ func rename(from, to string) string {
 	return "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
 }
 
-// endWork ends the sessions that call themselves $1, and those whose statement names it.
+// endWork ends the sessions that call themselves $1, and those whose statement names it, quoted: not those of another whose name
+// begins so.
 const endWork = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 	WHERE pid <> pg_catalog.pg_backend_pid()
-		AND (application_name = $1::pg_catalog.text OR state = 'active' AND pg_catalog.strpos(query, $1::pg_catalog.text) > 0)`
+		AND (application_name = $1::pg_catalog.text OR state = 'active' AND pg_catalog.strpos(query, '"' || $1::pg_catalog.text || '"') > 0)`
 
 // EndWork ends what somebody who is gone may have left running that makes or renames databases, and returns when it has
 // ended: from then on, what the server says of them stays true. The mark is the name of a database that nobody else

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -260,5 +262,44 @@ func TestTwoDownloadsOfOneBackupDontMix(t *testing.T) {
 	}
 	if got := f.run(t, "download", "id1", "--output", path); got.code != exitDone {
 		t.Errorf("after the first has ended: %+v", got)
+	}
+}
+
+// In a folder that others write to, a file with the name of the part may be somebody's who wants to read what comes, or a link to
+// another file of this user's.
+func TestAPartOfSomebodyElseGetsNothing(t *testing.T) {
+	stored := sealedWith(t, dump(), false, "")
+	mine := "what is mine"
+	for name, plant := range map[string]func(part, other string) error{
+		"another user's": func(part, _ string) error {
+			return errors.Join(os.WriteFile(part, nil, 0o666), os.Chown(part, 65534, 65534))
+		},
+		"a second name": func(part, other string) error { return os.Link(other, part) },
+		"a link":        func(part, other string) error { return os.Symlink(other, part) },
+	} {
+		for _, decrypt := range []bool{false, true} {
+			f := loggedIn(t)
+			f.offerSealed(t, dump(), false, "")
+			dir := t.TempDir()
+			other, part := filepath.Join(dir, "other"), filepath.Join(dir, ".file.id1.part")
+			args := []string{"download", "id1", "--output", filepath.Join(dir, "file")}
+			if decrypt {
+				part, args = filepath.Join(dir, ".file.id1.plain.part"), append(args, "--decrypt")
+			}
+			wrong := errors.Join(os.WriteFile(other, []byte(mine), 0o600), plant(part, other))
+			if errors.Is(wrong, fs.ErrPermission) {
+				continue // only root gives files away
+			}
+			if wrong != nil {
+				t.Fatal(wrong)
+			}
+			if got := f.run(t, args...); got.code != exitFailed {
+				t.Errorf("%s, decrypt %t: %+v", name, decrypt, got)
+			}
+			wantFile(t, other, []byte(mine))
+			if content, err := os.ReadFile(part); err != nil || bytes.Contains(content, stored) {
+				t.Errorf("%s, decrypt %t: the part holds %d bytes, %v", name, decrypt, len(content), err)
+			}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +30,10 @@ type part struct {
 // openPart makes the part of a target, or goes on with the one that is there.
 func openPart(target, id string) (*part, error) {
 	path := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+"."+id+".part")
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		file, err = openOwn(path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write beside the target: %w", err)
 	}
@@ -42,6 +46,26 @@ func openPart(target, id string) (*part, error) {
 		return nil, errors.Join(fmt.Errorf("read what an earlier download left: %w", err), file.Close())
 	}
 	return p, nil
+}
+
+// openOwn opens the part that an earlier download left. In a folder that others write to, it may be somebody's who wants to read
+// what is written to it, or a second name of another file of this user's.
+func openOwn(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	stat, known := info.Sys().(*syscall.Stat_t)
+	if !known || int(stat.Uid) != os.Geteuid() || stat.Nlink != 1 {
+		err = fail(exitFailed, "%s is no file of an earlier download, and nothing is written to it", path).
+			withHint("remove it, or name a file in another folder with --output")
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // take locks the part. Another download may have finished between the opening and
