@@ -86,6 +86,16 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	}
 }
 
+// Who restores by hand what no server takes is told what is wrong with the source, and where the way out stands.
+func TestTheHintForWhatNoServerTakes(t *testing.T) {
+	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION"} {
+		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))
+		if !strings.Contains(hint, says) || !strings.Contains(hint, "docs/restore.md") {
+			t.Errorf("%s: %s", state, hint)
+		}
+	}
+}
+
 // What the host lacks is no reason to trust a dump.
 func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
 	closed := &postgres.NoWayIn{Line: "local all all scram-sha-256", Err: &postgres.ServerError{SQLState: "28000"}}

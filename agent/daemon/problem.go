@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/unloadable"
 )
 
 // Exit codes, as all programs of pgharbor have them.
@@ -163,7 +164,7 @@ func hintFor(err error) string {
 			return check.Remedy
 		}
 	}
-	return ""
+	return unloadable.NextStep(text(err))
 }
 
 // loginHint is for a server on which no login of an owner can be had.
