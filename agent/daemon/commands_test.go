@@ -212,7 +212,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]struct{ variable, line string }{
-		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 relations can't be read, such as public.goods — GRANT`},
+		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 things can't be read, such as public.goods — GRANT`},
 		"restores":      {"PGUSER=keeper", "databases can be read; restores here would lack CREATEDB, CREATEROLE (docs/agent.md"},
 		"connection":    {"PGHOST=" + h.dir, "FAILED  connection: "},
 		"space":         {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  space: "},
