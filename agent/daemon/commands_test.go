@@ -88,11 +88,19 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 
 // Who restores by hand what no server takes is told what is wrong with the source, and where the way out stands.
 func TestTheHintForWhatNoServerTakes(t *testing.T) {
-	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION"} {
+	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION", "42501": "USAGE and CREATE on the schema"} {
 		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))
 		if !strings.Contains(hint, says) || !strings.Contains(hint, "docs/restore.md") {
 			t.Errorf("%s: %s", state, hint)
 		}
+	}
+}
+
+// A backup that may not read something is no restore that lacks a right.
+func TestTheHintForWhatABackupMayNotRead(t *testing.T) {
+	hint := hintFor(&postgres.ToolError{Tool: "pg_dump", Exit: 1, Stderr: "pg_dump: error: could not open large object 1: ERROR:  permission denied for large object 1\n", Err: errors.New("exit status 1")})
+	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up anew") {
+		t.Error(hint)
 	}
 }
 

@@ -24,6 +24,7 @@ func TestTheNextStepAfterARestore(t *testing.T) {
 		"of its code":    {"content", "the dump holds code: table public.t: insufficient_privilege (SQLSTATE 42501)", []string{"may itself have refused"}, true},
 		"by the server":  {"failed", "unique_violation (SQLSTATE 23505), table goods", []string{"rows in the source", "docs/restore.md"}, true},
 		"by its change":  {"failed", "invalid_object_definition (SQLSTATE 42P17)", []string{"ALTER FUNCTION", "docs/restore.md"}, true},
+		"of a right":     {"failed", "ALTER FUNCTION c.f: insufficient_privilege (SQLSTATE 42501)", []string{"USAGE and CREATE", "docs/restore.md"}, true},
 		"of no room":     {"failed", "disk_full (SQLSTATE 53100)", nil, true},
 		"by a tool":      {"failed", "psql: signal: killed", nil, true},
 		"by the agent":   {"failed", "3 of 14 checks failed", nil, false},

@@ -24,6 +24,11 @@ var reasons = []struct {
 		"the source was changed by what no dump has, such as ALTER FUNCTION … IMMUTABLE of a function that belongs to an extension: " +
 			"let a function of your own call that one, use it in its place, and back up anew",
 	},
+	{
+		regexp.MustCompile(`\bSQLSTATE 42501\b`),
+		"a role may not do anew what it has done in the source: give it the right there, such as USAGE and CREATE on the schema of what is named, " +
+			"and back up anew; an agent that is no superuser may be who lacks it (\"An agent that is no superuser\" in docs/agent.md)",
+	},
 }
 
 // NextStep is what to do after a load that failed with these words; "" where they tell of something else.

@@ -13,6 +13,7 @@ func TestNextStep(t *testing.T) {
 		"table public.t: check_violation (SQLSTATE 23514), schema public, table t, constraint c": "rows in the source",
 		"foreign_key_violation (SQLSTATE 23503)":                                                 "rows in the source",
 		"invalid_object_definition (SQLSTATE 42P17)":                                             "ALTER FUNCTION",
+		"ALTER FUNCTION c.f: insufficient_privilege (SQLSTATE 42501)":                            "USAGE and CREATE",
 		"disk_full (SQLSTATE 53100)":                                                             "",
 		"raise_exception (SQLSTATE P0001)":                                                       "",
 		"3 of 14 checks failed":                                                                  "",
