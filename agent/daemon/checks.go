@@ -55,14 +55,14 @@ func (a *agent) checkRights(ctx context.Context, _ *command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const grant = "GRANT pg_read_all_data to the role, or let it own the tables; row security needs BYPASSRLS"
+	const grant = "GRANT pg_read_all_data to the role, or let it own the tables; row security needs BYPASSRLS; large objects need the role of their owner, or GRANT SELECT ON LARGE OBJECT"
 	for _, database := range databases {
 		names, err := a.instance.Unreadable(ctx, database.Name)
 		if err != nil {
 			return "", remedy{fmt.Errorf("database %q: %w", database.Name, err), "GRANT CONNECT and pg_read_all_data to the role"}
 		}
 		if len(names) > 0 {
-			return "", remedy{fmt.Errorf("database %q: %d relations can't be read, such as %s", database.Name, len(names), names[0]), grant}
+			return "", remedy{fmt.Errorf("database %q: %d things can't be read, such as %s", database.Name, len(names), names[0]), grant}
 		}
 	}
 	return fmt.Sprintf("all of %d databases can be read", len(databases)) + a.lacksToRestore(ctx), nil

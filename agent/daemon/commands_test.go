@@ -86,6 +86,24 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	}
 }
 
+// Who restores by hand what no server takes is told what is wrong with the source, and where the way out stands.
+func TestTheHintForWhatNoServerTakes(t *testing.T) {
+	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION", "42501": "USAGE and CREATE on the schema"} {
+		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))
+		if !strings.Contains(hint, says) || !strings.Contains(hint, "docs/restore.md") {
+			t.Errorf("%s: %s", state, hint)
+		}
+	}
+}
+
+// A backup that may not read something is no restore that lacks a right.
+func TestTheHintForWhatABackupMayNotRead(t *testing.T) {
+	hint := hintFor(&postgres.ToolError{Tool: "pg_dump", Exit: 1, Stderr: "pg_dump: error: could not open large object 1: ERROR:  permission denied for large object 1\n", Err: errors.New("exit status 1")})
+	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up anew") {
+		t.Error(hint)
+	}
+}
+
 // What the host lacks is no reason to trust a dump.
 func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
 	closed := &postgres.NoWayIn{Line: "local all all scram-sha-256", Err: &postgres.ServerError{SQLState: "28000"}}
@@ -202,7 +220,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]struct{ variable, line string }{
-		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 relations can't be read, such as public.goods — GRANT`},
+		"rights":        {"PGUSER=reader", `FAILED  rights: database "shop": 1 things can't be read, such as public.goods — GRANT`},
 		"restores":      {"PGUSER=keeper", "databases can be read; restores here would lack CREATEDB, CREATEROLE (docs/agent.md"},
 		"connection":    {"PGHOST=" + h.dir, "FAILED  connection: "},
 		"space":         {"BACKUP_DIR=" + filepath.Join(blocked, "x"), "FAILED  space: "},

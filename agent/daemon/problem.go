@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/unloadable"
 )
 
 // Exit codes, as all programs of pgharbor have them.
@@ -131,6 +132,8 @@ func hintFor(err error) string {
 		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
+	case cannotRead(err):
+		return "pgharbor-agent check: its line \"rights\" says what the role can't read, and what it takes"
 	case postgres.LacksLogin(err):
 		return loginHint(err)
 	case errors.Is(err, backup.ErrContent):
@@ -163,7 +166,13 @@ func hintFor(err error) string {
 			return check.Remedy
 		}
 	}
-	return ""
+	return unloadable.NextStep(text(err))
+}
+
+// cannotRead says whether a backup failed because the role may not read all of the database.
+func cannotRead(err error) bool {
+	var tool *postgres.ToolError
+	return errors.As(err, &tool) && tool.Tool == "pg_dump" && strings.Contains(tool.Error(), "SQLSTATE 42501")
 }
 
 // loginHint is for a server on which no login of an owner can be had.

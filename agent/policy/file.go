@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // maxFile bounds what is read of a file.
@@ -55,13 +57,8 @@ func (f File) read() (Policy, error) {
 	if !info.Mode().IsRegular() {
 		return Policy{}, errors.New("it is no file")
 	}
-	folder, err := os.Stat(filepath.Dir(f.Path))
-	if err != nil {
+	if err := f.oursAlone(info); err != nil {
 		return Policy{}, err
-	}
-	// Who may write to the folder could take the file away, and with it what it denies.
-	if !ours(info) || !ours(folder) {
-		return Policy{}, ErrNotOurs
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
@@ -71,6 +68,23 @@ func (f File) read() (Policy, error) {
 		return Policy{}, fmt.Errorf("it has more than %d bytes", maxFile)
 	}
 	return Parse(content)
+}
+
+// oursAlone fails where others may write to the file, or to its folder: they could take the file away, and with it what it
+// denies. It names which of the two it is, since a file may be as it should and its folder not.
+func (f File) oursAlone(file fs.FileInfo) error {
+	if !ours(file) {
+		return fmt.Errorf("%w: %s", ErrNotOurs, shell.Command("chown root %s; chmod go-w %s", f.Path, f.Path))
+	}
+	dir := filepath.Dir(f.Path)
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !ours(folder) {
+		return fmt.Errorf("%w, by way of its folder: %s", ErrNotOurs, shell.Command("chown root %s; chmod go-w %s", dir, dir))
+	}
+	return nil
 }
 
 // ours says that nobody but root and this user may write to a file, or take one out of a folder.

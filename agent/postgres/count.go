@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 )
 
@@ -60,9 +61,40 @@ func countRows(ctx context.Context, conn *session, table Table) (count TableCoun
 		return count, nil
 	}
 	rows, err := ask(ctx, conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.quoted())
-	if err != nil {
-		return count, err
+	switch {
+	case NameNotFound(err):
+		count.Rows, err = copiedRows(ctx, conn, table, err)
+	case err == nil:
+		count.Rows, err = strconv.ParseInt(rows[0][0], 10, 64)
 	}
-	count.Rows, err = strconv.ParseInt(rows[0][0], 10, 64)
 	return count, err
+}
+
+// narrowColumn is the column of the table $2 of the schema $1 that says least of a row, whether there is one or not.
+const narrowColumn = `SELECT c.relkind::pg_catalog.text, COALESCE((SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
+		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+		ORDER BY a.attlen < 0, a.attlen, a.attnum LIMIT 1), '')
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
+
+// copiedRows counts the rows of a table that the server can't plan a query of. A plan looks into the expressions of indexes,
+// puts functions in SQL in their place, and fails where these look for names in a search path, as earthdistance's
+// ll_to_earth does. A COPY has no plan.
+func copiedRows(ctx context.Context, conn *session, table Table, unplanned error) (int64, error) {
+	about, err := ask(ctx, conn, narrowColumn, table.schema(), table.Name)
+	switch {
+	case err != nil || len(about) == 0:
+		return 0, unplanned
+	case about[0][0] == "p": // its rows are in its partitions
+		return 0, nil
+	}
+	column := ""
+	if name := about[0][1]; name != "" {
+		column = " (" + quoteName(name) + ")"
+	}
+	tag, err := conn.CopyTo(ctx, io.Discard, "COPY "+table.quoted()+column+" TO STDOUT")
+	if err != nil {
+		return 0, errors.Join(unplanned, err)
+	}
+	return tag.RowsAffected(), nil
 }

@@ -29,6 +29,12 @@ func (s *session) CopyFrom(ctx context.Context, rows io.Reader, sql string) (pgc
 	return tag, serverError(err)
 }
 
+// CopyTo runs a COPY … TO STDOUT, and writes what it says.
+func (s *session) CopyTo(ctx context.Context, rows io.Writer, sql string) (pgconn.CommandTag, error) {
+	tag, err := s.conn.CopyTo(ctx, rows, sql)
+	return tag, serverError(err)
+}
+
 // ParameterStatus is what the server last said of a parameter.
 func (s *session) ParameterStatus(name string) string { return s.conn.ParameterStatus(name) }
 

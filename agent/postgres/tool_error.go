@@ -129,6 +129,7 @@ var phrases = []struct {
 	{"23503", regexp.MustCompile(`violates foreign key constraint`)},
 	{"23502", regexp.MustCompile(`violates not-null constraint|contains null values`)},
 	{"23P01", regexp.MustCompile(`conflicting key value violates exclusion constraint`)},
+	{"42P17", regexp.MustCompile(`ERROR:  (functions in index (expression|predicate) must be marked IMMUTABLE|generation expression is not immutable)`)},
 	{"42883", regexp.MustCompile(`ERROR:  (function|operator|aggregate|procedure) .*does not exist`)},
 	{"42P01", regexp.MustCompile(`ERROR:  (relation|table|view|sequence) .*does not exist`)},
 	{"3F000", regexp.MustCompile(`ERROR:  schema ".*" does not exist`)},

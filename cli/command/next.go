@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/unloadable"
 )
 
 // contentStep is for a dump whose code would gain rights. The code may be what refused, to have itself run with more.
@@ -15,13 +16,13 @@ const contentStep = "give the object to another owner, or change it, in the sour
 
 // nextStep is what to do after a job of an instance failed, by its kind and the word for its failure; "" where its text says all.
 func nextStep(kind, failure, text, instance, id string) string {
+	if step := unloadable.NextStep(text); step != "" && (kind == "verify" || kind == "restore" && failure == "failed") {
+		return withWords(step, instance, id, text)
+	}
 	if kind == "verify" && failure == "integrity" {
 		step := shell.Command("that backup counts for nothing from now on: make another with pgharbor backup %s, and verify that; "+
 			"where that fails too, what stands in the database does not load", instance)
-		if said := inFull(instance, id, text); said != "" {
-			step += ", and " + said
-		}
-		return step
+		return withWords(step, instance, id, text)
 	}
 	switch failure {
 	case "integrity":
@@ -35,14 +36,19 @@ func nextStep(kind, failure, text, instance, id string) string {
 	case "exists":
 		return "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
 	case "content":
-		if said := inFull(instance, id, text); said != "" {
-			return contentStep + "; " + said
-		}
-		return contentStep
+		return withWords(contentStep, instance, id, text)
 	case "failed":
 		return inFull(instance, id, text)
 	}
 	return ""
+}
+
+// withWords adds to a step where the rest of the words are, where there are any.
+func withWords(step, instance, id, text string) string {
+	if said := inFull(instance, id, text); said != "" {
+		return step + "; " + said
+	}
+	return step
 }
 
 // wordsStay is how the agent tells of a server or a tool that said more than may leave the host.

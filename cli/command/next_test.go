@@ -22,7 +22,10 @@ func TestTheNextStepAfterARestore(t *testing.T) {
 	}{
 		"of its content": {"content", "the dump holds code: table public.t calls a function of another's", []string{"another owner", "--trust-content", "may itself have refused"}, false},
 		"of its code":    {"content", "the dump holds code: table public.t: insufficient_privilege (SQLSTATE 42501)", []string{"may itself have refused"}, true},
-		"by the server":  {"failed", "unique_violation (SQLSTATE 23505), table goods", nil, true},
+		"by the server":  {"failed", "unique_violation (SQLSTATE 23505), table goods", []string{"rows in the source", "docs/restore.md"}, true},
+		"by its change":  {"failed", "invalid_object_definition (SQLSTATE 42P17)", []string{"ALTER FUNCTION", "docs/restore.md"}, true},
+		"of a right":     {"failed", "ALTER FUNCTION c.f: insufficient_privilege (SQLSTATE 42501)", []string{"USAGE and CREATE", "docs/restore.md"}, true},
+		"of no room":     {"failed", "disk_full (SQLSTATE 53100)", nil, true},
 		"by a tool":      {"failed", "psql: signal: killed", nil, true},
 		"by the agent":   {"failed", "3 of 14 checks failed", nil, false},
 		"unreachable":    {"unreachable", "the agent did not begin", []string{"pgharbor agents list"}, false},
@@ -65,8 +68,17 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 // A backup that did not come back is to be made anew, and proven then.
 func TestTheNextStepAfterAFailedProof(t *testing.T) {
 	var p *problem
-	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: unique_violation (SQLSTATE 23505)", "integrity")
+	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: syntax_error (SQLSTATE 42601)", "integrity")
 	if !errors.As(err, &p) || p.code != exitIntegrity || !strings.Contains(p.hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.hint, "pgharbor-agent runs job1") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// Where the database itself does not come back, another backup of it does not either.
+func TestTheNextStepWhereTheSourceDoesNotLoad(t *testing.T) {
+	var p *problem
+	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: unique_violation (SQLSTATE 23505)", "integrity")
+	if !errors.As(err, &p) || !strings.Contains(p.hint, "rows in the source") || strings.Contains(p.hint, "pgharbor backup") || !strings.Contains(p.hint, "pgharbor-agent runs job1") {
 		t.Errorf("%+v", p)
 	}
 }

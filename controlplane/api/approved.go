@@ -69,6 +69,24 @@ func (a *API) approvedJob(ctx context.Context, job fleet.Job) error {
 		return err
 	}
 	_, err = a.approved(ctx, request)
+	return a.warnOfHost(ctx, job, err)
+}
+
+// warnOfHost adds to a request that waits for another person what its host would not do anyway, by its agent's last word: the
+// approval would be used up to learn that. What is decided is the host's alone, and may be another thing by then.
+func (a *API) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
+	var problem *fleet.Problem
+	if !errors.As(err, &problem) || problem.Approval == "" {
+		return err
+	}
+	agent, lookErr := a.Catalog.Agent(ctx, job.Instance)
+	if lookErr != nil {
+		return err // without the warning
+	}
+	if denies := agent.Status.Policy.Denies(job); denies != "" {
+		problem.Hint += "; but by its agent's last word the host of " + job.Instance + " does not allow it, and the approval would be used up for nothing: " +
+			denies + ": change the policy on that host first (docs/agent.md, \"What the host allows\")"
+	}
 	return err
 }
 

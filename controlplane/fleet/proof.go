@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/unloadable"
 )
 
 // Findings is what is known of a backup beside its manifest.
@@ -63,8 +64,12 @@ func disproved(j judging) *Reason {
 	if j.Proved == nil || j.Proved.Proof.State != ProofFailed {
 		return nil
 	}
-	return reason(VerdictDamaged, anew(j),
-		"the test restore of backup %s failed", j.Proved.ID).quoting(strings.Join(j.Proved.Proof.Differences, "; "))
+	why := strings.Join(j.Proved.Proof.Differences, "; ")
+	next := unloadable.NextStep(why)
+	if next == "" {
+		next = anew(j)
+	}
+	return reason(VerdictDamaged, next, "the test restore of backup %s failed", j.Proved.ID).quoting(why)
 }
 
 // refusal warns of a backup that is proven, and that a restore refuses all the same; "" where none is.

@@ -187,6 +187,21 @@ func TestAProofIsAskedForWhereAThresholdSaysSo(t *testing.T) {
 	}
 }
 
+// Another backup of a database that does not load is none that does.
+func TestWhatNoServerTakesIsNotBackedUpInCircles(t *testing.T) {
+	for difference, says := range map[string]string{
+		"syntax_error (SQLSTATE 42601)":    "then pgharbor verify",
+		"check_violation (SQLSTATE 23514)": "rows in the source",
+	} {
+		facts := good()
+		facts.Proved = &fleet.Backup{ID: "id", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofFailed, Differences: []string{difference}}}}
+		next := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
+		if !strings.Contains(next, says) || strings.Contains(next, "pgharbor backup") != (difference[0] == 's') {
+			t.Errorf("%s: %s", difference, next)
+		}
+	}
+}
+
 func TestVerdictsAreOrdered(t *testing.T) {
 	all := fleet.Verdicts()
 	if all[0] != fleet.VerdictDamaged || all[len(all)-1] != fleet.VerdictOK {

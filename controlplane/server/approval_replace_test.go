@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -148,6 +150,38 @@ func TestLookAheadWaitsForNobody(t *testing.T) {
 	if err != nil || stateOf(t, owner, id) != "approved" {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Who is asked to approve, or has somebody asked, what the host does not do, hears so before the approval is used up.
+func TestAnApprovalThatTheHostMakesWorthlessIsToldBefore(t *testing.T) {
+	cp, a, owner, _ := guarded(t)
+	dev := connectAgent(t, cp, "dev-1")
+	request := &pgharborv1.CreateRestoreRequest{
+		BackupId: a.hasBackup(t, 4), TargetDatabase: "shop", Confirm: "shop", Reason: "drill", TargetInstance: "dev-1",
+	}
+	for from, warned := range map[string]bool{"other-*": true, "prod-*": false} {
+		dev.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Heartbeat{Heartbeat: &pgharborv1.Heartbeat{
+			Status: &pgharborv1.AgentStatus{Policy: &pgharborv1.HostPolicy{Jobs: []string{"restore"}, RestoreFrom: []string{from}}}, InventoryDigest: from,
+		}}})
+		if asked := dev.receive(t); asked.GetInventoryRequest() == nil {
+			t.Fatalf("the heartbeat is answered with %v", asked)
+		}
+		err := restoring(t, owner, request)
+		waitsFor(t, err)
+		if hint := hintOf(err); strings.Contains(hint, `restore_from does not name "prod-1"`) != warned {
+			t.Errorf("restore_from %s: %s", from, hint)
+		}
+	}
+}
+
+// hintOf is the next step that an answer tells.
+func hintOf(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetMetadata()["hint"]
+		}
+	}
+	return ""
 }
 
 // A backup that leaves its instance by a restore elsewhere waits where it would

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -13,7 +14,11 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/internal/shell"
 )
+
+// defaultAddress is where the control plane serves agents and people, and what invites carry, where nobody says another.
+const defaultAddress = "127.0.0.1:7443"
 
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
@@ -79,7 +84,7 @@ func initCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.DataDir, "data-dir", "", "folder of the CA and the catalog")
-	cmd.Flags().StringVar(&o.Advertise, "advertise", "127.0.0.1:7443", "address that invites carry, as agents and people reach it")
+	cmd.Flags().StringVar(&o.Advertise, "advertise", defaultAddress, "address that invites carry, as agents and people reach it")
 	cmd.Flags().StringVar(&o.Owner, "owner", "owner", "name of the first OWNER")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
@@ -94,13 +99,27 @@ func printInitialised(cmd *cobra.Command, o server.InitOptions, made server.Init
 	}
 	_, err := fmt.Fprintf(out, `The control plane is made. Its CA: %s
 
-  pgharbor-controlplane serve --data-dir %s
+  %s
 
 Then %s, the first OWNER, logs in once, before %s:
 
   pgharbor login %s
-`, made.CAFingerprint, o.DataDir, o.Owner, made.ExpiresAt.Format(time.RFC3339), made.Invite)
+`, made.CAFingerprint, serveLine(o), o.Owner, made.ExpiresAt.Format(time.RFC3339), made.Invite)
 	return err
+}
+
+// serveLine is the command that serves at the address that invites carry. Without --listen it would serve where nobody but
+// this host gets to, and on another port than the one that was asked for.
+func serveLine(o server.InitOptions) string {
+	const command = "pgharbor-controlplane serve --data-dir %s"
+	host, port, err := net.SplitHostPort(o.Advertise)
+	switch {
+	case err != nil || o.Advertise == defaultAddress:
+		return shell.Command(command, o.DataDir)
+	case host != "localhost" && !net.ParseIP(host).IsLoopback():
+		host = "0.0.0.0"
+	}
+	return shell.Command(command+" --listen %s", o.DataDir, net.JoinHostPort(host, port))
 }
 
 func serveCommand() *cobra.Command {
@@ -124,7 +143,7 @@ func serveCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&c.DataDir, "data-dir", "", "folder that init made")
-	cmd.Flags().StringVar(&c.Listen, "listen", "127.0.0.1:7443", "address for agents and people (gRPC)")
+	cmd.Flags().StringVar(&c.Listen, "listen", defaultAddress, "address for agents and people (gRPC)")
 	cmd.Flags().StringVar(&c.HTTPListen, "http-listen", "127.0.0.1:7480", "address for health and metrics (HTTP, no certificate asked for); empty for none")
 	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents are to be heard of")
 	cmd.Flags().DurationVar(&c.CertificateLife, "certificate-life", server.DefaultCertificateLife, "life of the certificates of agents and people")

@@ -51,6 +51,23 @@ func TestInitForAPerson(t *testing.T) {
 	}
 }
 
+// Who pastes what init prints serves where the invites lead.
+func TestInitSaysWhereToServe(t *testing.T) {
+	for advertise, listen := range map[string]string{
+		"127.0.0.1:7443":          "",
+		"127.0.0.1:9443":          " --listen 127.0.0.1:9443",
+		"backup.example.com:7443": " --listen 0.0.0.0:7443",
+		"[2001:db8::1]:9443":      " --listen 0.0.0.0:9443",
+		"[::1]:7443":              ` --listen \[::1\]:7443`,
+	} {
+		dir := filepath.Join(t.TempDir(), "data")
+		code, out, _ := execute(t.Context(), "init", "--data-dir", dir, "--advertise", advertise)
+		if code != exitDone || !strings.Contains(out, "serve --data-dir "+dir+listen+"\n") {
+			t.Errorf("%s: exit %d: %s", advertise, code, out)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
