@@ -113,7 +113,12 @@ func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement
 		return "", err
 	}
 	found, err := way.find(ctx, s, start{tables: []string{table.oid}})
-	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner })
+	if err != nil {
+		return "", err
+	}
+	way.alone = true // what is on the table itself is there by its owner
+	own, err := way.find(ctx, s, start{tables: []string{table.oid}})
+	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner || slices.Contains(own, r) })
 	return first(others, "runs the "), err
 }
 

@@ -26,6 +26,8 @@ type reach struct {
 	plans bool
 	// casts: to the casts and operator classes of types. Some functions look for these, of the type that they are given, when they are run.
 	casts bool
+	// alone: neither up nor down, but what the table has itself.
+	alone bool
 	// deputies: functions of superusers that may look into what others have count, too. The superuser is to run what is found.
 	deputies bool
 }
@@ -74,7 +76,6 @@ func (w reach) edges() string {
 		`SELECT ` + in("pg_constraint") + `, k.oid FROM pg_catalog.pg_constraint k WHERE r.class = ` + in("pg_type") + ` AND k.contypid = r.oid`,
 		`SELECT ` + in("pg_type") + `, a.atttypid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid
 			WHERE r.class = ` + in("pg_type") + ` AND t.oid = r.oid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000`,
-		`SELECT ` + in("pg_class") + `, i.inhparent FROM pg_catalog.pg_inherits i WHERE r.class = ` + in("pg_class") + ` AND i.inhrelid = r.oid`,
 		`SELECT ` + in("pg_operator") + `, m.amopopr FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily WHERE r.class = ` + in("pg_opclass") + ` AND o.oid = r.oid`,
 		`SELECT ` + in("pg_proc") + `, m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amproc m ON m.amprocfamily = o.opcfamily WHERE r.class = ` + in("pg_opclass") + ` AND o.oid = r.oid`,
 	}
@@ -96,7 +97,10 @@ func (w reach) edges() string {
 	if w.checks {
 		all = append(all, `SELECT `+in("pg_constraint")+`, k.oid FROM pg_catalog.pg_constraint k WHERE r.class = `+in("pg_class")+` AND k.conrelid = r.oid AND k.contype = 'c'`)
 	}
-	if w.parts {
+	if !w.alone {
+		all = append(all, `SELECT `+in("pg_class")+`, i.inhparent FROM pg_catalog.pg_inherits i WHERE r.class = `+in("pg_class")+` AND i.inhrelid = r.oid`)
+	}
+	if w.parts && !w.alone {
 		all = append(all, `SELECT `+in("pg_class")+`, i.inhrelid FROM pg_catalog.pg_inherits i WHERE r.class = `+in("pg_class")+` AND i.inhparent = r.oid`)
 	}
 	if w.plans {
