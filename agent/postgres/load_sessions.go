@@ -33,10 +33,11 @@ func (k sessionKey) object() string {
 // loadSession is a session that loads.
 type loadSession struct {
 	conn     *session
-	settings string // of the statement before
-	path     string // SET search_path that is in force
-	login    string // the role of the login; "" is the superuser
-	scratch  string // a schema of its own, quoted; "" is none yet
+	settings string            // of the statement before
+	path     string            // SET search_path that is in force
+	login    string            // the role of the login; "" is the superuser
+	scratch  string            // a schema of its own, quoted; "" is none yet
+	prepared map[string]string // names of prepared statements, by their SQL
 }
 
 func (l *guardedLoader) newSessions() *loadSessions {
@@ -274,7 +275,7 @@ func (s *loadSession) inTransaction(ctx context.Context, do func() error) error 
 	return run(ctx, s.conn, "COMMIT")
 }
 
-// query asks something in the superuser's session.
+// query asks something in the superuser's session. What is asked for each table is prepared: to plan it takes longer than to run it.
 func (s *loadSessions) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
 	admin, err := s.admin(ctx)
 	if err != nil {
@@ -284,7 +285,11 @@ func (s *loadSessions) query(ctx context.Context, sql string, args ...string) ([
 	for n, arg := range args {
 		values[n] = []byte(arg)
 	}
-	result := admin.conn.ExecParams(ctx, sql, values, nil, nil, nil).Read()
+	name, err := admin.prepare(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	result := admin.conn.ExecPrepared(ctx, name, values).Read()
 	rows := make([][]string, len(result.Rows))
 	for n, row := range result.Rows {
 		for _, column := range row {
@@ -292,6 +297,22 @@ func (s *loadSessions) query(ctx context.Context, sql string, args ...string) ([
 		}
 	}
 	return rows, result.Err
+}
+
+// prepare prepares a query, once.
+func (s *loadSession) prepare(ctx context.Context, sql string) (name string, err error) {
+	if name := s.prepared[sql]; name != "" {
+		return name, nil
+	}
+	name = "query_" + strconv.Itoa(len(s.prepared)+1)
+	if err := s.conn.Prepare(ctx, name, sql); err != nil {
+		return "", err
+	}
+	if s.prepared == nil {
+		s.prepared = map[string]string{}
+	}
+	s.prepared[sql] = name
+	return name, nil
 }
 
 // firstWords say what a statement does and to what, without what it holds.

@@ -23,6 +23,17 @@ func (s *session) ExecParams(ctx context.Context, sql string, values [][]byte, o
 	return &execution{s.conn.ExecParams(ctx, sql, values, oids, formats, resultFormats)}
 }
 
+// Prepare has the server keep a statement under a name, for ExecPrepared.
+func (s *session) Prepare(ctx context.Context, name, sql string) error {
+	_, err := s.conn.Prepare(ctx, name, sql, nil)
+	return serverError(err)
+}
+
+// ExecPrepared prepares to run such a statement with values.
+func (s *session) ExecPrepared(ctx context.Context, name string, values [][]byte) *execution {
+	return &execution{s.conn.ExecPrepared(ctx, name, values, nil, nil)}
+}
+
 // CopyFrom runs a COPY … FROM STDIN of what rows has.
 func (s *session) CopyFrom(ctx context.Context, rows io.Reader, sql string) (pgconn.CommandTag, error) {
 	tag, err := s.conn.CopyFrom(ctx, rows, sql)
