@@ -160,9 +160,9 @@ func wantNoLogins(t *testing.T, server *postgrestest.Server) {
 }
 
 // loadServer is a server with mallory, bob, and the database mal that is hers.
-func loadServer(t *testing.T) *postgrestest.Server {
+func loadServer(t *testing.T, options ...postgrestest.Option) *postgrestest.Server {
 	t.Helper()
-	server := postgrestest.Start(t, postgrestest.WithSetting("allow_in_place_tablespaces", "on"))
+	server := postgrestest.Start(t, append(options, postgrestest.WithSetting("allow_in_place_tablespaces", "on"))...)
 	server.Exec(t, "postgres", "CREATE ROLE mallory LOGIN; CREATE ROLE bob")
 	server.Exec(t, "postgres", "CREATE TABLESPACE shelf LOCATION ''")
 	server.Exec(t, "postgres", "GRANT CREATE ON TABLESPACE shelf TO mallory")

@@ -117,7 +117,7 @@ func (l *archiveLoader) process(ctx context.Context, list []byte, archive *os.Fi
 		files = append(files, archive)
 	}
 	process := l.newProcess(ctx, l.tool, l.database, args...)
-	process.cmd.Env = withOptions(process.cmd.Env, append(restoreSettings(l.server), noWait))
+	process.cmd.Env = withOptions(process.cmd.Env, append(restoreSettings(l.server), noWait, "default_transaction_read_only=off"))
 	process.cmd.ExtraFiles = files
 	return process, entries, nil
 }

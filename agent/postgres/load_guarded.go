@@ -115,6 +115,10 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := l.findDefaultPath(ctx, s); err != nil {
 		return err
 	}
+	release, err := l.holdBackground(ctx)
+	if err != nil {
+		return err
+	}
 	takeBack, err := l.lendPublic(ctx, l.database, l.Owner, d)
 	if err != nil {
 		return err
@@ -158,7 +162,10 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := takeBack(ctx); err != nil { // before there are event triggers, which may refuse it
 		return err
 	}
-	return s.runAll(ctx, d.last)
+	if err := s.runAll(ctx, d.last); err != nil {
+		return err
+	}
+	return release(ctx)
 }
 
 // errNotDumped says that what is loaded is not what was verified.
