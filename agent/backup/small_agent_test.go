@@ -59,6 +59,27 @@ func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
 	}
 }
 
+// Who owns something in a schema may have no right to make anything there.
+func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) {
+	server, environ := smallAgent(t, `CREATE ROLE dora; GRANT dora TO agent WITH ADMIN OPTION; CREATE SCHEMA c AUTHORIZATION app; CREATE FUNCTION c.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION c.f() OWNER TO dora;
+		CREATE TABLE c.t (id int PRIMARY KEY); INSERT INTO c.t VALUES (1); ALTER TABLE c.t OWNER TO dora; CREATE VIEW c.v AS SELECT 1; ALTER VIEW c.v OWNER TO dora`)
+	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
+		agent := newEngine(t, environ...)
+		agent.Format = format
+		manifest := backUp(t, agent, "shop")
+		if err := agent.Restore(t.Context(), backup.RestoreRequest{
+			Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", RestoreID: "small",
+		}); err != nil {
+			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
+		}
+		const owners = "SELECT string_agg(relname || ' ' || relowner::regrole, ', ' ORDER BY relname) || has_schema_privilege('dora', 'c', 'CREATE') FROM pg_class WHERE relnamespace = 'c'::regnamespace"
+		if got := server.Value(t, "again", owners); got != "t dora, t_pkey dora, v dorafalse" {
+			t.Errorf("%s: %s", format, got)
+		}
+		server.DropDatabase(t, "again")
+	}
+}
+
 // Where nothing is kept that says who owned the database, it is foretold.
 func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
 	_, environ := smallAgent(t, "")

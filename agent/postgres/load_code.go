@@ -16,6 +16,7 @@ type tableInfo struct {
 	own       bool // it is no part of an extension
 	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type, the key of partitions
 	creates   bool // its owner may create in its schema
+	uses      bool // its owner may find names in its schema
 	loads     bool // its owner may insert and truncate
 	guarded   bool // it has row security
 	refers    bool // a column holds names of objects, which are looked for with the rights of who loads the row
@@ -81,7 +82,8 @@ var tableFacts = `WITH RECURSIVE found AS (
 		(pg_catalog.has_table_privilege(f.relowner, f.oid, 'INSERT') AND pg_catalog.has_table_privilege(f.relowner, f.oid, 'TRUNCATE'))::pg_catalog.text,
 		f.relrowsecurity::pg_catalog.text, f.relkind,
 		(EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
-			AND a.atttypid < 12000 AND y.typname ~ '^_?reg'))::pg_catalog.text
+			AND a.atttypid < 12000 AND y.typname ~ '^_?reg'))::pg_catalog.text,
+		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'USAGE')::pg_catalog.text
 	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
 
 // table asks for what decides about a table.
@@ -95,7 +97,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 	}
 	is := func(n int) bool { return rows[0][n] == "true" }
 	return tableInfo{oid: rows[0][0], name: name, owner: rows[0][1], trusted: is(2), own: is(3), code: is(4),
-		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8], refers: is(9)}, nil
+		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8], refers: is(9), uses: is(10)}, nil
 }
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.

@@ -13,11 +13,10 @@ import (
 // server computes at once has the owner's rights. The superuser itself runs what has no expressions, or none that reach anybody's
 // code. What would run code of others than its owner is refused.
 func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definition) error {
-	if !l.mixed {
-		return l.asAdmin(ctx, s, d)
-	}
 	st := d.statement()
 	switch {
+	case !l.mixed:
+		return l.asAdmin(ctx, s, d)
 	case st.does("TABLE", "ATTACH"):
 		return l.attach(ctx, s, d, st)
 	case st.does("INDEX", "ATTACH"):
@@ -33,7 +32,11 @@ func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definitio
 	case ofSuperuser:
 		return l.createOwn(ctx, s, d, st, c)
 	}
-	return l.asAdmin(ctx, s, d)
+	err := l.asAdmin(ctx, s, d)
+	if object, role := ownerChange(st); object != "" && !l.server.Superuser && sqlState(err) == stateNoPrivilege {
+		return s.giveAs(ctx, d, object, role, err)
+	}
+	return err
 }
 
 // asAdmin runs a statement as the superuser.

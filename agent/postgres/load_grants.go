@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 )
 
@@ -17,4 +18,23 @@ func (s *loadSessions) grantAs(ctx context.Context, d definition, refusal error)
 	}
 	right := "USAGE ON " + rights[0]
 	return s.runTogether(ctx, "GRANT "+right+" TO "+d.as, "SET SESSION AUTHORIZATION "+d.as, d.sql, "RESET SESSION AUTHORIZATION", "REVOKE "+right+" FROM "+d.as)
+}
+
+// giveAs gives an object to a role that may make nothing in the object's schema. Only a superuser may do so as it is; another role that
+// restores lends CREATE to the owner-to-be, where it may.
+func (s *loadSessions) giveAs(ctx context.Context, d definition, object, role string, refusal error) error {
+	_, name, _ := strings.Cut(object, " ")
+	schema, _ := splitQualified(name)
+	if schema == "" {
+		return refusal
+	}
+	rows, err := s.query(ctx, `SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1 AND NOT pg_catalog.has_schema_privilege($2::pg_catalog.name, n.oid, 'CREATE')`, unquoted(schema), role)
+	if err != nil || len(rows) == 0 {
+		return cmp.Or(err, refusal)
+	}
+	right, to := "CREATE ON SCHEMA "+schema, quoteName(role)
+	if err := s.runTogether(ctx, "GRANT "+right+" TO "+to, d.sql, "REVOKE "+right+" FROM "+to); err != nil {
+		return errors.Join(refusal, err)
+	}
+	return nil
 }

@@ -122,7 +122,15 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 			return 0, err
 		}
 	}
-	return l.copyIn(ctx, s, session, load, rows)
+	if session.login == "" || load.table.uses || load.table.code {
+		return l.copyIn(ctx, s, session, load, rows)
+	}
+	var copied int64
+	err = l.lending(ctx, s, load.key, []string{load.table.name}, nil, func() error {
+		copied, err = l.copyIn(ctx, s, session, load, rows)
+		return err
+	})
+	return copied, err
 }
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.
