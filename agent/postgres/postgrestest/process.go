@@ -36,7 +36,7 @@ func start(options ...Option) (*Server, error) {
 	}
 	// Not the test's own folder: the path of a socket has at most 107 bytes,
 	// and the server's user must be able to reach it.
-	dir, err := os.MkdirTemp("/tmp", "pgt")
+	dir, err := os.MkdirTemp(baseDir(), "pgt")
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,24 @@ func start(options ...Option) (*Server, error) {
 		return nil, err
 	}
 	return server, nil
+}
+
+// roomy is how much a file system in memory must have free for a server's folder: a few servers run at a time.
+const roomy = 4 << 30
+
+// baseDir is where the servers' folders are made: in memory, where there is room, for half the time of a small database is the making
+// and removing of its files.
+func baseDir() string {
+	const memory = "/dev/shm"
+	var stat syscall.Statfs_t
+	if syscall.Statfs(memory, &stat) != nil || stat.Bavail*uint64(stat.Bsize) < roomy {
+		return "/tmp"
+	}
+	probe, err := os.MkdirTemp(memory, "pgt")
+	if err != nil || os.Remove(probe) != nil {
+		return "/tmp"
+	}
+	return memory
 }
 
 // findBin returns the folder of the newest installed server, PATH first.
