@@ -110,6 +110,11 @@ func TestRestoreRefusals(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
 	manifest := backUp(t, engine, "harbour")
+	for target, want := range map[string]error{"template1": backup.ErrTemplate, "pgharbor_restore_x": backup.ErrReserved} { // a control plane may ask for any
+		if err := restore(t.Context(), t, engine, manifest.ID, target); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", target, err, want)
+		}
+	}
 	if err := restore(t.Context(), t, engine, manifest.ID, "harbour"); !errors.Is(err, backup.ErrTargetExists) {
 		t.Errorf("a target that exists: %v", err)
 	}
