@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 var (
@@ -47,13 +48,13 @@ var (
 
 // Words of a failure, for the wire and for exit codes.
 const (
-	FailureIntegrity  = "integrity"
-	FailurePassphrase = "passphrase"
-	FailureExists     = "exists"
-	FailureNotFound   = "not-found"
-	FailureNotAllowed = "not-allowed"
-	FailureContent    = "content"
-	FailureOther      = "failed"
+	FailureIntegrity  = words.FailureIntegrity
+	FailurePassphrase = words.FailurePassphrase
+	FailureExists     = words.FailureExists
+	FailureNotFound   = words.FailureNotFound
+	FailureNotAllowed = words.FailureNotAllowed
+	FailureContent    = words.FailureContent
+	FailureOther      = words.FailureOther
 )
 
 // Failure returns the word for what went wrong; "" for no error.

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Results of a Check.
 const (
-	CheckOK     = "OK"
-	CheckWarn   = "WARN"
-	CheckFailed = "FAILED" // the restore would fail, so it does not begin
+	CheckOK     = words.CheckOK
+	CheckWarn   = words.CheckWarn
+	CheckFailed = words.CheckFailed // the restore would fail, so it does not begin
 )
 
 // Check is one line of a look ahead, all in one line of text.

@@ -9,14 +9,15 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // States of a stored backup, as cheaply seen: StateDamaged means that the size of the file or of its companion is not the
 // manifest's.
 const (
-	StatePresent = "present"
-	StateMissing = "missing"
-	StateDamaged = "damaged"
+	StatePresent = words.BackupPresent
+	StateMissing = words.BackupMissing
+	StateDamaged = words.BackupDamaged
 )
 
 // Stored is a backup in the store.

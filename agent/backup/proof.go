@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Proof is how a test restore of a backup ended.
@@ -30,14 +31,14 @@ type Proof struct {
 
 // States of a Proof.
 const (
-	ProofSucceeded = "succeeded"
-	ProofFailed    = "failed"
+	ProofSucceeded = words.Succeeded
+	ProofFailed    = words.Failed
 )
 
 // Methods of a Proof.
 const (
-	ProofThrowaway = "throwaway" // a server of its own
-	ProofInstance  = "instance"  // a temporary database of the instance
+	ProofThrowaway = words.ProofThrowaway // a server of its own
+	ProofInstance  = words.ProofInstance  // a temporary database of the instance
 )
 
 // Disproof is the failed proof of a backup that was not even put to the test.

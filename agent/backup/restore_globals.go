@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Words for the roles that a restore makes, as far as they are missing; those that exist are never touched. Empty means
 // none.
 const (
-	RolesMissing   = "missing"           // with nothing that reaches beyond the restored database
-	RolesSuperuser = "missing-superuser" // as they were
+	RolesMissing   = words.RolesMissing   // with nothing that reaches beyond the restored database
+	RolesSuperuser = words.RolesSuperuser // as they were
 )
 
 // errNoGlobals says that a backup has no roles that could be made.

@@ -6,13 +6,14 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // How a run or a job ended.
 const (
-	StateRunning   = "running" // a run only
-	StateSucceeded = "succeeded"
-	StateFailed    = "failed"
+	StateRunning   = words.Running // a run only
+	StateSucceeded = words.Succeeded
+	StateFailed    = words.Failed
 )
 
 // What caused a run.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Backup is what retention knows of one.
@@ -30,9 +32,9 @@ type Policy struct {
 
 // Statuses of a backup.
 const (
-	StatusKept     = "kept"      // younger than the policy's days, or protected
-	StatusKeptLast = "kept-last" // older, but one of the newest good backups of its database
-	StatusExpired  = "expired"   // goes at the next purge
+	StatusKept     = words.RetentionKept     // younger than the policy's days, or protected
+	StatusKeptLast = words.RetentionKeptLast // older, but one of the newest good backups of its database
+	StatusExpired  = words.RetentionExpired  // goes at the next purge
 )
 
 // Decision is what becomes of one backup.

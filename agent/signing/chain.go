@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // Link is the place of a manifest among those of its database.
@@ -99,15 +99,10 @@ func (s *Signer) locked(f func() error) (err error) {
 		return fmt.Errorf("signing: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	for {
-		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX)
-		if err == nil {
-			return f()
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("lock %s: %w", lock.Name(), err)
-		}
+	if err := disk.Lock(lock); err != nil {
+		return err
 	}
+	return f()
 }
 
 // write makes a file of the folder hold content, durably and all or nothing. The caller holds the lock.
@@ -127,9 +122,5 @@ func (s *Signer) write(name string, content []byte) (err error) {
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return err
 	}
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return disk.SyncFolder(s.dir)
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 var (
@@ -120,9 +122,9 @@ func (s *Store) Lock(database string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := disk.TryLock(f); err != nil {
 		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		if errors.Is(err, disk.ErrLocked) {
 			return nil, fmt.Errorf("database %q: %w", database, ErrLocked)
 		}
 		return nil, wrapPath("flock", s.Path(Location{database, lockName}), err)

@@ -11,6 +11,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // errorDomain marks the details that carry a hint, and the approval that is
@@ -77,11 +78,11 @@ func toStatus(err error) error {
 // causeOf is the cause that an agent's word for a failure stands for.
 func causeOf(failure string) error {
 	switch failure {
-	case "integrity":
+	case words.FailureIntegrity:
 		return fleet.ErrIntegrity
-	case "not-found":
+	case words.FailureNotFound:
 		return fleet.ErrNotFound
-	case "not-allowed":
+	case words.FailureNotAllowed:
 		return fleet.ErrDenied
 	case fleet.FailureUnreachable:
 		return fleet.ErrUnreachable

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/disk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -75,7 +76,7 @@ func (p *pendingKey) enroll(ctx context.Context, dir, pending string, invite pki
 	if err := unix.Rename(pending, dir); err != nil {
 		return fmt.Errorf("keep the identity: %w", err)
 	}
-	return syncDir(filepath.Dir(dir))
+	return disk.SyncFolder(filepath.Dir(dir))
 }
 
 func pendingFolder(dir string) (string, error) {

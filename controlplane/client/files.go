@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // The folder of an identity (0700, its files 0600). Key and certificate share a
@@ -154,15 +154,7 @@ func writeFile(dir, name string, content []byte) error {
 	if err := renameio.WriteFile(filepath.Join(dir, name), content, 0o600, renameio.WithTempDir(dir)); err != nil {
 		return fmt.Errorf("write the identity: %w", err)
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("write the identity: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncFolder(dir)
 }
 
 // lock keeps other processes from renewing the same identity. It does not wait:
@@ -172,8 +164,8 @@ func lock(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the identity: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
+	if err := disk.TryLock(f); err != nil {
+		if errors.Is(err, disk.ErrLocked) {
 			err = errLocked
 		}
 		return nil, errors.Join(fmt.Errorf("lock the identity: %w", err), f.Close())

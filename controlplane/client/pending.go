@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // ErrReplyLost says that the control plane may have redeemed the invite, and its reply did
@@ -54,7 +55,7 @@ func openPendingKey(dir string, invite pki.Invite) (*pendingKey, error) {
 	if err := renameio.WriteFile(p.path, content, 0o600, renameio.WithTempDir(filepath.Dir(dir))); err != nil {
 		return nil, fmt.Errorf("keep the key: %w", err)
 	}
-	return p, syncDir(filepath.Dir(dir))
+	return p, disk.SyncFolder(filepath.Dir(dir))
 }
 
 // settle removes the key once nothing can come of it any more, and passes the

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/pause"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -112,12 +113,8 @@ func (i *Identity) replace(ctx context.Context, conn grpc.ClientConnInterface) e
 // sooner as the end comes near.
 func (i *Identity) KeepRenewed(ctx context.Context, conn grpc.ClientConnInterface, log *slog.Logger, now func() time.Time) {
 	for wait := time.Duration(0); ; {
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause.For(ctx, wait) {
 			return
-		case <-timer.C:
 		}
 		renewed, err := i.renewIfDue(ctx, conn, now(), true)
 		if err != nil && ctx.Err() == nil {

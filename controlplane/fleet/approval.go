@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // GuardedAction is something that can be made to wait for a second person.
@@ -163,14 +165,14 @@ type ApprovalState string
 // for. A download holds it in use while it runs, and gives it back where it
 // ended early.
 const (
-	ApprovalPending  ApprovalState = "pending"
-	ApprovalApproved ApprovalState = "approved"
-	ApprovalInUse    ApprovalState = "in-use"
-	ApprovalUsed     ApprovalState = "used"
-	ApprovalDenied   ApprovalState = "denied"
-	ApprovalExpired  ApprovalState = "expired"
+	ApprovalPending  ApprovalState = words.ApprovalPending
+	ApprovalApproved ApprovalState = words.ApprovalApproved
+	ApprovalInUse    ApprovalState = words.ApprovalInUse
+	ApprovalUsed     ApprovalState = words.ApprovalUsed
+	ApprovalDenied   ApprovalState = words.ApprovalDenied
+	ApprovalExpired  ApprovalState = words.ApprovalExpired
 	// ApprovalVoid: somebody whom it rests on was revoked or may no longer do it.
-	ApprovalVoid ApprovalState = "void"
+	ApprovalVoid ApprovalState = words.ApprovalVoid
 )
 
 // Open says that the approval can still come to something.

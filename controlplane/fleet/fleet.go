@@ -1,21 +1,22 @@
 // Package fleet is the domain of the control plane: what a fleet consists of,
 // the words for its states, and the rules that judge it. It depends on the
-// standard library alone and does no I/O.
+// standard library and on words, ids and quoting alone, and does no I/O.
 //
 // Every time is UTC, every size is in bytes, and a zero time means "not yet"
 // or "not known".
 package fleet
 
 import (
-	"crypto/rand"
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/random"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // NewID returns an unguessable id for a job or an enrolment: 16 characters of
 // base32, 80 bits.
-func NewID() string { return strings.ToLower(rand.Text())[:16] }
+func NewID() string { return random.ID() }
 
 // ValidID says whether an id that somebody sent has the form of NewID's. Ids
 // from agents are checked before they get near a query, a path or a terminal.
@@ -117,10 +118,10 @@ type InstanceDatabase struct {
 
 // The states of a backup in the catalog.
 const (
-	BackupPresent = "present"
-	BackupMissing = "missing" // the agent no longer finds it, and did not remove it
-	BackupDamaged = "damaged" // its file is not what was stored
-	BackupRemoved = "removed" // by retention, with a reason
+	BackupPresent = words.BackupPresent
+	BackupMissing = words.BackupMissing // the agent no longer finds it, and did not remove it
+	BackupDamaged = words.BackupDamaged // its file is not what was stored
+	BackupRemoved = words.BackupRemoved // by retention, with a reason
 )
 
 // Backup is the sealed file of a succeeded run, as its manifest describes it.
@@ -200,9 +201,9 @@ type Retention struct {
 
 // The states of a run.
 const (
-	RunRunning   = "running"
-	RunSucceeded = "succeeded"
-	RunFailed    = "failed"
+	RunRunning   = words.Running
+	RunSucceeded = words.Succeeded
+	RunFailed    = words.Failed
 )
 
 // Run is one attempt to back up one database.

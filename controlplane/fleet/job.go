@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/pgharbor/pgharbor/internal/words"
+)
 
 // JobKind is what a job asks of an agent.
 type JobKind string
@@ -24,33 +28,24 @@ type JobState string
 // final for whoever waits, yet a result that still arrives replaces it: what
 // the agent did is the truth.
 const (
-	JobQueued    JobState = "queued"
-	JobOffered   JobState = "offered"
-	JobRunning   JobState = "running"
-	JobSucceeded JobState = "succeeded"
-	JobFailed    JobState = "failed"
-	JobCancelled JobState = "cancelled"
-	JobLost      JobState = "lost"
+	JobQueued    JobState = words.Queued
+	JobOffered   JobState = words.Offered
+	JobRunning   JobState = words.Running
+	JobSucceeded JobState = words.Succeeded
+	JobFailed    JobState = words.Failed
+	JobCancelled JobState = words.Cancelled
+	JobLost      JobState = words.Lost
 )
 
 // Final says that nobody needs to wait any longer.
-func (s JobState) Final() bool {
-	switch s {
-	case JobSucceeded, JobFailed, JobCancelled, JobLost:
-		return true
-	default:
-		return false
-	}
-}
+func (s JobState) Final() bool { return words.Final(string(s)) }
 
 // FailureUnreachable marks a job that failed because its agent did not answer.
-// The other words come from the agent: "integrity", "passphrase", "exists",
-// "not-found", "not-allowed" (by its host's policy), "content" (what is in the
-// dump would gain rights by the restore), "failed".
-const FailureUnreachable = "unreachable"
+// The other words come from the agent; package words has them all.
+const FailureUnreachable = words.FailureUnreachable
 
 // FailureOther marks a job that failed for what no other word says.
-const FailureOther = "failed"
+const FailureOther = words.FailureOther
 
 const (
 	// AcceptWithin is how long an agent that is connected may take to begin a
@@ -115,8 +110,8 @@ func (j Job) MeantFor(enrolment string) error {
 
 // The roles that a restore makes, where they are missing; empty is none.
 const (
-	RolesMissing   = "missing"           // without what only a superuser may give
-	RolesSuperuser = "missing-superuser" // as they were
+	RolesMissing   = words.RolesMissing   // without what only a superuser may give
+	RolesSuperuser = words.RolesSuperuser // as they were
 )
 
 // Progress is how far a job has come; TotalBytes is zero where the end is not

@@ -5,6 +5,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Role is what a person is to the fleet.
@@ -12,9 +14,9 @@ type Role string
 
 // The roles, from the one that may do all to the one that may look.
 const (
-	RoleOwner    Role = "OWNER"
-	RoleOperator Role = "OPERATOR"
-	RoleViewer   Role = "VIEWER"
+	RoleOwner    Role = words.RoleOwner
+	RoleOperator Role = words.RoleOperator
+	RoleViewer   Role = words.RoleViewer
 )
 
 // Valid says whether r is one of the roles.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/internal/shell"
 	"github.com/pgharbor/pgharbor/internal/unloadable"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // Findings is what is known of a backup beside its manifest.
@@ -23,13 +24,13 @@ type Findings struct {
 
 // The states of a proof.
 const (
-	ProofSucceeded = "succeeded"
-	ProofFailed    = "failed"
+	ProofSucceeded = words.Succeeded
+	ProofFailed    = words.Failed
 )
 
 // ProofMethods are the ways to restore for a test: on a server of its own, or into a
 // temporary database.
-var ProofMethods = []string{"throwaway", "instance"}
+var ProofMethods = []string{words.ProofThrowaway, words.ProofInstance}
 
 // Proof is how a test restore of a backup ended; kept as JSON in the catalog.
 type Proof struct {

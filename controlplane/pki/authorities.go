@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // Authorities are the CAs of a fleet, as they stand in a folder: one, and while a
@@ -153,7 +155,7 @@ func RetireCA(dir string) error {
 			}
 		}
 	}
-	return syncDir(dir)
+	return disk.SyncFolder(dir)
 }
 
 // caNames returns the names of the CAs in dir without their suffix, the oldest

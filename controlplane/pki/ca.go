@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 const (
@@ -162,7 +164,7 @@ func writeCA(dir, name string, key crypto.Signer, certDER []byte) (err error) {
 	if err := renameio.WriteFile(certFile, certPEM, 0o644, renameio.WithTempDir(dir)); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", certFile, err), os.Remove(keyFile))
 	}
-	return syncDir(dir)
+	return disk.SyncFolder(dir)
 }
 
 func writeNew(path string, content []byte, mode os.FileMode) error {
@@ -178,12 +180,4 @@ func writeNew(path string, content []byte, mode os.FileMode) error {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open to sync: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // ErrWrongServer is wrapped where the peer that was dialled is not the control
@@ -165,7 +166,7 @@ func (s *serverCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := Principal{Kind: KindServer, Name: "controlplane", Identity: strings.ToLower(rand.Text())[:16]}
+	p := Principal{Kind: KindServer, Name: "controlplane", Identity: random.ID()}
 	issued, err := s.ca.issue(key.Public(), p, x509.ExtKeyUsageServerAuth, serverCertLife, now)
 	if err != nil {
 		return nil, err

@@ -2,16 +2,17 @@ package pki
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/disk"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // KindTrail is the principal of the key that signs heads of the trail. It is
@@ -47,7 +48,7 @@ func (a *Authorities) TrailKey(now func() time.Time) (crypto.Signer, func() ([]b
 }
 
 func (ca *CA) certifyTrail(key crypto.Signer, now time.Time) ([]byte, error) {
-	p := Principal{Kind: KindTrail, Name: "trail", Identity: strings.ToLower(rand.Text())[:16]}
+	p := Principal{Kind: KindTrail, Name: "trail", Identity: random.ID()}
 	issued, err := ca.issue(key.Public(), p, x509.ExtKeyUsageTimeStamping, ca.cert.NotAfter.Sub(now), now)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func trailKey(dir string) (crypto.Signer, error) {
 	if err := writeNew(path, content, 0o600); err != nil {
 		return nil, err
 	}
-	return key, syncDir(dir)
+	return key, disk.SyncFolder(dir)
 }
 
 // VerifyTrailCertificate returns the key of a certificate that one of these CAs

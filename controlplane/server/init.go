@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // What stands in the data folder.
@@ -135,19 +136,11 @@ func install(dir, staging string) error {
 		if err := os.Rename(filepath.Join(staging, name), filepath.Join(dir, name)); err != nil {
 			return err
 		}
-		if err := syncFolder(dir); err != nil {
+		if err := disk.SyncFolder(dir); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(staging)
-}
-
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // advertised returns the address that Init was given.

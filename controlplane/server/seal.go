@@ -18,6 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // SealOptions says which part of the trail goes to which file.
@@ -134,7 +135,7 @@ func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.He
 			}
 		}
 	}
-	if err := errors.Join(out.Flush(), file.Sync(), syncFolder(filepath.Dir(path))); err != nil {
+	if err := errors.Join(out.Flush(), file.Sync(), disk.SyncFolder(filepath.Dir(path))); err != nil {
 		return "", err
 	}
 	return verifyPart(file, after, upTo)
