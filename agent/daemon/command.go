@@ -18,6 +18,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/usage"
 )
 
@@ -51,9 +52,9 @@ func Main(ctx context.Context, p Process) int {
 	c.root = c.newRoot() //nolint:contextcheck // the commands take it from ExecuteContext
 	err := c.root.ExecuteContext(ctx)
 	if err == nil {
-		return exitOK
+		return exit.Done
 	}
-	var known problem
+	var known *exit.Problem
 	if !c.began && !errors.As(err, &known) {
 		err = usageError(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func TestCommandLines(t *testing.T) {
@@ -24,20 +25,20 @@ func TestCommandLines(t *testing.T) {
 		code   int
 		stderr string // a part of it
 	}{
-		"no such command":      {[]string{"frobnicate"}, exitUsage, "unknown command"},
-		"no such flag":         {[]string{"run", "--fast"}, exitUsage, "unknown flag"},
-		"an argument too many": {[]string{"backup", "shop"}, exitUsage, "hint: pgharbor-agent --help"},
-		"a log level":          {[]string{"run", "--log-level", "loud"}, exitUsage, "debug, info, warn or error"},
-		"a mistyped invite":    {[]string{"enroll", "pgharbor1_x"}, exitUsage, "hint: copy the whole invite"},
-		"no target":            {[]string{"restore", "x.sql"}, exitUsage, "--to-database is missing"},
-		"template":        {[]string{"restore", "x.sql", "--to-database", "template1", "--replace", "--confirm", "template1"}, exitUsage, "made of it"},
-		"reserved target":      {[]string{"restore", "x.sql", "--to-database", "pgharbor_restore_x", "--confirm", "pgharbor_restore_x"}, exitUsage, "restores under way"},
-		"no confirmation":      {[]string{"restore", "x.sql", "--to-database", "new"}, exitUsage, "the confirmation is missing"},
-		"wrong confirmation":   {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "old"}, exitUsage, "is not the name"},
-		"no such file":         {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "new"}, exitNotFound, "no such file"},
-		"no such database":     {[]string{"backup", "--database", "none"}, exitNotFound, `no such database: "none"`},
-		"help":                 {[]string{"--help"}, exitOK, ""},
-		"version":              {[]string{"--version"}, exitOK, ""},
+		"no such command":      {[]string{"frobnicate"}, exit.Usage, "unknown command"},
+		"no such flag":         {[]string{"run", "--fast"}, exit.Usage, "unknown flag"},
+		"an argument too many": {[]string{"backup", "shop"}, exit.Usage, "hint: pgharbor-agent --help"},
+		"a log level":          {[]string{"run", "--log-level", "loud"}, exit.Usage, "debug, info, warn or error"},
+		"a mistyped invite":    {[]string{"enroll", "pgharbor1_x"}, exit.Usage, "hint: copy the whole invite"},
+		"no target":            {[]string{"restore", "x.sql"}, exit.Usage, "--to-database is missing"},
+		"template":             {[]string{"restore", "x.sql", "--to-database", "template1", "--replace", "--confirm", "template1"}, exit.Usage, "made of it"},
+		"reserved target":      {[]string{"restore", "x.sql", "--to-database", "pgharbor_restore_x", "--confirm", "pgharbor_restore_x"}, exit.Usage, "restores under way"},
+		"no confirmation":      {[]string{"restore", "x.sql", "--to-database", "new"}, exit.Usage, "the confirmation is missing"},
+		"wrong confirmation":   {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "old"}, exit.Usage, "is not the name"},
+		"no such file":         {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "new"}, exit.NotFound, "no such file"},
+		"no such database":     {[]string{"backup", "--database", "none"}, exit.NotFound, `no such database: "none"`},
+		"help":                 {[]string{"--help"}, exit.Done, ""},
+		"version":              {[]string{"--version"}, exit.Done, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +49,7 @@ func TestCommandLines(t *testing.T) {
 			if code != test.code || !strings.Contains(stderr.String(), test.stderr) {
 				t.Errorf("exit %d, not %d:\n%s", code, test.code, stderr.String())
 			}
-			if code != exitOK && !strings.Contains(stderr.String(), "pgharbor-agent: ") {
+			if code != exit.Done && !strings.Contains(stderr.String(), "pgharbor-agent: ") {
 				t.Errorf("not an error of ours:\n%s", stderr.String())
 			}
 		})
@@ -65,7 +66,7 @@ func TestErrorsTakeOneLine(t *testing.T) {
 			ours = append(ours, line)
 		}
 	}
-	if code != exitNotFound || len(ours) != 1 || strings.Contains(stderr, "\x1b") {
+	if code != exit.NotFound || len(ours) != 1 || strings.Contains(stderr, "\x1b") {
 		t.Errorf("exit %d:\n%q", code, stderr)
 	}
 }
@@ -132,7 +133,7 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 	server.CreateDatabase(t, "shop")
 	h := newHost(t, "PGHARBOR_DATABASE=shop", "PGHARBOR_LOG_LEVEL=error")
 	code, stdout, stderr := h.run("backup")
-	if code != exitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stdout, "/shop/backup-") || stderr != "" {
+	if code != exit.Done || strings.Count(stdout, "\n") != 1 || !strings.Contains(stdout, "/shop/backup-") || stderr != "" {
 		t.Errorf("exit %d, standard output %q, standard error:\n%s", code, stdout, stderr)
 	}
 }
@@ -143,13 +144,13 @@ func TestRestoreExitCodes(t *testing.T) {
 	server.Exec(t, "shop", "CREATE TABLE goods AS SELECT generate_series(1, 1000) AS id")
 	h := newHost(t, "BACKUP_ENCRYPT_PASSPHRASE=right")
 	code, stdout, stderr := h.run("backup", "--database", "shop")
-	if code != exitOK {
+	if code != exit.Done {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	file := strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):])
 	restore := []string{"restore", file, "--to-database", "again", "--confirm", "again"}
 	h.environ = append(h.environ, "BACKUP_ENCRYPT_PASSPHRASE=wrong")
-	if code, _, stderr := h.run(restore...); code != exitFailed || !strings.Contains(stderr, "the passphrase is wrong\nhint: ") {
+	if code, _, stderr := h.run(restore...); code != exit.Failed || !strings.Contains(stderr, "the passphrase is wrong\nhint: ") {
 		t.Errorf("wrong passphrase: exit %d:\n%s", code, stderr)
 	}
 	old := filepath.Join(h.dir, "old-passphrases")
@@ -172,15 +173,15 @@ func TestRestoreExitCodes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again"); code != exitIntegrity {
+	if code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again"); code != exit.Integrity {
 		t.Errorf("one bit: exit %d:\n%s", code, stderr)
 	}
 	for text, want := range map[string]struct {
 		code int
 		says string
 	}{
-		`{"version": 1}`: {exitIntegrity, "is missing"}, `{"vers`: {exitIntegrity, "manifest: unexpected end"},
-		`{"version": 99}`: {exitFailed, "a newer pgharbor"}, // which may mean something else by the same fields
+		`{"version": 1}`: {exit.Integrity, "is missing"}, `{"vers`: {exit.Integrity, "manifest: unexpected end"},
+		`{"version": 99}`: {exit.Failed, "a newer pgharbor"}, // which may mean something else by the same fields
 	} {
 		if err := os.WriteFile(flipped+".manifest.json", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -197,11 +198,11 @@ func TestRestoreExitCodes(t *testing.T) {
 	}
 	// On the worst day there is a file, and no BACKUP_DIR.
 	h.environ = append(h.environ, "BACKUP_DIR=/proc/no-such-folder")
-	if code, _, stderr := h.run(restore...); code != exitOK {
+	if code, _, stderr := h.run(restore...); code != exit.Done {
 		t.Errorf("with the old passphrase: exit %d:\n%s", code, stderr)
 	}
 	t.Cleanup(func() { server.DropDatabase(t, "again") })
-	if code, _, stderr := h.run(restore...); code != exitFailed || !strings.Contains(stderr, "exists already") {
+	if code, _, stderr := h.run(restore...); code != exit.Failed || !strings.Contains(stderr, "exists already") {
 		t.Errorf("a target that exists: exit %d:\n%s", code, stderr)
 	}
 }
@@ -209,7 +210,7 @@ func TestRestoreExitCodes(t *testing.T) {
 func TestCheck(t *testing.T) {
 	h := newHost(t)
 	code, stdout, stderr := h.run("check")
-	if code != exitOK || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 16 {
+	if code != exit.Done || strings.Contains(stdout, "FAILED") || strings.Count(stdout, "OK      ") != 16 {
 		t.Errorf("exit %d:\n%s%s", code, stdout, stderr)
 	}
 	server := postgrestest.Shared(t)
@@ -240,7 +241,7 @@ func TestCheck(t *testing.T) {
 			if lines := strings.Count(stdout, "\n"); lines != 16 && name != "configuration" {
 				t.Errorf("%d lines, and not one for each check:\n%s", lines, stdout)
 			}
-			if !strings.Contains(stdout, test.line) || (code == exitOK) != (strings.HasPrefix(test.line, "OK") || name == "restores") {
+			if !strings.Contains(stdout, test.line) || (code == exit.Done) != (strings.HasPrefix(test.line, "OK") || name == "restores") {
 				t.Errorf("exit %d:\n%s", code, stdout)
 			}
 		})
@@ -260,7 +261,7 @@ func TestRootStaysOutOfTheServicesFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := h.run("backup", "--state-dir", state)
-	if code != exitFailed || !strings.Contains(stderr, "belongs to the user with the id 4711") || !strings.Contains(stderr, "hint: ") {
+	if code != exit.Failed || !strings.Contains(stderr, "belongs to the user with the id 4711") || !strings.Contains(stderr, "hint: ") {
 		t.Errorf("exit %d:\n%s", code, stderr)
 	}
 	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {

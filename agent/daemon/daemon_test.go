@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // files are the paths of all files under dir, relative to it.
@@ -69,7 +70,7 @@ func TestAKilledAgentLeavesNothingAndItsRunIsKnown(t *testing.T) {
 
 	// The other one is stopped in an orderly way.
 	alive.signal(syscall.SIGTERM)
-	if code := alive.wait(); code != exitFailed {
+	if code := alive.wait(); code != exit.Failed {
 		t.Errorf("a backup that was stopped exits %d", code)
 	}
 	entries = h.journal()
@@ -80,7 +81,7 @@ func TestAKilledAgentLeavesNothingAndItsRunIsKnown(t *testing.T) {
 		t.Errorf("left: %v", found)
 	}
 	daemon.signal(syscall.SIGTERM)
-	if code := daemon.wait(); code != exitOK {
+	if code := daemon.wait(); code != exit.Done {
 		t.Errorf("SIGTERM ends the daemon with %d:\n%s", code, daemon.stderr.String())
 	}
 }
@@ -90,7 +91,7 @@ func TestTwoAgentsOnOneStateFolder(t *testing.T) {
 	first := h.start("run")
 	first.says("works alone")
 	code, _, stderr := h.run("run")
-	if code != exitFailed || !strings.Contains(stderr, "pgharbor-agent: another pgharbor-agent runs") || !strings.Contains(stderr, "\nhint: ") {
+	if code != exit.Failed || !strings.Contains(stderr, "pgharbor-agent: another pgharbor-agent runs") || !strings.Contains(stderr, "\nhint: ") {
 		t.Errorf("exit %d:\n%s", code, stderr)
 	}
 	first.signal(syscall.SIGKILL)
@@ -110,11 +111,11 @@ func TestWithoutAStateFolder(t *testing.T) {
 	h := newHost(t, "DATABASE_URL="+server.PasswordURL("shop"))
 	h.unprivileged()
 	code, stdout, stderr := h.run("backup", "--database", "shop")
-	if code != exitOK || strings.Count(stderr, "state folder can't be used") != 1 {
+	if code != exit.Done || strings.Count(stderr, "state folder can't be used") != 1 {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	file := stdout[strings.LastIndex(stdout, "  ")+2 : len(stdout)-1]
-	if code, _, stderr := h.run("restore", file, "--to-database", "again", "--confirm", "again"); code != exitOK {
+	if code, _, stderr := h.run("restore", file, "--to-database", "again", "--confirm", "again"); code != exit.Done {
 		t.Fatalf("restore exits %d:\n%s", code, stderr)
 	}
 	if rows := server.Value(t, "again", "SELECT count(*) FROM goods"); rows != "10" {
@@ -122,7 +123,7 @@ func TestWithoutAStateFolder(t *testing.T) {
 	}
 	// A folder that somebody has chosen must do.
 	h.environ = append(h.environ, "PGHARBOR_STATE_DIR=/proc/nowhere")
-	if code, _, stderr := h.run("backup", "--database", "shop"); code != exitFailed || !strings.Contains(stderr, "hint: --state-dir") {
+	if code, _, stderr := h.run("backup", "--database", "shop"); code != exit.Failed || !strings.Contains(stderr, "hint: --state-dir") {
 		t.Errorf("exit %d:\n%s", code, stderr)
 	}
 }

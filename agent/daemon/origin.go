@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // foundFile is a file to restore, with the manifest beside it; nil where there is
@@ -22,7 +23,7 @@ type foundFile struct {
 func findFile(path string) (foundFile, error) {
 	found := foundFile{path: path}
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return found, problem{error: err, code: exitNotFound}
+		return found, &exit.Problem{Err: err, Code: exit.NotFound}
 	} else if err != nil {
 		return found, err
 	} else if !info.Mode().IsRegular() {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"syscall"
@@ -15,80 +14,53 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/unloadable"
 )
 
-// Exit codes, as all programs of pgharbor have them.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitDenied      = 3
-	exitNotFound    = 4
-	exitIntegrity   = 6
-	exitUnreachable = 7
-)
-
-// problem is an error that knows its exit code, or the next step, or both.
-type problem struct {
-	error
-	code int // exitOK: by the error
-	hint string
-}
-
-func (p problem) Unwrap() error { return p.error }
-
 func usageError(err error) error {
-	return problem{error: err, code: exitUsage, hint: "pgharbor-agent --help"}
+	return &exit.Problem{Err: err, Code: exit.Usage, Hint: "pgharbor-agent --help"}
 }
 
 func withHint(err error, hint string) error {
 	if err == nil {
 		return nil
 	}
-	return problem{error: err, hint: hint}
+	return &exit.Problem{Err: err, Hint: hint}
 }
 
 // exitCode is what the process ends with.
 func exitCode(err error) int {
 	if err == nil {
-		return exitOK
+		return exit.Done
 	}
-	var p problem
-	if errors.As(err, &p) && p.code != exitOK {
-		return p.code
+	var p *exit.Problem
+	if errors.As(err, &p) && p.Code != exit.Done {
+		return p.Code
 	}
 	if errors.Is(err, backup.ErrConfinedOnly) {
-		return exitUsage
+		return exit.Usage
 	}
-	switch backup.Failure(err) {
-	case backup.FailureIntegrity:
-		return exitIntegrity
-	case backup.FailureNotFound:
-		return exitNotFound
-	case backup.FailureNotAllowed:
-		return exitDenied
+	if code := exit.OfFailure(backup.Failure(err)); code != exit.Failed {
+		return code
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
-		return exitUnreachable
+		return exit.Unreachable
 	case codes.PermissionDenied, codes.Unauthenticated:
-		return exitDenied
+		return exit.Denied
 	case codes.NotFound:
-		return exitNotFound
+		return exit.NotFound
 	}
 	if errors.Is(err, client.ErrBadInvite) || errors.Is(err, job.ErrConfirmation) {
-		return exitUsage
+		return exit.Usage
 	}
-	return exitFailed
+	return exit.Failed
 }
 
 // report prints an error as one line, and the next step as a second one.
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "pgharbor-agent: %s\n", oneLine(inFull(err)))
-	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", oneLine(hint))
-	}
+	exit.Report(w, "pgharbor-agent", oneLine(inFull(err)), oneLine(hintFor(err)))
 }
 
 // inFull is an error with the words of the server and the tools, which are for this host alone.
@@ -113,9 +85,9 @@ const poolerRemedy = "let DATABASE_URL, or PGHOST and PGPORT, name PostgreSQL it
 	"telling the pooler to ignore the parameters does not help, as without them tenants could run their functions in the agent's sessions"
 
 func hintFor(err error) string {
-	var p problem
-	if errors.As(err, &p) && p.hint != "" {
-		return p.hint
+	var p *exit.Problem
+	if errors.As(err, &p) && p.Hint != "" {
+		return p.Hint
 	}
 	switch {
 	case postgres.DiskFull(err):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
@@ -124,11 +125,11 @@ func (c *command) confirm(flags restoreFlags) error {
 	case target:
 		return nil
 	case "":
-		return problem{error: errors.New("the confirmation is missing"), code: exitUsage, hint: "add --confirm with the name of the database"}
+		return &exit.Problem{Err: errors.New("the confirmation is missing"), Code: exit.Usage, Hint: "add --confirm with the name of the database"}
 	default:
-		return problem{
-			error: fmt.Errorf("the confirmation %q is not the name %q", confirm, target),
-			code:  exitUsage, hint: "--confirm repeats what --to-database says",
+		return &exit.Problem{
+			Err:  fmt.Errorf("the confirmation %q is not the name %q", confirm, target),
+			Code: exit.Usage, Hint: "--confirm repeats what --to-database says",
 		}
 	}
 }

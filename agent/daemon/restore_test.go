@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // What a restore left out stands with its result, and not in the log alone.
@@ -16,7 +17,7 @@ func TestARestoreByHandSaysWhatItLacks(t *testing.T) {
 	t.Cleanup(func() { server.DropDatabase(t, "lacking_again") })
 	h := newHost(t)
 	code, stdout, stderr := h.run("backup", "--database", "lacking")
-	if code != exitOK {
+	if code != exit.Done {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	file := strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):])
@@ -24,7 +25,7 @@ func TestARestoreByHandSaysWhatItLacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr = h.run("restore", file, "--to-database", "lacking_again", "--confirm", "lacking_again")
-	if code != exitOK || !strings.Contains(stdout, "it lacks something: the settings of the database are not restored") {
+	if code != exit.Done || !strings.Contains(stdout, "it lacks something: the settings of the database are not restored") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
 	if _, stdout, _ := h.run("runs"); !strings.Contains(stdout, "settings of the database") {
@@ -37,7 +38,7 @@ func bare(t *testing.T, h *host, database string) string {
 	t.Helper()
 	postgrestest.Shared(t).CreateDatabase(t, database)
 	code, stdout, stderr := h.run("backup", "--database", database)
-	if code != exitOK {
+	if code != exit.Done {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	content, err := os.ReadFile(strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):]))
@@ -56,7 +57,7 @@ func TestAFileOfUnknownOriginTakesNoPlaceAndSaysWhatHelps(t *testing.T) {
 	h := newHost(t)
 	file := bare(t, h, "taken")
 	code, _, stderr := h.run("restore", file, "--to-database", "taken", "--confirm", "taken", "--replace", "--unsigned")
-	if code != exitUsage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it beside, into a new database") ||
+	if code != exit.Usage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it beside, into a new database") ||
 		strings.Contains(stderr, "upgrade psql") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // A passphrase file that others can read keeps nobody from backing up: check says what to do, and the agent warns.
@@ -14,14 +16,14 @@ func TestAPassphraseFileThatOthersCanRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHost(t, "BACKUP_ENCRYPT_PASSPHRASE_FILE="+file)
-	if code, stdout, stderr := h.run("check"); code != exitOK || !strings.Contains(stdout, "OK      secrets: ") {
+	if code, stdout, stderr := h.run("check"); code != exit.Done || !strings.Contains(stdout, "OK      secrets: ") {
 		t.Errorf("a private one: exit %d\n%s%s", code, stdout, stderr)
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, _ := h.run("check")
-	if code != exitFailed || !strings.Contains(stdout, "FAILED  secrets: BACKUP_ENCRYPT_PASSPHRASE_FILE, "+file+": others may read it: its mode is 0644 — chmod 600 "+strings.ReplaceAll(file, " ", `\ `)) {
+	if code != exit.Failed || !strings.Contains(stdout, "FAILED  secrets: BACKUP_ENCRYPT_PASSPHRASE_FILE, "+file+": others may read it: its mode is 0644 — chmod 600 "+strings.ReplaceAll(file, " ", `\ `)) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func (c *command) newUndo() *cobra.Command {
@@ -22,7 +23,7 @@ restored is moved aside and kept, as the old one was.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if confirm == "" {
-				return problem{error: errors.New("the confirmation is missing"), code: exitUsage, hint: "add --confirm with the name of the database"}
+				return &exit.Problem{Err: errors.New("the confirmation is missing"), Code: exit.Usage, Hint: "add --confirm with the name of the database"}
 			}
 			return c.undo(cmd.Context(), args[0], confirm)
 		},

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func (c *command) newUnmark() *cobra.Command {
@@ -22,7 +23,7 @@ agent's own. Look at its functions, triggers and rules first.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if confirm != args[0] {
-				return problem{error: errors.New("the confirmation is missing or wrong"), code: exitUsage, hint: "add --confirm with the name of the database"}
+				return &exit.Problem{Err: errors.New("the confirmation is missing or wrong"), Code: exit.Usage, Hint: "add --confirm with the name of the database"}
 			}
 			return c.unmark(cmd.Context(), args[0])
 		},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // beforeSignatures is a host with a backup that the release before signatures made, and a state folder without a key.
@@ -19,7 +20,7 @@ func beforeSignatures(t *testing.T, database string) (h *host, file string) {
 	server.Exec(t, database, "CREATE TABLE goods AS SELECT generate_series(1, 1000) AS id")
 	h = newHost(t)
 	code, stdout, stderr := h.run("backup", "--database", database)
-	if code != exitOK {
+	if code != exit.Done {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	file = strings.TrimSpace(stdout[strings.LastIndex(stdout, "  "):])
@@ -57,15 +58,15 @@ func TestUpgradeKeepsWhatWasThere(t *testing.T) {
 			if first[0] == "restore" {
 				first = append(first, file, "--trust-origin")
 			}
-			if code, _, stderr := h.run(first...); code != exitOK && first[0] != "undo" {
+			if code, _, stderr := h.run(first...); code != exit.Done && first[0] != "undo" {
 				t.Errorf("%s exits %d:\n%s", first[0], code, stderr)
 			}
-			if code, _, stderr := h.run("backup", "--database", "upgraded"); code != exitOK {
+			if code, _, stderr := h.run("backup", "--database", "upgraded"); code != exit.Done {
 				t.Fatalf("backup exits %d:\n%s", code, stderr)
 			}
 			server.DropDatabase(t, "upgraded_again")
 			code, _, stderr := h.run("restore", file, "--to-database", "upgraded_again", "--confirm", "upgraded_again")
-			if code != exitOK || strings.Contains(stderr, "nothing proves") {
+			if code != exit.Done || strings.Contains(stderr, "nothing proves") {
 				t.Errorf("what was there before is restored with exit %d:\n%s", code, stderr)
 			}
 		})
@@ -78,7 +79,7 @@ func TestUpgradeWithAManifestThatCannotBeRead(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(h.backups(), "upgraded", "backup-2020-01-01-00-00-00.sql.manifest.json"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := h.run("backup", "--database", "upgraded"); code != exitOK {
+	if code, _, stderr := h.run("backup", "--database", "upgraded"); code != exit.Done {
 		t.Errorf("backup exits %d:\n%s", code, stderr)
 	}
 }
@@ -117,7 +118,7 @@ func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 		return code, stderr
 	}
 	t.Cleanup(func() { server.DropDatabase(t, "upgraded_again") })
-	if code, stderr := restore(old); code != exitIntegrity || !strings.Contains(stderr, "docs/agent.md") {
+	if code, stderr := restore(old); code != exit.Integrity || !strings.Contains(stderr, "docs/agent.md") {
 		t.Errorf("before the agent begins anew: exit %d:\n%s", code, stderr)
 	}
 	_, key, found := strings.Cut(h.mustRun("check"), "public key ")
@@ -134,7 +135,7 @@ func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 	}
 	h.mustRun("backup", "--database", "upgraded")
 	for _, file := range []string{old, signed} {
-		if code, stderr := restore(file); code != exitOK || strings.Contains(stderr, "nothing proves") {
+		if code, stderr := restore(file); code != exit.Done || strings.Contains(stderr, "nothing proves") {
 			t.Errorf("%s: exit %d:\n%s", file, code, stderr)
 		}
 	}
@@ -144,7 +145,7 @@ func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 func (h *host) mustRun(args ...string) string {
 	h.t.Helper()
 	code, stdout, stderr := h.run(args...)
-	if code != exitOK {
+	if code != exit.Done {
 		h.t.Fatalf("%s exits %d:\n%s%s", args[0], code, stdout, stderr)
 	}
 	return stdout

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // The servers of an agent that is not root run as its own user, to whom all that it keeps belongs. The cage keeps them away
@@ -39,7 +40,7 @@ func TestATestRestoreAsTheAgentsOwnUserReachesNothingOfIts(t *testing.T) {
 			BEGIN COPY (SELECT pg_read_file('%s')) TO '%s'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN true; END $x$;
 		CREATE TABLE t (a int CHECK (public.harmless(a))); INSERT INTO t VALUES (1)`, secret, mark))
 	code, stdout, stderr := h.run("backup", "--database", "caged")
-	if code != exitOK {
+	if code != exit.Done {
 		t.Fatalf("backup exits %d:\n%s", code, stderr)
 	}
 	file := stdout[strings.LastIndex(stdout, "  ")+2 : len(stdout)-1]
@@ -47,7 +48,7 @@ func TestATestRestoreAsTheAgentsOwnUserReachesNothingOfIts(t *testing.T) {
 		if !caged {
 			h.environ = append(h.environ, "BACKUP_VERIFY_WITHOUT_CAGE=true")
 		}
-		if code, stdout, stderr := h.run("verify", file); code != exitOK || !strings.Contains(stdout, "restores: 1 tables with 1 rows") {
+		if code, stdout, stderr := h.run("verify", file); code != exit.Done || !strings.Contains(stdout, "restores: 1 tables with 1 rows") {
 			t.Fatalf("caged: %v: verify exits %d:\n%s%s", caged, code, stdout, stderr)
 		}
 		if _, err := os.Stat(mark); caged == (err == nil) {
@@ -66,7 +67,7 @@ func TestATestRestoreAsTheAgentsOwnUserReachesNothingOfIts(t *testing.T) {
 func TestAFileWithoutAManifestIsNotHeldAgainstOne(t *testing.T) {
 	h := newHost(t)
 	code, stdout, stderr := h.run("verify", bare(t, h, "bare"), "--unsigned")
-	if code != exitOK || !strings.Contains(stdout, "tables with 0 rows, as many as go by in it, by PostgreSQL") {
+	if code != exit.Done || !strings.Contains(stdout, "tables with 0 rows, as many as go by in it, by PostgreSQL") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
 }

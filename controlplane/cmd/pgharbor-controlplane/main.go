@@ -12,24 +12,16 @@ import (
 	"syscall"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // version is set by the linker.
 var version = "devel"
 
-// Exit codes, as the other programs of pgharbor have them.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-
-	exitIntegrity = 6
-)
-
 func main() {
 	if err := harden(); err != nil {
 		fmt.Fprintf(os.Stderr, "pgharbor-controlplane: %v\n", err)
-		os.Exit(exitFailed)
+		os.Exit(exit.Failed)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -44,17 +36,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitDone
+		return exit.Done
 	}
-	fmt.Fprintf(stderr, "pgharbor-controlplane: %v\n", err)
-	if problem := (*fleet.Problem)(nil); errors.As(err, &problem) && problem.Hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", problem.Hint)
+	hint := ""
+	if problem := (*fleet.Problem)(nil); errors.As(err, &problem) {
+		hint = problem.Hint
 	}
+	exit.Report(stderr, "pgharbor-controlplane", err.Error(), hint)
 	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, fleet.ErrInvalid) {
-		return exitUsage
+		return exit.Usage
 	}
 	if errors.Is(err, fleet.ErrIntegrity) {
-		return exitIntegrity
+		return exit.Integrity
 	}
-	return exitFailed
+	return exit.Failed
 }

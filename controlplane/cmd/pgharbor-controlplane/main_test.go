@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // execute runs the program as main does.
@@ -23,7 +24,7 @@ func execute(ctx context.Context, args ...string) (code int, stdout, stderr stri
 func TestInitPrintsWhatAScriptNeeds(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	code, out, errs := execute(t.Context(), "init", "--data-dir", dir, "--advertise", "cp.example:9443", "--owner", "anna@example.org", "-o", "json")
-	if code != exitDone || errs != "" {
+	if code != exit.Done || errs != "" {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	var made map[string]string
@@ -38,7 +39,7 @@ func TestInitPrintsWhatAScriptNeeds(t *testing.T) {
 	// A second time it fails, prints nothing that could be taken for an
 	// invite, and says what to do instead.
 	code, out, errs = execute(t.Context(), "init", "--data-dir", dir, "-o", "json")
-	if code != exitFailed || out != "" || !strings.Contains(errs, "nothing was changed") || !strings.Contains(errs, "\nhint: pgharbor-controlplane serve --data-dir "+dir+"\n") {
+	if code != exit.Failed || out != "" || !strings.Contains(errs, "nothing was changed") || !strings.Contains(errs, "\nhint: pgharbor-controlplane serve --data-dir "+dir+"\n") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 }
@@ -46,7 +47,7 @@ func TestInitPrintsWhatAScriptNeeds(t *testing.T) {
 func TestInitForAPerson(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	code, out, _ := execute(t.Context(), "init", "--data-dir", dir)
-	if code != exitDone || !strings.Contains(out, "pgharbor login pgharbor1_") || !strings.Contains(out, "serve --data-dir "+dir) {
+	if code != exit.Done || !strings.Contains(out, "pgharbor login pgharbor1_") || !strings.Contains(out, "serve --data-dir "+dir) {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
@@ -62,7 +63,7 @@ func TestInitSaysWhereToServe(t *testing.T) {
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
 		code, out, _ := execute(t.Context(), "init", "--data-dir", dir, "--advertise", advertise)
-		if code != exitDone || !strings.Contains(out, "serve --data-dir "+dir+listen+"\n") {
+		if code != exit.Done || !strings.Contains(out, "serve --data-dir "+dir+listen+"\n") {
 			t.Errorf("%s: exit %d: %s", advertise, code, out)
 		}
 	}
@@ -75,42 +76,42 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"--help"}, exitDone, ""},
-		{[]string{"--version"}, exitDone, ""},
-		{[]string{"init", "--help"}, exitDone, ""},
-		{[]string{}, exitUsage, "init, serve, audit or recover-owner"},
-		{[]string{"destroy"}, exitUsage, "destroy"},
-		{[]string{"init"}, exitUsage, "--data-dir"},
-		{[]string{"init", "--data-dir", dir, "extra"}, exitUsage, "extra"},
-		{[]string{"init", "--data-dir", dir, "--advertise", "nowhere"}, exitUsage, "--advertise"},
-		{[]string{"init", "--data-dir", dir, "--owner", "a b"}, exitUsage, "--owner"},
-		{[]string{"init", "--data-dir", dir, "-o", "yaml"}, exitUsage, "yaml"},
-		{[]string{"init", "--no-such-flag"}, exitUsage, "no-such-flag"},
-		{[]string{"recover-owner"}, exitUsage, "--data-dir"},
-		{[]string{"recover-owner", "--data-dir", dir, "--owner", "a b"}, exitUsage, "--owner"},
-		{[]string{"recover-owner", "--data-dir", dir, "-o", "yaml"}, exitUsage, "yaml"},
-		{[]string{"recover-owner", "--data-dir", dir}, exitFailed, "holds no control plane"},
-		{[]string{"serve"}, exitUsage, "--data-dir"},
-		{[]string{"audit"}, exitUsage, "say verify"},
-		{[]string{"audit", "verify"}, exitUsage, "--data-dir"},
-		{[]string{"audit", "verify", "--data-dir", dir, "--head", "7"}, exitUsage, "SEQUENCE:HASH"},
-		{[]string{"serve", "--data-dir", dir, "--heartbeat", "0s"}, exitUsage, "--heartbeat"},
-		{[]string{"serve", "--data-dir", dir, "--heartbeat", "soon"}, exitUsage, "soon"},
-		{[]string{"serve", "--data-dir", dir}, exitFailed, "holds no control plane"},
-		{[]string{"serve", "--data-dir", dir, "--agent-databases", "0"}, exitUsage, "--agent-databases is from 1"},
-		{[]string{"serve", "--data-dir", dir, "--agent-databases", "1000000"}, exitUsage, "--agent-databases is from 1"},
-		{[]string{"serve", "--data-dir", dir, "--agent-runs", "2000"}, exitUsage, "--agent-runs is 2256 at least"},
-		{[]string{"serve", "--data-dir", dir, "--agent-bytes", "1"}, exitUsage, "--agent-bytes"},
-		{[]string{"serve", "--data-dir", dir, "--runs-days", "7"}, exitUsage, "8 at least"},
-		{[]string{"serve", "--data-dir", dir, "--invites-days", "0"}, exitUsage, "--invites-days is 1"},
-		{[]string{"serve", "--data-dir", dir, "--jobs-days", "1000000000"}, exitFailed, "holds no control plane"},
-		{[]string{"audit", "seal"}, exitUsage, "1 arg"},
-		{[]string{"audit", "seal", "--data-dir", dir, "file"}, exitUsage, "--year"},
-		{[]string{"audit", "seal", "--data-dir", dir, "--year", "9000", "file"}, exitUsage, "is not a year that is over"},
-		{[]string{"audit", "seal", "--data-dir", dir, "--year", "2020", "file"}, exitFailed, "holds no control plane"},
-		{[]string{"ca"}, exitUsage, "list, rotate or retire"},
-		{[]string{"ca", "list"}, exitUsage, "--data-dir"},
-		{[]string{"ca", "rotate", "--data-dir", dir}, exitFailed, "holds no control plane"},
+		{[]string{"--help"}, exit.Done, ""},
+		{[]string{"--version"}, exit.Done, ""},
+		{[]string{"init", "--help"}, exit.Done, ""},
+		{[]string{}, exit.Usage, "init, serve, audit or recover-owner"},
+		{[]string{"destroy"}, exit.Usage, "destroy"},
+		{[]string{"init"}, exit.Usage, "--data-dir"},
+		{[]string{"init", "--data-dir", dir, "extra"}, exit.Usage, "extra"},
+		{[]string{"init", "--data-dir", dir, "--advertise", "nowhere"}, exit.Usage, "--advertise"},
+		{[]string{"init", "--data-dir", dir, "--owner", "a b"}, exit.Usage, "--owner"},
+		{[]string{"init", "--data-dir", dir, "-o", "yaml"}, exit.Usage, "yaml"},
+		{[]string{"init", "--no-such-flag"}, exit.Usage, "no-such-flag"},
+		{[]string{"recover-owner"}, exit.Usage, "--data-dir"},
+		{[]string{"recover-owner", "--data-dir", dir, "--owner", "a b"}, exit.Usage, "--owner"},
+		{[]string{"recover-owner", "--data-dir", dir, "-o", "yaml"}, exit.Usage, "yaml"},
+		{[]string{"recover-owner", "--data-dir", dir}, exit.Failed, "holds no control plane"},
+		{[]string{"serve"}, exit.Usage, "--data-dir"},
+		{[]string{"audit"}, exit.Usage, "say verify"},
+		{[]string{"audit", "verify"}, exit.Usage, "--data-dir"},
+		{[]string{"audit", "verify", "--data-dir", dir, "--head", "7"}, exit.Usage, "SEQUENCE:HASH"},
+		{[]string{"serve", "--data-dir", dir, "--heartbeat", "0s"}, exit.Usage, "--heartbeat"},
+		{[]string{"serve", "--data-dir", dir, "--heartbeat", "soon"}, exit.Usage, "soon"},
+		{[]string{"serve", "--data-dir", dir}, exit.Failed, "holds no control plane"},
+		{[]string{"serve", "--data-dir", dir, "--agent-databases", "0"}, exit.Usage, "--agent-databases is from 1"},
+		{[]string{"serve", "--data-dir", dir, "--agent-databases", "1000000"}, exit.Usage, "--agent-databases is from 1"},
+		{[]string{"serve", "--data-dir", dir, "--agent-runs", "2000"}, exit.Usage, "--agent-runs is 2256 at least"},
+		{[]string{"serve", "--data-dir", dir, "--agent-bytes", "1"}, exit.Usage, "--agent-bytes"},
+		{[]string{"serve", "--data-dir", dir, "--runs-days", "7"}, exit.Usage, "8 at least"},
+		{[]string{"serve", "--data-dir", dir, "--invites-days", "0"}, exit.Usage, "--invites-days is 1"},
+		{[]string{"serve", "--data-dir", dir, "--jobs-days", "1000000000"}, exit.Failed, "holds no control plane"},
+		{[]string{"audit", "seal"}, exit.Usage, "1 arg"},
+		{[]string{"audit", "seal", "--data-dir", dir, "file"}, exit.Usage, "--year"},
+		{[]string{"audit", "seal", "--data-dir", dir, "--year", "9000", "file"}, exit.Usage, "is not a year that is over"},
+		{[]string{"audit", "seal", "--data-dir", dir, "--year", "2020", "file"}, exit.Failed, "holds no control plane"},
+		{[]string{"ca"}, exit.Usage, "list, rotate or retire"},
+		{[]string{"ca", "list"}, exit.Usage, "--data-dir"},
+		{[]string{"ca", "rotate", "--data-dir", dir}, exit.Failed, "holds no control plane"},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			code, _, errs := execute(t.Context(), tt.args...)
@@ -135,7 +136,7 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 		dir  string
 	}{{[]string{"init"}, fromEnvironment}, {[]string{"init", "--data-dir", fromFlag}, fromFlag}} {
 		code, out, errs := execute(t.Context(), tt.args...)
-		if code != exitDone || !strings.HasPrefix(out, "{") {
+		if code != exit.Done || !strings.HasPrefix(out, "{") {
 			t.Errorf("exit %d, %q, %q", code, out, errs)
 		}
 		if _, err := os.Stat(filepath.Join(tt.dir, "catalog.db")); err != nil {
@@ -143,7 +144,7 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 		}
 	}
 	t.Setenv("PGHARBOR_HEARTBEAT", "soon")
-	if code, _, errs := execute(t.Context(), "serve"); code != exitUsage || !strings.Contains(errs, "PGHARBOR_HEARTBEAT") {
+	if code, _, errs := execute(t.Context(), "serve"); code != exit.Usage || !strings.Contains(errs, "PGHARBOR_HEARTBEAT") {
 		t.Errorf("a bad variable: exit %d, %q", code, errs)
 	}
 }
@@ -151,14 +152,14 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 // A signal ends serve with 0.
 func TestServeUntilASignal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	if code, _, errs := execute(t.Context(), "init", "--data-dir", dir); code != exitDone {
+	if code, _, errs := execute(t.Context(), "init", "--data-dir", dir); code != exit.Done {
 		t.Fatal(errs)
 	}
 	ctx, signal := context.WithTimeout(t.Context(), time.Minute)
 	defer signal()
 	errs := &untilText{text: "msg=serving", seen: signal}
 	code := run(ctx, []string{"serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--http-listen", ""}, &bytes.Buffer{}, errs)
-	if code != exitDone || !strings.Contains(errs.all.String(), "shutting down") {
+	if code != exit.Done || !strings.Contains(errs.all.String(), "shutting down") {
 		t.Errorf("exit %d: %s", code, &errs.all)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // onTheTrail is what each command leaves there; one that only looks leaves nothing.
@@ -63,7 +64,7 @@ func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
 			args = append(args, flags...)
 		}
 		args = append(args, "--data-dir", dir)
-		if code := run(ctx, args, &bytes.Buffer{}, errs); code != exitDone {
+		if code := run(ctx, args, &bytes.Buffer{}, errs); code != exit.Done {
 			t.Fatalf("%s: exit %d: %s", tt.command, code, &errs.all)
 		}
 		signal()
