@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // errWritten says that a process still writes to a file.
@@ -70,7 +71,7 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 	}
 	created := e.looseTime(entry)
 	m := Manifest{
-		Version: ManifestVersion, ID: newID(), Instance: e.InstanceName, Database: database, Filename: entry.File,
+		Version: ManifestVersion, ID: random.ID(), Instance: e.InstanceName, Database: database, Filename: entry.File,
 		Format: postgres.FormatPlain, Compression: CompressionNone, Encryption: Encryption{Scheme: seal.SchemeNone},
 		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // nameTime is the time in a file's name, in the engine's zone.
@@ -86,7 +87,7 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 	}
 	started := e.Now().UTC()
 	m := Manifest{
-		Version: ManifestVersion, ID: newID(), RunID: req.RunID, Instance: e.InstanceName, Database: req.Database,
+		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: e.InstanceName, Database: req.Database,
 		Format: cmp.Or(e.Format, postgres.FormatPlain), Compression: cmp.Or(e.Compression, CompressionNone),
 		Encryption: Encryption{Scheme: seal.SchemeNone}, CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
 		Encoding: database.Encoding, Collation: database.Collate, CType: database.CType,
@@ -229,6 +230,3 @@ func (e *Engine) lastSize(database string) (size int64) {
 	}
 	return size
 }
-
-// newID returns an id that nobody can guess or meet twice.
-func newID() string { return strings.ToLower(rand.Text())[:16] }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 const (
@@ -165,12 +166,8 @@ func (e *Engine) certain(ctx context.Context, r Replacement, want Place, err err
 		if askErr == nil {
 			return err
 		}
-		timer := time.NewTimer(askAgain)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause.For(ctx, askAgain) {
 			return fmt.Errorf("%w; whether the databases were exchanged is not known while the server is away", err)
-		case <-timer.C:
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // However many jobs are offered, an agent takes a bounded number of them at a time, and the next once there is room.
@@ -46,14 +47,14 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "asked"}})
 	}
 	for len(r.askedSlots) == 0 { // one of them is about to wait for its turn
-		if !pause(t.Context(), 10*time.Millisecond) {
+		if !pause.For(t.Context(), 10*time.Millisecond) {
 			t.Fatal("no job begins")
 		}
 	}
-	pause(t.Context(), 300*time.Millisecond)
+	pause.For(t.Context(), 300*time.Millisecond)
 	done := make(chan []Outcome, 1)
 	go func() { done <- r.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: TriggerSchedule}) }()
-	pause(t.Context(), 300*time.Millisecond) // in which it comes to wait for its turn, too
+	pause.For(t.Context(), 300*time.Millisecond) // in which it comes to wait for its turn, too
 	<-r.slots
 	if err := Failures(<-done); err != nil {
 		t.Error(err)

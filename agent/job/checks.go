@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // Check is what the agent has found out about a stored backup since it was made.
@@ -112,7 +111,7 @@ func (c *Checks) read(id string) (Check, error) {
 
 // locked runs f while nobody else writes a check.
 func (c *Checks) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(c.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(c.dir, journalLock), disk.Lock)
 	if err != nil {
 		return fmt.Errorf("checks: %w", err)
 	}

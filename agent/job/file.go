@@ -2,12 +2,11 @@ package job
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 const temporarySuffix = ".tmp"
@@ -36,7 +35,7 @@ func writeLocked(dir, name string, content []byte) (_ *os.File, err error) {
 	if err := os.Rename(temporary, filepath.Join(dir, name)); err != nil {
 		return nil, err
 	}
-	return f, syncDir(dir)
+	return f, disk.SyncFolder(dir)
 }
 
 // makeLocked makes a file in dir and locks it, so that nobody who clears dir of what has no lock meets it in between.
@@ -50,7 +49,7 @@ func makeLocked(dir, path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := disk.TryLock(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -63,47 +62,22 @@ func lockFolder(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(folder, unix.LOCK_EX); err != nil {
+	if err := disk.Lock(folder); err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
 	return folder, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// openLocked opens (and makes) a file that exists only to be locked.
-func openLocked(path string, how int) (*os.File, error) {
+// openLocked opens (and makes) a file that exists only to be locked, by disk.Lock or disk.TryLock.
+func openLocked(path string, lock func(*os.File) error) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(f, how); err != nil {
+	if err := lock(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// errLocked says that somebody else holds a lock that was not waited for.
-var errLocked = errors.New("locked by another process")
-
-func flock(f *os.File, how int) error {
-	for {
-		switch err := unix.Flock(int(f.Fd()), how); {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return fmt.Errorf("%s: %w", f.Name(), errLocked)
-		default:
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
-	}
 }
 
 // isAt says whether f is still the file that path names.

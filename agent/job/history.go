@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/disk"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 const (
@@ -136,7 +136,7 @@ func (h *History) list() ([]string, error) {
 }
 
 func (h *History) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(h.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(h.dir, journalLock), disk.Lock)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
@@ -146,7 +146,7 @@ func (h *History) locked(f func() error) error {
 // remember keeps for people on this host how a piece of work ended. That it can't be kept changes nothing of the work.
 func (r *Runner) remember(e Ended) {
 	if e.ID == "" {
-		e.ID = newID()
+		e.ID = random.ID()
 	}
 	if err := r.State.History.Add(e); err != nil {
 		r.Log.Error("how a piece of work ended can't be remembered on this host", "id", e.ID, "error", err)

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // HoldSpec asks to keep a backup from retention, or with Release to no longer do
@@ -67,7 +66,7 @@ func (r *Runner) hold(backupID string, change func(held *backup.Hold) error) err
 // one of their own. Between the look at a hold and what follows from it, there is to be no other.
 func (r *Runner) alone() (release func(), err error) {
 	r.removing.Lock()
-	lock, err := openLocked(filepath.Join(r.State.dir, "holds.lock"), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(r.State.dir, "holds.lock"), disk.Lock)
 	if err != nil {
 		r.removing.Unlock()
 		return nil, fmt.Errorf("state folder: %w", err)

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // Journal is a folder of entries, a file each: `<sequence>-<id>.json`. An entry
@@ -203,7 +203,7 @@ func splitEntryName(name string) (sequence uint64, id string, ok bool) {
 // locked runs f while no other process, and no other goroutine of this one,
 // changes the journal.
 func (j *Journal) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(j.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(j.dir, journalLock), disk.Lock)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

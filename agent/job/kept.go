@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/internal/disk"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // Kept is a database that a restore replaced, or after an undo the restored one,
@@ -57,14 +57,14 @@ func (s *State) lockKept(ctx context.Context) (release func(), err error) {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	for {
-		f, err := openLocked(filepath.Join(s.keepers(), "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		f, err := openLocked(filepath.Join(s.keepers(), "lock"), disk.TryLock)
 		if err == nil {
 			return func() { _ = f.Close() }, nil // nothing was written to it
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, disk.ErrLocked) {
 			return nil, fmt.Errorf("state folder: %w", err)
 		}
-		if !pause(ctx, lockEvery) {
+		if !pause.For(ctx, lockEvery) {
 			return nil, fmt.Errorf("another restore or undo is exchanging databases: %w", err)
 		}
 	}
@@ -87,7 +87,7 @@ func (s *State) forgetKept(restoreID string) error {
 	if err := os.Remove(filepath.Join(s.keepers(), restoreID+entrySuffix)); err != nil {
 		return fmt.Errorf("record of what is kept: %w", err)
 	}
-	return syncDir(s.keepers())
+	return disk.SyncFolder(s.keepers())
 }
 
 // Kept lists what restores have replaced and is kept, the newest first. Records

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // Private makes a folder for files that hold secrets while this process needs
@@ -30,7 +30,7 @@ func (s *State) Private() (dir string, release func() error, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
-	lock, err := openLocked(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+	lock, err := openLocked(filepath.Join(dir, "lock"), disk.TryLock)
 	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("state folder: %w", err), os.RemoveAll(dir))
 	}

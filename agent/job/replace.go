@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // settleTime bounds the look at how an exchange of databases ended, after the
@@ -111,7 +112,7 @@ func (r *Runner) tellOutcome(k Kept, outcome *RestoreOutcome) {
 	if k.JobID == "" {
 		return
 	}
-	r.finish(nil, Entry{ID: "kept-" + newID(), Result: &Result{
+	r.finish(nil, Entry{ID: "kept-" + random.ID(), Result: &Result{
 		JobID: k.JobID, State: StateSucceeded, FinishedAt: k.ReplacedAt, Outcome: outcome,
 	}})
 }

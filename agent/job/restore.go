@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // cleanUpTime bounds the dropping of a temporary database after the work that
@@ -129,7 +130,7 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest,
 	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
 		return "", nil, err
 	}
-	request.RestoreID, request.Origin = newID(), origin.Kind
+	request.RestoreID, request.Origin = random.ID(), origin.Kind
 	work := r.begin(Record{
 		ID:      "restore-" + request.RestoreID,
 		Restore: &Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 const (
@@ -58,7 +60,7 @@ func (r *Runner) await(ctx context.Context, schedule *Schedule, last *time.Time,
 			return true
 		}
 		tell(due)
-		if !pause(ctx, min(due.Sub(now), clockStep)) {
+		if !pause.For(ctx, min(due.Sub(now), clockStep)) {
 			return false
 		}
 	}
@@ -78,7 +80,7 @@ func (r *Runner) keepTidy(ctx context.Context) {
 		if r.clockTrusted() && r.purgeIsDue() {
 			r.Purge(ctx)
 		}
-		if !pause(ctx, tidyStep) {
+		if !pause.For(ctx, tidyStep) {
 			return
 		}
 	}
@@ -123,16 +125,4 @@ func (r *Runner) nextPurge() time.Time {
 		return r.nextRun
 	}
 	return daily
-}
-
-// pause waits; it reports whether ctx lived on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // dueTimes are the first rounds of a daily schedule, while the clock is set as
@@ -125,7 +126,7 @@ func testAdoptionOf(t *testing.T, r *Runner, database string) {
 		if err := os.WriteFile(path, []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if !pause(ctx, tidyStep+time.Second) {
+		if !pause.For(ctx, tidyStep+time.Second) {
 			t.Fatal("stopped")
 		}
 		synctest.Wait()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // Outcome is how a run ended.
@@ -59,7 +60,7 @@ func (r *Runner) BackUp(ctx context.Context, request Request) []Outcome {
 // run is one attempt, from its record to the journal.
 func (r *Runner) run(ctx context.Context, request Request, database string, onProgress func(backup.Progress)) Outcome {
 	run := Run{
-		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
+		ID: random.ID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
 		State: StateRunning, StartedAt: r.Now().UTC(),
 	}
 	log := r.Log.With("database", database, "run", run.ID)
@@ -101,7 +102,7 @@ func (run *Run) succeed(manifest backup.Manifest) {
 func (r *Runner) notStarted(request Request, database string, err error) Outcome {
 	now := r.Now().UTC()
 	run := Run{
-		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
+		ID: random.ID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
 		State: StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(), words: postgres.Words(err),
 	}
 	r.finish(nil, runEntry(run, nil))

@@ -2,11 +2,9 @@ package job
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -223,8 +221,6 @@ func ring(bell chan struct{}) {
 	default:
 	}
 }
-
-func newID() string { return strings.ToLower(rand.Text())[:16] }
 
 // SigningKey is the public key with which the agent signs manifests; nil where it has none.
 func (r *Runner) SigningKey() []byte {

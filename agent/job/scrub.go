@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // Scrub says how stored files are read again to find damage early.
@@ -38,7 +39,7 @@ func (r *Runner) keepScrubbed(ctx context.Context) {
 			r.scrub(ctx, *next)
 			wait = 0
 		}
-		if !pause(ctx, min(max(wait, yieldStep), clockStep)) {
+		if !pause.For(ctx, min(max(wait, yieldStep), clockStep)) {
 			return
 		}
 	}
@@ -128,7 +129,7 @@ func (r *Runner) pace() backup.Pace {
 	}
 	return func(ctx context.Context, n int) error {
 		for len(r.Running()) > 0 {
-			if !pause(ctx, yieldStep) {
+			if !pause.For(ctx, yieldStep) {
 				return context.Cause(ctx)
 			}
 		}

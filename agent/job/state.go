@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 // State is the folder in which the agent remembers what must outlive it: the
@@ -58,8 +58,8 @@ func (s *State) Dir() string { return s.dir }
 // Lock makes this process the one agent that runs on the folder, until release
 // or the end of the process. ErrRunning says that there is one.
 func (s *State) Lock() (release func() error, err error) {
-	f, err := openLocked(filepath.Join(s.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errLocked) {
+	f, err := openLocked(filepath.Join(s.dir, "lock"), disk.TryLock)
+	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("%w: %s", ErrRunning, s.dir)
 	}
 	if err != nil {
@@ -185,8 +185,8 @@ func takeFile(path string) (*os.File, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errLocked) {
+	err = disk.TryLock(f)
+	if errors.Is(err, disk.ErrLocked) {
 		return nil, nil, f.Close()
 	}
 	if err != nil {

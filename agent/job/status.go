@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // Status is what the agent says of itself and its instance, as last looked at.
@@ -116,7 +117,7 @@ func (r *Runner) keepStatus(ctx context.Context) {
 		r.retryLeftovers(ctx)
 		r.tendKept(ctx)
 		r.tendRoles(ctx)
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return
 		}
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/internal/pause"
+	"github.com/pgharbor/pgharbor/internal/random"
 )
 
 // Verify says how backups are restored to prove that they restore.
@@ -150,7 +152,7 @@ func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consen
 	if request.Dir, err = r.verifyDir(); err != nil {
 		return backup.Proof{}, err
 	}
-	request.ID, request.Bin, request.InInstance = newID(), r.Verify.Bin, r.Verify.InInstance
+	request.ID, request.Bin, request.InInstance = random.ID(), r.Verify.Bin, r.Verify.InInstance
 	request.WithoutCage = r.Verify.WithoutCage
 	record := Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
 	if request.InInstance {
@@ -266,7 +268,7 @@ func (r *Runner) verifyNewest(ctx context.Context) {
 	var unproven error
 	for _, b := range newestOfEach(r.readInventory().Backups) {
 		for len(r.Running()) > 0 {
-			if !pause(ctx, yieldStep) {
+			if !pause.For(ctx, yieldStep) {
 				return
 			}
 		}

@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 const (
@@ -170,7 +169,7 @@ func (w *Witness) add(all []SeenHead, seen SeenHead) error {
 		return fmt.Errorf("heads of the trail: %w", err)
 	}
 	if end == 0 {
-		return syncDir(w.dir)
+		return disk.SyncFolder(w.dir)
 	}
 	return nil
 }
@@ -217,7 +216,7 @@ func thin(all []SeenHead) []SeenHead {
 }
 
 func (w *Witness) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(w.dir, ".trail.lock"), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(w.dir, ".trail.lock"), disk.Lock)
 	if err != nil {
 		return fmt.Errorf("heads of the trail: %w", err)
 	}

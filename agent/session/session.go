@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/internal/pause"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -84,7 +85,7 @@ func (s *Session) Run(ctx context.Context) {
 			s.Log.Debug(trouble.text)
 		}
 		s.tell(fmt.Sprintf("since %s: %s", trouble.since.UTC().Format(time.RFC3339), trouble.text))
-		if !pause(ctx, delay(failures, refused(err))) {
+		if !pause.For(ctx, delay(failures, refused(err))) {
 			return
 		}
 		failures++
@@ -281,15 +282,4 @@ func (c *connection) write(message *pgharborv1.ConnectRequest) error {
 	})
 	defer watchdog.Stop()
 	return c.stream.Send(message)
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
