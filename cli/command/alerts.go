@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -67,13 +68,13 @@ func (a *app) alertsTestCommand() *cobra.Command {
 				}
 			}
 			if len(failed) > 0 && a.format == output.FormatJSON {
-				return &problem{code: exitFailed, text: "the message was not taken by: " + strings.Join(failed, ", ")}
+				return &exit.Problem{Code: exit.Failed, Text: "the message was not taken by: " + strings.Join(failed, ", ")}
 			}
 			if err := a.print(response, func() error { return showTests(a, response.GetTests()) }); err != nil {
 				return err
 			}
 			if len(failed) > 0 {
-				return &problem{code: exitFailed, text: "the message was not taken by: " + strings.Join(failed, ", ")}
+				return &exit.Problem{Code: exit.Failed, Text: "the message was not taken by: " + strings.Join(failed, ", ")}
 			}
 			return nil
 		}),

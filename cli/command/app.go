@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/usage"
 )
 
@@ -62,10 +63,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetErr(a.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		return exitDone
+		return exit.Done
 	}
 	if !a.started {
-		err = &problem{code: exitUsage, text: err.Error(), hint: cmd.CommandPath() + " --help"}
+		err = &exit.Problem{Code: exit.Usage, Text: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	}
 	return a.report(cmd, err)
 }

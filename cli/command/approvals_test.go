@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -80,7 +81,7 @@ func TestARequestThatWaitsSaysHowItGoesOn(t *testing.T) {
 	f := loggedIn(t)
 	f.failWith = needsApproval(t)
 	got := f.run(t, "restore", "id1", "--to-database", "new", "--confirm", "new", "--reason", "drill")
-	if got.code != exitFailed || !strings.Contains(got.stderr, "hint: another person: pgharbor approvals approve ap1") || f.approvals != 0 {
+	if got.code != exit.Failed || !strings.Contains(got.stderr, "hint: another person: pgharbor approvals approve ap1") || f.approvals != 0 {
 		t.Errorf("%+v, looked %d times", got, f.approvals)
 	}
 }
@@ -89,7 +90,7 @@ func TestRestoreWaitsForItsApproval(t *testing.T) {
 	f := loggedIn(t)
 	f.failWith, f.approval = needsApproval(t), decidedAt(3, "approved")
 	got := f.run(t, "restore", "id1", "--to-database", "new", "--confirm", "new", "--reason", "drill", "--wait=false", "--wait-approval")
-	if got.code != exitDone || f.approvals != 3 || !strings.Contains(got.stderr, "pgharbor approvals approve ap1") {
+	if got.code != exit.Done || f.approvals != 3 || !strings.Contains(got.stderr, "pgharbor approvals approve ap1") {
 		t.Fatalf("%+v, looked %d times", got, f.approvals)
 	}
 	if len(f.restored) != 2 || !proto.Equal(f.restored[0], f.restored[1]) {
@@ -102,8 +103,8 @@ func TestWaitingEndsWithADecision(t *testing.T) {
 		code int
 		text string
 	}{
-		"denied":  {exitDenied, "bob denied it (approval ap1): not today"},
-		"expired": {exitFailed, "approval ap1 is expired"},
+		"denied":  {exit.Denied, "bob denied it (approval ap1): not today"},
+		"expired": {exit.Failed, "approval ap1 is expired"},
 	} {
 		f := loggedIn(t)
 		f.failWith, f.approval = needsApproval(t), decidedAt(2, state)
@@ -127,7 +128,7 @@ func TestDownloadWaitsForItsApproval(t *testing.T) {
 	}
 	f.approval = decidedAt(2, "approved")
 	dir := t.TempDir()
-	if got := f.run(t, "download", "id1", "--output", dir, "--reason", "drill", "--wait-approval"); got.code != exitDone {
+	if got := f.run(t, "download", "id1", "--output", dir, "--reason", "drill", "--wait-approval"); got.code != exit.Done {
 		t.Fatalf("%+v", got)
 	}
 	wantFile(t, filepath.Join(dir, backup.GetFilename()), stored)
@@ -152,7 +153,7 @@ func TestDownloadThatIsResumedSaysThatItWaits(t *testing.T) {
 	}
 	dir := t.TempDir()
 	got := f.run(t, "download", "id1", "--output", dir)
-	if got.code != exitFailed || !strings.Contains(got.stderr, "approvals approve ap1") || len(entries(t, dir)) == 0 {
+	if got.code != exit.Failed || !strings.Contains(got.stderr, "approvals approve ap1") || len(entries(t, dir)) == 0 {
 		t.Errorf("%+v, here are %v", got, entries(t, dir))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -80,11 +81,11 @@ func (a *app) awaitApproval(ctx context.Context, conn *grpc.ClientConn, id strin
 		case "approved":
 			return nil
 		case "denied":
-			return fail(exitDenied, "%s denied it (approval %s)%s", approval.GetDecidedBy(), id, commented(approval.GetComment())).
-				withHint("pgharbor approvals show %s", id)
+			return exit.Fail(exit.Denied, "%s denied it (approval %s)%s", approval.GetDecidedBy(), id, commented(approval.GetComment())).
+				WithHint("pgharbor approvals show %s", id)
 		default:
-			return fail(exitFailed, "approval %s is %s", id, approval.GetState()).
-				withHint("run the same command again to ask anew")
+			return exit.Fail(exit.Failed, "approval %s is %s", id, approval.GetState()).
+				WithHint("run the same command again to ask anew")
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -83,7 +84,7 @@ func eachLine(in io.Reader, f func(*pgharborv1.AuditEntry) error) error {
 		if len(bytes.TrimSpace(line)) > 0 {
 			var entry pgharborv1.AuditEntry
 			if err := protojson.Unmarshal(line, &entry); err != nil {
-				return fail(exitIntegrity, "line %d is no entry of a trail: %w", number, err)
+				return exit.Fail(exit.Integrity, "line %d is no entry of a trail: %w", number, err)
 			}
 			if err := f(&entry); err != nil {
 				return err

@@ -6,13 +6,14 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // verifySealed verifies the files of what was sealed off, which together reach from
 // a head to the seal, and holds them to all that was seen of it.
 func (a *app) verifySealed(files []string, after, sealed chain.Head, witnesses []chain.Witness) error {
 	if !before(after, sealed) {
-		return fail(exitFailed, "--sealed: nothing of the trail was sealed off after entry %d", after.Sequence)
+		return exit.Fail(exit.Failed, "--sealed: nothing of the trail was sealed off after entry %d", after.Sequence)
 	}
 	held := []chain.Witness{{Head: sealed, Name: "the control plane's seal"}}
 	for _, w := range witnesses {
@@ -30,7 +31,7 @@ func (a *app) verifySealed(files []string, after, sealed chain.Head, witnesses [
 		}
 	}
 	if end := verifier.Head().Sequence; end != sealed.Sequence {
-		return fail(exitFailed, "--sealed: the files end with entry %d, and the trail was sealed off up to entry %d", end, sealed.Sequence)
+		return exit.Fail(exit.Failed, "--sealed: the files end with entry %d, and the trail was sealed off up to entry %d", end, sealed.Sequence)
 	}
 	return broken(verifier.End())
 }
@@ -46,9 +47,9 @@ func seenBy(w chain.Witness) string { return fmt.Sprintf("%s: entry %d", w.Name,
 func allChecked(noted []chain.Witness, after chain.Head) error {
 	for _, w := range noted {
 		if before(w.Head, after) {
-			return fail(exitFailed, "--head %s can't be checked: entry %d is in what was sealed off, up to entry %d, and was not looked at; what comes after that holds",
+			return exit.Fail(exit.Failed, "--head %s can't be checked: entry %d is in what was sealed off, up to entry %d, and was not looked at; what comes after that holds",
 				w.Head, w.Head.Sequence, after.Sequence).
-				withHint("the file that was sealed off shows it: pgharbor audit verify --sealed FILE --head %s", w.Head)
+				WithHint("the file that was sealed off shows it: pgharbor audit verify --sealed FILE --head %s", w.Head)
 		}
 	}
 	return nil

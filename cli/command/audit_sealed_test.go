@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -30,7 +31,7 @@ func (f *fleet) exported(t *testing.T, n int) string {
 func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 	t.Helper()
 	got := f.run(t, append([]string{"audit", "verify"}, args...)...)
-	if got.code != code || !strings.Contains(got.stderr, says) || code != exitDone && got.stdout != "" {
+	if got.code != code || !strings.Contains(got.stderr, says) || code != exit.Done && got.stdout != "" {
 		t.Errorf("%v: %+v, want %d and %q", args, got, code, says)
 	}
 	if says == "" && got.stderr != "" {
@@ -44,21 +45,21 @@ func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
-	f.verifies(t, exitDone, "")
+	f.verifies(t, exit.Done, "")
 	seen := fmt.Sprintf("6:%s", f.entries[5].GetHash())
 	f.tells(t, 9, "user:evil")
 	forged := f.exported(t, 8)
 	f.sealedAt(t, 8, true)
 	for range 3 {
-		f.verifies(t, exitDone, "sealed off since, with all up to entry 8, and is not checked: "+seen)
-		f.verifies(t, exitDone, "is not checked: "+seen, "-o", "json")
-		f.verifies(t, exitFailed, "--head "+seen+" can't be checked: entry 6 is in what was sealed off, up to entry 8", "--head", seen)
-		f.verifies(t, exitFailed, "--sealed FILE --head 3:aaa", "--head", "3:"+strings.Repeat("a", 64))
-		f.verifies(t, exitIntegrity, "your own verification", "--sealed", forged)
-		f.verifies(t, exitIntegrity, "whoever noted --head", "--file", forged, "--head", seen)
+		f.verifies(t, exit.Done, "sealed off since, with all up to entry 8, and is not checked: "+seen)
+		f.verifies(t, exit.Done, "is not checked: "+seen, "-o", "json")
+		f.verifies(t, exit.Failed, "--head "+seen+" can't be checked: entry 6 is in what was sealed off, up to entry 8", "--head", seen)
+		f.verifies(t, exit.Failed, "--sealed FILE --head 3:aaa", "--head", "3:"+strings.Repeat("a", 64))
+		f.verifies(t, exit.Integrity, "your own verification", "--sealed", forged)
+		f.verifies(t, exit.Integrity, "whoever noted --head", "--file", forged, "--head", seen)
 	}
-	f.verifies(t, exitDone, "", "--accept")
-	f.verifies(t, exitDone, "")
+	f.verifies(t, exit.Done, "", "--accept")
+	f.verifies(t, exit.Done, "")
 }
 
 func mustHead(t *testing.T, text string) chain.Head {
@@ -74,33 +75,33 @@ func mustHead(t *testing.T, text string) chain.Head {
 func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
-	f.verifies(t, exitDone, "")
+	f.verifies(t, exit.Done, "")
 	seen, third, forged := "6:"+f.entries[5].GetHash(), "3:"+f.entries[2].GetHash(), "3:"+strings.Repeat("0", 64)
 	f.tells(t, 9, "user:a")
-	f.verifies(t, exitFailed, "nothing of the trail was sealed off", "--sealed", f.exported(t, 6))
+	f.verifies(t, exit.Failed, "nothing of the trail was sealed off", "--sealed", f.exported(t, 6))
 	file, short := f.exported(t, 8), f.exported(t, 7)
 	first := f.exported(t, 3)
 	f.entries = f.entries[3:]
 	second := f.exported(t, 5)
 	f.tells(t, 9, "user:a")
 	f.sealedAt(t, 8, true)
-	f.verifies(t, exitDone, "is not checked: "+seen)
+	f.verifies(t, exit.Done, "is not checked: "+seen)
 	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, f.pki, mustHead(t, third))}}
 	if got := f.run(t, "audit", "verify"); !strings.Contains(got.stdout, "not checked therefore: the agent of shop-db: entry 3") {
 		t.Errorf("of what an agent has seen: %+v", got)
 	}
-	f.verifies(t, exitFailed, "end with entry 7, and the trail was sealed off up to entry 8", "--sealed", short)
-	f.verifies(t, exitIntegrity, "entry 1 was dropped", "--sealed", second, "--sealed", first)
-	f.verifies(t, exitIntegrity, "whoever noted --head has seen it with 000", "--sealed", file, "--head", forged)
-	f.verifies(t, exitFailed, "can't be checked", "--sealed", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
-	f.verifies(t, exitDone, "is not checked: "+seen) // nothing of this has confirmed it
-	f.verifies(t, exitDone, "", "--sealed", first, "--sealed", second, "--head", third)
-	f.verifies(t, exitDone, "") // it has now
+	f.verifies(t, exit.Failed, "end with entry 7, and the trail was sealed off up to entry 8", "--sealed", short)
+	f.verifies(t, exit.Integrity, "entry 1 was dropped", "--sealed", second, "--sealed", first)
+	f.verifies(t, exit.Integrity, "whoever noted --head has seen it with 000", "--sealed", file, "--head", forged)
+	f.verifies(t, exit.Failed, "can't be checked", "--sealed", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
+	f.verifies(t, exit.Done, "is not checked: "+seen) // nothing of this has confirmed it
+	f.verifies(t, exit.Done, "", "--sealed", first, "--sealed", second, "--head", third)
+	f.verifies(t, exit.Done, "") // it has now
 	got := f.run(t, "audit", "verify", "--sealed", second, "--after", third, "--head", third)
-	if got.code != exitDone || !strings.Contains(got.stdout, "entries 1 to 3,") || !strings.Contains(got.stdout, "whoever noted --head: entry 3") {
+	if got.code != exit.Done || !strings.Contains(got.stdout, "entries 1 to 3,") || !strings.Contains(got.stdout, "whoever noted --head: entry 3") {
 		t.Errorf("after the first part: %+v", got)
 	}
-	f.verifies(t, exitFailed, "can't be checked", "--file", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
+	f.verifies(t, exit.Failed, "can't be checked", "--file", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
 }
 
 // A head that was never checked outlives a hundred verifications after it.

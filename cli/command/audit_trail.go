@@ -9,6 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -75,13 +76,13 @@ func (a *app) seenHeads(ctx context.Context, conn *grpc.ClientConn, identity *cl
 	if heads.GetSeal() != nil {
 		sealed = sealFrom(heads.GetSeal())
 		if err := signedBy(identity, sealed); err != nil {
-			return sealed, nil, fail(exitIntegrity, "%s, of what was sealed off: %w", a.controlPlane(), err)
+			return sealed, nil, exit.Fail(exit.Integrity, "%s, of what was sealed off: %w", a.controlPlane(), err)
 		}
 	}
 	if heads.GetHead() != nil {
 		own := headFrom(heads.GetHead())
 		if err := signedBy(identity, own); err != nil {
-			return sealed, nil, fail(exitIntegrity, "%s: %w", a.controlPlane(), err)
+			return sealed, nil, exit.Fail(exit.Integrity, "%s: %w", a.controlPlane(), err)
 		}
 		witnesses = append(witnesses, chain.Witness{Head: own.Head, Name: "the control plane's own signature"})
 	}

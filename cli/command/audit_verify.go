@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -60,7 +61,7 @@ func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
 	for _, text := range v.heads {
 		head, err := chain.ParseHead(text)
 		if err != nil {
-			return fail(exitUsage, "--head: %w", err)
+			return exit.Fail(exit.Usage, "--head: %w", err)
 		}
 		witnesses = append(witnesses, chain.Witness{Head: head, Name: asked})
 	}
@@ -68,7 +69,7 @@ func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
 	if v.after != "" {
 		var err error
 		if after, err = chain.ParseHead(v.after); err != nil || v.file == "" && len(v.sealed) == 0 {
-			return fail(exitUsage, "--after goes with --file or --sealed, and is SEQUENCE:HASH")
+			return exit.Fail(exit.Usage, "--after goes with --file or --sealed, and is SEQUENCE:HASH")
 		}
 	}
 	if v.file != "" {
@@ -86,8 +87,8 @@ func (a *app) verifyFile(path string, after chain.Head, witnesses []chain.Witnes
 		return err
 	}
 	if verifier.Head().Sequence == after.Sequence {
-		return fail(exitIntegrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
-			withHint("export it again: pgharbor audit export")
+		return exit.Fail(exit.Integrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
+			WithHint("export it again: pgharbor audit export")
 	}
 	if err := allChecked(witnesses, after); err != nil {
 		return err
@@ -127,8 +128,8 @@ func adding(verifier *chain.Verifier) func(*pgharborv1.AuditEntry) error {
 // broken names what is wrong with a trail that does not hold.
 func broken(err error) error {
 	if where := (*chain.Break)(nil); errors.As(err, &where) {
-		return fail(exitIntegrity, "%w", where).
-			withHint("keep the catalog as it is, and compare with what agents hold: pgharbor-agent trail; docs/audit.md says more")
+		return exit.Fail(exit.Integrity, "%w", where).
+			WithHint("keep the catalog as it is, and compare with what agents hold: pgharbor-agent trail; docs/audit.md says more")
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -133,12 +134,12 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := loggedIn(t)
 			f.tells(t, 6, "user:a")
-			if got := f.run(t, "audit", "verify"); got.code != exitDone || !strings.Contains(got.stdout, "6 entries") {
+			if got := f.run(t, "audit", "verify"); got.code != exit.Done || !strings.Contains(got.stdout, "6 entries") {
 				t.Fatalf("before: %+v", got)
 			}
 			tt.lie(t, f)
 			for range 2 { // what was verified before is not forgotten by a failure
-				if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || got.stdout != "" || !strings.Contains(got.stderr, tt.says) {
+				if got := f.run(t, "audit", "verify"); got.code != exit.Integrity || got.stdout != "" || !strings.Contains(got.stderr, tt.says) {
 					t.Errorf("got %+v, want %q", got, tt.says)
 				}
 			}
@@ -151,22 +152,22 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
-	if got := f.run(t, "audit", "verify"); got.code != exitDone {
+	if got := f.run(t, "audit", "verify"); got.code != exit.Done {
 		t.Fatalf("before: %+v", got)
 	}
 	f.tells(t, 9, "user:a")
 	f.sealedAt(t, 4, true)
 	got := f.run(t, "audit", "verify")
-	if got.code != exitDone || !strings.Contains(got.stdout, "entries 1 to 4") || strings.Contains(got.stderr, "warning") {
+	if got.code != exit.Done || !strings.Contains(got.stdout, "entries 1 to 4") || strings.Contains(got.stderr, "warning") {
 		t.Errorf("sealed before what was verified: %+v", got)
 	}
 	f.heads.Seal.Signature = []byte("no")
-	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "of what was sealed off") {
+	if got := f.run(t, "audit", "verify"); got.code != exit.Integrity || !strings.Contains(got.stderr, "of what was sealed off") {
 		t.Errorf("a seal without a signature: %+v", got)
 	}
 	f.tells(t, 9, "user:b") // rewritten, with a seal over it
 	f.sealedAt(t, 4, true)
-	if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, "your own verification") {
+	if got := f.run(t, "audit", "verify"); got.code != exit.Integrity || !strings.Contains(got.stderr, "your own verification") {
 		t.Errorf("rewritten before the seal: %+v", got)
 	}
 }
@@ -185,7 +186,7 @@ func TestTrailWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
 		f := loggedIn(t)
 		f.tells(t, 9, "user:a")
 		lie(f)
-		if got := f.run(t, "audit", "verify"); got.code != exitIntegrity || !strings.Contains(got.stderr, says) {
+		if got := f.run(t, "audit", "verify"); got.code != exit.Integrity || !strings.Contains(got.stderr, says) {
 			t.Errorf("got %+v, want %q", got, says)
 		}
 	}
@@ -201,7 +202,7 @@ func TestPartOfATrailIsVerifiedAfterTheOneBefore(t *testing.T) {
 	if err := os.WriteFile(part, []byte(f.run(t, "audit", "export").stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.run(t, "audit", "verify", "--file", part, "--after", head); got.code != exitDone || !strings.Contains(got.stdout, "9 entries") {
+	if got := f.run(t, "audit", "verify", "--file", part, "--after", head); got.code != exit.Done || !strings.Contains(got.stdout, "9 entries") {
 		t.Errorf("after the one before: %+v", got)
 	}
 	for says, args := range map[string][]string{
@@ -211,7 +212,7 @@ func TestPartOfATrailIsVerifiedAfterTheOneBefore(t *testing.T) {
 		"--after goes with":     {"--after", head},
 		"before it was sealed ": {"--file", part, "--after", head, "--head", "4:" + strings.Repeat("0", 64)},
 	} {
-		if got := f.run(t, append([]string{"audit", "verify"}, args...)...); got.code == exitDone || !strings.Contains(got.stderr, says) {
+		if got := f.run(t, append([]string{"audit", "verify"}, args...)...); got.code == exit.Done || !strings.Contains(got.stderr, says) {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
@@ -227,7 +228,7 @@ func TestHeadOfAnAgentThatCannotBeCheckedIsLeftOut(t *testing.T) {
 	f.tells(t, 6, "user:a")
 	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, strangers, chain.Head{Sequence: 3, Hash: strings.Repeat("0", 64)})}}
 	got := f.run(t, "audit", "verify")
-	if got.code != exitDone || !strings.Contains(got.stderr, "what the agent of shop-db has seen is left out") || strings.Contains(got.stdout, "shop-db") {
+	if got.code != exit.Done || !strings.Contains(got.stderr, "what the agent of shop-db has seen is left out") || strings.Contains(got.stdout, "shop-db") {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -238,7 +239,7 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	f := loggedIn(t)
 	for _, n := range []int{3, 6, 9} {
 		f.tells(t, n, "user:a")
-		if got := f.run(t, "audit", "verify"); got.code != exitDone {
+		if got := f.run(t, "audit", "verify"); got.code != exit.Done {
 			t.Fatalf("%d entries: %+v", n, got)
 		}
 	}
@@ -252,7 +253,7 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	}
 	f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: 9, Hash: previous})
 	got := f.run(t, "audit", "verify")
-	if want := fmt.Sprintf("in one of the entries %d to %d", 7, 9); got.code != exitIntegrity || !strings.Contains(got.stderr, want) {
+	if want := fmt.Sprintf("in one of the entries %d to %d", 7, 9); got.code != exit.Integrity || !strings.Contains(got.stderr, want) {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 }
@@ -266,7 +267,7 @@ func TestAnEmptyExportDoesNotHold(t *testing.T) {
 	}
 	for _, args := range [][]string{{}, {"--after", "4:" + strings.Repeat("0", 64)}} {
 		got := f.run(t, append([]string{"audit", "verify", "--file", empty}, args...)...)
-		if got.code != exitIntegrity || !strings.Contains(got.stderr, "there are no entries in it") || got.stdout != "" {
+		if got.code != exit.Integrity || !strings.Contains(got.stderr, "there are no entries in it") || got.stdout != "" {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // The folder of a person's logins:
@@ -48,7 +49,7 @@ func (a *app) configFolder() (string, error) {
 // contextFolder returns the folder of a context's identity.
 func (a *app) contextFolder(name string) (string, error) {
 	if !contextForm.MatchString(name) {
-		return "", fail(exitUsage, "%q is no name for a context: use letters, digits, '.', '_' and '-'", name)
+		return "", exit.Fail(exit.Usage, "%q is no name for a context: use letters, digits, '.', '_' and '-'", name)
 	}
 	config, err := a.configFolder()
 	if err != nil {
@@ -120,9 +121,9 @@ func (a *app) dialAs(ctx context.Context, identity *client.Identity) (*grpc.Clie
 	// The old certificate still holds, so this is no reason to fail; where nobody
 	// answers, the command itself says so.
 	if _, err := identity.RenewIfDue(ctx, conn, a.Now()); err != nil {
-		if p := a.explain(err); p.code != exitUnreachable {
+		if p := a.explain(err); p.Code != exit.Unreachable {
 			a.say("pgharbor: warning: the certificate, which ends %s, is not renewed: %s",
-				identity.NotAfter().In(a.Now().Location()).Format(time.RFC3339), output.Line(p.text))
+				identity.NotAfter().In(a.Now().Location()).Format(time.RFC3339), output.Line(p.Text))
 		}
 	}
 	return conn, nil

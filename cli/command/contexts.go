@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func (a *app) contextsCommand() *cobra.Command {
@@ -74,7 +75,7 @@ func (a *app) contextsUseCommand() *cobra.Command {
 			}
 			identity, err := client.Load(dir)
 			if errors.Is(err, client.ErrNotEnrolled) {
-				return fail(exitNotFound, "there is no context %q", args[0]).withHint("pgharbor contexts list")
+				return exit.Fail(exit.NotFound, "there is no context %q", args[0]).WithHint("pgharbor contexts list")
 			}
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -65,7 +66,7 @@ func TestDecrypt(t *testing.T) {
 			f.offerSealed(t, plain, compress, passphrase)
 			f.env["BACKUP_ENCRYPT_PASSPHRASE"] = passphrase
 			dir := t.TempDir()
-			if got := f.run(t, "download", "id1", "--decrypt", "--output", dir); got.code != exitDone {
+			if got := f.run(t, "download", "id1", "--decrypt", "--output", dir); got.code != exit.Done {
 				t.Fatalf("zstd %v, passphrase %q: %+v", compress, passphrase, got)
 			}
 			wantFile(t, filepath.Join(dir, "backup-2026-11-20-01-00-00.sql"), plain)
@@ -92,12 +93,12 @@ func TestWhereThePassphraseComesFrom(t *testing.T) {
 		env  map[string]string
 		code int
 	}{
-		"the flag before the variables": {[]string{"--passphrase-file", write(t, "right")}, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE_FILE": write(t, "wrong")}, exitDone},
-		"the file before the value":     {nil, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE_FILE": write(t, "right"), "BACKUP_ENCRYPT_PASSPHRASE": "wrong"}, exitDone},
-		"the value":                     {nil, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE": "right"}, exitDone},
-		"none":                          {nil, nil, exitFailed},
-		"a file that is not there":      {[]string{"--passphrase-file", "/nowhere"}, nil, exitFailed},
-		"an empty file":                 {[]string{"--passphrase-file", write(t, "")}, nil, exitFailed},
+		"the flag before the variables": {[]string{"--passphrase-file", write(t, "right")}, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE_FILE": write(t, "wrong")}, exit.Done},
+		"the file before the value":     {nil, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE_FILE": write(t, "right"), "BACKUP_ENCRYPT_PASSPHRASE": "wrong"}, exit.Done},
+		"the value":                     {nil, map[string]string{"BACKUP_ENCRYPT_PASSPHRASE": "right"}, exit.Done},
+		"none":                          {nil, nil, exit.Failed},
+		"a file that is not there":      {[]string{"--passphrase-file", "/nowhere"}, nil, exit.Failed},
+		"an empty file":                 {[]string{"--passphrase-file", write(t, "")}, nil, exit.Failed},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestWhereThePassphraseComesFrom(t *testing.T) {
 			if got.code != test.code {
 				t.Errorf("%+v", got)
 			}
-			if test.code != exitDone && len(f.downloads) != 0 {
+			if test.code != exit.Done && len(f.downloads) != 0 {
 				t.Error("downloaded before the passphrase was there")
 			}
 		})
@@ -124,7 +125,7 @@ func TestAWrongPassphraseLeavesNoPlaintext(t *testing.T) {
 		t.Helper()
 		f.env["BACKUP_ENCRYPT_PASSPHRASE"] = passphrase
 		got := f.run(t, "download", "id1", "--decrypt", "--output", dir)
-		if got.code != exitFailed || !strings.Contains(got.stderr, "passphrase") {
+		if got.code != exit.Failed || !strings.Contains(got.stderr, "passphrase") {
 			t.Fatalf("%+v", got)
 		}
 		if names := entries(t, dir); len(names) != 1 || names[0] != "."+backup.GetFilename()+".id1.part" {
@@ -139,7 +140,7 @@ func TestAWrongPassphraseLeavesNoPlaintext(t *testing.T) {
 	// The sealed file is not downloaded again for the right one.
 	backup.PlainSha256 = hexHash(plain)
 	f.downloads = nil
-	if got := f.run(t, "download", "id1", "--decrypt", "--output", dir); got.code != exitDone || len(f.downloads) != 0 {
+	if got := f.run(t, "download", "id1", "--decrypt", "--output", dir); got.code != exit.Done || len(f.downloads) != 0 {
 		t.Fatalf("with the right one: %+v, %d downloads", got, len(f.downloads))
 	}
 	wantFile(t, filepath.Join(dir, "backup-2026-11-20-01-00-00.sql"), plain)
@@ -156,7 +157,7 @@ func TestADumpThatDoesNotVerifyIsNotKept(t *testing.T) {
 			f := loggedIn(t)
 			change(f.offerSealed(t, dump(), false, ""))
 			dir := t.TempDir()
-			if got := f.run(t, "download", "id1", "--decrypt", "--output", filepath.Join(dir, "dump.sql")); got.code != exitIntegrity {
+			if got := f.run(t, "download", "id1", "--decrypt", "--output", filepath.Join(dir, "dump.sql")); got.code != exit.Integrity {
 				t.Errorf("%+v", got)
 			}
 			for _, name := range entries(t, dir) {
@@ -172,7 +173,7 @@ func TestDecryptWantsAHashToVerify(t *testing.T) {
 	f := loggedIn(t)
 	f.offerSealed(t, dump(), false, "right").PlainSha256 = ""
 	f.env["BACKUP_ENCRYPT_PASSPHRASE"] = "right"
-	if got := f.run(t, "download", "id1", "--decrypt", "--output", t.TempDir()); got.code != exitFailed || !strings.Contains(got.stderr, "openssl") {
+	if got := f.run(t, "download", "id1", "--decrypt", "--output", t.TempDir()); got.code != exit.Failed || !strings.Contains(got.stderr, "openssl") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -54,11 +55,11 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 
 func (a *app) download(ctx context.Context, id string, d download) error {
 	if d.output == "-" {
-		return fail(exitUsage, "a download is not written to standard output: it would be used before it is verified").
-			withHint("name a file with --output")
+		return exit.Fail(exit.Usage, "a download is not written to standard output: it would be used before it is verified").
+			WithHint("name a file with --output")
 	}
 	if d.passphraseFile != "" && !d.decrypt {
-		return fail(exitUsage, "--passphrase-file is for --decrypt")
+		return exit.Fail(exit.Usage, "--passphrase-file is for --decrypt")
 	}
 	conn, err := a.dial(ctx)
 	if err != nil {
@@ -101,8 +102,8 @@ func (a *app) downloadSealed(ctx context.Context, conn *grpc.ClientConn, backup 
 
 func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
 	if backup.GetPlainSha256() == "" {
-		return fail(exitFailed, "nothing is known of the dump inside of backup %s, so its decryption could not be verified", backup.GetId()).
-			withHint("download it without --decrypt and open it with openssl enc -d -aes-256-cbc -pbkdf2")
+		return exit.Fail(exit.Failed, "nothing is known of the dump inside of backup %s, so its decryption could not be verified", backup.GetId()).
+			WithHint("download it without --decrypt and open it with openssl enc -d -aes-256-cbc -pbkdf2")
 	}
 	passphrase, err := a.passphrase(ctx, backup, d.passphraseFile)
 	if err != nil {
@@ -141,7 +142,7 @@ func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup 
 func (d download) target(backup *pgharborv1.Backup) (string, error) {
 	name := backup.GetFilename()
 	if !fileName(name) || !fileName(backup.GetId()) {
-		return "", fail(exitFailed, "the control plane names the file %q, which is no file name", name)
+		return "", exit.Fail(exit.Failed, "the control plane names the file %q, which is no file name", name)
 	}
 	if d.decrypt {
 		name = strings.TrimSuffix(strings.TrimSuffix(name, ".enc"), ".zst")
@@ -153,7 +154,7 @@ func (d download) target(backup *pgharborv1.Backup) (string, error) {
 		target = filepath.Join(target, name)
 	}
 	if _, err := os.Lstat(target); err == nil {
-		return "", fail(exitFailed, "%s exists, and is not overwritten", target).withHint("name another file with --output")
+		return "", exit.Fail(exit.Failed, "%s exists, and is not overwritten", target).WithHint("name another file with --output")
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -181,7 +182,7 @@ func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file st
 		return "", nil
 	}
 	if backup.GetEncryption() != seal.SchemeOpenSSL {
-		return "", fail(exitFailed, "this pgharbor does not know the encryption %q", backup.GetEncryption())
+		return "", exit.Fail(exit.Failed, "this pgharbor does not know the encryption %q", backup.GetEncryption())
 	}
 	if file == "" {
 		file = a.Getenv("BACKUP_ENCRYPT_PASSPHRASE_FILE")
@@ -193,8 +194,8 @@ func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file st
 		return passphrase, nil
 	}
 	if !a.interactive() {
-		return "", fail(exitFailed, "the backup is encrypted, and there is no passphrase").
-			withHint("give it with --passphrase-file, or run it on a terminal")
+		return "", exit.Fail(exit.Failed, "the backup is encrypted, and there is no passphrase").
+			WithHint("give it with --passphrase-file, or run it on a terminal")
 	}
 	return a.askSecret(ctx, "Passphrase: ")
 }

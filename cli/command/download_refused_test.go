@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -38,7 +39,7 @@ func TestWhatArrivesDamagedIsNotKept(t *testing.T) {
 			f.send = func(_ *pgharborv1.DownloadRequest, stream sendStream) error { return send(backup, stream) }
 			dir := t.TempDir()
 			got := f.run(t, "download", "id1", "--output", filepath.Join(dir, "file"))
-			if got.code != exitIntegrity || got.stdout != "" || len(f.downloads) != 1 {
+			if got.code != exit.Integrity || got.stdout != "" || len(f.downloads) != 1 {
 				t.Errorf("%+v after %d attempts", got, len(f.downloads))
 			}
 			wantError(t, got)
@@ -57,7 +58,7 @@ func TestAnAgentThatIsAwayIsSaidSoAtOnce(t *testing.T) {
 	}
 	dir := t.TempDir()
 	got := f.run(t, "download", "id1", "--output", filepath.Join(dir, "file"))
-	if got.code != exitUnreachable || len(f.downloads) != 1 || len(entries(t, dir)) != 0 {
+	if got.code != exit.Unreachable || len(f.downloads) != 1 || len(entries(t, dir)) != 0 {
 		t.Errorf("%+v after %d attempts, left %v", got, len(f.downloads), entries(t, dir))
 	}
 }
@@ -91,7 +92,7 @@ func TestHostileFileNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"../up", "/tmp/abs", "..", ".", ".hidden", "", "a/b", "a\\b", "-rf", "new\nline", "nul\x00", "bidi\u202e"} {
 		backup.Filename = strings.ToValidUTF8(name, "")
-		if got := f.run(t, "download", "id1"); got.code != exitFailed || len(f.downloads) != 0 {
+		if got := f.run(t, "download", "id1"); got.code != exit.Failed || len(f.downloads) != 0 {
 			t.Errorf("%q: %+v", name, got)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -99,7 +100,7 @@ func TestDownload(t *testing.T) {
 	backup := f.offer(stored)
 	dir := t.TempDir()
 	got := f.run(t, "download", "id1", "--output", dir, "--reason", "a drill")
-	if got.code != exitDone || got.stderr != "" {
+	if got.code != exit.Done || got.stderr != "" {
 		t.Fatalf("%+v", got)
 	}
 	wantFile(t, filepath.Join(dir, backup.GetFilename()), stored)
@@ -118,7 +119,7 @@ func TestDownloadThatTheDiskHasNoRoomForIsNotBegun(t *testing.T) {
 		f.offer(dump()).SizeBytes = size
 		dir := t.TempDir()
 		got := f.run(t, "download", "id1", "--output", dir)
-		if got.code != exitFailed || !strings.Contains(got.stderr, "free, and the download takes") || len(f.downloads) != 0 {
+		if got.code != exit.Failed || !strings.Contains(got.stderr, "free, and the download takes") || len(f.downloads) != 0 {
 			t.Errorf("%d bytes: %+v", size, got)
 		}
 		if names := entries(t, dir); len(names) > 0 {
@@ -132,7 +133,7 @@ func TestDownloadGoesIntoTheCurrentFolder(t *testing.T) {
 	stored := dump()
 	backup := f.offer(stored)
 	t.Chdir(t.TempDir())
-	if got := f.run(t, "download", "id1"); got.code != exitDone {
+	if got := f.run(t, "download", "id1"); got.code != exit.Done {
 		t.Fatalf("%+v", got)
 	}
 	wantFile(t, backup.GetFilename(), stored)
@@ -146,7 +147,7 @@ func TestDownloadNeverOverwrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := f.run(t, "download", "id1", "--output", path)
-	if got.code != exitFailed || !strings.Contains(got.stderr, "--output") || len(f.downloads) != 0 {
+	if got.code != exit.Failed || !strings.Contains(got.stderr, "--output") || len(f.downloads) != 0 {
 		t.Errorf("%+v", got)
 	}
 	wantFile(t, path, []byte("precious"))
@@ -160,7 +161,7 @@ func TestDownloadNeverOverwrites(t *testing.T) {
 		}
 		return send(r, stream)
 	}
-	if got := f.run(t, "download", backup.GetId(), "--output", path); got.code != exitFailed || !strings.Contains(got.stderr, "exists by now") {
+	if got := f.run(t, "download", backup.GetId(), "--output", path); got.code != exit.Failed || !strings.Contains(got.stderr, "exists by now") {
 		t.Errorf("%+v", got)
 	}
 	wantFile(t, path, []byte("precious"))
@@ -178,7 +179,7 @@ func TestDownloadGoesOnAfterACut(t *testing.T) {
 		return status.Error(codes.Unavailable, "cut")
 	}
 	path := filepath.Join(t.TempDir(), "file")
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitDone {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Done {
 		t.Fatalf("%+v", got)
 	}
 	wantFile(t, path, stored)
@@ -206,7 +207,7 @@ func TestALaterDownloadGoesOnToo(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
 	got := f.run(t, "download", "id1", "--output", path)
-	if got.code != exitUnreachable || !strings.Contains(got.stderr, "goes on from there") {
+	if got.code != exit.Unreachable || !strings.Contains(got.stderr, "goes on from there") {
 		t.Fatalf("%+v", got)
 	}
 	part := filepath.Join(dir, ".file.id1.part")
@@ -214,7 +215,7 @@ func TestALaterDownloadGoesOnToo(t *testing.T) {
 
 	f.send = whole
 	f.downloads = nil
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitDone {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Done {
 		t.Fatalf("%+v", got)
 	}
 	wantFile(t, path, stored)
@@ -234,13 +235,13 @@ func TestAPartThatWasTamperedWithIsNoDownload(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ".file.id1.part"), tampered, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitIntegrity {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Integrity {
 		t.Errorf("%+v", got)
 	}
 	if names := entries(t, dir); len(names) != 0 {
 		t.Errorf("left behind: %v", names)
 	}
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitDone {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Done {
 		t.Errorf("the next attempt: %+v", got)
 	}
 }
@@ -254,13 +255,13 @@ func TestTwoDownloadsOfOneBackupDontMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitFailed || !strings.Contains(got.stderr, "another download") {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Failed || !strings.Contains(got.stderr, "another download") {
 		t.Errorf("%+v", got)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.run(t, "download", "id1", "--output", path); got.code != exitDone {
+	if got := f.run(t, "download", "id1", "--output", path); got.code != exit.Done {
 		t.Errorf("after the first has ended: %+v", got)
 	}
 }
@@ -293,7 +294,7 @@ func TestAPartOfSomebodyElseGetsNothing(t *testing.T) {
 			if wrong != nil {
 				t.Fatal(wrong)
 			}
-			if got := f.run(t, args...); got.code != exitFailed {
+			if got := f.run(t, args...); got.code != exit.Failed {
 				t.Errorf("%s, decrypt %t: %+v", name, decrypt, got)
 			}
 			wantFile(t, other, []byte(mine))

@@ -14,100 +14,62 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
-	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
-
-// The exit codes, as scripts know them.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitDenied      = 3
-	exitNotFound    = 4
-	exitUnhealthy   = 5
-	exitIntegrity   = 6
-	exitUnreachable = 7
-)
-
-// problem is an error that knows its exit code and the next step.
-type problem struct {
-	code int
-	// text is what failed and why; empty where the output has said it.
-	text string
-	hint string
-	err  error
-}
-
-func (p *problem) Error() string { return p.text }
-func (p *problem) Unwrap() error { return p.err }
-
-func fail(code int, format string, args ...any) *problem {
-	err := fmt.Errorf(format, args...)
-	return &problem{code: code, text: err.Error(), err: errors.Unwrap(err)}
-}
-
-// withHint adds the next step, in which each argument is quoted as shell.Command does.
-func (p *problem) withHint(format string, args ...any) *problem {
-	p.hint = shell.Command(format, args...)
-	return p
-}
 
 // report writes the error, one line and perhaps a hint, and returns its exit code.
 func (a *app) report(cmd *cobra.Command, err error) int {
 	p := a.explain(err)
-	if p.text == "" {
-		return p.code
+	if p.Text == "" {
+		return p.Code
 	}
 	what := strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " ")
 	if what != "" {
 		what += ": "
 	}
-	a.say("pgharbor: %s%s", what, output.Line(p.text))
-	if p.hint != "" {
-		a.say("hint: %s", output.Line(p.hint))
-	}
-	return p.code
+	exit.Report(a.Stderr, "pgharbor", what+output.Line(p.Text), output.Line(p.Hint))
+	return p.Code
 }
 
 // explain is the one place where causes become exit codes, and words.
-func (a *app) explain(err error) *problem {
-	var known *problem
+func (a *app) explain(err error) *exit.Problem {
+	var known *exit.Problem
 	var called interface{ GRPCStatus() *status.Status }
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, client.ErrReplyLost):
-		return &problem{code: exitUnreachable, text: err.Error(), hint: "log in again with the same invite, while it holds: it leads to the same identity"}
+		return &exit.Problem{Code: exit.Unreachable, Text: err.Error(), Hint: "log in again with the same invite, while it holds: it leads to the same identity"}
 	case errors.As(err, &called):
 		return a.explainStatus(called.GRPCStatus())
 	case errors.Is(err, context.Canceled):
-		return &problem{code: exitFailed, text: "interrupted"}
+		return &exit.Problem{Code: exit.Failed, Text: "interrupted"}
 	case errors.Is(err, client.ErrNotEnrolled):
-		return &problem{code: exitDenied, text: "not logged in", hint: "ask an OWNER for an invite, then: pgharbor login INVITE"}
+		return &exit.Problem{Code: exit.Denied, Text: "not logged in", Hint: "ask an OWNER for an invite, then: pgharbor login INVITE"}
 	case errors.Is(err, client.ErrExpired):
-		return &problem{code: exitDenied, text: err.Error(), hint: "ask an OWNER for a new invite, then: pgharbor login INVITE --context NAME"}
+		return &exit.Problem{Code: exit.Denied, Text: err.Error(), Hint: "ask an OWNER for a new invite, then: pgharbor login INVITE --context NAME"}
 	case errors.Is(err, client.ErrBadInvite):
-		return &problem{code: exitUsage, text: err.Error(), hint: "copy the invite again, all of it"}
+		return &exit.Problem{Code: exit.Usage, Text: err.Error(), Hint: "copy the invite again, all of it"}
 	default:
-		return &problem{code: exitFailed, text: err.Error()}
+		return &exit.Problem{Code: exit.Failed, Text: err.Error()}
 	}
 }
 
-func (a *app) explainStatus(s *status.Status) *problem {
-	p := &problem{code: exitCodeOf(s.Code()), text: s.Message(), hint: hintOf(s)}
+func (a *app) explainStatus(s *status.Status) *exit.Problem {
+	p := &exit.Problem{Code: exitCodeOf(s.Code()), Text: s.Message(), Hint: hintOf(s)}
 	switch {
 	case s.Code() == codes.Canceled && s.Message() == context.Canceled.Error():
-		p.text = "interrupted"
-	case s.Code() == codes.DeadlineExceeded && p.hint == "":
-		p.text = fmt.Sprintf("%s gave no answer in time", a.controlPlane())
-		p.hint = "allow it more time with --timeout"
+		p.Text = "interrupted"
+	case s.Code() == codes.DeadlineExceeded && p.Hint == "":
+		p.Text = fmt.Sprintf("%s gave no answer in time", a.controlPlane())
+		p.Hint = "allow it more time with --timeout"
 	case s.Code() == codes.Unimplemented:
-		p.text = fmt.Sprintf("%s does not know this call", a.controlPlane())
-		p.hint = "it may be older than this pgharbor: compare pgharbor-controlplane --version"
-	case s.Code() == codes.Unauthenticated && p.hint == "":
-		p.hint = "ask an OWNER for a new invite, then: pgharbor login INVITE --context NAME"
-	case s.Code() == codes.Unavailable && p.hint == "":
-		p.text, p.hint = a.explainTransport(s.Message())
+		p.Text = fmt.Sprintf("%s does not know this call", a.controlPlane())
+		p.Hint = "it may be older than this pgharbor: compare pgharbor-controlplane --version"
+	case s.Code() == codes.Unauthenticated && p.Hint == "":
+		p.Hint = "ask an OWNER for a new invite, then: pgharbor login INVITE --context NAME"
+	case s.Code() == codes.Unavailable && p.Hint == "":
+		p.Text, p.Hint = a.explainTransport(s.Message())
 	}
 	return p
 }
@@ -115,17 +77,17 @@ func (a *app) explainStatus(s *status.Status) *problem {
 func exitCodeOf(code codes.Code) int {
 	switch code {
 	case codes.InvalidArgument:
-		return exitUsage
+		return exit.Usage
 	case codes.PermissionDenied, codes.Unauthenticated:
-		return exitDenied
+		return exit.Denied
 	case codes.NotFound:
-		return exitNotFound
+		return exit.NotFound
 	case codes.DataLoss:
-		return exitIntegrity
+		return exit.Integrity
 	case codes.Unavailable, codes.DeadlineExceeded:
-		return exitUnreachable
+		return exit.Unreachable
 	default:
-		return exitFailed
+		return exit.Failed
 	}
 }
 

@@ -7,15 +7,17 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func TestExitCodesOfAnswers(t *testing.T) {
 	f := loggedIn(t)
 	tests := map[codes.Code]int{
-		codes.InvalidArgument: exitUsage, codes.PermissionDenied: exitDenied, codes.Unauthenticated: exitDenied,
-		codes.NotFound: exitNotFound, codes.DataLoss: exitIntegrity, codes.Unavailable: exitUnreachable,
-		codes.DeadlineExceeded: exitUnreachable, codes.FailedPrecondition: exitFailed, codes.AlreadyExists: exitFailed,
-		codes.Internal: exitFailed, codes.Unknown: exitFailed, codes.Canceled: exitFailed, codes.Unimplemented: exitFailed,
+		codes.InvalidArgument: exit.Usage, codes.PermissionDenied: exit.Denied, codes.Unauthenticated: exit.Denied,
+		codes.NotFound: exit.NotFound, codes.DataLoss: exit.Integrity, codes.Unavailable: exit.Unreachable,
+		codes.DeadlineExceeded: exit.Unreachable, codes.FailedPrecondition: exit.Failed, codes.AlreadyExists: exit.Failed,
+		codes.Internal: exit.Failed, codes.Unknown: exit.Failed, codes.Canceled: exit.Failed, codes.Unimplemented: exit.Failed,
 	}
 	for code, want := range tests {
 		f.failWith = status.Error(code, "because")
@@ -36,7 +38,7 @@ func TestTheControlPlanesHintIsShown(t *testing.T) {
 	}
 	f.failWith = described.Err()
 	got := f.run(t, "list")
-	if want := "pgharbor: list: the agent of shop-db is away; since noon\nhint: pgharbor agents list\n"; got.stderr != want || got.code != exitUnreachable {
+	if want := "pgharbor: list: the agent of shop-db is away; since noon\nhint: pgharbor agents list\n"; got.stderr != want || got.code != exit.Unreachable {
 		t.Errorf("%+v", got)
 	}
 }
@@ -57,7 +59,7 @@ func TestTransportErrorsAreReadable(t *testing.T) {
 		`error reading from server: EOF`: "the control plane at harbor:7443 can't be reached: error reading from server: EOF",
 	}
 	for text, want := range tests {
-		if got := a.explain(status.Error(codes.Unavailable, text)); got.text != want || got.hint == "" || got.code != exitUnreachable {
+		if got := a.explain(status.Error(codes.Unavailable, text)); got.Text != want || got.Hint == "" || got.Code != exit.Unreachable {
 			t.Errorf("%+v, want %q", got, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -57,20 +58,20 @@ func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharbor
 	return nil
 }
 
-func damaged(backup *pgharborv1.Backup, why string) *problem {
-	return fail(exitIntegrity, "backup %s does not hold: %s; nothing was kept", backup.GetId(), why).
-		withHint("try once more; if it stays so, the file is damaged: pgharbor list --instance %s", backup.GetInstance())
+func damaged(backup *pgharborv1.Backup, why string) *exit.Problem {
+	return exit.Fail(exit.Integrity, "backup %s does not hold: %s; nothing was kept", backup.GetId(), why).
+		WithHint("try once more; if it stays so, the file is damaged: pgharbor list --instance %s", backup.GetInstance())
 }
 
 // cut is the end of a download that may be taken up again.
 func (a *app) cut(err error, backup *pgharborv1.Backup, to *part) error {
 	p := *a.explain(err)
 	switch {
-	case p.code == exitIntegrity:
+	case p.Code == exit.Integrity:
 		return errors.Join(&p, to.remove())
 	case to.size > 0 && approvalOf(err) == "":
-		p.text += fmt.Sprintf(" (%s of %s are here)", output.Bytes(to.size), output.Bytes(backup.GetSizeBytes()))
-		p.hint = "the same command goes on from there"
+		p.Text += fmt.Sprintf(" (%s of %s are here)", output.Bytes(to.size), output.Bytes(backup.GetSizeBytes()))
+		p.Hint = "the same command goes on from there"
 	case to.size == 0:
 		return errors.Join(&p, to.remove())
 	}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -115,7 +116,7 @@ func newFleet(t *testing.T) *fleet {
 func loggedIn(t *testing.T) *fleet {
 	t.Helper()
 	f := newFleet(t)
-	if got := f.run(t, "login", f.invite("anna")); got.code != exitDone {
+	if got := f.run(t, "login", f.invite("anna")); got.code != exit.Done {
 		t.Fatalf("login: %+v", got)
 	}
 	return f

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -31,7 +32,7 @@ func (a *app) healthCommand() *cobra.Command {
 				return err
 			}
 			if exitCode && !response.GetHealthy() {
-				return &problem{code: exitUnhealthy}
+				return &exit.Problem{Code: exit.Unhealthy}
 			}
 			return nil
 		}),

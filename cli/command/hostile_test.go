@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -51,7 +52,7 @@ func TestNoTextOfAControlPlaneReachesTheTerminalRaw(t *testing.T) {
 		if strings.ContainsAny(got.stdout+got.stderr, "\x1b\r\u202e\u200b") {
 			t.Errorf("%s: %+v", line, got)
 		}
-		if got.code == exitUsage {
+		if got.code == exit.Usage {
 			t.Errorf("%s is no command line: %+v", line, got)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -32,7 +33,7 @@ func TestBackupWaitsForItsEnd(t *testing.T) {
 		{Id: "run1", Database: "shop", State: "succeeded", BackupId: "id1", SizeBytes: 5 << 20, Warnings: []string{"a subscription was left out"}},
 	}})
 	got := f.run(t, "backup", "shop-db")
-	if got.code != exitDone || !strings.Contains(got.stdout, "id1") || !strings.Contains(got.stdout, "degraded") || got.stderr != "" {
+	if got.code != exit.Done || !strings.Contains(got.stdout, "id1") || !strings.Contains(got.stdout, "degraded") || got.stderr != "" {
 		t.Errorf("%+v", got)
 	}
 	got = f.run(t, "backup", "shop-db", "-o", "json")
@@ -52,7 +53,7 @@ func TestBackupWaitsForItsEnd(t *testing.T) {
 func TestBackupWithoutWaiting(t *testing.T) {
 	f := loggedIn(t)
 	got := f.run(t, "backup", "shop-db", "--wait=false", "-o", "json")
-	if got.code != exitDone || !strings.Contains(got.stdout, `"id": "job1"`) || f.watched != 0 {
+	if got.code != exit.Done || !strings.Contains(got.stdout, `"id": "job1"`) || f.watched != 0 {
 		t.Errorf("%+v, watched %d times", got, f.watched)
 	}
 }
@@ -64,11 +65,11 @@ func TestAFailedBackupSaysWhyInTheToolsWords(t *testing.T) {
 		Runs: []*pgharborv1.Run{{Id: "run1", Database: "shop", State: "failed", Error: "pg_dump: error"}},
 	})
 	got := f.run(t, "backup", "shop-db")
-	if got.code != exitFailed || !strings.Contains(got.stderr, "server closed the connection; unexpectedly") || !strings.Contains(got.stdout, "run1") {
+	if got.code != exit.Failed || !strings.Contains(got.stderr, "server closed the connection; unexpectedly") || !strings.Contains(got.stdout, "run1") {
 		t.Errorf("%+v", got)
 	}
 	wantError(t, got)
-	if got := f.run(t, "backup", "shop-db", "-o", "json"); got.code != exitFailed || got.stdout != "" {
+	if got := f.run(t, "backup", "shop-db", "-o", "json"); got.code != exit.Failed || got.stdout != "" {
 		t.Errorf("-o json: %+v", got)
 	}
 }
@@ -76,8 +77,8 @@ func TestAFailedBackupSaysWhyInTheToolsWords(t *testing.T) {
 func TestAFailuresWordDecidesTheExitCode(t *testing.T) {
 	f := loggedIn(t)
 	for failure, want := range map[string]int{
-		"integrity": exitIntegrity, "passphrase": exitFailed, "exists": exitFailed, "not-found": exitNotFound,
-		"unreachable": exitUnreachable, "failed": exitFailed, "": exitFailed, "a word of tomorrow": exitFailed,
+		"integrity": exit.Integrity, "passphrase": exit.Failed, "exists": exit.Failed, "not-found": exit.NotFound,
+		"unreachable": exit.Unreachable, "failed": exit.Failed, "": exit.Failed, "a word of tomorrow": exit.Failed,
 	} {
 		f.watch = ends(&pgharborv1.Job{Id: "job1", State: "failed"})
 		f.restore = &pgharborv1.Restore{Id: "job1", State: "failed", Failure: failure, Error: "it did not go"}
@@ -93,7 +94,7 @@ func TestRestoreSendsWhatWasConfirmed(t *testing.T) {
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
 	f.restore = &pgharborv1.Restore{Id: "job1", BackupId: "id1", TargetDatabase: "neu\nbau", Instance: "shop-db", State: "succeeded"}
 	got := f.run(t, "restore", "id1", "--to-database", "neu\nbau", "--confirm", "neu\nbau", "--reason", "a drill")
-	if got.code != exitDone || !strings.Contains(got.stdout, `neu\nbau`) {
+	if got.code != exit.Done || !strings.Contains(got.stdout, `neu\nbau`) {
 		t.Errorf("%+v", got)
 	}
 	asked := f.restored[0]
@@ -123,7 +124,7 @@ func TestWatchingGoesOnAfterACut(t *testing.T) {
 			return done(attempt, stream)
 		}
 	}
-	if got := f.run(t, "backup", "shop-db"); got.code != exitDone || f.watched != 5 {
+	if got := f.run(t, "backup", "shop-db"); got.code != exit.Done || f.watched != 5 {
 		t.Errorf("%+v after %d attempts", got, f.watched)
 	}
 }
@@ -133,7 +134,7 @@ func TestWatchingGivesUpAfterAMinute(t *testing.T) {
 	f.watch = func(int, watchStream) error { return status.Error(codes.Unavailable, "nobody there") }
 	before := f.clock.Now()
 	got := f.run(t, "backup", "shop-db")
-	if got.code != exitUnreachable || !strings.Contains(got.stderr, "goes on") || !strings.Contains(got.stderr, "pgharbor runs") {
+	if got.code != exit.Unreachable || !strings.Contains(got.stderr, "goes on") || !strings.Contains(got.stderr, "pgharbor runs") {
 		t.Errorf("%+v", got)
 	}
 	if took := f.clock.Now().Sub(before); took < watchPatience || took > watchPatience+2*longestDelay {
@@ -144,7 +145,7 @@ func TestWatchingGivesUpAfterAMinute(t *testing.T) {
 func TestWatchingEndsWhereItMayNotGoOn(t *testing.T) {
 	f := loggedIn(t)
 	f.watch = func(int, watchStream) error { return status.Error(codes.PermissionDenied, "revoked") }
-	if got := f.run(t, "backup", "shop-db"); got.code != exitDenied || f.watched != 1 {
+	if got := f.run(t, "backup", "shop-db"); got.code != exit.Denied || f.watched != 1 {
 		t.Errorf("%+v after %d attempts", got, f.watched)
 	}
 }

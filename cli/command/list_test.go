@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -40,7 +41,7 @@ func TestListMergesAllPages(t *testing.T) {
 			} `json:"retention"`
 		} `json:"backups"`
 	}
-	if err := json.Unmarshal([]byte(got.stdout), &merged); err != nil || got.code != exitDone {
+	if err := json.Unmarshal([]byte(got.stdout), &merged); err != nil || got.code != exit.Done {
 		t.Fatalf("%v: %+v", err, got)
 	}
 	if len(merged.Backups) != 5 || merged.Backups[4].ID != "id5" || merged.Backups[0].SizeBytes != "5242880" || merged.Backups[0].Retention.Status != "kept" {
@@ -62,7 +63,7 @@ func TestListTable(t *testing.T) {
 	f.backups[1].Proof = &pgharborv1.Proof{State: "failed", FinishedAt: timestamppb.New(f.clock.at)}
 	got := f.run(t, "list")
 	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
-	if got.code != exitDone || len(lines) != 3 {
+	if got.code != exit.Done || len(lines) != 3 {
 		t.Fatalf("%+v", got)
 	}
 	headings := "ID INSTANCE DATABASE FILENAME SIZE CREATED AGE ENCRYPTED PROVEN RETENTION"
@@ -83,7 +84,7 @@ func TestAFailureInTheMiddlePrintsNoJSON(t *testing.T) {
 	f.backups = sampleBackups()
 	f.failWith = status.Error(codes.PermissionDenied, "anna may not")
 	got := f.run(t, "list", "-o", "json")
-	if got.code != exitDenied || got.stdout != "" || got.stderr != "pgharbor: list: anna may not\n" {
+	if got.code != exit.Denied || got.stdout != "" || got.stderr != "pgharbor: list: anna may not\n" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -99,7 +100,7 @@ func TestShow(t *testing.T) {
 			t.Errorf("%q is missing in %s", want, got.stdout)
 		}
 	}
-	if got := f.run(t, "show", "nope"); got.code != exitNotFound || got.stdout != "" {
+	if got := f.run(t, "show", "nope"); got.code != exit.NotFound || got.stdout != "" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -111,14 +112,14 @@ func TestHealthExitCode(t *testing.T) {
 		Reasons: []*pgharborv1.HealthReason{{Verdict: "STALE", Text: "the newest backup is 27 h old", NextStep: "pgharbor backup shop-db"}},
 	}}}
 	got := f.run(t, "health")
-	if got.code != exitDone || !strings.Contains(got.stdout, "27 h old") || !strings.Contains(got.stdout, "pgharbor backup shop-db") {
+	if got.code != exit.Done || !strings.Contains(got.stdout, "27 h old") || !strings.Contains(got.stdout, "pgharbor backup shop-db") {
 		t.Errorf("health: %+v", got)
 	}
-	if got := f.run(t, "health", "--exit-code", "-o", "json"); got.code != exitUnhealthy || !strings.Contains(got.stdout, "STALE") || got.stderr != "" {
+	if got := f.run(t, "health", "--exit-code", "-o", "json"); got.code != exit.Unhealthy || !strings.Contains(got.stdout, "STALE") || got.stderr != "" {
 		t.Errorf("health --exit-code: %+v", got)
 	}
 	f.health = &pgharborv1.GetHealthResponse{Healthy: true}
-	if got := f.run(t, "health", "--exit-code"); got.code != exitDone {
+	if got := f.run(t, "health", "--exit-code"); got.code != exit.Done {
 		t.Errorf("healthy: %+v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -53,8 +54,8 @@ func (a *app) login(ctx context.Context, invite, device string) error {
 	defer cancel()
 	identity, err := client.EnrollDevice(enrolling, dir, invite, device)
 	if errors.Is(err, client.ErrAlreadyEnrolled) {
-		return fail(exitFailed, "the context %s is logged in already (%s)", name, dir).
-			withHint("keep both with: pgharbor login INVITE --context NAME")
+		return exit.Fail(exit.Failed, "the context %s is logged in already (%s)", name, dir).
+			WithHint("keep both with: pgharbor login INVITE --context NAME")
 	}
 	if err != nil {
 		return err

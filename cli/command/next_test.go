@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -67,18 +68,18 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 
 // A backup that did not come back is to be made anew, and proven then.
 func TestTheNextStepAfterAFailedProof(t *testing.T) {
-	var p *problem
+	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: syntax_error (SQLSTATE 42601)", "integrity")
-	if !errors.As(err, &p) || p.code != exitIntegrity || !strings.Contains(p.hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.hint, "pgharbor-agent runs job1") {
+	if !errors.As(err, &p) || p.Code != exit.Integrity || !strings.Contains(p.Hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.Hint, "pgharbor-agent runs job1") {
 		t.Errorf("%+v", p)
 	}
 }
 
 // Where the database itself does not come back, another backup of it does not either.
 func TestTheNextStepWhereTheSourceDoesNotLoad(t *testing.T) {
-	var p *problem
+	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: unique_violation (SQLSTATE 23505)", "integrity")
-	if !errors.As(err, &p) || !strings.Contains(p.hint, "rows in the source") || strings.Contains(p.hint, "pgharbor backup") || !strings.Contains(p.hint, "pgharbor-agent runs job1") {
+	if !errors.As(err, &p) || !strings.Contains(p.Hint, "rows in the source") || strings.Contains(p.Hint, "pgharbor backup") || !strings.Contains(p.Hint, "pgharbor-agent runs job1") {
 		t.Errorf("%+v", p)
 	}
 }
@@ -88,12 +89,12 @@ func TestAPreviewElsewhere(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = []*pgharborv1.Backup{{Id: "id1", Instance: "shop-db"}}
 	got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "spare-db", "--preview")
-	if got.code != exitUsage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db looks ahead") {
+	if got.code != exit.Usage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db looks ahead") {
 		t.Errorf("%+v", got)
 	}
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
 	f.restore = &pgharborv1.Restore{Id: "job1", State: "succeeded", Checks: []*pgharborv1.RestoreCheck{{Name: "target", Result: "OK", Detail: "it does not exist"}}}
-	if got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "shop-db", "--preview"); got.code != exitDone || !strings.Contains(got.stdout, "target: it does not exist") {
+	if got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "shop-db", "--preview"); got.code != exit.Done || !strings.Contains(got.stdout, "target: it does not exist") {
 		t.Errorf("on its own: %+v", got)
 	}
 }

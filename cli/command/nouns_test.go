@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -136,7 +137,7 @@ func TestNothingThatIsPrintedDrivesATerminal(t *testing.T) {
 	}
 	for line, field := range lines {
 		got := f.run(t, strings.Fields(line)...)
-		if got.code != exitDone || strings.ContainsAny(got.stdout+got.stderr, "\x1b\r\u202e\u200b") {
+		if got.code != exit.Done || strings.ContainsAny(got.stdout+got.stderr, "\x1b\r\u202e\u200b") {
 			t.Errorf("%s: %+v", line, got)
 		}
 		got = f.run(t, append(strings.Fields(line), "-o", "json")...)

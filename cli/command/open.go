@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -38,10 +39,10 @@ func (a *app) open(ctx context.Context, backup *pgharborv1.Backup, sealed, plain
 	case err == nil && plain.holds(backup.GetPlainSizeBytes(), backup.GetPlainSha256()):
 		return nil
 	case backup.GetEncryption() != seal.SchemeNone:
-		return fail(exitFailed, "the passphrase does not open backup %s", backup.GetId()).
-			withHint("it needs the one that the backup was sealed with; the download is kept for another try")
+		return exit.Fail(exit.Failed, "the passphrase does not open backup %s", backup.GetId()).
+			WithHint("it needs the one that the backup was sealed with; the download is kept for another try")
 	default:
-		return fail(exitIntegrity, "backup %s does not hold: the dump inside has not the size and SHA-256 of the catalog", backup.GetId())
+		return exit.Fail(exit.Integrity, "backup %s does not hold: the dump inside has not the size and SHA-256 of the catalog", backup.GetId())
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // part is a file on its way to its name: hidden beside it, readable by its owner
@@ -61,8 +63,8 @@ func openOwn(path string) (*os.File, error) {
 	}
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if !known || int(stat.Uid) != os.Geteuid() || stat.Nlink != 1 {
-		err = fail(exitFailed, "%s is no file of an earlier download, and nothing is written to it", path).
-			withHint("remove it, or name a file in another folder with --output")
+		err = exit.Fail(exit.Failed, "%s is no file of an earlier download, and nothing is written to it", path).
+			WithHint("remove it, or name a file in another folder with --output")
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
@@ -73,7 +75,7 @@ func openOwn(path string) (*os.File, error) {
 func (p *part) take() error {
 	if err := unix.Flock(int(p.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return fail(exitFailed, "another download is writing %s", p.path)
+			return exit.Fail(exit.Failed, "another download is writing %s", p.path)
 		}
 		return fmt.Errorf("lock %s: %w", p.path, err)
 	}
@@ -83,7 +85,7 @@ func (p *part) take() error {
 	}
 	named, err := os.Lstat(p.path)
 	if err != nil || !os.SameFile(opened, named) || !opened.Mode().IsRegular() {
-		return fail(exitFailed, "another download has just taken %s away", p.path)
+		return exit.Fail(exit.Failed, "another download has just taken %s away", p.path)
 	}
 	return nil
 }
@@ -123,12 +125,12 @@ func (p *part) commit() error {
 	err := os.Link(p.path, p.target)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return fail(exitFailed, "%s exists by now, and is not overwritten", p.target).
-			withHint("name another file with --output: what was downloaded is kept")
+		return exit.Fail(exit.Failed, "%s exists by now, and is not overwritten", p.target).
+			WithHint("name another file with --output: what was downloaded is kept")
 	case err != nil:
 		// A file system without hard links.
 		if _, err := os.Lstat(p.target); !errors.Is(err, fs.ErrNotExist) {
-			return fail(exitFailed, "%s exists by now, and is not overwritten", p.target)
+			return exit.Fail(exit.Failed, "%s exists by now, and is not overwritten", p.target)
 		}
 		err = os.Rename(p.path, p.target)
 	default:

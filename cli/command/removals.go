@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -15,7 +16,7 @@ import (
 // their own plan, over what the catalog knows of their inventory.
 func (a *app) dryRun(policies []*pgharborv1.InstanceRetention, backups []*pgharborv1.Backup, days int) error {
 	if days < 1 {
-		return &problem{code: exitUsage, text: "--dry-run takes a number of days, 1 or more"}
+		return &exit.Problem{Code: exit.Usage, Text: "--dry-run takes a number of days, 1 or more"}
 	}
 	now := len(removals(backups))
 	planned := &pgharborv1.ListBackupsResponse{}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -97,14 +98,14 @@ func (a *app) checkConfirmation(request *pgharborv1.CreateRestoreRequest) error 
 	ask := a.interactive()
 	switch {
 	case request.GetTargetDatabase() == "":
-		return fail(exitUsage, "--to-database is empty")
+		return exit.Fail(exit.Usage, "--to-database is empty")
 	case request.GetConfirm() == "" && !ask:
-		return fail(exitUsage, "--confirm is missing: it repeats the name of the new database").
-			withHint("add --confirm with that name, or run it on a terminal")
+		return exit.Fail(exit.Usage, "--confirm is missing: it repeats the name of the new database").
+			WithHint("add --confirm with that name, or run it on a terminal")
 	case request.GetConfirm() != "" && request.GetConfirm() != request.GetTargetDatabase():
-		return fail(exitUsage, "--confirm is %q, but the new database is %q", request.GetConfirm(), request.GetTargetDatabase())
+		return exit.Fail(exit.Usage, "--confirm is %q, but the new database is %q", request.GetConfirm(), request.GetTargetDatabase())
 	case request.GetReason() == "" && !ask:
-		return fail(exitUsage, "--reason is missing: the trail keeps why").withHint("add --reason TEXT, or run it on a terminal")
+		return exit.Fail(exit.Usage, "--reason is missing: the trail keeps why").WithHint("add --reason TEXT, or run it on a terminal")
 	default:
 		return nil
 	}
@@ -133,7 +134,7 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 			return err
 		}
 		if answer != request.GetTargetDatabase() {
-			return fail(exitUsage, "that is not the name: nothing was done")
+			return exit.Fail(exit.Usage, "that is not the name: nothing was done")
 		}
 		request.Confirm = answer
 	}
@@ -143,7 +144,7 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 			return err
 		}
 		if answer == "" {
-			return fail(exitUsage, "without a reason nothing was done")
+			return exit.Fail(exit.Usage, "without a reason nothing was done")
 		}
 		request.Reason = answer
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 // mostSpared is what a download leaves free of a disk, in bytes; of a small one a quarter of it.
@@ -25,8 +26,8 @@ func (p *part) checkRoom(sizes ...int64) error {
 	}
 	free := int64(disk.Bavail) * disk.Bsize
 	if room := free - min(mostSpared, int64(disk.Blocks)*disk.Bsize/4); need > room {
-		refusal := fail(exitFailed, "the disk of %s has %s free, and the download takes %s", p.target, output.Bytes(free), output.Bytes(need)).
-			withHint("name a file on a larger disk with --output")
+		refusal := exit.Fail(exit.Failed, "the disk of %s has %s free, and the download takes %s", p.target, output.Bytes(free), output.Bytes(need)).
+			WithHint("name a file on a larger disk with --output")
 		if p.size > 0 {
 			return refusal // what an earlier download left is kept
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -85,7 +86,7 @@ func TestRestoreAsksOnATerminal(t *testing.T) {
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
 	f.restore = &pgharborv1.Restore{Id: "job1", State: "succeeded"}
 	code, _, shown := newTerminal(t, "new", "a drill").run(t, f, "restore", "id1", "--to-database", "new")
-	if code != exitDone || !strings.Contains(shown, "restores shop of shop-db") {
+	if code != exit.Done || !strings.Contains(shown, "restores shop of shop-db") {
 		t.Errorf("exit code %d, shown %q", code, shown)
 	}
 	if len(f.restored) != 1 || f.restored[0].GetConfirm() != "new" || f.restored[0].GetReason() != "a drill" {
@@ -98,7 +99,7 @@ func TestRestoreTakesNoOtherAnswer(t *testing.T) {
 		f := loggedIn(t)
 		f.backups = sampleBackups()
 		code, _, shown := newTerminal(t, answers...).run(t, f, "restore", "id1", "--to-database", "new")
-		if code != exitUsage || len(f.restored) != 0 {
+		if code != exit.Usage || len(f.restored) != 0 {
 			t.Errorf("%q: exit code %d, shown %q", answers, code, shown)
 		}
 	}
@@ -108,7 +109,7 @@ func TestThePassphraseIsAskedForAndNotShown(t *testing.T) {
 	f := loggedIn(t)
 	f.offerSealed(t, dump(), false, "open sesame")
 	code, stdout, shown := newTerminal(t, "open sesame").run(t, f, "download", "id1", "--decrypt", "--output", t.TempDir())
-	if code != exitDone || !strings.Contains(stdout, "decrypted") {
+	if code != exit.Done || !strings.Contains(stdout, "decrypted") {
 		t.Errorf("exit code %d, shown %q", code, shown)
 	}
 	if strings.Contains(shown, "sesame") {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -54,7 +55,7 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 		}
 	}
 	if failed > 0 {
-		return fail(exitFailed, "%d of %d checks failed: the restore would not begin", failed, len(restore.GetChecks()))
+		return exit.Fail(exit.Failed, "%d of %d checks failed: the restore would not begin", failed, len(restore.GetChecks()))
 	}
 	return nil
 }
@@ -69,8 +70,8 @@ func previewable(ctx context.Context, conn *grpc.ClientConn, asked *pgharborv1.C
 		return err
 	}
 	if own := response.GetBackup().GetInstance(); own != asked.GetTargetInstance() {
-		return fail(exitUsage, "there is no look ahead on %s: the file of the backup is on %s", output.Name(asked.GetTargetInstance()), output.Name(own)).
-			withHint("leave out --preview: the agent of %s looks ahead before it takes a byte of the file, and begins nothing where a check fails", asked.GetTargetInstance())
+		return exit.Fail(exit.Usage, "there is no look ahead on %s: the file of the backup is on %s", output.Name(asked.GetTargetInstance()), output.Name(own)).
+			WithHint("leave out --preview: the agent of %s looks ahead before it takes a byte of the file, and begins nothing where a check fails", asked.GetTargetInstance())
 	}
 	return nil
 }
@@ -90,13 +91,13 @@ func (a *app) printChecks(checks []*pgharborv1.RestoreCheck) error {
 
 // withRemedy gives the error of a restore that did not begin its next step.
 func withRemedy(err error, checks []*pgharborv1.RestoreCheck) error {
-	var p *problem
-	if !errors.As(err, &p) || p.hint != "" {
+	var p *exit.Problem
+	if !errors.As(err, &p) || p.Hint != "" {
 		return err
 	}
 	for _, check := range checks {
 		if check.GetResult() == "FAILED" && check.GetRemedy() != "" {
-			return p.withHint("%s", shell.Words(output.Line(check.GetRemedy())))
+			return p.WithHint("%s", shell.Words(output.Line(check.GetRemedy())))
 		}
 	}
 	return err
@@ -128,8 +129,8 @@ who made it within 15 minutes.`,
 func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.UndoRestoreRequest) error {
 	if request.GetConfirm() == "" {
 		if !a.interactive() {
-			return fail(exitUsage, "--confirm is missing: it repeats the name of the database").
-				withHint("add --confirm with that name, or run it on a terminal")
+			return exit.Fail(exit.Usage, "--confirm is missing: it repeats the name of the database").
+				WithHint("add --confirm with that name, or run it on a terminal")
 		}
 		answer, err := a.ask(ctx, "Type the name of the database to put back: ")
 		if err != nil {

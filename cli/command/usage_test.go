@@ -3,6 +3,8 @@ package command
 import (
 	"strings"
 	"testing"
+
+	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
 func TestWrongCommandLines(t *testing.T) {
@@ -47,7 +49,7 @@ func TestWrongCommandLines(t *testing.T) {
 	for _, line := range lines {
 		t.Run(strings.Join(line, " "), func(t *testing.T) {
 			got := f.run(t, line...)
-			if got.code != exitUsage || got.stdout != "" {
+			if got.code != exit.Usage || got.stdout != "" {
 				t.Errorf("exit code %d, printed %q", got.code, got.stdout)
 			}
 			wantError(t, got)
@@ -74,7 +76,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 		"approvals list", "approvals approve x", "policies list",
 	} {
 		got := f.run(t, strings.Fields(line)...)
-		if got.code != exitDenied || !strings.Contains(got.stderr, "not logged in") || !strings.Contains(got.stderr, "pgharbor login") {
+		if got.code != exit.Denied || !strings.Contains(got.stderr, "not logged in") || !strings.Contains(got.stderr, "pgharbor login") {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
@@ -83,7 +85,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 func TestHelpVersionAndCompletion(t *testing.T) {
 	f := newFleet(t)
 	for _, line := range []string{"", "--help", "restore --help", "agents --help", "--version", "completion bash", "completion zsh", "completion fish"} {
-		if got := f.run(t, strings.Fields(line)...); got.code != exitDone || got.stdout == "" || got.stderr != "" {
+		if got := f.run(t, strings.Fields(line)...); got.code != exit.Done || got.stdout == "" || got.stderr != "" {
 			t.Errorf("pgharbor %s: exit code %d, standard error %q", line, got.code, got.stderr)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -78,7 +79,7 @@ func TestVerifySaysWhatARestoreWillRefuse(t *testing.T) {
 	proof.Refuses = "index given calls app.fits"
 	got := f.run(t, "verify", "id1")
 	wants(t, got, "Backup id1 restores: 2 tables with 3 rows", refused)
-	if got.code != exitDone {
+	if got.code != exit.Done {
 		t.Errorf("%+v", got)
 	}
 	wants(t, f.run(t, "show", "id1"), "Refuses a restore into a live server, without --trust-content: index given calls app.fits")

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -84,27 +85,17 @@ func jobEnd(kind, id, instance, state, text, failure string) error {
 	if text == "" {
 		text = "no reason was given"
 	}
-	p := fail(exitFailed, "the %s %s: %s", kind, state, text)
-	switch failure {
-	case "integrity":
-		p.code = exitIntegrity
-	case "not-found":
-		p.code = exitNotFound
-	case "not-allowed":
-		p.code = exitDenied
-	case "unreachable":
-		p.code = exitUnreachable
-	}
-	p.hint = nextStep(kind, failure, text, instance, id)
+	p := exit.Fail(exit.OfFailure(failure), "the %s %s: %s", kind, state, text)
+	p.Hint = nextStep(kind, failure, text, instance, id)
 	return p
 }
 
 // stillRunning tells whoever stops waiting that the work goes on.
 func (a *app) stillRunning(err error, kind, next string) error {
 	p := *a.explain(err)
-	p.text += fmt.Sprintf(" (the %s goes on)", kind)
-	if p.code == exitFailed || p.code == exitUnreachable {
-		p.hint = "see how it ends: " + next
+	p.Text += fmt.Sprintf(" (the %s goes on)", kind)
+	if p.Code == exit.Failed || p.Code == exit.Unreachable {
+		p.Hint = "see how it ends: " + next
 	}
 	return &p
 }
