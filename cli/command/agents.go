@@ -10,17 +10,18 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 const inviteLife = time.Hour
 
-func (a *app) agentsCommand() *cobra.Command {
-	return a.noun("agents", "The agents, each beside its instance",
-		a.agentsListCommand(), a.agentsShowCommand(), a.agentsInviteCommand(), a.agentsRevokeCommand())
+func agentsCommand(a *app) *cobra.Command {
+	return noun("agents", "The agents, each beside its instance",
+		agentsListCommand(a), agentsShowCommand(a), agentsInviteCommand(a), agentsRevokeCommand(a))
 }
 
-func (a *app) agentsListCommand() *cobra.Command {
+func agentsListCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List the agents and what they say of themselves",
@@ -30,7 +31,7 @@ func (a *app) agentsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(all, func() error { return a.showAgents(all.GetAgents()) })
+			return a.out.Print(all, func() error { return showAgents(a.out, all.GetAgents()) })
 		}),
 	})
 }
@@ -38,7 +39,7 @@ func (a *app) agentsListCommand() *cobra.Command {
 func allAgents(ctx context.Context, conn *grpc.ClientConn) (*pgharborv1.ListAgentsResponse, error) {
 	agents := pgharborv1.NewAgentServiceClient(conn)
 	all := &pgharborv1.ListAgentsResponse{}
-	err := eachPage(func(token string) (string, error) {
+	err := session.EachPage(func(token string) (string, error) {
 		page, err := agents.ListAgents(ctx, &pgharborv1.ListAgentsRequest{PageToken: token})
 		all.Agents = append(all.Agents, page.GetAgents()...)
 		return page.GetNextPageToken(), err
@@ -46,8 +47,8 @@ func allAgents(ctx context.Context, conn *grpc.ClientConn) (*pgharborv1.ListAgen
 	return all, err
 }
 
-func (a *app) showAgents(agents []*pgharborv1.Agent) error {
-	now := a.Now()
+func showAgents(out *output.Printer, agents []*pgharborv1.Agent) error {
+	now := out.Now()
 	table := output.NewTable("NAME", "STATE", ">LAST SEEN", "VERSION", "POSTGRES", "PG_DUMP", "SCHEDULE", "NEXT RUN", ">DATABASES", "SEALED")
 	for _, agent := range agents {
 		status := agent.GetStatus()
@@ -59,12 +60,12 @@ func (a *app) showAgents(agents []*pgharborv1.Agent) error {
 			output.Name(status.GetServerVersion()), output.Name(status.GetPgDumpVersion()),
 			schedule(status), output.Time(status.GetNextRunAt(), now.Location()), coverage(status), sealed(status))
 	}
-	if err := table.Write(a.Stdout, "No agents. The first one: pgharbor agents invite NAME"); err != nil {
+	if err := table.Write(out.Stdout, "No agents. The first one: pgharbor agents invite NAME"); err != nil {
 		return err
 	}
 	for _, agent := range agents {
 		for _, warning := range agent.GetStatus().GetWarnings() {
-			if _, err := fmt.Fprintf(a.Stdout, "warning: %s: %s\n", output.Name(agent.GetName()), output.Line(warning)); err != nil {
+			if _, err := fmt.Fprintf(out.Stdout, "warning: %s: %s\n", output.Name(agent.GetName()), output.Line(warning)); err != nil {
 				return err
 			}
 		}
@@ -108,7 +109,7 @@ func sealed(status *pgharborv1.AgentStatus) string {
 	return yesNo(status.GetEncrypting())
 }
 
-func (a *app) agentsInviteCommand() *cobra.Command {
+func agentsInviteCommand(a *app) *cobra.Command {
 	ttl := inviteLife
 	cmd := a.printing(&cobra.Command{
 		Use:   "invite NAME",
@@ -120,10 +121,10 @@ func (a *app) agentsInviteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				a.say("For %s, once, until %s. On its host: pgharbor-agent enroll INVITE",
-					output.Name(args[0]), output.Time(response.GetExpiresAt(), a.Now().Location()))
-				_, err := fmt.Fprintln(a.Stdout, output.Name(response.GetInvite()))
+			return a.out.Print(response, func() error {
+				a.out.Say("For %s, once, until %s. On its host: pgharbor-agent enroll INVITE",
+					output.Name(args[0]), output.Time(response.GetExpiresAt(), a.out.Now().Location()))
+				_, err := fmt.Fprintln(a.out.Stdout, output.Name(response.GetInvite()))
 				return err
 			})
 		}),
@@ -132,7 +133,7 @@ func (a *app) agentsInviteCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) agentsRevokeCommand() *cobra.Command {
+func agentsRevokeCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:               "revoke NAME",
 		Short:             "End an agent's identity and its session; its backups stay listed",
@@ -143,8 +144,8 @@ func (a *app) agentsRevokeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				_, err := fmt.Fprintf(a.Stdout, "Revoked the agent %s.\n", output.Name(response.GetAgent().GetName()))
+			return a.out.Print(response, func() error {
+				_, err := fmt.Fprintf(a.out.Stdout, "Revoked the agent %s.\n", output.Name(response.GetAgent().GetName()))
 				return err
 			})
 		}),

@@ -11,7 +11,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) agentsShowCommand() *cobra.Command {
+func agentsShowCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:               "show NAME",
 		Short:             "Show one agent, and what its host lets the control plane ask for",
@@ -22,13 +22,13 @@ func (a *app) agentsShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.showAgent(response.GetAgent()) })
+			return a.out.Print(response, func() error { return showAgent(a.out, response.GetAgent()) })
 		}),
 	})
 }
 
-func (a *app) showAgent(agent *pgharborv1.Agent) error {
-	zone, status := a.Now().Location(), agent.GetStatus()
+func showAgent(out *output.Printer, agent *pgharborv1.Agent) error {
+	zone, status := out.Now().Location(), agent.GetStatus()
 	pairs := [][2]string{
 		{"Name", output.Name(agent.GetName())},
 		{"State", output.Name(agent.GetState())},
@@ -44,7 +44,7 @@ func (a *app) showAgent(agent *pgharborv1.Agent) error {
 	for _, warning := range status.GetWarnings() {
 		pairs = append(pairs, [2]string{"Warning", output.Line(warning)})
 	}
-	return output.Fields(a.Stdout, pairs...)
+	return output.Fields(out.Stdout, pairs...)
 }
 
 // policyPairs are what the host lets the control plane ask for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -13,11 +14,11 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) alertsCommand() *cobra.Command {
-	return a.noun("alerts", "What people are told of, and over which channels", a.alertsListCommand(), a.alertsTestCommand())
+func alertsCommand(a *app) *cobra.Command {
+	return noun("alerts", "What people are told of, and over which channels", alertsListCommand(a), alertsTestCommand(a))
 }
 
-func (a *app) alertsListCommand() *cobra.Command {
+func alertsListCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List what is wrong, and since when people know",
@@ -27,31 +28,31 @@ func (a *app) alertsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
+			return a.out.Print(response, func() error {
 				channels := "none; see docs/alerts.md"
 				if names := response.GetChannels(); len(names) > 0 {
 					channels = output.Line(strings.Join(names, ", "))
 				}
-				if _, err := fmt.Fprintf(a.Stdout, "channels: %s\n", channels); err != nil {
+				if _, err := fmt.Fprintf(a.out.Stdout, "channels: %s\n", channels); err != nil {
 					return err
 				}
-				return a.alertTable(response.GetAlerts()).Write(a.Stdout, "No alerts.")
+				return alertTable(response.GetAlerts(), a.out.Now()).Write(a.out.Stdout, "No alerts.")
 			})
 		}),
 	})
 }
 
-func (a *app) alertTable(alerts []*pgharborv1.Alert) *output.Table {
+func alertTable(alerts []*pgharborv1.Alert, now time.Time) *output.Table {
 	table := output.NewTable("STATE", "VERDICT", "INSTANCE", "DATABASE", ">SINCE", ">TOLD", "WHY", "NEXT STEP")
 	for _, alert := range alerts {
 		table.Add(output.Name(alert.GetState()), output.Name(alert.GetVerdict()), output.Name(alert.GetInstance()), output.Name(alert.GetDatabase()),
-			output.Age(alert.GetSince(), a.Now()), output.Age(alert.GetToldAt(), a.Now()),
+			output.Age(alert.GetSince(), now), output.Age(alert.GetToldAt(), now),
 			output.Short(alert.GetText(), errorWidth), output.Line(alert.GetNextStep()))
 	}
 	return table
 }
 
-func (a *app) alertsTestCommand() *cobra.Command {
+func alertsTestCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "test",
 		Short: "Send a test message over every channel of the control plane",
@@ -67,10 +68,10 @@ func (a *app) alertsTestCommand() *cobra.Command {
 					failed = append(failed, output.Name(test.GetChannel()))
 				}
 			}
-			if len(failed) > 0 && a.format == output.FormatJSON {
+			if len(failed) > 0 && a.out.Format == output.FormatJSON {
 				return &exit.Problem{Code: exit.Failed, Text: "the message was not taken by: " + strings.Join(failed, ", ")}
 			}
-			if err := a.print(response, func() error { return showTests(a, response.GetTests()) }); err != nil {
+			if err := a.out.Print(response, func() error { return showTests(a, response.GetTests()) }); err != nil {
 				return err
 			}
 			if len(failed) > 0 {
@@ -90,5 +91,5 @@ func showTests(a *app, tests []*pgharborv1.ChannelTest) error {
 		}
 		table.Add(output.Name(test.GetChannel()), result)
 	}
-	return table.Write(a.Stdout, "No channels.")
+	return table.Write(a.out.Stdout, "No channels.")
 }

@@ -4,18 +4,20 @@ package command
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
+	"github.com/pgharbor/pgharbor/cli/logins"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/prompt"
+	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/pause"
 	"github.com/pgharbor/pgharbor/internal/usage"
 )
 
@@ -31,36 +33,41 @@ type Env struct {
 	Version string
 }
 
-// app is one command line while it runs.
+// app is one command line while it runs, and what its commands share. A command is a function that takes it, or only the
+// part of it that the command needs.
 type app struct {
-	Env
-	// Flags that every command has.
-	configFlag, contextFlag string
-	timeout                 time.Duration
-	format                  output.Format
-	waitApproval            bool
-
-	// address of the control plane, once it is known, for error texts.
-	address string
+	env     Env
+	out     *output.Printer
+	prompt  *prompt.Prompter
+	logins  *logins.Folder
+	session *session.Session
 	// started is set once the command line was understood: errors before that are
 	// about the command line.
 	started bool
-	// pause waits for a time, or for the end of ctx.
-	pause func(context.Context, time.Duration) error
 }
 
 // Run runs one command line, without the program's name, and returns its exit
 // code. An error has been written to Stderr by then.
 func Run(ctx context.Context, env Env, args []string) int {
-	return (&app{Env: env, pause: pause}).execute(ctx, args)
+	return newApp(env, pause.For).execute(ctx, args)
+}
+
+func newApp(env Env, pause func(context.Context, time.Duration) bool) *app {
+	out := &output.Printer{Stdout: env.Stdout, Stderr: env.Stderr, Now: env.Now, Format: output.FormatTable}
+	return &app{
+		env: env, out: out,
+		prompt:  &prompt.Prompter{Stdin: env.Stdin, Stderr: env.Stderr},
+		logins:  &logins.Folder{Getenv: env.Getenv},
+		session: &session.Session{Out: out, Pause: pause},
+	}
 }
 
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.root() //nolint:contextcheck // cobra hands ctx to the commands
 	root.SetArgs(args)
-	root.SetIn(a.Stdin)
-	root.SetOut(a.Stdout)
-	root.SetErr(a.Stderr)
+	root.SetIn(a.env.Stdin)
+	root.SetOut(a.env.Stdout)
+	root.SetErr(a.env.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exit.Done
@@ -75,7 +82,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pgharbor",
 		Short:         "Backups of a fleet of PostgreSQL instances",
-		Version:       a.Version,
+		Version:       a.env.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Long: `pgharbor lists, makes, downloads and restores the backups of a fleet of PostgreSQL
@@ -86,17 +93,17 @@ not logged in, 4 no such thing, 5 unhealthy (health --exit-code), 6 integrity, 7
 control plane or the agent can't be reached.`,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.configFlag, "config", "", "folder of your identity (default $PGHARBOR_CONFIG, or pgharbor in the user's config folder)")
-	flags.StringVar(&a.contextFlag, "context", "", "which of your logins to use (default: the one that logged in last)")
-	flags.DurationVar(&a.timeout, "timeout", defaultTimeout, "how long a single answer may take")
+	flags.StringVar(&a.logins.Path, "config", "", "folder of your identity (default $PGHARBOR_CONFIG, or pgharbor in the user's config folder)")
+	flags.StringVar(&a.logins.Context, "context", "", "which of your logins to use (default: the one that logged in last)")
+	flags.DurationVar(&a.session.Timeout, "timeout", defaultTimeout, "how long a single answer may take")
 	root.AddCommand(
-		a.loginCommand(), a.contextsCommand(),
-		a.listCommand(), a.showCommand(), a.backupCommand(), a.downloadCommand(),
-		a.restoreCommand(), a.undoCommand(), a.restoresCommand(), a.runsCommand(),
-		a.verifyCommand(), a.holdCommand(), a.releaseCommand(),
-		a.retentionCommand(), a.healthCommand(), a.thresholdsCommand(), a.alertsCommand(),
-		a.agentsCommand(), a.usersCommand(), a.auditCommand(),
-		a.policiesCommand(), a.approvalsCommand(),
+		loginCommand(a), contextsCommand(a),
+		listCommand(a), showCommand(a), backupCommand(a), downloadCommand(a),
+		restoreCommand(a), undoCommand(a), restoresCommand(a), runsCommand(a),
+		verifyCommand(a), holdCommand(a), releaseCommand(a),
+		retentionCommand(a), healthCommand(a), thresholdsCommand(a), alertsCommand(a),
+		agentsCommand(a), usersCommand(a), auditCommand(a),
+		policiesCommand(a), approvalsCommand(a),
 	)
 	usage.NameMissing(root)
 	return root
@@ -122,54 +129,30 @@ func (a *app) connected(do func(ctx context.Context, conn *grpc.ClientConn, args
 	})
 }
 
-// noun is a command that only has commands below it.
-func (a *app) noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	var names []string
-	for _, verb := range verbs {
-		names = append(names, verb.Name())
+// report writes the error, one line and perhaps a hint, and returns its exit code.
+func (a *app) report(cmd *cobra.Command, err error) int {
+	p := a.session.Explain(err)
+	if p.Text == "" {
+		return p.Code
 	}
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("say which: %s", strings.Join(names, ", "))
-		},
+	what := strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " ")
+	if what != "" {
+		what += ": "
 	}
-	cmd.AddCommand(verbs...)
-	return cmd
+	exit.Report(a.env.Stderr, "pgharbor", what+output.Line(p.Text), output.Line(p.Hint))
+	return p.Code
 }
 
-// printing gives a command the flag -o.
-func (a *app) printing(cmd *cobra.Command) *cobra.Command {
-	a.format = output.FormatTable
-	cmd.Flags().VarP(&a.format, "format", "o", "how to print the result")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
-		[]string{string(output.FormatTable), string(output.FormatJSON)}, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
-}
-
-// print writes the message as JSON where that was asked for, else calls asTable.
-func (a *app) print(message proto.Message, asTable func() error) error {
-	if a.format == output.FormatJSON {
-		return output.JSON(a.Stdout, message)
+// dial connects as the person of the context in use, and renews the certificate
+// where that is due.
+func (a *app) dial(ctx context.Context) (*grpc.ClientConn, error) {
+	dir, err := a.logins.CurrentIdentity()
+	if err != nil {
+		return nil, err
 	}
-	return asTable()
-}
-
-// say writes a line for a person to standard error.
-func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.Stderr, format+"\n", args...)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	identity, err := client.Load(dir)
+	if err != nil {
+		return nil, err
 	}
+	return a.session.Dial(ctx, identity)
 }
-
-// newRequestID makes a request that is sent twice one request.
-func newRequestID() string { return strings.ToLower(rand.Text())[:16] }

@@ -9,40 +9,41 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) approvalsCommand() *cobra.Command {
-	return a.noun("approvals", "What waits for a second person, because a policy says so",
-		a.approvalsListCommand(), a.approvalsShowCommand(),
-		a.approvalsDecideCommand("approve", "Let another person's request pass, once",
+func approvalsCommand(a *app) *cobra.Command {
+	return noun("approvals", "What waits for a second person, because a policy says so",
+		approvalsListCommand(a), approvalsShowCommand(a),
+		approvalsDecideCommand(a, "approve", "Let another person's request pass, once",
 			func(ctx context.Context, approvals pgharborv1.ApprovalServiceClient, id, comment string) (decision, error) {
 				return approvals.Approve(ctx, &pgharborv1.ApproveRequest{Id: id, Comment: comment})
 			}),
-		a.approvalsDecideCommand("deny", "Refuse another person's request, for good",
+		approvalsDecideCommand(a, "deny", "Refuse another person's request, for good",
 			func(ctx context.Context, approvals pgharborv1.ApprovalServiceClient, id, comment string) (decision, error) {
 				return approvals.Deny(ctx, &pgharborv1.DenyRequest{Id: id, Comment: comment})
 			}))
 }
 
-func (a *app) approvalsListCommand() *cobra.Command {
+func approvalsListCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListApprovalsRequest
 	cmd := a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List what waits: your own requests, and those that you may decide on",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
-			return a.listApprovals(ctx, conn, &request)
+			return listApprovals(ctx, a.out, conn, &request)
 		}),
 	})
 	cmd.Flags().BoolVar(&request.All, "all", false, "also those that were used or denied, or have expired")
 	return cmd
 }
 
-func (a *app) listApprovals(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListApprovalsRequest) error {
+func listApprovals(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListApprovalsRequest) error {
 	approvals := pgharborv1.NewApprovalServiceClient(conn)
 	all := &pgharborv1.ListApprovalsResponse{}
-	err := eachPage(func(token string) (string, error) {
+	err := session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := approvals.ListApprovals(ctx, request)
 		all.Approvals = append(all.Approvals, page.GetApprovals()...)
@@ -51,18 +52,18 @@ func (a *app) listApprovals(ctx context.Context, conn *grpc.ClientConn, request 
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error {
+	return out.Print(all, func() error {
 		table := output.NewTable("ID", "STATE", "ACTION", "INSTANCE", "TARGET", "REQUESTED BY", "REASON", "EXPIRES", "DECIDED BY")
 		for _, approval := range all.GetApprovals() {
 			table.Add(output.Name(approval.GetId()), output.Name(approval.GetState()), output.Name(approval.GetAction()),
 				output.Name(approval.GetInstance()), output.Name(approval.GetTarget()), output.Name(approval.GetRequestedBy()),
-				output.Line(approval.GetReason()), output.Time(approval.GetExpiresAt(), a.Now().Location()), output.Name(approval.GetDecidedBy()))
+				output.Line(approval.GetReason()), output.Time(approval.GetExpiresAt(), out.Now().Location()), output.Name(approval.GetDecidedBy()))
 		}
-		return table.Write(a.Stdout, "Nothing waits for another person.")
+		return table.Write(out.Stdout, "Nothing waits for another person.")
 	})
 }
 
-func (a *app) approvalsShowCommand() *cobra.Command {
+func approvalsShowCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:               "show ID",
 		Short:             "Show all that a request says, which is all that its approval is good for",
@@ -73,13 +74,13 @@ func (a *app) approvalsShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.showApproval(response.GetApproval()) })
+			return a.out.Print(response, func() error { return showApproval(a.out, response.GetApproval()) })
 		}),
 	})
 }
 
-func (a *app) showApproval(approval *pgharborv1.Approval) error {
-	zone := a.Now().Location()
+func showApproval(out *output.Printer, approval *pgharborv1.Approval) error {
+	zone := out.Now().Location()
 	fields := [][2]string{
 		{"ID", output.Name(approval.GetId())},
 		{"State", output.Name(approval.GetState())},
@@ -91,7 +92,7 @@ func (a *app) showApproval(approval *pgharborv1.Approval) error {
 	for _, detail := range approval.GetDetails() {
 		fields = append(fields, [2]string{output.Name(detail.GetName()), output.Line(detail.GetValue())})
 	}
-	return output.Fields(a.Stdout, append(fields,
+	return output.Fields(out.Stdout, append(fields,
 		[2]string{"Reason", output.Line(approval.GetReason())},
 		[2]string{"Requested by", output.Name(approval.GetRequestedBy())},
 		[2]string{"Requested at", output.Time(approval.GetCreatedAt(), zone)},
@@ -108,7 +109,7 @@ type decision interface {
 	GetApproval() *pgharborv1.Approval
 }
 
-func (a *app) approvalsDecideCommand(verb, short string,
+func approvalsDecideCommand(a *app, verb, short string,
 	decide func(ctx context.Context, approvals pgharborv1.ApprovalServiceClient, id, comment string) (decision, error),
 ) *cobra.Command {
 	var comment string
@@ -122,9 +123,9 @@ func (a *app) approvalsDecideCommand(verb, short string,
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
+			return a.out.Print(response, func() error {
 				approval := response.GetApproval()
-				_, err := fmt.Fprintf(a.Stdout, "%s: %s of %s for %s.\n", output.Name(approval.GetState()), output.Name(approval.GetAction()),
+				_, err := fmt.Fprintf(a.out.Stdout, "%s: %s of %s for %s.\n", output.Name(approval.GetState()), output.Name(approval.GetAction()),
 					output.Name(approval.GetTarget()), output.Name(approval.GetRequestedBy()))
 				return err
 			})

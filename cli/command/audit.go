@@ -9,17 +9,19 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) auditCommand() *cobra.Command {
-	return a.noun("audit", "The trail: who did what, when, why and how it ended",
-		a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand())
+func auditCommand(a *app) *cobra.Command {
+	return noun("audit", "The trail: who did what, when, why and how it ended",
+		auditListCommand(a), auditVerifyCommand(a), auditExportCommand(a))
 }
 
-func (a *app) auditListCommand() *cobra.Command {
+func auditListCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListAuditEntriesRequest
-	from, until := since{now: a.Now}, since{now: a.Now}
+	from, until := since{now: a.out.Now}, since{now: a.out.Now}
 	var limit uint
 	cmd := a.printing(&cobra.Command{
 		Use:   "list",
@@ -27,7 +29,7 @@ func (a *app) auditListCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			request.Since, request.Until = from.at, until.at
-			return a.listAudit(ctx, conn, &request, int(min(limit, math.MaxInt32)))
+			return listAudit(ctx, a.out, conn, &request, int(min(limit, math.MaxInt32)))
 		}),
 	})
 	flags := cmd.Flags()
@@ -41,17 +43,17 @@ func (a *app) auditListCommand() *cobra.Command {
 	flags.UintVar(&limit, "limit", 0, "only so many, the newest (default: all)")
 	a.completeInstanceFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(
-		[]string{"started", "ongoing", "succeeded", "failed", "denied"}, cobra.ShellCompDirectiveNoFileComp))
+		[]string{chain.OutcomeStarted, chain.OutcomeOngoing, chain.OutcomeSucceeded, chain.OutcomeFailed, chain.OutcomeDenied}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func (a *app) listAudit(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListAuditEntriesRequest, limit int) error {
+func listAudit(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListAuditEntriesRequest, limit int) error {
 	trail := pgharborv1.NewAuditServiceClient(conn)
 	all := &pgharborv1.ListAuditEntriesResponse{}
 	if limit > 0 {
 		request.PageSize = int32(min(limit, 1000))
 	}
-	err := eachPage(func(token string) (string, error) {
+	err := session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := trail.ListAuditEntries(ctx, request)
 		all.Entries = append(all.Entries, page.GetEntries()...)
@@ -64,20 +66,20 @@ func (a *app) listAudit(ctx context.Context, conn *grpc.ClientConn, request *pgh
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error { return a.showAudit(all.GetEntries()) })
+	return out.Print(all, func() error { return showAudit(out, all.GetEntries()) })
 }
 
-func (a *app) showAudit(entries []*pgharborv1.AuditEntry) error {
+func showAudit(out *output.Printer, entries []*pgharborv1.AuditEntry) error {
 	table := output.NewTable(">SEQ", "AT", "ACTOR", "ACTION", "OUTCOME", "INSTANCE", "TARGET", "REASON", "DETAIL", ">ENDS")
 	for _, entry := range entries {
 		var ends string
 		if entry.GetCompletes() != 0 {
 			ends = strconv.FormatInt(entry.GetCompletes(), 10)
 		}
-		table.Add(strconv.FormatInt(entry.GetSequence(), 10), output.Time(entry.GetAt(), a.Now().Location()),
+		table.Add(strconv.FormatInt(entry.GetSequence(), 10), output.Time(entry.GetAt(), out.Now().Location()),
 			output.Name(entry.GetActor()), output.Name(entry.GetAction()), output.Name(entry.GetOutcome()),
 			output.Name(entry.GetInstance()), output.Name(entry.GetTarget()),
 			output.Line(entry.GetReason()), output.Short(entry.GetDetail(), errorWidth), ends)
 	}
-	return table.Write(a.Stdout, "No entries.")
+	return table.Write(out.Stdout, "No entries.")
 }

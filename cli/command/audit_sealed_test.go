@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/internal/exit"
@@ -102,35 +100,4 @@ func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 		t.Errorf("after the first part: %+v", got)
 	}
 	f.verifies(t, exit.Failed, "can't be checked", "--file", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
-}
-
-// A head that was never checked outlives a hundred verifications after it.
-func TestUncheckedHeadsAreNotForgotten(t *testing.T) {
-	m := &trailMemory{path: filepath.Join(t.TempDir(), trailMemoryFile)}
-	at := func(n int) chain.Head { return chain.Head{Sequence: int64(n), Hash: strings.Repeat("a", 64)} }
-	m.verified(at(3), chain.Head{}, time.Now())
-	m.verified(at(6), chain.Head{}, time.Now())
-	for n := range 2 * maxTrailMemory {
-		m.verified(at(10+n), at(8), time.Now())
-	}
-	if err := m.keep(); err != nil {
-		t.Fatal(err)
-	}
-	m, err := openTrailMemory(filepath.Dir(m.path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := m.unchecked(); len(m.heads) != maxTrailMemory || !slices.Equal(got, []chain.Head{at(6)}) {
-		t.Errorf("of %d heads, unchecked are %v", len(m.heads), got)
-	}
-	for n := range 2 * maxTrailMemory { // each run is after another seal
-		m.verified(at(1001+2*n), at(1000+2*n), time.Now())
-	}
-	if got := m.unchecked(); len(m.heads) != maxTrailMemory || got[0] != at(6) {
-		t.Errorf("of %d heads, the first unchecked is %v", len(m.heads), got[0])
-	}
-	m.verified(at(5000), chain.Head{}, time.Now())
-	if got := m.unchecked(); len(got) > 0 {
-		t.Errorf("after the whole trail was verified: %v", got)
-	}
 }

@@ -2,19 +2,19 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) auditVerifyCommand() *cobra.Command {
+func auditVerifyCommand(a *app) *cobra.Command {
 	var v auditVerification
 	cmd := a.printing(&cobra.Command{
 		Use:   "verify",
@@ -30,7 +30,7 @@ of each time. --sealed takes the files and verifies all of it.
 After a catalog had to be restored from an older copy, --accept makes the trail of
 this moment the one that later ones are held to.`,
 		Args: cobra.NoArgs,
-		RunE: a.run(func(ctx context.Context, _ []string) error { return a.verifyAudit(ctx, v) }),
+		RunE: a.run(func(ctx context.Context, _ []string) error { return verifyAudit(ctx, a, v) }),
 	})
 	cmd.Flags().StringVar(&v.file, "file", "", "verify an export instead of the control plane's trail; - is standard input")
 	cmd.Flags().StringArrayVar(&v.heads, "head", nil,
@@ -56,7 +56,7 @@ type auditVerification struct {
 // asked is the name of who is known by --head alone.
 const asked = "whoever noted --head"
 
-func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
+func verifyAudit(ctx context.Context, a *app, v auditVerification) error {
 	var witnesses []chain.Witness
 	for _, text := range v.heads {
 		head, err := chain.ParseHead(text)
@@ -73,33 +73,33 @@ func (a *app) verifyAudit(ctx context.Context, v auditVerification) error {
 		}
 	}
 	if v.file != "" {
-		return a.verifyFile(v.file, after, witnesses)
+		return verifyFile(a, v.file, after, witnesses)
 	}
-	return a.verifyTrail(ctx, v, after, witnesses)
+	return verifyTrail(ctx, a, v, after, witnesses)
 }
 
-func (a *app) verifyFile(path string, after chain.Head, witnesses []chain.Witness) error {
+func verifyFile(a *app, path string, after chain.Head, witnesses []chain.Witness) error {
 	verifier, err := chain.NewVerifierAfter(after, witnesses...)
 	if err != nil {
-		return broken(err)
+		return trail.Broken(err)
 	}
-	if err := verifyEach(verifier, a.eachOf(path)); err != nil {
+	if err := trail.VerifyEach(verifier, eachOf(a, path)); err != nil {
 		return err
 	}
 	if verifier.Head().Sequence == after.Sequence {
 		return exit.Fail(exit.Integrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
 			WithHint("export it again: pgharbor audit export")
 	}
-	if err := allChecked(witnesses, after); err != nil {
+	if err := trail.AllChecked(witnesses, after); err != nil {
 		return err
 	}
-	return a.showVerified(verifier, after, witnesses)
+	return showVerified(a.out, verifier, after, witnesses)
 }
 
 // eachOf goes through an export; - is standard input.
-func (a *app) eachOf(path string) func(add func(*pgharborv1.AuditEntry) error) error {
+func eachOf(a *app, path string) func(add func(*pgharborv1.AuditEntry) error) error {
 	return func(add func(*pgharborv1.AuditEntry) error) error {
-		in := a.Stdin
+		in := a.env.Stdin
 		if path != "-" {
 			f, err := os.Open(path)
 			if err != nil {
@@ -108,48 +108,26 @@ func (a *app) eachOf(path string) func(add func(*pgharborv1.AuditEntry) error) e
 			defer f.Close()
 			in = f
 		}
-		return eachLine(in, add)
+		return trail.EachLine(in, add)
 	}
 }
 
-// verifyEach adds every entry to the verifier and ends it.
-func verifyEach(verifier *chain.Verifier, each func(add func(*pgharborv1.AuditEntry) error) error) error {
-	err := each(adding(verifier))
-	if err == nil {
-		err = verifier.End()
-	}
-	return broken(err)
-}
-
-func adding(verifier *chain.Verifier) func(*pgharborv1.AuditEntry) error {
-	return func(e *pgharborv1.AuditEntry) error { return verifier.Add(entryFrom(e)) }
-}
-
-// broken names what is wrong with a trail that does not hold.
-func broken(err error) error {
-	if where := (*chain.Break)(nil); errors.As(err, &where) {
-		return exit.Fail(exit.Integrity, "%w", where).
-			WithHint("keep the catalog as it is, and compare with what agents hold: pgharbor-agent trail; docs/audit.md says more")
-	}
-	return err
-}
-
-func (a *app) showVerified(verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
+func showVerified(out *output.Printer, verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
 	head := verifier.Head()
 	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
 	if after.Valid() {
 		verified.After = after.String()
 	}
 	for _, w := range witnesses {
-		if !before(w.Head, after) {
-			verified.Witnesses = append(verified.Witnesses, seenBy(w))
+		if !trail.Before(w.Head, after) {
+			verified.Witnesses = append(verified.Witnesses, trail.SeenBy(w))
 		}
 	}
-	return a.print(verified, func() error {
+	return out.Print(verified, func() error {
 		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
 		if after.Valid() {
 			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, head %s\n", after.Sequence, after)
-			text += unchecked(witnesses, after)
+			text += trail.Unchecked(witnesses, after)
 		}
 		if len(verified.Witnesses) > 0 {
 			text += "It is what was seen by:\n"
@@ -157,7 +135,7 @@ func (a *app) showVerified(verifier *chain.Verifier, after chain.Head, witnesses
 		for _, w := range verified.GetWitnesses() {
 			text += "  " + output.Line(w) + "\n"
 		}
-		_, err := fmt.Fprint(a.Stdout, text)
+		_, err := fmt.Fprint(out.Stdout, text)
 		return err
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/cli/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/exit"
@@ -61,7 +62,7 @@ func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
 		t.Fatal(err)
 	}
 	if noted {
-		last := f.goesOn(entryFrom(f.entries[len(f.entries)-1]), chain.Entry{
+		last := f.goesOn(trail.EntryFrom(f.entries[len(f.entries)-1]), chain.Entry{
 			Actor: "host", Action: chain.ActionSeal, Target: at.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
 		})
 		f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})
@@ -245,7 +246,7 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	}
 	previous := f.entries[6].GetPreviousHash()
 	for i := 6; i < 9; i++ { // from entry 7 on
-		e := entryFrom(f.entries[i])
+		e := trail.EntryFrom(f.entries[i])
 		e.Actor, e.PreviousHash = "user:b", previous
 		e.Hash = e.Sum(previous)
 		f.entries[i].Actor, f.entries[i].PreviousHash, f.entries[i].Hash = e.Actor, e.PreviousHash, e.Hash

@@ -8,12 +8,13 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) backupCommand() *cobra.Command {
-	request := pgharborv1.StartBackupRequest{RequestId: newRequestID()}
+func backupCommand(a *app) *cobra.Command {
+	request := pgharborv1.StartBackupRequest{RequestId: random.ID()}
 	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:               "backup INSTANCE",
@@ -27,12 +28,12 @@ func (a *app) backupCommand() *cobra.Command {
 				return err
 			}
 			if !wait {
-				return a.print(response, func() error {
-					_, err := fmt.Fprintln(a.Stdout, shell.Command("Started; see how it ends: pgharbor runs --instance %s", args[0]))
+				return a.out.Print(response, func() error {
+					_, err := fmt.Fprintln(a.out.Stdout, shell.Command("Started; see how it ends: pgharbor runs --instance %s", args[0]))
 					return err
 				})
 			}
-			return a.awaitBackup(ctx, conn, response.GetJob())
+			return awaitBackup(ctx, a, conn, response.GetJob())
 		}),
 	})
 	cmd.Flags().StringVar(&request.Database, "database", "", "only this database")
@@ -40,24 +41,24 @@ func (a *app) backupCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) awaitBackup(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job) error {
-	job, err := a.watchJob(ctx, conn, started.GetId())
+func awaitBackup(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job) error {
+	job, err := a.session.WatchJob(ctx, conn, started.GetId())
 	if err != nil {
-		return a.stillRunning(err, "backup", shell.Command("pgharbor runs --instance %s", started.GetInstance()))
+		return a.session.StillRunning(err, "backup", shell.Command("pgharbor runs --instance %s", started.GetInstance()))
 	}
 	failed := jobEnd("backup", job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure())
 	// A script gets the result or nothing; a person also what went well of it.
-	if failed != nil && a.format == output.FormatJSON {
+	if failed != nil && a.out.Format == output.FormatJSON {
 		return failed
 	}
 	if failed != nil && len(job.GetRuns()) == 0 {
 		return failed
 	}
-	err = a.print(&pgharborv1.GetJobResponse{Job: job}, func() error {
-		if err := a.runTable(job.GetRuns()).Write(a.Stdout, "There was nothing to back up."); err != nil || !job.GetMoreRuns() {
+	err = a.out.Print(&pgharborv1.GetJobResponse{Job: job}, func() error {
+		if err := runTable(job.GetRuns(), a.out.Now()).Write(a.out.Stdout, "There was nothing to back up."); err != nil || !job.GetMoreRuns() {
 			return err
 		}
-		_, err := fmt.Fprintf(a.Stdout, "There are more: %s\n", shell.Command("pgharbor runs --instance %s", job.GetInstance()))
+		_, err := fmt.Fprintf(a.out.Stdout, "There are more: %s\n", shell.Command("pgharbor runs --instance %s", job.GetInstance()))
 		return err
 	})
 	if err != nil {

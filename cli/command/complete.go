@@ -60,7 +60,7 @@ func (a *app) completeBackup(cmd *cobra.Command, args []string, _ string) ([]cob
 	var ids []cobra.Completion
 	for _, backup := range page.GetBackups() {
 		ids = append(ids, cobra.CompletionWithDesc(backup.GetId(), output.Name(backup.GetInstance())+" "+
-			output.Name(backup.GetDatabase())+" "+output.Time(backup.GetCreatedAt(), a.Now().Location())))
+			output.Name(backup.GetDatabase())+" "+output.Time(backup.GetCreatedAt(), a.out.Now().Location())))
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
@@ -93,11 +93,4 @@ func (a *app) completeInstanceFlag(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("instance", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return a.completeInstance(cmd, nil, typed)
 	})
-}
-
-// require refuses a command line without the flag.
-func (a *app) require(cmd *cobra.Command, flag string) {
-	if err := cmd.MarkFlagRequired(flag); err != nil {
-		panic(err) // the flag has no such name: a mistake in this program
-	}
 }

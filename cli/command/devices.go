@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -11,7 +12,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) usersDevicesCommand() *cobra.Command {
+func usersDevicesCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "devices [NAME]",
 		Short: "List your devices, or those of another person",
@@ -21,7 +22,7 @@ func (a *app) usersDevicesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(devices, func() error { return a.deviceTable(devices.GetDevices()).Write(a.Stdout, "No devices.") })
+			return a.out.Print(devices, func() error { return deviceTable(devices.GetDevices(), a.out.Now()).Write(a.out.Stdout, "No devices.") })
 		}),
 	})
 }
@@ -49,9 +50,8 @@ func isMe(ctx context.Context, conn *grpc.ClientConn, name string) (bool, error)
 	return me.GetName() == name, err
 }
 
-func (a *app) deviceTable(devices []*pgharborv1.Device) *output.Table {
+func deviceTable(devices []*pgharborv1.Device, now time.Time) *output.Table {
 	table := output.NewTable("ID", "DEVICE", "STATE", "SINCE", ">LAST SEEN")
-	now := a.Now()
 	for _, device := range devices {
 		state, seen := "active", ""
 		switch {
@@ -69,7 +69,7 @@ func (a *app) deviceTable(devices []*pgharborv1.Device) *output.Table {
 	return table
 }
 
-func (a *app) revokeDevice(ctx context.Context, conn *grpc.ClientConn, name, id string) error {
+func revokeDevice(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, name, id string) error {
 	mine, err := isMe(ctx, conn, name)
 	if err != nil {
 		return err
@@ -85,8 +85,8 @@ func (a *app) revokeDevice(ctx context.Context, conn *grpc.ClientConn, name, id 
 	if err != nil {
 		return err
 	}
-	return a.print(response, func() error {
-		_, err := fmt.Fprintf(a.Stdout, "Revoked the device %s (%s) of %s.\n", output.Name(response.GetDevice().GetId()),
+	return out.Print(response, func() error {
+		_, err := fmt.Fprintf(out.Stdout, "Revoked the device %s (%s) of %s.\n", output.Name(response.GetDevice().GetId()),
 			output.Line(response.GetDevice().GetName()), output.Name(name))
 		return err
 	})

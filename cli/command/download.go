@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/transfer"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -26,7 +27,7 @@ type download struct {
 	passphraseFile string
 }
 
-func (a *app) downloadCommand() *cobra.Command {
+func downloadCommand(a *app) *cobra.Command {
 	var d download
 	cmd := &cobra.Command{
 		Use:   "download ID",
@@ -41,7 +42,7 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeBackup,
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			return a.download(ctx, args[0], d)
+			return runDownload(ctx, a, args[0], d)
 		}),
 	}
 	flags := cmd.Flags()
@@ -53,7 +54,7 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 	return cmd
 }
 
-func (a *app) download(ctx context.Context, id string, d download) error {
+func runDownload(ctx context.Context, a *app, id string, d download) error {
 	if d.output == "-" {
 		return exit.Fail(exit.Usage, "a download is not written to standard output: it would be used before it is verified").
 			WithHint("name a file with --output")
@@ -76,66 +77,71 @@ func (a *app) download(ctx context.Context, id string, d download) error {
 		return err
 	}
 	if d.decrypt {
-		return a.downloadOpened(ctx, conn, backup, target, d)
+		return downloadOpened(ctx, a, conn, backup, target, d)
 	}
-	return a.downloadSealed(ctx, conn, backup, target, d)
+	return downloadSealed(ctx, a, conn, backup, target, d)
 }
 
-func (a *app) downloadSealed(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
-	sealed, err := openPart(target, backup.GetId())
+func downloadSealed(ctx context.Context, a *app, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
+	sealed, err := transfer.OpenPart(target, backup.GetId())
 	if err != nil {
 		return err
 	}
 	defer sealed.Close()
-	if err := sealed.checkRoom(backup.GetSizeBytes() - sealed.size); err != nil {
+	if err := sealed.CheckRoom(backup.GetSizeBytes() - sealed.Size()); err != nil {
 		return err
 	}
-	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
+	if err := d.transfer(a, conn, backup).Fetch(ctx, sealed); err != nil {
 		return err
 	}
-	if err := sealed.commit(); err != nil {
+	if err := sealed.Commit(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "Saved %s (%s); size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetSizeBytes()))
+	_, err = fmt.Fprintf(a.out.Stdout, "Saved %s (%s); size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetSizeBytes()))
 	return err
 }
 
-func (a *app) downloadOpened(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
+func downloadOpened(ctx context.Context, a *app, conn *grpc.ClientConn, backup *pgharborv1.Backup, target string, d download) error {
 	if backup.GetPlainSha256() == "" {
 		return exit.Fail(exit.Failed, "nothing is known of the dump inside of backup %s, so its decryption could not be verified", backup.GetId()).
 			WithHint("download it without --decrypt and open it with openssl enc -d -aes-256-cbc -pbkdf2")
 	}
-	passphrase, err := a.passphrase(ctx, backup, d.passphraseFile)
+	passphrase, err := passphrase(ctx, a, backup, d.passphraseFile)
 	if err != nil {
 		return err
 	}
-	sealed, err := openPart(filepath.Join(filepath.Dir(target), backup.GetFilename()), backup.GetId())
+	sealed, err := transfer.OpenPart(filepath.Join(filepath.Dir(target), backup.GetFilename()), backup.GetId())
 	if err != nil {
 		return err
 	}
 	defer sealed.Close()
-	if err := sealed.checkRoom(backup.GetSizeBytes()-sealed.size, backup.GetPlainSizeBytes()); err != nil {
+	if err := sealed.CheckRoom(backup.GetSizeBytes()-sealed.Size(), backup.GetPlainSizeBytes()); err != nil {
 		return err
 	}
-	if err := a.fetch(ctx, conn, backup, d.reason, sealed); err != nil {
+	under := d.transfer(a, conn, backup)
+	if err := under.Fetch(ctx, sealed); err != nil {
 		return err
 	}
-	plain, err := openPart(target, backup.GetId()+".plain")
+	plain, err := transfer.OpenPart(target, backup.GetId()+".plain")
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	if err := a.open(ctx, backup, sealed, plain, passphrase); err != nil {
-		return errors.Join(err, plain.remove())
+	if err := under.Open(ctx, sealed, plain, passphrase); err != nil {
+		return errors.Join(err, plain.Remove())
 	}
-	if err := plain.commit(); err != nil {
+	if err := plain.Commit(); err != nil {
 		return err
 	}
-	if err := sealed.remove(); err != nil {
+	if err := sealed.Remove(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "Saved %s (%s), decrypted; size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetPlainSizeBytes()))
+	_, err = fmt.Fprintf(a.out.Stdout, "Saved %s (%s), decrypted; size and SHA-256 hold.\n", output.Name(target), output.Bytes(backup.GetPlainSizeBytes()))
 	return err
+}
+
+func (d download) transfer(a *app, conn *grpc.ClientConn, backup *pgharborv1.Backup) *transfer.Download {
+	return &transfer.Download{Session: a.session, Conn: conn, Backup: backup, Reason: d.reason}
 }
 
 // target is the file to write: what --output says, or the backup's own name.
@@ -169,15 +175,15 @@ func fileName(name string) bool {
 }
 
 // passphraseIn reads a passphrase file, and says where others can read it too.
-func (a *app) passphraseIn(file string) (string, error) {
+func passphraseIn(out *output.Printer, file string) (string, error) {
 	if err := secretfile.Check(file); errors.Is(err, secretfile.ErrChangeable) || errors.Is(err, secretfile.ErrReadable) {
-		a.say("warning: the passphrase file %s: %s; %s", output.Name(file), output.Line(err.Error()), secretfile.Remedy)
+		out.Say("warning: the passphrase file %s: %s; %s", output.Name(file), output.Line(err.Error()), secretfile.Remedy)
 	}
 	return seal.ReadPassphraseFile(file)
 }
 
 // passphrase finds what opens the backup, before anything is downloaded.
-func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file string) (string, error) {
+func passphrase(ctx context.Context, a *app, backup *pgharborv1.Backup, file string) (string, error) {
 	if backup.GetEncryption() == seal.SchemeNone {
 		return "", nil
 	}
@@ -185,17 +191,17 @@ func (a *app) passphrase(ctx context.Context, backup *pgharborv1.Backup, file st
 		return "", exit.Fail(exit.Failed, "this pgharbor does not know the encryption %q", backup.GetEncryption())
 	}
 	if file == "" {
-		file = a.Getenv("BACKUP_ENCRYPT_PASSPHRASE_FILE")
+		file = a.env.Getenv("BACKUP_ENCRYPT_PASSPHRASE_FILE")
 	}
 	if file != "" {
-		return a.passphraseIn(file)
+		return passphraseIn(a.out, file)
 	}
-	if passphrase := a.Getenv("BACKUP_ENCRYPT_PASSPHRASE"); passphrase != "" {
+	if passphrase := a.env.Getenv("BACKUP_ENCRYPT_PASSPHRASE"); passphrase != "" {
 		return passphrase, nil
 	}
-	if !a.interactive() {
+	if !a.prompt.Interactive() {
 		return "", exit.Fail(exit.Failed, "the backup is encrypted, and there is no passphrase").
 			WithHint("give it with --passphrase-file, or run it on a terminal")
 	}
-	return a.askSecret(ctx, "Passphrase: ")
+	return a.prompt.AskSecret(ctx, "Passphrase: ")
 }

@@ -2,8 +2,6 @@ package command
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,29 +58,6 @@ func TestAnAgentThatIsAwayIsSaidSoAtOnce(t *testing.T) {
 	got := f.run(t, "download", "id1", "--output", filepath.Join(dir, "file"))
 	if got.code != exit.Unreachable || len(f.downloads) != 1 || len(entries(t, dir)) != 0 {
 		t.Errorf("%+v after %d attempts, left %v", got, len(f.downloads), entries(t, dir))
-	}
-}
-
-func TestAFullDiskIsNoCut(t *testing.T) {
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Fatal("the test needs /dev/full: ", err)
-	}
-	f := loggedIn(t)
-	backup := f.offer(dump())
-	conn, err := f.app(&bytes.Buffer{}, &bytes.Buffer{}).dial(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := &part{path: filepath.Join(t.TempDir(), "x"), file: full, hash: sha256.New()}
-	defer to.Close()
-	a := f.app(&bytes.Buffer{}, &bytes.Buffer{})
-	if err := a.fetch(t.Context(), conn, backup, "", to); err == nil || !strings.Contains(err.Error(), "no space left") || len(f.downloads) != 1 {
-		t.Errorf("%v after %d attempts", err, len(f.downloads))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/cli/transfer"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -251,7 +252,7 @@ func TestTwoDownloadsOfOneBackupDontMix(t *testing.T) {
 	f.offer(dump())
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
-	first, err := openPart(path, "id1")
+	first, err := transfer.OpenPart(path, "id1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"io"
 	"net"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/cli/logins"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -131,24 +133,21 @@ type result struct {
 func (f *fleet) run(t *testing.T, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := f.app(&stdout, &stderr).execute(t.Context(), args)
+	code := f.app(strings.NewReader(""), &stdout, &stderr).execute(t.Context(), args)
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func (f *fleet) app(stdout, stderr *bytes.Buffer) *app {
-	return &app{
-		Env: Env{
-			Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
-			Getenv: func(name string) string {
-				if name == configVariable {
-					return f.config
-				}
-				return f.env[name]
-			},
-			Now: f.clock.Now, Version: "test",
+func (f *fleet) app(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return newApp(Env{
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Getenv: func(name string) string {
+			if name == logins.Variable {
+				return f.config
+			}
+			return f.env[name]
 		},
-		pause: f.clock.pause,
-	}
+		Now: f.clock.Now, Version: "test",
+	}, f.clock.pause)
 }
 
 // clock moves on when somebody waits, and no other way.
@@ -163,11 +162,11 @@ func (c *clock) Now() time.Time {
 	return c.at
 }
 
-func (c *clock) pause(ctx context.Context, d time.Duration) error {
+func (c *clock) pause(ctx context.Context, d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
-	return ctx.Err()
+	return ctx.Err() == nil
 }
 
 func (f *fleet) invite(name string) string {

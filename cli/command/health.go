@@ -9,11 +9,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) healthCommand() *cobra.Command {
+func healthCommand(a *app) *cobra.Command {
 	var request pgharborv1.GetHealthRequest
 	var exitCode, watch bool
 	cmd := a.printing(&cobra.Command{
@@ -22,13 +23,13 @@ func (a *app) healthCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			if watch {
-				return a.watchHealth(ctx, conn, &request)
+				return watchHealth(ctx, a, conn, &request)
 			}
 			response, err := pgharborv1.NewHealthServiceClient(conn).GetHealth(ctx, &request)
 			if err != nil {
 				return err
 			}
-			if err := a.print(response, func() error { return a.showHealth(response) }); err != nil {
+			if err := a.out.Print(response, func() error { return showHealth(a.out, response) }); err != nil {
 				return err
 			}
 			if exitCode && !response.GetHealthy() {
@@ -50,8 +51,8 @@ func (a *app) healthCommand() *cobra.Command {
 
 // watchHealth shows each report until the person leaves. A stream that breaks is
 // opened again, and sends what holds then.
-func (a *app) watchHealth(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.GetHealthRequest) error {
-	patience := a.newPatience(watchPatience)
+func watchHealth(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharborv1.GetHealthRequest) error {
+	patience := a.session.Patience(session.WatchPatience)
 	for {
 		stream, err := pgharborv1.NewHealthServiceClient(conn).WatchHealth(ctx, &pgharborv1.WatchHealthRequest{
 			Instance: request.GetInstance(), Database: request.GetDatabase(), Verdicts: request.GetVerdicts(),
@@ -61,13 +62,13 @@ func (a *app) watchHealth(ctx context.Context, conn *grpc.ClientConn, request *p
 			if response, err = stream.Recv(); err != nil {
 				break
 			}
-			patience.progressed()
+			patience.Progressed()
 			health := response.GetHealth()
-			if err := a.print(health, func() error {
-				if _, err := fmt.Fprintf(a.Stdout, "\n%s\n", output.Time(health.GetCheckedAt(), a.Now().Location())); err != nil {
+			if err := a.out.Print(health, func() error {
+				if _, err := fmt.Fprintf(a.out.Stdout, "\n%s\n", output.Time(health.GetCheckedAt(), a.out.Now().Location())); err != nil {
 					return err
 				}
-				return a.showHealth(health)
+				return showHealth(a.out, health)
 			}); err != nil {
 				return err
 			}
@@ -75,14 +76,14 @@ func (a *app) watchHealth(ctx context.Context, conn *grpc.ClientConn, request *p
 		if ctx.Err() != nil {
 			return nil // to leave is how a watch ends
 		}
-		if err := patience.wait(ctx, err); err != nil {
+		if err := patience.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
 }
 
-func (a *app) showHealth(health *pgharborv1.GetHealthResponse) error {
-	now := a.Now()
+func showHealth(out *output.Printer, health *pgharborv1.GetHealthResponse) error {
+	now := out.Now()
 	table := output.NewTable("VERDICT", "INSTANCE", "DATABASE", ">NEWEST", ">SIZE", "SIZES", "LAST RUN", "WHY", "NEXT STEP")
 	for _, database := range health.GetDatabases() {
 		var why, next []string
@@ -100,20 +101,20 @@ func (a *app) showHealth(health *pgharborv1.GetHealthResponse) error {
 			newest, size, output.Spark(database.GetRecentSizesBytes()), output.Name(database.GetNewestRunState()),
 			output.Short(strings.Join(why, "; "), errorWidth), output.Line(strings.Join(next, "; ")))
 	}
-	if _, err := fmt.Fprintln(a.Stdout, glance(health.GetDatabases())); err != nil {
+	if _, err := fmt.Fprintln(out.Stdout, glance(health.GetDatabases())); err != nil {
 		return err
 	}
-	if err := table.Write(a.Stdout, "Nothing is known of any database yet."); err != nil {
+	if err := table.Write(out.Stdout, "Nothing is known of any database yet."); err != nil {
 		return err
 	}
-	if err := a.showRestoreTimes(health.GetDatabases()); err != nil {
+	if err := showRestoreTimes(out, health.GetDatabases()); err != nil {
 		return err
 	}
-	return a.showWarnings(health.GetDatabases())
+	return showWarnings(out, health.GetDatabases())
 }
 
 // showWarnings prints what an agent warns of once, and not for each database.
-func (a *app) showWarnings(databases []*pgharborv1.DatabaseHealth) error {
+func showWarnings(out *output.Printer, databases []*pgharborv1.DatabaseHealth) error {
 	said := map[string]bool{}
 	for _, database := range databases {
 		for _, warning := range database.GetWarnings() {
@@ -122,7 +123,7 @@ func (a *app) showWarnings(databases []*pgharborv1.DatabaseHealth) error {
 				continue
 			}
 			said[line] = true
-			if _, err := fmt.Fprintln(a.Stdout, line); err != nil {
+			if _, err := fmt.Fprintln(out.Stdout, line); err != nil {
 				return err
 			}
 		}

@@ -8,12 +8,13 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) holdCommand() *cobra.Command {
-	request := pgharborv1.HoldBackupRequest{RequestId: newRequestID()}
+func holdCommand(a *app) *cobra.Command {
+	request := pgharborv1.HoldBackupRequest{RequestId: random.ID()}
 	cmd := a.printing(&cobra.Command{
 		Use:   "hold ID",
 		Short: "Keep a backup from retention until it is released",
@@ -27,15 +28,15 @@ the backup's file on its agent's disk: it needs no control plane, and survives a
 			if err != nil {
 				return err
 			}
-			return a.awaitHold(ctx, conn, response.GetJob(), "Backup %s is held.\n", args[0])
+			return awaitHold(ctx, a, conn, response.GetJob(), "Backup %s is held.\n", args[0])
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail and for those who look at it later")
 	return cmd
 }
 
-func (a *app) releaseCommand() *cobra.Command {
-	request := pgharborv1.ReleaseBackupRequest{RequestId: newRequestID()}
+func releaseCommand(a *app) *cobra.Command {
+	request := pgharborv1.ReleaseBackupRequest{RequestId: random.ID()}
 	cmd := a.printing(&cobra.Command{
 		Use:               "release ID",
 		Short:             "End the hold of a backup: retention may remove it again",
@@ -55,7 +56,7 @@ func (a *app) releaseCommand() *cobra.Command {
 			if !before.GetBackup().GetHeld() {
 				done = "Backup %s is not held, and as far as is known it was not.\n"
 			}
-			return a.awaitHold(ctx, conn, response.GetJob(), done, args[0])
+			return awaitHold(ctx, a, conn, response.GetJob(), done, args[0])
 		}),
 	})
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
@@ -64,22 +65,22 @@ func (a *app) releaseCommand() *cobra.Command {
 }
 
 // awaitHold waits for a hold or a release, and says that it is done.
-func (a *app) awaitHold(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
-	backup, err := a.awaitBackupJob(ctx, conn, started, id)
+func awaitHold(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
+	backup, err := awaitBackupJob(ctx, a, conn, started, id)
 	if err != nil {
 		return err
 	}
-	return a.print(backup, func() error {
-		_, err := fmt.Fprintf(a.Stdout, done, output.Name(id))
+	return a.out.Print(backup, func() error {
+		_, err := fmt.Fprintf(a.out.Stdout, done, output.Name(id))
 		return err
 	})
 }
 
 // awaitBackupJob waits for a job about one backup, and returns that as it is then.
-func (a *app) awaitBackupJob(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, id string) (*pgharborv1.GetBackupResponse, error) {
-	job, err := a.watchJob(ctx, conn, started.GetId())
+func awaitBackupJob(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job, id string) (*pgharborv1.GetBackupResponse, error) {
+	job, err := a.session.WatchJob(ctx, conn, started.GetId())
 	if err != nil {
-		return nil, a.stillRunning(err, started.GetKind(), shell.Command("pgharbor show %s", id))
+		return nil, a.session.StillRunning(err, started.GetKind(), shell.Command("pgharbor show %s", id))
 	}
 	if err := jobEnd(job.GetKind(), job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
 		return nil, err

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/cli/session"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -137,7 +137,7 @@ func TestWatchingGivesUpAfterAMinute(t *testing.T) {
 	if got.code != exit.Unreachable || !strings.Contains(got.stderr, "goes on") || !strings.Contains(got.stderr, "pgharbor runs") {
 		t.Errorf("%+v", got)
 	}
-	if took := f.clock.Now().Sub(before); took < watchPatience || took > watchPatience+2*longestDelay {
+	if took := f.clock.Now().Sub(before); took < session.WatchPatience || took > session.WatchPatience+2*session.LongestDelay {
 		t.Errorf("gave up after %s", took)
 	}
 }
@@ -147,26 +147,6 @@ func TestWatchingEndsWhereItMayNotGoOn(t *testing.T) {
 	f.watch = func(int, watchStream) error { return status.Error(codes.PermissionDenied, "revoked") }
 	if got := f.run(t, "backup", "shop-db"); got.code != exit.Denied || f.watched != 1 {
 		t.Errorf("%+v after %d attempts", got, f.watched)
-	}
-}
-
-func TestPatienceGrowsAndStartsAnew(t *testing.T) {
-	c := &clock{at: time.Now()}
-	p := &patience{limit: time.Minute, now: c.Now, pause: c.pause}
-	cut := status.Error(codes.Unavailable, "cut")
-	for range 10 {
-		if err := p.wait(t.Context(), cut); err != nil {
-			t.Fatalf("gave up early: %v", err)
-		}
-	}
-	c.at = c.at.Add(time.Hour)
-	p.progressed()
-	if err := p.wait(t.Context(), cut); err != nil {
-		t.Errorf("gave up after progress: %v", err)
-	}
-	c.at = c.at.Add(time.Hour)
-	if err := p.wait(t.Context(), cut); err == nil {
-		t.Error("never gives up")
 	}
 }
 

@@ -3,24 +3,27 @@ package command
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) listCommand() *cobra.Command {
+func listCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListBackupsRequest
-	from := since{now: a.Now}
+	from := since{now: a.out.Now}
 	cmd := a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List backups, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			request.Since = from.at
-			return a.list(ctx, conn, &request)
+			return listBackups(ctx, a.out, conn, &request)
 		}),
 	})
 	flags := cmd.Flags()
@@ -32,18 +35,18 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) list(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) error {
+func listBackups(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) error {
 	backups, err := allBackups(ctx, conn, request)
 	if err != nil {
 		return err
 	}
-	return a.print(&pgharborv1.ListBackupsResponse{Backups: backups}, func() error {
-		if err := a.backupTable(backups).Write(a.Stdout, "No backups."); err != nil {
+	return out.Print(&pgharborv1.ListBackupsResponse{Backups: backups}, func() error {
+		if err := backupTable(backups, out.Now()).Write(out.Stdout, "No backups."); err != nil {
 			return err
 		}
 		for _, backup := range backups {
 			if unproven := unprovenOf(backup); unproven != "" {
-				if _, err := fmt.Fprintf(a.Stdout, "warning: %s: %s\n", output.Name(backup.GetId()), unproven); err != nil {
+				if _, err := fmt.Fprintf(out.Stdout, "warning: %s: %s\n", output.Name(backup.GetId()), unproven); err != nil {
 					return err
 				}
 			}
@@ -55,7 +58,7 @@ func (a *app) list(ctx context.Context, conn *grpc.ClientConn, request *pgharbor
 // allBackups reads every page of a list.
 func allBackups(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListBackupsRequest) (all []*pgharborv1.Backup, err error) {
 	backups := pgharborv1.NewBackupServiceClient(conn)
-	err = eachPage(func(token string) (string, error) {
+	err = session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := backups.ListBackups(ctx, request)
 		all = append(all, page.GetBackups()...)
@@ -64,8 +67,7 @@ func allBackups(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.
 	return all, err
 }
 
-func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {
-	now := a.Now()
+func backupTable(backups []*pgharborv1.Backup, now time.Time) *output.Table {
 	table := output.NewTable("ID", "INSTANCE", "DATABASE", "FILENAME", ">SIZE", "CREATED", ">AGE", "ENCRYPTED", "PROVEN", "RETENTION")
 	for _, backup := range backups {
 		table.Add(
@@ -77,16 +79,16 @@ func (a *app) backupTable(backups []*pgharborv1.Backup) *output.Table {
 			output.Time(backup.GetCreatedAt(), now.Location()),
 			output.Age(backup.GetCreatedAt(), now),
 			yesNo(backup.GetEncrypted()),
-			a.provenOf(backup),
-			a.retentionOf(backup),
+			provenOf(backup, now),
+			retentionOf(backup, now),
 		)
 	}
 	return table
 }
 
 // retentionOf is what becomes of a backup, or what became of it.
-func (a *app) retentionOf(backup *pgharborv1.Backup) string {
-	if state := backup.GetState(); state != "" && state != "present" {
+func retentionOf(backup *pgharborv1.Backup, now time.Time) string {
+	if state := backup.GetState(); state != "" && state != words.BackupPresent {
 		return output.Name(state)
 	}
 	if !backup.GetComplete() {
@@ -97,8 +99,8 @@ func (a *app) retentionOf(backup *pgharborv1.Backup) string {
 	}
 	retention := backup.GetRetention()
 	expires := retention.GetExpiresAt()
-	if retention.GetStatus() == "kept" && expires != nil && expires.AsTime().After(a.Now()) {
-		return "kept until " + expires.AsTime().In(a.Now().Location()).Format("2006-01-02")
+	if retention.GetStatus() == words.RetentionKept && expires != nil && expires.AsTime().After(now) {
+		return "kept until " + expires.AsTime().In(now.Location()).Format("2006-01-02")
 	}
 	return output.Name(retention.GetStatus())
 }

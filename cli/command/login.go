@@ -9,13 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgharbor/pgharbor/cli/logins"
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) loginCommand() *cobra.Command {
+func loginCommand(a *app) *cobra.Command {
 	var device string
 	cmd := a.printing(&cobra.Command{
 		Use:   "login INVITE",
@@ -27,30 +28,30 @@ INVITE may be - to read it from standard input. --context keeps several logins a
 the one that logged in last is used where no --context is given. --device is what this
 machine is called in pgharbor users devices, and by default its host name.`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.run(func(ctx context.Context, args []string) error { return a.login(ctx, args[0], device) }),
+		RunE: a.run(func(ctx context.Context, args []string) error { return redeem(ctx, a, args[0], device) }),
 	})
 	host, _ := os.Hostname() // one without a name may be called something else
 	cmd.Flags().StringVar(&device, "device", host, "what you call this machine")
 	return cmd
 }
 
-func (a *app) login(ctx context.Context, invite, device string) error {
+func redeem(ctx context.Context, a *app, invite, device string) error {
 	if invite == "-" {
-		line, err := bufio.NewReader(a.Stdin).ReadString('\n')
+		line, err := bufio.NewReader(a.env.Stdin).ReadString('\n')
 		if err != nil && line == "" {
 			return fmt.Errorf("read the invite: %w", err)
 		}
 		invite = line
 	}
-	name := a.contextFlag
+	name := a.logins.Context
 	if name == "" {
-		name = defaultContext
+		name = logins.Default
 	}
-	dir, err := a.contextFolder(name)
+	dir, err := a.logins.Identity(name)
 	if err != nil {
 		return err
 	}
-	enrolling, cancel := context.WithTimeout(ctx, a.timeout)
+	enrolling, cancel := context.WithTimeout(ctx, a.session.Timeout)
 	defer cancel()
 	identity, err := client.EnrollDevice(enrolling, dir, invite, device)
 	if errors.Is(err, client.ErrAlreadyEnrolled) {
@@ -60,10 +61,10 @@ func (a *app) login(ctx context.Context, invite, device string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.useContext(name); err != nil {
+	if err := a.logins.Use(name); err != nil {
 		return err
 	}
-	conn, err := a.dialAs(ctx, identity)
+	conn, err := a.session.Dial(ctx, identity)
 	if err != nil {
 		return err
 	}
@@ -72,12 +73,12 @@ func (a *app) login(ctx context.Context, invite, device string) error {
 	if err != nil {
 		return err
 	}
-	return a.print(me, func() error {
+	return a.out.Print(me, func() error {
 		role := output.Name(me.GetRole())
 		if len(me.GetInstances()) > 0 {
 			role += " on " + scopeInWords(me.GetInstances())
 		}
-		_, err := fmt.Fprintf(a.Stdout, "Logged in to %s as %s (%s). The identity is in %s.\n",
+		_, err := fmt.Fprintf(a.out.Stdout, "Logged in to %s as %s (%s). The identity is in %s.\n",
 			identity.Address(), output.Name(me.GetName()), role, dir)
 		return err
 	})

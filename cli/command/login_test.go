@@ -64,8 +64,7 @@ func TestContextsKeepLoginsApart(t *testing.T) {
 func TestLoginReadsTheInviteFromStandardInput(t *testing.T) {
 	f := newFleet(t)
 	var stdout, stderr bytes.Buffer
-	a := f.app(&stdout, &stderr)
-	a.Stdin = strings.NewReader(f.invite("anna") + "\n")
+	a := f.app(strings.NewReader(f.invite("anna")+"\n"), &stdout, &stderr)
 	if code := a.execute(t.Context(), []string{"login", "-"}); code != exit.Done || !strings.Contains(stdout.String(), "anna (OWNER)") {
 		t.Errorf("exit code %d, %q, %q", code, stdout.String(), stderr.String())
 	}

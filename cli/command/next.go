@@ -6,38 +6,53 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	"github.com/pgharbor/pgharbor/internal/unloadable"
+	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // contentStep is for a dump whose code would gain rights. The code may be what refused, to have itself run with more.
 const contentStep = "give the object to another owner, or change it, in the source and back up anew, or give the agent what the error says it lacks; " +
 	"--trust-content runs that code with all the rights of the agent: read it first, for it may itself have refused to run with fewer"
 
+// jobEnd is the error of a job that did not succeed, nil for one that did.
+func jobEnd(kind, id, instance, state, text, failure string) error {
+	if state == words.Succeeded {
+		return nil
+	}
+	if text == "" {
+		text = "no reason was given"
+	}
+	p := exit.Fail(exit.OfFailure(failure), "the %s %s: %s", kind, state, text)
+	p.Hint = nextStep(kind, failure, text, instance, id)
+	return p
+}
+
 // nextStep is what to do after a job of an instance failed, by its kind and the word for its failure; "" where its text says all.
 func nextStep(kind, failure, text, instance, id string) string {
-	if step := unloadable.NextStep(text); step != "" && (kind == "verify" || kind == "restore" && failure == "failed") {
+	if step := unloadable.NextStep(text); step != "" && (kind == "verify" || kind == "restore" && failure == words.FailureOther) {
 		return withWords(step, instance, id, text)
 	}
-	if kind == "verify" && failure == "integrity" {
+	if kind == "verify" && failure == words.FailureIntegrity {
 		step := shell.Command("that backup counts for nothing from now on: make another with pgharbor backup %s, and verify that; "+
 			"where that fails too, what stands in the database does not load", instance)
 		return withWords(step, instance, id, text)
 	}
 	switch failure {
-	case "integrity":
+	case words.FailureIntegrity:
 		return shell.Command("nothing of it was used; another backup: pgharbor list --instance %s", instance)
-	case "not-allowed":
+	case words.FailureNotAllowed:
 		return "what its host allows, as of its agent's last word, which may be older than this: pgharbor agents show " + output.Name(instance)
-	case "unreachable":
+	case words.FailureUnreachable:
 		return "see whether the agent is there: pgharbor agents list"
-	case "passphrase":
+	case words.FailurePassphrase:
 		return "the agent needs the passphrase that the backup was sealed with, see BACKUP_OLD_PASSPHRASES_FILE"
-	case "exists":
+	case words.FailureExists:
 		return "give another name with --to-database, and repeat it with --confirm; or add --replace, which keeps the old one"
-	case "content":
+	case words.FailureContent:
 		return withWords(contentStep, instance, id, text)
-	case "failed":
+	case words.FailureOther:
 		return inFull(instance, id, text)
 	}
 	return ""

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -102,9 +101,9 @@ func TestAPreviewElsewhere(t *testing.T) {
 // What is overdue is not said to be at a time that is past.
 func TestAPurgeThatIsDue(t *testing.T) {
 	f := loggedIn(t)
-	a := f.app(new(bytes.Buffer), new(bytes.Buffer))
+	now := f.clock.Now()
 	line := func(in time.Duration) string {
-		return a.policyLine(&pgharborv1.InstanceRetention{Instance: "shop-db", RetentionDays: 30, KeepLast: 3, NextPurgeAt: timestamppb.New(a.Now().Add(in))})
+		return policyLine(&pgharborv1.InstanceRetention{Instance: "shop-db", RetentionDays: 30, KeepLast: 3, NextPurgeAt: timestamppb.New(now.Add(in))}, now)
 	}
 	if past, next := line(-time.Minute), line(time.Hour); !strings.HasSuffix(past, "the next purge is due") || strings.HasSuffix(next, "due") {
 		t.Errorf("%s\n%s", past, next)

@@ -11,15 +11,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) policiesCommand() *cobra.Command {
-	return a.noun("policies", "What is asked of people before they touch an instance's backups",
-		a.policiesListCommand(), a.policiesSetCommand(), a.policiesRemoveCommand())
+func policiesCommand(a *app) *cobra.Command {
+	return noun("policies", "What is asked of people before they touch an instance's backups",
+		policiesListCommand(a), policiesSetCommand(a), policiesRemoveCommand(a))
 }
 
-func (a *app) policiesListCommand() *cobra.Command {
+func policiesListCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List the policies; an instance heeds each whose glob matches its name",
@@ -27,7 +28,7 @@ func (a *app) policiesListCommand() *cobra.Command {
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			policies := pgharborv1.NewPolicyServiceClient(conn)
 			all := &pgharborv1.ListPoliciesResponse{}
-			err := eachPage(func(token string) (string, error) {
+			err := session.EachPage(func(token string) (string, error) {
 				page, err := policies.ListPolicies(ctx, &pgharborv1.ListPoliciesRequest{PageToken: token})
 				all.Policies = append(all.Policies, page.GetPolicies()...)
 				return page.GetNextPageToken(), err
@@ -35,12 +36,12 @@ func (a *app) policiesListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(all, func() error { return a.policyTable(all.GetPolicies()).Write(a.Stdout, "No policies.") })
+			return a.out.Print(all, func() error { return policyTable(all.GetPolicies(), a.out.Now()).Write(a.out.Stdout, "No policies.") })
 		}),
 	})
 }
 
-func (a *app) policyTable(policies []*pgharborv1.Policy) *output.Table {
+func policyTable(policies []*pgharborv1.Policy, now time.Time) *output.Table {
 	table := output.NewTable("GLOB", "APPROVAL FOR", "WITHIN", "REASON FOR", "SET BY", "SET AT")
 	for _, policy := range policies {
 		var within string
@@ -49,12 +50,12 @@ func (a *app) policyTable(policies []*pgharborv1.Policy) *output.Table {
 		}
 		table.Add(output.Name(policy.GetGlob()), output.Line(strings.Join(policy.GetRequireApproval(), ", ")), within,
 			output.Line(strings.Join(policy.GetRequireReason(), ", ")), output.Name(policy.GetUpdatedBy()),
-			output.Time(policy.GetUpdatedAt(), a.Now().Location()))
+			output.Time(policy.GetUpdatedAt(), now.Location()))
 	}
 	return table
 }
 
-func (a *app) policiesSetCommand() *cobra.Command {
+func policiesSetCommand(a *app) *cobra.Command {
 	var request pgharborv1.SetPolicyRequest
 	var ttl time.Duration
 	cmd := a.printing(&cobra.Command{
@@ -74,7 +75,7 @@ person's approval itself.`,
 			if ttl != 0 {
 				request.ApprovalTtl = durationpb.New(ttl)
 			}
-			return a.setPolicy(ctx, conn, &request)
+			return setPolicy(ctx, a.out, conn, &request)
 		}),
 	})
 	flags := cmd.Flags()
@@ -85,17 +86,17 @@ person's approval itself.`,
 	return cmd
 }
 
-func (a *app) setPolicy(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.SetPolicyRequest) error {
+func setPolicy(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.SetPolicyRequest) error {
 	response, err := pgharborv1.NewPolicyServiceClient(conn).SetPolicy(ctx, request)
 	if err != nil {
 		return err
 	}
-	return a.print(response, func() error {
-		return a.policyTable([]*pgharborv1.Policy{response.GetPolicy()}).Write(a.Stdout, "")
+	return out.Print(response, func() error {
+		return policyTable([]*pgharborv1.Policy{response.GetPolicy()}, out.Now()).Write(out.Stdout, "")
 	})
 }
 
-func (a *app) policiesRemoveCommand() *cobra.Command {
+func policiesRemoveCommand(a *app) *cobra.Command {
 	cmd := a.printing(&cobra.Command{
 		Use:   "remove GLOB",
 		Short: "Remove the policy with this glob",
@@ -105,8 +106,8 @@ func (a *app) policiesRemoveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				_, err := fmt.Fprintf(a.Stdout, "Removed the policy for %s.\n", output.Name(response.GetPolicy().GetGlob()))
+			return a.out.Print(response, func() error {
+				_, err := fmt.Fprintf(a.out.Stdout, "Removed the policy for %s.\n", output.Name(response.GetPolicy().GetGlob()))
 				return err
 			})
 		}),

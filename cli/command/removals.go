@@ -9,12 +9,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 // dryRun shows what the agents would remove with another number of days. It is
 // their own plan, over what the catalog knows of their inventory.
-func (a *app) dryRun(policies []*pgharborv1.InstanceRetention, backups []*pgharborv1.Backup, days int) error {
+func dryRun(out *output.Printer, policies []*pgharborv1.InstanceRetention, backups []*pgharborv1.Backup, days int) error {
 	if days < 1 {
 		return &exit.Problem{Code: exit.Usage, Text: "--dry-run takes a number of days, 1 or more"}
 	}
@@ -22,11 +23,11 @@ func (a *app) dryRun(policies []*pgharborv1.InstanceRetention, backups []*pgharb
 	planned := &pgharborv1.ListBackupsResponse{}
 	for _, policy := range policies {
 		of := retention.Policy{Days: days, KeepLast: int(policy.GetKeepLast())}
-		planned.Backups = append(planned.Backups, removals(replanned(policy.GetInstance(), backups, of, a.Now()))...)
+		planned.Backups = append(planned.Backups, removals(replanned(policy.GetInstance(), backups, of, out.Now()))...)
 	}
-	return a.print(planned, func() error {
+	return out.Print(planned, func() error {
 		title := fmt.Sprintf("With %d days the next purge would remove %d backups (as it is: %d):", days, len(planned.GetBackups()), now)
-		return a.showRemovals(title, planned.GetBackups(), fmt.Sprintf("With %d days the next purge would remove nothing (as it is: %d).", days, now))
+		return showRemovals(out, title, planned.GetBackups(), fmt.Sprintf("With %d days the next purge would remove nothing (as it is: %d).", days, now))
 	})
 }
 
@@ -56,7 +57,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 // good says of a backup what its agent says of it: it is whole as far as is known,
 // and no test restore of it has failed.
 func good(b *pgharborv1.Backup) bool {
-	return b.GetComplete() && b.GetState() == "present" && b.GetProof().GetState() != "failed"
+	return b.GetComplete() && b.GetState() == words.BackupPresent && b.GetProof().GetState() != words.Failed
 }
 
 // removals are the backups that go.
@@ -70,16 +71,16 @@ func removals(backups []*pgharborv1.Backup) []*pgharborv1.Backup {
 	return gone
 }
 
-func (a *app) showRemovals(title string, gone []*pgharborv1.Backup, none string) error {
+func showRemovals(out *output.Printer, title string, gone []*pgharborv1.Backup, none string) error {
 	if len(gone) > 0 {
-		if _, err := fmt.Fprintln(a.Stdout, title); err != nil {
+		if _, err := fmt.Fprintln(out.Stdout, title); err != nil {
 			return err
 		}
 	}
 	table := output.NewTable("ID", "INSTANCE", "DATABASE", ">AGE", ">SIZE", "WHY")
 	for _, b := range gone {
 		table.Add(output.Name(b.GetId()), output.Name(b.GetInstance()), output.Name(b.GetDatabase()),
-			output.Age(b.GetCreatedAt(), a.Now()), output.Bytes(b.GetSizeBytes()), output.Line(b.GetRetention().GetReason()))
+			output.Age(b.GetCreatedAt(), out.Now()), output.Bytes(b.GetSizeBytes()), output.Line(b.GetRetention().GetReason()))
 	}
-	return table.Write(a.Stdout, none)
+	return table.Write(out.Stdout, none)
 }

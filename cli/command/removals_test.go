@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/cli/output"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -37,9 +38,9 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 		b.Proof = &pgharborv1.Proof{State: "failed"}
 	}), backup("instead", 13, of))
 	var out strings.Builder
-	a := &app{Env: Env{Stdout: &out, Now: func() time.Time { return now }}, format: "table"}
+	printer := &output.Printer{Stdout: &out, Now: func() time.Time { return now }, Format: output.FormatTable}
 	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}, {Instance: "db3", KeepLast: 2}}
-	if err := a.dryRun(policies, backups, 10); err != nil {
+	if err := dryRun(printer, policies, backups, 10); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()

@@ -10,12 +10,14 @@ import (
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) restoreCommand() *cobra.Command {
-	request := pgharborv1.CreateRestoreRequest{RequestId: newRequestID()}
+func restoreCommand(a *app) *cobra.Command {
+	request := pgharborv1.CreateRestoreRequest{RequestId: random.ID()}
 	var wait, preview, roles, superuserRoles bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "restore ID --to-database NAME --confirm NAME --reason TEXT [--replace]",
@@ -34,9 +36,9 @@ Postgres.`,
 			request.BackupId = args[0]
 			request.WithRoles = withRoles(roles, superuserRoles)
 			if preview {
-				return a.preview(ctx, &request)
+				return runPreview(ctx, a, &request)
 			}
-			return a.restore(ctx, &request, wait)
+			return runRestore(ctx, a, &request, wait)
 		}),
 	})
 	flags := cmd.Flags()
@@ -51,7 +53,7 @@ Postgres.`,
 	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, where its host allows that: you trust everybody who owned something in the database")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
 	a.approvable(cmd)
-	a.require(cmd, "to-database")
+	require(cmd, "to-database")
 	return cmd
 }
 
@@ -59,16 +61,16 @@ Postgres.`,
 func withRoles(missing, superuser bool) string {
 	switch {
 	case superuser:
-		return "missing-superuser"
+		return words.RolesSuperuser
 	case missing:
-		return "missing"
+		return words.RolesMissing
 	default:
 		return ""
 	}
 }
 
-func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequest, wait bool) error {
-	if err := a.checkConfirmation(request); err != nil {
+func runRestore(ctx context.Context, a *app, request *pgharborv1.CreateRestoreRequest, wait bool) error {
+	if err := checkConfirmation(a, request); err != nil {
 		return err
 	}
 	conn, err := a.dial(ctx)
@@ -76,7 +78,7 @@ func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequ
 		return err
 	}
 	defer conn.Close()
-	if err := a.askConfirmation(ctx, conn, request); err != nil {
+	if err := askConfirmation(ctx, a, conn, request); err != nil {
 		return err
 	}
 	restores := pgharborv1.NewRestoreServiceClient(conn)
@@ -85,17 +87,17 @@ func (a *app) restore(ctx context.Context, request *pgharborv1.CreateRestoreRequ
 		return err
 	}
 	if !wait {
-		return a.print(created, func() error {
-			_, err := fmt.Fprintf(a.Stdout, "Started restore %s; see how it ends: pgharbor restores\n", output.Name(created.GetRestore().GetId()))
+		return a.out.Print(created, func() error {
+			_, err := fmt.Fprintf(a.out.Stdout, "Started restore %s; see how it ends: pgharbor restores\n", output.Name(created.GetRestore().GetId()))
 			return err
 		})
 	}
-	return a.awaitRestore(ctx, conn, created.GetRestore())
+	return awaitRestore(ctx, a, conn, created.GetRestore())
 }
 
 // checkConfirmation refuses what can be told to be wrong without asking anybody.
-func (a *app) checkConfirmation(request *pgharborv1.CreateRestoreRequest) error {
-	ask := a.interactive()
+func checkConfirmation(a *app, request *pgharborv1.CreateRestoreRequest) error {
+	ask := a.prompt.Interactive()
 	switch {
 	case request.GetTargetDatabase() == "":
 		return exit.Fail(exit.Usage, "--to-database is empty")
@@ -112,7 +114,7 @@ func (a *app) checkConfirmation(request *pgharborv1.CreateRestoreRequest) error 
 }
 
 // askConfirmation asks on the terminal for what the command line left out.
-func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest) error {
+func askConfirmation(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest) error {
 	if request.GetConfirm() == "" {
 		response, err := getBackup(ctx, conn, request.GetBackupId())
 		if err != nil {
@@ -123,13 +125,13 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 		if request.GetReplace() {
 			into = "in the place of the database"
 		}
-		a.say("This restores %s of %s, as it was on %s, %s %s on %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
-			output.Time(backup.GetCreatedAt(), a.Now().Location()), into, output.Name(request.GetTargetDatabase()),
+		a.out.Say("This restores %s of %s, as it was on %s, %s %s on %s.", output.Name(backup.GetDatabase()), output.Name(backup.GetInstance()),
+			output.Time(backup.GetCreatedAt(), a.out.Now().Location()), into, output.Name(request.GetTargetDatabase()),
 			output.Name(cmp.Or(request.GetTargetInstance(), backup.GetInstance())))
 		if request.GetTrustContent() {
-			a.say("The code in it runs with all the rights of the agent there.")
+			a.out.Say("The code in it runs with all the rights of the agent there.")
 		}
-		answer, err := a.ask(ctx, "Type the name of that database to go on: ")
+		answer, err := a.prompt.Ask(ctx, "Type the name of that database to go on: ")
 		if err != nil {
 			return err
 		}
@@ -139,7 +141,7 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 		request.Confirm = answer
 	}
 	if request.GetReason() == "" {
-		answer, err := a.ask(ctx, "Why, for the trail: ")
+		answer, err := a.prompt.Ask(ctx, "Why, for the trail: ")
 		if err != nil {
 			return err
 		}
@@ -151,10 +153,10 @@ func (a *app) askConfirmation(ctx context.Context, conn *grpc.ClientConn, reques
 	return nil
 }
 
-func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Restore) error {
+func awaitRestore(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Restore) error {
 	const kind, next = "restore", "pgharbor restores"
-	if _, err := a.watchJob(ctx, conn, started.GetId()); err != nil {
-		return a.stillRunning(err, kind, next)
+	if _, err := a.session.WatchJob(ctx, conn, started.GetId()); err != nil {
+		return a.session.StillRunning(err, kind, next)
 	}
 	response, err := pgharborv1.NewRestoreServiceClient(conn).GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: started.GetId()})
 	if err != nil {
@@ -165,22 +167,22 @@ func (a *app) awaitRestore(ctx context.Context, conn *grpc.ClientConn, started *
 	if err := jobEnd(kind, restore.GetId(), instance, restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return withRemedy(err, restore.GetChecks())
 	}
-	return a.print(response, func() error {
+	return a.out.Print(response, func() error {
 		var took string
 		if restore.GetStartedAt() != nil && restore.GetFinishedAt() != nil {
 			took = " in " + output.Duration(restore.GetFinishedAt().AsTime().Sub(restore.GetStartedAt().AsTime()))
 		}
-		_, err := fmt.Fprintf(a.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
+		_, err := fmt.Fprintf(a.out.Stdout, "Restored backup %s into %s on %s%s. The restore is %s.\n", output.Name(restore.GetBackupId()),
 			output.Name(restore.GetTargetDatabase()), output.Name(instance), took, output.Name(restore.GetId()))
 		for _, lacks := range restore.GetWarnings() {
 			if err == nil {
-				_, err = fmt.Fprintf(a.Stdout, "It lacks something: %s\n", output.Line(lacks))
+				_, err = fmt.Fprintf(a.out.Stdout, "It lacks something: %s\n", output.Line(lacks))
 			}
 		}
 		if err != nil || restore.GetKeptDatabase() == "" {
 			return err
 		}
-		_, err = fmt.Fprintf(a.Stdout, "The database before it is kept as %s%s. To put it back: %s\n", output.Name(restore.GetKeptDatabase()), a.until(restore),
+		_, err = fmt.Fprintf(a.out.Stdout, "The database before it is kept as %s%s. To put it back: %s\n", output.Name(restore.GetKeptDatabase()), until(restore, a.out.Now()),
 			shell.Command("pgharbor undo %s --confirm %s", restore.GetId(), restore.GetTargetDatabase()))
 		return err
 	})

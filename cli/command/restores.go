@@ -8,17 +8,18 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) restoresCommand() *cobra.Command {
+func restoresCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListRestoresRequest
 	cmd := a.printing(&cobra.Command{
 		Use:   "restores",
 		Short: "List the restores so far, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
-			return a.listRestores(ctx, conn, &request)
+			return listRestores(ctx, a.out, conn, &request)
 		}),
 	})
 	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
@@ -26,10 +27,10 @@ func (a *app) restoresCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListRestoresRequest) error {
+func listRestores(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListRestoresRequest) error {
 	restores := pgharborv1.NewRestoreServiceClient(conn)
 	all := &pgharborv1.ListRestoresResponse{}
-	err := eachPage(func(token string) (string, error) {
+	err := session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := restores.ListRestores(ctx, request)
 		all.Restores = append(all.Restores, page.GetRestores()...)
@@ -38,33 +39,33 @@ func (a *app) listRestores(ctx context.Context, conn *grpc.ClientConn, request *
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error {
+	return out.Print(all, func() error {
 		table := output.NewTable("ID", "INSTANCE", "DATABASE", "INTO", "STATE", "BACKUP", "BY", "STARTED", "KEPT", "REASON", "WHY")
 		for _, restore := range all.GetRestores() {
 			table.Add(
 				output.Name(restore.GetId()), output.Name(cmp.Or(restore.GetTargetInstance(), restore.GetInstance())), output.Name(restore.GetDatabase()),
 				output.Name(restore.GetTargetDatabase()), stateOf(restore), output.Name(restore.GetBackupId()),
-				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), a.Now().Location()),
-				a.keptText(restore), output.Line(restore.GetReason()), output.Short(whyOf(restore), errorWidth),
+				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), out.Now().Location()),
+				keptText(restore, out.Now()), output.Line(restore.GetReason()), output.Short(whyOf(restore), errorWidth),
 			)
 		}
-		if err := table.Write(a.Stdout, "No restores."); err != nil {
+		if err := table.Write(out.Stdout, "No restores."); err != nil {
 			return err
 		}
-		a.sayNextStep(all.GetRestores())
+		sayNextStep(out, all.GetRestores())
 		return nil
 	})
 }
 
 // sayNextStep says what to do about the newest restore that failed.
-func (a *app) sayNextStep(restores []*pgharborv1.Restore) {
+func sayNextStep(out *output.Printer, restores []*pgharborv1.Restore) {
 	for _, restore := range restores {
 		if restore.GetError() == "" {
 			continue
 		}
 		instance := cmp.Or(restore.GetTargetInstance(), restore.GetInstance())
 		if step := nextStep("restore", restore.GetFailure(), restore.GetError(), instance, restore.GetId()); step != "" {
-			a.say("%s: %s", output.Name(restore.GetId()), step)
+			out.Say("%s: %s", output.Name(restore.GetId()), step)
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -12,7 +13,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) retentionCommand() *cobra.Command {
+func retentionCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListRetentionsRequest
 	var days int
 	cmd := a.printing(&cobra.Command{
@@ -34,16 +35,16 @@ days. Nothing is changed: the number is each agent's own BACKUP_RETENTION_DAYS.`
 			return err
 		}
 		if cmd.Flags().Changed("dry-run") {
-			return a.dryRun(response.GetRetentions(), backups, days)
+			return dryRun(a.out, response.GetRetentions(), backups, days)
 		}
-		return a.print(response, func() error {
-			if err := a.showRetentions(response.GetRetentions()); err != nil {
+		return a.out.Print(response, func() error {
+			if err := showRetentions(a.out, response.GetRetentions()); err != nil {
 				return err
 			}
-			if err := a.showHeld(backups); err != nil {
+			if err := showHeld(a.out, backups); err != nil {
 				return err
 			}
-			return a.showRemovals("\nThe next purge removes:", removals(backups), "\nThe next purge removes nothing.")
+			return showRemovals(a.out, "\nThe next purge removes:", removals(backups), "\nThe next purge removes nothing.")
 		})
 	})
 	flags := cmd.Flags()
@@ -53,11 +54,11 @@ days. Nothing is changed: the number is each agent's own BACKUP_RETENTION_DAYS.`
 	return cmd
 }
 
-func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
-	now := a.Now()
+func showRetentions(out *output.Printer, retentions []*pgharborv1.InstanceRetention) error {
+	now := out.Now()
 	table := output.NewTable("INSTANCE", "DATABASE", ">BACKUPS", ">SIZE", ">OLDEST", ">NEWEST", ">GO NEXT", ">STAY FOR THE FLOOR")
 	for _, retention := range retentions {
-		if _, err := fmt.Fprintln(a.Stdout, a.policyLine(retention)); err != nil {
+		if _, err := fmt.Fprintln(out.Stdout, policyLine(retention, out.Now())); err != nil {
 			return err
 		}
 		for _, database := range retention.GetDatabases() {
@@ -68,38 +69,38 @@ func (a *app) showRetentions(retentions []*pgharborv1.InstanceRetention) error {
 		}
 	}
 	if len(retentions) > 0 {
-		fmt.Fprintln(a.Stdout)
+		fmt.Fprintln(out.Stdout)
 	}
-	return table.Write(a.Stdout, "No backups.")
+	return table.Write(out.Stdout, "No backups.")
 }
 
 // showHeld lists what stays until somebody releases it, where there is something.
-func (a *app) showHeld(backups []*pgharborv1.Backup) error {
+func showHeld(out *output.Printer, backups []*pgharborv1.Backup) error {
 	table, held := output.NewTable("HELD", "INSTANCE", "DATABASE", "CREATED", "BY", "WHY"), 0
 	for _, backup := range backups {
 		if backup.GetHeld() {
 			held++
 			table.Add(output.Name(backup.GetId()), output.Name(backup.GetInstance()), output.Name(backup.GetDatabase()),
-				output.Time(backup.GetCreatedAt(), a.Now().Location()), output.Name(backup.GetHeldBy()), output.Line(backup.GetHoldReason()))
+				output.Time(backup.GetCreatedAt(), out.Now().Location()), output.Name(backup.GetHeldBy()), output.Line(backup.GetHoldReason()))
 		}
 	}
 	if held == 0 {
 		return nil
 	}
-	fmt.Fprintln(a.Stdout)
-	return table.Write(a.Stdout, "")
+	fmt.Fprintln(out.Stdout)
+	return table.Write(out.Stdout, "")
 }
 
 // policyLine is the banner of one instance.
-func (a *app) policyLine(retention *pgharborv1.InstanceRetention) string {
+func policyLine(retention *pgharborv1.InstanceRetention, now time.Time) string {
 	instance := output.Name(retention.GetInstance())
 	if retention.GetRetentionDays() == 0 && retention.GetNextPurgeAt() == nil {
 		return instance + ": its agent has not told its policy yet"
 	}
 	next := "the next purge is not known"
 	if at := retention.GetNextPurgeAt(); at != nil {
-		next = "the next purge is " + output.Time(at, a.Now().Location())
-		if !at.AsTime().After(a.Now()) { // since the agent began, or for as long as its clock is suspect
+		next = "the next purge is " + output.Time(at, now.Location())
+		if !at.AsTime().After(now) { // since the agent began, or for as long as its clock is suspect
 			next = "the next purge is due"
 		}
 	}

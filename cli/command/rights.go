@@ -12,7 +12,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) usersSetCommand() *cobra.Command {
+func usersSetCommand(a *app) *cobra.Command {
 	var role string
 	var instances []string
 	cmd := a.printing(&cobra.Command{
@@ -33,7 +33,7 @@ then on.`,
 		if err != nil {
 			return err
 		}
-		return a.print(response, func() error { return a.printUser(response.GetUser()) })
+		return a.out.Print(response, func() error { return printUser(a.out, response.GetUser()) })
 	})
 	completeRole(cmd, &role)
 	instancesFlag(cmd, &instances, "instances that the person may touch from now on, as globs with commas between; '*' is all")
@@ -42,7 +42,7 @@ then on.`,
 	return cmd
 }
 
-func (a *app) usersGrantCommand() *cobra.Command {
+func usersGrantCommand(a *app) *cobra.Command {
 	var instances []string
 	cmd := a.printing(&cobra.Command{
 		Use:   "grant NAME PERMISSION",
@@ -60,7 +60,7 @@ Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.printUser(response.GetUser()) })
+			return a.out.Print(response, func() error { return printUser(a.out, response.GetUser()) })
 		}),
 	})
 	instancesFlag(cmd, &instances, "instances on which the grant holds, as globs with commas between (default: all that the person may touch)")
@@ -68,7 +68,7 @@ Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
 	return cmd
 }
 
-func (a *app) usersRevokeCommand() *cobra.Command {
+func usersRevokeCommand(a *app) *cobra.Command {
 	var permission, device string
 	cmd := a.printing(&cobra.Command{
 		Use:   "revoke NAME",
@@ -81,11 +81,11 @@ takes back what users grant gave.`,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			switch {
 			case permission != "":
-				return a.revokePermission(ctx, conn, args[0], permission)
+				return revokePermission(ctx, a.out, conn, args[0], permission)
 			case device != "":
-				return a.revokeDevice(ctx, conn, args[0], device)
+				return revokeDevice(ctx, a.out, conn, args[0], device)
 			default:
-				return a.revokeUser(ctx, conn, args[0])
+				return revokeUser(ctx, a.out, conn, args[0])
 			}
 		}),
 	})
@@ -95,25 +95,25 @@ takes back what users grant gave.`,
 	return cmd
 }
 
-func (a *app) revokeUser(ctx context.Context, conn *grpc.ClientConn, name string) error {
+func revokeUser(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, name string) error {
 	response, err := pgharborv1.NewUserServiceClient(conn).RevokeUser(ctx, &pgharborv1.RevokeUserRequest{Name: name})
 	if err != nil {
 		return err
 	}
-	return a.print(response, func() error {
-		_, err := fmt.Fprintf(a.Stdout, "Revoked %s.\n", output.Name(response.GetUser().GetName()))
+	return out.Print(response, func() error {
+		_, err := fmt.Fprintf(out.Stdout, "Revoked %s.\n", output.Name(response.GetUser().GetName()))
 		for _, warning := range response.GetWarnings() {
-			a.say("warning: %s", output.Line(warning))
+			out.Say("warning: %s", output.Line(warning))
 		}
 		return err
 	})
 }
 
-func (a *app) revokePermission(ctx context.Context, conn *grpc.ClientConn, name, permission string) error {
+func revokePermission(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, name, permission string) error {
 	response, err := pgharborv1.NewUserServiceClient(conn).RevokePermission(ctx,
 		&pgharborv1.RevokePermissionRequest{Name: name, Permission: permission})
 	if err != nil {
 		return err
 	}
-	return a.print(response, func() error { return a.printUser(response.GetUser()) })
+	return out.Print(response, func() error { return printUser(out, response.GetUser()) })
 }

@@ -3,25 +3,28 @@ package command
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 // What failed is shown this far in a table; -o json has all of them.
 const errorWidth = 120
 
-func (a *app) runsCommand() *cobra.Command {
+func runsCommand(a *app) *cobra.Command {
 	var request pgharborv1.ListRunsRequest
 	cmd := a.printing(&cobra.Command{
 		Use:   "runs",
 		Short: "List the attempts to back up, good and bad, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
-			return a.listRuns(ctx, conn, &request)
+			return listRuns(ctx, a.out, conn, &request)
 		}),
 	})
 	flags := cmd.Flags()
@@ -32,10 +35,10 @@ func (a *app) runsCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.ListRunsRequest) error {
+func listRuns(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListRunsRequest) error {
 	runs := pgharborv1.NewRunServiceClient(conn)
 	all := &pgharborv1.ListRunsResponse{}
-	err := eachPage(func(token string) (string, error) {
+	err := session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
 		page, err := runs.ListRuns(ctx, request)
 		all.Runs = append(all.Runs, page.GetRuns()...)
@@ -44,13 +47,13 @@ func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgha
 	if err != nil {
 		return err
 	}
-	return a.print(all, func() error {
-		if err := a.runTable(all.GetRuns()).Write(a.Stdout, "No runs."); err != nil {
+	return out.Print(all, func() error {
+		if err := runTable(all.GetRuns(), out.Now()).Write(out.Stdout, "No runs."); err != nil {
 			return err
 		}
 		for _, run := range all.GetRuns() {
 			if words := inFull(run.GetInstance(), run.GetId(), slices.Concat(run.GetWarnings(), []string{run.GetError()})...); words != "" {
-				a.say("%s", words) // of the newest, as an example
+				out.Say("%s", words) // of the newest, as an example
 				break
 			}
 		}
@@ -58,7 +61,7 @@ func (a *app) listRuns(ctx context.Context, conn *grpc.ClientConn, request *pgha
 	})
 }
 
-func (a *app) runTable(runs []*pgharborv1.Run) *output.Table {
+func runTable(runs []*pgharborv1.Run, now time.Time) *output.Table {
 	table := output.NewTable("ID", "INSTANCE", "DATABASE", "STATE", "TRIGGER", "STARTED", ">TOOK", ">SIZE", "BACKUP", "WHY")
 	for _, run := range runs {
 		var took, size string
@@ -71,7 +74,7 @@ func (a *app) runTable(runs []*pgharborv1.Run) *output.Table {
 		table.Add(
 			output.Name(run.GetId()), output.Name(run.GetInstance()), output.Name(run.GetDatabase()),
 			stateOf(run), output.Name(run.GetTrigger()),
-			output.Time(run.GetStartedAt(), a.Now().Location()), took, size,
+			output.Time(run.GetStartedAt(), now.Location()), took, size,
 			output.Name(run.GetBackupId()), output.Short(whyOf(run), errorWidth),
 		)
 	}
@@ -87,7 +90,7 @@ type ended interface {
 
 // stateOf tells what was warned of from what is clean.
 func stateOf(run ended) string {
-	if run.GetState() == "succeeded" && len(run.GetWarnings()) > 0 {
+	if run.GetState() == words.Succeeded && len(run.GetWarnings()) > 0 {
 		return "degraded"
 	}
 	return output.Name(run.GetState())

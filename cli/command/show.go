@@ -8,10 +8,11 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) showCommand() *cobra.Command {
+func showCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:               "show ID",
 		Short:             "Show one backup, with the rows of each table",
@@ -22,7 +23,7 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.showBackup(response.GetBackup()) })
+			return a.out.Print(response, func() error { return showBackup(a.out, response.GetBackup()) })
 		}),
 	})
 }
@@ -31,17 +32,17 @@ func getBackup(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharbor
 	return pgharborv1.NewBackupServiceClient(conn).GetBackup(ctx, &pgharborv1.GetBackupRequest{Id: id})
 }
 
-func (a *app) showBackup(backup *pgharborv1.Backup) error {
-	zone := a.Now().Location()
+func showBackup(out *output.Printer, backup *pgharborv1.Backup) error {
+	zone := out.Now().Location()
 	pairs := [][2]string{
 		{"Id", output.Name(backup.GetId())},
 		{"Instance", output.Name(backup.GetInstance())},
 		{"Database", output.Name(backup.GetDatabase())},
 		{"File", output.Name(backup.GetFilename())},
 		{"State", output.Name(backup.GetState())},
-		{"Created", output.Time(backup.GetCreatedAt(), zone) + ", " + output.Age(backup.GetCreatedAt(), a.Now()) + " ago"},
+		{"Created", output.Time(backup.GetCreatedAt(), zone) + ", " + output.Age(backup.GetCreatedAt(), out.Now()) + " ago"},
 		{"Trigger", output.Name(backup.GetTrigger())},
-		{"Retention", a.retentionOf(backup)},
+		{"Retention", retentionOf(backup, out.Now())},
 		{"Why", output.Line(backup.GetRetention().GetReason())},
 		{"Held by", output.Name(backup.GetHeldBy())},
 		{"Why held", output.Line(backup.GetHoldReason())},
@@ -64,20 +65,20 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 		{"Roles", rolesOf(backup.GetGlobals())},
 		{"Unproven", unprovenOf(backup)},
 	}
-	pairs = append(pairs, a.proofPairs(backup.GetProof())...)
-	if !backup.GetComplete() && backup.GetState() != "damaged" {
+	pairs = append(pairs, proofPairs(backup.GetProof(), out.Now())...)
+	if !backup.GetComplete() && backup.GetState() != words.BackupDamaged {
 		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
 	}
 	for _, warning := range backup.GetWarnings() {
 		pairs = append(pairs, [2]string{"Warning", output.Line(warning)})
 	}
 	switch {
-	case backup.GetProof().GetState() == "failed":
+	case backup.GetProof().GetState() == words.Failed:
 		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetId(), backup.GetProof().GetDifferences()...)})
 	default:
 		pairs = append(pairs, [2]string{"In full", inFull(backup.GetInstance(), backup.GetRunId(), backup.GetWarnings()...)})
 	}
-	if err := output.Fields(a.Stdout, pairs...); err != nil {
+	if err := output.Fields(out.Stdout, pairs...); err != nil {
 		return err
 	}
 	if len(backup.GetTables()) == 0 {
@@ -87,8 +88,8 @@ func (a *app) showBackup(backup *pgharborv1.Backup) error {
 	for _, t := range backup.GetTables() {
 		table.Add(output.Name(t.GetSchema()), output.Name(t.GetName()), output.Count(t.GetRows()))
 	}
-	fmt.Fprintln(a.Stdout)
-	return table.Write(a.Stdout, "")
+	fmt.Fprintln(out.Stdout)
+	return table.Write(out.Stdout, "")
 }
 
 // unprovenOf says of a backup's content what nothing proves.

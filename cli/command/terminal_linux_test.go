@@ -72,9 +72,7 @@ func (term *terminal) person(master *os.File, answers []string) {
 func (term *terminal) run(t *testing.T, f *fleet, args ...string) (code int, stdout, shown string) {
 	t.Helper()
 	var out bytes.Buffer
-	a := f.app(&out, nil)
-	a.Stdin, a.Stderr = term.tty, term.tty
-	code = a.execute(t.Context(), args)
+	code = f.app(term.tty, &out, term.tty).execute(t.Context(), args)
 	term.tty.Close()
 	<-term.done
 	return code, out.String(), term.shown.String()

@@ -15,12 +15,12 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) thresholdsCommand() *cobra.Command {
-	return a.noun("thresholds", "How much is too much for health, by pattern of INSTANCE/DATABASE",
-		a.thresholdsListCommand(), a.thresholdsSetCommand(), a.thresholdsRemoveCommand())
+func thresholdsCommand(a *app) *cobra.Command {
+	return noun("thresholds", "How much is too much for health, by pattern of INSTANCE/DATABASE",
+		thresholdsListCommand(a), thresholdsSetCommand(a), thresholdsRemoveCommand(a))
 }
 
-func (a *app) thresholdsListCommand() *cobra.Command {
+func thresholdsListCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List the thresholds; what a narrower pattern sets is laid over what a wider one does",
@@ -30,12 +30,12 @@ func (a *app) thresholdsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error { return a.thresholdTable(response).Write(a.Stdout, "") })
+			return a.out.Print(response, func() error { return thresholdTable(response).Write(a.out.Stdout, "") })
 		}),
 	})
 }
 
-func (a *app) thresholdTable(response *pgharborv1.ListThresholdsResponse) *output.Table {
+func thresholdTable(response *pgharborv1.ListThresholdsResponse) *output.Table {
 	table := output.NewTable("PATTERN", ">STALE AFTER", ">SIZE", ">HANGS AFTER", ">MISSED AFTER", ">CLOCK", ">CERTIFICATE", ">PROOF WITHIN", "ENCRYPTION", "IGNORE", "SET BY")
 	add := func(pattern string, t *pgharborv1.Threshold) {
 		percent := ""
@@ -67,7 +67,7 @@ func yes(set bool) string {
 	return ""
 }
 
-func (a *app) thresholdsSetCommand() *cobra.Command {
+func thresholdsSetCommand(a *app) *cobra.Command {
 	var t pgharborv1.Threshold
 	cmd := a.printing(&cobra.Command{
 		Use:   "set PATTERN",
@@ -79,8 +79,8 @@ func (a *app) thresholdsSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				_, err := fmt.Fprintf(a.Stdout, "Set for %s.\n", output.Name(args[0]))
+			return a.out.Print(response, func() error {
+				_, err := fmt.Fprintf(a.out.Stdout, "Set for %s.\n", output.Name(args[0]))
 				return err
 			})
 		}),
@@ -103,7 +103,7 @@ func (a *app) thresholdsSetCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) thresholdsRemoveCommand() *cobra.Command {
+func thresholdsRemoveCommand(a *app) *cobra.Command {
 	cmd := a.printing(&cobra.Command{
 		Use:   "remove PATTERN",
 		Short: "Remove the thresholds of a pattern",
@@ -113,8 +113,8 @@ func (a *app) thresholdsRemoveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				_, err := fmt.Fprintf(a.Stdout, "Removed those of %s.\n", output.Name(args[0]))
+			return a.out.Print(response, func() error {
+				_, err := fmt.Fprintf(a.out.Stdout, "Removed those of %s.\n", output.Name(args[0]))
 				return err
 			})
 		}),

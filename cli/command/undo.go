@@ -4,19 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// preview prints what stands in the way of a restore, and fails where something
+// runPreview prints what stands in the way of a restore, and fails where something
 // does.
-func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreRequest) error {
+func runPreview(ctx context.Context, a *app, asked *pgharborv1.CreateRestoreRequest) error {
 	conn, err := a.dial(ctx)
 	if err != nil {
 		return err
@@ -34,7 +37,7 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 		return err
 	}
 	id := started.GetRestore().GetId()
-	if _, err := a.watchJob(ctx, conn, id); err != nil {
+	if _, err := a.session.WatchJob(ctx, conn, id); err != nil {
 		return err
 	}
 	response, err := restores.GetRestore(ctx, &pgharborv1.GetRestoreRequest{Id: id})
@@ -45,12 +48,12 @@ func (a *app) preview(ctx context.Context, asked *pgharborv1.CreateRestoreReques
 	if err := jobEnd("preview", id, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return err
 	}
-	if err := a.print(response, func() error { return a.printChecks(restore.GetChecks()) }); err != nil {
+	if err := a.out.Print(response, func() error { return printChecks(a.out, restore.GetChecks()) }); err != nil {
 		return err
 	}
 	failed := 0
 	for _, check := range restore.GetChecks() {
-		if check.GetResult() == "FAILED" {
+		if check.GetResult() == words.CheckFailed {
 			failed++
 		}
 	}
@@ -76,13 +79,13 @@ func previewable(ctx context.Context, conn *grpc.ClientConn, asked *pgharborv1.C
 	return nil
 }
 
-func (a *app) printChecks(checks []*pgharborv1.RestoreCheck) error {
+func printChecks(out *output.Printer, checks []*pgharborv1.RestoreCheck) error {
 	for _, check := range checks {
 		line := output.Line(check.GetName()) + ": " + output.Line(check.GetDetail())
 		if check.GetRemedy() != "" {
 			line += " — " + output.Line(check.GetRemedy())
 		}
-		if _, err := fmt.Fprintf(a.Stdout, "%-8s%s\n", output.Line(check.GetResult()), line); err != nil {
+		if _, err := fmt.Fprintf(out.Stdout, "%-8s%s\n", output.Line(check.GetResult()), line); err != nil {
 			return err
 		}
 	}
@@ -96,15 +99,15 @@ func withRemedy(err error, checks []*pgharborv1.RestoreCheck) error {
 		return err
 	}
 	for _, check := range checks {
-		if check.GetResult() == "FAILED" && check.GetRemedy() != "" {
+		if check.GetResult() == words.CheckFailed && check.GetRemedy() != "" {
 			return p.WithHint("%s", shell.Words(output.Line(check.GetRemedy())))
 		}
 	}
 	return err
 }
 
-func (a *app) undoCommand() *cobra.Command {
-	request := pgharborv1.UndoRestoreRequest{RequestId: newRequestID()}
+func undoCommand(a *app) *cobra.Command {
+	request := pgharborv1.UndoRestoreRequest{RequestId: random.ID()}
 	cmd := a.printing(&cobra.Command{
 		Use:   "undo RESTORE_ID --confirm NAME",
 		Short: "Put the database back that a restore replaced",
@@ -117,7 +120,7 @@ who made it within 15 minutes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			request.RestoreId = args[0]
-			return a.undo(ctx, conn, &request)
+			return runUndo(ctx, a, conn, &request)
 		}),
 	})
 	cmd.Flags().StringVar(&request.Confirm, "confirm", "", "the name of the database that was replaced")
@@ -126,13 +129,13 @@ who made it within 15 minutes.`,
 	return cmd
 }
 
-func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharborv1.UndoRestoreRequest) error {
+func runUndo(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharborv1.UndoRestoreRequest) error {
 	if request.GetConfirm() == "" {
-		if !a.interactive() {
+		if !a.prompt.Interactive() {
 			return exit.Fail(exit.Usage, "--confirm is missing: it repeats the name of the database").
 				WithHint("add --confirm with that name, or run it on a terminal")
 		}
-		answer, err := a.ask(ctx, "Type the name of the database to put back: ")
+		answer, err := a.prompt.Ask(ctx, "Type the name of the database to put back: ")
 		if err != nil {
 			return err
 		}
@@ -143,9 +146,9 @@ func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharbor
 	if err != nil {
 		return err
 	}
-	job, err := a.watchJob(ctx, conn, started.GetJobId())
+	job, err := a.session.WatchJob(ctx, conn, started.GetJobId())
 	if err != nil {
-		return a.stillRunning(err, "undo", "pgharbor restores")
+		return a.session.StillRunning(err, "undo", "pgharbor restores")
 	}
 	if err := jobEnd("undo", job.GetId(), job.GetInstance(), job.GetState(), job.GetError(), job.GetFailure()); err != nil {
 		return err
@@ -155,30 +158,30 @@ func (a *app) undo(ctx context.Context, conn *grpc.ClientConn, request *pgharbor
 		return err
 	}
 	restore := response.GetRestore()
-	return a.print(response, func() error {
-		_, err := fmt.Fprintf(a.Stdout, "%s on %s is again as it was before restore %s. What was restored is kept as %s%s.\n",
+	return a.out.Print(response, func() error {
+		_, err := fmt.Fprintf(a.out.Stdout, "%s on %s is again as it was before restore %s. What was restored is kept as %s%s.\n",
 			output.Name(restore.GetTargetDatabase()), output.Name(restore.GetInstance()), output.Name(restore.GetId()),
-			output.Name(restore.GetKeptDatabase()), a.until(restore))
+			output.Name(restore.GetKeptDatabase()), until(restore, a.out.Now()))
 		return err
 	})
 }
 
 // until says for how long a database is kept.
-func (a *app) until(restore *pgharborv1.Restore) string {
+func until(restore *pgharborv1.Restore, now time.Time) string {
 	if restore.GetKeptUntil() == nil {
 		return " until it is dropped by hand"
 	}
-	return " until " + output.Time(restore.GetKeptUntil(), a.Now().Location())
+	return " until " + output.Time(restore.GetKeptUntil(), now.Location())
 }
 
 // keptText is what of a restore is kept, for the list.
-func (a *app) keptText(restore *pgharborv1.Restore) string {
+func keptText(restore *pgharborv1.Restore, now time.Time) string {
 	kept := "-"
 	if restore.GetKeptDatabase() != "" {
-		kept = output.Name(restore.GetKeptDatabase()) + a.until(restore)
+		kept = output.Name(restore.GetKeptDatabase()) + until(restore, now)
 	}
 	if restore.GetUndoneAt() != nil {
-		kept += ", undone " + output.Time(restore.GetUndoneAt(), a.Now().Location())
+		kept += ", undone " + output.Time(restore.GetUndoneAt(), now.Location())
 	}
 	return kept
 }

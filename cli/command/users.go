@@ -12,16 +12,18 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) usersCommand() *cobra.Command {
-	return a.noun("users", "The people who use the fleet",
-		a.usersListCommand(), a.usersInviteCommand(), a.usersSetCommand(), a.usersGrantCommand(), a.usersRevokeCommand(),
-		a.usersDevicesCommand())
+func usersCommand(a *app) *cobra.Command {
+	return noun("users", "The people who use the fleet",
+		usersListCommand(a), usersInviteCommand(a), usersSetCommand(a), usersGrantCommand(a), usersRevokeCommand(a),
+		usersDevicesCommand(a))
 }
 
-func (a *app) usersListCommand() *cobra.Command {
+func usersListCommand(a *app) *cobra.Command {
 	return a.printing(&cobra.Command{
 		Use:   "list",
 		Short: "List the people, their roles, scopes and grants",
@@ -29,7 +31,7 @@ func (a *app) usersListCommand() *cobra.Command {
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			users := pgharborv1.NewUserServiceClient(conn)
 			all := &pgharborv1.ListUsersResponse{}
-			err := eachPage(func(token string) (string, error) {
+			err := session.EachPage(func(token string) (string, error) {
 				page, err := users.ListUsers(ctx, &pgharborv1.ListUsersRequest{PageToken: token})
 				all.Users = append(all.Users, page.GetUsers()...)
 				return page.GetNextPageToken(), err
@@ -37,16 +39,16 @@ func (a *app) usersListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(all, func() error { return a.userTable(all.GetUsers()).Write(a.Stdout, "No users.") })
+			return a.out.Print(all, func() error { return userTable(all.GetUsers(), a.out.Now()).Write(a.out.Stdout, "No users.") })
 		}),
 	})
 }
 
-func (a *app) userTable(users []*pgharborv1.User) *output.Table {
+func userTable(users []*pgharborv1.User, now time.Time) *output.Table {
 	table := output.NewTable("NAME", "ROLE", "INSTANCES", "STATE", "SINCE", ">DEVICES", "GRANTS")
 	for _, user := range users {
 		table.Add(output.Name(user.GetName()), output.Name(user.GetRole()), scopeInWords(user.GetInstances()), output.Name(user.GetState()),
-			output.Time(user.GetCreatedAt(), a.Now().Location()), fmt.Sprint(user.GetDevices()), grantsInWords(user))
+			output.Time(user.GetCreatedAt(), now.Location()), fmt.Sprint(user.GetDevices()), grantsInWords(user))
 	}
 	return table
 }
@@ -72,21 +74,21 @@ func grantsInWords(user *pgharborv1.User) string {
 }
 
 // printUser says in a line what a person may do from now on.
-func (a *app) printUser(user *pgharborv1.User) error {
+func printUser(out *output.Printer, user *pgharborv1.User) error {
 	grants := grantsInWords(user)
 	if grants == "" {
 		grants = "no grants"
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s is now %s on %s, with %s.\n", output.Name(user.GetName()), output.Name(user.GetRole()),
+	_, err := fmt.Fprintf(out.Stdout, "%s is now %s on %s, with %s.\n", output.Name(user.GetName()), output.Name(user.GetRole()),
 		scopeInWords(user.GetInstances()), grants)
 	if err != nil || user.GetState() != "invited" {
 		return err
 	}
-	_, err = fmt.Fprintln(a.Stdout, "Invites from before this are void, and nobody has logged in with one: make another.")
+	_, err = fmt.Fprintln(out.Stdout, "Invites from before this are void, and nobody has logged in with one: make another.")
 	return err
 }
 
-func (a *app) usersInviteCommand() *cobra.Command {
+func usersInviteCommand(a *app) *cobra.Command {
 	var role string
 	var instances []string
 	var ttl time.Duration
@@ -103,10 +105,10 @@ func (a *app) usersInviteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(response, func() error {
-				a.say("For %s as %s on %s, once, until %s. On their machine: pgharbor login INVITE", output.Name(args[0]),
-					strings.ToUpper(role), scopeInWords(instances), output.Time(response.GetExpiresAt(), a.Now().Location()))
-				_, err := fmt.Fprintln(a.Stdout, output.Name(response.GetInvite()))
+			return a.out.Print(response, func() error {
+				a.out.Say("For %s as %s on %s, once, until %s. On their machine: pgharbor login INVITE", output.Name(args[0]),
+					strings.ToUpper(role), scopeInWords(instances), output.Time(response.GetExpiresAt(), a.out.Now().Location()))
+				_, err := fmt.Fprintln(a.out.Stdout, output.Name(response.GetInvite()))
 				return err
 			})
 		}),
@@ -115,14 +117,14 @@ func (a *app) usersInviteCommand() *cobra.Command {
 	instancesFlag(cmd, &instances, "instances that the person may touch, as globs with commas between: 'prod-*,shop-db' (default: all)")
 	cmd.Flags().DurationVar(&ttl, "ttl", inviteLife, "how long the invite holds")
 	a.approvable(cmd)
-	a.require(cmd, "role")
+	require(cmd, "role")
 	return cmd
 }
 
 func completeRole(cmd *cobra.Command, role *string) {
 	cmd.Flags().StringVar(role, "role", "", "OWNER, OPERATOR or VIEWER")
 	_ = cmd.RegisterFlagCompletionFunc("role",
-		cobra.FixedCompletions([]string{"OWNER", "OPERATOR", "VIEWER"}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions([]string{words.RoleOwner, words.RoleOperator, words.RoleViewer}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // instancesFlag gives a command the flag of a scope. One that is given and empty,

@@ -3,17 +3,20 @@ package command
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/shell"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func (a *app) verifyCommand() *cobra.Command {
-	request := pgharborv1.VerifyBackupRequest{RequestId: newRequestID()}
+func verifyCommand(a *app) *cobra.Command {
+	request := pgharborv1.VerifyBackupRequest{RequestId: random.ID()}
 	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "verify ID",
@@ -30,30 +33,30 @@ instance is not touched. A backup that does not come back counts for nothing fro
 				return err
 			}
 			if !wait {
-				return a.print(response, func() error {
-					_, err := fmt.Fprintln(a.Stdout, shell.Command("Started; see how it ends: pgharbor show %s", args[0]))
+				return a.out.Print(response, func() error {
+					_, err := fmt.Fprintln(a.out.Stdout, shell.Command("Started; see how it ends: pgharbor show %s", args[0]))
 					return err
 				})
 			}
-			return a.awaitVerify(ctx, conn, response.GetJob(), args[0])
+			return awaitVerify(ctx, a, conn, response.GetJob(), args[0])
 		}),
 	})
 	cmd.Flags().BoolVar(&wait, "wait", true, "wait for the end")
 	return cmd
 }
 
-func (a *app) awaitVerify(ctx context.Context, conn *grpc.ClientConn, started *pgharborv1.Job, id string) error {
-	backup, err := a.awaitBackupJob(ctx, conn, started, id)
+func awaitVerify(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job, id string) error {
+	backup, err := awaitBackupJob(ctx, a, conn, started, id)
 	if err != nil {
 		return err
 	}
-	return a.print(backup, func() error {
+	return a.out.Print(backup, func() error {
 		proof := backup.GetBackup().GetProof()
-		_, err := fmt.Fprintf(a.Stdout, "Backup %s restores: %s tables with %s rows, as its manifest says, by PostgreSQL %s. The restore took %s.\n",
+		_, err := fmt.Fprintf(a.out.Stdout, "Backup %s restores: %s tables with %s rows, as its manifest says, by PostgreSQL %s. The restore took %s.\n",
 			output.Name(id), output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()),
 			output.Name(proof.GetServerVersion()), output.Duration(proof.GetRestoreTook().AsDuration()))
 		if refuses := refusesText(proof); err == nil && refuses != "" {
-			_, err = fmt.Fprintf(a.Stdout, "It will be refused by %s\n", refuses)
+			_, err = fmt.Fprintf(a.out.Stdout, "It will be refused by %s\n", refuses)
 		}
 		return err
 	})
@@ -68,30 +71,30 @@ func refusesText(proof *pgharborv1.Proof) string {
 }
 
 // provenOf is how the newest test restore of a backup ended, and how long ago.
-func (a *app) provenOf(backup *pgharborv1.Backup) string {
+func provenOf(backup *pgharborv1.Backup, now time.Time) string {
 	proof := backup.GetProof()
 	switch proof.GetState() {
 	case "":
 		return "no"
-	case "succeeded":
-		return output.Age(proof.GetFinishedAt(), a.Now()) + " ago"
+	case words.Succeeded:
+		return output.Age(proof.GetFinishedAt(), now) + " ago"
 	default:
 		return "FAILED"
 	}
 }
 
 // proofPairs is what show says of a proof; empty where there is none.
-func (a *app) proofPairs(proof *pgharborv1.Proof) [][2]string {
+func proofPairs(proof *pgharborv1.Proof, now time.Time) [][2]string {
 	if proof == nil {
 		return [][2]string{{"Proven", "no"}}
 	}
 	how := "in a throwaway server, PostgreSQL " + output.Name(proof.GetServerVersion())
-	if proof.GetMethod() == "instance" {
+	if proof.GetMethod() == words.ProofInstance {
 		how = "in a temporary database of the instance, PostgreSQL " + output.Name(proof.GetServerVersion())
 	}
 	pairs := [][2]string{
-		{"Proven", output.Name(proof.GetState()) + ", " + output.Time(proof.GetFinishedAt(), a.Now().Location()) + ", " +
-			output.Age(proof.GetFinishedAt(), a.Now()) + " ago"},
+		{"Proven", output.Name(proof.GetState()) + ", " + output.Time(proof.GetFinishedAt(), now.Location()) + ", " +
+			output.Age(proof.GetFinishedAt(), now) + " ago"},
 		{"How", how},
 		{"Counted", fmt.Sprintf("%s tables, %s rows", output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()))},
 		{"Restore took", output.Duration(proof.GetRestoreTook().AsDuration()) + ", and all of the test " + output.Duration(proof.GetTook().AsDuration())},
@@ -107,14 +110,14 @@ func (a *app) proofPairs(proof *pgharborv1.Proof) [][2]string {
 
 // showRestoreTimes says what the newest proofs have shown: what somebody on the
 // worst day wants to know first.
-func (a *app) showRestoreTimes(databases []*pgharborv1.DatabaseHealth) error {
+func showRestoreTimes(out *output.Printer, databases []*pgharborv1.DatabaseHealth) error {
 	for _, database := range databases {
 		if database.GetRestoreTakes() == nil {
 			continue
 		}
-		_, err := fmt.Fprintf(a.Stdout, "%s %s: a restore of this database takes about %s; last put to the test %s ago\n",
+		_, err := fmt.Fprintf(out.Stdout, "%s %s: a restore of this database takes about %s; last put to the test %s ago\n",
 			output.Name(database.GetInstance()), output.Name(database.GetDatabase()),
-			output.Duration(database.GetRestoreTakes().AsDuration()), output.Age(database.GetProof().GetFinishedAt(), a.Now()))
+			output.Duration(database.GetRestoreTakes().AsDuration()), output.Age(database.GetProof().GetFinishedAt(), out.Now()))
 		if err != nil {
 			return err
 		}

@@ -1,38 +1,21 @@
-package command
+package session
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
-	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// report writes the error, one line and perhaps a hint, and returns its exit code.
-func (a *app) report(cmd *cobra.Command, err error) int {
-	p := a.explain(err)
-	if p.Text == "" {
-		return p.Code
-	}
-	what := strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " ")
-	if what != "" {
-		what += ": "
-	}
-	exit.Report(a.Stderr, "pgharbor", what+output.Line(p.Text), output.Line(p.Hint))
-	return p.Code
-}
-
-// explain is the one place where causes become exit codes, and words.
-func (a *app) explain(err error) *exit.Problem {
+// Explain is the one place where causes become exit codes, and words.
+func (s *Session) Explain(err error) *exit.Problem {
 	var known *exit.Problem
 	var called interface{ GRPCStatus() *status.Status }
 	switch {
@@ -41,7 +24,7 @@ func (a *app) explain(err error) *exit.Problem {
 	case errors.Is(err, client.ErrReplyLost):
 		return &exit.Problem{Code: exit.Unreachable, Text: err.Error(), Hint: "log in again with the same invite, while it holds: it leads to the same identity"}
 	case errors.As(err, &called):
-		return a.explainStatus(called.GRPCStatus())
+		return s.explainStatus(called.GRPCStatus())
 	case errors.Is(err, context.Canceled):
 		return &exit.Problem{Code: exit.Failed, Text: "interrupted"}
 	case errors.Is(err, client.ErrNotEnrolled):
@@ -55,21 +38,21 @@ func (a *app) explain(err error) *exit.Problem {
 	}
 }
 
-func (a *app) explainStatus(s *status.Status) *exit.Problem {
-	p := &exit.Problem{Code: exitCodeOf(s.Code()), Text: s.Message(), Hint: hintOf(s)}
+func (s *Session) explainStatus(said *status.Status) *exit.Problem {
+	p := &exit.Problem{Code: exitCodeOf(said.Code()), Text: said.Message(), Hint: hintOf(said)}
 	switch {
-	case s.Code() == codes.Canceled && s.Message() == context.Canceled.Error():
+	case said.Code() == codes.Canceled && said.Message() == context.Canceled.Error():
 		p.Text = "interrupted"
-	case s.Code() == codes.DeadlineExceeded && p.Hint == "":
-		p.Text = fmt.Sprintf("%s gave no answer in time", a.controlPlane())
+	case said.Code() == codes.DeadlineExceeded && p.Hint == "":
+		p.Text = fmt.Sprintf("%s gave no answer in time", s.ControlPlane())
 		p.Hint = "allow it more time with --timeout"
-	case s.Code() == codes.Unimplemented:
-		p.Text = fmt.Sprintf("%s does not know this call", a.controlPlane())
+	case said.Code() == codes.Unimplemented:
+		p.Text = fmt.Sprintf("%s does not know this call", s.ControlPlane())
 		p.Hint = "it may be older than this pgharbor: compare pgharbor-controlplane --version"
-	case s.Code() == codes.Unauthenticated && p.Hint == "":
+	case said.Code() == codes.Unauthenticated && p.Hint == "":
 		p.Hint = "ask an OWNER for a new invite, then: pgharbor login INVITE --context NAME"
-	case s.Code() == codes.Unavailable && p.Hint == "":
-		p.Text, p.Hint = a.explainTransport(s.Message())
+	case said.Code() == codes.Unavailable && p.Hint == "":
+		p.Text, p.Hint = s.explainTransport(said.Message())
 	}
 	return p
 }
@@ -91,8 +74,8 @@ func exitCodeOf(code codes.Code) int {
 	}
 }
 
-func hintOf(s *status.Status) string {
-	for _, detail := range s.Details() {
+func hintOf(said *status.Status) string {
+	for _, detail := range said.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
 			return info.GetMetadata()["hint"]
 		}
@@ -103,17 +86,18 @@ func hintOf(s *status.Status) string {
 // gRPC wraps what the network said: connection error: desc = "transport: … : cause".
 var transportText = regexp.MustCompile(`desc = "(?:transport: )?(?:Error while dialing: |authentication handshake failed: )?(.*)"$`)
 
-func (a *app) explainTransport(text string) (explained, hint string) {
+func (s *Session) explainTransport(text string) (explained, hint string) {
 	if inner := transportText.FindStringSubmatch(text); inner != nil {
 		text = inner[1]
 	}
-	return fmt.Sprintf("%s can't be reached: %s", a.controlPlane(), text),
+	return fmt.Sprintf("%s can't be reached: %s", s.ControlPlane(), text),
 		"check that pgharbor-controlplane serves there, and that this machine can reach it"
 }
 
-func (a *app) controlPlane() string {
-	if a.address == "" {
+// ControlPlane names the control plane in an error.
+func (s *Session) ControlPlane() string {
+	if s.address == "" {
 		return "the control plane"
 	}
-	return "the control plane at " + a.address
+	return "the control plane at " + s.address
 }

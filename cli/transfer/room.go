@@ -1,4 +1,4 @@
-package command
+package transfer
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 // mostSpared is what a download leaves free of a disk, in bytes; of a small one a quarter of it.
 const mostSpared = 256 << 20
 
-// checkRoom refuses a download of these sizes, in bytes, where the disk of the part
+// CheckRoom refuses a download of these sizes, in bytes, where the disk of the part
 // has no room for all of it. What a control plane says of a size may be anything.
-func (p *part) checkRoom(sizes ...int64) error {
+func (p *Part) CheckRoom(sizes ...int64) error {
 	var disk unix.Statfs_t
 	if err := unix.Fstatfs(int(p.file.Fd()), &disk); err != nil {
 		return nil //nolint:nilerr // a file system that can't say it may have room
@@ -31,7 +31,7 @@ func (p *part) checkRoom(sizes ...int64) error {
 		if p.size > 0 {
 			return refusal // what an earlier download left is kept
 		}
-		return errors.Join(refusal, p.remove())
+		return errors.Join(refusal, p.Remove())
 	}
 	return nil
 }

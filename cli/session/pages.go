@@ -1,9 +1,9 @@
-package command
+package session
 
 import "errors"
 
-// eachPage calls fetch for page after page until there is no next one.
-func eachPage(fetch func(token string) (next string, err error)) error {
+// EachPage calls fetch for page after page until there is no next one.
+func EachPage(fetch func(token string) (next string, err error)) error {
 	token := ""
 	for {
 		next, err := fetch(token)

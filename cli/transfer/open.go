@@ -1,4 +1,4 @@
-package command
+package transfer
 
 import (
 	"context"
@@ -21,11 +21,11 @@ const (
 	maxZstdWindow = 64 << 20
 )
 
-// open writes the dump inside of a sealed file, of which the hash holds already,
+// Open writes the dump inside of a sealed file, of which the hash holds already,
 // and verifies it. So a dump that does not come out right means another passphrase,
 // where there is one.
-func (a *app) open(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *part, passphrase string) error {
-	progress := output.NewProgress(a.Stderr, a.Now)
+func (d *Download) Open(ctx context.Context, sealed, plain *Part, passphrase string) error {
+	backup, progress := d.Backup, d.Session.Out.Progress()
 	defer progress.Clear()
 	if err := plain.restart(); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (a *app) open(ctx context.Context, backup *pgharborv1.Backup, sealed, plain
 	}
 }
 
-func copyOpened(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *part, passphrase string, progress *output.Progress) error {
+func copyOpened(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *Part, passphrase string, progress *output.Progress) error {
 	if _, err := sealed.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

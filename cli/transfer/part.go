@@ -1,4 +1,5 @@
-package command
+// Package transfer brings a backup to this machine: its stored file, verified, and what is inside of it.
+package transfer
 
 import (
 	"crypto/sha256"
@@ -14,13 +15,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pgharbor/pgharbor/internal/disk"
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// part is a file on its way to its name: hidden beside it, readable by its owner
+// Part is a file on its way to its name: hidden beside it, readable by its owner
 // alone, and locked, so that two downloads of the same backup don't mix. It keeps
 // the hash of what is in it.
-type part struct {
+type Part struct {
 	target, path string
 	file         *os.File
 	hash         hash.Hash
@@ -29,8 +31,8 @@ type part struct {
 	failed error
 }
 
-// openPart makes the part of a target, or goes on with the one that is there.
-func openPart(target, id string) (*part, error) {
+// OpenPart makes the part of a target, or goes on with the one that is there.
+func OpenPart(target, id string) (*Part, error) {
 	path := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+"."+id+".part")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -39,7 +41,7 @@ func openPart(target, id string) (*part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write beside the target: %w", err)
 	}
-	p := &part{target: target, path: path, file: file, hash: sha256.New()}
+	p := &Part{target: target, path: path, file: file, hash: sha256.New()}
 	if err := p.take(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -72,12 +74,12 @@ func openOwn(path string) (*os.File, error) {
 
 // take locks the part. Another download may have finished between the opening and
 // the lock: what was opened is then the finished file.
-func (p *part) take() error {
-	if err := unix.Flock(int(p.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
+func (p *Part) take() error {
+	if err := disk.TryLock(p.file); err != nil {
+		if errors.Is(err, disk.ErrLocked) {
 			return exit.Fail(exit.Failed, "another download is writing %s", p.path)
 		}
-		return fmt.Errorf("lock %s: %w", p.path, err)
+		return err
 	}
 	opened, err := p.file.Stat()
 	if err != nil {
@@ -90,8 +92,11 @@ func (p *part) take() error {
 	return nil
 }
 
+// Size is how much of the file is here.
+func (p *Part) Size() int64 { return p.size }
+
 // Write implements io.Writer.
-func (p *part) Write(b []byte) (int, error) {
+func (p *Part) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.hash.Write(b[:n])
 	p.size += int64(n)
@@ -102,7 +107,7 @@ func (p *part) Write(b []byte) (int, error) {
 }
 
 // restart throws away what is in the part.
-func (p *part) restart() error {
+func (p *Part) restart() error {
 	if err := p.file.Truncate(0); err != nil {
 		return err
 	}
@@ -113,12 +118,12 @@ func (p *part) restart() error {
 }
 
 // holds says whether the part is all of what it should be.
-func (p *part) holds(size int64, sha256Hex string) bool {
+func (p *Part) holds(size int64, sha256Hex string) bool {
 	return p.size == size && hex.EncodeToString(p.hash.Sum(nil)) == sha256Hex
 }
 
-// commit gives the part its name, durably and without overwriting anything.
-func (p *part) commit() error {
+// Commit gives the part its name, durably and without overwriting anything.
+func (p *Part) Commit() error {
 	if err := p.file.Sync(); err != nil {
 		return fmt.Errorf("write %s: %w", p.path, err)
 	}
@@ -139,18 +144,11 @@ func (p *part) commit() error {
 	if err != nil {
 		return fmt.Errorf("give the download its name: %w", err)
 	}
-	return syncFolder(filepath.Dir(p.target))
+	return disk.SyncFolder(filepath.Dir(p.target))
 }
 
-func (p *part) remove() error { return os.Remove(p.path) }
+// Remove throws the part away.
+func (p *Part) Remove() error { return os.Remove(p.path) }
 
 // Close ends the lock, and leaves the part for a later download to go on with.
-func (p *part) Close() error { return p.file.Close() }
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}
+func (p *Part) Close() error { return p.file.Close() }

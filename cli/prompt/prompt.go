@@ -1,4 +1,5 @@
-package command
+// Package prompt asks a person on the terminal for what a command line left out.
+package prompt
 
 import (
 	"bufio"
@@ -14,24 +15,30 @@ import (
 	"github.com/pgharbor/pgharbor/cli/output"
 )
 
-// interactive says whether there is a person to ask.
-func (a *app) interactive() bool {
-	return output.IsTerminal(a.Stdin) && output.IsTerminal(a.Stderr)
+// Prompter asks on standard error and reads the answers from standard input.
+type Prompter struct {
+	Stdin  io.Reader
+	Stderr io.Writer
 }
 
-// ask puts a question on the terminal and returns the line that is typed.
-func (a *app) ask(ctx context.Context, question string) (string, error) {
-	fmt.Fprint(a.Stderr, question)
-	return a.answer(ctx, func() (string, error) {
-		line, err := bufio.NewReader(a.Stdin).ReadString('\n')
+// Interactive returns whether there is a person to ask.
+func (p *Prompter) Interactive() bool {
+	return output.IsTerminal(p.Stdin) && output.IsTerminal(p.Stderr)
+}
+
+// Ask puts a question on the terminal and returns the line that is typed.
+func (p *Prompter) Ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(p.Stderr, question)
+	return answer(ctx, func() (string, error) {
+		line, err := bufio.NewReader(p.Stdin).ReadString('\n')
 		return strings.TrimRight(line, "\r\n"), err
 	})
 }
 
-// askSecret is ask without showing what is typed. The terminal stops showing it
+// AskSecret is Ask without showing what is typed. The terminal stops showing it
 // before the question is put, for those who type ahead.
-func (a *app) askSecret(ctx context.Context, question string) (string, error) {
-	tty, ok := a.Stdin.(*os.File)
+func (p *Prompter) AskSecret(ctx context.Context, question string) (string, error) {
+	tty, ok := p.Stdin.(*os.File)
 	if !ok {
 		return "", errors.New("there is no terminal to ask on")
 	}
@@ -40,11 +47,11 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 		return "", fmt.Errorf("ask on the terminal: %w", err)
 	}
 	defer term.Restore(int(tty.Fd()), before) //nolint:errcheck // nothing better can be done
-	secret, err := a.answer(ctx, func() (string, error) {
+	secret, err := answer(ctx, func() (string, error) {
 		return term.NewTerminal(struct {
 			io.Reader
 			io.Writer
-		}{tty, a.Stderr}, "").ReadPassword(question)
+		}{tty, p.Stderr}, "").ReadPassword(question)
 	})
 	if errors.Is(err, io.EOF) { // so Control-C arrives in this mode
 		return "", context.Canceled
@@ -54,7 +61,7 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 
 // answer waits for a line or for the end of ctx. A read from a terminal can't be
 // broken off, so in that case it is left behind; the program ends then.
-func (a *app) answer(ctx context.Context, read func() (string, error)) (string, error) {
+func answer(ctx context.Context, read func() (string, error)) (string, error) {
 	type result struct {
 		line string
 		err  error

@@ -1,4 +1,4 @@
-package command
+package transfer
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/session"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -20,40 +21,46 @@ import (
 // A stream on which nothing comes for this long is given up and opened again.
 const stallLimit = 2 * time.Minute
 
-// fetch downloads the rest of a backup's stored file into the part and verifies
+// Download is one backup on its way to this machine.
+type Download struct {
+	Session *session.Session
+	Conn    *grpc.ClientConn
+	Backup  *pgharborv1.Backup
+	Reason  string
+}
+
+// Fetch downloads the rest of the backup's stored file into the part and verifies
 // the whole. After a cut it goes on where it was, as long as that gets it forward.
 // What does not verify is thrown away.
-func (a *app) fetch(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, reason string, to *part) error {
-	progress := output.NewProgress(a.Stderr, a.Now)
+func (d *Download) Fetch(ctx context.Context, to *Part) error {
+	backup, progress := d.Backup, d.Session.Out.Progress()
 	defer progress.Clear()
 	if to.size > backup.GetSizeBytes() {
 		if err := to.restart(); err != nil {
 			return err
 		}
 	}
-	patience, begun := a.newPatience(downloadPatience), false
+	patience, begun := d.Session.Patience(session.DownloadPatience), false
 	for to.size < backup.GetSizeBytes() {
 		before := to.size
-		err := a.approved(ctx, conn, func() error {
-			return fetchOnce(ctx, conn, backup, reason, to, progress)
-		})
+		err := d.Session.Approved(ctx, d.Conn, func() error { return d.fetchOnce(ctx, to, progress) })
 		if err == nil {
 			break
 		}
 		if to.size > before {
-			patience.progressed()
+			patience.Progressed()
 			begun = true
 		}
 		// An agent that is away from the start is said to be so at once.
 		if begun {
-			err = patience.wait(ctx, err)
+			err = patience.Wait(ctx, err)
 		}
 		if err != nil {
-			return a.cut(err, backup, to)
+			return d.cut(err, to)
 		}
 	}
 	if !to.holds(backup.GetSizeBytes(), backup.GetSha256()) {
-		return errors.Join(damaged(backup, "what arrived has not the size and SHA-256 of the catalog"), to.remove())
+		return errors.Join(damaged(backup, "what arrived has not the size and SHA-256 of the catalog"), to.Remove())
 	}
 	return nil
 }
@@ -64,30 +71,31 @@ func damaged(backup *pgharborv1.Backup, why string) *exit.Problem {
 }
 
 // cut is the end of a download that may be taken up again.
-func (a *app) cut(err error, backup *pgharborv1.Backup, to *part) error {
-	p := *a.explain(err)
+func (d *Download) cut(err error, to *Part) error {
+	p := *d.Session.Explain(err)
 	switch {
 	case p.Code == exit.Integrity:
-		return errors.Join(&p, to.remove())
-	case to.size > 0 && approvalOf(err) == "":
-		p.Text += fmt.Sprintf(" (%s of %s are here)", output.Bytes(to.size), output.Bytes(backup.GetSizeBytes()))
+		return errors.Join(&p, to.Remove())
+	case to.size > 0 && session.ApprovalOf(err) == "":
+		p.Text += fmt.Sprintf(" (%s of %s are here)", output.Bytes(to.size), output.Bytes(d.Backup.GetSizeBytes()))
 		p.Hint = "the same command goes on from there"
 	case to.size == 0:
-		return errors.Join(&p, to.remove())
+		return errors.Join(&p, to.Remove())
 	}
 	return &p
 }
 
 // fetchOnce downloads until the stream ends.
-func fetchOnce(ctx context.Context, conn *grpc.ClientConn, backup *pgharborv1.Backup, reason string, to *part, progress *output.Progress) error {
+func (d *Download) fetchOnce(ctx context.Context, to *Part, progress *output.Progress) error {
+	backup := d.Backup
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(stallLimit, func() {
 		cancel(status.Errorf(codes.Unavailable, "nothing came for %s", stallLimit))
 	})
 	defer stalled.Stop()
-	stream, err := pgharborv1.NewTransferServiceClient(conn).Download(ctx, &pgharborv1.DownloadRequest{
-		BackupId: backup.GetId(), Offset: to.size, Reason: reason,
+	stream, err := pgharborv1.NewTransferServiceClient(d.Conn).Download(ctx, &pgharborv1.DownloadRequest{
+		BackupId: backup.GetId(), Offset: to.size, Reason: d.Reason,
 	}, grpc.ForceCodecV2(chunk.NewCodec()))
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package command
+package trail
 
 import (
 	"encoding/json"
@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	trailMemoryFile = "trail-heads.json"
-	// maxTrailMemory bounds the heads that are kept: the older ones say where, of a
+	memoryFile = "trail-heads.json"
+	// maxMemory bounds the heads that are kept: the older ones say where, of a
 	// trail that was rewritten, that began.
-	maxTrailMemory = 100
+	maxMemory = 100
 )
 
-// trailMemory is what somebody has verified of a control plane's trail. It stands
+// Memory is what somebody has verified of a control plane's trail. It stands
 // beside the identity, out of the control plane's reach.
-type trailMemory struct {
+type Memory struct {
 	path  string
 	heads []rememberedHead
 }
@@ -37,10 +37,10 @@ type rememberedHead struct {
 	Apart bool `json:"apart,omitempty"`
 }
 
-// openTrailMemory reads what is in a context's folder. A file that can't be read
+// OpenMemory reads what is in a context's folder. A file that can't be read
 // is an error: whoever damages it must not make it forgotten.
-func openTrailMemory(dir string) (*trailMemory, error) {
-	m := &trailMemory{path: filepath.Join(dir, trailMemoryFile)}
+func OpenMemory(dir string) (*Memory, error) {
+	m := &Memory{path: filepath.Join(dir, memoryFile)}
 	content, err := os.ReadFile(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
@@ -54,7 +54,8 @@ func openTrailMemory(dir string) (*trailMemory, error) {
 	return m, nil
 }
 
-func (m *trailMemory) witnesses() []chain.Witness {
+// Witnesses are all heads that are remembered, the oldest first.
+func (m *Memory) Witnesses() []chain.Witness {
 	var all []chain.Witness
 	for _, h := range m.heads {
 		all = append(all, chain.Witness{Head: h.Head, Name: "your own verification of " + h.VerifiedAt.UTC().Format(time.RFC3339)})
@@ -62,11 +63,11 @@ func (m *trailMemory) witnesses() []chain.Witness {
 	return all
 }
 
-// verified adds the head of a trail that was verified after another head: what is
+// Verified adds the head of a trail that was verified after another head: what is
 // remembered from there on is the same trail's.
-func (m *trailMemory) verified(head, after chain.Head, now time.Time) {
+func (m *Memory) Verified(head, after chain.Head, now time.Time) {
 	for i := 1; i < len(m.heads); i++ {
-		if !before(m.heads[i-1].Head, after) {
+		if !Before(m.heads[i-1].Head, after) {
 			m.heads[i].Apart = false
 		}
 	}
@@ -74,15 +75,15 @@ func (m *trailMemory) verified(head, after chain.Head, now time.Time) {
 	if !head.Valid() || n > 0 && m.heads[n-1].Head == head {
 		return
 	}
-	apart := n > 0 && before(m.heads[n-1].Head, after)
+	apart := n > 0 && Before(m.heads[n-1].Head, after)
 	m.heads = append(m.heads, rememberedHead{head, now.UTC().Truncate(time.Second), apart})
-	for len(m.heads) > maxTrailMemory {
+	for len(m.heads) > maxMemory {
 		m.forgetOne()
 	}
 }
 
-// unchecked are the newest heads of what was sealed off before it was verified again.
-func (m *trailMemory) unchecked() (heads []chain.Head) {
+// Unchecked are the newest heads of what was sealed off before it was verified again.
+func (m *Memory) Unchecked() (heads []chain.Head) {
 	for i, h := range m.heads {
 		if h.Apart && i > 0 {
 			heads = append(heads, m.heads[i-1].Head)
@@ -93,7 +94,7 @@ func (m *trailMemory) unchecked() (heads []chain.Head) {
 
 // forgetOne leaves out the oldest head that is not unchecked. Where all are, the very
 // first stays, which is from before whatever has come of the trail.
-func (m *trailMemory) forgetOne() {
+func (m *Memory) forgetOne() {
 	i := slices.IndexFunc(m.heads[1:], func(next rememberedHead) bool { return !next.Apart })
 	if i < 0 {
 		i = 1
@@ -104,8 +105,8 @@ func (m *trailMemory) forgetOne() {
 	m.heads = slices.Delete(m.heads, i, i+1)
 }
 
-// keep writes what there is.
-func (m *trailMemory) keep() error {
+// Keep writes what there is.
+func (m *Memory) Keep() error {
 	content, err := json.MarshalIndent(m.heads, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keep what was verified: %w", err)
@@ -115,3 +116,6 @@ func (m *trailMemory) keep() error {
 	}
 	return nil
 }
+
+// Forget leaves out all that was verified.
+func (m *Memory) Forget() { m.heads = nil }

@@ -1,4 +1,4 @@
-package command
+package session
 
 import (
 	"context"
@@ -10,28 +10,28 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pgharbor/pgharbor/cli/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// watchJob follows a job to its end and shows its progress. A stream that breaks
+// WatchJob follows a job to its end and shows its progress. A stream that breaks
 // is opened again; the job does not depend on it.
-func (a *app) watchJob(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharborv1.Job, error) {
-	progress := output.NewProgress(a.Stderr, a.Now)
+func (s *Session) WatchJob(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharborv1.Job, error) {
+	progress := s.Out.Progress()
 	defer progress.Clear()
 	jobs := pgharborv1.NewJobServiceClient(conn)
-	patience := a.newPatience(watchPatience)
+	patience := s.Patience(WatchPatience)
 	for {
 		job, err := watchOnce(ctx, jobs, id, func(job *pgharborv1.Job) {
-			patience.progressed()
+			patience.Progressed()
 			made := job.GetProgress()
 			progress.SetTables(phaseOf(job), made.GetDoneBytes(), made.GetTotalBytes(), made.GetDoneObjects(), made.GetTotalObjects())
 		})
 		if err == nil {
 			return job, nil
 		}
-		if err := patience.wait(ctx, err); err != nil {
+		if err := patience.Wait(ctx, err); err != nil {
 			return nil, err
 		}
 	}
@@ -53,19 +53,10 @@ func watchOnce(ctx context.Context, jobs pgharborv1.JobServiceClient, id string,
 		if err != nil {
 			return nil, err
 		}
-		if job := response.GetJob(); final(job.GetState()) {
+		if job := response.GetJob(); words.Final(job.GetState()) {
 			return job, nil
 		}
 		changed(response.GetJob())
-	}
-}
-
-func final(state string) bool {
-	switch state {
-	case "succeeded", "failed", "cancelled", "lost":
-		return true
-	default:
-		return false
 	}
 }
 
@@ -77,22 +68,9 @@ func phaseOf(job *pgharborv1.Job) string {
 	return job.GetState()
 }
 
-// jobEnd is the error of a job that did not succeed, nil for one that did.
-func jobEnd(kind, id, instance, state, text, failure string) error {
-	if state == "succeeded" {
-		return nil
-	}
-	if text == "" {
-		text = "no reason was given"
-	}
-	p := exit.Fail(exit.OfFailure(failure), "the %s %s: %s", kind, state, text)
-	p.Hint = nextStep(kind, failure, text, instance, id)
-	return p
-}
-
-// stillRunning tells whoever stops waiting that the work goes on.
-func (a *app) stillRunning(err error, kind, next string) error {
-	p := *a.explain(err)
+// StillRunning tells whoever stops waiting that the work goes on.
+func (s *Session) StillRunning(err error, kind, next string) error {
+	p := *s.Explain(err)
 	p.Text += fmt.Sprintf(" (the %s goes on)", kind)
 	if p.Code == exit.Failed || p.Code == exit.Unreachable {
 		p.Hint = "see how it ends: " + next
