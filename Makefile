@@ -8,10 +8,13 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 # buf has a module file of its own: its dependencies do not go with ours.
 BUF      := go tool -modfile=proto/tools.mod buf
 
-.PHONY: help build test lint generate demo bench clean
+# Packages whose tests start a Postgres or a whole server, or need a tool that make test installs.
+SLOW    := agent/(attack|backup|cage|daemon|job|postgres|session)|cli/e2e|controlplane/(attack|server)|deploy/prometheus
+
+.PHONY: help build test test-quick lint generate demo bench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## the three programs, into bin/
 	@mkdir -p bin
@@ -24,6 +27,11 @@ test: ## every test, on Postgres servers that the tests start; ends with "N pass
 	@mkdir -p .tools
 	@CGO_ENABLED=0 go build -o .tools/testsummary ./deploy/ci/testsummary
 	CGO_ENABLED=1 go test -race -timeout 30m -parallel 4 -json ./... | .tools/testsummary
+
+test-quick: ## the tests that need no Postgres and no whole server, in less than a minute
+	@mkdir -p .tools
+	@CGO_ENABLED=0 go build -o .tools/testsummary ./deploy/ci/testsummary
+	go list ./... | grep -vE '/($(SLOW))(/|$$)' | xargs env CGO_ENABLED=0 go test -json | .tools/testsummary
 
 lint: ## formats, the layers, the contract, generated code
 	@deploy/ci/lint.sh
