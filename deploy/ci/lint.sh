@@ -54,6 +54,17 @@ golangci() {
   .tools/golangci-lint run
 }
 
+# Whether the relative links of the pages lead somewhere.
+links() {
+  local page link broken=0
+  while IFS= read -r -d '' page; do
+    while IFS= read -r link; do
+      [[ -e $(dirname "$page")/$link ]] || { echo "$page: there is no $link"; broken=1; }
+    done < <(grep -oE '\]\([^)#:]+' "$page" | cut -c3-)
+  done < <(files '*.md')
+  return $broken
+}
+
 # Checked where it is installed: not worth a package of its own elsewhere.
 scripts() {
   command -v shellcheck >/dev/null || { echo 'no shellcheck here'; return 0; }
@@ -72,6 +83,7 @@ rule 'gofmt' formatted
 rule 'go vet' go vet ./...
 rule 'golangci-lint' golangci
 rule 'shellcheck' scripts
+rule 'links' links
 
 ((${#failed[@]})) || exit 0
 printf 'lint: failed: %s\n' "${failed[*]}" >&2
