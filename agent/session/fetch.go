@@ -12,7 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
-	"github.com/pgharbor/pgharbor/proto/chunk"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 

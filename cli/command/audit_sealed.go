@@ -3,8 +3,8 @@ package command
 import (
 	"strings"
 
-	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/cli/trail"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/cli/internal/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/internal/exit"
 )

@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/cli/trail"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/cli/internal/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/cli/trail"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/cli/internal/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
-	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/cli/transfer"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/cli/internal/transfer"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
-	"github.com/pgharbor/pgharbor/cli/transfer"
+	"github.com/pgharbor/pgharbor/cli/internal/transfer"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )

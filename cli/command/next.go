@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 	"github.com/pgharbor/pgharbor/internal/unloadable"

@@ -13,7 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
-	"github.com/pgharbor/pgharbor/proto/chunk"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 

@@ -35,7 +35,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/server/door"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
-	"github.com/pgharbor/pgharbor/proto/chunk"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 )
 
 const (

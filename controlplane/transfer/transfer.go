@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/proto/chunk"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 )
 
 // ErrReceiverGone is what a sender gets when the receiver has left.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/transfer"
-	"github.com/pgharbor/pgharbor/proto/chunk"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 )
 
 func claim(t *testing.T, b *transfer.Broker, id, instance string) *transfer.Transfer {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
 )
 
 func TestSpark(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
 )
 
 // Prompter asks on standard error and reads the answers from standard input.

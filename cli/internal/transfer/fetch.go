@@ -11,10 +11,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/pgharbor/pgharbor/cli/output"
-	"github.com/pgharbor/pgharbor/cli/session"
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/cli/internal/session"
+	"github.com/pgharbor/pgharbor/internal/chunk"
 	"github.com/pgharbor/pgharbor/internal/exit"
-	"github.com/pgharbor/pgharbor/proto/chunk"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
