@@ -21,7 +21,7 @@ each, with the hashes: pgharbor audit verify --file checks what was written.`,
 		Args: cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			out := bufio.NewWriter(a.out.Stdout)
-			err := trail.Each(ctx, conn, func(e *pgharborv1.AuditEntry) error { return trail.WriteEntry(out, e) })
+			err := trail.ControlPlane(ctx, conn)(func(e *pgharborv1.AuditEntry) error { return trail.WriteEntry(out, e) })
 			return errors.Join(err, out.Flush())
 		}),
 	}

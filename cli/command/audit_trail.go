@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 
@@ -46,14 +47,14 @@ func verifyTrail(ctx context.Context, a *app, v auditVerification, after chain.H
 	all := slices.Concat(remembered, noted, seen)
 	if len(v.sealed) == 0 {
 		after = sealed.Head
-	} else if err := verifySealed(a, v.sealed, after, sealed.Head, all); err != nil {
+	} else if err := trail.VerifySealed(sealedFiles(a, v.sealed), after, sealed.Head, all); err != nil {
 		return err
 	}
 	verifier, err := chain.NewVerifierSealed(sealed, all...)
 	if err != nil {
 		return trail.Broken(err)
 	}
-	if err := trail.VerifyEach(verifier, func(add func(*pgharborv1.AuditEntry) error) error { return trail.Each(ctx, conn, add) }); err != nil {
+	if err := trail.Verify(verifier, trail.ControlPlane(ctx, conn)); err != nil {
 		return err
 	}
 	memory.Verified(verifier.Head(), after, a.out.Now())
@@ -64,7 +65,15 @@ func verifyTrail(ctx context.Context, a *app, v auditVerification, after chain.H
 	if err := memory.Keep(); err != nil {
 		return err
 	}
-	return showVerified(a.out, verifier, after, slices.Concat(noted, seen, remembered[max(len(remembered)-1, 0):]))
+	return trail.Show(a.out, verifier, after, slices.Concat(noted, seen, remembered[max(len(remembered)-1, 0):]))
+}
+
+func sealedFiles(a *app, paths []string) []trail.Source {
+	var files []trail.Source
+	for _, path := range paths {
+		files = append(files, trail.File(path, a.env.Stdin))
+	}
+	return files
 }
 
 // seenHeads returns what the control plane has signed: up to where it has sealed the
@@ -97,4 +106,17 @@ func seenHeads(ctx context.Context, a *app, conn *grpc.ClientConn, identity *cli
 		witnesses = append(witnesses, chain.Witness{Head: head.Head, Name: "the agent of " + held.GetInstance()})
 	}
 	return sealed, witnesses, nil
+}
+
+// warnOfUnchecked says at every run, until somebody has given the files or accepted,
+// that what was verified before does not bind what stands before the seal.
+func warnOfUnchecked(out *output.Printer, memory *trail.Memory, sealed chain.Head) {
+	var heads []string
+	for _, head := range memory.Unchecked() {
+		heads = append(heads, head.String())
+	}
+	if len(heads) > 0 {
+		out.Say("pgharbor: warning: what you verified before was sealed off since, with all up to entry %d, and is not checked: %s; hold the files of that to it: "+
+			"pgharbor audit verify --sealed FILE, or forget it: pgharbor audit verify --accept", sealed.Sequence, strings.Join(heads, ", "))
+	}
 }

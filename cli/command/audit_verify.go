@@ -2,16 +2,12 @@ package command
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/cli/internal/trail"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/internal/exit"
-	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 func auditVerifyCommand(a *app) *cobra.Command {
@@ -73,69 +69,11 @@ func verifyAudit(ctx context.Context, a *app, v auditVerification) error {
 		}
 	}
 	if v.file != "" {
-		return verifyFile(a, v.file, after, witnesses)
+		verifier, err := trail.VerifyFile(trail.File(v.file, a.env.Stdin), after, witnesses)
+		if err != nil {
+			return err
+		}
+		return trail.Show(a.out, verifier, after, witnesses)
 	}
 	return verifyTrail(ctx, a, v, after, witnesses)
-}
-
-func verifyFile(a *app, path string, after chain.Head, witnesses []chain.Witness) error {
-	verifier, err := chain.NewVerifierAfter(after, witnesses...)
-	if err != nil {
-		return trail.Broken(err)
-	}
-	if err := trail.VerifyEach(verifier, eachOf(a, path)); err != nil {
-		return err
-	}
-	if verifier.Head().Sequence == after.Sequence {
-		return exit.Fail(exit.Integrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
-			WithHint("export it again: pgharbor audit export")
-	}
-	if err := trail.AllChecked(witnesses, after); err != nil {
-		return err
-	}
-	return showVerified(a.out, verifier, after, witnesses)
-}
-
-// eachOf goes through an export; - is standard input.
-func eachOf(a *app, path string) func(add func(*pgharborv1.AuditEntry) error) error {
-	return func(add func(*pgharborv1.AuditEntry) error) error {
-		in := a.env.Stdin
-		if path != "-" {
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in = f
-		}
-		return trail.EachLine(in, add)
-	}
-}
-
-func showVerified(out *output.Printer, verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
-	head := verifier.Head()
-	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
-	if after.Valid() {
-		verified.After = after.String()
-	}
-	for _, w := range witnesses {
-		if !trail.Before(w.Head, after) {
-			verified.Witnesses = append(verified.Witnesses, trail.SeenBy(w))
-		}
-	}
-	return out.Print(verified, func() error {
-		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
-		if after.Valid() {
-			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, head %s\n", after.Sequence, after)
-			text += trail.Unchecked(witnesses, after)
-		}
-		if len(verified.Witnesses) > 0 {
-			text += "It is what was seen by:\n"
-		}
-		for _, w := range verified.GetWitnesses() {
-			text += "  " + output.Line(w) + "\n"
-		}
-		_, err := fmt.Fprint(out.Stdout, text)
-		return err
-	})
 }

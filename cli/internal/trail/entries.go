@@ -2,44 +2,16 @@
 package trail
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
-	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
-
-// Each calls f for every entry of the trail, oldest first.
-func Each(ctx context.Context, conn *grpc.ClientConn, f func(*pgharborv1.AuditEntry) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := pgharborv1.NewAuditServiceClient(conn).ExportAuditEntries(ctx, &pgharborv1.ExportAuditEntriesRequest{})
-	if err != nil {
-		return err
-	}
-	for {
-		part, err := stream.Recv()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, entry := range part.GetEntries() {
-			if err := f(entry); err != nil {
-				return err
-			}
-		}
-	}
-}
 
 // WriteEntry writes a line that is the same for the same entry, which protojson's
 // own is not.
@@ -55,29 +27,6 @@ func WriteEntry(out io.Writer, e *pgharborv1.AuditEntry) error {
 	line.WriteByte('\n')
 	_, err = out.Write(line.Bytes())
 	return err
-}
-
-// EachLine calls f for every entry of an export.
-func EachLine(in io.Reader, f func(*pgharborv1.AuditEntry) error) error {
-	lines := bufio.NewReader(in)
-	for number := 1; ; number++ {
-		line, err := lines.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if len(bytes.TrimSpace(line)) > 0 {
-			var entry pgharborv1.AuditEntry
-			if err := protojson.Unmarshal(line, &entry); err != nil {
-				return exit.Fail(exit.Integrity, "line %d is no entry of a trail: %w", number, err)
-			}
-			if err := f(&entry); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-	}
 }
 
 // EntryFrom returns an entry of the wire as the trail has it.

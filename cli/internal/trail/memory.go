@@ -67,7 +67,7 @@ func (m *Memory) Witnesses() []chain.Witness {
 // remembered from there on is the same trail's.
 func (m *Memory) Verified(head, after chain.Head, now time.Time) {
 	for i := 1; i < len(m.heads); i++ {
-		if !Before(m.heads[i-1].Head, after) {
+		if !before(m.heads[i-1].Head, after) {
 			m.heads[i].Apart = false
 		}
 	}
@@ -75,7 +75,7 @@ func (m *Memory) Verified(head, after chain.Head, now time.Time) {
 	if !head.Valid() || n > 0 && m.heads[n-1].Head == head {
 		return
 	}
-	apart := n > 0 && Before(m.heads[n-1].Head, after)
+	apart := n > 0 && before(m.heads[n-1].Head, after)
 	m.heads = append(m.heads, rememberedHead{head, now.UTC().Truncate(time.Second), apart})
 	for len(m.heads) > maxMemory {
 		m.forgetOne()

@@ -2,27 +2,70 @@ package trail
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// VerifyEach adds every entry to the verifier and ends it.
-func VerifyEach(verifier *chain.Verifier, each func(add func(*pgharborv1.AuditEntry) error) error) error {
-	err := each(Adding(verifier))
+// Verify adds every entry to the verifier and ends it.
+func Verify(verifier *chain.Verifier, entries Source) error {
+	err := entries(adding(verifier))
 	if err == nil {
 		err = verifier.End()
 	}
 	return Broken(err)
 }
 
-// Adding returns what adds the entries of the wire to a verifier.
-func Adding(verifier *chain.Verifier) func(*pgharborv1.AuditEntry) error {
+func adding(verifier *chain.Verifier) func(*pgharborv1.AuditEntry) error {
 	return func(e *pgharborv1.AuditEntry) error { return verifier.Add(EntryFrom(e)) }
+}
+
+// VerifyFile verifies an export. After is the head of the part before it; the zero Head where it is a whole
+func VerifyFile(file Source, after chain.Head, witnesses []chain.Witness) (*chain.Verifier, error) {
+	verifier, err := chain.NewVerifierAfter(after, witnesses...)
+	if err != nil {
+		return nil, Broken(err)
+	}
+	if err := Verify(verifier, file); err != nil {
+		return nil, err
+	}
+	if verifier.Head().Sequence == after.Sequence {
+		return nil, exit.Fail(exit.Integrity, "there are no entries in it: a trail has at least one, and so this is none, or was cut off").
+			WithHint("export it again: pgharbor audit export")
+	}
+	if err := AllChecked(witnesses, after); err != nil {
+		return nil, err
+	}
+	return verifier, nil
+}
+
+// VerifySealed verifies the files of what was sealed off, which together reach from
+// a head to the seal, and holds them to all that was seen of it.
+func VerifySealed(files []Source, after, sealed chain.Head, witnesses []chain.Witness) error {
+	if !before(after, sealed) {
+		return exit.Fail(exit.Failed, "--sealed: nothing of the trail was sealed off after entry %d", after.Sequence)
+	}
+	held := []chain.Witness{{Head: sealed, Name: "the control plane's seal"}}
+	for _, w := range witnesses {
+		if !before(sealed, w.Head) {
+			held = append(held, w)
+		}
+	}
+	verifier, err := chain.NewVerifierAfter(after, held...)
+	if err != nil {
+		return Broken(err)
+	}
+	for _, file := range files {
+		if err := Broken(file(adding(verifier))); err != nil {
+			return err
+		}
+	}
+	if end := verifier.Head().Sequence; end != sealed.Sequence {
+		return exit.Fail(exit.Failed, "--sealed: the files end with entry %d, and the trail was sealed off up to entry %d", end, sealed.Sequence)
+	}
+	return Broken(verifier.End())
 }
 
 // Broken names what is wrong with a trail that does not hold.
@@ -34,34 +77,21 @@ func Broken(err error) error {
 	return err
 }
 
-// Before says whether a head comes before where a part of the trail begins, so that
+// before says whether a head comes before where a part of the trail begins, so that
 // the part does not show whether it is the trail's.
-func Before(head, start chain.Head) bool { return head.Sequence < start.Sequence }
-
-// SeenBy says who has seen the trail, and up to where.
-func SeenBy(w chain.Witness) string { return fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence) }
+func before(head, start chain.Head) bool { return head.Sequence < start.Sequence }
 
 // AllChecked is an error where somebody asked for a head, of a trail that holds after
 // another one, that this does not show. It is no break: nothing says that it is wrong.
 func AllChecked(noted []chain.Witness, after chain.Head) error {
 	for _, w := range noted {
-		if Before(w.Head, after) {
+		if before(w.Head, after) {
 			return exit.Fail(exit.Failed, "--head %s can't be checked: entry %d is in what was sealed off, up to entry %d, and was not looked at; what comes after that holds",
 				w.Head, w.Head.Sequence, after.Sequence).
 				WithHint("the file that was sealed off shows it: pgharbor audit verify --sealed FILE --head %s", w.Head)
 		}
 	}
 	return nil
-}
-
-// Unchecked is a line for each who has seen only what was sealed off.
-func Unchecked(witnesses []chain.Witness, after chain.Head) (text string) {
-	for _, w := range witnesses {
-		if Before(w.Head, after) {
-			text += "  not checked therefore: " + output.Line(SeenBy(w)) + "\n"
-		}
-	}
-	return text
 }
 
 // SignedBy returns an error unless the control plane that the identity is of has signed this.

@@ -1,0 +1,51 @@
+package trail
+
+import (
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
+)
+
+// Show says what a trail that holds was held to.
+func Show(out *output.Printer, verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
+	head := verifier.Head()
+	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
+	if after.Valid() {
+		verified.After = after.String()
+	}
+	for _, w := range witnesses {
+		if !before(w.Head, after) {
+			verified.Witnesses = append(verified.Witnesses, seenBy(w))
+		}
+	}
+	return out.Print(verified, func() error {
+		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
+		if after.Valid() {
+			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, head %s\n", after.Sequence, after)
+			text += unchecked(witnesses, after)
+		}
+		if len(verified.Witnesses) > 0 {
+			text += "It is what was seen by:\n"
+		}
+		for _, w := range verified.GetWitnesses() {
+			text += "  " + output.Line(w) + "\n"
+		}
+		_, err := fmt.Fprint(out.Stdout, text)
+		return err
+	})
+}
+
+// unchecked is a line for each who has seen only what was sealed off.
+func unchecked(witnesses []chain.Witness, after chain.Head) (text string) {
+	for _, w := range witnesses {
+		if before(w.Head, after) {
+			text += "  not checked therefore: " + output.Line(seenBy(w)) + "\n"
+		}
+	}
+	return text
+}
+
+// seenBy says who has seen the trail, and up to where.
+func seenBy(w chain.Witness) string { return fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence) }
