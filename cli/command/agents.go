@@ -73,7 +73,7 @@ func showAgents(out *output.Printer, agents []*pgharborv1.Agent) error {
 	return nil
 }
 
-// told says whether the agent has ever said anything of itself.
+// told returns whether the agent has ever reported anything about itself.
 func told(status *pgharborv1.AgentStatus) bool {
 	return status.GetServerVersion() != "" || status.GetSchedule() != ""
 }

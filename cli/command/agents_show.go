@@ -47,7 +47,7 @@ func showAgent(out *output.Printer, agent *pgharborv1.Agent) error {
 	return output.Fields(out.Stdout, pairs...)
 }
 
-// policyPairs are what the host lets the control plane ask for.
+// policyPairs shows what the host lets the control plane ask for.
 func policyPairs(policy *pgharborv1.HostPolicy) [][2]string {
 	switch {
 	case policy == nil:

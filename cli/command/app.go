@@ -1,5 +1,5 @@
-// Package command is the command line of pgharbor: a file for each noun. What a
-// command needs of its surroundings is handed to Run; nothing is global.
+// Package command is the command line of pgharbor: a file for each noun. What a command needs of its surroundings is
+// handed to Run; nothing is global.
 package command
 
 import (
@@ -23,7 +23,7 @@ import (
 
 const defaultTimeout = 30 * time.Second
 
-// Env is what a command line runs in.
+// Env is what a command line gets from its process.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -33,21 +33,20 @@ type Env struct {
 	Version string
 }
 
-// app is one command line while it runs, and what its commands share. A command is a function that takes it, or only the
-// part of it that the command needs.
+// app is one command line while it runs: what all commands share. A command is a function that takes the app, or only
+// the part of it that it needs.
 type app struct {
 	env     Env
 	out     *output.Printer
 	prompt  *prompt.Prompter
 	logins  *logins.Folder
 	session *session.Session
-	// started is set once the command line was understood: errors before that are
-	// about the command line.
+	// started is set once the command line was understood: errors before that are about the command line.
 	started bool
 }
 
-// Run runs one command line, without the program's name, and returns its exit
-// code. An error has been written to Stderr by then.
+// Run runs one command line, without the program's name, and returns its exit code. Errors have been written to Stderr
+// by then.
 func Run(ctx context.Context, env Env, args []string) int {
 	return newApp(env, pause.For).execute(ctx, args)
 }
@@ -109,7 +108,8 @@ control plane or the agent can't be reached.`,
 	return root
 }
 
-// run is a cobra command's RunE: from here on the command line is right.
+// run makes a cobra RunE of a command. When it is called, the command line has been parsed: errors from here on are no
+// usage errors.
 func (a *app) run(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.started = true
@@ -117,7 +117,7 @@ func (a *app) run(do func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// connected is run with a connection to the control plane.
+// connected is run with a connection to the control plane, which is closed afterwards.
 func (a *app) connected(do func(ctx context.Context, conn *grpc.ClientConn, args []string) error) func(*cobra.Command, []string) error {
 	return a.run(func(ctx context.Context, args []string) error {
 		conn, err := a.dial(ctx)
@@ -129,7 +129,7 @@ func (a *app) connected(do func(ctx context.Context, conn *grpc.ClientConn, args
 	})
 }
 
-// report writes the error, one line and perhaps a hint, and returns its exit code.
+// report writes the error as one line, with its hint as a second one, and returns its exit code.
 func (a *app) report(cmd *cobra.Command, err error) int {
 	p := a.session.Explain(err)
 	if p.Text == "" {
@@ -143,8 +143,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	return p.Code
 }
 
-// dial connects as the person of the context in use, and renews the certificate
-// where that is due.
+// dial connects as the person of the current context, and renews the certificate if it is due.
 func (a *app) dial(ctx context.Context) (*grpc.ClientConn, error) {
 	dir, err := a.logins.CurrentIdentity()
 	if err != nil {

@@ -103,7 +103,7 @@ func showApproval(out *output.Printer, approval *pgharborv1.Approval) error {
 		[2]string{"Used at", output.Time(approval.GetUsedAt(), zone)})...)
 }
 
-// decision is what both answers to a request are.
+// decision is what the answers to Approve and Deny have in common.
 type decision interface {
 	proto.Message
 	GetApproval() *pgharborv1.Approval

@@ -27,8 +27,7 @@ func needsApproval(t *testing.T) error {
 	return s.Err()
 }
 
-// GetApproval counts how often it was asked, and lets requests pass once it is
-// approved.
+// GetApproval counts how often it was asked, and lets requests pass once it is approved.
 func (f *fleet) GetApproval(context.Context, *pgharborv1.GetApprovalRequest) (*pgharborv1.GetApprovalResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,8 +15,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// verifyTrail verifies the control plane's trail, from its beginning or from where it
-// was sealed off, and remembers its head.
+// verifyTrail verifies the control plane's trail, from its first entry or from the last seal, and remembers its head.
 func verifyTrail(ctx context.Context, a *app, v auditVerification, after chain.Head, noted []chain.Witness) error {
 	dir, err := a.logins.CurrentIdentity()
 	if err != nil {
@@ -76,8 +75,8 @@ func sealedFiles(a *app, paths []string) []trail.Source {
 	return files
 }
 
-// seenHeads returns what the control plane has signed: up to where it has sealed the
-// trail off, its head of this moment, and those that its agents hold.
+// seenHeads returns what the control plane has signed: the seal of the part that was sealed off, its current head, and
+// the heads that its agents hold.
 func seenHeads(ctx context.Context, a *app, conn *grpc.ClientConn, identity *client.Identity) (sealed chain.Seal, witnesses []chain.Witness, err error) {
 	heads, err := pgharborv1.NewAuditServiceClient(conn).ListTrailHeads(ctx, &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
@@ -108,8 +107,8 @@ func seenHeads(ctx context.Context, a *app, conn *grpc.ClientConn, identity *cli
 	return sealed, witnesses, nil
 }
 
-// warnOfUnchecked says at every run, until somebody has given the files or accepted,
-// that what was verified before does not bind what stands before the seal.
+// warnOfUnchecked warns at every run that heads from before the seal are not checked, until somebody gives the sealed
+// files or accepts the trail.
 func warnOfUnchecked(out *output.Printer, memory *trail.Memory, sealed chain.Head) {
 	var heads []string
 	for _, head := range memory.Unchecked() {

@@ -40,7 +40,7 @@ this moment the one that later ones are held to.`,
 	return cmd
 }
 
-// auditVerification is a trail that is to be verified, and what it is held to.
+// auditVerification is what audit verify was asked to verify, and against what.
 type auditVerification struct {
 	file   string
 	sealed []string
@@ -49,7 +49,7 @@ type auditVerification struct {
 	accept bool
 }
 
-// asked is the name of who is known by --head alone.
+// asked names the witness of a head that was given with --head.
 const asked = "whoever noted --head"
 
 func verifyAudit(ctx context.Context, a *app, v auditVerification) error {

@@ -28,8 +28,7 @@ func (f *fleet) ListTrailHeads(context.Context, *pgharborv1.ListTrailHeadsReques
 	return f.heads, nil
 }
 
-// tells makes the control plane tell of a trail of n entries, all by one actor, with
-// the head that it should have.
+// tells makes the control plane tell of a trail of n entries, all by one actor, with the head that it should have.
 func (f *fleet) tells(t *testing.T, n int, actor string) {
 	t.Helper()
 	f.entries = nil
@@ -51,8 +50,7 @@ func (f *fleet) goesOn(last, e chain.Entry) chain.Entry {
 	return e
 }
 
-// sealedAt makes the control plane say that its trail was sealed off at an entry, as
-// one more entry says where noted.
+// sealedAt makes the control plane say that its trail was sealed off at an entry, as one more entry says where noted.
 func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
 	t.Helper()
 	at := chain.Head{Sequence: int64(n), Hash: f.entries[n-1].GetHash()}
@@ -103,8 +101,7 @@ func trailKey(t *testing.T, folder string) (crypto.Signer, []byte) {
 	return key, certificate
 }
 
-// A control plane that lies makes a trail whose hashes fit. It can't make one that
-// fits what others hold.
+// A control plane that lies makes a trail whose hashes fit. It can't make one that fits what others hold.
 func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 	strangers := t.TempDir()
 	if _, err := pki.CreateCA(strangers, time.Now()); err != nil {
@@ -148,8 +145,8 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 	}
 }
 
-// What was sealed off is not fetched any longer: the rest goes on from its seal, and
-// is still held to what was verified before.
+// What was sealed off is not fetched any longer: the rest goes on from its seal, and is still held to what was verified
+// before.
 func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
@@ -173,8 +170,8 @@ func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	}
 }
 
-// A head that was signed at some moment makes nothing one that was sealed off, nor does
-// a seal that the trail does not speak of.
+// A head that was signed at some moment makes nothing one that was sealed off, nor does a seal that the trail does not
+// speak of.
 func TestTrailWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
 	for says, lie := range map[string]func(f *fleet){
 		"of what was sealed off: the seal of the trail is not signed": func(f *fleet) {
@@ -234,8 +231,7 @@ func TestHeadOfAnAgentThatCannotBeCheckedIsLeftOut(t *testing.T) {
 	}
 }
 
-// What is verified is held to the last hundred verifications, so that a rewritten
-// part is narrowed down.
+// What is verified is held to the last hundred verifications, so that a rewritten part is narrowed down.
 func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	f := loggedIn(t)
 	for _, n := range []int{3, 6, 9} {

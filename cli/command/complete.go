@@ -17,8 +17,8 @@ const (
 	completedBackups = 50
 )
 
-// completeInstance completes the first argument with the names of instances, which
-// are those of their agents, as far as the person may list these.
+// completeInstance completes the first argument with the names of instances: those of the agents that the person may
+// list.
 func (a *app) completeInstance(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -65,7 +65,7 @@ func (a *app) completeBackup(cmd *cobra.Command, args []string, _ string) ([]cob
 	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
-// completeApproval completes the first argument with the ids of what waits.
+// completeApproval completes the first argument with the ids of pending approvals.
 func (a *app) completeApproval(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

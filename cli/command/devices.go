@@ -27,7 +27,7 @@ func usersDevicesCommand(a *app) *cobra.Command {
 	})
 }
 
-// devicesOf returns the devices of the person who is named, or of the caller.
+// devicesOf returns the devices of the named person, or of the caller.
 func devicesOf(ctx context.Context, conn *grpc.ClientConn, args []string) (*pgharborv1.ListUserDevicesResponse, error) {
 	mine := len(args) == 0
 	if !mine {
@@ -43,8 +43,8 @@ func devicesOf(ctx context.Context, conn *grpc.ClientConn, args []string) (*pgha
 	return &pgharborv1.ListUserDevicesResponse{Devices: own.GetDevices()}, err
 }
 
-// isMe says whether the caller is the person who is named. What is theirs they may
-// look at and end without any permission.
+// isMe returns whether the caller is the named person. People may list and revoke their own devices without any
+// permission.
 func isMe(ctx context.Context, conn *grpc.ClientConn, name string) (bool, error) {
 	me, err := pgharborv1.NewIdentityServiceClient(conn).GetIdentity(ctx, &pgharborv1.GetIdentityRequest{})
 	return me.GetName() == name, err

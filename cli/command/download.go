@@ -144,7 +144,7 @@ func (d download) transfer(a *app, conn *grpc.ClientConn, backup *pgharborv1.Bac
 	return &transfer.Download{Session: a.session, Conn: conn, Backup: backup, Reason: d.reason}
 }
 
-// target is the file to write: what --output says, or the backup's own name.
+// target returns the path to write: what --output gives, or else the backup's own name.
 func (d download) target(backup *pgharborv1.Backup) (string, error) {
 	name := backup.GetFilename()
 	if !fileName(name) || !fileName(backup.GetId()) {
@@ -167,14 +167,13 @@ func (d download) target(backup *pgharborv1.Backup) (string, error) {
 	return target, nil
 }
 
-// fileName says whether a name from elsewhere can only be a visible file of the
-// folder that it is used in.
+// fileName returns whether a name from the control plane is safe to use: a visible file, directly in the folder.
 func fileName(name string) bool {
 	return name != "" && name[0] != '.' && name[0] != '-' && filepath.Base(name) == name &&
 		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '\\' })
 }
 
-// passphraseIn reads a passphrase file, and says where others can read it too.
+// passphraseIn reads a passphrase file, and warns if others can read it too.
 func passphraseIn(out *output.Printer, file string) (string, error) {
 	if err := secretfile.Check(file); errors.Is(err, secretfile.ErrChangeable) || errors.Is(err, secretfile.ErrReadable) {
 		out.Say("warning: the passphrase file %s: %s; %s", output.Name(file), output.Line(err.Error()), secretfile.Remedy)
@@ -182,7 +181,7 @@ func passphraseIn(out *output.Printer, file string) (string, error) {
 	return seal.ReadPassphraseFile(file)
 }
 
-// passphrase finds what opens the backup, before anything is downloaded.
+// passphrase finds the passphrase of a backup before anything is downloaded.
 func passphrase(ctx context.Context, a *app, backup *pgharborv1.Backup, file string) (string, error) {
 	if backup.GetEncryption() == seal.SchemeNone {
 		return "", nil

@@ -267,8 +267,8 @@ func TestTwoDownloadsOfOneBackupDontMix(t *testing.T) {
 	}
 }
 
-// In a folder that others write to, a file with the name of the part may be somebody's who wants to read what comes, or a link to
-// another file of this user's.
+// In a folder that others write to, a file with the name of the part may be somebody's who wants to read what comes, or
+// a link to another file of this user's.
 func TestAPartOfSomebodyElseGetsNothing(t *testing.T) {
 	stored := sealedWith(t, dump(), false, "")
 	mine := "what is mine"

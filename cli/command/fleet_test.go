@@ -25,8 +25,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// fleet is a control plane whose answers a test writes; TLS and gRPC are real.
-// What cli/e2e shows with real daemons is not repeated here.
+// fleet is a control plane whose answers a test writes; TLS and gRPC are real. What cli/e2e shows with real daemons is
+// not repeated here.
 type fleet struct {
 	pgharborv1.UnimplementedEnrollmentServiceServer
 	pgharborv1.UnimplementedIdentityServiceServer

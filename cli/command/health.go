@@ -49,8 +49,8 @@ func healthCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// watchHealth shows each report until the person leaves. A stream that breaks is
-// opened again, and sends what holds then.
+// watchHealth prints each report until the person interrupts it. A broken stream is opened again, and starts with the
+// current report.
 func watchHealth(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharborv1.GetHealthRequest) error {
 	patience := a.session.Patience(session.WatchPatience)
 	for {
@@ -113,7 +113,7 @@ func showHealth(out *output.Printer, health *pgharborv1.GetHealthResponse) error
 	return showWarnings(out, health.GetDatabases())
 }
 
-// showWarnings prints what an agent warns of once, and not for each database.
+// showWarnings prints each warning of an agent once, instead of once a database.
 func showWarnings(out *output.Printer, databases []*pgharborv1.DatabaseHealth) error {
 	said := map[string]bool{}
 	for _, database := range databases {
@@ -131,8 +131,7 @@ func showWarnings(out *output.Printer, databases []*pgharborv1.DatabaseHealth) e
 	return nil
 }
 
-// glance is the fleet in a line: how many databases there are, and how many have
-// which verdict, in the order of the list, which is worst first.
+// glance sums up the fleet in a line: the number of databases, and how many have which verdict, the worst first.
 func glance(databases []*pgharborv1.DatabaseHealth) string {
 	counts := map[string]int{}
 	var verdicts []string

@@ -64,7 +64,7 @@ func releaseCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// awaitHold waits for a hold or a release, and says that it is done.
+// awaitHold waits for the end of a hold or a release, and prints it.
 func awaitHold(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job, done, id string) error {
 	backup, err := awaitBackupJob(ctx, a, conn, started, id)
 	if err != nil {
@@ -76,7 +76,7 @@ func awaitHold(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgha
 	})
 }
 
-// awaitBackupJob waits for a job about one backup, and returns that as it is then.
+// awaitBackupJob waits for the end of a job about one backup, and returns the backup as it is then.
 func awaitBackupJob(ctx context.Context, a *app, conn *grpc.ClientConn, started *pgharborv1.Job, id string) (*pgharborv1.GetBackupResponse, error) {
 	job, err := a.session.WatchJob(ctx, conn, started.GetId())
 	if err != nil {

@@ -33,8 +33,8 @@ func (f *fleet) answerTheRest(ctx context.Context, request any, info *grpc.Unary
 	return fill(kind.New().Interface()), nil
 }
 
-// The other commands than those of TestNothingThatIsPrintedDrivesATerminal. Some
-// fail, because the answers make no sense; what they say of that is harmless too.
+// The other commands than those of TestNothingThatIsPrintedDrivesATerminal. Some fail, because the answers make no
+// sense; what they say of that is harmless too.
 func TestNoTextOfAControlPlaneReachesTheTerminalRaw(t *testing.T) {
 	f := loggedIn(t)
 	f.hostile = true

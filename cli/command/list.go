@@ -86,7 +86,7 @@ func backupTable(backups []*pgharborv1.Backup, now time.Time) *output.Table {
 	return table
 }
 
-// retentionOf is what becomes of a backup, or what became of it.
+// retentionOf is the retention column: what will happen to a backup, or what has happened to it.
 func retentionOf(backup *pgharborv1.Backup, now time.Time) string {
 	if state := backup.GetState(); state != "" && state != words.BackupPresent {
 		return output.Name(state)

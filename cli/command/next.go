@@ -12,11 +12,12 @@ import (
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
-// contentStep is for a dump whose code would gain rights. The code may be what refused, to have itself run with more.
+// contentStep is the next step for a dump whose code would gain rights. Code may refuse to run on purpose, so that
+// somebody runs it with more rights.
 const contentStep = "give the object to another owner, or change it, in the source and back up anew, or give the agent what the error says it lacks; " +
 	"--trust-content runs that code with all the rights of the agent: read it first, for it may itself have refused to run with fewer"
 
-// jobEnd is the error of a job that did not succeed, nil for one that did.
+// jobEnd returns the error of a job that did not succeed, or nil.
 func jobEnd(kind, id, instance, state, text, failure string) error {
 	if state == words.Succeeded {
 		return nil
@@ -29,7 +30,8 @@ func jobEnd(kind, id, instance, state, text, failure string) error {
 	return p
 }
 
-// nextStep is what to do after a job of an instance failed, by its kind and the word for its failure; "" where its text says all.
+// nextStep returns what to do after a job of an instance failed, by its kind and the word for its failure; "" if the
+// error says all.
 func nextStep(kind, failure, text, instance, id string) string {
 	if step := unloadable.NextStep(text); step != "" && (kind == "verify" || kind == "restore" && failure == words.FailureOther) {
 		return withWords(step, instance, id, text)
@@ -58,7 +60,7 @@ func nextStep(kind, failure, text, instance, id string) string {
 	return ""
 }
 
-// withWords adds to a step where the rest of the words are, where there are any.
+// withWords adds to a next step where the server's own words are, if it has said more than the error does.
 func withWords(step, instance, id, text string) string {
 	if said := inFull(instance, id, text); said != "" {
 		return step + "; " + said
@@ -66,11 +68,11 @@ func withWords(step, instance, id, text string) string {
 	return step
 }
 
-// wordsStay is how the agent tells of a server or a tool that said more than may leave the host.
+// wordsStay matches the errors by which an agent shows that a server or a tool said more than may leave the host.
 var wordsStay = regexp.MustCompile(`\bSQLSTATE [0-9A-Z]{5}\b|\b(pg_dump|pg_dumpall|pg_restore|psql|initdb|postgres): (exit status|signal:) |\bstay on the host\b`)
 
-// inFull says where the words are that stay on the host: those of the server, which may quote rows. It takes the id of a
-// run, a job or a backup, and what is told of its end; "" where the host has no more to say than that.
+// inFull returns where the server's own words are. They stay on the host, because they may quote rows. It takes the id
+// of a run, a job or a backup, and what is known about its end; "" if the host knows no more than that.
 func inFull(instance, id string, told ...string) string {
 	if !wordsStay.MatchString(strings.Join(told, "\n")) {
 		return ""

@@ -118,8 +118,7 @@ func (f *fleet) ListAuditEntries(context.Context, *pgharborv1.ListAuditEntriesRe
 	return fill(&pgharborv1.ListAuditEntriesResponse{}), nil
 }
 
-// Whatever the control plane says, a terminal only prints it, and a script gets
-// all of it.
+// Whatever the control plane says, a terminal only prints it, and a script gets all of it.
 func TestNothingThatIsPrintedDrivesATerminal(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = []*pgharborv1.Backup{fill(&pgharborv1.Backup{})}

@@ -12,8 +12,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// dryRun shows what the agents would remove with another number of days. It is
-// their own plan, over what the catalog knows of their inventory.
+// dryRun shows what the agents would remove with another number of days. It uses the agents' own rules on what the
+// catalog has of their inventory.
 func dryRun(out *output.Printer, policies []*pgharborv1.InstanceRetention, backups []*pgharborv1.Backup, days int) error {
 	if days < 1 {
 		return &exit.Problem{Code: exit.Usage, Text: "--dry-run takes a number of days, 1 or more"}
@@ -30,7 +30,7 @@ func dryRun(out *output.Printer, policies []*pgharborv1.InstanceRetention, backu
 	})
 }
 
-// replanned are an instance's backups with what a policy says of each.
+// replanned returns an instance's backups as another policy would treat them.
 func replanned(instance string, backups []*pgharborv1.Backup, policy retention.Policy, now time.Time) []*pgharborv1.Backup {
 	byID := map[string]*pgharborv1.Backup{}
 	var known []retention.Backup
@@ -53,7 +53,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 	return all
 }
 
-// removals are the backups that go.
+// removals returns the backups that the next purge removes.
 func removals(backups []*pgharborv1.Backup) []*pgharborv1.Backup {
 	var gone []*pgharborv1.Backup
 	for _, b := range backups {

@@ -11,8 +11,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// What another number of days would remove is what the agents' own plan says: by
-// age, never below the floor, and never what is held.
+// What another number of days would remove is what the agents' own plan says: by age, never below the floor, and never
+// what is held.
 func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	backup := func(id string, days int, change func(*pgharborv1.Backup)) *pgharborv1.Backup {

@@ -57,7 +57,7 @@ Postgres.`,
 	return cmd
 }
 
-// withRoles is the word for the roles that a restore makes.
+// withRoles returns the word for the roles that a restore is to create.
 func withRoles(missing, superuser bool) string {
 	switch {
 	case superuser:
@@ -95,7 +95,7 @@ func runRestore(ctx context.Context, a *app, request *pgharborv1.CreateRestoreRe
 	return awaitRestore(ctx, a, conn, created.GetRestore())
 }
 
-// checkConfirmation refuses what can be told to be wrong without asking anybody.
+// checkConfirmation refuses a wrong confirmation before anything is asked or sent.
 func checkConfirmation(a *app, request *pgharborv1.CreateRestoreRequest) error {
 	ask := a.prompt.Interactive()
 	switch {
@@ -113,7 +113,7 @@ func checkConfirmation(a *app, request *pgharborv1.CreateRestoreRequest) error {
 	}
 }
 
-// askConfirmation asks on the terminal for what the command line left out.
+// askConfirmation asks on the terminal for the confirmation and the reason if the command line left them out.
 func askConfirmation(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest) error {
 	if request.GetConfirm() == "" {
 		response, err := getBackup(ctx, conn, request.GetBackupId())

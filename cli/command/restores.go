@@ -57,7 +57,7 @@ func listRestores(ctx context.Context, out *output.Printer, conn *grpc.ClientCon
 	})
 }
 
-// sayNextStep says what to do about the newest restore that failed.
+// sayNextStep prints what to do about the newest restore that failed.
 func sayNextStep(out *output.Printer, restores []*pgharborv1.Restore) {
 	for _, restore := range restores {
 		if restore.GetError() == "" {

@@ -74,7 +74,7 @@ func showRetentions(out *output.Printer, retentions []*pgharborv1.InstanceRetent
 	return table.Write(out.Stdout, "No backups.")
 }
 
-// showHeld lists what stays until somebody releases it, where there is something.
+// showHeld lists the backups that are on hold, if there are any.
 func showHeld(out *output.Printer, backups []*pgharborv1.Backup) error {
 	table, held := output.NewTable("HELD", "INSTANCE", "DATABASE", "CREATED", "BY", "WHY"), 0
 	for _, backup := range backups {
@@ -91,7 +91,7 @@ func showHeld(out *output.Printer, backups []*pgharborv1.Backup) error {
 	return table.Write(out.Stdout, "")
 }
 
-// policyLine is the banner of one instance.
+// policyLine sums up the retention policy of one instance.
 func policyLine(retention *pgharborv1.InstanceRetention, now time.Time) string {
 	instance := output.Name(retention.GetInstance())
 	if retention.GetRetentionDays() == 0 && retention.GetNextPurgeAt() == nil {

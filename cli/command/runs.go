@@ -81,14 +81,14 @@ func runTable(runs []*pgharborv1.Run, now time.Time) *output.Table {
 	return table
 }
 
-// ended is how a run or a restore has ended.
+// ended is what runs and restores have in common.
 type ended interface {
 	GetState() string
 	GetError() string
 	GetWarnings() []string
 }
 
-// stateOf tells what was warned of from what is clean.
+// stateOf returns the state to show: a run that succeeded with warnings is degraded.
 func stateOf(run ended) string {
 	if run.GetState() == words.Succeeded && len(run.GetWarnings()) > 0 {
 		return "degraded"

@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/cli/internal/output"
 )
 
-// noun is a command that only has commands below it.
+// noun returns a command that only groups others.
 func noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	var names []string
 	for _, verb := range verbs {
@@ -38,7 +38,7 @@ func (a *app) approvable(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.session.WaitApproval, "wait-approval", false, "where this takes another person's approval, wait for it and go on")
 }
 
-// require refuses a command line without the flag.
+// require makes a flag mandatory.
 func require(cmd *cobra.Command, flag string) {
 	if err := cmd.MarkFlagRequired(flag); err != nil {
 		panic(err) // the flag has no such name: a mistake in this program

@@ -92,7 +92,7 @@ func showBackup(out *output.Printer, backup *pgharborv1.Backup) error {
 	return table.Write(out.Stdout, "")
 }
 
-// unprovenOf says of a backup's content what nothing proves.
+// unprovenOf returns a warning about a backup whose content comes from a file of unknown origin; "" for others.
 func unprovenOf(backup *pgharborv1.Backup) string {
 	if backup.GetUnprovenOrigin() == "" {
 		return ""
@@ -101,7 +101,7 @@ func unprovenOf(backup *pgharborv1.Backup) string {
 		output.Name(backup.GetUnprovenOrigin()))
 }
 
-// rolesOf says what is kept beside the file.
+// rolesOf describes the globals file of a backup.
 func rolesOf(globals *pgharborv1.Globals) string {
 	if globals == nil {
 		return ""

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// since is a flag's value: a moment, given as its age (7d, 36h, 90m) or as a date
-// of RFC 3339, with or without the time of day.
+// since is a flag value: a moment, given as its age (7d, 36h, 90m) or as a date of RFC 3339, with or without the time
+// of day.
 type since struct {
 	now  func() time.Time
 	text string

@@ -15,8 +15,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// terminal is a real one, with a person who types the answers in turn, each when
-// the question before it has been put.
+// terminal is a real one, with a person who types the answers in turn, each when the question before it has been put.
 type terminal struct {
 	tty   *os.File
 	mu    sync.Mutex

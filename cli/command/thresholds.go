@@ -123,7 +123,7 @@ func thresholdsRemoveCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// lasts is a flag's value: a length of time, which may be given in days, too (30d).
+// lasts is a flag value: a length of time, which may be given in days too (30d).
 type lasts struct {
 	to    **durationpb.Duration
 	usage string

@@ -17,8 +17,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// runPreview prints what stands in the way of a restore, and fails where something
-// does.
+// runPreview prints the checks of a restore, and fails if one of them failed.
 func runPreview(ctx context.Context, a *app, asked *pgharborv1.CreateRestoreRequest) error {
 	conn, err := a.dial(ctx)
 	if err != nil {
@@ -63,7 +62,7 @@ func runPreview(ctx context.Context, a *app, asked *pgharborv1.CreateRestoreRequ
 	return nil
 }
 
-// previewable refuses to look ahead where the backup is not: only the agent that has its file can.
+// previewable refuses a preview on another instance: only the agent that has the backup's file can check it.
 func previewable(ctx context.Context, conn *grpc.ClientConn, asked *pgharborv1.CreateRestoreRequest) error {
 	if asked.GetTargetInstance() == "" {
 		return nil
@@ -92,7 +91,7 @@ func printChecks(out *output.Printer, checks []*pgharborv1.RestoreCheck) error {
 	return nil
 }
 
-// withRemedy gives the error of a restore that did not begin its next step.
+// withRemedy adds the remedy of the first failed check to the error of a restore that did not begin.
 func withRemedy(err error, checks []*pgharborv1.RestoreCheck) error {
 	var p *exit.Problem
 	if !errors.As(err, &p) || p.Hint != "" {
@@ -166,7 +165,7 @@ func runUndo(ctx context.Context, a *app, conn *grpc.ClientConn, request *pgharb
 	})
 }
 
-// until says for how long a database is kept.
+// until returns how long a replaced database is kept.
 func until(restore *pgharborv1.Restore, now time.Time) string {
 	if restore.GetKeptUntil() == nil {
 		return " until it is dropped by hand"
@@ -174,7 +173,7 @@ func until(restore *pgharborv1.Restore, now time.Time) string {
 	return " until " + output.Time(restore.GetKeptUntil(), now.Location())
 }
 
-// keptText is what of a restore is kept, for the list.
+// keptText is the column of the replaced database that a restore has kept.
 func keptText(restore *pgharborv1.Restore, now time.Time) string {
 	kept := "-"
 	if restore.GetKeptDatabase() != "" {

@@ -53,7 +53,7 @@ func userTable(users []*pgharborv1.User, now time.Time) *output.Table {
 	return table
 }
 
-// scopeInWords is a scope in a cell or a sentence.
+// scopeInWords formats a scope for a cell or a sentence.
 func scopeInWords(instances []string) string {
 	if len(instances) == 0 {
 		return "all"
@@ -73,7 +73,7 @@ func grantsInWords(user *pgharborv1.User) string {
 	return output.Line(strings.Join(words, "; "))
 }
 
-// printUser says in a line what a person may do from now on.
+// printUser prints what a person may do from now on.
 func printUser(out *output.Printer, user *pgharborv1.User) error {
 	grants := grantsInWords(user)
 	if grants == "" {
@@ -127,8 +127,8 @@ func completeRole(cmd *cobra.Command, role *string) {
 		cobra.FixedCompletions([]string{words.RoleOwner, words.RoleOperator, words.RoleViewer}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// instancesFlag gives a command the flag of a scope. One that is given and empty,
-// as of a variable that a script forgot to set, is not taken for the whole fleet.
+// instancesFlag gives a command the flag of a scope. An empty value, such as of a variable that a script forgot to set,
+// is refused: it does not mean the whole fleet.
 func instancesFlag(cmd *cobra.Command, instances *[]string, usage string) {
 	const flag = "instances"
 	cmd.Flags().StringSliceVar(instances, flag, nil, usage)

@@ -62,7 +62,7 @@ func awaitVerify(ctx context.Context, a *app, conn *grpc.ClientConn, started *pg
 	})
 }
 
-// refusesText is what will not take a backup that is proven, and why; empty where all take it.
+// refusesText returns which restores will refuse a backup that has passed its test restore, and why; "" if none will.
 func refusesText(proof *pgharborv1.Proof) string {
 	if proof.GetRefuses() == "" {
 		return ""
@@ -70,7 +70,7 @@ func refusesText(proof *pgharborv1.Proof) string {
 	return "a restore into a live server, without --trust-content: " + output.Line(proof.GetRefuses())
 }
 
-// provenOf is how the newest test restore of a backup ended, and how long ago.
+// provenOf is the column of the newest test restore: how it ended, and how long ago.
 func provenOf(backup *pgharborv1.Backup, now time.Time) string {
 	proof := backup.GetProof()
 	switch proof.GetState() {
@@ -83,7 +83,7 @@ func provenOf(backup *pgharborv1.Backup, now time.Time) string {
 	}
 }
 
-// proofPairs is what show says of a proof; empty where there is none.
+// proofPairs are the fields of the newest test restore.
 func proofPairs(proof *pgharborv1.Proof, now time.Time) [][2]string {
 	if proof == nil {
 		return [][2]string{{"Proven", "no"}}
@@ -108,8 +108,7 @@ func proofPairs(proof *pgharborv1.Proof, now time.Time) [][2]string {
 	return pairs
 }
 
-// showRestoreTimes says what the newest proofs have shown: what somebody on the
-// worst day wants to know first.
+// showRestoreTimes prints how long a restore of each database takes, by its newest test restore.
 func showRestoreTimes(out *output.Printer, databases []*pgharborv1.DatabaseHealth) error {
 	for _, database := range databases {
 		if database.GetRestoreTakes() == nil {

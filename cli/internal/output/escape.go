@@ -9,10 +9,9 @@ import (
 
 const shownSpace = `\x20`
 
-// Name makes a name safe to show: whatever a terminal would act upon or hide
-// (control characters, escape sequences, bidirectional and invisible marks,
-// invalid UTF-8, outer spaces) is written as Go writes it in a string, the
-// backslash too, so that no two names look the same.
+// Name makes a name safe to show: whatever a terminal would act upon or hide (control characters, escape sequences,
+// bidirectional and invisible marks, invalid UTF-8, outer spaces) is written as Go writes it in a string, the backslash
+// too, so that no two names look the same.
 func Name(s string) string {
 	inner := strings.Trim(s, " ")
 	if inner == "" {

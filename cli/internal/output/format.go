@@ -1,5 +1,4 @@
-// Package output writes what a person likes to read (tables, progress) and what a
-// script can (JSON).
+// Package output writes what a person likes to read (tables, progress) and what a script can (JSON).
 package output
 
 import (
@@ -39,9 +38,9 @@ func (f *Format) String() string { return string(*f) }
 // Type implements pflag.Value.
 func (f *Format) Type() string { return "table|json" }
 
-// JSON writes a message with the field names of its .proto file, every field of it
-// (so that a script finds an empty list rather than none), and an indentation that
-// stays the same from release to release, which protojson's own does not.
+// JSON writes a message with the field names of its .proto file, every field of it (so that a script finds an empty
+// list rather than none), and an indentation that stays the same from release to release, which protojson's own does
+// not.
 func JSON(w io.Writer, message proto.Message) error {
 	compact, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(message)
 	if err != nil {

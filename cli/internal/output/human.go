@@ -8,13 +8,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Bytes is a size as a person reads it, in powers of 1024.
+// Bytes formats a size for a person, in powers of 1024.
 func Bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
-// Count is a number with its thousands set apart.
+// Count formats a number with its thousands set apart.
 func Count(n int64) string { return humanize.Comma(n) }
 
-// Time is a moment in the given zone, or nothing where there is none.
+// Time formats a moment in the given zone; "" for none.
 func Time(at *timestamppb.Timestamp, zone *time.Location) string {
 	if at == nil {
 		return ""
@@ -22,7 +22,7 @@ func Time(at *timestamppb.Timestamp, zone *time.Location) string {
 	return at.AsTime().In(zone).Format("2006-01-02 15:04:05 MST")
 }
 
-// Age is how long ago a moment is, or nothing where there is none.
+// Age formats how long ago a moment is; "" for none.
 func Age(at *timestamppb.Timestamp, now time.Time) string {
 	if at == nil {
 		return ""
@@ -34,7 +34,7 @@ func Age(at *timestamppb.Timestamp, now time.Time) string {
 	return Duration(age)
 }
 
-// Duration is a length of time in one unit, or in two where the first is small.
+// Duration formats a length of time in one unit, or in two if the first is small.
 func Duration(d time.Duration) string {
 	seconds, minutes, hours := int64(d/time.Second), int64(d/time.Minute), int64(d/time.Hour)
 	days := hours / 24

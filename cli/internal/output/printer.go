@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Printer writes what a command has to say: its result to standard output, in the format that was asked for, and what is for
-// a person alone to standard error.
+// Printer writes what a command has to say: its result to standard output, in the format that was asked for, and what
+// is for a person alone to standard error.
 type Printer struct {
 	Stdout, Stderr io.Writer
 	Format         Format
@@ -17,7 +17,7 @@ type Printer struct {
 	Now func() time.Time
 }
 
-// Print writes the message as JSON where that was asked for, else calls asTable.
+// Print writes the message as JSON if that was asked for, else it calls asTable.
 func (p *Printer) Print(message proto.Message, asTable func() error) error {
 	if p.Format == FormatJSON {
 		return JSON(p.Stdout, message)

@@ -12,9 +12,8 @@ import (
 
 const redrawEvery = 200 * time.Millisecond
 
-// Progress is one line on a terminal that is drawn over and over: what is being
-// done, how much of it, how fast, and how long it still takes. It draws when it is
-// told of progress and needs no goroutine, and its rate does not count what an
+// Progress is one line on a terminal that is drawn over and over: what is being done, how much of it, how fast, and how
+// long it still takes. It draws when it is told of progress and needs no goroutine, and its rate does not count what an
 // earlier attempt had already done. On anything but a terminal it writes nothing.
 type Progress struct {
 	w     io.Writer
@@ -27,7 +26,7 @@ type Progress struct {
 	width     int
 }
 
-// NewProgress draws on w where that is a terminal.
+// NewProgress returns a progress line on w, which shows nothing unless w is a terminal.
 func NewProgress(w io.Writer, now func() time.Time) *Progress {
 	if !IsTerminal(w) {
 		w = nil
@@ -35,7 +34,7 @@ func NewProgress(w io.Writer, now func() time.Time) *Progress {
 	return &Progress{w: w, now: now}
 }
 
-// IsTerminal says whether what is written or read there is a person's terminal.
+// IsTerminal returns whether a reader or writer is a terminal.
 func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
@@ -44,8 +43,7 @@ func IsTerminal(stream any) bool {
 // Set tells of progress in bytes. Total is zero where it is not known.
 func (p *Progress) Set(phase string, done, total int64) { p.SetTables(phase, done, total, 0, 0) }
 
-// SetTables is Set with the tables that are done, of how many; both are zero
-// where they are not told apart.
+// SetTables is Set with the number of tables that are done, and of all; both are zero if tables are not counted.
 func (p *Progress) SetTables(phase string, done, total, tables, ofTables int64) {
 	if p.w == nil {
 		return
@@ -61,7 +59,7 @@ func (p *Progress) SetTables(phase string, done, total, tables, ofTables int64) 
 	p.draw(withTables(Line(phase), progressLine(Line(phase), done, total, rate(done-p.sinceDone, now.Sub(p.since))), tables, ofTables))
 }
 
-// withTables adds to a line how many tables are done, where that is known.
+// withTables adds to a line how many tables are done, if that is known.
 func withTables(phase, line string, tables, ofTables int64) string {
 	if ofTables == 0 {
 		return line
@@ -87,7 +85,7 @@ func (p *Progress) draw(line string) {
 	p.width = width
 }
 
-// rate is in bytes a second, zero where it can't be told yet.
+// rate is in bytes a second; zero until it can be told.
 func rate(done int64, in time.Duration) float64 {
 	if in < redrawEvery {
 		return 0

@@ -7,8 +7,8 @@ const sparkWidth = 14
 
 var sparkBars = []rune("▁▂▃▄▅▆▇█")
 
-// Spark draws values as a line of bars, the last one at the right, each as high as
-// its share of the largest. Fewer than two values are no line.
+// Spark draws values as a line of bars, the last one at the right, each as high as its share of the largest; "" for
+// fewer than two values.
 func Spark(values []int64) string {
 	if len(values) > sparkWidth {
 		values = values[len(values)-sparkWidth:]

@@ -9,16 +9,15 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table is rows under headings. Cells are shown as they are: whoever adds a name
-// or a text from elsewhere passes it through Name or Line.
+// Table has rows under headings. Cells are printed as they are: the caller passes names and texts from elsewhere
+// through Name or Line.
 type Table struct {
 	headings []string
 	numbers  map[int]bool
 	rows     [][]string
 }
 
-// NewTable starts a table. A heading that begins with ">" is of a column of
-// numbers, which stand to the right.
+// NewTable starts a table. A heading that begins with ">" is of a column of numbers, which stand to the right.
 func NewTable(headings ...string) *Table {
 	t := &Table{numbers: map[int]bool{}}
 	for i, heading := range headings {
@@ -39,8 +38,7 @@ func (t *Table) Add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
-// Write prints the table, with nothing at the ends of lines, or the text where it
-// has no rows.
+// Write prints the table, with nothing at the ends of lines, or the text where it has no rows.
 func (t *Table) Write(w io.Writer, none string) error {
 	if len(t.rows) == 0 {
 		_, err := fmt.Fprintln(w, none)
@@ -86,8 +84,8 @@ func plainStyle() table.Style {
 	return style
 }
 
-// Fields writes pairs of a label and a value, one a line, the values under each
-// other. Pairs with an empty value are left out.
+// Fields writes pairs of a label and a value, one a line, the values under each other. Pairs with an empty value are
+// left out.
 func Fields(w io.Writer, pairs ...[2]string) error {
 	width := 0
 	for _, pair := range pairs {

@@ -26,7 +26,7 @@ func (p *Prompter) Interactive() bool {
 	return output.IsTerminal(p.Stdin) && output.IsTerminal(p.Stderr)
 }
 
-// Ask puts a question on the terminal and returns the line that is typed.
+// Ask prints a question on the terminal and returns the line that is typed.
 func (p *Prompter) Ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(p.Stderr, question)
 	return answer(ctx, func() (string, error) {
@@ -35,8 +35,8 @@ func (p *Prompter) Ask(ctx context.Context, question string) (string, error) {
 	})
 }
 
-// AskSecret is Ask without showing what is typed. The terminal stops showing it
-// before the question is put, for those who type ahead.
+// AskSecret is Ask without showing what is typed. Echo is turned off before the question appears, for people who type
+// ahead.
 func (p *Prompter) AskSecret(ctx context.Context, question string) (string, error) {
 	tty, ok := p.Stdin.(*os.File)
 	if !ok {
@@ -59,8 +59,8 @@ func (p *Prompter) AskSecret(ctx context.Context, question string) (string, erro
 	return secret, err
 }
 
-// answer waits for a line or for the end of ctx. A read from a terminal can't be
-// broken off, so in that case it is left behind; the program ends then.
+// answer waits for a line or for the end of ctx. A read from a terminal can't be interrupted; at the end of ctx it is
+// left running, and the program ends.
 func answer(ctx context.Context, read func() (string, error)) (string, error) {
 	type result struct {
 		line string

@@ -18,16 +18,15 @@ import (
 // askAgain is how often somebody who waits looks for the decision.
 const askAgain = 2 * time.Second
 
-// approve is Approved for every call that is no stream.
+// approve is Approved as an interceptor, for every call that is no stream.
 func (s *Session) approve(ctx context.Context, method string, request, reply any,
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	return s.Approved(ctx, conn, func() error { return invoke(ctx, method, request, reply, conn, opts...) })
 }
 
-// Approved makes a request. Where that waits for another person's approval, and
-// whoever asks wants to wait too, it makes the very same request once more when
-// the approval is there.
+// Approved makes a request. If it needs another person's approval and WaitApproval is set, it waits for the approval
+// and makes the very same request again.
 func (s *Session) Approved(ctx context.Context, conn *grpc.ClientConn, request func() error) error {
 	for {
 		err := request()
@@ -41,7 +40,7 @@ func (s *Session) Approved(ctx context.Context, conn *grpc.ClientConn, request f
 	}
 }
 
-// ApprovalOf is the id of the approval that a failed call waits for, or empty.
+// ApprovalOf returns the id of the approval that a failed call needs, or "".
 func ApprovalOf(err error) string {
 	var called interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &called) {

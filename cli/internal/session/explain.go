@@ -14,7 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// Explain is the one place where causes become exit codes, and words.
+// Explain turns any error into a text, a hint and an exit code. It is the one place that does.
 func (s *Session) Explain(err error) *exit.Problem {
 	var known *exit.Problem
 	var called interface{ GRPCStatus() *status.Status }

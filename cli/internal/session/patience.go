@@ -20,8 +20,7 @@ const (
 	LongestDelay = 5 * time.Second
 )
 
-// Patience waits between attempts, ever longer, and ends when none of them got
-// anywhere for a while.
+// Patience waits between attempts, ever longer, and ends when none of them got anywhere for a while.
 type Patience struct {
 	limit time.Duration
 	now   func() time.Time
@@ -36,11 +35,10 @@ func (s *Session) Patience(limit time.Duration) *Patience {
 	return &Patience{limit: limit, now: s.Out.Now, pause: s.Pause}
 }
 
-// Progressed starts the time anew.
+// Progressed starts the time over.
 func (p *Patience) Progressed() { p.failures = 0 }
 
-// Wait returns nil when it is time for another attempt, and cause when it is not
-// worth one.
+// Wait pauses and returns nil if another attempt is worth it, and returns cause if not.
 func (p *Patience) Wait(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -61,8 +59,8 @@ func (p *Patience) Wait(ctx context.Context, cause error) error {
 	return nil
 }
 
-// transient says whether the same call may go well a little later. CANCELED is
-// somebody else's: that of this command ends its context.
+// transient returns whether the same call may succeed a little later. CANCELED is the end of somebody else: this
+// command ends by its own context.
 func transient(err error) bool {
 	called, ok := status.FromError(err)
 	if !ok {

@@ -1,5 +1,5 @@
-// Package session is how a command speaks with a control plane: as whom, for how long it waits, and what it does where an
-// approval is missing or a stream was cut.
+// Package session is how a command speaks with a control plane: as whom, for how long it waits, and what it does where
+// an approval is missing or a stream was cut.
 package session
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// Session is what one command line says to its control plane.
+// Session is the conversation of one command line with its control plane.
 type Session struct {
 	// Timeout bounds every call that is no stream.
 	Timeout time.Duration
@@ -26,15 +26,14 @@ type Session struct {
 	address string // of the control plane, once it is known, for the texts of errors
 }
 
-// Dial connects as an identity, and renews its certificate where that is due.
+// Dial connects as an identity, and renews its certificate if it is due.
 func (s *Session) Dial(ctx context.Context, identity *client.Identity) (*grpc.ClientConn, error) {
 	s.address = identity.Address()
 	conn, err := identity.Dial(grpc.WithChainUnaryInterceptor(s.approve, s.limit))
 	if err != nil {
 		return nil, err
 	}
-	// The old certificate still holds, so this is no reason to fail; where nobody
-	// answers, the command itself says so.
+	// The old certificate still holds, so this is no reason to fail; where nobody answers, the command itself says so.
 	if _, err := identity.RenewIfDue(ctx, conn, s.Out.Now()); err != nil {
 		if p := s.Explain(err); p.Code != exit.Unreachable {
 			s.Out.Say("pgharbor: warning: the certificate, which ends %s, is not renewed: %s",

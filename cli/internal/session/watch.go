@@ -15,8 +15,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// WatchJob follows a job to its end and shows its progress. A stream that breaks
-// is opened again; the job does not depend on it.
+// WatchJob follows a job to its end and shows its progress. A stream that breaks is opened again; the job does not
+// depend on it.
 func (s *Session) WatchJob(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharborv1.Job, error) {
 	progress := s.Out.Progress()
 	defer progress.Clear()
@@ -60,7 +60,7 @@ func watchOnce(ctx context.Context, jobs pgharborv1.JobServiceClient, id string,
 	}
 }
 
-// phaseOf is what a job is doing, in a word.
+// phaseOf returns what a job is doing, in a word.
 func phaseOf(job *pgharborv1.Job) string {
 	if phase := job.GetProgress().GetPhase(); phase != "" {
 		return phase
@@ -68,7 +68,7 @@ func phaseOf(job *pgharborv1.Job) string {
 	return job.GetState()
 }
 
-// StillRunning tells whoever stops waiting that the work goes on.
+// StillRunning is the error of a person who stops waiting for work that goes on.
 func (s *Session) StillRunning(err error, kind, next string) error {
 	p := *s.Explain(err)
 	p.Text += fmt.Sprintf(" (the %s goes on)", kind)

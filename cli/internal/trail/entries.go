@@ -13,8 +13,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// WriteEntry writes a line that is the same for the same entry, which protojson's
-// own is not.
+// WriteEntry writes an entry as a line of JSON. The same entry always gives the same line, which protojson does not
+// promise.
 func WriteEntry(out io.Writer, e *pgharborv1.AuditEntry) error {
 	loose, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(e)
 	if err != nil {

@@ -17,13 +17,12 @@ import (
 
 const (
 	memoryFile = "trail-heads.json"
-	// maxMemory bounds the heads that are kept: the older ones say where, of a
-	// trail that was rewritten, that began.
+	// maxMemory bounds the heads that are kept: the older ones say where, of a trail that was rewritten, that began.
 	maxMemory = 100
 )
 
-// Memory is what somebody has verified of a control plane's trail. It stands
-// beside the identity, out of the control plane's reach.
+// Memory is what a person has verified of a control plane's trail. It is stored next to the identity, where the control
+// plane can't change it.
 type Memory struct {
 	path  string
 	heads []rememberedHead
@@ -32,13 +31,13 @@ type Memory struct {
 type rememberedHead struct {
 	chain.Head
 	VerifiedAt time.Time `json:"verified_at"`
-	// Apart says that the one before it was sealed off by then, so that nothing has
-	// shown that this one's trail was that one's.
+	// Apart says that the one before it was sealed off by then, so that nothing has shown that this one's trail was
+	// that one's.
 	Apart bool `json:"apart,omitempty"`
 }
 
-// OpenMemory reads what is in a context's folder. A file that can't be read
-// is an error: whoever damages it must not make it forgotten.
+// OpenMemory reads the memory in a context's folder. A file that can't be read is an error: damaging it must not make
+// it forgotten.
 func OpenMemory(dir string) (*Memory, error) {
 	m := &Memory{path: filepath.Join(dir, memoryFile)}
 	content, err := os.ReadFile(m.path)
@@ -54,7 +53,7 @@ func OpenMemory(dir string) (*Memory, error) {
 	return m, nil
 }
 
-// Witnesses are all heads that are remembered, the oldest first.
+// Witnesses returns all remembered heads, the oldest first.
 func (m *Memory) Witnesses() []chain.Witness {
 	var all []chain.Witness
 	for _, h := range m.heads {
@@ -63,8 +62,8 @@ func (m *Memory) Witnesses() []chain.Witness {
 	return all
 }
 
-// Verified adds the head of a trail that was verified after another head: what is
-// remembered from there on is the same trail's.
+// Verified adds the head of a trail that was verified from the head after on. What is remembered from there on belongs
+// to the same trail.
 func (m *Memory) Verified(head, after chain.Head, now time.Time) {
 	for i := 1; i < len(m.heads); i++ {
 		if !before(m.heads[i-1].Head, after) {
@@ -82,7 +81,7 @@ func (m *Memory) Verified(head, after chain.Head, now time.Time) {
 	}
 }
 
-// Unchecked are the newest heads of what was sealed off before it was verified again.
+// Unchecked returns the newest heads of parts that were sealed off before anybody verified them again.
 func (m *Memory) Unchecked() (heads []chain.Head) {
 	for i, h := range m.heads {
 		if h.Apart && i > 0 {
@@ -92,8 +91,8 @@ func (m *Memory) Unchecked() (heads []chain.Head) {
 	return heads
 }
 
-// forgetOne leaves out the oldest head that is not unchecked. Where all are, the very
-// first stays, which is from before whatever has come of the trail.
+// forgetOne removes the oldest head that is not unchecked. If all are unchecked, the first stays, because it is from
+// before all that was changed since.
 func (m *Memory) forgetOne() {
 	i := slices.IndexFunc(m.heads[1:], func(next rememberedHead) bool { return !next.Apart })
 	if i < 0 {
@@ -105,7 +104,7 @@ func (m *Memory) forgetOne() {
 	m.heads = slices.Delete(m.heads, i, i+1)
 }
 
-// Keep writes what there is.
+// Keep writes the memory to its file.
 func (m *Memory) Keep() error {
 	content, err := json.MarshalIndent(m.heads, "", "  ")
 	if err != nil {
@@ -117,5 +116,5 @@ func (m *Memory) Keep() error {
 	return nil
 }
 
-// Forget leaves out all that was verified.
+// Forget drops all that was verified.
 func (m *Memory) Forget() { m.heads = nil }

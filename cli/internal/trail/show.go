@@ -8,7 +8,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Show says what a trail that holds was held to.
+// Show prints what a trail that holds was compared with.
 func Show(out *output.Printer, verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
 	head := verifier.Head()
 	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
@@ -37,7 +37,7 @@ func Show(out *output.Printer, verifier *chain.Verifier, after chain.Head, witne
 	})
 }
 
-// unchecked is a line for each who has seen only what was sealed off.
+// unchecked has a line for each witness who has seen only the part that was sealed off.
 func unchecked(witnesses []chain.Witness, after chain.Head) (text string) {
 	for _, w := range witnesses {
 		if before(w.Head, after) {

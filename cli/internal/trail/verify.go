@@ -41,8 +41,8 @@ func VerifyFile(file Source, after chain.Head, witnesses []chain.Witness) (*chai
 	return verifier, nil
 }
 
-// VerifySealed verifies the files of what was sealed off, which together reach from
-// a head to the seal, and holds them to all that was seen of it.
+// VerifySealed verifies the files of what was sealed off. Together they must reach from the head after to the seal, and
+// match what the witnesses have seen.
 func VerifySealed(files []Source, after, sealed chain.Head, witnesses []chain.Witness) error {
 	if !before(after, sealed) {
 		return exit.Fail(exit.Failed, "--sealed: nothing of the trail was sealed off after entry %d", after.Sequence)
@@ -68,7 +68,7 @@ func VerifySealed(files []Source, after, sealed chain.Head, witnesses []chain.Wi
 	return Broken(verifier.End())
 }
 
-// Broken names what is wrong with a trail that does not hold.
+// Broken adds the exit code and the next step to the error of a trail that does not hold.
 func Broken(err error) error {
 	if where := (*chain.Break)(nil); errors.As(err, &where) {
 		return exit.Fail(exit.Integrity, "%w", where).
@@ -77,12 +77,12 @@ func Broken(err error) error {
 	return err
 }
 
-// before says whether a head comes before where a part of the trail begins, so that
-// the part does not show whether it is the trail's.
+// before returns whether a head is older than the beginning of a part, so that the part can't show whether the head
+// belongs to the trail.
 func before(head, start chain.Head) bool { return head.Sequence < start.Sequence }
 
-// AllChecked is an error where somebody asked for a head, of a trail that holds after
-// another one, that this does not show. It is no break: nothing says that it is wrong.
+// AllChecked returns an error if one of the heads that somebody asked for is older than what was verified. The trail
+// may still be right: nothing shows that it is wrong.
 func AllChecked(noted []chain.Witness, after chain.Head) error {
 	for _, w := range noted {
 		if before(w.Head, after) {

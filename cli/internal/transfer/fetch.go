@@ -29,9 +29,8 @@ type Download struct {
 	Reason  string
 }
 
-// Fetch downloads the rest of the backup's stored file into the part and verifies
-// the whole. After a cut it goes on where it was, as long as that gets it forward.
-// What does not verify is thrown away.
+// Fetch downloads the rest of the backup's stored file into the part and verifies the whole. After a cut it continues
+// where it was, as long as each attempt makes progress. A file that does not verify is removed.
 func (d *Download) Fetch(ctx context.Context, to *Part) error {
 	backup, progress := d.Backup, d.Session.Out.Progress()
 	defer progress.Clear()
@@ -70,7 +69,7 @@ func damaged(backup *pgharborv1.Backup, why string) *exit.Problem {
 		WithHint("try once more; if it stays so, the file is damaged: pgharbor list --instance %s", backup.GetInstance())
 }
 
-// cut is the end of a download that may be taken up again.
+// cut returns the error of a download that may be continued later.
 func (d *Download) cut(err error, to *Part) error {
 	p := *d.Session.Explain(err)
 	switch {
@@ -129,7 +128,7 @@ func (d *Download) fetchOnce(ctx context.Context, to *Part, progress *output.Pro
 	}
 }
 
-// causeOf is why ctx was ended here, or else the error itself.
+// causeOf returns why this program ended ctx, or else err.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause

@@ -21,9 +21,8 @@ const (
 	maxZstdWindow = 64 << 20
 )
 
-// Open writes the dump inside of a sealed file, of which the hash holds already,
-// and verifies it. So a dump that does not come out right means another passphrase,
-// where there is one.
+// Open decrypts and decompresses a stored file into plain, and verifies the dump. The hash of the stored file has been
+// checked before, so that a wrong dump of an encrypted file means a wrong passphrase.
 func (d *Download) Open(ctx context.Context, sealed, plain *Part, passphrase string) error {
 	backup, progress := d.Backup, d.Session.Out.Progress()
 	defer progress.Clear()

@@ -19,9 +19,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// Part is a file on its way to its name: hidden beside it, readable by its owner
-// alone, and locked, so that two downloads of the same backup don't mix. It keeps
-// the hash of what is in it.
+// Part is a file that is being downloaded: hidden next to its target, readable by its owner alone, and locked, so that
+// two downloads of the same backup do not mix. It keeps the hash of its content.
 type Part struct {
 	target, path string
 	file         *os.File
@@ -31,7 +30,7 @@ type Part struct {
 	failed error
 }
 
-// OpenPart makes the part of a target, or goes on with the one that is there.
+// OpenPart creates the part of a target, or continues the one that is there.
 func OpenPart(target, id string) (*Part, error) {
 	path := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+"."+id+".part")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -52,8 +51,8 @@ func OpenPart(target, id string) (*Part, error) {
 	return p, nil
 }
 
-// openOwn opens the part that an earlier download left. In a folder that others write to, it may be somebody's who wants to read
-// what is written to it, or a second name of another file of this user's.
+// openOwn opens the part that an earlier download left. In a folder that others can write to, it may belong to somebody
+// who wants to read what is written, or be a second name of another file of this user.
 func openOwn(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -72,8 +71,8 @@ func openOwn(path string) (*os.File, error) {
 	return file, nil
 }
 
-// take locks the part. Another download may have finished between the opening and
-// the lock: what was opened is then the finished file.
+// take locks the part. Another download may have finished between opening and locking; what was opened is then the
+// finished file.
 func (p *Part) take() error {
 	if err := disk.TryLock(p.file); err != nil {
 		if errors.Is(err, disk.ErrLocked) {
@@ -92,7 +91,7 @@ func (p *Part) take() error {
 	return nil
 }
 
-// Size is how much of the file is here.
+// Size returns how many bytes have been downloaded.
 func (p *Part) Size() int64 { return p.size }
 
 // Write implements io.Writer.
@@ -106,7 +105,7 @@ func (p *Part) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// restart throws away what is in the part.
+// restart empties the part.
 func (p *Part) restart() error {
 	if err := p.file.Truncate(0); err != nil {
 		return err
@@ -117,7 +116,7 @@ func (p *Part) restart() error {
 	return err
 }
 
-// holds says whether the part is all of what it should be.
+// holds returns whether the part is complete: it has this size and hash.
 func (p *Part) holds(size int64, sha256Hex string) bool {
 	return p.size == size && hex.EncodeToString(p.hash.Sum(nil)) == sha256Hex
 }
@@ -147,8 +146,8 @@ func (p *Part) Commit() error {
 	return disk.SyncFolder(filepath.Dir(p.target))
 }
 
-// Remove throws the part away.
+// Remove deletes the part.
 func (p *Part) Remove() error { return os.Remove(p.path) }
 
-// Close ends the lock, and leaves the part for a later download to go on with.
+// Close ends the lock. The part stays, so that a later download can continue it.
 func (p *Part) Close() error { return p.file.Close() }

@@ -10,11 +10,11 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// mostSpared is what a download leaves free of a disk, in bytes; of a small one a quarter of it.
+// mostSpared is how many bytes a download leaves free on a disk; on a small disk it leaves a quarter.
 const mostSpared = 256 << 20
 
-// CheckRoom refuses a download of these sizes, in bytes, where the disk of the part
-// has no room for all of it. What a control plane says of a size may be anything.
+// CheckRoom refuses a download of these sizes, in bytes, if the disk has no room for all of it. A control plane may
+// send any number as a size.
 func (p *Part) CheckRoom(sizes ...int64) error {
 	var disk unix.Statfs_t
 	if err := unix.Fstatfs(int(p.file.Fd()), &disk); err != nil {
