@@ -3,7 +3,6 @@ package attack_test
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +32,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
+	"github.com/pgharbor/pgharbor/internal/random"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -86,7 +85,7 @@ func (p *plane) Fetch(_ *pgharborv1.FetchRequest, stream grpc.ServerStreamingSer
 func (p *plane) asks(offer *pgharborv1.Offer) *pgharborv1.JobFinished {
 	p.t.Helper()
 	if offer.GetJobId() == "" {
-		offer.JobId = strings.ToLower(rand.Text())[:16]
+		offer.JobId = random.ID()
 	}
 	if err := p.session.Send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_Offer{Offer: offer}}); err != nil {
 		p.t.Fatal(err)
