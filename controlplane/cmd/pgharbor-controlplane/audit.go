@@ -16,7 +16,7 @@ func auditCommand() *cobra.Command {
 		Short: "The trail, as it stands in the catalog on this host",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("say verify or seal; %s --help explains", cmd.CommandPath())}
+			return usageError(fmt.Errorf("say verify or seal; %s --help explains", cmd.CommandPath()))
 		},
 	}
 	cmd.AddCommand(auditVerifyCommand(), auditSealCommand())
@@ -37,13 +37,13 @@ can't be checked here: exit 1.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dataDir == "" {
-				return usageError{fmt.Errorf("--data-dir is missing")}
+				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
 			var heads []chain.Head
 			for _, text := range seen {
 				head, err := chain.ParseHead(text)
 				if err != nil {
-					return usageError{fmt.Errorf("--head: %w", err)}
+					return usageError(fmt.Errorf("--head: %w", err))
 				}
 				heads = append(heads, head)
 			}
@@ -84,13 +84,13 @@ has what is in it. pgharbor audit verify --file checks it; --after takes the hea
 part before it.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
-				return usageError{err}
+				return usageError(err)
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.File = args[0]; o.DataDir == "" || o.Year == 0 {
-				return usageError{fmt.Errorf("--data-dir or --year is missing")}
+				return usageError(fmt.Errorf("--data-dir or --year is missing"))
 			}
 			sealed, err := server.SealAudit(cmd.Context(), o)
 			if err != nil {

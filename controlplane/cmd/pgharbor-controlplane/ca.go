@@ -25,7 +25,7 @@ running: "ca rotate" makes the next one, agents and people take to it by themsel
 not yet, and "ca retire" removes the older one when nobody needs it any longer.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("say list, rotate or retire; %s --help explains", cmd.CommandPath())}
+			return usageError(fmt.Errorf("say list, rotate or retire; %s --help explains", cmd.CommandPath()))
 		},
 	}
 	var force bool
@@ -52,10 +52,10 @@ func caSubcommand(name, short string, do func(context.Context, string) (server.C
 		Use: name + " --data-dir DIR", Short: short, Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dataDir == "" {
-				return usageError{fmt.Errorf("--data-dir is missing")}
+				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output is text or json, not %q", output)}
+				return usageError(fmt.Errorf("--output is text or json, not %q", output))
 			}
 			state, err := do(cmd.Context(), dataDir)
 			if err != nil {

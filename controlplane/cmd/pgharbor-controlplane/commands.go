@@ -14,14 +14,15 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/server"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
 // defaultAddress is where the control plane serves agents and people, and what invites carry, where nobody says another.
 const defaultAddress = "127.0.0.1:7443"
 
-// usageError is a command line that makes no sense.
-type usageError struct{ error }
+// usageError is for a command line that makes no sense.
+func usageError(err error) error { return &exit.Problem{Err: err, Code: exit.Usage} }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -32,18 +33,18 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("say init, serve, audit or recover-owner; %s --help explains", cmd.CommandPath())}
+			return usageError(fmt.Errorf("say init, serve, audit or recover-owner; %s --help explains", cmd.CommandPath()))
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	root.AddCommand(initCommand(), serveCommand(), caCommand(), auditCommand(), recoverOwnerCommand())
 	return root
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
+		return usageError(err)
 	}
 	return nil
 }
@@ -59,7 +60,7 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 			return
 		}
 		if setErr := flags.Set(f.Name, value); setErr != nil {
-			err = usageError{fmt.Errorf("%s: %w", variable, setErr)}
+			err = usageError(fmt.Errorf("%s: %w", variable, setErr))
 		}
 	})
 	return err
@@ -74,7 +75,7 @@ func initCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output is text or json, not %q", output)}
+				return usageError(fmt.Errorf("--output is text or json, not %q", output))
 			}
 			made, err := server.Init(cmd.Context(), o)
 			if err != nil {
@@ -132,10 +133,10 @@ func serveCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.DataDir == "" {
-				return usageError{fmt.Errorf("--data-dir is missing")}
+				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
 			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.SwitchEvery <= 0 {
-				return usageError{fmt.Errorf("--heartbeat, --certificate-life and --dead-mans-switch-every are durations over 0, such as 10s, 720h and 1m")}
+				return usageError(fmt.Errorf("--heartbeat, --certificate-life and --dead-mans-switch-every are durations over 0, such as 10s, 720h and 1m"))
 			}
 			c.Keep = days.keep()
 			c.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))

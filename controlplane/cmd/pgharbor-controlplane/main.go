@@ -43,7 +43,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		hint = problem.Hint
 	}
 	exit.Report(stderr, "pgharbor-controlplane", err.Error(), hint)
-	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, fleet.ErrInvalid) {
+	if known := (*exit.Problem)(nil); errors.As(err, &known) {
+		return known.Code
+	}
+	if errors.Is(err, fleet.ErrInvalid) {
 		return exit.Usage
 	}
 	if errors.Is(err, fleet.ErrIntegrity) {

@@ -26,10 +26,10 @@ those devices would become an OWNER's.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.DataDir == "" {
-				return usageError{fmt.Errorf("--data-dir is missing")}
+				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output is text or json, not %q", output)}
+				return usageError(fmt.Errorf("--output is text or json, not %q", output))
 			}
 			made, err := server.RecoverOwner(cmd.Context(), o)
 			if err != nil {
