@@ -121,11 +121,7 @@ func (w *world) refusals(row string) {
 			w.Errorf("the dump is said to have failed so: %s", run.Error)
 		}
 	}
-	for _, asked := range []string{"show " + proven, "runs", "runs --failed", "restores", "health", "list", "audit list", "alerts list", "agents list"} {
-		for _, format := range []string{"table", "json"} {
-			answers[asked+" "+format] = w.run("pgharbor", append(strings.Fields(asked), "-o", format)...)
-		}
-	}
+	w.askAll(answers, "show "+proven)
 	for asked, answer := range answers {
 		if strings.Contains(answer, row) {
 			w.Errorf("%s answers with the row: %s", asked, answer)
@@ -137,6 +133,16 @@ func (w *world) refusals(row string) {
 	for what, id := range full {
 		if told := w.run("pgharbor-agent", "runs", id); !strings.Contains(told, row) {
 			w.Errorf("%s: pgharbor-agent runs %s does not have the server's words:\n%s", what, id, told)
+		}
+	}
+}
+
+// askAll adds what the commands that list and show print, in both formats.
+func (w *world) askAll(answers map[string]string, show string) {
+	w.Helper()
+	for _, asked := range []string{show, "runs", "runs --failed", "restores", "health", "list", "audit list", "alerts list", "agents list"} {
+		for _, format := range []string{"table", "json"} {
+			answers[asked+" "+format] = w.run("pgharbor", append(strings.Fields(asked), "-o", format)...)
 		}
 	}
 }

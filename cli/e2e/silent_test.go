@@ -247,20 +247,26 @@ func TestSilentFailuresAreAlarmed(t *testing.T) {
 	f.run("pgharbor", "thresholds", "remove", "*")
 	f.mended()
 
-	t.Log("a backup folder that is read-only")
+	f.badFolders()
+}
+
+// badFolders goes through what can happen to the folder of the backups. The last of it leaves an empty one.
+func (f *quietFleet) badFolders() {
+	f.Helper()
+	f.Log("a backup folder that is read-only")
 	f.within("mount", "-o", "remount,ro", f.path("backups"))
 	f.alarms("SPACE", "shop", "read-only")
 	f.within("mount", "-o", "remount,rw", f.path("backups"))
 	f.mended()
 
-	t.Log("a backup folder that is full")
+	f.Log("a backup folder that is full")
 	// dd ends when the disk does.
 	f.within("sh", "-c", "dd if=/dev/zero of="+f.path("backups", "ballast")+" bs=64k status=none 2>/dev/null || true")
 	f.alarms("SPACE", "shop", "bytes free")
 	f.within("rm", f.path("backups", "ballast"))
 	f.mended()
 
-	t.Log("a backup folder that is no longer mounted")
+	f.Log("a backup folder that is no longer mounted")
 	f.within("umount", "-l", f.path("backups"))
 	f.alarms("SPACE", "shop", "not the one that was opened")
 	f.stopAgent()
