@@ -27,7 +27,7 @@ func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *De
 	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
 		return nothing, err
 	}
-	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
+	rows, err := i.queryIn(ctx, database, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
 	if err != nil || len(rows) == 0 {
 		return nothing, err // it gets nothing of the role's
 	}

@@ -54,7 +54,7 @@ func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, bySupe
 			return found, err
 		}
 	}
-	objects := reachOfRows.bySuperuser(bySuperuser).objects(l.server)
+	objects := reachOfRows.bySuperuser(bySuperuser).objects()
 	return s.codeOf(ctx, typesOf+` SELECT o.kind, o.schema, o.name, o.owner FROM (`+objects+classesOf, oidArray(tables), oidArray(types))
 }
 

@@ -39,9 +39,9 @@ func (w reach) bySuperuser(is bool) reach {
 }
 
 // objects are those that count, as a table for FROM.
-func (w reach) objects(server Server) string {
+func (w reach) objects() string {
 	if w.deputies {
-		return codeObjects + deputies(server)
+		return codeObjects + deputies
 	}
 	return codeObjects
 }
@@ -143,7 +143,7 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if w.columns {
 		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
 	}
-	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+w.objects(s.loader.server)+`) o ON o.class = r.class AND o.oid = r.oid
+	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+w.objects()+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
 }
 

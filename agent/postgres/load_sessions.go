@@ -191,10 +191,13 @@ func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCo
 	return found, errors.Join(err, admin.look(ctx, emptyPath))
 }
 
-// othersOnPath is what others than superusers have of relations in the schemas of the search path.
+// othersOnPath is what others than superusers have of relations in the schemas of the search path that a function of a superuser may mean.
 var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + ` LIMIT 1`
+	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + `
+	AND EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner JOIN pg_catalog.pg_language g ON g.oid = p.prolang
+		WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + ` AND (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
+			OR p.prosrc ~* '\mexecute\M' OR pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(pg_catalog.replace(c.relname, '"', '""'))) > 0)) LIMIT 1`
 
 // user is the role of the login.
 func (s *loadSession) user() string { return s.login }

@@ -20,8 +20,9 @@ func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st state
 			return first(found, "maybe, by a cast, the "), err
 		}
 	}
+	literals := st.literalTypes(c.words)
 	for _, name := range names {
-		found, calls, err := l.reachedByName(ctx, s, name, c.planned, true)
+		found, calls, err := l.reachedByName(ctx, s, name, c.planned, c.planned || slices.Contains(literals, name))
 		if err == nil && calls && !trusted {
 			return "what is called " + name, nil
 		}
