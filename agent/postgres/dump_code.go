@@ -49,8 +49,9 @@ func (s statement) code() code {
 		return s.createdCode()
 	case s.begins("ALTER", "DOMAIN"):
 		end := s.nameEnd(2)
-		if end < len(s.words) && s.words[end].is("ADD") { // which is computed for all rows that have the domain by now
-			return code{on: ofDomain, name: s.qualifiedName(2), words: s.words[end:], planned: true, scans: !strings.HasSuffix(s.sql, "NOT VALID")}
+		if end < len(s.words) && s.words[end].is("ADD") {
+			valid := !strings.HasSuffix(s.sql, "NOT VALID") // it is computed for all rows that have the domain by now
+			return code{on: ofDomain, name: s.qualifiedName(2), words: s.words[end:], planned: valid, scans: valid}
 		}
 	case s.begins("ALTER"):
 		if at := s.find(1, "TABLE"); at == 1 || at == 2 && s.words[1].is("FOREIGN") {

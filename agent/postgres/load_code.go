@@ -55,18 +55,6 @@ var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS 
 				OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')
 				OR EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = c.oid AND p.partexprs IS NOT NULL))`
 
-// deputies go on from codeObjects with the functions of superusers that may run what others made, where others have code: whoever runs these
-// may run that. With an empty search path they come to it by a name with a schema, by SQL that they put together, or by a path of their own;
-// what stands in a body that is no text is among the dependencies.
-var deputies = ` UNION ALL SELECT 'function', n.nspname, p.proname, r.rolname, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass
-	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
-	WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + `
-		AND (p.prolang NOT IN (SELECT g.oid FROM pg_catalog.pg_language g WHERE g.lanname IN ('sql', 'plpgsql', 'internal', 'c'))
-			OR p.prosrc ~* '\m(execute|dblink\w*|ts_stat|ts_rewrite|\w+_to_xml\w*)\M|[a-z_"]\s*\.\s*[a-z_"]'
-			OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE pg_catalog.starts_with(c.setting, 'search_path=')
-				AND c.setting !~ '^search_path=("?pg_(catalog|temp)"?|""|[, ])*$'))
-		AND EXISTS (SELECT FROM (` + codeObjects + `) o)`
-
 // tableFacts are those of the table $1, a name as it stands in a dump.
 var tableFacts = `WITH RECURSIVE found AS (
 		SELECT c.oid, c.relkind, c.relowner, c.relnamespace, c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)

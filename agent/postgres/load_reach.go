@@ -28,7 +28,7 @@ type reach struct {
 	casts bool
 	// alone: neither up nor down, but what the table has itself.
 	alone bool
-	// deputies: functions of superusers that may look into what others have count, too. The superuser is to run what is found.
+	// deputies: functions of superusers that may run what others made count, too. The superuser is to run what is found.
 	deputies bool
 }
 
@@ -36,14 +36,6 @@ type reach struct {
 func (w reach) bySuperuser(is bool) reach {
 	w.deputies = is
 	return w
-}
-
-// objects are those that count, as a table for FROM.
-func (w reach) objects() string {
-	if w.deputies {
-		return codeObjects + deputies
-	}
-	return codeObjects
 }
 
 // The ways that are asked for. What changes a table may compute constant parts of what is on it and its parts.
@@ -143,8 +135,16 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if w.columns {
 		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
 	}
-	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+w.objects()+`) o ON o.class = r.class AND o.oid = r.oid
+	code, err := s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
+	if err != nil || len(code) > 0 || !w.deputies {
+		return code, err
+	}
+	functions, err := w.functions(ctx, s, from)
+	if err != nil {
+		return nil, err
+	}
+	return s.deputies(ctx, functions)
 }
 
 // functions returns the functions that can be reached and are not the server's own.
