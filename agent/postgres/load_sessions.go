@@ -20,6 +20,7 @@ type loadSessions struct {
 type sessionKey struct {
 	owner  string // whose rights it has
 	nobody string // it has no rights but what it is given for this
+	lent   bool   // it is for what runs nobody's code, with rights that the owner has not
 }
 
 // object is what a session is for.

@@ -1,0 +1,26 @@
+package attack_test
+
+import "github.com/pgharbor/pgharbor/agent/postgres"
+
+// guardedRun is a function of a superuser's that runs anything as one, and that nothing guards but its schema.
+const guardedRun = `CREATE SCHEMA admin; CREATE FUNCTION admin.run(q text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE q; RETURN true; END';
+	CREATE TYPE admin.e AS ENUM ('x'); GRANT USAGE ON SCHEMA admin TO mallory;`
+
+// callGuarded is what calls it, where that is let.
+const callGuarded = `CREATE FUNCTION trap.call() RETURNS void LANGUAGE plpgsql AS $call$ BEGIN IF current_database() <> 'mal' THEN
+	PERFORM admin.run('SELECT hers.spring(''lent'')'); END IF; EXCEPTION WHEN OTHERS THEN NULL; END $call$;`
+
+// leavePath has the login's session find her operators before PostgreSQL's own from then on.
+var leavePath = arm("trap.arm", `PERFORM pg_catalog.set_config('search_path', 'trap, pg_catalog', false);`) + `CREATE TABLE trap.a (n int) PARTITION BY RANGE ((n + trap.arm(1)));`
+
+// plansOfLast use what code leaves behind in a session or beside an object, and what superusers made of her functions.
+var plansOfLast = map[string]plan{
+	"a path left in a session that is lent rights": {ours: true, before: guardedRun,
+		hers: schemaTrap + callGuarded + `CREATE FUNCTION trap.plus(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM trap.call(); RETURN pg_catalog.int4pl($1, $2); END';` + leavePath +
+			`CREATE OPERATOR trap.+ (FUNCTION = trap.plus, LEFTARG = int, RIGHTARG = int); CREATE TABLE trap.t (e admin.e, n int) PARTITION BY RANGE ((n + (1 + 1)))`,
+		after: `REVOKE USAGE ON SCHEMA admin FROM mallory`},
+	"a path left in a session that loads rows": {ours: true, before: guardedRun, formats: []string{postgres.FormatPlain},
+		hers: schemaTrap + callGuarded + `CREATE FUNCTION trap.eq(oid, oid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM trap.call(); RETURN pg_catalog.oideq($1, $2); END';` + leavePath +
+			`CREATE OPERATOR trap.= (FUNCTION = trap.eq, LEFTARG = oid, RIGHTARG = oid)`,
+		after: `REVOKE USAGE ON SCHEMA admin FROM mallory; CREATE TABLE admin.t (a int); INSERT INTO admin.t VALUES (1); ALTER TABLE admin.t OWNER TO mallory`},
+}
