@@ -28,4 +28,6 @@ var plansOfLast = map[string]plan{
 		arm("trap.arm", `CREATE TEMP TABLE queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO queue VALUES (1);`),
 		after: `CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO mallory; CREATE TABLE closed.tt (n int) PARTITION BY RANGE ((n + trap.arm(1))); ALTER TABLE closed.tt OWNER TO mallory`,
 		probe: map[string]string{"SELECT count(*) FROM pg_class WHERE relname = 'smuggled'": "0"}},
+	"a language with her validator": {hers: `CREATE FUNCTION hers.val(oid) RETURNS void LANGUAGE plpgsql AS 'BEGIN IF current_database() <> ''mal'' THEN PERFORM hers.spring(''validator''); END IF; END'`,
+		after: `CREATE FUNCTION public.handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler'; CREATE LANGUAGE odd HANDLER public.handler VALIDATOR hers.val; CREATE FUNCTION public.f() RETURNS int LANGUAGE odd AS 'BEGIN RETURN 1; END'`},
 }
