@@ -30,4 +30,6 @@ var plansOfLast = map[string]plan{
 		probe: map[string]string{"SELECT count(*) FROM pg_class WHERE relname = 'smuggled'": "0"}},
 	"a language with her validator": {hers: `CREATE FUNCTION hers.val(oid) RETURNS void LANGUAGE plpgsql AS 'BEGIN IF current_database() <> ''mal'' THEN PERFORM hers.spring(''validator''); END IF; END'`,
 		after: `CREATE FUNCTION public.handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler'; CREATE LANGUAGE odd HANDLER public.handler VALIDATOR hers.val; CREATE FUNCTION public.f() RETURNS int LANGUAGE odd AS 'BEGIN RETURN 1; END'`},
+	"a deputy that calls into a schema with a number": {hers: `CREATE SCHEMA trap2; CREATE FUNCTION trap2.ok(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN hers.spring(''number''); END'`,
+		after: `CREATE FUNCTION public.chk(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN trap2.ok($1); END'; CREATE TABLE public.t (a int CHECK (public.chk(a))); INSERT INTO public.t VALUES (1)`},
 }
