@@ -32,4 +32,9 @@ var plansOfLast = map[string]plan{
 		after: `CREATE FUNCTION public.handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler'; CREATE LANGUAGE odd HANDLER public.handler VALIDATOR hers.val; CREATE FUNCTION public.f() RETURNS int LANGUAGE odd AS 'BEGIN RETURN 1; END'`},
 	"a deputy that calls into a schema with a number": {hers: `CREATE SCHEMA trap2; CREATE FUNCTION trap2.ok(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN hers.spring(''number''); END'`,
 		after: `CREATE FUNCTION public.chk(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN trap2.ok($1); END'; CREATE TABLE public.t (a int CHECK (public.chk(a))); INSERT INTO public.t VALUES (1)`},
+	"a path of hers where rights are lent": {ours: true, before: guardedRun,
+		hers: schemaTrap + callGuarded + `CREATE FUNCTION trap.same(json, json) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM trap.call(); RETURN true; END';
+			CREATE OPERATOR trap.= (FUNCTION = trap.same, LEFTARG = json, RIGHTARG = json); ALTER DATABASE mal SET search_path = trap, pg_catalog; SET search_path = trap, pg_catalog;
+			CREATE TABLE trap.t (e admin.e, n int) PARTITION BY RANGE ((n + ('1'::json IS DISTINCT FROM '2'::json)::int))`,
+		after: `REVOKE USAGE ON SCHEMA admin FROM mallory`},
 }

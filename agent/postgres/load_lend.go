@@ -40,7 +40,11 @@ func (l *guardedLoader) lending(ctx context.Context, s *loadSessions, key sessio
 	if err := l.grant(ctx, s, grants...); err != nil {
 		return err
 	}
-	if err := do(key); err != nil {
+	err = do(key)
+	if NameNotFound(err) {
+		err = &ContentError{Object: key.object(), Why: "it is found by a search path, and needs rights that its owner has not", Err: err}
+	}
+	if err != nil {
 		return err // the database goes
 	}
 	return l.grant(ctx, s, revokes...)
