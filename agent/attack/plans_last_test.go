@@ -37,4 +37,10 @@ var plansOfLast = map[string]plan{
 			CREATE OPERATOR trap.= (FUNCTION = trap.same, LEFTARG = json, RIGHTARG = json); ALTER DATABASE mal SET search_path = trap, pg_catalog; SET search_path = trap, pg_catalog;
 			CREATE TABLE trap.t (e admin.e, n int) PARTITION BY RANGE ((n + ('1'::json IS DISTINCT FROM '2'::json)::int))`,
 		after: `REVOKE USAGE ON SCHEMA admin FROM mallory`},
+	"superusers view reads her foreign table": {before: `CREATE EXTENSION postgres_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO mallory;
+			DO $$ BEGIN EXECUTE format('CREATE SERVER back FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname ''mal'')', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port')); END $$; ALTER SERVER back OWNER TO mallory`,
+		hers: `CREATE USER MAPPING FOR PUBLIC SERVER back OPTIONS (user 'postgres');
+			CREATE VIEW hers.v AS SELECT CASE WHEN EXISTS (SELECT FROM pg_database WHERE datname = 'stock' OR datname LIKE 'pgharbor%') THEN hers.spring('foreign') END AS a;
+			CREATE FOREIGN TABLE hers.ft (a boolean) SERVER back OPTIONS (schema_name 'hers', table_name 'v')`,
+		after: `CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.ft`},
 }
