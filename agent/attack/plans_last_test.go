@@ -7,8 +7,8 @@ const guardedRun = `CREATE SCHEMA admin; CREATE FUNCTION admin.run(q text) RETUR
 	CREATE TYPE admin.e AS ENUM ('x'); GRANT USAGE ON SCHEMA admin TO mallory;`
 
 // callGuarded is what calls it, where that is let.
-const callGuarded = `CREATE FUNCTION trap.call() RETURNS void LANGUAGE plpgsql AS $call$ BEGIN IF current_database() <> 'mal' THEN
-	PERFORM admin.run('SELECT hers.spring(''lent'')'); END IF; EXCEPTION WHEN OTHERS THEN NULL; END $call$;`
+const callGuarded = `CREATE FUNCTION trap.call() RETURNS boolean LANGUAGE plpgsql AS $call$ BEGIN IF current_database() <> 'mal' THEN
+	PERFORM admin.run('SELECT hers.spring(''lent'')'); END IF; RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END $call$;`
 
 // leavePath has the login's session find her operators before PostgreSQL's own from then on.
 var leavePath = arm("trap.arm", `PERFORM pg_catalog.set_config('search_path', 'trap, pg_catalog', false);`) + `CREATE TABLE trap.a (n int) PARTITION BY RANGE ((n + trap.arm(1)));`
@@ -43,4 +43,7 @@ var plansOfLast = map[string]plan{
 			CREATE VIEW hers.v AS SELECT CASE WHEN EXISTS (SELECT FROM pg_database WHERE datname = 'stock' OR datname LIKE 'pgharbor%') THEN hers.spring('foreign') END AS a;
 			CREATE FOREIGN TABLE hers.ft (a boolean) SERVER back OPTIONS (schema_name 'hers', table_name 'v')`,
 		after: `CREATE MATERIALIZED VIEW public.m AS SELECT * FROM hers.ft`},
+	"a deputy's schema is opened to nobody": {ours: true, before: guardedRun + `CREATE FUNCTION admin.chk(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM * FROM hers.v; RETURN true; END'`,
+		hers:  schemaTrap + callGuarded + `GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE VIEW hers.v AS SELECT trap.call()::text AS a; GRANT SELECT ON hers.v TO PUBLIC`,
+		after: `REVOKE USAGE ON SCHEMA admin FROM mallory; CREATE TABLE public.t (a int CHECK (admin.chk(a))); INSERT INTO public.t VALUES (1)`},
 }

@@ -60,7 +60,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
 		load.key.nobody = "table " + name
-		if load.schemas, err = openSchemas(ctx, s, code, functions); err != nil {
+		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
 			return load, err
 		}
 	case !table.trusted && table.refers && !table.code && !table.routed():
