@@ -94,6 +94,8 @@ func (s statement) createdCode() code {
 		return c
 	case s.begins("CREATE", "FOREIGN", "DATA", "WRAPPER"): // each server, mapping and table of it calls its validator
 		return code{on: ofSuperuser, words: s.words[4:], planned: true}
+	case s.createsLanguage(): // each function in it calls its validator
+		return code{on: ofSuperuser, words: s.words[2:], planned: true}
 	case s.begins("CREATE", "RULE"):
 		return s.partOfTable("TO", "", true, false)
 	case s.begins("CREATE", "POLICY"):
@@ -104,6 +106,15 @@ func (s statement) createdCode() code {
 		return c
 	}
 	return code{}
+}
+
+// createsLanguage says whether a statement is CREATE [OR REPLACE] [TRUSTED] [PROCEDURAL] LANGUAGE.
+func (s statement) createsLanguage() bool {
+	at := 1
+	for at < len(s.words) && slices.ContainsFunc([]string{"OR", "REPLACE", "TRUSTED", "PROCEDURAL"}, s.words[at].is) {
+		at++
+	}
+	return s.begins("CREATE") && at < len(s.words) && s.words[at].is("LANGUAGE")
 }
 
 // newCode is the code of a new object, where it has any.

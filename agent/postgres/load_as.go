@@ -26,6 +26,11 @@ func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessi
 		return err
 	}
 	kind, name, _ := strings.Cut(d.owner.object, schema+".")
+	if strings.HasSuffix(kind, "TABLE ") || strings.HasSuffix(kind, "VIEW ") {
+		if err := nothingElse(ctx, s, d.owner.object, scratch+"."+name); err != nil {
+			return err
+		}
+	}
 	statements := []string{"ALTER " + kind + scratch + "." + name + " SET SCHEMA " + schema}
 	if tablespace != "" && (st.words[at-1].is("TABLE") && !st.begins("CREATE", "FOREIGN") || st.begins("CREATE", "MATERIALIZED")) {
 		statements = append(statements, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)

@@ -42,7 +42,7 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	if LacksLogin(err) {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.lending(ctx, s, as, st.ownNames(st.words), nil, func() error { return l.runWithPaths(ctx, s, as, d) })
+	return l.lending(ctx, s, as, st.ownNames(st.words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.

@@ -39,7 +39,7 @@ func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d defi
 			return l.asAdmin(ctx, s, d)
 		}
 		key := sessionKey{owner: table.owner}
-		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.changeAs(ctx, s, key, d, c, table) })
+		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func(lent sessionKey) error { return l.changeAs(ctx, s, lent, d, c, table) })
 	})
 }
 

@@ -42,6 +42,15 @@ func makesBeside(st statement) bool {
 	return makesIndex(st) || identity || st.begins("CREATE", "OR", "REPLACE", "VIEW")
 }
 
+// madeBeside is the name of the index or the sequence that a statement makes in the schema of its table.
+func madeBeside(st statement) string {
+	name := madeIndex(st)
+	if at := st.find(st.find(3, "GENERATED")+1, "NAME"); !makesIndex(st) && at > 0 { // SEQUENCE NAME
+		_, name = splitQualified(st.qualifiedName(at + 1))
+	}
+	return unquoted(name)
+}
+
 // makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
 // of the login's own for the time, so that its code gets no right to make anything beside what others have.
 func (l *guardedLoader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d definition, c code, table tableInfo) error {
@@ -64,12 +73,19 @@ func (l *guardedLoader) makeBesideAs(ctx context.Context, s *loadSessions, key s
 	move := func(from, to string) error {
 		return s.runSQL(ctx, "ALTER TABLE "+from+"."+name+" SET SCHEMA "+to)
 	}
+	along, err := s.oids(ctx, goesAlong, c.name)
+	if err != nil {
+		return err
+	}
 	if err := move(schema, scratch); err != nil {
 		return err
 	}
 	moved := d
 	moved.sql = movedTo(d.statement(), c.name, schema, scratch)
 	err = l.runWithPaths(ctx, s, key, moved)
+	if err == nil {
+		err = nothingElse(ctx, s, "table "+c.name, scratch+"."+name, append(along, madeBeside(d.statement()))...)
+	}
 	if back := move(scratch, schema); err == nil {
 		err = back
 	}

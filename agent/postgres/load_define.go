@@ -85,7 +85,7 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 		if !c.planned || LacksLogin(err) {
 			return l.asAdmin(ctx, s, d)
 		}
-		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.createAs(ctx, s, key, d, st) })
+		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func(lent sessionKey) error { return l.createAs(ctx, s, lent, d, st) })
 	})
 }
 

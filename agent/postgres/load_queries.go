@@ -93,8 +93,8 @@ func (l *guardedLoader) keyAfter(ctx context.Context, s *loadSessions, d definit
 		return l.makeKey(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: key.from.owner}
-	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func() error {
-		return l.makeKey(ctx, s, as, d)
+	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
+		return l.makeKey(ctx, s, lent, d)
 	})
 	return contentError(firstWords(d.sql), key.from.owner, err)
 }

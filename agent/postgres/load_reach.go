@@ -190,8 +190,19 @@ func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, bySup
 
 // viewReaches is what a query of a superuser's view may run, and what the types that it uses may.
 func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
-	return l.findAll(ctx, s, reachOfQuery.bySuperuser(true), start{tables: []string{view}}, true)
+	way, from := reachOfQuery.bySuperuser(true), start{tables: []string{view}}
+	found, err := l.findAll(ctx, s, way, from, true)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	return s.codeOf(ctx, way.from()+foreignTables, from.args()...)
 }
+
+// foreignTables goes on from reached with the foreign tables that others than superusers have, or have the server of: reading one asks whatever
+// that server is by now, which may be this one, with a superuser's right to log in there.
+const foreignTables = ` SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM reached f JOIN pg_catalog.pg_class c ON f.class = ` + classOfTables + ` AND c.oid = f.oid
+	JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE NOT ` + trustedRole
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
 func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, bySuperuser bool, parent, child string) ([]reachedCode, error) {

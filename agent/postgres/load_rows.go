@@ -60,7 +60,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
 		load.key.nobody = "table " + name
-		if load.schemas, err = openSchemas(ctx, s, code, functions); err != nil {
+		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
 			return load, err
 		}
 	case !table.trusted && table.refers && !table.code && !table.routed():
@@ -117,20 +117,23 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 	if err != nil {
 		return 0, err
 	}
-	if session.login != "" && !load.table.loads {
-		if err := l.grant(ctx, s, "GRANT INSERT, TRUNCATE ON TABLE "+load.table.name+" TO "+quoteName(session.login)); err != nil {
+	const insert = "INSERT, TRUNCATE ON TABLE "
+	switch {
+	case session.login == "":
+	case !load.table.uses && !load.table.code:
+		var copied int64
+		err = l.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
+			load.key = lent
+			copied, err = l.copyIn(ctx, s, s.open[lent], load, rows)
+			return err
+		})
+		return copied, err
+	case !load.table.loads:
+		if err := l.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+quoteName(session.login)); err != nil {
 			return 0, err
 		}
 	}
-	if session.login == "" || load.table.uses || load.table.code {
-		return l.copyIn(ctx, s, session, load, rows)
-	}
-	var copied int64
-	err = l.lending(ctx, s, load.key, []string{load.table.name}, nil, func() error {
-		copied, err = l.copyIn(ctx, s, session, load, rows)
-		return err
-	})
-	return copied, err
+	return l.copyIn(ctx, s, session, load, rows)
 }
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.

@@ -20,6 +20,7 @@ type loadSessions struct {
 type sessionKey struct {
 	owner  string // whose rights it has
 	nobody string // it has no rights but what it is given for this
+	lent   bool   // it is for what runs nobody's code, with rights that the owner has not
 }
 
 // object is what a session is for.
@@ -133,7 +134,7 @@ func (l *guardedLoader) searchPath(key sessionKey) string {
 func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
 	err := l.runIn(ctx, s, key, d, emptyPath)
 	path := l.searchPath(key)
-	if err == nil || !NameNotFound(err) || path == emptyPath {
+	if err == nil || !NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
 		return err
 	}
 	if key != (sessionKey{}) || !l.mixed {
