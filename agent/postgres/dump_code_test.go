@@ -51,7 +51,7 @@ func TestTheCodeOfAStatementIsFound(t *testing.T) {
 		"ALTER TABLE a.t ENABLE ROW LEVEL SECURITY":                                                           {on: ofTable, name: "a.t"},
 		"ALTER TABLE a.t SOMETHING NEW (a.f())":                                                               {on: ofTable, name: "a.t", own: "a.f", planned: true},
 		"ALTER TABLE a.t OWNER TO bob":                                                                        {on: noCode},
-		"ALTER DOMAIN a.d ADD CONSTRAINT c CHECK (a.f(VALUE)) NOT VALID":                                      {on: ofDomain, name: "a.d", own: "a.f"},
+		"ALTER DOMAIN a.d ADD CONSTRAINT c CHECK (a.f(VALUE)) NOT VALID":                                      {on: ofDomain, name: "a.d", own: "a.f", planned: true},
 	} {
 		st := definition{sql: sql}.statement()
 		got := st.code()
