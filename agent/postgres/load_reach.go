@@ -195,14 +195,20 @@ func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view s
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	return s.codeOf(ctx, way.from()+foreignTables, from.args()...)
+	return s.foreignTables(ctx, way, from)
 }
 
-// foreignTables goes on from reached with the foreign tables that others than superusers have, or have the server of: reading one asks whatever
-// that server is by now, which may be this one, with a superuser's right to log in there.
-const foreignTables = ` SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM reached f JOIN pg_catalog.pg_class c ON f.class = ` + classOfTables + ` AND c.oid = f.oid
-	JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
-	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE NOT ` + trustedRole
+// foreignTables are those that a way comes to, and that others than superusers have, or have the server of: reading one asks whatever that
+// server is by now, which may be this one, with a superuser's right to log in there.
+func (s *loadSessions) foreignTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
+	tables, err := s.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return s.codeOf(ctx, `SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
+		JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND NOT `+trustedRole, oidArray(tables))
+}
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
 func (l *guardedLoader) attachReaches(ctx context.Context, s *loadSessions, bySuperuser bool, parent, child string) ([]reachedCode, error) {
