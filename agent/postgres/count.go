@@ -98,3 +98,9 @@ func copiedRows(ctx context.Context, conn *session, table Table, unplanned error
 	}
 	return tag.RowsAffected(), nil
 }
+
+// tableOf is the table that a qualified name in a dump means.
+func tableOf(qualified string) Table {
+	schema, name := splitQualified(qualified)
+	return Table{Schema: unquoted(schema), Name: unquoted(name)}
+}

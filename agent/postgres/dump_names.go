@@ -31,8 +31,14 @@ func unquoted(name string) string {
 	return name
 }
 
-// tableOf is the table that a qualified name in a dump means.
-func tableOf(qualified string) Table {
-	schema, name := splitQualified(qualified)
-	return Table{Schema: unquoted(schema), Name: unquoted(name)}
+// firstWords say what a statement does and to what, without what it holds.
+func firstWords(sql string) string {
+	var words []string
+	for _, w := range readWords(sql, 8) {
+		if w.text == "(" || w.is("AS") || w.is("TO") || w.is("FROM") || w.is("IS") {
+			break
+		}
+		words = append(words, w.text)
+	}
+	return strings.Join(words, " ")
 }

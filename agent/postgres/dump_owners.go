@@ -105,3 +105,20 @@ func ownerChange(s statement) (object, role string) {
 	}
 	return strings.TrimSpace(s.sql[s.words[0].end:s.words[last].start]), s.words[last+2].text
 }
+
+// grantKinds are the kinds of object that GRANT calls otherwise than ALTER … OWNER TO does, or that it has two names for. A
+// relation is a TABLE to both, whatever it is else: no two have one name.
+var grantKinds = [][2]string{
+	{"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
+	{"DOMAIN ", "TYPE "}, {"PROCEDURAL LANGUAGE ", "LANGUAGE "}, {"SERVER ", "FOREIGN SERVER "},
+}
+
+// inGrants is an object as GRANT has it.
+func inGrants(object string) string {
+	for _, kind := range grantKinds {
+		if name, ok := strings.CutPrefix(object, kind[0]); ok {
+			return kind[1] + name
+		}
+	}
+	return object
+}

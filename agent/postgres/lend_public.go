@@ -24,7 +24,7 @@ func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *De
 func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	server, err := i.Server(ctx)
-	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
+	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || ownsPublic(d) {
 		return nothing, err
 	}
 	rows, err := i.queryIn(ctx, database, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
@@ -34,7 +34,7 @@ func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *De
 	if err := i.executeIn(ctx, database, "GRANT USAGE, CREATE ON SCHEMA public TO "+quoteName(owner)); err != nil {
 		return nothing, err
 	}
-	lent := slices.DeleteFunc([]string{"USAGE", "CREATE"}, func(privilege string) bool { return d.grantsPublic(privilege, owner) })
+	lent := slices.DeleteFunc([]string{"USAGE", "CREATE"}, func(privilege string) bool { return grantsPublic(d, privilege, owner) })
 	if len(lent) == 0 { // it has them in what was dumped, too
 		return nothing, nil
 	}
@@ -44,7 +44,7 @@ func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *De
 }
 
 // ownsPublic says whether the dump gives the schema public an owner of its own.
-func (d *Definitions) ownsPublic() bool {
+func ownsPublic(d *Definitions) bool {
 	return slices.ContainsFunc(slices.Concat(d.before, d.last), func(d definition) bool {
 		object, _ := ownerChange(d.statement())
 		return object == "SCHEMA public"
@@ -52,7 +52,7 @@ func (d *Definitions) ownsPublic() bool {
 }
 
 // grantsPublic says whether the dump gives a role a privilege on the schema public.
-func (d *Definitions) grantsPublic(privilege, role string) bool {
+func grantsPublic(d *Definitions, privilege, role string) bool {
 	return slices.ContainsFunc(d.rights, func(d definition) bool {
 		st := d.statement()
 		return st.begins("GRANT") && st.reference("ON", "TO", "FROM") == "SCHEMA public" && st.name(st.find(1, "TO")+1) == role &&

@@ -29,24 +29,6 @@ type GuardedLoad struct {
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
-// ContentError says that something in a dump can't be loaded so that its code gains nothing.
-type ContentError struct {
-	Object string // "table public.t"
-	Why    string
-	Err    error // what the server answered; may be nil
-}
-
-// Error implements error.
-func (e *ContentError) Error() string {
-	if e.Err == nil {
-		return e.Object + ": " + e.Why
-	}
-	return e.Object + ": " + e.Why + ": " + e.Err.Error()
-}
-
-// Unwrap returns what the server answered.
-func (e *ContentError) Unwrap() error { return e.Err }
-
 // LoadGuarded runs a dump into an empty database, which is to be dropped if it fails: there is no transaction around the
 // whole, so that any number of objects can be loaded. It returns how many rows of each table the server took. A
 // *ContentError says that the dump can't be loaded in this way.

@@ -318,15 +318,3 @@ func (s *loadSession) prepare(ctx context.Context, sql string) (name string, err
 	s.prepared[sql] = name
 	return name, nil
 }
-
-// firstWords say what a statement does and to what, without what it holds.
-func firstWords(sql string) string {
-	var words []string
-	for _, w := range readWords(sql, 8) {
-		if w.text == "(" || w.is("AS") || w.is("TO") || w.is("FROM") || w.is("IS") {
-			break
-		}
-		words = append(words, w.text)
-	}
-	return strings.Join(words, " ")
-}

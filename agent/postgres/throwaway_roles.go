@@ -59,7 +59,7 @@ func (m *roleMaker) likenesses(script []statement) []string {
 		case s.begins("CREATE", "ROLE") && len(s.words) == 3 && m.makes(s.name(2)):
 			made = append(made, "CREATE ROLE "+quoteName(s.name(2))+" NOLOGIN")
 		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && s.words[3].is("WITH") && m.makes(s.name(2)):
-			made = append(made, "ALTER ROLE "+quoteName(s.name(2))+" WITH NOLOGIN "+strings.Join(s.attributes(), " "))
+			made = append(made, "ALTER ROLE "+quoteName(s.name(2))+" WITH NOLOGIN "+strings.Join(attributesIn(s), " "))
 		case s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") && m.makes(s.name(3)):
 			if sql := m.membership(s); sql != "" {
 				made = append(made, sql)
@@ -69,8 +69,8 @@ func (m *roleMaker) likenesses(script []statement) []string {
 	return made
 }
 
-// attributes are the ones that ALTER ROLE … WITH … gives or takes, as it writes them.
-func (s statement) attributes() []string {
+// attributesIn are the ones that ALTER ROLE … WITH … gives or takes, as it writes them.
+func attributesIn(s statement) []string {
 	var found []string
 	for _, w := range s.words[4:] {
 		word := strings.ToUpper(w.text)
