@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -45,7 +46,7 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File
 
 // guardedError names what a load found.
 func guardedError(err error) error {
-	var content *postgres.ContentError
+	var content *dump.ContentError
 	switch {
 	case errors.Is(err, postgres.ErrChanged), errors.Is(err, seal.ErrCorrupt):
 		return fmt.Errorf("%w: it changed after it was verified", ErrDamaged)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // Table is a table of a database. Schema may be empty, as in dumps of old versions: then it is public.
@@ -101,6 +103,6 @@ func copiedRows(ctx context.Context, conn *session, table Table, unplanned error
 
 // tableOf is the table that a qualified name in a dump means.
 func tableOf(qualified string) Table {
-	schema, name := splitQualified(qualified)
-	return Table{Schema: unquoted(schema), Name: unquoted(name)}
+	schema, name := dump.SplitQualified(qualified)
+	return Table{Schema: dump.Unquoted(schema), Name: dump.Unquoted(name)}
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // goesAlong are the names of what goes to another schema with the relation $1: its indexes, and the sequences of its columns.
@@ -21,7 +23,7 @@ func nothingElse(ctx context.Context, s *loadSessions, object, relation string, 
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return &ContentError{Object: object, Why: quoteName(name) + " was put beside it while it was made"}
+			return &dump.ContentError{Object: object, Why: quoteName(name) + " was put beside it while it was made"}
 		}
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // ArchiveSource reads an archive in the custom format. It is for one goroutine.
@@ -321,15 +323,15 @@ func (l *archiveLoader) table(ctx context.Context, conn *session, source Archive
 
 // copyTarget is the table of a COPY as it stands there, and the statement without its end.
 func copyTarget(sql string) (table, statement string) {
-	statements := splitScript([]byte(sql))
+	statements := dump.SplitScript([]byte(sql))
 	if len(statements) == 0 {
 		return "", sql
 	}
 	s := statements[0]
-	for _, w := range s.words[1:] {
-		if !w.quoted && w.text == "(" || w.is("FROM") {
-			return strings.TrimSpace(s.sql[s.words[0].end:w.start]), s.sql
+	for _, w := range s.Words[1:] {
+		if !w.Quoted && w.Text == "(" || w.Is("FROM") {
+			return strings.TrimSpace(s.SQL[s.Words[0].End:w.Start]), s.SQL
 		}
 	}
-	return "", s.sql
+	return "", s.SQL
 }

@@ -91,7 +91,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.
 func (l *guardedLoader) trust(ctx context.Context, s *loadSessions) error {
-	for _, role := range slices.Sorted(maps.Keys(l.Definitions.owners)) {
+	for _, role := range slices.Sorted(maps.Keys(l.Definitions.Owners)) {
 		rows, err := s.query(ctx, `SELECT `+trustedRole+`::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = $1`, role)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func (l *guardedLoader) findPaths(ctx context.Context, s *loadSessions) error {
 	}
 	rows, err := s.query(ctx, pathsOfRoles)
 	for _, row := range rows {
-		if l.Definitions.owners[row[0]] {
+		if l.Definitions.Owners[row[0]] {
 			l.paths[row[0]] = row[1]
 		}
 	}

@@ -74,7 +74,7 @@ func (l *guardedLoader) filled() []string {
 		names = append(names, name)
 	}
 	if l.Archive == nil {
-		for sql := range l.Definitions.copies {
+		for sql := range l.Definitions.Copies {
 			add(sql + ";")
 		}
 		return names

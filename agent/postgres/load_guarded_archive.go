@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
@@ -43,7 +45,7 @@ func (l *guardedLoader) archiveObjects(ctx context.Context, a *archiveLoader) er
 	}
 	for _, e := range a.contents.entries {
 		if e.kind == "TABLE DATA" && e.hasData && !e.tableData() {
-			return &ContentError{Object: "table " + e.tag, Why: "its rows are not loaded by COPY"}
+			return &dump.ContentError{Object: "table " + e.tag, Why: "its rows are not loaded by COPY"}
 		}
 	}
 	return nil
@@ -151,7 +153,7 @@ func (l *laterTables) take(task tableTask, err error) error {
 // mayPassLater says whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
 // error of its own.
 func mayPassLater(err error) bool {
-	var content *ContentError
+	var content *dump.ContentError
 	return !errors.As(err, &content) && (RefusesRows(err) || NameNotFound(err) || sqlState(err) == stateRaised)
 }
 

@@ -1,5 +1,7 @@
 package postgres
 
+import "github.com/pgharbor/pgharbor/agent/dump"
+
 import "context"
 
 // unheld are the schemas $1, and the types called $2 in them, that the role $3 has no right to use, as in GRANT USAGE ON.
@@ -22,8 +24,8 @@ func (l *guardedLoader) lending(ctx context.Context, s *loadSessions, key sessio
 	}
 	var schemas, objects []string
 	for _, name := range names {
-		schema, object := splitQualified(name)
-		schemas, objects = append(schemas, unquoted(schema)), append(objects, unquoted(object))
+		schema, object := dump.SplitQualified(name)
+		schemas, objects = append(schemas, dump.Unquoted(schema)), append(objects, dump.Unquoted(object))
 	}
 	rights, err := s.oids(ctx, unheld, textArray(schemas), textArray(objects), login.login)
 	if err != nil {
@@ -42,7 +44,7 @@ func (l *guardedLoader) lending(ctx context.Context, s *loadSessions, key sessio
 	}
 	err = do(key)
 	if NameNotFound(err) {
-		err = &ContentError{Object: key.object(), Why: "it is found by a search path, and needs rights that its owner has not", Err: err}
+		err = &dump.ContentError{Object: key.object(), Why: "it is found by a search path, and needs rights that its owner has not", Err: err}
 	}
 	if err != nil {
 		return err // the database goes

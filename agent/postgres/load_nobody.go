@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // schemasOf are the schemas of the functions $1 that are open to all roles $2, quoted.
@@ -45,8 +47,8 @@ func (l *guardedLoader) copyByNobody(ctx context.Context, s *loadSessions, load 
 	if err != nil {
 		return 0, err
 	}
-	st := definition{sql: load.copySQL}.statement()
-	schema, name := splitQualified(st.qualifiedName(1))
+	st := dump.Definition{SQL: load.copySQL}.Statement()
+	schema, name := dump.SplitQualified(st.QualifiedName(1))
 	if schema == "" {
 		return 0, errNotDumped
 	}
@@ -108,7 +110,7 @@ func (l *guardedLoader) checkRows(ctx context.Context, s *loadSessions, table ta
 		return err
 	}
 	if rows[0][0] != strconv.FormatInt(want, 10) {
-		return &ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
+		return &dump.ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // rowsLoad is how the rows of one table are loaded.
@@ -29,8 +31,8 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	if err != nil {
 		return load, err
 	}
-	if want := l.Definitions.tables[name]; want != nil && want.role != "" && want.role != table.owner {
-		return load, &ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.role)}
+	if want := l.Definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
+		return load, &dump.ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.Role)}
 	}
 	if !table.own {
 		return load, l.mayFillExtension(table)
@@ -57,7 +59,7 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	others := slices.ContainsFunc(code, func(c reachedCode) bool { return table.trusted || c.owner != table.owner })
 	switch {
 	case others && table.refers:
-		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
+		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
 		load.key.nobody = "table " + name
 		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
@@ -101,7 +103,7 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 		copying = l.copyByNobody
 	}
 	copied, err := copying(ctx, s, load, rows)
-	if content := (*ContentError)(nil); errors.As(err, &content) {
+	if content := (*dump.ContentError)(nil); errors.As(err, &content) {
 		return err
 	}
 	if err != nil {
@@ -188,9 +190,9 @@ func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 	case load.key.owner != "":
 		return contentError("table "+load.table.name, load.table.owner, err)
 	case load.key.nobody != "" && sqlState(err) == stateNoPrivilege:
-		return &ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
 	case load.table.code && l.mixed && NameNotFound(err):
-		return &ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's, and those of owners and
@@ -81,7 +83,7 @@ func (s *loadSessions) end(ctx context.Context, key sessionKey) {
 
 // begin gives a session the settings that the dump asks for.
 func (s *loadSession) begin(ctx context.Context, l *guardedLoader) error {
-	settings := append([]string{}, l.Definitions.session...)
+	settings := append([]string{}, l.Definitions.Session...)
 	settings = append(settings, "SET synchronous_commit = off", "SET constraint_exclusion = off", "SET lock_timeout = 0",
 		"SET idle_in_transaction_session_timeout = 0", "SET client_min_messages = warning")
 	if s.login == "" {
@@ -131,7 +133,7 @@ func (l *guardedLoader) searchPath(key sessionKey) string {
 
 // runWithPaths runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
 // with that of the database. For the superuser that is done where nobody else's code can be found along it.
-func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
+func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	err := l.runIn(ctx, s, key, d, emptyPath)
 	path := l.searchPath(key)
 	if err == nil || !NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
@@ -140,11 +142,11 @@ func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key s
 	if key != (sessionKey{}) || !l.mixed {
 		return l.runIn(ctx, s, key, d, path)
 	}
-	return l.alongPath(ctx, s, firstWords(d.sql), err, func() error { return l.runIn(ctx, s, key, d, path) })
+	return l.alongPath(ctx, s, dump.FirstWords(d.SQL), err, func() error { return l.runIn(ctx, s, key, d, path) })
 }
 
 // runIn runs a statement with a search path. What a login runs is over before the superuser goes along a path.
-func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d definition, path string) error {
+func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, path string) error {
 	if key != (sessionKey{}) {
 		l.quiet.RLock()
 		defer l.quiet.RUnlock()
@@ -169,7 +171,7 @@ func (l *guardedLoader) alongPath(ctx context.Context, s *loadSessions, object s
 		return failed
 	}
 	if len(found) > 0 {
-		return &ContentError{Object: object, Why: "its code finds names by the search path, which others have a part in", Err: err}
+		return &dump.ContentError{Object: object, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return do()
 }
@@ -204,9 +206,9 @@ var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_cata
 func (s *loadSession) user() string { return s.login }
 
 // run runs one statement of the dump.
-func (s *loadSession) run(ctx context.Context, d definition) error {
-	if d.settings != s.settings {
-		for sql := range strings.SplitSeq(d.settings, ";\n") {
+func (s *loadSession) run(ctx context.Context, d dump.Definition) error {
+	if d.Settings != s.settings {
+		for sql := range strings.SplitSeq(d.Settings, ";\n") {
 			if sql == "" {
 				continue
 			}
@@ -214,31 +216,31 @@ func (s *loadSession) run(ctx context.Context, d definition) error {
 				return err
 			}
 		}
-		s.settings = d.settings
+		s.settings = d.Settings
 	}
-	if d.as == "" {
-		return run(ctx, s.conn, d.sql)
+	if d.As == "" {
+		return run(ctx, s.conn, d.SQL)
 	}
-	return errors.Join(run(ctx, s.conn, "SET SESSION AUTHORIZATION "+d.as, d.sql), run(ctx, s.conn, "RESET SESSION AUTHORIZATION"))
+	return errors.Join(run(ctx, s.conn, "SET SESSION AUTHORIZATION "+d.As, d.SQL), run(ctx, s.conn, "RESET SESSION AUTHORIZATION"))
 }
 
 // run runs one statement in the superuser's session.
-func (s *loadSessions) run(ctx context.Context, d definition) error {
+func (s *loadSessions) run(ctx context.Context, d dump.Definition) error {
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return err
 	}
 	err = admin.run(ctx, d)
-	if d.as != "" && sqlState(err) == stateNoPrivilege {
+	if d.As != "" && sqlState(err) == stateNoPrivilege {
 		err = s.grantAs(ctx, d, err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+		return fmt.Errorf("%s: %w", dump.FirstWords(d.SQL), err)
 	}
 	return nil
 }
 
-func (s *loadSessions) runAll(ctx context.Context, all []definition) error {
+func (s *loadSessions) runAll(ctx context.Context, all []dump.Definition) error {
 	for _, d := range all {
 		if err := s.run(ctx, d); err != nil {
 			return err
@@ -248,7 +250,7 @@ func (s *loadSessions) runAll(ctx context.Context, all []definition) error {
 }
 
 func (s *loadSessions) runSQL(ctx context.Context, sql string) error {
-	return s.run(ctx, definition{sql: sql})
+	return s.run(ctx, dump.Definition{SQL: sql})
 }
 
 // runTogether runs statements in one transaction of the superuser's session.

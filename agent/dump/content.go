@@ -1,4 +1,4 @@
-package postgres
+package dump
 
 // ContentError says that something in a dump can't be loaded so that its code gains nothing.
 type ContentError struct {

@@ -1,4 +1,4 @@
-package postgres
+package dump
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 func splitAll(t testing.TB, text string, pieces int) []string {
 	t.Helper()
 	var all []string
-	s := splitter{emit: func(sql string) error { all = append(all, sql); return nil }}
+	s := Splitter{Emit: func(sql string) error { all = append(all, sql); return nil }}
 	for piece := range slices.Chunk([]byte(text), max(pieces, 1)) {
 		if _, err := s.Write(piece); err != nil {
 			t.Fatal(err)
@@ -67,8 +67,8 @@ func FuzzSplitter(f *testing.F) {
 			if !strings.Contains(text, sql) && !strings.Contains(text, "--") {
 				t.Errorf("%q is not in the text", sql)
 			}
-			st := definition{sql: sql}.statement()
-			for _, name := range st.ownNames(st.code().words) {
+			st := Definition{SQL: sql}.Statement()
+			for _, name := range st.OwnNames(st.Code().Words) {
 				if !strings.Contains(sql, name) {
 					t.Errorf("%q is not in %q", name, sql)
 				}
@@ -90,7 +90,7 @@ func TestStatementsThatNoDumpHasAreRefused(t *testing.T) {
 	} {
 		d := NewDefinitions()
 		_, _ = d.Write([]byte(sql + ";\n"))
-		if d.err == nil {
+		if d.Err == nil {
 			t.Errorf("%s is not refused", sql)
 		}
 	}
