@@ -42,3 +42,18 @@ func FirstWords(sql string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// CopyTarget is the table of a COPY as it stands there, and the statement without its end.
+func CopyTarget(sql string) (table, statement string) {
+	statements := SplitScript([]byte(sql))
+	if len(statements) == 0 {
+		return "", sql
+	}
+	s := statements[0]
+	for _, w := range s.Words[1:] {
+		if !w.Quoted && w.Text == "(" || w.Is("FROM") {
+			return strings.TrimSpace(s.SQL[s.Words[0].End:w.Start]), s.SQL
+		}
+	}
+	return "", s.SQL
+}

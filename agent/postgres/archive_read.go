@@ -142,9 +142,12 @@ type copyReader struct {
 	size   int    // of a field
 }
 
+// pieceSize is the size of the pieces that are read.
+const pieceSize = 256 << 10
+
 // newCopyReader takes a block from its head on.
 func newCopyReader(block io.Reader, intSize int) *copyReader {
-	return &copyReader{block: block, buffer: make([]byte, copyBuffer), skip: 2 + intSize, size: 1 + intSize}
+	return &copyReader{block: block, buffer: make([]byte, pieceSize), skip: 2 + intSize, size: 1 + intSize}
 }
 
 // Read implements io.Reader.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
@@ -56,7 +57,7 @@ func TestArchiveIsReadApart(t *testing.T) {
 	for _, e := range want.contents.entries {
 		for _, b := range want.blocks {
 			if e.id == b.id && e.tableData() {
-				table, _ := copyTarget(e.copySQL)
+				table, _ := dump.CopyTarget(e.copySQL)
 				block := want.blockReader(bytes.NewReader(archive[b.offset:]), b)
 				text, err := io.ReadAll(newCopyReader(block, want.contents.intSize))
 				if err != nil {

@@ -176,7 +176,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 	defer conn.Close(context.WithoutCancel(ctx))
 	var names []string
 	for _, task := range *all {
-		name, _ := copyTarget(task.copySQL)
+		name, _ := dump.CopyTarget(task.copySQL)
 		names = append(names, name)
 	}
 	calling, err := callingTables(ctx, conn, names, mayQuery(l.server))
@@ -184,7 +184,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 		return err
 	}
 	*all = slices.DeleteFunc(*all, func(task tableTask) bool {
-		name, _ := copyTarget(task.copySQL)
+		name, _ := dump.CopyTarget(task.copySQL)
 		if calling[name] {
 			later.all = append(later.all, task)
 		}
@@ -295,7 +295,7 @@ const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog
 // table loads the rows of one table. Into one that is new, in the same transaction as nothing else, they are written as
 // what everybody sees, so that nobody has to write its pages again for that.
 func (l *archiveLoader) table(ctx context.Context, conn *session, source ArchiveSource, task tableTask) error {
-	name, copySQL := copyTarget(task.copySQL)
+	name, copySQL := dump.CopyTarget(task.copySQL)
 	own := conn.ExecParams(ctx, ownTable, [][]byte{[]byte(name)}, nil, nil, nil).Read()
 	if own.Err != nil {
 		return fmt.Errorf("table %s: %w", name, own.Err)
@@ -319,19 +319,4 @@ func (l *archiveLoader) table(ctx context.Context, conn *session, source Archive
 		return fmt.Errorf("table %s: %w", name, err)
 	}
 	return nil
-}
-
-// copyTarget is the table of a COPY as it stands there, and the statement without its end.
-func copyTarget(sql string) (table, statement string) {
-	statements := dump.SplitScript([]byte(sql))
-	if len(statements) == 0 {
-		return "", sql
-	}
-	s := statements[0]
-	for _, w := range s.Words[1:] {
-		if !w.Quoted && w.Text == "(" || w.Is("FROM") {
-			return strings.TrimSpace(s.SQL[s.Words[0].End:w.Start]), s.SQL
-		}
-	}
-	return "", s.SQL
 }

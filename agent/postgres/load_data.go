@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"io"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // dataPass is one way through the data of a dump.
@@ -70,7 +72,7 @@ func (l *guardedLoader) calling(ctx context.Context, s *loadSessions) (map[strin
 func (l *guardedLoader) filled() []string {
 	var names []string
 	add := func(copySQL string) {
-		name, _ := copyTarget(copySQL)
+		name, _ := dump.CopyTarget(copySQL)
 		names = append(names, name)
 	}
 	if l.Archive == nil {

@@ -55,7 +55,7 @@ func (l *guardedLoader) archiveObjects(ctx context.Context, a *archiveLoader) er
 func (l *guardedLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
 	tables, others := a.blocks()
 	tables = slices.DeleteFunc(tables, func(t tableTask) bool {
-		name, _ := copyTarget(t.copySQL)
+		name, _ := dump.CopyTarget(t.copySQL)
 		return !pass.tables(name)
 	})
 	jobs := min(max(l.Jobs, 1), len(tables))
@@ -89,7 +89,7 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 		if err != nil {
 			return err
 		}
-		name, copySQL := copyTarget(task.copySQL)
+		name, copySQL := dump.CopyTarget(task.copySQL)
 		err = l.copyRows(ctx, sessions, name, copySQL, newCopyReader(block, a.contents.intSize))
 		if err == nil && serial {
 			err = l.guard(ctx, sessions, name)

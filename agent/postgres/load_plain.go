@@ -52,7 +52,7 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 		if !l.Definitions.Copies[sql] {
 			return errNotDumped
 		}
-		name, copySQL := copyTarget(sql + ";")
+		name, copySQL := dump.CopyTarget(sql + ";")
 		rows := &rowsReader{src: src, begins: true}
 		if !pass.tables(name) {
 			_, err := io.Copy(io.Discard, rows)
