@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
@@ -20,7 +21,7 @@ type verified struct {
 	tables          []TableRows
 	needs           Needs
 	foreign         bool
-	archive         *postgres.Archive // the index of FormatCustom
+	archive         *archive.Index // the index of FormatCustom
 	definitions     *dump.Definitions
 }
 

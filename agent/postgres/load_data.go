@@ -81,9 +81,9 @@ func (l *guardedLoader) filled() []string {
 		}
 		return names
 	}
-	for _, e := range l.Archive.Archive.contents.entries {
-		if e.tableData() {
-			add(e.copySQL)
+	for _, e := range l.Archive.Archive.Contents.Entries {
+		if e.TableData() {
+			add(e.CopySQL)
 		}
 	}
 	return names

@@ -1,8 +1,10 @@
 package postgres
 
-import "github.com/pgharbor/pgharbor/agent/dump"
+import (
+	"context"
 
-import "context"
+	"github.com/pgharbor/pgharbor/agent/dump"
+)
 
 // unheld are the schemas $1, and the types called $2 in them, that the role $3 has no right to use, as in GRANT USAGE ON.
 const unheld = `SELECT pg_catalog.format('SCHEMA %I', n.nspname) FROM pg_catalog.pg_namespace n
