@@ -71,11 +71,7 @@ func (r *Runner) forgetInventory() {
 // good says that a backup counts: it is whole as far as is known, and no test
 // restore of it has failed.
 func (b Backup) good() bool {
-	var proof string
-	if b.Check.Proof != nil {
-		proof = b.Check.Proof.State
-	}
-	return retention.Good(b.Complete, b.State, proof)
+	return b.Complete && b.State == backup.StatePresent && (b.Check.Proof == nil || b.Check.Proof.State != backup.ProofFailed)
 }
 
 // inventoryHasChanged makes the next look a fresh one, and has the control plane

@@ -22,12 +22,6 @@ type Backup struct {
 	Held bool
 }
 
-// Good returns whether a backup is one to count on: it is whole, its file is there as it was stored, and its newest test restore,
-// if there was one, has not failed. State and proof are words of package words.
-func Good(complete bool, state, proof string) bool {
-	return complete && state == words.BackupPresent && proof != words.Failed
-}
-
 // Policy is what an operator asks for.
 type Policy struct {
 	// Days is the age, in days of 24 hours, after which a backup goes. Zero or less keeps all.

@@ -9,6 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
+	"github.com/pgharbor/pgharbor/internal/words"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -41,7 +42,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		byID[b.GetId()] = b
 		known = append(known, retention.Backup{
 			ID: b.GetId(), Database: b.GetDatabase(), CreatedAt: b.GetCreatedAt().AsTime(),
-			Good: retention.Good(b.GetComplete(), b.GetState(), b.GetProof().GetState()), Held: b.GetHeld(),
+			Good: good(b), Held: b.GetHeld(),
 		})
 	}
 	var all []*pgharborv1.Backup
@@ -51,6 +52,11 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		all = append(all, b)
 	}
 	return all
+}
+
+// good returns what the agent says of a backup: it is whole as far as is known, and no test restore of it has failed.
+func good(b *pgharborv1.Backup) bool {
+	return b.GetComplete() && b.GetState() == words.BackupPresent && b.GetProof().GetState() != words.Failed
 }
 
 // removals returns the backups that the next purge removes.
