@@ -32,6 +32,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/session"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -136,7 +137,7 @@ func (p *plane) sends(what plunder, instance string, key ed25519.PublicKey, targ
 // refused wants a job to have ended by the host's word.
 func (p *plane) refused(what string, done *pgharborv1.JobFinished) {
 	p.t.Helper()
-	if done.GetState() != job.StateFailed || done.GetFailure() != backup.FailureNotAllowed {
+	if done.GetState() != state.StateFailed || done.GetFailure() != backup.FailureNotAllowed {
 		p.t.Errorf("%s: it ends as %s, %q: %s", what, done.GetState(), done.GetFailure(), done.GetError())
 	}
 }
@@ -144,7 +145,7 @@ func (p *plane) refused(what string, done *pgharborv1.JobFinished) {
 // succeeded wants a job to have been done: the trap is live.
 func (p *plane) succeeded(what string, done *pgharborv1.JobFinished) {
 	p.t.Helper()
-	if done.GetState() != job.StateSucceeded {
+	if done.GetState() != state.StateSucceeded {
 		p.t.Errorf("%s: it ends as %s, %q: %s", what, done.GetState(), done.GetFailure(), done.GetError())
 	}
 }
@@ -202,7 +203,7 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Ru
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := job.OpenState(t.TempDir())
+	folder, err := state.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,10 +217,10 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Ru
 	})
 	work := job.New(job.Config{
 		Engine: &backup.Engine{
-			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(state.Dir()),
+			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(folder.Dir()),
 			Passphrases: seal.Passphrases{Current: planePassphrase},
 		},
-		State: state, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
 	})
 	if err := work.Engine.BeginSigning(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
@@ -26,7 +27,7 @@ const defaultStateDir = "/var/lib/pgharbor-agent"
 // agent is everything that a command works with, put together.
 type agent struct {
 	settings settings
-	state    *job.State
+	state    *state.Folder
 	instance *postgres.Instance
 	store    *store.Store
 	signer   *signing.Signer // nil where the state folder is one that goes again
@@ -153,9 +154,9 @@ func (a *agent) openState(dir string, needed bool) error {
 	if err := checkOwner(dir); err != nil {
 		return err
 	}
-	state, err := job.OpenState(dir)
+	folder, err := state.Open(dir)
 	if err == nil {
-		a.state, a.signer = state, signing.Open(dir)
+		a.state, a.signer = folder, signing.Open(dir)
 		return nil
 	}
 	if needed || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
@@ -168,7 +169,7 @@ func (a *agent) openState(dir string, needed bool) error {
 		return err
 	}
 	a.closers = append(a.closers, func() error { return os.RemoveAll(temporary) })
-	a.state, err = job.OpenState(temporary)
+	a.state, err = state.Open(temporary)
 	return err
 }
 

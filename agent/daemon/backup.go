@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -35,7 +36,7 @@ func (c *command) backup(ctx context.Context, database string) (err error) {
 	for _, warning := range a.runner.Warnings {
 		c.log.Warn(warning)
 	}
-	request := job.Request{Trigger: job.TriggerManual}
+	request := job.Request{Trigger: state.TriggerManual}
 	if database != "" {
 		request.Databases = []string{database}
 	}

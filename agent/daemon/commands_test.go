@@ -30,7 +30,7 @@ func TestCommandLines(t *testing.T) {
 		"a log level":          {[]string{"run", "--log-level", "loud"}, exitUsage, "debug, info, warn or error"},
 		"a mistyped invite":    {[]string{"enroll", "pgharbor1_x"}, exitUsage, "hint: copy the whole invite"},
 		"no target":            {[]string{"restore", "x.sql"}, exitUsage, "--to-database is missing"},
-		"template":        {[]string{"restore", "x.sql", "--to-database", "template1", "--replace", "--confirm", "template1"}, exitUsage, "made of it"},
+		"template":             {[]string{"restore", "x.sql", "--to-database", "template1", "--replace", "--confirm", "template1"}, exitUsage, "made of it"},
 		"reserved target":      {[]string{"restore", "x.sql", "--to-database", "pgharbor_restore_x", "--confirm", "pgharbor_restore_x"}, exitUsage, "restores under way"},
 		"no confirmation":      {[]string{"restore", "x.sql", "--to-database", "new"}, exitUsage, "the confirmation is missing"},
 		"wrong confirmation":   {[]string{"restore", "x.sql", "--to-database", "new", "--confirm", "old"}, exitUsage, "is not the name"},

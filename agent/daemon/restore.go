@@ -186,7 +186,7 @@ func (c *command) tellLacks(lacks []string) error {
 
 // tellRestored says what is where now.
 func (c *command) tellRestored(a *agent, id, path, target string) error {
-	kept, err := a.state.KeptOf(id)
+	kept, err := a.state.Displaced.Of(id)
 	if err != nil {
 		return err
 	}

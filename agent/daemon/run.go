@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func (c *command) newRun() *cobra.Command {
@@ -38,7 +39,7 @@ func (c *command) run(ctx context.Context, lookEvery time.Duration) (err error) 
 	a.runner.LookEvery = lookEvery
 	defer func() { err = errors.Join(err, a.close()) }()
 	release, err := a.state.Lock()
-	if errors.Is(err, job.ErrRunning) {
+	if errors.Is(err, state.ErrRunning) {
 		return withHint(err, "stop the other one, or give this one a --state-dir of its own")
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func (c *command) newUndo() *cobra.Command {
@@ -61,7 +61,7 @@ func (c *command) restores() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	all, err := a.state.Kept()
+	all, err := a.state.Displaced.All()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func moment(at time.Time) string {
 }
 
 // until says for how long something is kept.
-func until(k job.Kept) string {
+func until(k state.DisplacedDatabase) string {
 	if k.Until.IsZero() {
 		return "until it is dropped by hand"
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // withPsql lets a runner find a psql that says it is of some version.
@@ -94,7 +95,7 @@ func (l *lender) Fetch(_ context.Context, _ string, to Receiver) error {
 func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.PublicKey) {
 	t.Helper()
 	other := newRunner(t, func(c *Config) { c.Engine.InstanceName = "other-db" })
-	outcomes := other.BackUp(t.Context(), Request{Trigger: TriggerManual, Databases: []string{database}})
+	outcomes := other.BackUp(t.Context(), Request{Trigger: state.TriggerManual, Databases: []string{database}})
 	if err := Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	if err := errors.Join(file.Close(), place.Close()); err != nil {
 		t.Fatal(err)
 	}
-	abandon(t, r.State, Record{ID: "job-job1", JobID: "job1", Restore: &Restore{ID: "job1", Target: "lent2"}})
+	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "lent2"}})
 	if err := r.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 const (
@@ -40,7 +41,7 @@ func (j Job) check() error {
 		return j.Restore.check()
 	case j.Preview != nil:
 		return j.Preview.check()
-	case j.Undo != nil && !jobID.MatchString(j.Undo.RestoreID):
+	case j.Undo != nil && !state.ValidJobID(j.Undo.RestoreID):
 		return fmt.Errorf("%w: %.64q is no id of a restore", errSpec, j.Undo.RestoreID)
 	case j.Undo != nil:
 		return nil

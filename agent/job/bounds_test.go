@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // However many jobs are offered, an agent takes a bounded number of them at a time, and the next once there is room.
@@ -52,7 +53,9 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	}
 	pause(t.Context(), 300*time.Millisecond)
 	done := make(chan []Outcome, 1)
-	go func() { done <- r.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: TriggerSchedule}) }()
+	go func() {
+		done <- r.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: state.TriggerSchedule})
+	}()
 	pause(t.Context(), 300*time.Millisecond) // in which it comes to wait for its turn, too
 	<-r.slots
 	if err := Failures(<-done); err != nil {
@@ -60,7 +63,7 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	}
 	before := 0
 	for _, entry := range entries(t, r.State) {
-		if entry.Run != nil && entry.Run.Trigger == TriggerManual {
+		if entry.Run != nil && entry.Run.Trigger == state.TriggerManual {
 			before++
 		}
 	}
@@ -89,7 +92,7 @@ func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if result := accept(t, r, Job{ID: "later"}); result.State != StateFailed {
+	if result := accept(t, r, Job{ID: "later"}); result.State != state.StateFailed {
 		t.Errorf("once they are taken: %+v", result)
 	}
 }

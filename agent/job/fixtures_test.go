@@ -19,6 +19,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -65,11 +66,11 @@ func instanceOf(t *testing.T, server *postgrestest.Server) *postgres.Instance {
 }
 
 // entries reads the whole journal.
-func entries(t *testing.T, state *State) []Entry {
+func entries(t *testing.T, folder *state.Folder) []state.Entry {
 	t.Helper()
-	var all []Entry
-	for _, id := range pending(t, state.Journal) {
-		entry, err := state.Journal.Read(id)
+	var all []state.Entry
+	for _, id := range pending(t, folder.Journal) {
+		entry, err := folder.Journal.Read(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,4 +139,27 @@ func awaitDumps(t *testing.T, n int) {
 			t.Fatalf("%s dumps wait for a lock, not %d", waiting, n)
 		}
 	}
+}
+
+func openState(t *testing.T, dir string) *state.Folder {
+	t.Helper()
+	folder, err := state.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func pending(t *testing.T, j *state.Journal) []string {
+	t.Helper()
+	ids, err := j.Pending()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// resultOf is the news that a job has succeeded.
+func resultOf(job string) state.Entry {
+	return state.ResultEntry(state.Result{JobID: job, State: state.StateSucceeded, FinishedAt: time.Unix(1, 0).UTC()})
 }

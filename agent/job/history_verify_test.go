@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // However a test restore is asked for, it has ended once.
@@ -13,7 +14,7 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 	server.CreateDatabase(t, "proven")
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 10) AS id")
 	r := newRunner(t, func(c *Config) { c.Verify.Dir = provingGround(t) })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}

@@ -1,11 +1,6 @@
 package job
 
 import (
-	"fmt"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 )
@@ -67,13 +62,13 @@ func (r *Runner) hold(backupID string, change func(held *backup.Hold) error) err
 // one of their own. Between the look at a hold and what follows from it, there is to be no other.
 func (r *Runner) alone() (release func(), err error) {
 	r.removing.Lock()
-	lock, err := openLocked(filepath.Join(r.State.dir, "holds.lock"), unix.LOCK_EX)
+	unlock, err := r.State.LockHolds()
 	if err != nil {
 		r.removing.Unlock()
-		return nil, fmt.Errorf("state folder: %w", err)
+		return nil, err
 	}
 	return func() {
-		_ = lock.Close() // nothing was written to it
+		unlock()
 		r.removing.Unlock()
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Backup is a stored backup, what checks of it have found, and what retention
@@ -17,7 +18,7 @@ import (
 // out: an inventory is held in memory, and they are most of a manifest.
 type Backup struct {
 	backup.Stored
-	Check     Check
+	Check     state.Check
 	Retention retention.Decision
 }
 

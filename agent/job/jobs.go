@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Job is what the control plane asks for. One of its specs is set.
@@ -60,14 +60,11 @@ type current struct{ progress backup.Progress }
 // result is a matter of moments.
 const rememberedJobs = 1000
 
-// jobID is also safe in the name of a file and of a database.
-var jobID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-
 // Accept begins a job, unless its id is known: an offer may come twice. It does
 // not wait. The job lives as long as ctx, which is the agent's, not a session's;
 // its result goes to the journal.
 func (r *Runner) Accept(ctx context.Context, job Job) {
-	if !jobID.MatchString(job.ID) {
+	if !state.ValidJobID(job.ID) {
 		r.Log.Error("a job was offered whose id is none", "id", fmt.Sprintf("%.60q", job.ID))
 		return
 	}
@@ -114,16 +111,16 @@ func (r *Runner) JobsChanged() <-chan struct{} { return r.jobsChanged }
 // do runs a job from its record to the journal.
 func (r *Runner) do(ctx context.Context, job Job) {
 	defer r.forget(job.ID)
-	record := Record{ID: "job-" + job.ID, JobID: job.ID}
+	record := state.Record{ID: "job-" + job.ID, JobID: job.ID}
 	allowed, err := r.takes(ctx, job)
 	if job.Restore != nil && err == nil {
-		record.Restore = &Restore{ID: job.ID, Target: job.Restore.Target, Replace: job.Restore.Replace}
+		record.Restore = &state.Restore{ID: job.ID, Target: job.Restore.Target, Replace: job.Restore.Replace}
 	}
 	work := r.begin(record)
 	log := r.Log.With("job", job.ID)
 	log.Info("job begins", "kind", job.kind())
 
-	result := Result{about: job.about(r.Now().UTC())}
+	result := state.Result{About: job.about(r.Now().UTC())}
 	if err == nil {
 		err = r.perform(ctx, job, allowed, &result)
 	}
@@ -135,11 +132,11 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}
-	result.JobID, result.State, result.FinishedAt = job.ID, StateSucceeded, r.Now().UTC()
+	result.JobID, result.State, result.FinishedAt = job.ID, state.StateSucceeded, r.Now().UTC()
 	if err != nil {
-		result.State, result.Error, result.Failure = StateFailed, err.Error(), backup.Failure(err)
+		result.State, result.Error, result.Failure = state.StateFailed, err.Error(), backup.Failure(err)
 		result.Checks = backup.FailedChecks(err)
-		result.about.words = postgres.Words(err)
+		result.About.Words = postgres.Words(err)
 		log.Error("job failed", "kind", job.kind(), "error", err)
 	} else {
 		log.Info("job succeeded", "kind", job.kind())
@@ -147,7 +144,7 @@ func (r *Runner) do(ctx context.Context, job Job) {
 	if job.Restore != nil && err != nil && !r.cleanUp(ctx, work) {
 		work = nil // its record is needed until its database is dropped
 	}
-	r.finish(work, resultEntry(result))
+	r.finish(work, state.ResultEntry(result))
 }
 
 // takes says whether a job makes sense, the host allows it, and a restore has its id for itself. Nothing is recorded of a restore
@@ -164,7 +161,7 @@ func (r *Runner) takes(ctx context.Context, job Job) (policy.Policy, error) {
 }
 
 // perform does the work, and adds to the result what it has beside its end.
-func (r *Runner) perform(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
+func (r *Runner) perform(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
 	switch {
 	case job.Backup != nil:
 		return r.performBackup(ctx, job)
@@ -190,7 +187,7 @@ func (r *Runner) performBackup(ctx context.Context, job Job) error {
 		return err
 	}
 	defer release()
-	request := Request{Trigger: TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
+	request := Request{Trigger: state.TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
 	if job.Backup.Database != "" {
 		request.Databases = []string{job.Backup.Database}
 	}
@@ -259,21 +256,21 @@ func (j Job) kind() string {
 }
 
 // about is what the history has of the job whatever becomes of it.
-func (j Job) about(begun time.Time) about {
-	a := about{kind: j.kind(), startedAt: begun}
+func (j Job) about(begun time.Time) state.About {
+	a := state.About{Kind: j.kind(), StartedAt: begun}
 	switch {
 	case j.Backup != nil:
-		a.database = j.Backup.Database
+		a.Database = j.Backup.Database
 	case j.Restore != nil:
-		a.database, a.backupID = j.Restore.Target, j.Restore.BackupID
+		a.Database, a.BackupID = j.Restore.Target, j.Restore.BackupID
 	case j.Preview != nil:
-		a.database, a.backupID = j.Preview.Target, j.Preview.BackupID
+		a.Database, a.BackupID = j.Preview.Target, j.Preview.BackupID
 	case j.Send != nil:
-		a.backupID = j.Send.BackupID
+		a.BackupID = j.Send.BackupID
 	case j.Hold != nil:
-		a.backupID = j.Hold.BackupID
+		a.BackupID = j.Hold.BackupID
 	case j.Verify != nil:
-		a.backupID = j.Verify.BackupID
+		a.BackupID = j.Verify.BackupID
 	}
 	return a
 }

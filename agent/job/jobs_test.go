@@ -9,20 +9,21 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // accept runs a job to its end and returns the result that is journaled.
-func accept(t *testing.T, r *Runner, job Job) Result {
+func accept(t *testing.T, r *Runner, job Job) state.Result {
 	t.Helper()
 	r.Accept(t.Context(), job)
 	r.Wait()
 	for _, entry := range entries(t, r.State) {
-		if entry.ID == resultID(job.ID) {
+		if entry.ID == "job-"+job.ID {
 			return *entry.Result
 		}
 	}
 	t.Fatalf("job %s left no result", job.ID)
-	return Result{}
+	return state.Result{}
 }
 
 func TestRestoreJobs(t *testing.T) {
@@ -31,12 +32,12 @@ func TestRestoreJobs(t *testing.T) {
 	server.Exec(t, "shop", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	t.Cleanup(func() { server.DropDatabase(t, "again") })
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"shop"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"shop"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
-	if result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != StateSucceeded {
+	if result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
 	if rows := server.Value(t, "again", "SELECT count(*) FROM goods"); rows != "100" {
@@ -52,7 +53,7 @@ func TestRestoreJobs(t *testing.T) {
 		{Job{ID: "job5", Backup: &BackupSpec{Database: "gone"}}, backup.FailureNotFound},
 		{Job{ID: "job6"}, backup.FailureOther}, // of a newer control plane
 	} {
-		if result := accept(t, r, test.job); result.State != StateFailed || result.Failure != test.failure {
+		if result := accept(t, r, test.job); result.State != state.StateFailed || result.Failure != test.failure {
 			t.Errorf("job %+v: %+v", test.job, result)
 		}
 	}
@@ -109,21 +110,21 @@ func TestARestoreHasItsIDForItself(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"shop"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"shop"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
 	t.Cleanup(func() { server.DropDatabase(t, "again") })
-	release, err := r.State.lockKept(t.Context()) // it makes the folder
+	release, err := r.State.Displaced.Lock(t.Context()) // it makes the folder
 	if err != nil {
 		t.Fatal(err)
 	}
 	release()
-	if err := r.State.saveKept(Kept{RestoreID: "job1", ReplacedAt: time.Now()}); err != nil {
+	if err := r.State.Displaced.Save(state.DisplacedDatabase{RestoreID: "job1", ReplacedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: outcome.Manifest.ID, Target: "again"}})
-	if result.State != StateFailed || result.Outcome != nil {
+	if result.State != state.StateFailed || result.Outcome != nil {
 		t.Errorf("result %+v", result)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // replaceHere replaces shop in this process. When the restore has made its plan, and before it may exchange the two, the
@@ -37,7 +38,7 @@ func TestReplaceWhoseTargetIsDropped(t *testing.T) {
 	if there := y.server.Databases(t); !slices.Equal(there, []string{"postgres"}) {
 		t.Errorf("there is %v", there)
 	}
-	if kept, err := y.runner.State.Kept(); len(kept) != 0 || err != nil {
+	if kept, err := y.runner.State.Displaced.All(); len(kept) != 0 || err != nil {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
 }
@@ -51,7 +52,7 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 	if there := y.server.Databases(t); !slices.Equal(there, []string{"moved", "postgres", "shop"}) {
 		t.Errorf("there is %v", there)
 	}
-	if kept, err := y.runner.State.Kept(); len(kept) != 0 || err != nil {
+	if kept, err := y.runner.State.Displaced.All(); len(kept) != 0 || err != nil {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
 }
@@ -66,7 +67,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	if err := errors.Join(place.Close(), y.replaceHere()); err != nil {
 		t.Fatal(err)
 	}
-	work, err := y.runner.State.Begin(Record{ID: "restore-overtaken", Restore: &Restore{ID: "overtaken", Target: "shop", Replace: true}})
+	work, err := y.runner.State.Records.Begin(state.Record{ID: "restore-overtaken", Restore: &state.Restore{ID: "overtaken", Target: "shop", Replace: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -96,8 +97,8 @@ func (r *Runner) remove(b Backup) {
 	if r.isInUse(b.ID) {
 		return // since the plan was made; the newest backup may have taken hours to read
 	}
-	removal := Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC()}
-	work, err := r.State.Begin(Record{ID: "removal-" + b.ID, Removal: &removal})
+	removal := state.Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: r.Now().UTC()}
+	work, err := r.State.Records.Begin(state.Record{ID: "removal-" + b.ID, Removal: &removal})
 	if err != nil {
 		r.Log.Error("a backup stays, because its removal can't be recorded", "backup", b.ID, "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
@@ -117,7 +118,7 @@ func (r *Runner) remove(b Backup) {
 	// make it a backup that is missing.
 	r.forgetInventory()
 	r.Log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
-	r.finish(work, removalEntry(removal))
+	r.finish(work, state.RemovalEntry(removal))
 	if err := r.State.Checks.Forget(b.ID); err != nil {
 		r.Log.Warn("what was known of a removed backup is left in the state folder", "backup", b.ID, "error", err)
 	}

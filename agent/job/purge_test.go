@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 var today = time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
@@ -140,7 +141,7 @@ func TestPurgeLeavesWhatIsHeld(t *testing.T) {
 	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 50, 40, 2, 1)
 	hold := &HoldSpec{BackupID: backupID(0), Reason: "the audit", By: "user:ada"}
-	if result := accept(t, r, Job{ID: "job1", Hold: hold}); result.State != StateSucceeded {
+	if result := accept(t, r, Job{ID: "job1", Hold: hold}); result.State != state.StateSucceeded {
 		t.Fatalf("hold: %+v", result)
 	}
 	if held := r.Inventory().Backups[0].Hold; held == nil || held.Reason != "the audit" || held.By != "user:ada" || !held.HeldAt.Equal(r.Now()) {
@@ -157,7 +158,7 @@ func TestPurgeLeavesWhatIsHeld(t *testing.T) {
 	if result := accept(t, r, Job{ID: "job2", Hold: &HoldSpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
 		t.Errorf("the hold of nothing: %+v", result)
 	}
-	if result := accept(t, r, Job{ID: "job3", Hold: &HoldSpec{BackupID: backupID(0), Release: true}}); result.State != StateSucceeded {
+	if result := accept(t, r, Job{ID: "job3", Hold: &HoldSpec{BackupID: backupID(0), Release: true}}); result.State != state.StateSucceeded {
 		t.Fatalf("release: %+v", result)
 	}
 	r.Purge(t.Context())

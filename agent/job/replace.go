@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // settleTime bounds the look at how an exchange of databases ended, after the
@@ -30,12 +31,12 @@ type exchange struct {
 func (r *Runner) watchExchange(ctx context.Context, request *backup.RestoreRequest, jobID string) *exchange {
 	x := &exchange{Runner: r, restoreID: request.RestoreID, jobID: jobID}
 	request.BeforeSwap = func(replacement backup.Replacement) error {
-		release, err := r.State.lockKept(ctx)
+		release, err := r.State.Displaced.Lock(ctx)
 		if err != nil {
 			return err
 		}
 		x.began, x.release = true, release
-		return r.State.saveKept(Kept{RestoreID: x.restoreID, JobID: jobID, Replacement: replacement})
+		return r.State.Displaced.Save(state.DisplacedDatabase{RestoreID: x.restoreID, JobID: jobID, Replacement: replacement})
 	}
 	return x
 }
@@ -50,7 +51,7 @@ func (x *exchange) end(ctx context.Context, err error) error {
 	defer cancel()
 	kept, settleErr := x.settle(ctx, x.restoreID)
 	switch {
-	case kept.inPlace():
+	case kept.InPlace():
 		return nil
 	case kept != nil && settleErr == nil:
 		return errors.Join(err, errUnsettled) // another server answers now
@@ -66,8 +67,8 @@ func (x *exchange) end(ctx context.Context, err error) error {
 // settle brings the record of a restore in line with where its databases are,
 // and returns it: nil where nothing was exchanged, or nothing is kept any more.
 // It is for who holds the lock of what is kept.
-func (r *Runner) settle(ctx context.Context, restoreID string) (*Kept, error) {
-	kept, err := r.State.KeptOf(restoreID)
+func (r *Runner) settle(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
+	kept, err := r.State.Displaced.Of(restoreID)
 	if err != nil || kept == nil {
 		return nil, err
 	}
@@ -79,19 +80,19 @@ func (r *Runner) settle(ctx context.Context, restoreID string) (*Kept, error) {
 	// Where neither has the name, somebody has renamed or dropped it since; the old one's name tells what was before.
 	exchanged := stands.Place == backup.PlaceNew || stands.Place == backup.PlaceOther && stands.Old == kept.OldName
 	switch {
-	case !kept.inPlace() && exchanged:
+	case !kept.InPlace() && exchanged:
 		kept.ReplacedAt, kept.Until, kept.Undated = now, r.keepUntil(now), !r.clockTrusted()
 		r.Log.Info("a restored database is in place; the one before is kept", "database", kept.Database, "kept", kept.OldName,
 			"until", kept.Until, "restore", restoreID)
-		return kept, r.State.saveKept(*kept)
-	case !kept.inPlace() && stands.Known:
-		return nil, r.State.forgetKept(restoreID)
+		return kept, r.State.Displaced.Save(*kept)
+	case !kept.InPlace() && stands.Known:
+		return nil, r.State.Displaced.Forget(restoreID)
 	case stands.Place == backup.PlaceOld && kept.UndoneAt.IsZero():
 		kept.UndoneAt, kept.Until, kept.Undated = now, r.keepUntil(now), !r.clockTrusted()
 		r.Log.Info("a restore was undone; what it had restored is kept", "database", kept.Database, "kept", kept.NewName,
 			"until", kept.Until, "restore", restoreID)
-		err := r.State.saveKept(*kept)
-		r.tellOutcome(*kept, outcomeOf(kept))
+		err := r.State.Displaced.Save(*kept)
+		r.tellOutcome(*kept, kept.Outcome())
 		return kept, err
 	}
 	return kept, nil
@@ -107,58 +108,42 @@ func (r *Runner) keepUntil(from time.Time) time.Time {
 
 // tellOutcome reports to the control plane, where that asked for the restore,
 // what is kept of it by now.
-func (r *Runner) tellOutcome(k Kept, outcome *RestoreOutcome) {
+func (r *Runner) tellOutcome(k state.DisplacedDatabase, outcome *state.RestoreOutcome) {
 	if k.JobID == "" {
 		return
 	}
-	r.finish(nil, Entry{ID: "kept-" + newID(), Result: &Result{
-		JobID: k.JobID, State: StateSucceeded, FinishedAt: k.ReplacedAt, Outcome: outcome,
+	r.finish(nil, state.Entry{ID: "kept-" + newID(), Result: &state.Result{
+		JobID: k.JobID, State: state.StateSucceeded, FinishedAt: k.ReplacedAt, Outcome: outcome,
 	}})
-}
-
-// RestoreOutcome is what became of the database that a restore replaced. Kept is empty
-// where nothing is kept any more.
-type RestoreOutcome struct {
-	RestoreID string    `json:"restore_id"`
-	Kept      string    `json:"kept,omitempty"`
-	Until     time.Time `json:"until,omitzero"`
-	UndoneAt  time.Time `json:"undone_at,omitzero"`
-}
-
-func outcomeOf(k *Kept) *RestoreOutcome {
-	if k == nil {
-		return nil
-	}
-	return &RestoreOutcome{RestoreID: k.RestoreID, Kept: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
 }
 
 // Undo puts the database back that a restore replaced, and keeps the restored
 // one in its stead. The confirmation must be the database's name, unless it is
 // "", because somebody else has asked for it.
-func (r *Runner) Undo(ctx context.Context, restoreID, confirm string) (Kept, error) {
+func (r *Runner) Undo(ctx context.Context, restoreID, confirm string) (state.DisplacedDatabase, error) {
 	// It waits for an exchange that is under way, and not for a restore that is
 	// still being filled.
-	release, err := r.State.lockKept(ctx)
+	release, err := r.State.Displaced.Lock(ctx)
 	if err != nil {
-		return Kept{}, err
+		return state.DisplacedDatabase{}, err
 	}
 	defer release()
 	kept, err := r.settle(ctx, restoreID)
 	switch {
 	case err != nil:
-		return Kept{}, err
+		return state.DisplacedDatabase{}, err
 	case kept == nil:
-		return Kept{}, fmt.Errorf("%w: nothing is kept here of a restore %q that replaced a database", backup.ErrNotFound, restoreID)
+		return state.DisplacedDatabase{}, fmt.Errorf("%w: nothing is kept here of a restore %q that replaced a database", backup.ErrNotFound, restoreID)
 	case !kept.UndoneAt.IsZero():
-		return Kept{}, fmt.Errorf("restore %s was undone at %s", restoreID, kept.UndoneAt.Format(time.RFC3339))
+		return state.DisplacedDatabase{}, fmt.Errorf("restore %s was undone at %s", restoreID, kept.UndoneAt.Format(time.RFC3339))
 	case confirm != "" && confirm != kept.Database:
-		return Kept{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, kept.Database, confirm)
+		return state.DisplacedDatabase{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, kept.Database, confirm)
 	}
 	if err := r.Engine.Undo(ctx, kept.Replacement); err != nil {
-		return Kept{}, err
+		return state.DisplacedDatabase{}, err
 	}
 	if kept, err = r.settle(context.WithoutCancel(ctx), restoreID); err != nil || kept == nil {
-		return Kept{}, errors.Join(err, errUnsettled)
+		return state.DisplacedDatabase{}, errors.Join(err, errUnsettled)
 	}
 	return *kept, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -35,26 +36,26 @@ const (
 )
 
 // replaceUntilKilled is a process of its own that restores a file over the database shop.
-func replaceUntilKilled(state *State) error {
+func replaceUntilKilled(folder *state.Folder) error {
 	settings, err := postgres.SettingsFrom(os.Environ())
 	if err != nil {
 		return err
 	}
-	instance, err := postgres.Open(settings, state.Dir())
+	instance, err := postgres.Open(settings, folder.Dir())
 	if err != nil {
 		return err
 	}
-	files, err := store.Open(filepath.Join(state.Dir(), "none"))
+	files, err := store.Open(filepath.Join(folder.Dir(), "none"))
 	if err != nil {
 		return err
 	}
-	clock, err := retention.OpenClockGuard(filepath.Join(state.Dir(), "clock.json"))
+	clock, err := retention.OpenClockGuard(filepath.Join(folder.Dir(), "clock.json"))
 	if err != nil {
 		return err
 	}
 	r := New(Config{
 		Engine: &backup.Engine{Instance: instance, Store: files, InstanceName: "shop-db", Now: time.Now},
-		State:  state, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, KeepOldDays: 7,
+		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, KeepOldDays: 7,
 	})
 	die := os.Getenv(dieVariable)
 	request := backup.RestoreRequest{Path: os.Getenv(fileVariable), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
@@ -125,7 +126,7 @@ func (y *yard) recover() string {
 	if err := y.runner.Recover(y.Context()); err != nil {
 		y.Fatal(err)
 	}
-	kept, err := y.runner.State.Kept()
+	kept, err := y.runner.State.Displaced.All()
 	if err != nil {
 		y.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func (y *yard) beside() []string {
 // putBack undoes what was replaced, and drops what that leaves.
 func (y *yard) putBack() {
 	y.Helper()
-	kept, err := y.runner.State.Kept()
+	kept, err := y.runner.State.Displaced.All()
 	if err != nil || len(kept) != 1 {
 		y.Fatalf("kept: %v, %v", kept, err)
 	}
@@ -158,7 +159,7 @@ func (y *yard) putBack() {
 	}
 	y.server.DropDatabase(y.T, kept[0].NewName)
 	y.runner.tendKept(y.Context())
-	if kept, _ := y.runner.State.Kept(); len(kept) != 0 {
+	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 0 {
 		y.Fatalf("what is gone is still recorded: %v", kept)
 	}
 }
@@ -203,7 +204,7 @@ func TestReplaceKilledInTheExchange(t *testing.T) {
 			t.Fatal("no exchange waits for the lock")
 		}
 	}
-	if files, _ := filepath.Glob(filepath.Join(y.runner.State.keepers(), "*"+entrySuffix)); len(files) != 1 {
+	if files, _ := filepath.Glob(filepath.Join(y.runner.State.Dir(), "kept", "*.json")); len(files) != 1 {
 		t.Fatalf("it was not recorded before it began: %v", files)
 	}
 	if err := process.Process.Kill(); err != nil {
@@ -267,7 +268,7 @@ func TestUndoRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, err := y.runner.State.Kept() // the newest first
+	kept, err := y.runner.State.Displaced.All() // the newest first
 	if err != nil || len(kept) != 2 {
 		t.Fatalf("kept: %v, %v", kept, err)
 	}
@@ -308,7 +309,7 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 	y.recover()
 	y.server.DropDatabase(t, "shop")
 	y.runner.tendKept(t.Context())
-	kept, err := y.runner.State.Kept()
+	kept, err := y.runner.State.Displaced.All()
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("kept: %v, %v", kept, err)
 	}
@@ -328,7 +329,7 @@ func TestKeptForItsDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.recover()
-	kept, _ := y.runner.State.Kept()
+	kept, _ := y.runner.State.Displaced.All()
 	now := kept[0].ReplacedAt
 	y.runner.Now = func() time.Time { return now }
 	at := func(later time.Duration) []string {
@@ -355,7 +356,7 @@ func TestKeptForItsDays(t *testing.T) {
 	}
 	y.server.Exec(t, "postgres", "ALTER DATABASE elsewhere RENAME TO shop")
 	// Nor while somebody exchanges databases.
-	release, err := y.runner.State.lockKept(t.Context())
+	release, err := y.runner.State.Displaced.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +367,7 @@ func TestKeptForItsDays(t *testing.T) {
 	if left := at(8 * 24 * time.Hour); len(left) != 0 {
 		t.Errorf("past its time, there is %v", left)
 	}
-	if kept, _ := y.runner.State.Kept(); len(kept) != 0 || strings.Contains(fmt.Sprint(y.runner.Status().Warnings), "kept") {
+	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 0 || strings.Contains(fmt.Sprint(y.runner.Status().Warnings), "kept") {
 		t.Errorf("what is gone is still told of: %v", kept)
 	}
 	y.inService()
@@ -378,22 +379,22 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 	if err := y.start(never).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	all, err := y.runner.State.Kept()
+	all, err := y.runner.State.Displaced.All()
 	if err != nil || len(all) != 1 {
 		t.Fatalf("kept: %v, %v", all, err)
 	}
 	// As the record is before the exchange: of a job of the control plane, and not known to have been carried out.
 	kept := all[0]
 	kept.JobID, kept.ReplacedAt, kept.Until = kept.RestoreID, time.Time{}, time.Time{}
-	if err := y.runner.State.saveKept(kept); err != nil {
+	if err := y.runner.State.Displaced.Save(kept); err != nil {
 		t.Fatal(err)
 	}
-	abandon(t, y.runner.State, Record{
-		ID: "job-" + kept.JobID, JobID: kept.JobID, Restore: &Restore{ID: kept.RestoreID, Target: "shop", Replace: true},
+	abandon(t, y.runner.State, state.Record{
+		ID: "job-" + kept.JobID, JobID: kept.JobID, Restore: &state.Restore{ID: kept.RestoreID, Target: "shop", Replace: true},
 	})
 	y.recover()
 	told := entries(t, y.runner.State)
-	if len(told) != 1 || told[0].Result == nil || told[0].Result.State != StateSucceeded || told[0].Result.Outcome == nil ||
+	if len(told) != 1 || told[0].Result == nil || told[0].Result.State != state.StateSucceeded || told[0].Result.Outcome == nil ||
 		told[0].Result.Outcome.Kept != kept.OldName || told[0].Result.Outcome.Until.IsZero() {
 		t.Errorf("told of the restore: %+v", told)
 	}
@@ -402,19 +403,19 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.runner.tendKept(t.Context())
-	noted, err := y.runner.State.KeptOf(kept.RestoreID)
+	noted, err := y.runner.State.Displaced.Of(kept.RestoreID)
 	if err != nil || noted == nil || noted.UndoneAt.IsZero() || noted.Name() != kept.NewName || noted.Until.IsZero() {
 		t.Errorf("noted of the undo: %+v, %v", noted, err)
 	}
 	told = entries(t, y.runner.State)
-	if at := slices.IndexFunc(told, func(e Entry) bool { return e.Result.Outcome.Kept == kept.NewName }); len(told) != 2 || at < 0 ||
+	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == kept.NewName }); len(told) != 2 || at < 0 ||
 		told[at].Result.JobID != kept.JobID || told[at].Result.Outcome.UndoneAt.IsZero() {
 		t.Errorf("told of the undo: %+v", told)
 	}
 	y.server.DropDatabase(t, kept.NewName)
 	y.runner.tendKept(t.Context())
 	told = entries(t, y.runner.State)
-	if !slices.ContainsFunc(told, func(e Entry) bool { return e.Result.Outcome.Kept == "" }) {
+	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == "" }) {
 		t.Errorf("nobody was told that nothing is kept any more: %+v", told)
 	}
 }
@@ -422,11 +423,11 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 // A record that is of another server is left alone.
 func TestKeptOfAnotherServer(t *testing.T) {
 	y := newYard(t)
-	release, err := y.runner.State.lockKept(t.Context())
+	release, err := y.runner.State.Displaced.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = y.runner.State.saveKept(Kept{RestoreID: "other", ReplacedAt: time.Unix(1, 0), Until: time.Unix(2, 0), Replacement: backup.Replacement{
+	err = y.runner.State.Displaced.Save(state.DisplacedDatabase{RestoreID: "other", ReplacedAt: time.Unix(1, 0), Until: time.Unix(2, 0), Replacement: backup.Replacement{
 		Server: "1", Database: "shop", OldOID: "1", OldName: "template1", NewOID: "2", NewName: "shop_undone_other",
 	}})
 	if err != nil {
@@ -434,7 +435,7 @@ func TestKeptOfAnotherServer(t *testing.T) {
 	}
 	release()
 	y.runner.tendKept(t.Context())
-	if kept, _ := y.runner.State.Kept(); len(kept) != 1 {
+	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 1 {
 		t.Errorf("the record is gone: %v", kept)
 	}
 	if _, err := y.runner.Undo(t.Context(), "other", "shop"); err == nil {

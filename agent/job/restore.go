@@ -9,13 +9,14 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // cleanUpTime bounds the dropping of a temporary database after the work that
 // made it was cancelled.
 const cleanUpTime = 5 * time.Second
 
-func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
+func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
 	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Restore, allowed)
 	if err != nil {
 		return err
@@ -29,18 +30,18 @@ func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Pol
 	if result.Warnings, err = r.restore(ctx, request, job.ID); err != nil {
 		return err
 	}
-	kept, err := r.State.KeptOf(job.ID)
+	kept, err := r.State.Displaced.Of(job.ID)
 	if err != nil {
 		r.Log.Error("what a restore replaced can't be told", "restore", job.ID, "error", err)
 	}
-	result.Outcome = outcomeOf(kept)
+	result.Outcome = kept.Outcome()
 	return nil
 }
 
 // ownID refuses a restore by an id that stands for something already: a restore drops the database that is named after its id, and
 // writes anew what is known of what it has replaced. The control plane gives the ids.
 func (r *Runner) ownID(ctx context.Context, id string) error {
-	kept, err := r.State.KeptOf(id)
+	kept, err := r.State.Displaced.Of(id)
 	if err != nil {
 		return err
 	}
@@ -74,15 +75,15 @@ func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *Restore
 	}, origin, r.use(stored.ID), nil
 }
 
-func (r *Runner) performUndo(ctx context.Context, job Job, result *Result) error {
+func (r *Runner) performUndo(ctx context.Context, job Job, result *state.Result) error {
 	kept, err := r.Undo(ctx, job.Undo.RestoreID, "")
 	if err == nil {
-		result.Outcome = outcomeOf(&kept)
+		result.Outcome = kept.Outcome()
 	}
 	return err
 }
 
-func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Policy, result *Result) error {
+func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
 	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Preview, allowed)
 	if err != nil {
 		return err
@@ -98,10 +99,10 @@ func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Pol
 // proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
 // of the file.
 func (r *Runner) proofCheck(request backup.RestoreRequest) []backup.Check {
-	if !entryID.MatchString(request.Manifest.ID) {
+	if !state.ValidID(request.Manifest.ID) {
 		return nil
 	}
-	known, err := r.State.Checks.read(request.Manifest.ID)
+	known, err := r.State.Checks.Of(request.Manifest.ID)
 	if err != nil {
 		r.Log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
 		return nil
@@ -130,13 +131,13 @@ func (r *Runner) RestoreFile(ctx context.Context, request backup.RestoreRequest,
 		return "", nil, err
 	}
 	request.RestoreID, request.Origin = newID(), origin.Kind
-	work := r.begin(Record{
+	work := r.begin(state.Record{
 		ID:      "restore-" + request.RestoreID,
-		Restore: &Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},
+		Restore: &state.Restore{ID: request.RestoreID, Target: request.Target, Replace: request.Replace},
 	})
 	begun := r.Now().UTC()
 	lacks, err = r.restore(ctx, request, "")
-	ended := Ended{Kind: "restore", ID: request.RestoreID, Database: request.Target, StartedAt: begun, Warnings: lacks}
+	ended := state.Ended{Kind: "restore", ID: request.RestoreID, Database: request.Target, StartedAt: begun, Warnings: lacks}
 	if request.Manifest != nil && origin.Ours() { // what else a manifest says, may be another's
 		ended.BackupID = request.Manifest.ID
 	}
@@ -198,7 +199,7 @@ func (r *Runner) isInUse(backupID string) bool {
 
 // cleanUp drops what a broken restore left. Where the server is not there for
 // it, the work is kept for later, and the answer is false.
-func (r *Runner) cleanUp(ctx context.Context, work *Work) bool {
+func (r *Runner) cleanUp(ctx context.Context, work *state.Work) bool {
 	if work == nil || work.Restore == nil {
 		return true
 	}
@@ -219,7 +220,7 @@ func (r *Runner) cleanUp(ctx context.Context, work *Work) bool {
 
 // leftover is a restore whose end needs the server, which was away.
 type leftover struct {
-	work *Work
+	work *state.Work
 	told bool // how it ended; its temporary database is still to be dropped
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"time"
+
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 const (
@@ -24,7 +26,7 @@ func (r *Runner) keepSchedule(ctx context.Context) {
 	var last time.Time // when the last round was due
 	for r.awaitRound(ctx, &last) {
 		r.Log.Info("a scheduled round begins", "due", last)
-		outcomes := r.BackUp(ctx, Request{Trigger: TriggerSchedule})
+		outcomes := r.BackUp(ctx, Request{Trigger: state.TriggerSchedule})
 		if ctx.Err() != nil {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // dueTimes are the first rounds of a daily schedule, while the clock is set as
@@ -157,10 +158,10 @@ func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
 		defer close(ended)
 		r.Run(ctx)
 	}()
-	told := func() []Entry {
+	told := func() []state.Entry {
 		for ctx.Err() == nil {
 			// That the newest was read again before the purge is told too.
-			all := slices.DeleteFunc(entries(t, r.State), func(e Entry) bool { return e.Scrub != nil })
+			all := slices.DeleteFunc(entries(t, r.State), func(e state.Entry) bool { return e.Scrub != nil })
 			if len(all) == 2 {
 				return all
 			}
@@ -180,7 +181,7 @@ func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
 	if len(told) != 2 || told[0].Run == nil || told[1].Removal == nil {
 		t.Fatalf("journal: %+v", told)
 	}
-	if run := told[0].Run; run.State != StateSucceeded || run.Trigger != TriggerSchedule || run.Database != "shop" {
+	if run := told[0].Run; run.State != state.StateSucceeded || run.Trigger != state.TriggerSchedule || run.Database != "shop" {
 		t.Errorf("run %+v", run)
 	}
 	if removal := told[1].Removal; removal.BackupID != backupID(1) {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Outcome is how a run ended.
 type Outcome struct {
-	Run      Run
+	Run      state.Run
 	Manifest *backup.Manifest // where it succeeded
 	Err      error            // where it failed; Run.Error has its text
 }
@@ -20,7 +21,7 @@ type Outcome struct {
 // Request asks for backups.
 type Request struct {
 	Databases  []string // empty means all that the agent covers
-	Trigger    string   // TriggerSchedule or TriggerManual
+	Trigger    string   // state.TriggerSchedule or state.TriggerManual
 	JobID      string
 	OnProgress func(backup.Progress) // may be nil; called from one goroutine at a time
 }
@@ -58,18 +59,18 @@ func (r *Runner) BackUp(ctx context.Context, request Request) []Outcome {
 
 // run is one attempt, from its record to the journal.
 func (r *Runner) run(ctx context.Context, request Request, database string, onProgress func(backup.Progress)) Outcome {
-	run := Run{
+	run := state.Run{
 		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
-		State: StateRunning, StartedAt: r.Now().UTC(),
+		State: state.StateRunning, StartedAt: r.Now().UTC(),
 	}
 	log := r.Log.With("database", database, "run", run.ID)
-	work := r.begin(Record{ID: run.ID, Run: &run})
+	work := r.begin(state.Record{ID: run.ID, Run: &run})
 	r.setRunning(run, true)
 	log.Info("backup begins", "trigger", run.Trigger)
 
 	manifest, err := r.Engine.Backup(ctx, backup.BackupRequest{
 		RunID: run.ID, Database: database, Trigger: run.Trigger, ForOthers: request.JobID != "", OnProgress: onProgress,
-		OnWords: func(words string) { run.words = words },
+		OnWords: func(words string) { run.Words = words },
 	})
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
@@ -77,38 +78,33 @@ func (r *Runner) run(ctx context.Context, request Request, database string, onPr
 	run.FinishedAt = r.Now().UTC()
 	outcome := Outcome{Err: err}
 	if err != nil {
-		run.State, run.Error, run.words = StateFailed, err.Error(), postgres.Words(err)
+		run.State, run.Error, run.Words = state.StateFailed, err.Error(), postgres.Words(err)
 		log.Error("backup failed", "error", err)
 	} else {
-		run.succeed(manifest)
+		run.Succeed(manifest)
 		outcome.Manifest = &manifest
 		log.Info("backup succeeded", "backup", manifest.ID, "file", manifest.Filename, "bytes", manifest.SizeBytes,
-			"duration", run.FinishedAt.Sub(run.StartedAt), "warnings", len(manifest.Warnings), "words", run.words)
+			"duration", run.FinishedAt.Sub(run.StartedAt), "warnings", len(manifest.Warnings), "words", run.Words)
 	}
 	outcome.Run = run
 	r.forgetInventory()
 	r.setRunning(run, false)
-	r.finish(work, runEntry(run, outcome.Manifest))
+	r.finish(work, state.RunEntry(run, outcome.Manifest))
 	return outcome
-}
-
-func (run *Run) succeed(manifest backup.Manifest) {
-	run.State, run.BackupID = StateSucceeded, manifest.ID
-	run.SizeBytes, run.Warnings = manifest.SizeBytes, manifest.Warnings
 }
 
 // notStarted journals a run that was due and never got its turn.
 func (r *Runner) notStarted(request Request, database string, err error) Outcome {
 	now := r.Now().UTC()
-	run := Run{
+	run := state.Run{
 		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
-		State: StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(), words: postgres.Words(err),
+		State: state.StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(), Words: postgres.Words(err),
 	}
-	r.finish(nil, runEntry(run, nil))
+	r.finish(nil, state.RunEntry(run, nil))
 	return Outcome{Run: run, Err: err}
 }
 
-func (r *Runner) setRunning(run Run, running bool) {
+func (r *Runner) setRunning(run state.Run, running bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if running {

@@ -13,12 +13,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Config is what a Runner works with and by which rules.
 type Config struct {
 	Engine *backup.Engine
-	State  *State
+	State  *state.Folder
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -71,10 +72,10 @@ type Runner struct {
 	changed     chan struct{} // rings when the inventory has
 
 	mu         sync.Mutex
-	runs       map[string]Run      // under way
-	accepted   map[string]*current // jobs under way
-	finished   map[string]bool     // jobs that ended in this process's life
-	inUse      map[string]int      // backups that are being read
+	runs       map[string]state.Run // under way
+	accepted   map[string]*current  // jobs under way
+	finished   map[string]bool      // jobs that ended in this process's life
+	inUse      map[string]int       // backups that are being read
 	status     Status
 	troubles   map[string]string // by topic, for the status's warnings
 	nextRun    time.Time
@@ -106,7 +107,7 @@ func New(config Config) *Runner {
 		verifySlots:  make(chan struct{}, verificationsAtOnce),
 		jobsChanged:  make(chan struct{}, 1),
 		changed:      make(chan struct{}, 1),
-		runs:         map[string]Run{},
+		runs:         map[string]state.Run{},
 		accepted:     map[string]*current{},
 		finished:     map[string]bool{},
 		inUse:        map[string]int{},
@@ -143,10 +144,10 @@ func (r *Runner) Run(ctx context.Context) {
 func (r *Runner) Wait() { r.jobs.Wait() }
 
 // Running returns the runs that are under way.
-func (r *Runner) Running() []Run {
+func (r *Runner) Running() []state.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var runs []Run
+	var runs []state.Run
 	for _, run := range r.runs {
 		runs = append(runs, run)
 	}
@@ -172,9 +173,9 @@ func (r *Runner) trouble(topic, text string) bool {
 // finish ends a piece of work whose record may be missing, because it could not
 // be written. What can't be journaled is logged and said in the status; a record
 // that stays is taken up at the next start.
-func (r *Runner) finish(work *Work, entries ...Entry) {
+func (r *Runner) finish(work *state.Work, entries ...state.Entry) {
 	for _, entry := range entries {
-		if ended, ok := endedOf(entry); ok {
+		if ended, ok := entry.Ended(); ok {
 			r.remember(ended)
 		}
 	}
@@ -196,8 +197,8 @@ func (r *Runner) finish(work *Work, entries ...Entry) {
 
 // begin records work that is about to begin. Where that can't be, the work goes
 // on without: a full state folder is no reason for having no backup.
-func (r *Runner) begin(record Record) *Work {
-	work, err := r.State.Begin(record)
+func (r *Runner) begin(record state.Record) *state.Work {
+	work, err := r.State.Records.Begin(record)
 	if err != nil {
 		r.Log.Error("work begins without a record; were it interrupted, nobody would hear of it", "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())

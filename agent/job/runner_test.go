@@ -14,18 +14,19 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func TestEveryRunIsJournaled(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
 	r := newRunner(t, func(c *Config) { c.Databases = []string{"shop", "gone"} })
-	outcomes := r.BackUp(t.Context(), Request{Trigger: TriggerManual, JobID: "job1"})
+	outcomes := r.BackUp(t.Context(), Request{Trigger: state.TriggerManual, JobID: "job1"})
 	var told []string
 	for _, entry := range entries(t, r.State) {
 		run := entry.Run
 		told = append(told, run.Database+" "+run.State+" "+run.JobID+" "+run.Error)
-		if run.State == StateSucceeded && (entry.Backup == nil || entry.Backup.ID != run.BackupID || run.SizeBytes == 0) {
+		if run.State == state.StateSucceeded && (entry.Backup == nil || entry.Backup.ID != run.BackupID || run.SizeBytes == 0) {
 			t.Errorf("run %+v of backup %+v", run, entry.Backup)
 		}
 	}
@@ -37,7 +38,7 @@ func TestEveryRunIsJournaled(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `1 of 2 databases failed: "gone"`) {
 		t.Errorf("summary: %v", err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
@@ -48,8 +49,8 @@ func TestAnUnreachableServerIsAFailedRunOfEachDatabase(t *testing.T) {
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
 	r.Engine.Instance = instanceOf(t, server)
 	server.Stop()
-	for _, outcome := range r.BackUp(t.Context(), Request{Trigger: TriggerSchedule}) {
-		if outcome.Run.Database != "shop" || outcome.Run.State != StateFailed || !strings.Contains(outcome.Run.Error, "connect") {
+	for _, outcome := range r.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
+		if outcome.Run.Database != "shop" || outcome.Run.State != state.StateFailed || !strings.Contains(outcome.Run.Error, "connect") {
 			t.Errorf("run %+v", outcome.Run)
 		}
 	}
@@ -70,7 +71,7 @@ func TestRunsAreBounded(t *testing.T) {
 	}
 	r := newRunner(t, func(c *Config) { c.Concurrency = 2 })
 	done := make(chan []Outcome)
-	go func() { done <- r.BackUp(t.Context(), Request{Databases: databases, Trigger: TriggerManual}) }()
+	go func() { done <- r.BackUp(t.Context(), Request{Databases: databases, Trigger: state.TriggerManual}) }()
 	awaitDumps(t, 2)
 	var running []string
 	for _, run := range r.Running() {
@@ -81,7 +82,7 @@ func TestRunsAreBounded(t *testing.T) {
 	}
 	// Another run of a database that has one is refused, also of another process.
 	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).BackUp(t.Context(), Request{Databases: []string{"one"}})
-	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != StateFailed {
+	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != state.StateFailed {
 		t.Errorf("a second run of the same database: %+v", again[0])
 	}
 	for _, release := range releases {
@@ -104,7 +105,7 @@ func TestAStoppedAgentLeavesAFailedRunAndNothingElse(t *testing.T) {
 	awaitDumps(t, 1)
 	stop()
 	for _, outcome := range <-done {
-		if outcome.Run.State != StateFailed || outcome.Run.Error != errInterrupted.Error() {
+		if outcome.Run.State != state.StateFailed || outcome.Run.Error != errInterrupted.Error() {
 			t.Errorf("run %+v", outcome.Run)
 		}
 	}

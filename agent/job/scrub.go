@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Scrub says how stored files are read again to find damage early.
@@ -111,13 +112,13 @@ func (r *Runner) scrubbed(b Backup, damage string) {
 	} else {
 		r.Log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
 	}
-	err := r.State.Checks.Update(b.ID, func(c *Check) { c.ScrubbedAt, c.Damage = now, damage })
+	err := r.State.Checks.Update(b.ID, func(c *state.Check) { c.ScrubbedAt, c.Damage = now, damage })
 	if err != nil {
 		r.Log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 	}
 	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
-	r.finish(nil, scrubEntry(ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
+	r.finish(nil, state.ScrubEntry(state.ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
 }
 
 // pace keeps a scrub to its rate, and lets backups go first.

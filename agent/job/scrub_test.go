@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -12,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -72,7 +70,7 @@ func TestScrubIsDueByTheLastLook(t *testing.T) {
 		"read by a clock ahead":     {today.AddDate(0, 0, -7), today.AddDate(10, 0, 0), 0},
 		"made by one, never looked": {today.AddDate(10, 0, 0), time.Time{}, -1},
 	} {
-		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: Check{ScrubbedAt: test.scrubbed}}
+		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: state.Check{ScrubbedAt: test.scrubbed}}
 		b.FinishedAt = test.finished
 		next, wait := dueScrub([]Backup{b}, nil, time.Time{}, today, week)
 		if next == nil || (test.want >= 0 && wait != test.want) || (test.want < 0 && wait > 0) {
@@ -196,7 +194,7 @@ func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
 
 func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &Runner{Config: Config{Now: time.Now, Scrub: Scrub{BytesPerSecond: 1 << 20}}, runs: map[string]Run{}}
+		r := &Runner{Config: Config{Now: time.Now, Scrub: Scrub{BytesPerSecond: 1 << 20}}, runs: map[string]state.Run{}}
 		pace, begin := r.pace(), time.Now()
 		for range 41 {
 			if err := pace(t.Context(), backup.MaxPace); err != nil {
@@ -206,8 +204,8 @@ func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 		if took := time.Since(begin).Round(time.Second); took != 10*time.Second {
 			t.Errorf("10 MiB at 1 MiB/s took %s", took)
 		}
-		r.setRunning(Run{ID: "run1"}, true)
-		time.AfterFunc(time.Hour, func() { r.setRunning(Run{ID: "run1"}, false) })
+		r.setRunning(state.Run{ID: "run1"}, true)
+		time.AfterFunc(time.Hour, func() { r.setRunning(state.Run{ID: "run1"}, false) })
 		begin = time.Now()
 		if err := pace(t.Context(), backup.MaxPace); err != nil {
 			t.Fatal(err)
@@ -216,26 +214,4 @@ func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 			t.Errorf("it went on after %s of a backup that took an hour", waited)
 		}
 	})
-}
-
-func TestChecksAreKeptAndForgotten(t *testing.T) {
-	state := openState(t, t.TempDir())
-	for n := range 3 {
-		if err := state.Checks.Update(backupID(n), func(c *Check) { c.ScrubbedAt, c.Damage = today, fmt.Sprint(n) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(state.Checks.dir+"/"+backupID(1)+".json", []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := state.Checks.Forget(backupID(2)); err != nil {
-		t.Fatal(err)
-	}
-	all, err := openState(t, state.Dir()).Checks.All()
-	if diff := cmp.Diff(map[string]Check{backupID(0): {ScrubbedAt: today, Damage: "0"}}, all); diff != "" || err == nil {
-		t.Errorf("(-want +got):\n%s\nerror %v", diff, err)
-	}
-	if err := state.Checks.Update("../outside", func(*Check) {}); err == nil {
-		t.Error("an id may leave the folder")
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // topicKept begins the topics of what is kept, which end with a restore's id.
@@ -17,7 +18,7 @@ const topicKept = "kept-"
 // drops what has been kept for long enough, and says what takes space. Where
 // somebody else is at it, it is left for the next time.
 func (r *Runner) tendKept(ctx context.Context) {
-	all, err := r.State.Kept()
+	all, err := r.State.Displaced.All()
 	if err != nil {
 		r.Log.Error("not all records of what restores replaced can be read", "error", err)
 	}
@@ -25,9 +26,9 @@ func (r *Runner) tendKept(ctx context.Context) {
 	if len(all) == 0 {
 		return
 	}
-	brief, cancel := context.WithTimeout(ctx, lockEvery)
+	brief, cancel := context.WithTimeout(ctx, state.LockEvery)
 	defer cancel()
-	release, err := r.State.lockKept(brief)
+	release, err := r.State.Displaced.Lock(brief)
 	if err != nil {
 		return
 	}
@@ -91,7 +92,7 @@ func (r *Runner) tendRoles(ctx context.Context) {
 }
 
 // date lets the days of what a suspect clock has dated begin once the clock is trusted.
-func (r *Runner) date(k *Kept) error {
+func (r *Runner) date(k *state.DisplacedDatabase) error {
 	if !k.Undated || !r.clockTrusted() {
 		return nil
 	}
@@ -99,30 +100,30 @@ func (r *Runner) date(k *Kept) error {
 	if !k.Until.IsZero() {
 		k.Until = r.keepUntil(r.Now().UTC())
 	}
-	if err := r.State.saveKept(*k); err != nil {
+	if err := r.State.Displaced.Save(*k); err != nil {
 		return err
 	}
-	r.tellOutcome(*k, outcomeOf(k))
+	r.tellOutcome(*k, k.Outcome())
 	return nil
 }
 
 // keptLongEnough is never true while the clock is suspect.
-func (r *Runner) keptLongEnough(k Kept) bool {
+func (r *Runner) keptLongEnough(k state.DisplacedDatabase) bool {
 	now := r.Now()
 	return r.KeepOldDays > 0 && !k.Undated && !k.Until.IsZero() && !now.Before(k.Until) && now.After(k.ReplacedAt) && r.clockTrusted()
 }
 
 // keepNoMore forgets a database that is gone, and says so.
-func (r *Runner) keepNoMore(k Kept) error {
+func (r *Runner) keepNoMore(k state.DisplacedDatabase) error {
 	r.trouble(topicKept+k.RestoreID, "")
-	told := outcomeOf(&k)
+	told := k.Outcome()
 	told.Kept, told.Until = "", time.Time{}
 	r.tellOutcome(k, told)
-	return r.State.forgetKept(k.RestoreID)
+	return r.State.Displaced.Forget(k.RestoreID)
 }
 
 // keptText says what is kept, how much space it takes and what to do about it.
-func (r *Runner) keptText(ctx context.Context, k Kept, name string) string {
+func (r *Runner) keptText(ctx context.Context, k state.DisplacedDatabase, name string) string {
 	until := "until it is dropped by hand"
 	if !k.Until.IsZero() {
 		until = "until " + k.Until.Format(time.RFC3339)
@@ -148,18 +149,18 @@ func (r *Runner) databases(ctx context.Context) ([]postgres.Database, error) {
 		return nil, err
 	}
 	filled := append(before, r.restoring()...)
-	kept, err := r.State.Kept()
+	kept, err := r.State.Displaced.All()
 	if err != nil {
 		r.Log.Error("not all records of what restores replaced can be read", "error", err)
 	}
 	return slices.DeleteFunc(found, func(d postgres.Database) bool {
-		return slices.Contains(filled, d.Name) || slices.ContainsFunc(kept, func(k Kept) bool { return d.Name == k.OldName || d.Name == k.NewName })
+		return slices.Contains(filled, d.Name) || slices.ContainsFunc(kept, func(k state.DisplacedDatabase) bool { return d.Name == k.OldName || d.Name == k.NewName })
 	}), nil
 }
 
 // restoring are the databases that restores fill.
 func (r *Runner) restoring() (names []string) {
-	ids, err := r.State.Restoring()
+	ids, err := r.State.Records.Restoring()
 	if err != nil {
 		r.Log.Error("not all records of restores under way can be read", "error", err)
 	}

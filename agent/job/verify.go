@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // Verify says how backups are restored to prove that they restore.
@@ -57,7 +58,7 @@ func (e errDisproved) Unwrap() []error {
 
 // performVerify leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn beside the schedule's, and keeps
 // its backup from retention.
-func (r *Runner) performVerify(ctx context.Context, job Job, result *Result) error {
+func (r *Runner) performVerify(ctx context.Context, job Job, result *state.Result) error {
 	release, err := acquire(ctx, r.askedProofs)
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func (r *Runner) performVerify(ctx context.Context, job Job, result *Result) err
 	if err != nil {
 		return err
 	}
-	result.about.database = stored.Database
+	result.About.Database = stored.Database
 	_, err = r.putToTheTest(ctx, stored, func(p backup.Progress) { r.progress(job.ID, p) })
 	return err
 }
@@ -82,7 +83,7 @@ func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(ba
 	}
 	begun := r.Now().UTC()
 	proof, err := r.putToTheTest(ctx, stored, onProgress)
-	r.rememberEnd(Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
+	r.rememberEnd(state.Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
 	return proof, err
 }
 
@@ -129,7 +130,7 @@ func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.M
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
-	ended := Ended{Kind: "verify", StartedAt: begun}
+	ended := state.Ended{Kind: "verify", StartedAt: begun}
 	if manifest != nil && origin.Ours() { // what else a manifest says, may be another's
 		ended.BackupID, ended.Database = manifest.ID, manifest.Database
 	}
@@ -152,9 +153,9 @@ func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consen
 	}
 	request.ID, request.Bin, request.InInstance = newID(), r.Verify.Bin, r.Verify.InInstance
 	request.WithoutCage = r.Verify.WithoutCage
-	record := Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
+	record := state.Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
 	if request.InInstance {
-		record.Restore = &Restore{ID: request.ID}
+		record.Restore = &state.Restore{ID: request.ID}
 	}
 	work := r.begin(record)
 	limited, cancel := ctx, func() {}
@@ -195,7 +196,7 @@ func (r *Runner) verifyDir() (string, error) {
 
 // removeThrowaway removes what a test restore left, and keeps its record for the
 // next start where that can't be.
-func (r *Runner) removeThrowaway(ctx context.Context, work *Work) {
+func (r *Runner) removeThrowaway(ctx context.Context, work *state.Work) {
 	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
 		r.Log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
 		if err := work.Leave(); err != nil {
@@ -228,7 +229,7 @@ func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.
 	if damage != "" {
 		log.Error("a backup is damaged", "file", stored.Location.File, "damage", damage)
 	}
-	err := r.State.Checks.Update(stored.ID, func(c *Check) {
+	err := r.State.Checks.Update(stored.ID, func(c *state.Check) {
 		c.Proof = &proof
 		if scrubbed {
 			c.ScrubbedAt, c.Damage = proof.FinishedAt, damage
@@ -238,9 +239,9 @@ func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.
 		r.Log.Error("how a test restore ended can't be remembered", "backup", stored.ID, "error", err)
 		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
 	}
-	entries := []Entry{proofEntry(ProofResult{BackupID: stored.ID, Proof: proof})}
+	entries := []state.Entry{state.ProofEntry(state.ProofResult{BackupID: stored.ID, Proof: proof})}
 	if scrubbed {
-		entries = append(entries, scrubEntry(ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
+		entries = append(entries, state.ScrubEntry(state.ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
 	}
 	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
 	r.finish(nil, entries...)

@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -50,7 +51,7 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 	server.CreateDatabase(t, "proven")
 	ground := provingGround(t)
 	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
 		t.Fatalf("%+v", outcome)
 	}
@@ -80,13 +81,13 @@ func TestVerifyJob(t *testing.T) {
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	ground := provingGround(t)
 	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
 	before := r.Inventory().Digest
-	if result := accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: id}}); result.State != StateSucceeded {
+	if result := accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: id}}); result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
 	check := r.Inventory().Backups[0].Check
@@ -124,7 +125,7 @@ func TestVerifyJob(t *testing.T) {
 	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
@@ -193,7 +194,7 @@ func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
 	failed := backup.Disproof(errors.New("it has 9 rows"), today)
 	fail := func(n int, proof *backup.Proof) {
 		t.Helper()
-		if err := r.State.Checks.Update(backupID(n), func(c *Check) { c.Proof = proof }); err != nil {
+		if err := r.State.Checks.Update(backupID(n), func(c *state.Check) { c.Proof = proof }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +222,7 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	if _, err := r.Engine.Instance.StartThrowaway(t.Context(), postgres.ThrowawayRequest{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
-	abandon(t, r.State, Record{ID: "verify-1", Throwaway: dir})
+	abandon(t, r.State, state.Record{ID: "verify-1", Throwaway: dir})
 	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
 	if err := r.Recover(t.Context()); err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
@@ -238,7 +239,7 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 func TestPreviewKnowsTheProof(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "foretold")
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
@@ -257,7 +258,7 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 	prove := func(p backup.Proof) {
 		t.Helper()
 		p.FinishedAt = time.Now().UTC()
-		if err := r.State.Checks.Update(id, func(c *Check) { c.Proof = &p }); err != nil {
+		if err := r.State.Checks.Update(id, func(c *state.Check) { c.Proof = &p }); err != nil {
 			t.Fatal(err)
 		}
 	}

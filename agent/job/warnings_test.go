@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -17,7 +18,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	t.Cleanup(func() { server.DropDatabase(t, "part") })
 	t.Cleanup(func() { server.DropDatabase(t, "part2") })
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"whole"}, Trigger: TriggerManual})[0]
+	outcome := r.BackUp(t.Context(), Request{Databases: []string{"whole"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
@@ -36,7 +37,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 		}
 	}
 	result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: stored.ID, Target: "part"}})
-	if result.State != StateSucceeded {
+	if result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
 	tells("a job", result.Warnings)

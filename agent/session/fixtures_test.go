@@ -23,6 +23,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/session"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -41,7 +42,7 @@ func newRunner(t *testing.T) *job.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := job.OpenState(t.TempDir())
+	folder, err := state.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func newRunner(t *testing.T) *job.Runner {
 	})
 	return job.New(job.Config{
 		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
-		State:  state, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
 	})
 }

@@ -18,16 +18,17 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/session"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-func failedRun(id string) job.Entry {
+func failedRun(id string) state.Entry {
 	now := time.Now().UTC()
-	return job.Entry{ID: "run-" + id, Run: &job.Run{
-		ID: id, Database: "shop", Trigger: job.TriggerSchedule, State: job.StateFailed, StartedAt: now, FinishedAt: now,
+	return state.Entry{ID: "run-" + id, Run: &state.Run{
+		ID: id, Database: "shop", Trigger: state.TriggerSchedule, State: state.StateFailed, StartedAt: now, FinishedAt: now,
 		Error: "bad bytes \xff of a tool",
 	}}
 }
@@ -70,7 +71,7 @@ func TestJournalIsReportedUntilItIsAcknowledged(t *testing.T) {
 		}
 	}
 	// An entry of another process is found as well; by then all else is gone.
-	other, err := job.OpenState(work.State.Dir())
+	other, err := state.Open(work.State.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}

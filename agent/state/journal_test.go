@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"bufio"
@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
 // In a child process the test binary does one of these instead of testing.
@@ -29,26 +27,24 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	postgrestest.Main(m)
+	os.Exit(m.Run())
 }
 
 func childTask(task, dir string) error {
-	state, err := OpenState(dir)
+	folder, err := Open(dir)
 	if err != nil {
 		return err
 	}
 	switch task {
-	case "replace":
-		return replaceUntilKilled(state)
 	case "append":
 		for n := range 50 {
-			if err := state.Journal.Append(resultOf(fmt.Sprintf("child%d", n))); err != nil {
+			if err := folder.Journal.Append(resultOf(fmt.Sprintf("child%d", n))); err != nil {
 				return err
 			}
 		}
 		return nil
 	case "begin":
-		if _, err := state.Begin(Record{ID: "run1", Run: &Run{ID: "run1", Database: "shop"}}); err != nil {
+		if _, err := folder.Records.Begin(Record{ID: "run1", Run: &Run{ID: "run1", Database: "shop"}}); err != nil {
 			return err
 		}
 		fmt.Println("begun")
@@ -72,16 +68,16 @@ func child(t *testing.T, task, dir string) *exec.Cmd {
 }
 
 func resultOf(job string) Entry {
-	return resultEntry(Result{JobID: job, State: StateSucceeded, FinishedAt: time.Unix(1, 0).UTC()})
+	return ResultEntry(Result{JobID: job, State: StateSucceeded, FinishedAt: time.Unix(1, 0).UTC()})
 }
 
-func openState(t *testing.T, dir string) *State {
+func openFolder(t *testing.T, dir string) *Folder {
 	t.Helper()
-	state, err := OpenState(dir)
+	folder, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state
+	return folder
 }
 
 func pending(t *testing.T, j *Journal) []string {
@@ -95,18 +91,18 @@ func pending(t *testing.T, j *Journal) []string {
 
 func TestJournalKeepsEntriesInOrderUntilAcknowledged(t *testing.T) {
 	dir := t.TempDir()
-	journal := openState(t, dir).Journal
+	journal := openFolder(t, dir).Journal
 	for _, job := range []string{"c", "a", "b", "a"} { // the second a is the same news again
 		if err := journal.Append(resultOf(job)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	journal = openState(t, dir).Journal // as after a restart
+	journal = openFolder(t, dir).Journal // as after a restart
 	if diff := cmp.Diff([]string{"job-c", "job-a", "job-b"}, pending(t, journal)); diff != "" {
 		t.Fatalf("after a restart (-want +got):\n%s", diff)
 	}
 	entry, err := journal.Read("job-a")
-	if diff := cmp.Diff(resultOf("a"), entry, cmp.AllowUnexported(Run{}, Result{}, about{})); diff != "" || err != nil {
+	if diff := cmp.Diff(resultOf("a"), entry); diff != "" || err != nil {
 		t.Errorf("read: %v (-want +got):\n%s", err, diff)
 	}
 	for range 2 { // an acknowledgement may come twice
@@ -117,14 +113,14 @@ func TestJournalKeepsEntriesInOrderUntilAcknowledged(t *testing.T) {
 	if _, err := journal.Read("job-a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading what was acknowledged: %v", err)
 	}
-	if diff := cmp.Diff([]string{"job-c", "job-b"}, pending(t, openState(t, dir).Journal)); diff != "" {
+	if diff := cmp.Diff([]string{"job-c", "job-b"}, pending(t, openFolder(t, dir).Journal)); diff != "" {
 		t.Errorf("after an acknowledgement (-want +got):\n%s", diff)
 	}
 }
 
 func TestJournalIsSharedBetweenProcesses(t *testing.T) {
 	dir := t.TempDir()
-	journal := openState(t, dir).Journal
+	journal := openFolder(t, dir).Journal
 	cmd := child(t, "append", dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -159,7 +155,7 @@ func TestJournalIsSharedBetweenProcesses(t *testing.T) {
 
 func TestJournalSurvivesAKilledAppend(t *testing.T) {
 	dir := t.TempDir()
-	journal := openState(t, dir).Journal
+	journal := openFolder(t, dir).Journal
 	if err := journal.Append(resultOf("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +163,7 @@ func TestJournalSurvivesAKilledAppend(t *testing.T) {
 	if err := os.WriteFile(torn, []byte(`{"id":"jo`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	journal = openState(t, dir).Journal
+	journal = openFolder(t, dir).Journal
 	if diff := cmp.Diff([]string{"job-a"}, pending(t, journal)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
@@ -177,7 +173,7 @@ func TestJournalSurvivesAKilledAppend(t *testing.T) {
 }
 
 func TestJournalRefusesIDsThatLeaveItsFolder(t *testing.T) {
-	journal := openState(t, t.TempDir()).Journal
+	journal := openFolder(t, t.TempDir()).Journal
 	for _, id := range []string{"", "../x", "a/b", "a\x00b", ".lock", strings.Repeat("x", 200)} {
 		if err := journal.Append(Entry{ID: id}); err == nil {
 			t.Errorf("id %q was journaled", id)
@@ -187,7 +183,7 @@ func TestJournalRefusesIDsThatLeaveItsFolder(t *testing.T) {
 
 func TestRecordsTellTheDeadFromTheLiving(t *testing.T) {
 	dir := t.TempDir()
-	state := openState(t, dir)
+	folder := openFolder(t, dir)
 	cmd := child(t, "begin", dir)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -204,41 +200,41 @@ func TestRecordsTellTheDeadFromTheLiving(t *testing.T) {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "begun\n" {
 		t.Fatalf("the child said %q: %v", line, err)
 	}
-	if works, err := state.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := folder.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Fatalf("a living process's work was taken for abandoned: %v, %v", works, err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed
-	works, err := state.Abandoned()
+	works, err := folder.Records.Abandoned()
 	if len(works) != 1 || err != nil || works[0].Run == nil || works[0].Run.Database != "shop" {
 		t.Fatalf("a killed process's work: %v, %v", works, err)
 	}
 	if err := works[0].Finish(resultOf("x")); err != nil {
 		t.Fatal(err)
 	}
-	if works, err := state.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := folder.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("finished work came back: %v, %v", works, err)
 	}
-	if diff := cmp.Diff([]string{"job-x"}, pending(t, state.Journal)); diff != "" {
+	if diff := cmp.Diff([]string{"job-x"}, pending(t, folder.Journal)); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
 	}
 }
 
 func TestStateIsOneAgents(t *testing.T) {
 	dir := t.TempDir()
-	release, err := openState(t, dir).Lock()
+	release, err := openFolder(t, dir).Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openState(t, dir).Lock(); !errors.Is(err, ErrRunning) {
+	if _, err := openFolder(t, dir).Lock(); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second agent: %v", err)
 	}
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openState(t, dir).Lock(); err != nil {
+	if _, err := openFolder(t, dir).Lock(); err != nil {
 		t.Errorf("after the first has gone: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 // Private makes a folder for files that hold secrets while this process needs
 // them, such as a passfile, and removes those of processes that are gone.
 // Release removes the folder with all that is in it.
-func (s *State) Private() (dir string, release func() error, err error) {
-	parent := filepath.Join(s.dir, "private")
+func (f *Folder) Private() (dir string, release func() error, err error) {
+	parent := filepath.Join(f.dir, "private")
 	if err := makePrivate(parent); err != nil {
 		return "", nil, fmt.Errorf("state folder: %w", err)
 	}
@@ -97,4 +97,14 @@ func makePrivate(dir string) error {
 		return nil
 	}
 	return os.Chmod(dir, 0o700) //nolint:gosec // a folder has to be entered
+}
+
+// LockHolds makes this process the one that holds, releases or removes backups,
+// and waits for another one.
+func (f *Folder) LockHolds() (release func(), err error) {
+	lock, err := openLocked(filepath.Join(f.dir, "holds.lock"), unix.LOCK_EX)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	return func() { _ = lock.Close() }, nil // nothing was written to it
 }

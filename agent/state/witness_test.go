@@ -1,4 +1,4 @@
-package job_test
+package state_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
@@ -21,17 +21,17 @@ func headOf(sequence int64, trail string) chain.SignedHead {
 	}
 }
 
-func witness(t *testing.T) (*job.Witness, string) {
+func witness(t *testing.T) (*state.Witness, string) {
 	t.Helper()
 	dir := t.TempDir()
-	state, err := job.OpenState(dir)
+	folder, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state.Witness, filepath.Join(dir, "trail-heads.jsonl")
+	return folder.Witness, filepath.Join(dir, "trail-heads.jsonl")
 }
 
-func take(t *testing.T, w *job.Witness, heads ...chain.SignedHead) {
+func take(t *testing.T, w *state.Witness, heads ...chain.SignedHead) {
 	t.Helper()
 	for _, head := range heads {
 		if err := w.Take(head, witnessed); err != nil {
@@ -48,14 +48,14 @@ func TestWitnessKeepsTheOlderHeadOfATrailThatWasRewritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, _ := witness(t)
 			take(t, w, headOf(5, "a"), headOf(7, "a"), headOf(7, "a"))
-			if err := w.Take(other, witnessed); !errors.Is(err, job.ErrOtherTrail) {
+			if err := w.Take(other, witnessed); !errors.Is(err, state.ErrOtherTrail) {
 				t.Fatalf("got %v", err)
 			}
 			// The other trail grows past what was seen, and is refused still.
-			if err := w.Take(headOf(9, "b"), witnessed); !errors.Is(err, job.ErrOtherTrail) {
+			if err := w.Take(headOf(9, "b"), witnessed); !errors.Is(err, state.ErrOtherTrail) {
 				t.Errorf("as it grows: %v", err)
 			}
-			if newest, _, err := w.Newest(); !errors.Is(err, job.ErrOtherTrail) || newest.Head != headOf(7, "a").Head {
+			if newest, _, err := w.Newest(); !errors.Is(err, state.ErrOtherTrail) || newest.Head != headOf(7, "a").Head {
 				t.Errorf("the newest is %v, %v", newest, err)
 			}
 			if err := w.Accept(witnessed); err != nil {

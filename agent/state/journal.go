@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"encoding/json"
@@ -28,6 +28,16 @@ type Journal struct {
 
 // entryID is also what keeps an id from leaving the folder.
 var entryID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// jobID is also safe in the name of a file and of a database.
+var jobID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// ValidID says whether an id can name a record in the folder.
+func ValidID(id string) bool { return entryID.MatchString(id) }
+
+// ValidJobID says whether an id is one of a job or a restore. It is also safe in
+// the name of a file and of a database.
+func ValidJobID(id string) bool { return jobID.MatchString(id) }
 
 const (
 	journalLock   = ".lock"
@@ -208,26 +218,4 @@ func (j *Journal) locked(f func() error) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return errors.Join(f(), lock.Close())
-}
-
-// removeTemporary removes what writeLocked left in dir when it was killed.
-func removeTemporary(dir string) error {
-	making, err := lockFolder(dir)
-	if err != nil {
-		return err
-	}
-	defer making.Close()
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		if !strings.HasPrefix(file.Name(), ".") || !strings.HasSuffix(file.Name(), temporarySuffix) {
-			continue
-		}
-		if err := removeUnlocked(filepath.Join(dir, file.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

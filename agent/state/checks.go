@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"encoding/json"
@@ -51,7 +51,7 @@ func (c *Checks) All() (map[string]Check, error) {
 		if !ok || !entryID.MatchString(id) {
 			continue
 		}
-		check, err := c.read(id)
+		check, err := c.Of(id)
 		if err != nil {
 			unread = errors.Join(unread, err)
 			continue
@@ -68,7 +68,7 @@ func (c *Checks) Update(id string, change func(*Check)) error {
 	}
 	return c.locked(func() error {
 		// What can't be read is known no longer, and is written anew.
-		check, _ := c.read(id)
+		check, _ := c.Of(id)
 		change(&check)
 		content, err := json.Marshal(check)
 		if err != nil {
@@ -94,8 +94,8 @@ func (c *Checks) Forget(id string) error {
 	return nil
 }
 
-// read returns the zero Check for a backup of which nothing is known.
-func (c *Checks) read(id string) (Check, error) {
+// Of returns the zero Check for a backup of which nothing is known.
+func (c *Checks) Of(id string) (Check, error) {
 	var check Check
 	content, err := os.ReadFile(filepath.Join(c.dir, id+entrySuffix))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,11 +1,10 @@
-package job
+package state
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -20,11 +19,11 @@ func TestStateFolderOfBeforeBecomesPrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	state, err := OpenState(dir)
+	folder, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, release, err := state.Private()
+	_, release, err := folder.Private()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +42,7 @@ func TestStateFolderThatOthersWriteToIsRefused(t *testing.T) {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenState(dir); !errors.Is(err, ErrShared) {
+		if _, err := Open(dir); !errors.Is(err, ErrShared) {
 			t.Errorf("mode %v: %v", mode, err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
@@ -52,38 +51,15 @@ func TestStateFolderThatOthersWriteToIsRefused(t *testing.T) {
 	}
 }
 
-// Health warns of a secret that others can read, by the name of its setting: where it stands is the host's to know.
-func TestAFileWithASecretThatOthersCanReadIsAWarning(t *testing.T) {
-	r := newRunner(t, nil)
-	secret := filepath.Join(t.TempDir(), "passphrase")
-	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.SecretFiles = []SecretFile{{Setting: "BACKUP_ENCRYPT_PASSPHRASE_FILE", Path: secret}, {Setting: "PGPASSFILE", Path: secret + ".none"}}
-	warned := func() string {
-		r.RefreshStatus(t.Context())
-		return strings.Join(r.Status().Warnings, "\n")
-	}
-	if text := warned(); strings.Contains(text, "PASSPHRASE_FILE") || strings.Contains(text, "PGPASSFILE") {
-		t.Errorf("of a private file: %s", text)
-	}
-	if err := os.Chmod(secret, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if text := warned(); !strings.Contains(text, "BACKUP_ENCRYPT_PASSPHRASE_FILE") || strings.Contains(text, secret) {
-		t.Errorf("of one that others can read: %s", text)
-	}
-}
-
 // Processes that begin at the same moment leave each other's folders alone.
 func TestPrivateFoldersOfManyAtOnceStay(t *testing.T) {
 	dir := t.TempDir()
 	var all sync.WaitGroup
 	for range 16 {
-		state := openState(t, dir)
+		folder := openFolder(t, dir)
 		all.Go(func() {
 			for range 20 {
-				private, release, err := state.Private()
+				private, release, err := folder.Private()
 				if err != nil {
 					t.Error(err)
 					return
@@ -105,15 +81,15 @@ func TestRecordsOfManyAtOnceStay(t *testing.T) {
 	dir := t.TempDir()
 	var all sync.WaitGroup
 	for n := range 8 {
-		state := openState(t, dir)
+		folder := openFolder(t, dir)
 		all.Go(func() {
 			for i := range 20 {
-				work, err := state.Begin(Record{ID: fmt.Sprintf("run-%d-%d", n, i)})
+				work, err := folder.Records.Begin(Record{ID: fmt.Sprintf("run-%d-%d", n, i)})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				works, err := state.Abandoned()
+				works, err := folder.Records.Abandoned()
 				if err != nil || len(works) > 0 {
 					t.Errorf("%d are taken over: %v", len(works), err)
 				}

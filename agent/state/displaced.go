@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 )
 
-// Kept is a database that a restore replaced, or after an undo the restored one,
+// DisplacedDatabase is a database that a restore replaced, or after an undo the restored one,
 // and for how long it is kept. It is written before the databases are exchanged:
 // whether they were is always asked of the server, so that no crash can come
 // between the two.
-type Kept struct {
+type DisplacedDatabase struct {
 	RestoreID string `json:"restore_id"`
 	JobID     string `json:"job_id,omitempty"` // of the control plane, where that asked for it
 	backup.Replacement
@@ -33,80 +33,92 @@ type Kept struct {
 	Undated bool `json:"undated,omitempty"`
 }
 
-// inPlace says that the server was seen to have exchanged the two.
-func (k *Kept) inPlace() bool { return k != nil && !k.ReplacedAt.IsZero() }
+// InPlace says that the server was seen to have exchanged the two.
+func (k *DisplacedDatabase) InPlace() bool { return k != nil && !k.ReplacedAt.IsZero() }
 
 // Name is that of the database that is kept.
-func (k Kept) Name() string {
+func (k DisplacedDatabase) Name() string {
 	if !k.UndoneAt.IsZero() {
 		return k.NewName
 	}
 	return k.OldName
 }
 
-// lockEvery is how often a lock is tried that somebody holds.
-const lockEvery = 100 * time.Millisecond
+// Outcome is what the control plane is told of it; nil where nothing is kept.
+func (k *DisplacedDatabase) Outcome() *RestoreOutcome {
+	if k == nil {
+		return nil
+	}
+	return &RestoreOutcome{RestoreID: k.RestoreID, Kept: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
+}
 
-// keepers is the folder of the records, a file each.
-func (s *State) keepers() string { return filepath.Join(s.dir, "kept") }
+// LockEvery is how often a lock is tried that somebody holds.
+const LockEvery = 100 * time.Millisecond
 
-// lockKept makes this the one who exchanges or drops databases that are kept,
+// Displaced is the folder of the databases that restores have replaced, a file
+// each: `<restore id>.json`.
+type Displaced struct{ dir string }
+
+// Lock makes this the one who exchanges or drops databases that are kept,
 // and waits for another until ctx ends. It works between processes too.
-func (s *State) lockKept(ctx context.Context) (release func(), err error) {
-	if err := os.MkdirAll(s.keepers(), 0o700); err != nil {
+func (d *Displaced) Lock(ctx context.Context) (release func(), err error) {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	for {
-		f, err := openLocked(filepath.Join(s.keepers(), "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		f, err := openLocked(filepath.Join(d.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { _ = f.Close() }, nil // nothing was written to it
 		}
 		if !errors.Is(err, errLocked) {
 			return nil, fmt.Errorf("state folder: %w", err)
 		}
-		if !pause(ctx, lockEvery) {
+		select {
+		case <-ctx.Done():
 			return nil, fmt.Errorf("another restore or undo is exchanging databases: %w", err)
+		case <-time.After(LockEvery):
 		}
 	}
 }
 
-// saveKept writes a record durably, in the place of an earlier one.
-func (s *State) saveKept(k Kept) error {
+// Save writes a record durably, in the place of an earlier one.
+func (d *Displaced) Save(k DisplacedDatabase) error {
 	content, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}
-	f, err := writeLocked(s.keepers(), k.RestoreID+entrySuffix, content)
+	f, err := writeLocked(d.dir, k.RestoreID+entrySuffix, content)
 	if err != nil {
 		return fmt.Errorf("what is kept can't be recorded in the state folder: %w", err)
 	}
 	return f.Close()
 }
 
-func (s *State) forgetKept(restoreID string) error {
-	if err := os.Remove(filepath.Join(s.keepers(), restoreID+entrySuffix)); err != nil {
+// Forget removes a record durably.
+func (d *Displaced) Forget(restoreID string) error {
+	if err := os.Remove(filepath.Join(d.dir, restoreID+entrySuffix)); err != nil {
 		return fmt.Errorf("record of what is kept: %w", err)
 	}
-	return syncDir(s.keepers())
+	return syncDir(d.dir)
 }
 
-// Kept lists what restores have replaced and is kept, the newest first. Records
+// All lists what restores have replaced and is kept, the newest first. Records
 // that can't be read are an error beside the others.
-func (s *State) Kept() ([]Kept, error) {
-	files, err := os.ReadDir(s.keepers())
+func (d *Displaced) All() ([]DisplacedDatabase, error) {
+	files, err := os.ReadDir(d.dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("records of what is kept: %w", err)
 	}
-	var all []Kept
+	var all []DisplacedDatabase
 	var broken error
 	for _, file := range files {
 		if !strings.HasSuffix(file.Name(), entrySuffix) || strings.HasPrefix(file.Name(), ".") {
 			continue
 		}
-		k, err := readKept(filepath.Join(s.keepers(), file.Name()))
+		k, err := readDisplaced(filepath.Join(d.dir, file.Name()))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -116,11 +128,11 @@ func (s *State) Kept() ([]Kept, error) {
 		}
 		all = append(all, k)
 	}
-	slices.SortFunc(all, func(a, b Kept) int { return b.ReplacedAt.Compare(a.ReplacedAt) })
+	slices.SortFunc(all, func(a, b DisplacedDatabase) int { return b.ReplacedAt.Compare(a.ReplacedAt) })
 	return all, broken
 }
 
-func readKept(path string) (k Kept, err error) {
+func readDisplaced(path string) (k DisplacedDatabase, err error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return k, err
@@ -134,12 +146,12 @@ func readKept(path string) (k Kept, err error) {
 	return k, nil
 }
 
-// KeptOf returns what is kept of one restore; nil where nothing is.
-func (s *State) KeptOf(restoreID string) (*Kept, error) {
-	if !jobID.MatchString(restoreID) {
+// Of returns what is kept of one restore; nil where nothing is.
+func (d *Displaced) Of(restoreID string) (*DisplacedDatabase, error) {
+	if !ValidJobID(restoreID) {
 		return nil, fmt.Errorf("%w: %q is no id of a restore", backup.ErrNotFound, restoreID)
 	}
-	k, err := readKept(filepath.Join(s.keepers(), restoreID+entrySuffix))
+	k, err := readDisplaced(filepath.Join(d.dir, restoreID+entrySuffix))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"fmt"
@@ -49,7 +49,14 @@ type Run struct {
 	JobID      string    `json:"job_id,omitempty"` // of the job that asked for it
 	SizeBytes  int64     `json:"size_bytes,omitempty"`
 
-	words string // for the history of this host
+	// Words are for the history of this host alone.
+	Words string `json:"-"`
+}
+
+// Succeed ends a run with the backup that it made.
+func (run *Run) Succeed(manifest backup.Manifest) {
+	run.State, run.BackupID = StateSucceeded, manifest.ID
+	run.SizeBytes, run.Warnings = manifest.SizeBytes, manifest.Warnings
 }
 
 // Removal is a backup that retention removed, and why.
@@ -75,14 +82,24 @@ type Result struct {
 	// Warnings are what a restored database lacks.
 	Warnings []string `json:"warnings,omitempty"`
 
-	about about // for the history of this host
+	// About is for the history of this host alone.
+	About About `json:"-"`
 }
 
-// about is what the history has of a job beside its result.
-type about struct {
-	kind, database, backupID string
-	startedAt                time.Time
-	words                    string
+// About is what the history has of a job beside its result.
+type About struct {
+	Kind, Database, BackupID string
+	StartedAt                time.Time
+	Words                    string // as in Ended
+}
+
+// RestoreOutcome is what became of the database that a restore replaced. Kept is empty
+// where nothing is kept any more.
+type RestoreOutcome struct {
+	RestoreID string    `json:"restore_id"`
+	Kept      string    `json:"kept,omitempty"`
+	Until     time.Time `json:"until,omitzero"`
+	UndoneAt  time.Time `json:"undone_at,omitzero"`
 }
 
 // ScrubResult is what a look at a stored file found.
@@ -98,23 +115,28 @@ type ProofResult struct {
 	Proof    backup.Proof `json:"proof"`
 }
 
-func runEntry(run Run, manifest *backup.Manifest) Entry {
+// RunEntry tells how a run ended; the manifest is nil unless it succeeded.
+func RunEntry(run Run, manifest *backup.Manifest) Entry {
 	return Entry{ID: "run-" + run.ID, Run: &run, Backup: manifest}
 }
 
-func removalEntry(removal Removal) Entry {
+// RemovalEntry tells that a backup was removed.
+func RemovalEntry(removal Removal) Entry {
 	return Entry{ID: "removal-" + removal.BackupID, Removal: &removal}
 }
 
-func resultEntry(result Result) Entry {
+// ResultEntry tells how a job ended.
+func ResultEntry(result Result) Entry {
 	return Entry{ID: resultID(result.JobID), Result: &result}
 }
 
-func scrubEntry(scrub ScrubResult) Entry {
+// ScrubEntry tells what a look at a stored file found.
+func ScrubEntry(scrub ScrubResult) Entry {
 	return Entry{ID: fmt.Sprintf("scrub-%s-%d", scrub.BackupID, scrub.ScrubbedAt.UnixMilli()), Scrub: &scrub}
 }
 
-func proofEntry(proof ProofResult) Entry {
+// ProofEntry tells how a test restore ended.
+func ProofEntry(proof ProofResult) Entry {
 	return Entry{ID: fmt.Sprintf("proof-%s-%d", proof.BackupID, proof.Proof.FinishedAt.UnixMilli()), Proof: &proof}
 }
 

@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,4 +121,63 @@ func isAt(f *os.File, path string) (bool, error) {
 		return false, err
 	}
 	return os.SameFile(open, named), nil
+}
+
+// takeFile opens and locks a file and reads it. The file is nil where somebody
+// else holds its lock, or has removed it meanwhile.
+func takeFile(path string) (*os.File, []byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, errLocked) {
+		return nil, nil, f.Close()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	there, err := isAt(f, path)
+	if err != nil || !there {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, content, nil
+}
+
+// removeUnlocked removes a file unless somebody holds its lock.
+func removeUnlocked(path string) error {
+	f, _, err := takeFile(path)
+	if err != nil || f == nil {
+		return err
+	}
+	return errors.Join(os.Remove(path), f.Close())
+}
+
+// removeTemporary removes what writeLocked left in dir when it was killed.
+func removeTemporary(dir string) error {
+	making, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer making.Close()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if !strings.HasPrefix(file.Name(), ".") || !strings.HasSuffix(file.Name(), temporarySuffix) {
+			continue
+		}
+		if err := removeUnlocked(filepath.Join(dir, file.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }

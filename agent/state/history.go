@@ -1,4 +1,4 @@
-package job
+package state
 
 import (
 	"cmp"
@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 const (
@@ -143,40 +141,21 @@ func (h *History) locked(f func() error) error {
 	return errors.Join(f(), lock.Close())
 }
 
-// remember keeps for people on this host how a piece of work ended. That it can't be kept changes nothing of the work.
-func (r *Runner) remember(e Ended) {
-	if e.ID == "" {
-		e.ID = newID()
-	}
-	if err := r.State.History.Add(e); err != nil {
-		r.Log.Error("how a piece of work ended can't be remembered on this host", "id", e.ID, "error", err)
-	}
-}
-
-// rememberEnd is remember for work that is in no entry of the journal and has just ended with err, or nil.
-func (r *Runner) rememberEnd(e Ended, err error) {
-	e.State, e.FinishedAt = StateSucceeded, r.Now().UTC()
-	if err != nil {
-		e.State, e.Error, e.Words = StateFailed, err.Error(), postgres.Words(err)
-	}
-	r.remember(e)
-}
-
-// endedOf is what the history has of an entry of the journal; nothing of one that tells no end.
-func endedOf(entry Entry) (_ Ended, ok bool) {
+// Ended is what the history has of an entry of the journal; ok is false for an entry that tells no end.
+func (entry Entry) Ended() (_ Ended, ok bool) {
 	switch {
 	case entry.Run != nil:
 		run := entry.Run
 		return Ended{
 			ID: run.ID, JobID: run.JobID, BackupID: run.BackupID, Kind: "backup", Database: run.Database, Trigger: run.Trigger, State: run.State,
-			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, Error: run.Error, Warnings: run.Warnings, Words: run.words,
+			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, Error: run.Error, Warnings: run.Warnings, Words: run.Words,
 		}, true
 	case entry.Result != nil && entry.ID == resultID(entry.Result.JobID):
 		result := entry.Result
 		return Ended{
-			ID: result.JobID, JobID: result.JobID, BackupID: result.about.backupID, Kind: cmp.Or(result.about.kind, "job"),
-			Database: result.about.database, State: result.State, StartedAt: result.about.startedAt, FinishedAt: result.FinishedAt,
-			Error: result.Error, Warnings: result.Warnings, Words: result.about.words,
+			ID: result.JobID, JobID: result.JobID, BackupID: result.About.BackupID, Kind: cmp.Or(result.About.Kind, "job"),
+			Database: result.About.Database, State: result.State, StartedAt: result.About.StartedAt, FinishedAt: result.FinishedAt,
+			Error: result.Error, Warnings: result.Warnings, Words: result.About.Words,
 		}, true
 	}
 	return Ended{}, false
