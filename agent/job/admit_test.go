@@ -174,7 +174,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 					server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
 				}
 			})
-			result := accept(t, r, Job{ID: "job1", Restore: spec})
+			result := accept(t, r, Job{ID: "job1", Spec: *spec})
 			if result.Failure != test.failure || !strings.Contains(result.Error, test.says) {
 				t.Errorf("it ends as %s, %q: %s", result.State, result.Failure, result.Error)
 			}

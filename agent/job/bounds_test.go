@@ -18,7 +18,7 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	defer cancel()
 	r.slots <- struct{}{} // every backup waits for this one
 	offer := func(n int) {
-		r.Accept(ctx, Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "crowded"}})
+		r.Accept(ctx, Job{ID: fmt.Sprintf("job%d", n), Spec: BackupSpec{Database: "crowded"}})
 	}
 	for n := range 2 * maxJobs {
 		offer(n)
@@ -44,7 +44,7 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	r.slots <- struct{}{} // a backup is being made
 	const asked = 12
 	for n := range asked {
-		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "asked"}})
+		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Spec: BackupSpec{Database: "asked"}})
 	}
 	for len(r.askedSlots) == 0 { // one of them is about to wait for its turn
 		if !pause(t.Context(), 10*time.Millisecond) {

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -47,24 +46,24 @@ var errOlderAgent = errors.New("the agent that has the backup sends no manifest;
 
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is
 // sealed as it was there, and goes when the restore is done.
-func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *RestoreSpec, allowed policy.Policy) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+func (r *Runner) fetchedRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	// Its own backups stand here. What comes from elsewhere under its name may be anybody's who has the passphrase.
 	if spec.Source.Instance == r.Engine.InstanceName {
 		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
 	}
 	done = func() {
-		if err := r.Engine.Store.RemoveIncoming(jobID); err != nil {
-			r.Log.Error("what was fetched for a restore could not be removed", "restore", jobID, "error", err)
+		if err := r.Engine.Store.RemoveIncoming(task.id); err != nil {
+			r.Log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
 		}
 	}
-	place, err := r.Engine.Store.Receive(jobID)
+	place, err := r.Engine.Store.Receive(task.id)
 	if err != nil {
 		return request, origin, done, err
 	}
-	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place, lookAhead: func(request backup.RestoreRequest) error {
+	fetched := &fetched{runner: r, spec: spec, progress: task.progress, place: place, lookAhead: func(request backup.RestoreRequest) error {
 		return r.Engine.LookAhead(ctx, request)
 	}, admit: func(origin backup.Origin, of backup.Manifest) error {
-		_, err := r.admitAsked(ctx, allowed, origin, of)
+		_, err := r.admitAsked(ctx, task.allowed, origin, of)
 		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
@@ -82,8 +81,8 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 // could not be restored here.
 type fetched struct {
 	runner    *Runner
-	spec      *RestoreSpec
-	job       string
+	spec      RestoreSpec
+	progress  func(backup.Progress)
 	place     *store.Incoming
 	sparing   *store.Sparing
 	lookAhead func(backup.RestoreRequest) error
@@ -179,7 +178,7 @@ func (f *fetched) Write(p []byte) (written int, err error) {
 		p = p[len(now):]
 	}
 	f.done += int64(written)
-	f.runner.progress(f.job, backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
+	f.progress(backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
 	if len(p) > 0 {
 		return written, fmt.Errorf("%w: more came than its manifest says", backup.ErrDamaged)
 	}

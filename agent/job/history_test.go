@@ -84,11 +84,11 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 				t.Fatal(outcome.Err)
 			}
 			id := outcome.Manifest.ID
-			if result := accept(t, r, Job{ID: "restore1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateFailed {
+			if result := accept(t, r, Job{ID: "restore1", Spec: RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateFailed {
 				t.Errorf("the restore: %+v", result)
 			}
 			leaves(t, r, "restore1", "check_violation (SQLSTATE 23514)")
-			if result := accept(t, r, Job{ID: "verify1", Verify: &VerifySpec{BackupID: id}}); result.State != state.StateFailed {
+			if result := accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); result.State != state.StateFailed {
 				t.Errorf("the test restore: %+v", result)
 			}
 			leaves(t, r, "verify1", "check_violation (SQLSTATE 23514)")
@@ -117,7 +117,7 @@ echo 'pg_dump: detail: Error message from server: ERROR:  could not read block 3
 echo 'CONTEXT:  card ` + aRow + `' >&2
 exit 1`
 	r := newRunner(t, toolThat(t, "pg_dump", fails))
-	result := accept(t, r, Job{ID: "backup1", Backup: &BackupSpec{Database: "cards"}})
+	result := accept(t, r, Job{ID: "backup1", Spec: BackupSpec{Database: "cards"}})
 	if want := "pg_dump: exit status 1, at table cards: io_error (SQLSTATE 58030)"; result.Error != want {
 		t.Errorf("error %q, want %q", result.Error, want)
 	}

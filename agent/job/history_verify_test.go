@@ -29,7 +29,7 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 	}
 	seen := 0
 	for name, verify := range map[string]func() error{
-		"by a job": func() error { accept(t, r, Job{ID: "verify1", Verify: &VerifySpec{BackupID: id}}); return nil },
+		"by a job": func() error { accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); return nil },
 		"by id":    func() error { _, err := r.VerifyBackup(t.Context(), id, nil); return err },
 		"by file": func() error {
 			_, err := r.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), &stored.Manifest, origin, ConsentTrust)

@@ -35,7 +35,7 @@ func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
 	if err := <-held; err != nil {
 		t.Fatal(err)
 	}
-	result := accept(t, r, Job{ID: "job1", Hold: &HoldSpec{BackupID: backupID(1), Release: true, By: "user:mallory"}})
+	result := accept(t, r, Job{ID: "job1", Spec: HoldSpec{BackupID: backupID(1), Release: true, By: "user:mallory"}})
 	if result.Failure != backup.FailureNotAllowed {
 		t.Errorf("the release from afar: %+v", result)
 	}

@@ -6,41 +6,12 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
 )
-
-// Job is what the control plane asks for. One of its specs is set.
-type Job struct {
-	ID      string
-	Backup  *BackupSpec
-	Restore *RestoreSpec
-	Send    *SendSpec
-	Hold    *HoldSpec
-	Undo    *UndoSpec
-	Preview *RestoreSpec
-	Verify  *VerifySpec
-}
-
-// BackupSpec asks for a backup of one database, or of all that the agent covers.
-type BackupSpec struct{ Database string }
-
-// RestoreSpec asks to restore a stored backup into a database that must not
-// exist, unless it is to be replaced.
-type RestoreSpec struct {
-	BackupID, Target string
-	Replace          bool
-	WithRoles        string  // as in backup.RestoreRequest
-	TrustContent     bool    // likewise
-	Source           *Source // nil where this agent has the backup
-}
-
-// UndoSpec asks to put the database back that a restore replaced.
-type UndoSpec struct{ RestoreID string }
 
 // JobProgress is how far a job is that is under way.
 type JobProgress struct {
@@ -111,21 +82,24 @@ func (r *Runner) JobsChanged() <-chan struct{} { return r.jobsChanged }
 // do runs a job from its record to the journal.
 func (r *Runner) do(ctx context.Context, job Job) {
 	defer r.forget(job.ID)
-	record := state.Record{ID: "job-" + job.ID, JobID: job.ID}
-	allowed, err := r.takes(ctx, job)
-	if job.Restore != nil && err == nil {
-		record.Restore = &state.Restore{ID: job.ID, Target: job.Restore.Target, Replace: job.Restore.Replace}
+	spec := job.Spec
+	if spec == nil {
+		spec = unknownSpec{}
 	}
+	record := state.Record{ID: "job-" + job.ID, JobID: job.ID}
+	allowed, claimed, err := r.takes(ctx, job.ID, spec)
+	record.Restore = claimed
 	work := r.begin(record)
 	log := r.Log.With("job", job.ID)
-	log.Info("job begins", "kind", job.kind())
+	log.Info("job begins", "kind", spec.Kind())
 
-	result := state.Result{About: job.about(r.Now().UTC())}
+	result := state.Result{About: spec.about()}
+	result.About.Kind, result.About.StartedAt = spec.Kind(), r.Now().UTC()
 	if err == nil {
-		err = r.perform(ctx, job, allowed, &result)
+		err = spec.run(ctx, r, &task{id: job.ID, allowed: allowed, result: &result, progress: func(p backup.Progress) { r.progress(job.ID, p) }})
 	}
 	if errors.Is(err, errUnsettled) {
-		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", job.kind(), "error", err)
+		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", spec.Kind(), "error", err)
 		r.leave(leftover{work: work})
 		return
 	}
@@ -137,61 +111,28 @@ func (r *Runner) do(ctx context.Context, job Job) {
 		result.State, result.Error, result.Failure = state.StateFailed, err.Error(), backup.Failure(err)
 		result.Checks = backup.FailedChecks(err)
 		result.About.Words = postgres.Words(err)
-		log.Error("job failed", "kind", job.kind(), "error", err)
+		log.Error("job failed", "kind", spec.Kind(), "error", err)
 	} else {
-		log.Info("job succeeded", "kind", job.kind())
+		log.Info("job succeeded", "kind", spec.Kind())
 	}
-	if job.Restore != nil && err != nil && !r.cleanUp(ctx, work) {
+	if err != nil && !r.cleanUp(ctx, work) {
 		work = nil // its record is needed until its database is dropped
 	}
 	r.finish(work, state.ResultEntry(result))
 }
 
-// takes says whether a job makes sense, the host allows it, and a restore has its id for itself. Nothing is recorded of a restore
-// that is not taken, so that nobody cleans up after it.
-func (r *Runner) takes(ctx context.Context, job Job) (policy.Policy, error) {
-	if err := job.check(); err != nil {
-		return policy.Policy{}, err
+// takes says whether a job makes sense, the host allows it, and what it claims, it has for itself.
+func (r *Runner) takes(ctx context.Context, jobID string, spec Spec) (allowed policy.Policy, claimed *state.Restore, err error) {
+	if err := spec.check(); err != nil {
+		return allowed, nil, err
 	}
-	allowed, err := r.permit(job)
-	if err == nil && job.Restore != nil {
-		err = r.ownID(ctx, job.ID)
+	if allowed, err = r.permit(spec); err != nil {
+		return allowed, nil, err
 	}
-	return allowed, err
-}
-
-// perform does the work, and adds to the result what it has beside its end.
-func (r *Runner) perform(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
-	switch {
-	case job.Backup != nil:
-		return r.performBackup(ctx, job)
-	case job.Restore != nil:
-		return r.performRestore(ctx, job, allowed, result)
-	case job.Preview != nil:
-		return r.performPreview(ctx, job, allowed, result)
-	case job.Undo != nil:
-		return r.performUndo(ctx, job, result)
-	case job.Send != nil:
-		return r.performSend(ctx, job)
-	case job.Hold != nil:
-		return r.performHold(job, allowed)
-	default:
-		return r.performVerify(ctx, job, result)
+	if claims, ok := spec.(claimer); ok {
+		claimed, err = claims.claim(ctx, r, jobID)
 	}
-}
-
-// performBackup lets no more jobs wait for a turn beside the schedule's than there are turns, however many are asked for.
-func (r *Runner) performBackup(ctx context.Context, job Job) error {
-	release, err := acquire(ctx, r.askedSlots)
-	if err != nil {
-		return err
-	}
-	defer release()
-	request := Request{Trigger: state.TriggerManual, JobID: job.ID, OnProgress: func(p backup.Progress) { r.progress(job.ID, p) }}
-	if job.Backup.Database != "" {
-		request.Databases = []string{job.Backup.Database}
-	}
-	return Failures(r.BackUp(ctx, request))
+	return allowed, claimed, err
 }
 
 // Failures sums up what failed of several runs; nil where nothing did.
@@ -230,47 +171,4 @@ func (r *Runner) forget(jobID string) {
 	}
 	r.finished[jobID] = true
 	ring(r.jobsChanged)
-}
-
-func (j Job) kind() string {
-	switch {
-	case j.Backup != nil:
-		return "backup"
-	case j.Restore != nil:
-		return "restore"
-	case j.Send != nil:
-		return "send"
-	case j.Hold != nil && j.Hold.Release:
-		return "release"
-	case j.Hold != nil:
-		return "hold"
-	case j.Undo != nil:
-		return "undo"
-	case j.Preview != nil:
-		return "preview"
-	case j.Verify != nil:
-		return "verify"
-	default:
-		return "unknown"
-	}
-}
-
-// about is what the history has of the job whatever becomes of it.
-func (j Job) about(begun time.Time) state.About {
-	a := state.About{Kind: j.kind(), StartedAt: begun}
-	switch {
-	case j.Backup != nil:
-		a.Database = j.Backup.Database
-	case j.Restore != nil:
-		a.Database, a.BackupID = j.Restore.Target, j.Restore.BackupID
-	case j.Preview != nil:
-		a.Database, a.BackupID = j.Preview.Target, j.Preview.BackupID
-	case j.Send != nil:
-		a.BackupID = j.Send.BackupID
-	case j.Hold != nil:
-		a.BackupID = j.Hold.BackupID
-	case j.Verify != nil:
-		a.BackupID = j.Verify.BackupID
-	}
-	return a
 }

@@ -37,7 +37,7 @@ func TestRestoreJobs(t *testing.T) {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
-	if result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateSucceeded {
+	if result := accept(t, r, Job{ID: "job1", Spec: RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
 	if rows := server.Value(t, "again", "SELECT count(*) FROM goods"); rows != "100" {
@@ -47,10 +47,10 @@ func TestRestoreJobs(t *testing.T) {
 		job     Job
 		failure string
 	}{
-		{Job{ID: "job2", Restore: &RestoreSpec{BackupID: id, Target: "again"}}, backup.FailureExists},
-		{Job{ID: "job3", Restore: &RestoreSpec{BackupID: "gone", Target: "third"}}, backup.FailureNotFound},
-		{Job{ID: "job4", Send: &SendSpec{BackupID: "gone"}}, backup.FailureNotFound},
-		{Job{ID: "job5", Backup: &BackupSpec{Database: "gone"}}, backup.FailureNotFound},
+		{Job{ID: "job2", Spec: RestoreSpec{BackupID: id, Target: "again"}}, backup.FailureExists},
+		{Job{ID: "job3", Spec: RestoreSpec{BackupID: "gone", Target: "third"}}, backup.FailureNotFound},
+		{Job{ID: "job4", Spec: SendSpec{BackupID: "gone"}}, backup.FailureNotFound},
+		{Job{ID: "job5", Spec: BackupSpec{Database: "gone"}}, backup.FailureNotFound},
 		{Job{ID: "job6"}, backup.FailureOther}, // of a newer control plane
 	} {
 		if result := accept(t, r, test.job); result.State != state.StateFailed || result.Failure != test.failure {
@@ -69,12 +69,12 @@ func TestAJobIsDoneOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"job1", "../../etc/passwd", "", strings.Repeat("j", 100)} {
-		r.Accept(t.Context(), Job{ID: id, Backup: &BackupSpec{Database: "gone"}})
+		r.Accept(t.Context(), Job{ID: id, Spec: BackupSpec{Database: "gone"}})
 	}
 	r.Wait()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	r.Accept(ended, Job{ID: "job2", Backup: &BackupSpec{Database: "gone"}}) // the agent is about to end
+	r.Accept(ended, Job{ID: "job2", Spec: BackupSpec{Database: "gone"}}) // the agent is about to end
 	if told := entries(t, r.State); len(told) != 1 || len(r.Jobs()) != 0 {
 		t.Errorf("journal %+v, jobs %+v", told, r.Jobs())
 	}
@@ -86,10 +86,10 @@ func TestProgressOfAJob(t *testing.T) {
 	server.Exec(t, "slow", "CREATE TABLE goods (id int)")
 	release := lockTable(t, "slow", "goods")
 	r := newRunner(t, nil)
-	r.Accept(t.Context(), Job{ID: "job1", Backup: &BackupSpec{Database: "slow"}})
+	r.Accept(t.Context(), Job{ID: "job1", Spec: BackupSpec{Database: "slow"}})
 	awaitDumps(t, 1)
 	// The second waits for its turn, and says so.
-	r.Accept(t.Context(), Job{ID: "job2", Backup: &BackupSpec{Database: "slow"}})
+	r.Accept(t.Context(), Job{ID: "job2", Spec: BackupSpec{Database: "slow"}})
 	<-r.JobsChanged()
 	jobs := r.Jobs()
 	if len(jobs) != 2 || jobs[1].Phase != PhaseWait {
@@ -123,7 +123,7 @@ func TestARestoreHasItsIDForItself(t *testing.T) {
 	if err := r.State.Displaced.Save(state.DisplacedDatabase{RestoreID: "job1", ReplacedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: outcome.Manifest.ID, Target: "again"}})
+	result := accept(t, r, Job{ID: "job1", Spec: RestoreSpec{BackupID: outcome.Manifest.ID, Target: "again"}})
 	if result.State != state.StateFailed || result.Outcome != nil {
 		t.Errorf("result %+v", result)
 	}

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -18,21 +17,17 @@ func (r *Runner) hostPolicy() (policy.Policy, error) {
 }
 
 // permit says what the host lets the control plane ask for, and refuses a job that it does not allow. What depends on the
-// file or on the hold that is asked for is seen later, by admitAsked and performHold.
-func (r *Runner) permit(job Job) (policy.Policy, error) {
+// file or on the hold that is asked for is seen later, by admitAsked and HoldSpec.run.
+func (r *Runner) permit(spec Spec) (policy.Policy, error) {
 	p, err := r.hostPolicy()
-	kind, spec := job.kind(), cmp.Or(job.Restore, job.Preview, &RestoreSpec{})
-	switch {
-	case err != nil:
+	if err != nil {
 		return p, fmt.Errorf("the host of %s %w anything: %w", r.Engine.InstanceName, backup.ErrNotAllowed, err)
-	case !p.Allows(kind):
-		return p, r.notAllowed("a " + kind)
-	case (job.Undo != nil || spec.Replace) && !p.Replace:
-		return p, r.notAllowed("that a database is replaced")
-	case spec.WithRoles == backup.RolesSuperuser && !p.SuperuserRoles:
-		return p, r.notAllowed("that superuser roles are made")
-	case spec.TrustContent && !p.TrustContent:
-		return p, r.notAllowed("that the code in a dump runs with all the rights of the agent")
+	}
+	if !p.Allows(spec.Kind()) {
+		return p, r.notAllowed("a " + spec.Kind())
+	}
+	if what := spec.refused(p); what != "" {
+		return p, r.notAllowed(what)
 	}
 	return p, nil
 }

@@ -140,8 +140,8 @@ func TestPurgeLeavesWhatIsBeingRead(t *testing.T) {
 func TestPurgeLeavesWhatIsHeld(t *testing.T) {
 	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 50, 40, 2, 1)
-	hold := &HoldSpec{BackupID: backupID(0), Reason: "the audit", By: "user:ada"}
-	if result := accept(t, r, Job{ID: "job1", Hold: hold}); result.State != state.StateSucceeded {
+	hold := HoldSpec{BackupID: backupID(0), Reason: "the audit", By: "user:ada"}
+	if result := accept(t, r, Job{ID: "job1", Spec: hold}); result.State != state.StateSucceeded {
 		t.Fatalf("hold: %+v", result)
 	}
 	if held := r.Inventory().Backups[0].Hold; held == nil || held.Reason != "the audit" || held.By != "user:ada" || !held.HeldAt.Equal(r.Now()) {
@@ -155,10 +155,10 @@ func TestPurgeLeavesWhatIsHeld(t *testing.T) {
 	if diff := cmp.Diff([]string{backupID(0), backupID(2), backupID(3)}, inventoryIDs(r)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
-	if result := accept(t, r, Job{ID: "job2", Hold: &HoldSpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
+	if result := accept(t, r, Job{ID: "job2", Spec: HoldSpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
 		t.Errorf("the hold of nothing: %+v", result)
 	}
-	if result := accept(t, r, Job{ID: "job3", Hold: &HoldSpec{BackupID: backupID(0), Release: true}}); result.State != state.StateSucceeded {
+	if result := accept(t, r, Job{ID: "job3", Spec: HoldSpec{BackupID: backupID(0), Release: true}}); result.State != state.StateSucceeded {
 		t.Fatalf("release: %+v", result)
 	}
 	r.Purge(t.Context())

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
@@ -16,25 +15,25 @@ import (
 // made it was cancelled.
 const cleanUpTime = 5 * time.Second
 
-func (r *Runner) performRestore(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
-	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Restore, allowed)
+func (r *Runner) performRestore(ctx context.Context, spec RestoreSpec, task *task) error {
+	request, origin, done, err := r.restoreRequest(ctx, task, spec)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest); err != nil {
+	if request.Confined, err = r.admitAsked(ctx, task.allowed, origin, *request.Manifest); err != nil {
 		return err
 	}
-	request.RestoreID, request.Origin = job.ID, origin.Kind
-	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
-	if result.Warnings, err = r.restore(ctx, request, job.ID); err != nil {
+	request.RestoreID, request.Origin = task.id, origin.Kind
+	request.OnProgress = task.progress
+	if task.result.Warnings, err = r.restore(ctx, request, task.id); err != nil {
 		return err
 	}
-	kept, err := r.State.Displaced.Of(job.ID)
+	kept, err := r.State.Displaced.Of(task.id)
 	if err != nil {
-		r.Log.Error("what a restore replaced can't be told", "restore", job.ID, "error", err)
+		r.Log.Error("what a restore replaced can't be told", "restore", task.id, "error", err)
 	}
-	result.Outcome = kept.Outcome()
+	task.result.Outcome = kept.Outcome()
 	return nil
 }
 
@@ -57,9 +56,9 @@ func (r *Runner) ownID(ctx context.Context, id string) error {
 
 // restoreRequest finds the stored backup of a spec, or fetches another instance's,
 // and says who made it. It is in use until done.
-func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *RestoreSpec, allowed policy.Policy) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+func (r *Runner) restoreRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	if spec.Source != nil {
-		return r.fetchedRequest(ctx, jobID, spec, allowed)
+		return r.fetchedRequest(ctx, task, spec)
 	}
 	stored, err := r.Engine.Find(spec.BackupID)
 	if err != nil {
@@ -75,24 +74,16 @@ func (r *Runner) restoreRequest(ctx context.Context, jobID string, spec *Restore
 	}, origin, r.use(stored.ID), nil
 }
 
-func (r *Runner) performUndo(ctx context.Context, job Job, result *state.Result) error {
-	kept, err := r.Undo(ctx, job.Undo.RestoreID, "")
-	if err == nil {
-		result.Outcome = kept.Outcome()
-	}
-	return err
-}
-
-func (r *Runner) performPreview(ctx context.Context, job Job, allowed policy.Policy, result *state.Result) error {
-	request, origin, done, err := r.restoreRequest(ctx, job.ID, job.Preview, allowed)
+func (r *Runner) performPreview(ctx context.Context, spec RestoreSpec, task *task) error {
+	request, origin, done, err := r.restoreRequest(ctx, task, spec)
 	if err != nil {
 		return err
 	}
 	defer done()
-	request.OnProgress = func(p backup.Progress) { r.progress(job.ID, p) }
-	request.Confined, err = r.admitAsked(ctx, allowed, origin, *request.Manifest)
-	result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
-	result.Checks = append(result.Checks, r.proofCheck(request)...)
+	request.OnProgress = task.progress
+	request.Confined, err = r.admitAsked(ctx, task.allowed, origin, *request.Manifest)
+	task.result.Checks = append(r.Engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	task.result.Checks = append(task.result.Checks, r.proofCheck(request)...)
 	return context.Cause(ctx)
 }
 

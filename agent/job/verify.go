@@ -35,9 +35,6 @@ type Verify struct {
 	Timeout time.Duration
 }
 
-// VerifySpec asks for a test restore.
-type VerifySpec struct{ BackupID string }
-
 // errTooSlow is how a test restore ends that takes too long.
 var errTooSlow = errors.New("the test restore took longer than BACKUP_VERIFY_TIMEOUT allows")
 
@@ -54,23 +51,6 @@ func (e errDisproved) Unwrap() []error {
 		return []error{backup.ErrDamaged}
 	}
 	return []error{backup.ErrDamaged, e.proof.Cause}
-}
-
-// performVerify leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn beside the schedule's, and keeps
-// its backup from retention.
-func (r *Runner) performVerify(ctx context.Context, job Job, result *state.Result) error {
-	release, err := acquire(ctx, r.askedProofs)
-	if err != nil {
-		return err
-	}
-	defer release()
-	stored, err := r.findToVerify(job.Verify.BackupID)
-	if err != nil {
-		return err
-	}
-	result.About.Database = stored.Database
-	_, err = r.putToTheTest(ctx, stored, func(p backup.Progress) { r.progress(job.ID, p) })
-	return err
 }
 
 // VerifyBackup restores a stored backup for nothing but the proof, remembers how

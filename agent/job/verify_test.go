@@ -66,7 +66,7 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 	}
 	for _, look := range []func(){
 		func() { r.scrub(t.Context(), r.Inventory().Backups[0]) },
-		func() { accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: outcome.Manifest.ID}}) },
+		func() { accept(t, r, Job{ID: "job1", Spec: VerifySpec{BackupID: outcome.Manifest.ID}}) },
 	} {
 		look()
 		if b := r.Inventory().Backups[0]; b.State != backup.StateDamaged || !strings.Contains(b.Damage, "roles") {
@@ -87,7 +87,7 @@ func TestVerifyJob(t *testing.T) {
 	}
 	id := outcome.Manifest.ID
 	before := r.Inventory().Digest
-	if result := accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: id}}); result.State != state.StateSucceeded {
+	if result := accept(t, r, Job{ID: "job1", Spec: VerifySpec{BackupID: id}}); result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
 	check := r.Inventory().Backups[0].Check
@@ -106,14 +106,14 @@ func TestVerifyJob(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(content), "goods", "GOODS", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if result := accept(t, r, Job{ID: "job2", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureIntegrity || !strings.Contains(result.Error, "damaged") {
+	if result := accept(t, r, Job{ID: "job2", Spec: VerifySpec{BackupID: id}}); result.Failure != backup.FailureIntegrity || !strings.Contains(result.Error, "damaged") {
 		t.Errorf("of a damaged one: %+v", result)
 	}
 	r.Verify.Bin = t.TempDir()
-	if result := accept(t, r, Job{ID: "job3", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureOther || !strings.Contains(result.Error, "BACKUP_VERIFY_IN_INSTANCE") {
+	if result := accept(t, r, Job{ID: "job3", Spec: VerifySpec{BackupID: id}}); result.Failure != backup.FailureOther || !strings.Contains(result.Error, "BACKUP_VERIFY_IN_INSTANCE") {
 		t.Errorf("without a server: %+v", result)
 	}
-	if result := accept(t, r, Job{ID: "job4", Verify: &VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
+	if result := accept(t, r, Job{ID: "job4", Spec: VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
 		t.Errorf("of nothing: %+v", result)
 	}
 	if diff := cmp.Diff([]string{id + " succeeded", id + " failed"}, proofs(t, r)); diff != "" {
@@ -246,7 +246,7 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 	id := outcome.Manifest.ID
 	look := func(job string) string {
 		t.Helper()
-		result := accept(t, r, Job{ID: job, Preview: &RestoreSpec{BackupID: id, Target: "again"}})
+		result := accept(t, r, Job{ID: job, Spec: PreviewSpec{RestoreSpec{BackupID: id, Target: "again"}}})
 		for _, check := range result.Checks {
 			if check.Name == "proof" {
 				return check.Result + " " + check.String()

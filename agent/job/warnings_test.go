@@ -36,7 +36,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 			t.Errorf("%s tells of %q", by, warnings)
 		}
 	}
-	result := accept(t, r, Job{ID: "job1", Restore: &RestoreSpec{BackupID: stored.ID, Target: "part"}})
+	result := accept(t, r, Job{ID: "job1", Spec: RestoreSpec{BackupID: stored.ID, Target: "part"}})
 	if result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}

@@ -1,8 +1,12 @@
 package job
 
 import (
+	"context"
+	"errors"
+
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // HoldSpec asks to keep a backup from retention, or with Release to no longer do
@@ -14,18 +18,33 @@ type HoldSpec struct {
 	By       string // "user:NAME"
 }
 
-// performHold does what the control plane asks for. A hold that was set on this
+// Kind implements Spec.
+func (s HoldSpec) Kind() string {
+	if s.Release {
+		return "release"
+	}
+	return "hold"
+}
+
+func (s HoldSpec) check() error {
+	return errors.Join(checkBackupID(s.BackupID), within("reason", s.Reason, maxReason), within("person", s.By, maxPerson))
+}
+
+func (s HoldSpec) about() state.About { return state.About{BackupID: s.BackupID} }
+
+func (HoldSpec) refused(policy.Policy) string { return "" }
+
+// run does what the control plane asks for. A hold that was set on this
 // host it neither ends nor puts another in its place of, unless the host allows that.
-func (r *Runner) performHold(job Job, allowed policy.Policy) error {
-	spec := job.Hold
-	return r.hold(spec.BackupID, func(held *backup.Hold) error {
-		if held != nil && held.OnHost && !allowed.ReleaseHostHolds {
-			return r.notAllowed("that a hold which was set there is changed")
+func (s HoldSpec) run(_ context.Context, on *Runner, task *task) error {
+	return on.hold(s.BackupID, func(held *backup.Hold) error {
+		if held != nil && held.OnHost && !task.allowed.ReleaseHostHolds {
+			return on.notAllowed("that a hold which was set there is changed")
 		}
-		if spec.Release {
-			return r.Engine.Release(spec.BackupID)
+		if s.Release {
+			return on.Engine.Release(s.BackupID)
 		}
-		return r.Engine.Hold(spec.BackupID, backup.Hold{Reason: spec.Reason, By: spec.By, HeldAt: r.Now().UTC()})
+		return on.Engine.Hold(s.BackupID, backup.Hold{Reason: s.Reason, By: s.By, HeldAt: on.Now().UTC()})
 	})
 }
 

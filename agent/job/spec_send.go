@@ -8,6 +8,8 @@ import (
 	"io/fs"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks
@@ -26,29 +28,43 @@ type Uploader interface {
 	Upload(ctx context.Context, transferID string, manifest []byte, content io.Reader) error
 }
 
-func (r *Runner) performSend(ctx context.Context, job Job) error {
-	release, err := acquire(ctx, r.sendSlots)
+// Kind implements Spec.
+func (SendSpec) Kind() string { return "send" }
+
+func (s SendSpec) check() error {
+	if s.Offset < 0 {
+		return fmt.Errorf("%w: the offset %d is before the file", errSpec, s.Offset)
+	}
+	return checkBackupID(s.BackupID)
+}
+
+func (s SendSpec) about() state.About { return state.About{BackupID: s.BackupID} }
+
+func (SendSpec) refused(policy.Policy) string { return "" }
+
+func (s SendSpec) run(ctx context.Context, on *Runner, task *task) error {
+	release, err := acquire(ctx, on.sendSlots)
 	if err != nil {
 		return err
 	}
 	defer release()
-	file, stored, err := r.Engine.OpenStored(job.Send.BackupID)
+	file, stored, err := on.Engine.OpenStored(s.BackupID)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if _, err := file.Seek(job.Send.Offset, io.SeekStart); err != nil {
-		return fmt.Errorf("offset %d of %s: %w", job.Send.Offset, stored.Filename, err)
+	if _, err := file.Seek(s.Offset, io.SeekStart); err != nil {
+		return fmt.Errorf("offset %d of %s: %w", s.Offset, stored.Filename, err)
 	}
 	var manifest []byte
 	all, total := io.Reader(file), stored.SizeBytes
-	if job.Send.Whole {
-		if manifest, err = r.Engine.Store.ReadManifest(stored.Location); err != nil {
+	if s.Whole {
+		if manifest, err = on.Engine.Store.ReadManifest(stored.Location); err != nil {
 			return err
 		}
 	}
-	if job.Send.Whole && stored.Globals != nil {
-		companion, err := r.Engine.Store.OpenGlobals(stored.Location)
+	if s.Whole && stored.Globals != nil {
+		companion, err := on.Engine.Store.OpenGlobals(stored.Location)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}
@@ -59,12 +75,12 @@ func (r *Runner) performSend(ctx context.Context, job Job) error {
 		all, total = io.MultiReader(file, companion), total+stored.Globals.SizeBytes
 	}
 	content := &countedReader{
-		source: all, done: job.Send.Offset,
+		source: all, done: s.Offset,
 		onRead: func(done int64) {
-			r.progress(job.ID, backup.Progress{Phase: PhaseSend, DoneBytes: done, TotalBytes: total})
+			task.progress(backup.Progress{Phase: PhaseSend, DoneBytes: done, TotalBytes: total})
 		},
 	}
-	return job.Send.To.Upload(ctx, job.ID, manifest, content)
+	return s.To.Upload(ctx, task.id, manifest, content)
 }
 
 type countedReader struct {

@@ -1,0 +1,77 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/state"
+)
+
+// RestoreSpec asks to restore a stored backup into a database that must not
+// exist, unless it is to be replaced.
+type RestoreSpec struct {
+	BackupID, Target string
+	Replace          bool
+	WithRoles        string  // as in backup.RestoreRequest
+	TrustContent     bool    // likewise
+	Source           *Source // nil where this agent has the backup
+}
+
+// Kind implements Spec.
+func (RestoreSpec) Kind() string { return "restore" }
+
+func (s RestoreSpec) check() error {
+	switch s.WithRoles {
+	case "", backup.RolesMissing, backup.RolesSuperuser:
+	default:
+		return fmt.Errorf("%w: %.64q says nothing about roles; this agent may be older than the control plane", errSpec, s.WithRoles)
+	}
+	return errors.Join(checkBackupID(s.BackupID), within("database", s.Target, maxDatabase), s.Source.check())
+}
+
+func (s RestoreSpec) about() state.About {
+	return state.About{Database: s.Target, BackupID: s.BackupID}
+}
+
+func (s RestoreSpec) refused(p policy.Policy) string {
+	switch {
+	case s.Replace && !p.Replace:
+		return refusedReplace
+	case s.WithRoles == backup.RolesSuperuser && !p.SuperuserRoles:
+		return "that superuser roles are made"
+	case s.TrustContent && !p.TrustContent:
+		return "that the code in a dump runs with all the rights of the agent"
+	}
+	return ""
+}
+
+// claim makes sure that the restore has its id for itself.
+func (s RestoreSpec) claim(ctx context.Context, on *Runner, jobID string) (*state.Restore, error) {
+	if err := on.ownID(ctx, jobID); err != nil {
+		return nil, err
+	}
+	return &state.Restore{ID: jobID, Target: s.Target, Replace: s.Replace}, nil
+}
+
+func (s RestoreSpec) run(ctx context.Context, on *Runner, task *task) error {
+	return on.performRestore(ctx, s, task)
+}
+
+// PreviewSpec asks what a restore would meet, and changes nothing.
+type PreviewSpec struct{ Restore RestoreSpec }
+
+// Kind implements Spec.
+func (PreviewSpec) Kind() string { return "preview" }
+
+func (s PreviewSpec) check() error { return s.Restore.check() }
+
+func (s PreviewSpec) about() state.About { return s.Restore.about() }
+
+func (s PreviewSpec) refused(p policy.Policy) string { return s.Restore.refused(p) }
+
+func (s PreviewSpec) run(ctx context.Context, on *Runner, task *task) error {
+	return on.performPreview(ctx, s.Restore, task)
+}
