@@ -19,7 +19,7 @@ import (
 func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h := newTakenHost(t)
 	unsigned := madeUp(t, "invented-db", "CREATE TABLE evil (id int);")
-	strangers := planeRunner(t, h.Server, "invented-db") // an agent of the attacker's own
+	strangers := planeRunner(t, h.Server, "invented-db", nil) // an agent of the attacker's own
 	strangers.Engine.Passphrases = seal.Passphrases{}
 	h.CreateDatabase(t, "bait")
 	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
@@ -67,7 +67,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h := newTakenHost(t)
 	h.CreateDatabase(t, "goods")
-	other := planeRunner(t, h.Server, "other-db")
+	other := planeRunner(t, h.Server, "other-db", nil)
 	theirs, _ := backedUp(t, other, "goods", backup.TriggerManual)
 	key, err := other.Engine.Signer.PublicKey()
 	if err != nil {
@@ -107,7 +107,7 @@ func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 		}
 		return stored.Hold
 	}
-	if err := h.work.HoldHere(id, "host:root", "the audit"); err != nil {
+	if err := h.work.Holds.HoldHere(id, "host:root", "the audit"); err != nil {
 		t.Fatal(err)
 	}
 	h.plane.refused("a release", hold(true))

@@ -164,8 +164,7 @@ const planePassphrase = "correct horse battery staple"
 func newTakenHost(t *testing.T) *takenHost {
 	t.Helper()
 	h := &takenHost{Server: postgrestest.Start(t), t: t, policy: policy.File{Path: filepath.Join(t.TempDir(), "agent-policy.json"), Optional: true}}
-	h.work = planeRunner(t, h.Server, "shop-db")
-	h.work.HostPolicy = h.policy.Read
+	h.work = planeRunner(t, h.Server, "shop-db", h.policy.Read)
 	h.work.Engine.Trusts = func(instance string) bool { // as the daemon does it
 		p, err := h.policy.Read()
 		return err == nil && p.Trusts(instance)
@@ -188,8 +187,8 @@ func (h *takenHost) ownerOf(database string) string {
 	return h.Value(h.t, "postgres", `SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '`+database+`'`)
 }
 
-// planeRunner is a real agent's work on a server.
-func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Runner {
+// planeRunner is a real agent's work on a server, with the default policy where hostPolicy is nil.
+func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPolicy func() (policy.Policy, error)) *job.Runner {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
@@ -221,7 +220,7 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Ru
 			Passphrases: seal.Passphrases{Current: planePassphrase},
 		},
 		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
+		DefaultDatabase: "postgres", Clock: clock, HostPolicy: hostPolicy, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
 	})
 	if err := work.Engine.BeginSigning(); err != nil {
 		t.Fatal(err)
@@ -254,7 +253,7 @@ func newPlane(t *testing.T, work *job.Runner) *plane {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	agent := &session.Session{Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: work.Log, Now: time.Now}
+	agent := &session.Session{Conn: conn, Work: session.WorkOf(work), Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	var running sync.WaitGroup
 	running.Go(func() { agent.Run(ctx) })
 	t.Cleanup(func() {
@@ -299,7 +298,7 @@ func planeCertificate(t *testing.T, ca *pki.CA) *tls.Certificate {
 // backedUp has an agent back a database up, and returns it as it would be sent, and its id.
 func backedUp(t *testing.T, work *job.Runner, database, trigger string) (plunder, string) {
 	t.Helper()
-	outcomes := work.BackUp(t.Context(), job.Request{Trigger: trigger, Databases: []string{database}})
+	outcomes := work.Runs.BackUp(t.Context(), job.Request{Trigger: trigger, Databases: []string{database}})
 	if err := job.Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type agent struct {
 	// fromInstance is the instance that somebody on the host names as the file's.
 	fromInstance string
 	runner       *job.Runner
+	warnings     []string // of the configuration
 	log          *slog.Logger
 	now          func() time.Time
 
@@ -73,19 +74,22 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.runner = job.New(a.config(clock))
+	config := a.config(clock)
+	config.LookEvery = c.lookEvery
 	if what == toServe || what == toBackUp {
-		a.beginSigning()
+		config.Warnings = append(config.Warnings, beginSigning(config.Engine)...)
 	}
+	a.runner, a.warnings = job.New(config), config.Warnings
 	return a, nil
 }
 
 // beginSigning makes the key once all that stands in the backup folder was noted. Who has not opened that folder must not
 // make it. Where it can't be had, backups are made without, which is better than none, and the next start tries again.
-func (a *agent) beginSigning() {
-	if err := a.runner.Engine.BeginSigning(); err != nil {
-		a.runner.Warnings = append(a.runner.Warnings, "manifests are not signed until the next start: "+err.Error())
+func beginSigning(engine *backup.Engine) (warnings []string) {
+	if err := engine.BeginSigning(); err != nil {
+		warnings = append(warnings, "manifests are not signed until the next start: "+err.Error())
 	}
+	return warnings
 }
 
 // openStore opens the backup folder. A restore by hand has no use for it, and
@@ -134,13 +138,8 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
 		State: a.state, Log: a.log, Now: a.now,
-		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
-		AdoptDatabase: s.AdoptDatabase,
-		Concurrency:   s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
-		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read,
-	}
-	if s.Enabled {
-		config.Schedule = s.Schedule
+		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), AdoptDatabase: s.AdoptDatabase,
+		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
 	if job.Unencrypted(s.Passphrases) {
 		config.Warnings = []string{job.NoPassphrase}

@@ -37,7 +37,7 @@ func (c *command) undo(ctx context.Context, restoreID, confirm string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	kept, err := a.runner.Undo(ctx, restoreID, confirm)
+	kept, err := a.runner.Displacements.Undo(ctx, restoreID, confirm)
 	if err != nil {
 		return withHint(err, "pgharbor-agent restores shows what is kept")
 	}

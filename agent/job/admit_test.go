@@ -63,7 +63,7 @@ func TestAdmit(t *testing.T) {
 		{backup.OriginUnknown, vulnerable, ConsentTrust, false, nil},
 	}
 	for _, test := range tests {
-		confined, err := test.runner.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
+		confined, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
 		if confined != test.confined || !errors.Is(err, test.err) {
 			t.Errorf("%s with %q: confined is %t, %v", test.kind, test.consent, confined, err)
 		}
@@ -95,7 +95,7 @@ func (l *lender) Fetch(_ context.Context, _ string, to Receiver) error {
 func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.PublicKey) {
 	t.Helper()
 	other := newRunner(t, func(c *Config) { c.Engine.InstanceName = "other-db" })
-	outcomes := other.BackUp(t.Context(), Request{Trigger: state.TriggerManual, Databases: []string{database}})
+	outcomes := other.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerManual, Databases: []string{database}})
 	if err := Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "lent2"}})
-	if err := r.Recover(t.Context()); err != nil {
+	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(place.Path); !errors.Is(err, os.ErrNotExist) {
@@ -215,7 +215,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 // Who is refused a file of another host is told which word of the policy would allow it, and of whom.
 func TestADeniedInstanceIsNamedWithItsRule(t *testing.T) {
 	r := newRunner(t, nil)
-	_, err := r.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})
+	_, err := r.admission.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})
 	const want = `does not allow a restore from "spare-db": restore_from in the policy file there does not name that instance`
 	if backup.Failure(err) != backup.FailureNotAllowed || !strings.Contains(err.Error(), want) {
 		t.Errorf("error = %v", err)

@@ -27,6 +27,17 @@ import (
 func newRunner(t *testing.T, change func(*Config)) *Runner {
 	t.Helper()
 	instance := instanceOf(t, postgrestest.Shared(t))
+	return newOffline(t, func(c *Config) {
+		c.Engine.Instance = instance
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// newOffline is a runner with folders of its own, and no server.
+func newOffline(t *testing.T, change func(*Config)) *Runner {
+	t.Helper()
 	backups, err := store.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +48,9 @@ func newRunner(t *testing.T, change func(*Config)) *Runner {
 	}
 	t.Cleanup(func() { backups.Close() })
 	config := Config{
-		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
+		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
 		State:  openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 2},
+		DefaultDatabase: "postgres", Plan: Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 2}},
 	}
 	config.Engine.Signer = signing.Open(config.State.Dir())
 	if err := config.Engine.BeginSigning(); err != nil {
@@ -162,4 +173,21 @@ func pending(t *testing.T, j *state.Journal) []string {
 // resultOf is the news that a job has succeeded.
 func resultOf(job string) state.Entry {
 	return state.ResultEntry(state.Result{JobID: job, State: state.StateSucceeded, FinishedAt: time.Unix(1, 0).UTC()})
+}
+
+// takeTurn is somebody who does what the turns are of, until done.
+func takeTurn(t *testing.T, turns *turns) (done func()) {
+	t.Helper()
+	done, err := turns.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// inUse is how many turns are taken.
+func (t *turns) inUse() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.taken
 }

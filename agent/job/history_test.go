@@ -52,7 +52,7 @@ func toolThat(t *testing.T, name, script string) func(*Config) {
 // search would have nothing to find.
 func leaves(t *testing.T, r *Runner, id, want string) {
 	t.Helper()
-	told, err := json.Marshal([]any{entries(t, r.State), r.Status(), r.Inventory()})
+	told, err := json.Marshal([]any{entries(t, r.State), r.Status.Last(), r.Inventory.Current()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +78,8 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		t.Run(format, func(t *testing.T) {
 			refusedDatabase(t, "cards")
-			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Verify.Dir = format, provingGround(t) })
-			outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
+			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, provingGround(t) })
+			outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 			if outcome.Err != nil {
 				t.Fatal(outcome.Err)
 			}
@@ -92,7 +92,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 				t.Errorf("the test restore: %+v", result)
 			}
 			leaves(t, r, "verify1", "check_violation (SQLSTATE 23514)")
-			r.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
+			r.Verifier.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
 			leaves(t, r, id, "check_violation (SQLSTATE 23514)")
 			// By hand, without a job.
 			stored, err := r.Engine.Find(id)
@@ -100,7 +100,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "again"}
-			restore, _, err := r.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
+			restore, _, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
 			}
@@ -127,12 +127,12 @@ exit 1`
 [ "$1" = --version ] || echo 'WARNING:  card ` + aRow + `' >&2
 exec $real "$@"`
 	r = newRunner(t, toolThat(t, "pg_dump", warns))
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil || len(outcome.Manifest.Warnings) != 1 {
 		t.Fatalf("%+v", outcome)
 	}
 	leaves(t, r, outcome.Run.ID, "stay on the host")
-	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory().Backups[0].Location) + ".manifest.json")
+	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
 	if err != nil || strings.Contains(string(manifest), aRow) {
 		t.Errorf("the manifest, which goes with a download: %v\n%s", err, manifest)
 	}

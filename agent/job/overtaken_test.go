@@ -18,7 +18,7 @@ import (
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
 	request := backup.RestoreRequest{Path: y.dump, Target: "shop", Replace: true, RestoreID: "overtaken"}
-	exchange := y.runner.watchExchange(y.Context(), &request, "")
+	exchange := y.runner.Displacements.watch(y.Context(), &request, "")
 	record := request.BeforeSwap
 	request.BeforeSwap = func(replacement backup.Replacement) error {
 		for _, sql := range statements {
@@ -71,7 +71,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.runner.recoverWork(t.Context(), work)
+	y.runner.Recovery.recoverWork(t.Context(), work)
 	if _, err := os.Lstat(filepath.Dir(place.Path)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its place is there: %v", err)
 	}
@@ -85,19 +85,19 @@ func TestKeptThroughAClockThatIsSet(t *testing.T) {
 	y := newYard(t)
 	right := time.Now()
 	now := right
-	y.runner.Now = func() time.Time { return now }
-	y.runner.clockTrusted()
+	y.runner.Clock.now = func() time.Time { return now }
+	y.runner.Clock.trusted()
 	now = right.AddDate(-5, 0, 0)
 	if err := y.replaceHere(); err != nil {
 		t.Fatal(err)
 	}
-	y.runner.tendKept(t.Context())
+	y.runner.Displacements.tendAll(t.Context())
 	set := func(to time.Time) []string {
 		now = to
-		if err := y.runner.Clock.Confirm(now, now); err != nil {
+		if err := y.runner.Clock.guard.Confirm(now, now); err != nil {
 			t.Fatal(err)
 		}
-		y.runner.tendKept(t.Context())
+		y.runner.Displacements.tendAll(t.Context())
 		return y.beside()
 	}
 	for _, later := range []time.Duration{0, 7*24*time.Hour - time.Second} {

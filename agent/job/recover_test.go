@@ -48,7 +48,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	abandon(t, r.State, state.Record{ID: "removal-" + backupID(2), Removal: &state.Removal{BackupID: backupID(2), Location: expired, Reason: "old", RemovedAt: started}})
 
 	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
-	if err := r.Recover(t.Context()); err != nil {
+	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	told := map[string]state.Entry{}
@@ -92,7 +92,7 @@ func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	r.Engine.Instance = instanceOf(t, server)
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "again"}})
 	server.Stop()
-	if err := r.Recover(t.Context()); err != nil {
+	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if told := pending(t, r.State.Journal); len(told) != 1 {
@@ -101,7 +101,7 @@ func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	r.retryLeftovers(t.Context())
+	r.Recovery.retryLeftovers(t.Context())
 	if slices.Contains(server.Databases(t), "pgharbor_restore_job1") {
 		t.Error("the temporary database is left")
 	}

@@ -28,7 +28,7 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 	if result := accept(t, r, Job{ID: "job2", Spec: BackupSpec{Database: "spare"}}); !strings.Contains(result.Error, "too full for what others ask") {
 		t.Errorf("a backup that was asked for ends as %s: %s", result.State, result.Error)
 	}
-	if err := Failures(r.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule, Databases: []string{"spare"}})); err != nil {
+	if err := Failures(r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule, Databases: []string{"spare"}})); err != nil {
 		t.Errorf("a scheduled one: %v", err)
 	}
 	left, err := filepath.Glob(filepath.Join(r.Engine.Store.Dir(), ".incoming", "*"))

@@ -20,8 +20,8 @@ import (
 func TestEveryRunIsJournaled(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
-	r := newRunner(t, func(c *Config) { c.Databases = []string{"shop", "gone"} })
-	outcomes := r.BackUp(t.Context(), Request{Trigger: state.TriggerManual, JobID: "job1"})
+	r := newRunner(t, func(c *Config) { c.Plan.Databases = []string{"shop", "gone"} })
+	outcomes := r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerManual, JobID: "job1"})
 	var told []string
 	for _, entry := range entries(t, r.State) {
 		run := entry.Run
@@ -49,13 +49,13 @@ func TestAnUnreachableServerIsAFailedRunOfEachDatabase(t *testing.T) {
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
 	r.Engine.Instance = instanceOf(t, server)
 	server.Stop()
-	for _, outcome := range r.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
+	for _, outcome := range r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
 		if outcome.Run.Database != "shop" || outcome.Run.State != state.StateFailed || !strings.Contains(outcome.Run.Error, "connect") {
 			t.Errorf("run %+v", outcome.Run)
 		}
 	}
-	r.RefreshStatus(t.Context())
-	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "PostgreSQL can't be reached") {
+	r.Status.Refresh(t.Context())
+	if warnings := strings.Join(r.Status.Last().Warnings, "\n"); !strings.Contains(warnings, "PostgreSQL can't be reached") {
 		t.Errorf("warnings:\n%s", warnings)
 	}
 }
@@ -69,19 +69,21 @@ func TestRunsAreBounded(t *testing.T) {
 		server.Exec(t, database, "CREATE TABLE goods (id int)")
 		releases = append(releases, lockTable(t, database, "goods"))
 	}
-	r := newRunner(t, func(c *Config) { c.Concurrency = 2 })
+	r := newRunner(t, func(c *Config) { c.Plan.Concurrency = 2 })
 	done := make(chan []Outcome)
-	go func() { done <- r.BackUp(t.Context(), Request{Databases: databases, Trigger: state.TriggerManual}) }()
+	go func() {
+		done <- r.Runs.BackUp(t.Context(), Request{Databases: databases, Trigger: state.TriggerManual})
+	}()
 	awaitDumps(t, 2)
 	var running []string
-	for _, run := range r.Running() {
+	for _, run := range r.Runs.Running() {
 		running = append(running, run.Database)
 	}
 	if len(running) != 2 || strings.Contains(strings.Join(running, " "), "three") {
 		t.Errorf("running: %v", running)
 	}
 	// Another run of a database that has one is refused, also of another process.
-	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).BackUp(t.Context(), Request{Databases: []string{"one"}})
+	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).Runs.BackUp(t.Context(), Request{Databases: []string{"one"}})
 	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != state.StateFailed {
 		t.Errorf("a second run of the same database: %+v", again[0])
 	}
@@ -101,7 +103,7 @@ func TestAStoppedAgentLeavesAFailedRunAndNothingElse(t *testing.T) {
 	r := newRunner(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan []Outcome)
-	go func() { done <- r.BackUp(ctx, Request{Databases: []string{"slow", "postgres"}}) }()
+	go func() { done <- r.Runs.BackUp(ctx, Request{Databases: []string{"slow", "postgres"}}) }()
 	awaitDumps(t, 1)
 	stop()
 	for _, outcome := range <-done {

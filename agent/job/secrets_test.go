@@ -9,15 +9,16 @@ import (
 
 // Health warns of a secret that others can read, by the name of its setting: where it stands is the host's to know.
 func TestAFileWithASecretThatOthersCanReadIsAWarning(t *testing.T) {
-	r := newRunner(t, nil)
 	secret := filepath.Join(t.TempDir(), "passphrase")
 	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.SecretFiles = []SecretFile{{Setting: "BACKUP_ENCRYPT_PASSPHRASE_FILE", Path: secret}, {Setting: "PGPASSFILE", Path: secret + ".none"}}
+	r := newRunner(t, func(c *Config) {
+		c.SecretFiles = []SecretFile{{Setting: "BACKUP_ENCRYPT_PASSPHRASE_FILE", Path: secret}, {Setting: "PGPASSFILE", Path: secret + ".none"}}
+	})
 	warned := func() string {
-		r.RefreshStatus(t.Context())
-		return strings.Join(r.Status().Warnings, "\n")
+		r.Status.Refresh(t.Context())
+		return strings.Join(r.Status.Last().Warnings, "\n")
 	}
 	if text := warned(); strings.Contains(text, "PASSPHRASE_FILE") || strings.Contains(text, "PGPASSFILE") {
 		t.Errorf("of a private file: %s", text)

@@ -28,14 +28,14 @@ type Spec interface {
 	// refused says what of it the host's policy does not allow; "" for nothing.
 	refused(policy.Policy) string
 	// run does the work, and adds to the task's result what it has beside its end.
-	run(ctx context.Context, on *Runner, task *task) error
+	run(ctx context.Context, on *workers, task *task) error
 }
 
 // claimer is a Spec whose work leaves something on the server where it is broken
 // off. Nothing is recorded of one that may not begin, so that nobody cleans up
 // after it.
 type claimer interface {
-	claim(ctx context.Context, on *Runner, jobID string) (*state.Restore, error)
+	claim(ctx context.Context, on *workers, jobID string) (*state.Restore, error)
 }
 
 // task is a job under way.
@@ -44,6 +44,20 @@ type task struct {
 	allowed  policy.Policy // as it was when the job began
 	result   *state.Result
 	progress func(backup.Progress)
+}
+
+// workers are who does the work of jobs.
+type workers struct {
+	engine        *backup.Engine
+	runs          *Runs
+	restorer      *Restorer
+	displacements *Displacements
+	verifier      *Verifier
+	holds         *Holds
+
+	// Who asks for much keeps the schedule waiting for one, and not for all.
+	askedRuns, askedVerifications *turns
+	sends                         *turns
 }
 
 // specs has one of each kind of job.
@@ -65,8 +79,8 @@ type unknownSpec struct{}
 
 var errUnknownKind = errors.New("this agent does not know how to do the job; it may be older than the control plane")
 
-func (unknownSpec) Kind() string                              { return "unknown" }
-func (unknownSpec) check() error                              { return errUnknownKind }
-func (unknownSpec) about() state.About                        { return state.About{} }
-func (unknownSpec) refused(policy.Policy) string              { return "" }
-func (unknownSpec) run(context.Context, *Runner, *task) error { return errUnknownKind }
+func (unknownSpec) Kind() string                               { return "unknown" }
+func (unknownSpec) check() error                               { return errUnknownKind }
+func (unknownSpec) about() state.About                         { return state.About{} }
+func (unknownSpec) refused(policy.Policy) string               { return "" }
+func (unknownSpec) run(context.Context, *workers, *task) error { return errUnknownKind }

@@ -20,8 +20,8 @@ func (s BackupSpec) about() state.About { return state.About{Database: s.Databas
 func (BackupSpec) refused(policy.Policy) string { return "" }
 
 // run lets no more jobs wait for a turn beside the schedule's than there are turns, however many are asked for.
-func (s BackupSpec) run(ctx context.Context, on *Runner, task *task) error {
-	release, err := acquire(ctx, on.askedSlots)
+func (s BackupSpec) run(ctx context.Context, on *workers, task *task) error {
+	release, err := on.askedRuns.take(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,5 +30,5 @@ func (s BackupSpec) run(ctx context.Context, on *Runner, task *task) error {
 	if s.Database != "" {
 		request.Databases = []string{s.Database}
 	}
-	return Failures(on.BackUp(ctx, request))
+	return Failures(on.runs.BackUp(ctx, request))
 }

@@ -49,15 +49,15 @@ func (s RestoreSpec) refused(p policy.Policy) string {
 }
 
 // claim makes sure that the restore has its id for itself.
-func (s RestoreSpec) claim(ctx context.Context, on *Runner, jobID string) (*state.Restore, error) {
-	if err := on.ownID(ctx, jobID); err != nil {
+func (s RestoreSpec) claim(ctx context.Context, on *workers, jobID string) (*state.Restore, error) {
+	if err := on.restorer.ownID(ctx, jobID); err != nil {
 		return nil, err
 	}
 	return &state.Restore{ID: jobID, Target: s.Target, Replace: s.Replace}, nil
 }
 
-func (s RestoreSpec) run(ctx context.Context, on *Runner, task *task) error {
-	return on.performRestore(ctx, s, task)
+func (s RestoreSpec) run(ctx context.Context, on *workers, task *task) error {
+	return on.restorer.performRestore(ctx, s, task)
 }
 
 // PreviewSpec asks what a restore would meet, and changes nothing.
@@ -72,6 +72,6 @@ func (s PreviewSpec) about() state.About { return s.Restore.about() }
 
 func (s PreviewSpec) refused(p policy.Policy) string { return s.Restore.refused(p) }
 
-func (s PreviewSpec) run(ctx context.Context, on *Runner, task *task) error {
-	return on.performPreview(ctx, s.Restore, task)
+func (s PreviewSpec) run(ctx context.Context, on *workers, task *task) error {
+	return on.restorer.performPreview(ctx, s.Restore, task)
 }

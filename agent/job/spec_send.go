@@ -42,13 +42,13 @@ func (s SendSpec) about() state.About { return state.About{BackupID: s.BackupID}
 
 func (SendSpec) refused(policy.Policy) string { return "" }
 
-func (s SendSpec) run(ctx context.Context, on *Runner, task *task) error {
-	release, err := acquire(ctx, on.sendSlots)
+func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
+	release, err := on.sends.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	file, stored, err := on.Engine.OpenStored(s.BackupID)
+	file, stored, err := on.engine.OpenStored(s.BackupID)
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,12 @@ func (s SendSpec) run(ctx context.Context, on *Runner, task *task) error {
 	var manifest []byte
 	all, total := io.Reader(file), stored.SizeBytes
 	if s.Whole {
-		if manifest, err = on.Engine.Store.ReadManifest(stored.Location); err != nil {
+		if manifest, err = on.engine.Store.ReadManifest(stored.Location); err != nil {
 			return err
 		}
 	}
 	if s.Whole && stored.Globals != nil {
-		companion, err := on.Engine.Store.OpenGlobals(stored.Location)
+		companion, err := on.engine.Store.OpenGlobals(stored.Location)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}

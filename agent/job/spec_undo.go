@@ -33,8 +33,8 @@ func (UndoSpec) refused(p policy.Policy) string {
 	return ""
 }
 
-func (s UndoSpec) run(ctx context.Context, on *Runner, task *task) error {
-	kept, err := on.Undo(ctx, s.RestoreID, "")
+func (s UndoSpec) run(ctx context.Context, on *workers, task *task) error {
+	kept, err := on.displacements.Undo(ctx, s.RestoreID, "")
 	if err == nil {
 		task.result.Outcome = kept.Outcome()
 	}

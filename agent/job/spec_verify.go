@@ -21,17 +21,17 @@ func (VerifySpec) refused(policy.Policy) string { return "" }
 
 // run leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn beside the schedule's, and keeps
 // its backup from retention.
-func (s VerifySpec) run(ctx context.Context, on *Runner, task *task) error {
-	release, err := acquire(ctx, on.askedProofs)
+func (s VerifySpec) run(ctx context.Context, on *workers, task *task) error {
+	release, err := on.askedVerifications.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	stored, err := on.findToVerify(s.BackupID)
+	stored, err := on.verifier.findToVerify(s.BackupID)
 	if err != nil {
 		return err
 	}
 	task.result.About.Database = stored.Database
-	_, err = on.putToTheTest(ctx, stored, task.progress)
+	_, err = on.verifier.putToTheTest(ctx, stored, task.progress)
 	return err
 }

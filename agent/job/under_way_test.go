@@ -17,7 +17,7 @@ func TestOnlyRestoresUnderWayHideADatabase(t *testing.T) {
 	r := newRunner(t, nil)
 	listed := func() (names []string) {
 		t.Helper()
-		found, err := r.databases(t.Context())
+		found, err := r.coverage.databases(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -167,12 +167,12 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 // inventoryBackup is a backup of the inventory, or nil where its file is gone: to
 // the control plane that is one which the agent does not have. A damaged one
 // counts for nothing.
-func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
+func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	if b.State == backup.StateMissing {
 		return nil
 	}
 	manifest := b.Manifest
-	manifest.Tables = work.Tables(b)
+	manifest.Tables = inventory.Tables(b)
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
 	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)

@@ -27,8 +27,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// newRunner is a real agent's work on the shared server.
-func newRunner(t *testing.T) *job.Runner {
+// newRunner is a real agent's work on the shared server. The functions may change it before.
+func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(postgrestest.Shared(t).Environ())
 	if err != nil {
@@ -54,11 +54,15 @@ func newRunner(t *testing.T) *job.Runner {
 		instance.Close()
 		backups.Close()
 	})
-	return job.New(job.Config{
+	config := job.Config{
 		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
 		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
-	})
+		DefaultDatabase: "postgres", Clock: clock, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	return job.New(config)
 }
 
 // connect runs a session until the test ends; nothing of it is left then. The
@@ -67,7 +71,7 @@ func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, chan
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session.Session{
-		Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.HearTime,
+		Conn: conn, Work: session.WorkOf(work), Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.Clock.Hear,
 	}
 	for _, f := range change {
 		f(s)

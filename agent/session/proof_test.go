@@ -15,7 +15,6 @@ import (
 func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
 	leakless(t)
 	harbor, conn := openHarbor(t)
-	work := newRunner(t)
 	ground, err := os.MkdirTemp("/tmp", "pgv") // a short path, which the server's user can reach
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +23,7 @@ func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
 	if err := os.Chmod(ground, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	work.Verify.Dir = ground
+	work := newRunner(t, func(c *job.Config) { c.Plan.Verify.Dir = ground })
 	storeFile(t, work, "backup0000000001", []byte("backup0000000001"))
 	connect(t, conn, work)
 	p, hello := harbor.next(t, 5*time.Minute)

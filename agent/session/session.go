@@ -39,10 +39,10 @@ const (
 	stallTimeout = 2 * time.Minute
 )
 
-// Session speaks for a runner. Its fields are set before Run.
+// Session speaks for an agent's work. Its fields are set before Run.
 type Session struct {
 	Conn    grpc.ClientConnInterface
-	Work    *job.Runner
+	Work    Work
 	Version string // of the agent
 	// Incarnation is random and the same for as long as the process lives; Host
 	// names the machine. Both tell the control plane a second agent with the same
@@ -230,7 +230,7 @@ type connection struct {
 
 // status is what the agent says of itself now.
 func (s *Session) status() *pgharborv1.AgentStatus {
-	status := statusOf(s.Work.Status(), s.Timezone)
+	status := statusOf(s.Work.Status.Last(), s.Timezone)
 	if s.Certificate != nil {
 		ends, life := s.Certificate()
 		status.CertificateEndsAt, status.CertificateLife = timestamp(ends), durationpb.New(life)
@@ -247,10 +247,10 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	c.lastStatus = c.status()
 	hello := &pgharborv1.Hello{
 		TrailHead:    c.heldTrailHead(),
-		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
+		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory.Current().Digest, Incarnation: c.Incarnation, Host: c.Host,
 		SigningKey: c.Work.SigningKey(),
 	}
-	for _, running := range c.Work.Jobs() {
+	for _, running := range c.Work.Jobs.Jobs() {
 		hello.RunningJobIds = append(hello.RunningJobIds, running.ID)
 	}
 	err = c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Hello{Hello: hello}})

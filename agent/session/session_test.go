@@ -221,7 +221,7 @@ func TestRefusedAgentWorksOnAndTriesAgainSlowly(t *testing.T) {
 	work := newRunner(t)
 	var log lockedBuffer
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &session.Session{Conn: conn, Work: work, Version: "test", Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}
+	s := &session.Session{Conn: conn, Work: session.WorkOf(work), Version: "test", Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
 	p, _ := harbor.next(t, time.Second)

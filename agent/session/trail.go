@@ -18,17 +18,10 @@ func (c *connection) mustSayAnew() error {
 	if c.TrailKey == nil || c.saidAnew.Load() {
 		return nil
 	}
-	if c.accepted() {
+	if c.Work.Trail.BeginsAnew() {
 		return errBeginsAnew
 	}
 	return nil
-}
-
-// accepted says whether another trail was accepted and no head of it has come since.
-// What can't be read is said where heads are taken.
-func (c *connection) accepted() bool {
-	_, anew, err := c.Work.State.Witness.Newest()
-	return err == nil && anew
 }
 
 // takeTrailHead keeps a head of the trail that the control plane has signed.
@@ -47,8 +40,8 @@ func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) error {
 	if err == nil {
 		err = head.SignedBy(key)
 	}
-	c.Work.HearTrailHead(head, err)
-	if !c.accepted() {
+	c.Work.Trail.Hear(head, err)
+	if !c.Work.Trail.BeginsAnew() {
 		c.saidAnew.Store(false)
 	}
 	return nil
@@ -60,7 +53,7 @@ func (c *connection) heldTrailHead() *pgharborv1.TrailHead {
 	if c.TrailKey == nil {
 		return nil
 	}
-	switch h, anew := c.Work.TrailHead(); {
+	switch h, anew := c.Work.Trail.Head(); {
 	case anew:
 		c.saidAnew.Store(true)
 		return &pgharborv1.TrailHead{BeginsAnew: true}

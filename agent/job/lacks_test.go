@@ -18,7 +18,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	t.Cleanup(func() { server.DropDatabase(t, "part") })
 	t.Cleanup(func() { server.DropDatabase(t, "part2") })
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"whole"}, Trigger: state.TriggerManual})[0]
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"whole"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
@@ -42,7 +42,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	}
 	tells("a job", result.Warnings)
 	request := backup.RestoreRequest{Path: path, Manifest: &stored.Manifest, Target: "part2"}
-	id, lacks, err := r.RestoreFile(t.Context(), request, backup.Origin{Kind: backup.OriginSigned}, "")
+	id, lacks, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{Kind: backup.OriginSigned}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 }
 
 func TestWarningsAreBounded(t *testing.T) {
-	var w warnings
+	var w lacks
 	for range 200 {
 		w.add(strings.Repeat("ä", 5000))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,22 +54,39 @@ func (e errDisproved) Unwrap() []error {
 	return []error{backup.ErrDamaged, e.proof.Cause}
 }
 
+// Verifier puts backups to the test of a restore.
+type Verifier struct {
+	engine    *backup.Engine
+	state     *state.Folder
+	log       *slog.Logger
+	plans     *Plans
+	clock     *Clock
+	recorder  *recorder
+	reads     *reads
+	runs      *Runs
+	inventory *InventoryReader
+	admission *admission
+	leftovers *leftovers
+	warnings  *warnings
+	turns     *turns
+}
+
 // VerifyBackup restores a stored backup for nothing but the proof, remembers how
 // that ended and journals it. A backup that does not come back is an error too, of
 // the failure "integrity", and the Proof says why.
-func (r *Runner) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
-	stored, err := r.findToVerify(id)
+func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
+	stored, err := v.findToVerify(id)
 	if err != nil {
 		return backup.Proof{}, err
 	}
-	begun := r.Now().UTC()
-	proof, err := r.putToTheTest(ctx, stored, onProgress)
-	r.rememberEnd(state.Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
+	begun := v.clock.Now().UTC()
+	proof, err := v.putToTheTest(ctx, stored, onProgress)
+	v.recorder.rememberEnd(state.Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
 	return proof, err
 }
 
-func (r *Runner) findToVerify(id string) (backup.Stored, error) {
-	stored, err := r.Engine.Find(id)
+func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
+	stored, err := v.engine.Find(id)
 	if err == nil && stored.State == backup.StateMissing {
 		err = fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
 	}
@@ -76,11 +94,11 @@ func (r *Runner) findToVerify(id string) (backup.Stored, error) {
 }
 
 // putToTheTest is VerifyBackup, without a word in the history.
-func (r *Runner) putToTheTest(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
-	defer r.use(stored.ID)()
-	proof, err := r.verifyStored(ctx, stored, onProgress)
+func (v *Verifier) putToTheTest(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+	defer v.reads.begin(stored.ID)()
+	proof, err := v.verifyStored(ctx, stored, onProgress)
 	if err == nil {
-		r.proved(ctx, stored, proof)
+		v.proved(ctx, stored, proof)
 	}
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
@@ -88,25 +106,25 @@ func (r *Runner) putToTheTest(ctx context.Context, stored backup.Stored, onProgr
 	return proof, err
 }
 
-func (r *Runner) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
-	origin, err := r.Engine.OriginOf(stored)
+func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+	origin, err := v.engine.OriginOf(stored)
 	if backup.Failure(err) == backup.FailureIntegrity { // no restore would take it
-		return backup.Disproof(err, r.Now()), nil
+		return backup.Disproof(err, v.clock.Now()), nil
 	}
 	if err != nil {
 		return backup.Proof{}, err
 	}
-	return r.prove(ctx, origin, "", backup.ProveRequest{
-		Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, OnProgress: onProgress,
+	return v.prove(ctx, origin, "", backup.ProveRequest{
+		Path: v.engine.Store.Path(stored.Location), Manifest: &stored.Manifest, OnProgress: onProgress,
 	})
 }
 
 // VerifyFile is VerifyBackup for a file that need not be in the backup folder;
 // manifest is nil where it has none. Nothing of it is remembered. By its origin,
 // and what somebody says of that, the load is confined or not.
-func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
-	begun := r.Now().UTC()
-	proof, err := r.prove(ctx, origin, consent, backup.ProveRequest{Path: path, Manifest: manifest})
+func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+	begun := v.clock.Now().UTC()
+	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{Path: path, Manifest: manifest})
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
@@ -114,40 +132,41 @@ func (r *Runner) VerifyFile(ctx context.Context, path string, manifest *backup.M
 	if manifest != nil && origin.Ours() { // what else a manifest says, may be another's
 		ended.BackupID, ended.Database = manifest.ID, manifest.Database
 	}
-	r.rememberEnd(ended, err)
+	v.recorder.rememberEnd(ended, err)
 	return proof, err
 }
 
 // prove has a record of what it makes, so that a crash leaves nothing for long.
-func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
-	if request.Confined, err = r.admit(ctx, origin, consent); err != nil {
+func (v *Verifier) prove(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
+	if request.Confined, err = v.admission.admit(ctx, origin, consent); err != nil {
 		return backup.Proof{}, err
 	}
-	release, err := acquire(ctx, r.verifySlots)
+	release, err := v.turns.take(ctx)
 	if err != nil {
 		return backup.Proof{}, err
 	}
 	defer release()
-	if request.Dir, err = r.verifyDir(); err != nil {
+	if request.Dir, err = v.verifyDir(); err != nil {
 		return backup.Proof{}, err
 	}
-	request.ID, request.Bin, request.InInstance = newID(), r.Verify.Bin, r.Verify.InInstance
-	request.WithoutCage = r.Verify.WithoutCage
+	by := v.plans.Get().Verify
+	request.ID, request.Bin, request.InInstance = newID(), by.Bin, by.InInstance
+	request.WithoutCage = by.WithoutCage
 	record := state.Record{ID: "verify-" + request.ID, Throwaway: request.ThrowawayDir()}
 	if request.InInstance {
 		record.Restore = &state.Restore{ID: request.ID}
 	}
-	work := r.begin(record)
+	work := v.recorder.begin(record)
 	limited, cancel := ctx, func() {}
-	if r.Verify.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, r.Verify.Timeout)
+	if by.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, by.Timeout)
 	}
 	defer cancel()
-	proof, err := r.Engine.Prove(limited, request)
+	proof, err := v.engine.Prove(limited, request)
 	if err != nil && work != nil {
-		r.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
+		v.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
 	} else {
-		r.finish(work)
+		v.recorder.finish(work)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -159,13 +178,13 @@ func (r *Runner) prove(ctx context.Context, origin backup.Origin, consent Consen
 }
 
 // verifyDir returns the folder for throwaway servers, which their user can reach.
-func (r *Runner) verifyDir() (string, error) {
-	dir := r.Verify.Dir
+func (v *Verifier) verifyDir() (string, error) {
+	dir := v.plans.Get().Verify.Dir
 	switch {
 	case dir == "" && os.Geteuid() == 0:
 		return os.TempDir(), nil
 	case dir == "":
-		dir = filepath.Join(r.State.Dir(), "verify")
+		dir = filepath.Join(v.state.Dir(), "verify")
 	}
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -176,23 +195,23 @@ func (r *Runner) verifyDir() (string, error) {
 
 // removeThrowaway removes what a test restore left, and keeps its record for the
 // next start where that can't be.
-func (r *Runner) removeThrowaway(ctx context.Context, work *state.Work) {
+func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
-		r.Log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
+		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
 		if err := work.Leave(); err != nil {
-			r.Log.Error("a record of work could not be left", "error", err)
+			v.log.Error("a record of work could not be left", "error", err)
 		}
 		return
 	}
-	if r.cleanUp(ctx, work) { // of the instance, where it was used
-		r.finish(work)
+	if v.leftovers.cleanUp(ctx, work) { // of the instance, where it was used
+		v.recorder.finish(work)
 	}
 }
 
 // proved remembers and journals how a test restore of a stored backup ended. It
 // has read the whole file, so it is a scrub too, once the companion is read as well.
-func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
-	log := r.Log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took, "cage", proof.Cage)
+func (v *Verifier) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
+	log := v.log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took, "cage", proof.Cage)
 	if proof.State == backup.ProofFailed {
 		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "), "words", postgres.Words(proof.Cause))
 	} else {
@@ -203,65 +222,51 @@ func (r *Runner) proved(ctx context.Context, stored backup.Stored, proof backup.
 	}
 	damage, scrubErr := "", error(nil)
 	if proof.State == backup.ProofSucceeded {
-		damage, scrubErr = r.Engine.ScrubGlobals(ctx, stored, nil)
+		damage, scrubErr = v.engine.ScrubGlobals(ctx, stored, nil)
 	}
 	scrubbed := proof.State == backup.ProofSucceeded && scrubErr == nil
 	if damage != "" {
 		log.Error("a backup is damaged", "file", stored.Location.File, "damage", damage)
 	}
-	err := r.State.Checks.Update(stored.ID, func(c *state.Check) {
+	err := v.state.Checks.Update(stored.ID, func(c *state.Check) {
 		c.Proof = &proof
 		if scrubbed {
 			c.ScrubbedAt, c.Damage = proof.FinishedAt, damage
 		}
 	})
 	if err != nil {
-		r.Log.Error("how a test restore ended can't be remembered", "backup", stored.ID, "error", err)
-		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+		v.log.Error("how a test restore ended can't be remembered", "backup", stored.ID, "error", err)
+		v.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
 	}
 	entries := []state.Entry{state.ProofEntry(state.ProofResult{BackupID: stored.ID, Proof: proof})}
 	if scrubbed {
 		entries = append(entries, state.ScrubEntry(state.ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
 	}
-	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
-	r.finish(nil, entries...)
-}
-
-// keepProven restores the newest backup of each database whenever that is due.
-func (r *Runner) keepProven(ctx context.Context) {
-	var last time.Time
-	for r.await(ctx, r.Verify.Schedule, &last, r.setNextVerify) {
-		r.verifyNewest(ctx)
-	}
-}
-
-func (r *Runner) setNextVerify(due time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.nextVerify = due
+	v.inventory.announce() // before anybody can hear of it, and be told an inventory without it
+	v.recorder.finish(nil, entries...)
 }
 
 // verifyNewest restores the newest backup of each database, one after the other,
 // each once no backup is being made.
-func (r *Runner) verifyNewest(ctx context.Context) {
+func (v *Verifier) verifyNewest(ctx context.Context) {
 	var unproven error
-	for _, b := range newestOfEach(r.readInventory().Backups) {
-		for len(r.Running()) > 0 {
+	for _, b := range newestOfEach(v.inventory.read().Backups) {
+		for len(v.runs.Running()) > 0 {
 			if !pause(ctx, yieldStep) {
 				return
 			}
 		}
-		_, err := r.VerifyBackup(ctx, b.ID, nil)
+		_, err := v.VerifyBackup(ctx, b.ID, nil)
 		if ctx.Err() != nil {
 			return
 		}
 		var disproved errDisproved
 		if err != nil && !errors.As(err, &disproved) {
-			r.Log.Error("a backup could not be put to the test", "backup", b.ID, "database", b.Database, "error", err)
+			v.log.Error("a backup could not be put to the test", "backup", b.ID, "database", b.Database, "error", err)
 			unproven = errors.Join(unproven, fmt.Errorf("database %q: %w", b.Database, err))
 		}
 	}
-	r.trouble(topicVerify, sentence("backups could not be put to the test", unproven))
+	v.warnings.set(warnVerify, sentence("backups could not be put to the test", unproven))
 }
 
 // newestOfEach returns the newest backup of each database that has its file, by

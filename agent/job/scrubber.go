@@ -3,7 +3,7 @@ package job
 import (
 	"context"
 	"errors"
-	"maps"
+	"log/slog"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,26 +23,23 @@ type Scrub struct {
 // yieldStep is how often a scrub that gives way looks whether it may go on.
 const yieldStep = time.Second
 
-// keepScrubbed reads the stored files again, one after the other.
-func (r *Runner) keepScrubbed(ctx context.Context) {
-	var last time.Time              // when the last scrub began
-	tried := map[string]time.Time{} // when that of a backup began, of which there may be nothing to remember
-	for {
-		maps.DeleteFunc(tried, func(_ string, at time.Time) bool {
-			ago := r.Now().Sub(at)
-			return ago < 0 || ago >= r.Scrub.Every
-		})
-		next, wait := dueScrub(r.Inventory().Backups, tried, last, r.Now(), r.Scrub.Every)
-		if wait <= 0 && next != nil {
-			last = r.Now()
-			tried[next.ID] = last
-			r.scrub(ctx, *next)
-			wait = 0
-		}
-		if !pause(ctx, min(max(wait, yieldStep), clockStep)) {
-			return
-		}
-	}
+// scrubbedFiles are the stored backups, for a scrub.
+type scrubbedFiles interface {
+	// Scrub reads a backup's files and says what is wrong with them; "" for nothing.
+	Scrub(ctx context.Context, stored backup.Stored, pace backup.Pace) (damage string, err error)
+}
+
+// scrubber reads stored files again.
+type scrubber struct {
+	files     scrubbedFiles
+	checks    *state.Checks
+	log       *slog.Logger
+	plans     *Plans
+	clock     *Clock
+	inventory *InventoryReader
+	runs      *Runs
+	recorder  *recorder
+	warnings  *warnings
 }
 
 // dueScrub returns the backup that is to be read next, the one that was not for
@@ -86,49 +83,49 @@ func lookedAt(b Backup, now time.Time) time.Time {
 }
 
 // scrub reads one backup's file again and remembers what it found.
-func (r *Runner) scrub(ctx context.Context, b Backup) {
-	damage, err := r.Engine.Scrub(ctx, b.Stored, r.pace())
+func (s *scrubber) scrub(ctx context.Context, b Backup) {
+	damage, err := s.files.Scrub(ctx, b.Stored, s.pace())
 	switch {
 	case ctx.Err() != nil:
 		return
 	case errors.Is(err, backup.ErrNotFound):
-		r.Log.Error("the file of a backup is gone", "backup", b.ID, "database", b.Database, "file", b.Location.File)
-		r.inventoryHasChanged()
+		s.log.Error("the file of a backup is gone", "backup", b.ID, "database", b.Database, "file", b.Location.File)
+		s.inventory.announce()
 	case err != nil:
-		r.Log.Error("a backup's file could not be read again", "backup", b.ID, "file", b.Location.File, "error", err)
-		r.trouble(topicScrub, sentence("stored files can't be read again", err))
+		s.log.Error("a backup's file could not be read again", "backup", b.ID, "file", b.Location.File, "error", err)
+		s.warnings.set(warnScrub, sentence("stored files can't be read again", err))
 		return
 	default:
-		r.scrubbed(b, damage)
+		s.scrubbed(b, damage)
 	}
-	r.trouble(topicScrub, "")
+	s.warnings.set(warnScrub, "")
 }
 
 // scrubbed remembers and journals what a look at a whole file found.
-func (r *Runner) scrubbed(b Backup, damage string) {
-	now := r.Now().UTC()
+func (s *scrubber) scrubbed(b Backup, damage string) {
+	now := s.clock.Now().UTC()
 	if damage != "" {
-		r.Log.Error("a backup is damaged", "backup", b.ID, "database", b.Database, "file", b.Location.File, "damage", damage)
+		s.log.Error("a backup is damaged", "backup", b.ID, "database", b.Database, "file", b.Location.File, "damage", damage)
 	} else {
-		r.Log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
+		s.log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
 	}
-	err := r.State.Checks.Update(b.ID, func(c *state.Check) { c.ScrubbedAt, c.Damage = now, damage })
+	err := s.checks.Update(b.ID, func(c *state.Check) { c.ScrubbedAt, c.Damage = now, damage })
 	if err != nil {
-		r.Log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
-		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
+		s.log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
+		s.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
 	}
-	r.inventoryHasChanged() // before anybody can hear of it, and be told an inventory without it
-	r.finish(nil, state.ScrubEntry(state.ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
+	s.inventory.announce() // before anybody can hear of it, and be told an inventory without it
+	s.recorder.finish(nil, state.ScrubEntry(state.ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
 }
 
 // pace keeps a scrub to its rate, and lets backups go first.
-func (r *Runner) pace() backup.Pace {
+func (s *scrubber) pace() backup.Pace {
 	limit := rate.NewLimiter(rate.Inf, 0)
-	if r.Scrub.BytesPerSecond > 0 {
-		limit = rate.NewLimiter(rate.Limit(r.Scrub.BytesPerSecond), backup.MaxPace)
+	if perSecond := s.plans.Get().Scrub.BytesPerSecond; perSecond > 0 {
+		limit = rate.NewLimiter(rate.Limit(perSecond), backup.MaxPace)
 	}
 	return func(ctx context.Context, n int) error {
-		for len(r.Running()) > 0 {
+		for len(s.runs.Running()) > 0 {
 			if !pause(ctx, yieldStep) {
 				return context.Cause(ctx)
 			}

@@ -2,8 +2,10 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -26,19 +28,40 @@ type Request struct {
 	OnProgress func(backup.Progress) // may be nil; called from one goroutine at a time
 }
 
+// Runs makes backups, and knows which are under way.
+type Runs struct {
+	engine    *backup.Engine
+	log       *slog.Logger
+	clock     *Clock
+	inventory *InventoryReader
+	coverage  *coverage
+	recorder  *recorder
+	turns     *turns
+
+	mu       sync.Mutex
+	underWay map[string]state.Run
+}
+
+// newTurnsOfRuns are as many as the plan in force says.
+func newTurnsOfRuns(plans *Plans) *turns {
+	t := &turns{limit: func() int { return max(plans.Get().Concurrency, 1) }}
+	plans.onSet = append(plans.onSet, t.grant)
+	return t
+}
+
 // BackUp makes a run of each database, as many at once as the configuration
 // allows, and returns when all have ended. Each is journaled. The outcomes are in
 // the order of the databases; there is at least one.
-func (r *Runner) BackUp(ctx context.Context, request Request) []Outcome {
+func (r *Runs) BackUp(ctx context.Context, request Request) []Outcome {
 	databases := request.Databases
 	if len(databases) == 0 {
-		databases = r.covered(ctx)
+		databases = r.coverage.covered(ctx)
 	}
 	outcomes := make([]Outcome, len(databases))
 	report := serialised(request.OnProgress)
 	var runs sync.WaitGroup
 	for n, database := range databases {
-		release, err := acquire(ctx, r.slots)
+		release, err := r.turns.take(ctx)
 		if err != nil {
 			outcomes[n] = r.notStarted(request, database, err)
 			continue
@@ -58,24 +81,24 @@ func (r *Runner) BackUp(ctx context.Context, request Request) []Outcome {
 }
 
 // run is one attempt, from its record to the journal.
-func (r *Runner) run(ctx context.Context, request Request, database string, onProgress func(backup.Progress)) Outcome {
+func (r *Runs) run(ctx context.Context, request Request, database string, onProgress func(backup.Progress)) Outcome {
 	run := state.Run{
 		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
-		State: state.StateRunning, StartedAt: r.Now().UTC(),
+		State: state.StateRunning, StartedAt: r.clock.Now().UTC(),
 	}
-	log := r.Log.With("database", database, "run", run.ID)
-	work := r.begin(state.Record{ID: run.ID, Run: &run})
+	log := r.log.With("database", database, "run", run.ID)
+	work := r.recorder.begin(state.Record{ID: run.ID, Run: &run})
 	r.setRunning(run, true)
 	log.Info("backup begins", "trigger", run.Trigger)
 
-	manifest, err := r.Engine.Backup(ctx, backup.BackupRequest{
+	manifest, err := r.engine.Backup(ctx, backup.BackupRequest{
 		RunID: run.ID, Database: database, Trigger: run.Trigger, ForOthers: request.JobID != "", OnProgress: onProgress,
 		OnWords: func(words string) { run.Words = words },
 	})
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}
-	run.FinishedAt = r.Now().UTC()
+	run.FinishedAt = r.clock.Now().UTC()
 	outcome := Outcome{Err: err}
 	if err != nil {
 		run.State, run.Error, run.Words = state.StateFailed, err.Error(), postgres.Words(err)
@@ -87,71 +110,42 @@ func (r *Runner) run(ctx context.Context, request Request, database string, onPr
 			"duration", run.FinishedAt.Sub(run.StartedAt), "warnings", len(manifest.Warnings), "words", run.Words)
 	}
 	outcome.Run = run
-	r.forgetInventory()
+	r.inventory.forget()
 	r.setRunning(run, false)
-	r.finish(work, state.RunEntry(run, outcome.Manifest))
+	r.recorder.finish(work, state.RunEntry(run, outcome.Manifest))
 	return outcome
 }
 
 // notStarted journals a run that was due and never got its turn.
-func (r *Runner) notStarted(request Request, database string, err error) Outcome {
-	now := r.Now().UTC()
+func (r *Runs) notStarted(request Request, database string, err error) Outcome {
+	now := r.clock.Now().UTC()
 	run := state.Run{
 		ID: newID(), Database: database, Trigger: request.Trigger, JobID: request.JobID,
 		State: state.StateFailed, StartedAt: now, FinishedAt: now, Error: err.Error(), Words: postgres.Words(err),
 	}
-	r.finish(nil, state.RunEntry(run, nil))
+	r.recorder.finish(nil, state.RunEntry(run, nil))
 	return Outcome{Run: run, Err: err}
 }
 
-func (r *Runner) setRunning(run state.Run, running bool) {
+// Running returns the runs that are under way.
+func (r *Runs) Running() []state.Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var runs []state.Run
+	for _, run := range r.underWay {
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+func (r *Runs) setRunning(run state.Run, running bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if running {
-		r.runs[run.ID] = run
+		r.underWay[run.ID] = run
 	} else {
-		delete(r.runs, run.ID)
+		delete(r.underWay, run.ID)
 	}
-}
-
-// covered lists the databases that a round backs up. Where the server can't say
-// which there are, they are those last known, so that each has its failed run.
-func (r *Runner) covered(ctx context.Context) []string {
-	if len(r.Databases) > 0 {
-		return r.Databases
-	}
-	found, err := r.databases(ctx)
-	var names []string
-	for _, database := range found {
-		names = append(names, database.Name)
-	}
-	if err != nil {
-		r.Log.Warn("the server does not say which databases it has; those last known are tried", "error", err)
-		names = r.lastKnown()
-	}
-	if len(names) == 0 {
-		// A server with nothing in it, or an unknown one: better a failed run
-		// than silence.
-		names = []string{r.DefaultDatabase}
-	}
-	return names
-}
-
-func (r *Runner) lastKnown() []string {
-	var names []string
-	for _, database := range r.Status().Databases {
-		names = append(names, database.Name)
-	}
-	if len(names) > 0 {
-		return names
-	}
-	inventory := r.Inventory()
-	for _, b := range inventory.Backups {
-		if b.Database != "" && !slices.Contains(names, b.Database) {
-			names = append(names, b.Database)
-		}
-	}
-	return names
 }
 
 // serialised makes a callback that several goroutines may call.
@@ -165,4 +159,20 @@ func serialised(onProgress func(backup.Progress)) func(backup.Progress) {
 		defer mu.Unlock()
 		onProgress(p)
 	}
+}
+
+// Failures sums up what failed of several runs; nil where nothing did.
+func Failures(outcomes []Outcome) error {
+	var failed []error
+	var texts []string
+	for _, outcome := range outcomes {
+		if outcome.Err != nil {
+			failed = append(failed, outcome.Err)
+			texts = append(texts, fmt.Sprintf("%q: %v", outcome.Run.Database, outcome.Err))
+		}
+	}
+	if len(outcomes) == 1 || len(failed) == 0 {
+		return errors.Join(failed...)
+	}
+	return fmt.Errorf("%d of %d databases failed: %s", len(failed), len(outcomes), strings.Join(texts, "; "))
 }

@@ -16,6 +16,11 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
+// schedulerOf waits by a plan, and has nothing to do.
+func schedulerOf(plan Plan, now func() time.Time) *scheduler {
+	return &scheduler{plans: newPlans(plan), clock: &Clock{now: now}, upcoming: &upcoming{}}
+}
+
 // dueTimes are the first rounds of a daily schedule, while the clock is set as
 // the test says after each of them.
 func dueTimes(t *testing.T, rounds int, set func(round int) time.Duration) []string {
@@ -27,15 +32,15 @@ func dueTimes(t *testing.T, rounds int, set func(round int) time.Duration) []str
 			t.Fatal(err)
 		}
 		var offset time.Duration
-		r := &Runner{Config: Config{Schedule: schedule, Now: func() time.Time { return time.Now().Add(offset) }}}
+		s := schedulerOf(Plan{Schedule: schedule}, func() time.Time { return time.Now().Add(offset) })
 		ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
 		defer cancel()
 		var last time.Time
 		for round := range rounds {
-			if !r.awaitRound(ctx, &last) {
+			if !s.awaitRound(ctx, &last) {
 				break
 			}
-			due = append(due, r.Now().UTC().Format("01-02 15:04"))
+			due = append(due, s.clock.Now().UTC().Format("01-02 15:04"))
 			offset += set(round)
 		}
 	})
@@ -86,14 +91,14 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		r := &Runner{Config: Config{Schedule: schedule, Now: func() time.Time {
+		s := schedulerOf(Plan{Schedule: schedule}, func() time.Time {
 			if time.Since(began) > time.Minute {
 				return time.Now().Add(50 * time.Minute) // the host was asleep
 			}
 			return time.Now()
-		}}}
+		})
 		var last time.Time
-		if !r.awaitRound(t.Context(), &last) {
+		if !s.awaitRound(t.Context(), &last) {
 			t.Fatal("it did not wait")
 		}
 		if took := time.Since(began); took > 11*time.Minute {
@@ -106,7 +111,7 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 // still writing when the agent began must not wait for the agent's next start.
 func TestFilesOfTheOldScriptAreAdoptedWhenTheyCome(t *testing.T) {
 	for name, of := range map[string]string{"": "postgres", "shop": "shop"} {
-		r := newRunner(t, func(c *Config) { c.DefaultDatabase, c.AdoptDatabase = "postgres", name })
+		r := newOffline(t, func(c *Config) { c.DefaultDatabase, c.AdoptDatabase = "postgres", name })
 		testAdoptionOf(t, r, of)
 	}
 }
@@ -117,7 +122,7 @@ func testAdoptionOf(t *testing.T, r *Runner, database string) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var tidying sync.WaitGroup
-		tidying.Go(func() { r.keepTidy(ctx) })
+		tidying.Go(func() { r.scheduler.keepTidy(ctx) })
 		defer tidying.Wait()
 		defer stop()
 		synctest.Wait()
@@ -130,7 +135,7 @@ func testAdoptionOf(t *testing.T, r *Runner, database string) {
 			t.Fatal("stopped")
 		}
 		synctest.Wait()
-		if held := r.Inventory().Backups; len(held) != 1 || !held[0].Complete || held[0].Database != database {
+		if held := r.Inventory.Current().Backups; len(held) != 1 || !held[0].Complete || held[0].Database != database {
 			t.Errorf("the inventory is %+v", held)
 		}
 	})
@@ -147,7 +152,7 @@ func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
 	began := time.Now()
 	now := func() time.Time { return today.Add(-100 * time.Millisecond).Add(time.Since(began)) }
 	r := newRunner(t, func(c *Config) {
-		c.Schedule, c.Now, c.Databases, c.Policy.KeepLast = schedule, now, []string{"shop"}, 1
+		c.Plan.Schedule, c.Now, c.Plan.Databases, c.Plan.Retention.KeepLast = schedule, now, []string{"shop"}, 1
 		c.Engine.Now = now
 	})
 	storeBackup(t, r, "shop", backupID(1), "old", today.AddDate(0, 0, -31))
@@ -172,10 +177,10 @@ func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
 		}
 		return nil
 	}()
-	for ctx.Err() == nil && !r.Status().NextPurge.After(today) {
-		r.RefreshStatus(ctx)
+	for ctx.Err() == nil && !r.Status.Last().NextPurge.After(today) {
+		r.Status.Refresh(ctx)
 	}
-	status := r.Status()
+	status := r.Status.Last()
 	stop()
 	<-ended
 	if len(told) != 2 || told[0].Run == nil || told[1].Removal == nil {
