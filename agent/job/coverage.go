@@ -12,10 +12,15 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
+// listed are the databases of the instance.
+type listed interface {
+	Databases(context.Context) ([]postgres.Database, error)
+}
+
 // coverage knows which databases the instance has, and which of them are backed
 // up.
 type coverage struct {
-	engine          *backup.Engine
+	databasesOf     listed
 	state           *state.Folder
 	log             *slog.Logger
 	plans           *Plans
@@ -99,7 +104,7 @@ func (c *coverage) assumed() []Database {
 // no database one of those: anybody could hide theirs from health.
 func (c *coverage) databases(ctx context.Context) ([]postgres.Database, error) {
 	before := c.restoring() // and after: some begin and some end meanwhile
-	found, err := c.engine.Instance.Databases(ctx)
+	found, err := c.databasesOf.Databases(ctx)
 	if err != nil {
 		return nil, err
 	}

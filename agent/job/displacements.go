@@ -8,37 +8,53 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// settleTime bounds the look at how an exchange of databases ended, after the
+// reconcileTime bounds the look at how an exchange of databases ended, after the
 // context of the work has.
-const settleTime = 30 * time.Second
+const reconcileTime = 30 * time.Second
 
-// errUnsettled says that nobody knows yet whether databases were exchanged.
-var errUnsettled = errors.New("whether the restored database is in place will be known when the server is back")
+// errOutcomeUnknown says that nobody knows yet whether databases were exchanged.
+var errOutcomeUnknown = errors.New("whether the restored database is in place will be known when the server is back")
+
+// exchanger puts one database in the place of another, and tells which stands where.
+type exchanger interface {
+	FindReplacement(context.Context, backup.Replacement) (backup.Stands, error)
+	// SettledReplacement ends what an exchange has left running, first.
+	SettledReplacement(context.Context, backup.Replacement) (backup.Stands, error)
+	Undo(context.Context, backup.Replacement) error
+}
+
+// droppable are the databases of the instance, for who drops those that were replaced.
+type droppable interface {
+	Database(ctx context.Context, name string) (postgres.Database, error)
+	DropDatabase(ctx context.Context, name string) error
+}
 
 // Displacements keeps the databases that restores have replaced, for as long as
 // the plan says.
 type Displacements struct {
-	engine   *backup.Engine
-	state    *state.Folder
-	log      *slog.Logger
-	plans    *Plans
-	clock    *Clock
-	recorder *recorder
-	warnings *warnings
+	exchanges exchanger
+	databases droppable
+	state     *state.Folder
+	log       *slog.Logger
+	plans     *Plans
+	clock     *Clock
+	recorder  *recorder
+	warnings  *warnings
 }
 
-// settle brings the record of a restore in line with where its databases are,
+// reconcile brings the record of a restore in line with where its databases are,
 // and returns it: nil where nothing was exchanged, or nothing is kept any more.
 // It is for who holds the lock of what is kept.
-func (d *Displacements) settle(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
+func (d *Displacements) reconcile(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
 	kept, err := d.state.Displaced.Of(restoreID)
 	if err != nil || kept == nil {
 		return nil, err
 	}
-	stands, err := d.engine.SettledReplacement(ctx, kept.Replacement)
+	stands, err := d.exchanges.SettledReplacement(ctx, kept.Replacement)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +80,9 @@ func (d *Displacements) settle(ctx context.Context, restoreID string) (*state.Di
 	return kept, nil
 }
 
-// settleLocked is settle for who does not hold the lock of what is kept.
-func (d *Displacements) settleLocked(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
+// reconcileLocked is reconcile for who does not hold the lock of what is kept.
+func (d *Displacements) reconcileLocked(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
+	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
 	defer cancel()
 	if kept, err := d.state.Displaced.Of(restoreID); err != nil || kept == nil {
 		return nil, err
@@ -76,7 +92,7 @@ func (d *Displacements) settleLocked(ctx context.Context, restoreID string) (*st
 		return nil, err
 	}
 	defer release()
-	return d.settle(ctx, restoreID)
+	return d.reconcile(ctx, restoreID)
 }
 
 // keepUntil is the zero time where it is kept until it is dropped by hand.
@@ -110,7 +126,7 @@ func (d *Displacements) Undo(ctx context.Context, restoreID, confirm string) (st
 		return state.DisplacedDatabase{}, err
 	}
 	defer release()
-	kept, err := d.settle(ctx, restoreID)
+	kept, err := d.reconcile(ctx, restoreID)
 	switch {
 	case err != nil:
 		return state.DisplacedDatabase{}, err
@@ -121,11 +137,11 @@ func (d *Displacements) Undo(ctx context.Context, restoreID, confirm string) (st
 	case confirm != "" && confirm != kept.Database:
 		return state.DisplacedDatabase{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, kept.Database, confirm)
 	}
-	if err := d.engine.Undo(ctx, kept.Replacement); err != nil {
+	if err := d.exchanges.Undo(ctx, kept.Replacement); err != nil {
 		return state.DisplacedDatabase{}, err
 	}
-	if kept, err = d.settle(context.WithoutCancel(ctx), restoreID); err != nil || kept == nil {
-		return state.DisplacedDatabase{}, errors.Join(err, errUnsettled)
+	if kept, err = d.reconcile(context.WithoutCancel(ctx), restoreID); err != nil || kept == nil {
+		return state.DisplacedDatabase{}, errors.Join(err, errOutcomeUnknown)
 	}
 	return *kept, nil
 }

@@ -15,7 +15,7 @@
 //   - Runs makes backups; purger removes them; Holds keeps them from it; scrubber
 //     reads them again; InventoryReader lists them.
 //   - Restorer fills databases; Displacements keeps those that were replaced;
-//     Verifier restores for nothing but the proof; leftovers and Recovery remove what
+//     Verifier restores for nothing but the proof; orphans and Recovery remove what
 //     was broken off.
 //   - admission is what the host allows and with whose rights a file is loaded.
 //   - recorder journals how work ended; warnings and StatusReader say how it stands.

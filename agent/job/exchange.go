@@ -39,19 +39,19 @@ func (x *exchange) end(ctx context.Context, err error) error {
 		return err
 	}
 	defer x.release()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTime)
 	defer cancel()
-	kept, settleErr := x.displacements.settle(ctx, x.restoreID)
+	kept, reconcileErr := x.displacements.reconcile(ctx, x.restoreID)
 	switch {
 	case kept.InPlace():
 		return nil
-	case kept != nil && settleErr == nil:
-		return errors.Join(err, errUnsettled) // another server answers now
-	case settleErr != nil && err == nil:
-		x.displacements.log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", settleErr)
+	case kept != nil && reconcileErr == nil:
+		return errors.Join(err, errOutcomeUnknown) // another server answers now
+	case reconcileErr != nil && err == nil:
+		x.displacements.log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", reconcileErr)
 		return nil
-	case settleErr != nil:
-		return fmt.Errorf("%w: %w", err, errUnsettled)
+	case reconcileErr != nil:
+		return fmt.Errorf("%w: %w", err, errOutcomeUnknown)
 	}
 	return err
 }

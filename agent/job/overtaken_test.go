@@ -91,13 +91,13 @@ func TestKeptThroughAClockThatIsSet(t *testing.T) {
 	if err := y.replaceHere(); err != nil {
 		t.Fatal(err)
 	}
-	y.runner.Displacements.tendAll(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	set := func(to time.Time) []string {
 		now = to
 		if err := y.runner.Clock.guard.Confirm(now, now); err != nil {
 			t.Fatal(err)
 		}
-		y.runner.Displacements.tendAll(t.Context())
+		y.runner.Displacements.maintain(t.Context())
 		return y.beside()
 	}
 	for _, later := range []time.Duration{0, 7*24*time.Hour - time.Second} {

@@ -11,6 +11,8 @@ import (
 // Plan is what an agent is to do. It is a value that nobody changes: a new one
 // takes its place as a whole.
 type Plan struct {
+	// Source is where the plan comes from, for the log.
+	Source string
 	// Schedule is nil where backups are made by hand only.
 	Schedule *Schedule
 	// Databases are those to back up; empty means all but templates.
@@ -29,6 +31,9 @@ type Plan struct {
 func (p Plan) covers(database string) bool {
 	return len(p.Databases) == 0 || slices.Contains(p.Databases, database)
 }
+
+// FromEnvironment is the Source of a plan that the agent's environment asks for.
+const FromEnvironment = "environment"
 
 // Plans holds the plan in force. It is safe for concurrent use.
 type Plans struct {

@@ -37,7 +37,7 @@ type Queue struct {
 	clock     *Clock
 	recorder  *recorder
 	admission *admission
-	leftovers *leftovers
+	orphans   *orphans
 	workers   *workers
 
 	jobs    sync.WaitGroup
@@ -118,9 +118,9 @@ func (q *Queue) do(ctx context.Context, job Job) {
 	if err == nil {
 		err = spec.run(ctx, q.workers, &task{id: job.ID, allowed: allowed, result: &result, progress: func(p backup.Progress) { q.progress(job.ID, p) }})
 	}
-	if errors.Is(err, errUnsettled) {
+	if errors.Is(err, errOutcomeUnknown) {
 		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", spec.Kind(), "error", err)
-		q.leftovers.leave(leftover{work: work})
+		q.orphans.leave(orphan{work: work})
 		return
 	}
 	if err != nil && ctx.Err() != nil {
@@ -135,7 +135,7 @@ func (q *Queue) do(ctx context.Context, job Job) {
 	} else {
 		log.Info("job succeeded", "kind", spec.Kind())
 	}
-	if err != nil && !q.leftovers.cleanUp(ctx, work) {
+	if err != nil && !q.orphans.cleanUp(ctx, work) {
 		work = nil // its record is needed until its database is dropped
 	}
 	q.recorder.finish(work, state.ResultEntry(result))

@@ -88,8 +88,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", "CREATE DATABASE pgharbor_restore_job1")
-	r := newRunner(t, nil)
-	r.Engine.Instance = instanceOf(t, server)
+	r := newOffline(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "again"}})
 	server.Stop()
 	if err := r.Recovery.Recover(t.Context()); err != nil {
@@ -101,7 +100,7 @@ func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	r.Recovery.retryLeftovers(t.Context())
+	r.Recovery.retryOrphans(t.Context())
 	if slices.Contains(server.Databases(t), "pgharbor_restore_job1") {
 		t.Error("the temporary database is left")
 	}

@@ -19,7 +19,7 @@ type Recovery struct {
 	clock         *Clock
 	recorder      *recorder
 	inventory     *InventoryReader
-	leftovers     *leftovers
+	orphans       *orphans
 	verifier      *Verifier
 	displacements *Displacements
 }
@@ -86,10 +86,10 @@ func (r *Recovery) recoverWork(ctx context.Context, work *state.Work) {
 // recoverRestore ends a restore that was broken off. Where it was about to
 // replace a database, the server says whether it has.
 func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
-	kept, err := r.displacements.settleLocked(ctx, work.Restore.ID)
+	kept, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
 	if err != nil {
 		r.log.Warn("how a restore ended can't be told yet", "restore", work.Restore.ID, "error", err)
-		r.leftovers.leave(leftover{work: work})
+		r.orphans.leave(orphan{work: work})
 		return
 	}
 	r.log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept.InPlace())
@@ -105,7 +105,7 @@ func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
 		news = append(news, state.ResultEntry(result))
 	}
 	switch {
-	case !kept.InPlace() && !r.leftovers.cleanUp(ctx, work):
+	case !kept.InPlace() && !r.orphans.cleanUp(ctx, work):
 		work = nil // its record is needed until its database is dropped
 	case kept.InPlace():
 		if err := r.engine.Store.RemoveIncoming(work.Restore.ID); err != nil {
@@ -144,13 +144,13 @@ func (r *Recovery) interruptedText(work *state.Work) string {
 	return text
 }
 
-// retryLeftovers tries again what cleanUp could not do.
-func (r *Recovery) retryLeftovers(ctx context.Context) {
-	for _, left := range r.leftovers.take() {
+// retryOrphans tries again what cleanUp could not do.
+func (r *Recovery) retryOrphans(ctx context.Context) {
+	for _, left := range r.orphans.take() {
 		switch {
 		case !left.told:
 			r.recoverWork(ctx, left.work)
-		case r.leftovers.cleanUp(ctx, left.work):
+		case r.orphans.cleanUp(ctx, left.work):
 			r.recorder.finish(left.work)
 		}
 	}

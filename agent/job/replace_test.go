@@ -163,7 +163,7 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 	}
 	y.recover()
 	y.server.DropDatabase(t, "shop")
-	y.runner.Displacements.tendAll(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	kept, err := y.runner.State.Displaced.All()
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("kept: %v, %v", kept, err)
@@ -192,7 +192,7 @@ func TestKeptForItsDays(t *testing.T) {
 		if err := y.runner.Clock.guard.Confirm(now, now); err != nil {
 			t.Fatal(err)
 		}
-		y.runner.Displacements.tendAll(t.Context())
+		y.runner.Displacements.maintain(t.Context())
 		return y.beside()
 	}
 	if left := at(7*24*time.Hour - time.Second); len(left) != 1 {
@@ -257,7 +257,7 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 	if err := y.runner.Engine.Undo(t.Context(), kept.Replacement); err != nil {
 		t.Fatal(err)
 	}
-	y.runner.Displacements.tendAll(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	noted, err := y.runner.State.Displaced.Of(kept.RestoreID)
 	if err != nil || noted == nil || noted.UndoneAt.IsZero() || noted.Name() != kept.NewName || noted.Until.IsZero() {
 		t.Errorf("noted of the undo: %+v, %v", noted, err)
@@ -268,7 +268,7 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 		t.Errorf("told of the undo: %+v", told)
 	}
 	y.server.DropDatabase(t, kept.NewName)
-	y.runner.Displacements.tendAll(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	told = entries(t, y.runner.State)
 	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == "" }) {
 		t.Errorf("nobody was told that nothing is kept any more: %+v", told)
@@ -289,7 +289,7 @@ func TestKeptOfAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
-	y.runner.Displacements.tendAll(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 1 {
 		t.Errorf("the record is gone: %v", kept)
 	}

@@ -21,7 +21,7 @@ type Restorer struct {
 	reads         *reads
 	coverage      *coverage
 	admission     *admission
-	leftovers     *leftovers
+	orphans       *orphans
 	displacements *Displacements
 	turns         *turns
 }
@@ -144,7 +144,7 @@ func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreReques
 		ended.BackupID = request.Manifest.ID
 	}
 	r.recorder.rememberEnd(ended, err)
-	if errors.Is(err, errUnsettled) || err != nil && !r.leftovers.cleanUp(ctx, work) {
+	if errors.Is(err, errOutcomeUnknown) || err != nil && !r.orphans.cleanUp(ctx, work) {
 		return request.RestoreID, nil, err // the next start takes it up
 	}
 	r.recorder.finish(work)
@@ -173,7 +173,7 @@ func (r *Restorer) restore(ctx context.Context, request backup.RestoreRequest, j
 	exchange := r.displacements.watch(ctx, &request, jobID)
 	err = exchange.end(ctx, r.engine.Restore(ctx, request))
 	switch {
-	case err != nil && ctx.Err() != nil && !errors.Is(err, errUnsettled):
+	case err != nil && ctx.Err() != nil && !errors.Is(err, errOutcomeUnknown):
 		return nil, errInterrupted
 	case err != nil:
 		return nil, err

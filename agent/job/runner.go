@@ -67,7 +67,7 @@ type Runner struct {
 	reads     *reads
 	coverage  *coverage
 	admission *admission
-	leftovers *leftovers
+	orphans   *orphans
 	scrubber  *scrubber
 	purger    *purger
 	scheduler *scheduler
@@ -96,12 +96,15 @@ func New(c Config) *Runner {
 		changed: make(chan struct{}, 1),
 	}
 	r.coverage = &coverage{
-		engine: c.Engine, state: c.State, log: c.Log, plans: r.Plans, inventory: r.Inventory, defaultDatabase: c.DefaultDatabase,
+		databasesOf: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, inventory: r.Inventory, defaultDatabase: c.DefaultDatabase,
 	}
 	r.admission = &admission{engine: c.Engine, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
-	r.leftovers = &leftovers{engine: c.Engine, log: c.Log}
+	r.orphans = &orphans{engine: c.Engine, log: c.Log}
 	r.Trail = &Trail{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
-	r.Plans.onSet = append(r.Plans.onSet, r.Inventory.announce) // retention says something else
+	r.Plans.onSet = append(r.Plans.onSet, func() {
+		c.Log.Info("another plan is in force", "source", r.Plans.Get().Source)
+		r.Inventory.announce() // retention may say something else
+	})
 	r.addFiles(c)
 	r.addDatabases(c)
 	r.addWork(c)
@@ -111,7 +114,7 @@ func New(c Config) *Runner {
 // addFiles adds who makes, reads and removes stored backups.
 func (r *Runner) addFiles(c Config) {
 	r.Runs = &Runs{
-		engine: c.Engine, log: c.Log, clock: r.Clock, inventory: r.Inventory, coverage: r.coverage, recorder: r.recorder,
+		dumps: c.Engine, log: c.Log, clock: r.Clock, inventory: r.Inventory, coverage: r.coverage, recorder: r.recorder,
 		turns: newTurnsOfRuns(r.Plans), underWay: map[string]state.Run{},
 	}
 	removals := &removalLock{state: c.State}
@@ -129,19 +132,19 @@ func (r *Runner) addFiles(c Config) {
 // addDatabases adds who makes and drops databases.
 func (r *Runner) addDatabases(c Config) {
 	r.Displacements = &Displacements{
-		engine: c.Engine, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, warnings: r.warnings,
+		exchanges: c.Engine, databases: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, warnings: r.warnings,
 	}
 	r.Restorer = &Restorer{
 		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, reads: r.reads, coverage: r.coverage,
-		admission: r.admission, leftovers: r.leftovers, displacements: r.Displacements, turns: atOnce(restoresAtOnce),
+		admission: r.admission, orphans: r.orphans, displacements: r.Displacements, turns: atOnce(restoresAtOnce),
 	}
 	r.Verifier = &Verifier{
 		engine: c.Engine, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, reads: r.reads, runs: r.Runs,
-		inventory: r.Inventory, admission: r.admission, leftovers: r.leftovers, warnings: r.warnings, turns: atOnce(verificationsAtOnce),
+		inventory: r.Inventory, admission: r.admission, orphans: r.orphans, warnings: r.warnings, turns: atOnce(verificationsAtOnce),
 	}
 	r.Recovery = &Recovery{
 		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, inventory: r.Inventory,
-		leftovers: r.leftovers, verifier: r.Verifier, displacements: r.Displacements,
+		orphans: r.orphans, verifier: r.Verifier, displacements: r.Displacements,
 	}
 }
 
@@ -152,17 +155,17 @@ func (r *Runner) addWork(c Config) {
 		askedRuns: newTurnsOfRuns(r.Plans), askedVerifications: atOnce(verificationsAtOnce), sends: atOnce(sendsAtOnce),
 	}
 	r.Queue = &Queue{
-		journal: c.State.Journal, log: c.Log, clock: r.Clock, recorder: r.recorder, admission: r.admission, leftovers: r.leftovers,
+		journal: c.State.Journal, log: c.Log, clock: r.Clock, recorder: r.recorder, admission: r.admission, orphans: r.orphans,
 		workers: workers, changed: make(chan struct{}, 1), accepted: map[string]backup.Progress{}, finished: map[string]bool{},
 	}
 	upcoming := newUpcoming(c.Plan, r.purger.began)
 	r.Status = &StatusReader{
-		engine: c.Engine, plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
+		server: c.Engine.Instance, folder: c.Engine.Store, encrypting: !Unencrypted(c.Engine.Passphrases), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
 		warnings: r.warnings, secretFiles: c.SecretFiles, configured: c.Warnings,
 	}
 	r.scheduler = &scheduler{
 		log: c.Log, plans: r.Plans, clock: r.Clock, runs: r.Runs, purger: r.purger, scrubber: r.scrubber, verifier: r.Verifier,
-		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, leftovers: r.leftovers, displacements: r.Displacements,
+		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, orphans: r.orphans, displacements: r.Displacements,
 		adopter:  &adopter{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, adoptDatabase: c.AdoptDatabase},
 		upcoming: upcoming, lookEvery: c.LookEvery,
 	}
@@ -186,7 +189,7 @@ func (r *Runner) Responds() {
 	r.Status.Last()
 	r.reads.underWay("")
 	r.Inventory.forgotten()
-	r.leftovers.any()
+	r.orphans.any()
 }
 
 // ring puts a token in a doorbell, where there may be one already.

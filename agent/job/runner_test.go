@@ -45,9 +45,8 @@ func TestEveryRunIsJournaled(t *testing.T) {
 
 func TestAnUnreachableServerIsAFailedRunOfEachDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
-	r := newRunner(t, nil)
+	r := newOffline(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
-	r.Engine.Instance = instanceOf(t, server)
 	server.Stop()
 	for _, outcome := range r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
 		if outcome.Run.Database != "shop" || outcome.Run.State != state.StateFailed || !strings.Contains(outcome.Run.Error, "connect") {

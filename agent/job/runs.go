@@ -28,9 +28,14 @@ type Request struct {
 	OnProgress func(backup.Progress) // may be nil; called from one goroutine at a time
 }
 
+// dumper makes one backup.
+type dumper interface {
+	Backup(context.Context, backup.BackupRequest) (backup.Manifest, error)
+}
+
 // Runs makes backups, and knows which are under way.
 type Runs struct {
-	engine    *backup.Engine
+	dumps     dumper
 	log       *slog.Logger
 	clock     *Clock
 	inventory *InventoryReader
@@ -91,7 +96,7 @@ func (r *Runs) run(ctx context.Context, request Request, database string, onProg
 	r.setRunning(run, true)
 	log.Info("backup begins", "trigger", run.Trigger)
 
-	manifest, err := r.engine.Backup(ctx, backup.BackupRequest{
+	manifest, err := r.dumps.Backup(ctx, backup.BackupRequest{
 		RunID: run.ID, Database: database, Trigger: run.Trigger, ForOthers: request.JobID != "", OnProgress: onProgress,
 		OnWords: func(words string) { run.Words = words },
 	})

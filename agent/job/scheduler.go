@@ -39,7 +39,7 @@ type scheduler struct {
 	adopter       *adopter
 	status        *StatusReader
 	recovery      *Recovery
-	leftovers     *leftovers
+	orphans       *orphans
 	displacements *Displacements
 	upcoming      *upcoming
 	lookEvery     time.Duration // zero means LookEvery
@@ -185,9 +185,9 @@ func (s *scheduler) keepStatus(ctx context.Context) {
 		if !s.status.Refresh(ctx) {
 			wait = min(wait, statusAgain)
 		}
-		s.recovery.retryLeftovers(ctx)
-		s.displacements.tendAll(ctx)
-		s.leftovers.dropRoles(ctx)
+		s.recovery.retryOrphans(ctx)
+		s.displacements.maintain(ctx)
+		s.orphans.dropRoles(ctx)
 		if !pauseUntil(ctx, replaced, wait) {
 			return
 		}

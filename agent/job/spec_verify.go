@@ -32,6 +32,6 @@ func (s VerifySpec) run(ctx context.Context, on *workers, task *task) error {
 		return err
 	}
 	task.result.About.Database = stored.Database
-	_, err = on.verifier.putToTheTest(ctx, stored, task.progress)
+	_, err = on.verifier.testRestore(ctx, stored, task.progress)
 	return err
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
@@ -55,10 +54,26 @@ const (
 	statusTimeout = 15 * time.Second
 )
 
+// server is the instance and its tools, for who says how they stand.
+type server interface {
+	Server(context.Context) (postgres.Server, error)
+	ToolVersions(context.Context) ([]postgres.Tool, error)
+}
+
+// backupFolder is where backups are stored, for who says how it stands.
+type backupFolder interface {
+	// Usable says why nothing can be stored there, if so.
+	Usable() error
+	// Free is in bytes.
+	Free() (int64, error)
+}
+
 // StatusReader looks at the instance and the backup folder, and remembers what it
 // saw.
 type StatusReader struct {
-	engine      *backup.Engine
+	server      server
+	folder      backupFolder
+	encrypting  bool
 	plans       *Plans
 	coverage    *coverage
 	admission   *admission
@@ -89,7 +104,7 @@ func (s *StatusReader) Last() Status {
 		status.VerifySchedule, status.NextVerify = plan.Verify.Schedule.String(), nextVerify
 	}
 	status.ScrubDays = int(plan.Scrub.Every / purgeEvery)
-	status.Encrypting = s.engine.Passphrases.Current != ""
+	status.Encrypting = s.encrypting
 	status.RetentionBlocked = cmp.Or(s.warnings.of(warnPurge), s.warnings.of(warnClock))
 	status.Warnings = slices.Concat(s.configured, status.Warnings, s.warnings.texts())
 	return status
@@ -126,10 +141,10 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 
 // lookAtFolder says what the backup folder has left, or why it can't be used.
 func (s *StatusReader) lookAtFolder() (free int64, trouble string) {
-	if err := s.engine.Store.Usable(); err != nil {
+	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	free, err := s.engine.Store.Free()
+	free, err := s.folder.Free()
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -137,14 +152,13 @@ func (s *StatusReader) lookAtFolder() (free int64, trouble string) {
 }
 
 func (s *StatusReader) look(ctx context.Context) (status Status, asked bool) {
-	instance := s.engine.Instance
-	server, err := instance.Server(ctx)
+	server, err := s.server.Server(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("PostgreSQL can't be reached", err))
 		return status, false
 	}
 	status.ServerVersion = server.Version
-	tools, err := instance.ToolVersions(ctx)
+	tools, err := s.server.ToolVersions(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the tools of PostgreSQL don't serve", err))
 	}

@@ -66,7 +66,7 @@ type Verifier struct {
 	runs      *Runs
 	inventory *InventoryReader
 	admission *admission
-	leftovers *leftovers
+	orphans   *orphans
 	warnings  *warnings
 	turns     *turns
 }
@@ -80,7 +80,7 @@ func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(
 		return backup.Proof{}, err
 	}
 	begun := v.clock.Now().UTC()
-	proof, err := v.putToTheTest(ctx, stored, onProgress)
+	proof, err := v.testRestore(ctx, stored, onProgress)
 	v.recorder.rememberEnd(state.Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
 	return proof, err
 }
@@ -93,8 +93,8 @@ func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
 	return stored, err
 }
 
-// putToTheTest is VerifyBackup, without a word in the history.
-func (v *Verifier) putToTheTest(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+// testRestore is VerifyBackup, without a word in the history.
+func (v *Verifier) testRestore(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
 	defer v.reads.begin(stored.ID)()
 	proof, err := v.verifyStored(ctx, stored, onProgress)
 	if err == nil {
@@ -203,7 +203,7 @@ func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 		}
 		return
 	}
-	if v.leftovers.cleanUp(ctx, work) { // of the instance, where it was used
+	if v.orphans.cleanUp(ctx, work) { // of the instance, where it was used
 		v.recorder.finish(work)
 	}
 }

@@ -151,7 +151,7 @@ func (y *yard) putBack() {
 		y.Fatalf("after the undo, the %s one is in service", in)
 	}
 	y.server.DropDatabase(y.T, kept[0].NewName)
-	y.runner.Displacements.tendAll(y.Context())
+	y.runner.Displacements.maintain(y.Context())
 	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 0 {
 		y.Fatalf("what is gone is still recorded: %v", kept)
 	}

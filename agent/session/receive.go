@@ -19,7 +19,7 @@ func (c *connection) receive(work context.Context) error {
 		}
 		switch m := message.GetMessage().(type) {
 		case *pgharborv1.ConnectResponse_Offer:
-			c.Work.Jobs.Accept(work, jobFrom(m.Offer, c.Conn))
+			c.agent.Work.Jobs.Accept(work, jobFrom(m.Offer, c.agent.Conn))
 		case *pgharborv1.ConnectResponse_ReportAck:
 			if err := c.takeAck(m.ReportAck.GetId()); err != nil {
 				return err
@@ -43,7 +43,7 @@ func (c *connection) takeAck(id string) error {
 	if !sent {
 		return nil
 	}
-	if err := c.Work.Journal.Ack(id); err != nil {
+	if err := c.agent.Work.Journal.Ack(id); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -9,10 +9,10 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// tendAll brings the records of what restores replaced in line with the server,
+// maintain brings the records of what restores replaced in line with the server,
 // drops what has been kept for long enough, and says what takes space. Where
 // somebody else is at it, it is left for the next time.
-func (d *Displacements) tendAll(ctx context.Context) {
+func (d *Displacements) maintain(ctx context.Context) {
 	all, err := d.state.Displaced.All()
 	if err != nil {
 		d.log.Error("not all records of what restores replaced can be read", "error", err)
@@ -29,14 +29,14 @@ func (d *Displacements) tendAll(ctx context.Context) {
 	}
 	defer release()
 	for _, kept := range all {
-		if err := d.tend(ctx, kept.RestoreID); err != nil && ctx.Err() == nil {
+		if err := d.maintainOne(ctx, kept.RestoreID); err != nil && ctx.Err() == nil {
 			d.log.Error("what a restore replaced could not be tended", "restore", kept.RestoreID, "database", kept.Name(), "error", err)
 		}
 	}
 }
 
-func (d *Displacements) tend(ctx context.Context, restoreID string) error {
-	kept, err := d.settle(ctx, restoreID)
+func (d *Displacements) maintainOne(ctx context.Context, restoreID string) error {
+	kept, err := d.reconcile(ctx, restoreID)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (d *Displacements) tend(ctx context.Context, restoreID string) error {
 		d.warnings.set(key, "")
 		return nil
 	}
-	stands, err := d.engine.FindReplacement(ctx, kept.Replacement)
+	stands, err := d.exchanges.FindReplacement(ctx, kept.Replacement)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (d *Displacements) tend(ctx context.Context, restoreID string) error {
 		d.log.Info("a database that was kept is gone", "database", kept.Name(), "restore", restoreID)
 		return d.keepNoMore(*kept)
 	case name == kept.Name() && standing && d.keptLongEnough(*kept):
-		if err := d.engine.Instance.DropDatabase(ctx, name); err != nil {
+		if err := d.databases.DropDatabase(ctx, name); err != nil {
 			d.warnings.set(key, sentence(fmt.Sprintf("database %q was kept for long enough and can't be dropped", name), err))
 			return err
 		}
@@ -113,7 +113,7 @@ func (d *Displacements) keptText(ctx context.Context, k state.DisplacedDatabase,
 		until = "until " + k.Until.Format(time.RFC3339)
 	}
 	size := ""
-	if found, err := d.engine.Instance.Database(ctx, name); err == nil && found.SizeBytes > 0 {
+	if found, err := d.databases.Database(ctx, name); err == nil && found.SizeBytes > 0 {
 		size = fmt.Sprintf(" and takes %d MiB", found.SizeBytes>>20)
 	}
 	what := fmt.Sprintf("database %q, which restore %s replaced, is kept as %q %s%s", k.Database, k.RestoreID, name, until, size)
