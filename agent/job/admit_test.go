@@ -124,6 +124,16 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 	return l, stored.Manifest, key
 }
 
+// dropRestored drops a restored database, and the roles of restores.
+func dropRestored(t *testing.T, database string) {
+	t.Helper()
+	server := postgrestest.Shared(t)
+	server.DropDatabase(t, database)
+	for _, row := range server.Query(t, "postgres", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgharbor_restore_%'") {
+		server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
+	}
+}
+
 // Another instance's backup is restored if it is what that instance's agent signed, and whatever was fetched is gone in the
 // end.
 func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
@@ -168,12 +178,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 			r := newRunner(t, func(c *Config) {
 				c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
 			})
-			t.Cleanup(func() {
-				server.DropDatabase(t, "lent2")
-				for _, row := range server.Query(t, "postgres", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgharbor_restore_%'") {
-					server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
-				}
-			})
+			t.Cleanup(func() { dropRestored(t, "lent2") })
 			result := accept(t, r, Job{ID: "job1", Spec: *spec})
 			if result.Failure != test.failure || !strings.Contains(result.Error, test.says) {
 				t.Errorf("it ends as %s, %q: %s", result.State, result.Failure, result.Error)

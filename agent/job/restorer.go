@@ -26,28 +26,6 @@ type Restorer struct {
 	turns         *turns
 }
 
-func (r *Restorer) performRestore(ctx context.Context, spec RestoreSpec, task *task) error {
-	request, origin, done, err := r.restoreRequest(ctx, task, spec)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest); err != nil {
-		return err
-	}
-	request.RestoreID, request.Origin = task.id, origin.Kind
-	request.OnProgress = task.progress
-	if task.result.Warnings, err = r.restore(ctx, request, task.id); err != nil {
-		return err
-	}
-	kept, err := r.state.Displaced.Of(task.id)
-	if err != nil {
-		r.log.Error("what a restore replaced can't be told", "restore", task.id, "error", err)
-	}
-	task.result.Outcome = kept.Outcome()
-	return nil
-}
-
 // ownID refuses a restore by an id that stands for something already: a restore drops the database that is named after its id, and
 // writes anew what is known of what it has replaced. The control plane gives the ids.
 func (r *Restorer) ownID(ctx context.Context, id string) error {
@@ -83,19 +61,6 @@ func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreS
 		Path: r.engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: spec.Target, Replace: spec.Replace,
 		WithRoles: spec.WithRoles, TrustContent: spec.TrustContent,
 	}, origin, r.reads.begin(stored.ID), nil
-}
-
-func (r *Restorer) performPreview(ctx context.Context, spec RestoreSpec, task *task) error {
-	request, origin, done, err := r.restoreRequest(ctx, task, spec)
-	if err != nil {
-		return err
-	}
-	defer done()
-	request.OnProgress = task.progress
-	request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest)
-	task.result.Checks = append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
-	task.result.Checks = append(task.result.Checks, r.proofCheck(request)...)
-	return context.Cause(ctx)
 }
 
 // proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known

@@ -57,5 +57,24 @@ func (s RestoreSpec) claim(ctx context.Context, on *workers, jobID string) (*sta
 }
 
 func (s RestoreSpec) run(ctx context.Context, on *workers, task *task) error {
-	return on.restorer.performRestore(ctx, s, task)
+	r := on.restorer
+	request, origin, done, err := r.restoreRequest(ctx, task, s)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest); err != nil {
+		return err
+	}
+	request.RestoreID, request.Origin = task.id, origin.Kind
+	request.OnProgress = task.progress
+	if task.result.Warnings, err = r.restore(ctx, request, task.id); err != nil {
+		return err
+	}
+	kept, err := r.state.Displaced.Of(task.id)
+	if err != nil {
+		r.log.Error("what a restore replaced can't be told", "restore", task.id, "error", err)
+	}
+	task.result.Outcome = kept.Outcome()
+	return nil
 }

@@ -85,6 +85,24 @@ func TestJournalIsReportedUntilItIsAcknowledged(t *testing.T) {
 	}
 }
 
+// isOfShop fails for a backup that is not one of shop, whole and with its rows counted.
+func isOfShop(t *testing.T, b *pgharborv1.Backup) {
+	t.Helper()
+	if b.GetDatabase() != "shop" || !b.GetComplete() {
+		t.Errorf("backup %v", b)
+	}
+	if len(b.GetTables()) != 1 || b.GetTables()[0].GetRows() != 100 {
+		t.Errorf("tables %v", b.GetTables())
+	}
+}
+
+// pageOf asks for the inventory, which is to be one page.
+func pageOf(p *peer, also func(*pgharborv1.ConnectRequest)) *pgharborv1.InventoryPage {
+	p.send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}})
+	all := p.until(func(m *pgharborv1.ConnectRequest) bool { also(m); return m.GetInventoryPage() != nil })
+	return all[len(all)-1].GetInventoryPage()
+}
+
 func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 	leakless(t)
 	server := postgrestest.Shared(t)
@@ -127,11 +145,9 @@ func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 		t.Fatalf("%d updates, result %v", updates, result)
 	}
 	b := finished.GetBackup()
-	if finished.GetRun().GetJobId() != id || b.GetDatabase() != "shop" || !b.GetComplete() || b.GetRetention().GetStatus() != "kept" {
+	isOfShop(t, b)
+	if finished.GetRun().GetJobId() != id || b.GetRetention().GetStatus() != "kept" {
 		t.Errorf("run %v", finished)
-	}
-	if len(b.GetTables()) != 1 || b.GetTables()[0].GetRows() != 100 {
-		t.Errorf("tables %v", b.GetTables())
 	}
 	// An offer that comes late, and another session, change nothing.
 	p.offer(offer)
@@ -143,9 +159,7 @@ func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 	if digest == hello.GetInventoryDigest() {
 		t.Error("the digest did not change with the inventory")
 	}
-	p.send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}})
-	all := p.until(func(m *pgharborv1.ConnectRequest) bool { collect(m); return m.GetInventoryPage() != nil })
-	page := all[len(all)-1].GetInventoryPage()
+	page := pageOf(p, collect)
 	if !page.GetLast() || page.GetDigest() != digest || len(page.GetBackups()) != 1 {
 		t.Fatalf("inventory %v", page)
 	}
