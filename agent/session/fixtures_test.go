@@ -27,17 +27,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// newRunner is a real agent's work on the shared server. The functions may change it before.
+// newRunner is a real agent's work with folders of its own, and no server. The functions may change it before.
 func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 	t.Helper()
-	settings, err := postgres.SettingsFrom(postgrestest.Shared(t).Environ())
-	if err != nil {
-		t.Fatal(err)
-	}
-	instance, err := postgres.Open(settings, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	backups, err := store.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -50,12 +42,9 @@ func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		instance.Close()
-		backups.Close()
-	})
+	t.Cleanup(func() { backups.Close() })
 	config := job.Config{
-		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
+		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
 		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Clock: clock, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
 	}
@@ -63,6 +52,21 @@ func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 		f(&config)
 	}
 	return job.New(config)
+}
+
+// onServer gives a runner the shared server.
+func onServer(t *testing.T) func(*job.Config) {
+	t.Helper()
+	settings, err := postgres.SettingsFrom(postgrestest.Shared(t).Environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := postgres.Open(settings, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { instance.Close() })
+	return func(c *job.Config) { c.Engine.Instance = instance }
 }
 
 // connect runs a session until the test ends; nothing of it is left then. The
@@ -85,10 +89,9 @@ func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, chan
 	})
 }
 
-// leakless checks, after all other cleanups, that no goroutine is left.
+// leakless checks, after all other cleanups, that no goroutine is left. The shared server has to run by then, if the test uses it.
 func leakless(t *testing.T) {
 	t.Helper()
-	postgrestest.Shared(t) // it outlives the test
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }

@@ -104,12 +104,12 @@ func pageOf(p *peer, also func(*pgharborv1.ConnectRequest)) *pgharborv1.Inventor
 }
 
 func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
-	leakless(t)
 	server := postgrestest.Shared(t)
+	leakless(t)
 	server.CreateDatabase(t, "shop")
 	server.Exec(t, "shop", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	harbor, conn := openHarbor(t)
-	work := newRunner(t)
+	work := newRunner(t, onServer(t))
 	connect(t, conn, work)
 	p, hello := harbor.next(t, time.Second)
 	if hello.GetAgentVersion() != "test" || hello.GetInventoryDigest() == "" || hello.GetStatus().GetKeepLast() != 3 {
