@@ -189,7 +189,9 @@ func (r *Runner) Responds() {
 	r.Status.Last()
 	r.reads.underWay("")
 	r.Inventory.forgotten()
+	r.coverage.lastSeen()
 	r.orphans.any()
+	r.Plans.wake()
 }
 
 // ring puts a token in a doorbell, where there may be one already.

@@ -112,7 +112,7 @@ func (c *Checks) Of(id string) (Check, error) {
 
 // locked runs f while nobody else writes a check.
 func (c *Checks) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(c.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(c.dir, lockName), unix.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("checks: %w", err)
 	}

@@ -134,7 +134,7 @@ func (h *History) list() ([]string, error) {
 }
 
 func (h *History) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(h.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(h.dir, lockName), unix.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}

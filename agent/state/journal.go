@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,24 +25,7 @@ type Journal struct {
 	names map[string]string // id -> file, of the entries that Pending has listed
 }
 
-// entryID is also what keeps an id from leaving the folder.
-var entryID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-
-// jobID is also safe in the name of a file and of a database.
-var jobID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-
-// ValidID says whether an id can name a record in the folder.
-func ValidID(id string) bool { return entryID.MatchString(id) }
-
-// ValidJobID says whether an id is one of a job or a restore. It is also safe in
-// the name of a file and of a database.
-func ValidJobID(id string) bool { return jobID.MatchString(id) }
-
-const (
-	journalLock   = ".lock"
-	entrySuffix   = ".json"
-	sequenceWidth = 16
-)
+const sequenceWidth = 16
 
 func openJournal(dir string) (*Journal, error) {
 	if err := makePrivate(dir); err != nil {
@@ -213,7 +195,7 @@ func splitEntryName(name string) (sequence uint64, id string, ok bool) {
 // locked runs f while no other process, and no other goroutine of this one,
 // changes the journal.
 func (j *Journal) locked(f func() error) error {
-	lock, err := openLocked(filepath.Join(j.dir, journalLock), unix.LOCK_EX)
+	lock, err := openLocked(filepath.Join(j.dir, lockName), unix.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
