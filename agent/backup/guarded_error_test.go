@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
@@ -19,7 +20,7 @@ func TestOnlyWhatADumpHoldsIsItsContent(t *testing.T) {
 		"a login":  {fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "28000"}), FailureOther},
 		"a way in": {&postgres.NoWayIn{Line: "local all all scram-sha-256", Err: errors.New("no")}, FailureOther},
 	} {
-		if got := Failure(guardedError(&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: test.err})); got != test.want {
+		if got := Failure(guardedError(&dump.ContentError{Object: "table t", Why: "its owner can't load it", Err: test.err})); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
@@ -11,11 +12,11 @@ import (
 // is for finish to say, when the whole dump has gone by and its hash is known too.
 type inspector struct {
 	*Scanner
-	archive *io.PipeWriter    // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
-	script  chan error        // how pg_restore ended
-	index   *postgres.Archive // where the data of FormatCustom are; nil where nobody asks
-	counted []TableRows       // of the manifest, which then stands for what the Scanner would count
-	define  func(*postgres.Archive) error
+	archive *io.PipeWriter // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
+	script  chan error     // how pg_restore ended
+	index   *archive.Index // where the data of FormatCustom are; nil where nobody asks
+	counted []TableRows    // of the manifest, which then stands for what the Scanner would count
+	define  func(*archive.Index) error
 }
 
 // inspect starts to look at a dump. Its finish must be called.
@@ -43,11 +44,11 @@ func (e *Engine) inspectStored(ctx context.Context, server postgres.Server, form
 	counted, known := m.countedTables()
 	if !known || !m.Complete || m.PlainSHA256 == "" {
 		i := e.inspect(ctx, server, format)
-		i.index = postgres.NewArchive()
+		i.index = archive.New()
 		return i
 	}
-	i := &inspector{Scanner: NewScanner(), index: postgres.NewArchive(), counted: counted}
-	i.define = func(archive *postgres.Archive) error {
+	i := &inspector{Scanner: NewScanner(), index: archive.New(), counted: counted}
+	i.define = func(archive *archive.Index) error {
 		return e.Instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
 	}
 	return i

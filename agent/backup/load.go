@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -108,7 +109,7 @@ func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, 
 			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
 		})
-		if errors.Is(err, postgres.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
+		if errors.Is(err, archive.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}
 		if err != nil {
@@ -192,7 +193,7 @@ func (s *forwardSource) Read(p []byte) (int, error) {
 	n, err := s.plain.Read(p)
 	s.at += int64(n)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: %w", postgres.ErrChanged, err) // it could be read to its end before
+		err = fmt.Errorf("%w: %w", archive.ErrChanged, err) // it could be read to its end before
 	}
 	return n, err
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -45,9 +47,9 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file *os.File
 
 // guardedError names what a load found.
 func guardedError(err error) error {
-	var content *postgres.ContentError
+	var content *dump.ContentError
 	switch {
-	case errors.Is(err, postgres.ErrChanged), errors.Is(err, seal.ErrCorrupt):
+	case errors.Is(err, archive.ErrChanged), errors.Is(err, seal.ErrCorrupt):
 		return fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 	case errors.As(err, &content) && !postgres.LacksLogin(err) && !postgres.DiskFull(err): // those are the host's fault, and not the dump's
 		return fmt.Errorf("%w: %w", ErrContent, err)

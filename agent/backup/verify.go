@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
@@ -19,8 +21,8 @@ type verified struct {
 	tables          []TableRows
 	needs           Needs
 	foreign         bool
-	archive         *postgres.Archive // the index of FormatCustom
-	definitions     *postgres.Definitions
+	archive         *archive.Index // the index of FormatCustom
+	definitions     *dump.Definitions
 }
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
@@ -81,7 +83,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 		return nil, err
 	}
 	inspector := e.inspectStored(ctx, server, src.format, manifest)
-	definitions := postgres.NewDefinitions()
+	definitions := dump.NewDefinitions()
 	inspector.definitions = definitions
 	plain := newMeter(inspector)
 	stored := newMeter(io.Discard)

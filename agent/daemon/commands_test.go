@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -74,11 +75,11 @@ func TestErrorsTakeOneLine(t *testing.T) {
 func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	refused := &postgres.ServerError{SQLState: "42501"}
 	for name, test := range map[string]struct {
-		err  *postgres.ContentError
+		err  *dump.ContentError
 		says string
 	}{
-		"its code": {&postgres.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
-		"a rule":   {&postgres.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
+		"its code": {&dump.ContentError{Object: "table t", Why: "its owner can't load it", Err: refused}, "may itself have refused"},
+		"a rule":   {&dump.ContentError{Object: "table t", Why: "it calls a function of another's"}, "only if you know what it does"},
 	} {
 		hint := hintFor(fmt.Errorf("%w: %w", backup.ErrContent, test.err))
 		if !strings.Contains(hint, test.says) || !strings.Contains(hint, "--trust-content") {
@@ -113,8 +114,8 @@ func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
 		t.Error(full)
 	}
 	for says, err := range map[string]error{
-		closed.Line:        &postgres.ContentError{Object: "role app", Why: "no login", Err: closed},
-		"CREATEROLE":       &postgres.ContentError{Object: "role app", Why: "no login", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "42501"})},
+		closed.Line:        &dump.ContentError{Object: "role app", Why: "no login", Err: closed},
+		"CREATEROLE":       &dump.ContentError{Object: "role app", Why: "no login", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "42501"})},
 		"room on the disk": full,
 		"server's data":    fmt.Errorf("%w: table public.t: %w", backup.ErrConfined, &postgres.ServerError{SQLState: "53100"}),
 		"of the tablespace": &postgres.ToolError{

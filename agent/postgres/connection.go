@@ -188,6 +188,16 @@ func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]s
 	return ask(ctx, conn, sql, args...)
 }
 
+// queryIn asks something in a database itself: a role may have a name that only its encoding can say.
+func (i *Instance) queryIn(ctx context.Context, database, sql string, args ...string) ([][]string, error) {
+	conn, err := i.look(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return ask(ctx, conn, sql, args...)
+}
+
 // ask runs one statement in a session. Rows come as text, NULL as "".
 func ask(ctx context.Context, conn *session, sql string, args ...string) ([][]string, error) {
 	values := make([][]byte, len(args))

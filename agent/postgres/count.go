@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // Table is a table of a database. Schema may be empty, as in dumps of old versions: then it is public.
@@ -97,4 +99,10 @@ func copiedRows(ctx context.Context, conn *session, table Table, unplanned error
 		return 0, errors.Join(unplanned, err)
 	}
 	return tag.RowsAffected(), nil
+}
+
+// tableOf is the table that a qualified name in a dump means.
+func tableOf(qualified string) Table {
+	schema, name := dump.SplitQualified(qualified)
+	return Table{Schema: dump.Unquoted(schema), Name: dump.Unquoted(name)}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // maxGlobals bounds what is kept in memory of an instance's roles and tablespaces: room for some 100,000 roles.
@@ -56,7 +58,7 @@ func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
 	if err != nil {
 		return Globals{}, err
 	}
-	globals.Roles = rolesMade(splitScript(globals.Script))
+	globals.Roles = rolesMade(dump.SplitScript(globals.Script))
 	return globals, nil
 }
 

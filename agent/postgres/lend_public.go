@@ -4,11 +4,13 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // LendPublic lets who is to own a database use its schema public and make objects there while pg_restore or psql fills it as a role that is
 // no superuser, and returns what takes that back. A LoadGuarded does so by itself.
-func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
+func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	server, err := i.Server(ctx)
 	if err != nil || server.Superuser {
 		return func(context.Context) error { return nil }, err
@@ -21,20 +23,20 @@ func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *De
 // From PostgreSQL 15 on, a database's owner may do so by being its owner, and while the database is filled, that is the agent's role.
 // Without it no role but a superuser could give away objects there, and each table would have to be moved for its indexes. Nothing is lent
 // where the dump has another owner for the schema.
-func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *Definitions) (takeBack func(context.Context) error, err error) {
+func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	server, err := i.Server(ctx)
-	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || d.ownsPublic() {
+	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || ownsPublic(d) {
 		return nothing, err
 	}
-	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
+	rows, err := i.queryIn(ctx, database, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper AND pg_catalog.pg_has_role(oid, 'MEMBER')", owner)
 	if err != nil || len(rows) == 0 {
 		return nothing, err // it gets nothing of the role's
 	}
 	if err := i.executeIn(ctx, database, "GRANT USAGE, CREATE ON SCHEMA public TO "+quoteName(owner)); err != nil {
 		return nothing, err
 	}
-	lent := slices.DeleteFunc([]string{"USAGE", "CREATE"}, func(privilege string) bool { return d.grantsPublic(privilege, owner) })
+	lent := slices.DeleteFunc([]string{"USAGE", "CREATE"}, func(privilege string) bool { return grantsPublic(d, privilege, owner) })
 	if len(lent) == 0 { // it has them in what was dumped, too
 		return nothing, nil
 	}
@@ -44,18 +46,18 @@ func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *De
 }
 
 // ownsPublic says whether the dump gives the schema public an owner of its own.
-func (d *Definitions) ownsPublic() bool {
-	return slices.ContainsFunc(slices.Concat(d.before, d.last), func(d definition) bool {
-		object, _ := ownerChange(d.statement())
+func ownsPublic(d *dump.Definitions) bool {
+	return slices.ContainsFunc(slices.Concat(d.Before, d.Last), func(d dump.Definition) bool {
+		object, _ := dump.OwnerChange(d.Statement())
 		return object == "SCHEMA public"
 	})
 }
 
 // grantsPublic says whether the dump gives a role a privilege on the schema public.
-func (d *Definitions) grantsPublic(privilege, role string) bool {
-	return slices.ContainsFunc(d.rights, func(d definition) bool {
-		st := d.statement()
-		return st.begins("GRANT") && st.reference("ON", "TO", "FROM") == "SCHEMA public" && st.name(st.find(1, "TO")+1) == role &&
-			(st.find(1, privilege) > 0 || st.find(1, "ALL") > 0)
+func grantsPublic(d *dump.Definitions, privilege, role string) bool {
+	return slices.ContainsFunc(d.Rights, func(d dump.Definition) bool {
+		st := d.Statement()
+		return st.Begins("GRANT") && st.Reference("ON", "TO", "FROM") == "SCHEMA public" && st.Name(st.Find(1, "TO")+1) == role &&
+			(st.Find(1, privilege) > 0 || st.Find(1, "ALL") > 0)
 	})
 }

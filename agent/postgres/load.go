@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/archive"
 )
 
 // copyBuffer is the size of the pieces in which a dump is fed to a tool.
@@ -122,8 +124,8 @@ func (i *Instance) Script(ctx context.Context, server Server, src io.Reader, sql
 }
 
 // ScriptDefinitions is Script for an archive's definitions alone.
-func (i *Instance) ScriptDefinitions(ctx context.Context, server Server, archive *Archive, sql io.Writer) error {
-	return i.script(ctx, server, bytes.NewReader(archive.contents.raw), sql, "--schema-only")
+func (i *Instance) ScriptDefinitions(ctx context.Context, server Server, index *archive.Index, sql io.Writer) error {
+	return i.script(ctx, server, bytes.NewReader(index.Contents.Raw), sql, "--schema-only")
 }
 
 func (i *Instance) script(ctx context.Context, server Server, src io.Reader, sql io.Writer, how ...string) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // keyAttempts is how often a foreign key is tried that waits for others that wait for it.
@@ -14,8 +16,8 @@ const keyAttempts = 5
 // The planner computes the constant parts of an index's condition, and of statistics, whenever it plans a query of the table,
 // as whoever plans it. So what plans queries as the superuser, foreign keys and the superusers' own materialized views, comes
 // before the indexes and statistics that have any. An index is built, and a materialized view filled, by the server as the owner.
-func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
-	plain, late := splitLate(all)
+func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []dump.Definition, rights *rights) error {
+	plain, late := dump.SplitLate(all)
 	if err := l.makeAll(ctx, s, plain, rights); err != nil {
 		return err
 	}
@@ -35,21 +37,21 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []defini
 	if err := l.fillViews(ctx, s, views); err != nil {
 		return err
 	}
-	return l.defineAll(ctx, s, l.Definitions.remarks)
+	return l.defineAll(ctx, s, l.Definitions.Remarks)
 }
 
 // builds says whether a statement reads all rows of a table to build something, and so is worth a session of its own.
-func builds(s statement) bool {
-	if s.begins("CREATE", "INDEX") || s.begins("CREATE", "UNIQUE", "INDEX") {
+func builds(s dump.Statement) bool {
+	if s.Begins("CREATE", "INDEX") || s.Begins("CREATE", "UNIQUE", "INDEX") {
 		return true
 	}
-	return s.does("TABLE", "ADD")
+	return s.Does("TABLE", "ADD")
 }
 
 // makeAll runs statements in their order, but those that build something one beside the other, up to the next that is
 // neither that nor a remark on something that was built. What gets its owner here has its rights before the next comes.
-func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []definition, rights *rights) error {
-	var building, remarks []definition
+func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []dump.Definition, rights *rights) error {
+	var building, remarks []dump.Definition
 	flush := func() error {
 		if err := l.build(ctx, s, building); err != nil {
 			return err
@@ -59,12 +61,12 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 		return err
 	}
 	for _, d := range all {
-		st := d.statement()
+		st := d.Statement()
 		switch {
 		case builds(st):
 			building = append(building, d)
 			continue
-		case st.begins("COMMENT"), st.does("TABLE", "CLUSTER"), st.does("TABLE", "REPLICA"), st.begins("ALTER", "INDEX") && !st.does("INDEX", "ATTACH"):
+		case st.Begins("COMMENT"), st.Does("TABLE", "CLUSTER"), st.Does("TABLE", "REPLICA"), st.Begins("ALTER", "INDEX") && !st.Does("INDEX", "ATTACH"):
 			remarks = append(remarks, d)
 			continue
 		}
@@ -74,7 +76,7 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 		if err := l.define(ctx, s, d); err != nil {
 			return err
 		}
-		if object, _ := ownerChange(st); object != "" {
+		if object, _ := dump.OwnerChange(st); object != "" {
 			if err := rights.give(ctx, s, object); err != nil {
 				return err
 			}
@@ -84,7 +86,7 @@ func (l *guardedLoader) makeAll(ctx context.Context, s *loadSessions, all []defi
 }
 
 // defineAll runs statements in their order.
-func (l *guardedLoader) defineAll(ctx context.Context, s *loadSessions, all []definition) error {
+func (l *guardedLoader) defineAll(ctx context.Context, s *loadSessions, all []dump.Definition) error {
 	for _, d := range all {
 		if err := l.define(ctx, s, d); err != nil {
 			return err
@@ -94,11 +96,11 @@ func (l *guardedLoader) defineAll(ctx context.Context, s *loadSessions, all []de
 }
 
 // parallel runs statements over several sessions.
-func (l *guardedLoader) parallel(ctx context.Context, all []definition, run func(context.Context, *loadSessions, definition) error) error {
+func (l *guardedLoader) parallel(ctx context.Context, all []dump.Definition, run func(context.Context, *loadSessions, dump.Definition) error) error {
 	if len(all) == 0 {
 		return nil
 	}
-	tasks := make(chan definition, len(all))
+	tasks := make(chan dump.Definition, len(all))
 	for _, d := range all {
 		tasks <- d
 	}

@@ -14,6 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // ArchiveSource reads an archive in the custom format. It is for one goroutine.
@@ -24,7 +27,7 @@ type ArchiveSource interface {
 
 // ArchiveLoad is a load of an archive by several sessions at once.
 type ArchiveLoad struct {
-	Archive *Archive // of the same bytes; Usable
+	Archive *archive.Index // of the same bytes; Usable
 	// Open returns a source for each session.
 	Open func() (ArchiveSource, error)
 	// Forward says that a source reads on much faster than it goes back.
@@ -49,26 +52,26 @@ func (i *Instance) LoadArchive(ctx context.Context, database string, load Archiv
 	if err != nil {
 		return err
 	}
-	contents := load.Archive.contents
+	contents := load.Archive.Contents
 	if load.SearchPath != "" {
-		if contents, err = contents.withSearchPath(searchPathTo(load.SearchPath)); err != nil {
+		if contents, err = contents.WithSearchPath(searchPathTo(load.SearchPath)); err != nil {
 			return err
 		}
 	}
 	l := &archiveLoader{Instance: i, ArchiveLoad: load, contents: contents, server: server, tool: tool, database: database}
-	if err := l.restore(ctx, contents.definitions(), "--single-transaction"); err != nil {
+	if err := l.restore(ctx, contents.Definitions(), "--single-transaction"); err != nil {
 		return err
 	}
 	if err := l.data(ctx); err != nil {
 		return err
 	}
-	return l.restore(ctx, contents.indexesAndRights(), "--jobs="+strconv.Itoa(max(load.Jobs, 1)))
+	return l.restore(ctx, contents.IndexesAndRights(), "--jobs="+strconv.Itoa(max(load.Jobs, 1)))
 }
 
 type archiveLoader struct {
 	*Instance
 	ArchiveLoad
-	contents *archiveContents
+	contents *archive.Contents
 	server   Server
 	tool     Tool
 	database string
@@ -87,7 +90,7 @@ func (l *archiveLoader) restore(ctx context.Context, list []byte, how ...string)
 	if len(list) == 0 {
 		return nil
 	}
-	contents, err := inMemory("contents", l.contents.raw)
+	contents, err := inMemory("contents", l.contents.Raw)
 	if err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func inMemory(name string, data []byte) (*os.File, error) {
 
 // tableTask is the rows of one table.
 type tableTask struct {
-	archiveBlock
+	archive.Block
 	copySQL string
 	order   int // in the dump
 }
@@ -153,7 +156,7 @@ func (l *archiveLoader) data(ctx context.Context) error {
 	tasks := queued(all)
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
-	if list := l.contents.otherData(); len(list) > 0 {
+	if list := l.contents.OtherData(); len(list) > 0 {
 		group.Go(func() error { return l.other(inGroup, list, others, "--single-transaction") })
 	}
 	for range min(max(l.Jobs, 1), len(tasks)) {
@@ -174,7 +177,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 	defer conn.Close(context.WithoutCancel(ctx))
 	var names []string
 	for _, task := range *all {
-		name, _ := copyTarget(task.copySQL)
+		name, _ := dump.CopyTarget(task.copySQL)
 		names = append(names, name)
 	}
 	calling, err := callingTables(ctx, conn, names, mayQuery(l.server))
@@ -182,7 +185,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 		return err
 	}
 	*all = slices.DeleteFunc(*all, func(task tableTask) bool {
-		name, _ := copyTarget(task.copySQL)
+		name, _ := dump.CopyTarget(task.copySQL)
 		if calling[name] {
 			later.all = append(later.all, task)
 		}
@@ -192,7 +195,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 }
 
 // other restores what is no table: pg_restore reads the contents and then the blocks of it.
-func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archiveBlock, how ...string) error {
+func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archive.Block, how ...string) error {
 	source, err := l.Open()
 	if err != nil {
 		return err
@@ -202,7 +205,7 @@ func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archive
 		return err
 	}
 	defer entries.Close()
-	readers := []io.Reader{bytes.NewReader(l.contents.raw)}
+	readers := []io.Reader{bytes.NewReader(l.contents.Raw)}
 	for _, b := range blocks {
 		readers = append(readers, &lateReader{open: func() (io.Reader, error) { return l.block(source, b) }})
 	}
@@ -210,12 +213,12 @@ func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archive
 }
 
 // block reads a block from its place.
-func (l *archiveLoader) block(source ArchiveSource, b archiveBlock) (io.Reader, error) {
-	src, err := source.From(b.offset, b.length)
+func (l *archiveLoader) block(source ArchiveSource, b archive.Block) (io.Reader, error) {
+	src, err := source.From(b.Offset, b.Length)
 	if err != nil {
 		return nil, err
 	}
-	return &countedReader{src: l.Archive.blockReader(src, b), read: l.OnRead}, nil
+	return &countedReader{src: l.Archive.BlockReader(src, b), read: l.OnRead}, nil
 }
 
 // lateReader is opened by its first Read.
@@ -261,7 +264,7 @@ func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask, late
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	session := l.contents.session() + "SET row_security = off; SET xmloption = content; SET lock_timeout = 0;" +
+	session := l.contents.Session() + "SET row_security = off; SET xmloption = content; SET lock_timeout = 0;" +
 		"SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
 	for _, setting := range l.settings() {
 		name, value, _ := strings.Cut(setting, "=")
@@ -293,7 +296,7 @@ const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog
 // table loads the rows of one table. Into one that is new, in the same transaction as nothing else, they are written as
 // what everybody sees, so that nobody has to write its pages again for that.
 func (l *archiveLoader) table(ctx context.Context, conn *session, source ArchiveSource, task tableTask) error {
-	name, copySQL := copyTarget(task.copySQL)
+	name, copySQL := dump.CopyTarget(task.copySQL)
 	own := conn.ExecParams(ctx, ownTable, [][]byte{[]byte(name)}, nil, nil, nil).Read()
 	if own.Err != nil {
 		return fmt.Errorf("table %s: %w", name, own.Err)
@@ -305,11 +308,11 @@ func (l *archiveLoader) table(ctx context.Context, conn *session, source Archive
 	if _, err := conn.Exec(ctx, begin).ReadAll(); err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
-	block, err := l.block(source, task.archiveBlock)
+	block, err := l.block(source, task.Block)
 	if err != nil {
 		return err
 	}
-	rows := &countedReader{src: newCopyReader(block, l.contents.intSize), read: func(int) {}}
+	rows := &countedReader{src: archive.NewCopyReader(block, l.contents.IntSize), read: func(int) {}}
 	if _, err := conn.CopyFrom(ctx, rows, copySQL); err != nil || rows.failed != nil {
 		return fmt.Errorf("table %s: %w", name, cmp.Or(rows.failed, err))
 	}
@@ -317,19 +320,4 @@ func (l *archiveLoader) table(ctx context.Context, conn *session, source Archive
 		return fmt.Errorf("table %s: %w", name, err)
 	}
 	return nil
-}
-
-// copyTarget is the table of a COPY as it stands there, and the statement without its end.
-func copyTarget(sql string) (table, statement string) {
-	statements := splitScript([]byte(sql))
-	if len(statements) == 0 {
-		return "", sql
-	}
-	s := statements[0]
-	for _, w := range s.words[1:] {
-		if !w.quoted && w.text == "(" || w.is("FROM") {
-			return strings.TrimSpace(s.sql[s.words[0].end:w.start]), s.sql
-		}
-	}
-	return "", s.sql
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // armed says whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded, other than what its definitions gave it before
@@ -22,10 +24,10 @@ const armed = `SELECT (pg_catalog.to_regclass($4::pg_catalog.text) IS DISTINCT F
 func copyColumns(sql string) []string {
 	var columns []string
 	depth := 0
-	for _, w := range readWords(sql, 0) {
-		change := parenthesis(w)
-		if depth += change; depth == 1 && change == 0 && (w.quoted || w.text != ",") {
-			columns = append(columns, strings.ReplaceAll(w.text, `""`, `"`))
+	for _, w := range dump.ReadWords(sql, 0) {
+		change := dump.Parenthesis(w)
+		if depth += change; depth == 1 && change == 0 && (w.Quoted || w.Text != ",") {
+			columns = append(columns, strings.ReplaceAll(w.Text, `""`, `"`))
 		}
 	}
 	return columns
@@ -59,11 +61,11 @@ func (l *guardedLoader) unchanged(ctx context.Context, s *loadSessions, table ta
 		return err
 	}
 	if now.oid != table.oid || !table.code {
-		return &ContentError{Object: "table " + table.name, Why: "it was changed while the dump was loaded"}
+		return &dump.ContentError{Object: "table " + table.name, Why: "it was changed while the dump was loaded"}
 	}
 	code, err := reachOfRows.bySuperuser(true).find(ctx, s, start{tables: []string{table.oid}})
 	if err == nil && len(code) > 0 {
-		err = &ContentError{Object: "table " + table.name, Why: "the " + code[0].String() + " was put on it while the dump was loaded"}
+		err = &dump.ContentError{Object: "table " + table.name, Why: "the " + code[0].String() + " was put on it while the dump was loaded"}
 	}
 	return err
 }
@@ -78,7 +80,7 @@ func (s *loadSession) lockRows(ctx context.Context, table tableInfo, columns []s
 		return err
 	}
 	if len(found) != 1 || found[0][0] != "false" {
-		return &ContentError{Object: "table " + table.name, Why: "something was put on it while the dump was loaded"}
+		return &dump.ContentError{Object: "table " + table.name, Why: "something was put on it while the dump was loaded"}
 	}
 	return nil
 }

@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // createAs makes an object by a login of its owner, in a schema of that login alone, moves it to where it belongs and gives it its owner.
-func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessionKey, d definition, st statement) error {
-	at := st.createdAt()
-	schema, _ := splitQualified(st.qualifiedName(at))
+func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
+	at := st.CreatedAt()
+	schema, _ := dump.SplitQualified(st.QualifiedName(at))
 	if schema == "" {
 		return errNotDumped
 	}
@@ -20,14 +22,19 @@ func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessi
 	if err != nil {
 		return err
 	}
-	tablespace, settings := d.withoutTablespace()
-	moved := definition{sql: inSchema(st, at, schema, scratch), settings: settings}
+	tablespace, settings := d.WithoutTablespace()
+	moved := dump.Definition{SQL: inSchema(st, at, schema, scratch), Settings: settings}
 	if err := l.runWithPaths(ctx, s, key, moved); err != nil {
 		return err
 	}
-	kind, name, _ := strings.Cut(d.owner.object, schema+".")
+	kind, name, _ := strings.Cut(d.Owner.Object, schema+".")
+	if strings.HasSuffix(kind, "TABLE ") || strings.HasSuffix(kind, "VIEW ") {
+		if err := nothingElse(ctx, s, d.Owner.Object, scratch+"."+name); err != nil {
+			return err
+		}
+	}
 	statements := []string{"ALTER " + kind + scratch + "." + name + " SET SCHEMA " + schema}
-	if tablespace != "" && (st.words[at-1].is("TABLE") && !st.begins("CREATE", "FOREIGN") || st.begins("CREATE", "MATERIALIZED")) {
+	if tablespace != "" && (st.Words[at-1].Is("TABLE") && !st.Begins("CREATE", "FOREIGN") || st.Begins("CREATE", "MATERIALIZED")) {
 		statements = append(statements, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)
 	}
 	for _, sql := range statements {
@@ -35,13 +42,13 @@ func (l *guardedLoader) createAs(ctx context.Context, s *loadSessions, key sessi
 			return err
 		}
 	}
-	return s.runSQL(ctx, "ALTER "+d.owner.object+" OWNER TO "+quoteName(d.owner.role))
+	return s.runSQL(ctx, "ALTER "+d.Owner.Object+" OWNER TO "+quoteName(d.Owner.Role))
 }
 
 // inSchema is a statement with the name at a position in another schema.
-func inSchema(st statement, at int, schema, other string) string {
-	begin := st.words[at].start
-	return st.sql[:begin] + other + st.sql[begin+len(schema):]
+func inSchema(st dump.Statement, at int, schema, other string) string {
+	begin := st.Words[at].Start
+	return st.SQL[:begin] + other + st.SQL[begin+len(schema):]
 }
 
 // scratch is a schema of a login's own, made at first need. It goes with the login.

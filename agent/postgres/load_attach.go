@@ -6,16 +6,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
 // and reads the bounds.
-func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definition, st statement) error {
-	parent, err := l.table(ctx, s, strings.TrimPrefix(st.reference("TABLE", "ATTACH"), "ONLY "))
+func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+	parent, err := l.table(ctx, s, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
 	if err != nil {
 		return err
 	}
-	child, err := l.table(ctx, s, st.reference("PARTITION", "FOR", "DEFAULT"))
+	child, err := l.table(ctx, s, st.Reference("PARTITION", "FOR", "DEFAULT"))
 	if err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	case several && len(reached) == 0:
 		return l.asAdmin(ctx, s, d)
 	case several:
-		return &ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
+		return &dump.ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
 	as := sessionKey{owner: parent.owner}
 	err = l.runWithPaths(ctx, s, as, d)
@@ -42,17 +44,17 @@ func (l *guardedLoader) attach(ctx context.Context, s *loadSessions, d definitio
 	if LacksLogin(err) {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.lending(ctx, s, as, st.ownNames(st.words), nil, func() error { return l.runWithPaths(ctx, s, as, d) })
+	return l.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
-func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d definition, st statement) error {
-	index, err := l.table(ctx, s, st.reference("INDEX", "ATTACH"))
+func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+	index, err := l.table(ctx, s, st.Reference("INDEX", "ATTACH"))
 	if err != nil {
 		return err
 	}
 	part, err := s.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
-		st.qualifiedName(st.find(3, "PARTITION")+1))
+		st.QualifiedName(st.Find(3, "PARTITION")+1))
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (l *guardedLoader) attachIndex(ctx context.Context, s *loadSessions, d defi
 		return err
 	}
 	if n := slices.IndexFunc(reached, func(r reachedCode) bool { return index.trusted || r.owner != index.owner }); n >= 0 && (index.trusted || len(owners) > 1) {
-		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
+		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
 	}
 	if index.trusted {
 		return l.asAdmin(ctx, s, d)
@@ -78,5 +80,5 @@ func contentError(object, owner string, err error) error {
 	if sqlState(err) != stateNoPrivilege {
 		return err
 	}
-	return &ContentError{Object: object, Why: "its owner " + strconv.Quote(owner) + " can't load it", Err: err}
+	return &dump.ContentError{Object: object, Why: "its owner " + strconv.Quote(owner) + " can't load it", Err: err}
 }

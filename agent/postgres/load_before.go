@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // rights are the grants of a dump. Those on an object are given as soon as it has its owner, for code may run before all
 // objects are made; the others when all are.
 type rights struct {
-	all []definition
+	all []dump.Definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
 	ran []bool
 	// routines are the objects that are functions to GRANT, by their name without arguments.
@@ -20,14 +22,14 @@ type rights struct {
 }
 
 // newRights takes the grants of a dump.
-func newRights(d *Definitions) *rights {
-	r := &rights{all: d.rights, of: map[string][]int{}, ran: make([]bool, len(d.rights)), routines: map[string][]string{}, postponed: map[string]bool{}}
+func newRights(d *dump.Definitions) *rights {
+	r := &rights{all: d.Rights, of: map[string][]int{}, ran: make([]bool, len(d.Rights)), routines: map[string][]string{}, postponed: map[string]bool{}}
 	for n, grant := range r.all {
 		object := grantedOn(grant)
 		if object == "" {
 			continue
 		}
-		if r.of[object] == nil && !d.owned[object] {
+		if r.of[object] == nil && !d.Owned[object] {
 			r.foreign = append(r.foreign, object)
 		}
 		if name := routineName(object); r.of[object] == nil && name != "" {
@@ -35,10 +37,10 @@ func newRights(d *Definitions) *rights {
 		}
 		r.of[object] = append(r.of[object], n)
 	}
-	for _, late := range d.after {
-		object, _ := ownerChange(late.statement())
+	for _, late := range d.After {
+		object, _ := dump.OwnerChange(late.Statement())
 		if object != "" {
-			r.postponed[inGrants(object)] = true
+			r.postponed[dump.InGrants(object)] = true
 		}
 		if strings.HasPrefix(object, "AGGREGATE ") {
 			for _, one := range r.routines[routineName(object)] {
@@ -50,34 +52,17 @@ func newRights(d *Definitions) *rights {
 }
 
 // grantedOn is the object of a GRANT or REVOKE.
-func grantedOn(d definition) string {
-	return inGrants(d.statement().reference("ON", "TO", "FROM"))
-}
-
-// grantKinds are the kinds of object that GRANT calls otherwise than ALTER … OWNER TO does, or that it has two names for. A
-// relation is a TABLE to both, whatever it is else: no two have one name.
-var grantKinds = [][2]string{
-	{"VIEW ", "TABLE "}, {"MATERIALIZED VIEW ", "TABLE "}, {"FOREIGN TABLE ", "TABLE "}, {"SEQUENCE ", "TABLE "},
-	{"DOMAIN ", "TYPE "}, {"PROCEDURAL LANGUAGE ", "LANGUAGE "}, {"SERVER ", "FOREIGN SERVER "},
-}
-
-// inGrants is an object as GRANT has it.
-func inGrants(object string) string {
-	for _, kind := range grantKinds {
-		if name, ok := strings.CutPrefix(object, kind[0]); ok {
-			return kind[1] + name
-		}
-	}
-	return object
+func grantedOn(d dump.Definition) string {
+	return dump.InGrants(d.Statement().Reference("ON", "TO", "FROM"))
 }
 
 // routineName is the name of an aggregate, or of what is a function to GRANT; "" for other objects.
 func routineName(object string) string {
-	st := statement{sql: object, words: readWords(object, 0)}
-	if !st.begins("AGGREGATE") && !st.begins("FUNCTION") {
+	st := dump.Statement{SQL: object, Words: dump.ReadWords(object, 0)}
+	if !st.Begins("AGGREGATE") && !st.Begins("FUNCTION") {
 		return ""
 	}
-	return st.qualifiedName(1)
+	return st.QualifiedName(1)
 }
 
 // give runs the grants on an object that got its owner. GRANT writes the arguments of an aggregate otherwise than ALTER, which has *
@@ -89,7 +74,7 @@ func (r *rights) give(ctx context.Context, s *loadSessions, object string) error
 	if strings.HasPrefix(object, "AGGREGATE ") {
 		return r.try(ctx, s, r.routines[routineName(object)])
 	}
-	for _, n := range r.of[inGrants(object)] {
+	for _, n := range r.of[dump.InGrants(object)] {
 		if r.ran[n] {
 			continue
 		}
@@ -102,8 +87,8 @@ func (r *rights) give(ctx context.Context, s *loadSessions, object string) error
 }
 
 // on are the grants on an object.
-func (r *rights) on(object string) []definition {
-	var grants []definition
+func (r *rights) on(object string) []dump.Definition {
+	var grants []dump.Definition
 	for _, n := range r.of[object] {
 		grants = append(grants, r.all[n])
 	}
@@ -155,7 +140,7 @@ func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rig
 	if err := l.keepPublic(ctx, s); err != nil {
 		return err
 	}
-	if !l.Definitions.owned["SCHEMA "+publicSchema] { // it is there already
+	if !l.Definitions.Owned["SCHEMA "+publicSchema] { // it is there already
 		if err := rights.give(ctx, s, "SCHEMA "+publicSchema); err != nil {
 			return err
 		}
@@ -163,9 +148,9 @@ func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rig
 	if err := rights.ofForeign(ctx, s); err != nil {
 		return err
 	}
-	for _, d := range l.Definitions.before {
-		st := d.statement()
-		object, role := ownerChange(st)
+	for _, d := range l.Definitions.Before {
+		st := d.Statement()
+		object, role := dump.OwnerChange(st)
 		var err error
 		if schema, ok := strings.CutPrefix(object, "SCHEMA "); ok && l.mixed && !l.trusted[role] {
 			l.schemas = append(l.schemas, d)
@@ -176,7 +161,7 @@ func (l *guardedLoader) before(ctx context.Context, s *loadSessions, rights *rig
 		if err == nil && object != "" {
 			err = rights.give(ctx, s, object)
 		}
-		if err == nil && st.begins("CREATE", "EXTENSION") {
+		if err == nil && st.Begins("CREATE", "EXTENSION") {
 			err = rights.ofForeign(ctx, s)
 		}
 		if err != nil {

@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"sync"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // build makes indexes and constraints, several at a time: first those of superusers that run nobody's code, and when these are made those of
 // others, by the logins of their owners; what these are not let do comes last, one by one. So no code runs beside what the superuser does.
-func (l *guardedLoader) build(ctx context.Context, s *loadSessions, all []definition) error {
-	plain, rest := all, []definition(nil)
+func (l *guardedLoader) build(ctx context.Context, s *loadSessions, all []dump.Definition) error {
+	plain, rest := all, []dump.Definition(nil)
 	if l.mixed {
 		plain = nil
 		for _, d := range all {
@@ -30,19 +32,19 @@ func (l *guardedLoader) build(ctx context.Context, s *loadSessions, all []defini
 }
 
 // buildByOwners makes what logins make.
-func (l *guardedLoader) buildByOwners(ctx context.Context, s *loadSessions, all []definition) error {
+func (l *guardedLoader) buildByOwners(ctx context.Context, s *loadSessions, all []dump.Definition) error {
 	var mu sync.Mutex
 	again := map[string]error{}
-	err := l.parallel(ctx, all, func(ctx context.Context, s *loadSessions, d definition) error {
-		st := d.statement()
-		c := st.code()
-		if c.on != ofTable {
+	err := l.parallel(ctx, all, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
+		st := d.Statement()
+		c := st.Code()
+		if c.On != dump.OfTable {
 			return l.define(ctx, s, d)
 		}
 		err := l.changeByOwner(ctx, s, d, st, c)
 		if refused(err) {
 			mu.Lock()
-			again[d.sql] = err
+			again[d.SQL] = err
 			mu.Unlock()
 			return nil
 		}
@@ -52,9 +54,9 @@ func (l *guardedLoader) buildByOwners(ctx context.Context, s *loadSessions, all 
 		return err
 	}
 	for _, d := range all {
-		if refusal := again[d.sql]; refusal != nil {
-			st := d.statement()
-			if err := l.changeAfter(ctx, s, d, st, st.code(), refusal); err != nil {
+		if refusal := again[d.SQL]; refusal != nil {
+			st := d.Statement()
+			if err := l.changeAfter(ctx, s, d, st, st.Code(), refusal); err != nil {
 				return err
 			}
 		}
@@ -64,13 +66,13 @@ func (l *guardedLoader) buildByOwners(ctx context.Context, s *loadSessions, all 
 
 // runsNothing says whether a statement changes a superuser's table, and so may run nobody's code, or it is refused: it is not looked at once
 // more beside the code of others.
-func (l *guardedLoader) runsNothing(ctx context.Context, s *loadSessions, d definition) (bool, error) {
-	st := d.statement()
-	c := st.code()
-	if c.on != ofTable {
+func (l *guardedLoader) runsNothing(ctx context.Context, s *loadSessions, d dump.Definition) (bool, error) {
+	st := d.Statement()
+	c := st.Code()
+	if c.On != dump.OfTable {
 		return false, nil
 	}
-	table, err := l.table(ctx, s, c.name)
+	table, err := l.table(ctx, s, c.Name)
 	if err != nil || !table.trusted {
 		return false, err
 	}

@@ -13,7 +13,7 @@ func mayQuery(server Server) string {
 		body = `p.prosqlbody IS NOT NULL OR `
 	}
 	return `(` + body + `p.prolang NOT IN (SELECT g.oid FROM pg_catalog.pg_language g WHERE g.lanname IN ('sql', 'plpgsql', 'internal', 'c'))
-		OR p.prosrc ~* '\m(select|from|table|perform|execute|call|do|insert|update|delete|merge|copy|notify|create|alter|drop|grant|set)\M|[a-z_"]\.[a-z_"]')`
+		OR p.prosrc ~* '\m(select|from|table|perform|execute|call|do|insert|update|delete|merge|copy|notify|create|alter|drop|grant|set|operator)\M|[[:alpha:]_"][[:alnum:]_$]*\.[[:alpha:]_"]')`
 }
 
 // runsSQL is a condition on a check k: it calls a function of the server's own that may do anything, as query_to_xml does.

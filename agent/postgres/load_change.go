@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // change makes something that belongs to a table that exists, or changes the table.
-func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	err := l.changeByOwner(ctx, s, d, st, c)
 	if !refused(err) {
 		return err
@@ -16,7 +18,7 @@ func (l *guardedLoader) change(ctx context.Context, s *loadSessions, d definitio
 }
 
 // changeByOwner does it by the login of the table's owner, or as the superuser where the table is one's.
-func (l *guardedLoader) changeByOwner(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+func (l *guardedLoader) changeByOwner(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	table, _, err := l.lookAtChange(ctx, s, d, st, c)
 	if err != nil {
 		return err
@@ -29,26 +31,26 @@ func (l *guardedLoader) changeByOwner(ctx context.Context, s *loadSessions, d de
 
 // changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at anew: code of the owner may
 // have run, and changed it. None runs by now.
-func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d definition, st statement, c code, err error) error {
+func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
 	table, reaches, failed := l.lookAtChange(ctx, s, d, st, c)
 	if failed != nil {
 		return failed
 	}
 	return unlessHarmless(st, table.owner, err, reaches, func() error {
-		if table.trusted || LacksLogin(err) || !c.planned && !makesIndex(st) {
+		if table.trusted || LacksLogin(err) || !c.Planned && !makesIndex(st) {
 			return l.asAdmin(ctx, s, d)
 		}
 		key := sessionKey{owner: table.owner}
-		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.changeAs(ctx, s, key, d, c, table) })
+		return l.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.changeAs(ctx, s, lent, d, c, table) })
 	})
 }
 
 // lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code
 // of others than superusers that the change may run.
-func (l *guardedLoader) lookAtChange(ctx context.Context, s *loadSessions, d definition, st statement, c code) (tableInfo, func() (string, error), error) {
+func (l *guardedLoader) lookAtChange(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) (tableInfo, func() (string, error), error) {
 	l.moving.RLock() // another session may have the table elsewhere for the time
 	defer l.moving.RUnlock()
-	table, err := l.table(ctx, s, c.name)
+	table, err := l.table(ctx, s, c.Name)
 	if err != nil {
 		return table, nil, err
 	}
@@ -57,27 +59,27 @@ func (l *guardedLoader) lookAtChange(ctx context.Context, s *loadSessions, d def
 		return table, nil, err
 	}
 	reaches := func() (string, error) { return l.changeReaches(ctx, s, st, c, table, way) }
-	found, why := "", "table "+c.name+" belongs to a superuser, and this uses "
+	found, why := "", "table "+c.Name+" belongs to a superuser, and this uses "
 	if table.trusted {
 		found, err = reaches()
 	} else {
 		found, err = l.mixes(ctx, s, st, c, table, way)
-		why = fmt.Sprintf("table %s belongs to %q, and this ", c.name, table.owner)
+		why = fmt.Sprintf("table %s belongs to %q, and this ", c.Name, table.owner)
 	}
 	if err == nil && found != "" {
-		err = &ContentError{Object: firstWords(d.sql), Why: why + found}
+		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: why + found}
 	}
 	return table, reaches, err
 }
 
 // wayOf is the way to the code that a change of a table may run beside its own expressions.
-func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo) (reach, error) {
-	switch c.looks {
-	case atTree:
+func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo) (reach, error) {
+	switch c.Looks {
+	case dump.AtTree:
 		return reachOfTree, nil
-	case atPlans:
+	case dump.AtPlans:
 		return reachOfQuery, nil
-	case atNotNull:
+	case dump.AtNotNull:
 		if mayBeNull, err := l.mayBeNull(ctx, s, st, table); err != nil || !mayBeNull {
 			return reachOfQuery, err
 		}
@@ -86,16 +88,16 @@ func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st statement
 }
 
 // mayBeNull says whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
-func (l *guardedLoader) mayBeNull(ctx context.Context, s *loadSessions, st statement, table tableInfo) (bool, error) {
+func (l *guardedLoader) mayBeNull(ctx context.Context, s *loadSessions, st dump.Statement, table tableInfo) (bool, error) {
 	rows, err := s.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
-		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.sql)))
+		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.SQL)))
 	return len(rows) > 0, err
 }
 
 // mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
 // there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
 // anything.
-func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo, way reach) (string, error) {
+func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
 	if !l.several {
 		return "", nil
 	}
@@ -103,7 +105,7 @@ func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement
 	if err != nil || len(others) > 0 {
 		return first(others, "reads a literal of the "), err
 	}
-	if c.scans {
+	if c.Scans {
 		if others, err = l.othersCalled(ctx, s, st, c, table.owner); err != nil || len(others) > 0 {
 			return first(others, "runs for each row the "), err
 		}
@@ -123,7 +125,7 @@ func (l *guardedLoader) mixes(ctx context.Context, s *loadSessions, st statement
 }
 
 // changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
-func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st statement, c code, table tableInfo, way reach) (string, error) {
+func (l *guardedLoader) changeReaches(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
 	reached, err := l.reachedBy(ctx, s, st, c, table.oid, table.trusted)
 	if err != nil || reached != "" {
 		return reached, err

@@ -55,17 +55,6 @@ var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS 
 				OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')
 				OR EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = c.oid AND p.partexprs IS NOT NULL))`
 
-// deputies go on from codeObjects with the functions of superusers that may look into tables, or call something that does, where others
-// than superusers have code: whoever runs these may run that.
-func deputies(server Server) string {
-	return ` UNION ALL SELECT 'function', n.nspname, p.proname, r.rolname, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass
-		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
-		WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + `
-			AND (` + mayQuery(server) + ` OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE pg_catalog.starts_with(c.setting, 'search_path=')
-				AND c.setting !~ '^search_path=("?pg_(catalog|temp)"?|""|[, ])*$'))
-			AND EXISTS (SELECT FROM (` + codeObjects + `) o)`
-}
-
 // tableFacts are those of the table $1, a name as it stands in a dump.
 var tableFacts = `WITH RECURSIVE found AS (
 		SELECT c.oid, c.relkind, c.relowner, c.relnamespace, c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
@@ -102,7 +91,7 @@ func (l *guardedLoader) table(ctx context.Context, s *loadSessions, name string)
 
 // trust asks which of the roles that are to own something are superusers, or the session's own.
 func (l *guardedLoader) trust(ctx context.Context, s *loadSessions) error {
-	for _, role := range slices.Sorted(maps.Keys(l.Definitions.owners)) {
+	for _, role := range slices.Sorted(maps.Keys(l.Definitions.Owners)) {
 		rows, err := s.query(ctx, `SELECT `+trustedRole+`::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = $1`, role)
 		if err != nil {
 			return err
@@ -126,7 +115,7 @@ func (l *guardedLoader) findPaths(ctx context.Context, s *loadSessions) error {
 	}
 	rows, err := s.query(ctx, pathsOfRoles)
 	for _, row := range rows {
-		if l.Definitions.owners[row[0]] {
+		if l.Definitions.Owners[row[0]] {
 			l.paths[row[0]] = row[1]
 		}
 	}

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"io"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // dataPass is one way through the data of a dump.
@@ -70,18 +72,18 @@ func (l *guardedLoader) calling(ctx context.Context, s *loadSessions) (map[strin
 func (l *guardedLoader) filled() []string {
 	var names []string
 	add := func(copySQL string) {
-		name, _ := copyTarget(copySQL)
+		name, _ := dump.CopyTarget(copySQL)
 		names = append(names, name)
 	}
 	if l.Archive == nil {
-		for sql := range l.Definitions.copies {
+		for sql := range l.Definitions.Copies {
 			add(sql + ";")
 		}
 		return names
 	}
-	for _, e := range l.Archive.Archive.contents.entries {
-		if e.tableData() {
-			add(e.copySQL)
+	for _, e := range l.Archive.Archive.Contents.Entries {
+		if e.TableData() {
+			add(e.CopySQL)
 		}
 	}
 	return names

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // define runs a statement of the dump that makes or changes an object.
@@ -12,49 +14,49 @@ import (
 // Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that whatever the
 // server computes at once has the owner's rights. The superuser itself runs what has no expressions, or none that reach anybody's
 // code. What would run code of others than its owner is refused.
-func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d definition) error {
-	st := d.statement()
+func (l *guardedLoader) define(ctx context.Context, s *loadSessions, d dump.Definition) error {
+	st := d.Statement()
 	switch {
 	case !l.mixed:
 		return l.asAdmin(ctx, s, d)
-	case st.does("TABLE", "ATTACH"):
+	case st.Does("TABLE", "ATTACH"):
 		return l.attach(ctx, s, d, st)
-	case st.does("INDEX", "ATTACH"):
+	case st.Does("INDEX", "ATTACH"):
 		return l.attachIndex(ctx, s, d, st)
 	}
-	switch c := st.code(); c.on {
-	case newObject:
+	switch c := st.Code(); c.On {
+	case dump.NewObject:
 		return l.create(ctx, s, d, st, c)
-	case ofTable:
+	case dump.OfTable:
 		return l.change(ctx, s, d, st, c)
-	case ofDomain:
+	case dump.OfDomain:
 		return l.changeDomain(ctx, s, d, st, c)
-	case ofSuperuser:
+	case dump.OfSuperuser:
 		return l.createOwn(ctx, s, d, st, c)
 	}
 	err := l.asAdmin(ctx, s, d)
-	if object, role := ownerChange(st); object != "" && !l.server.Superuser && sqlState(err) == stateNoPrivilege {
+	if object, role := dump.OwnerChange(st); object != "" && !l.server.Superuser && sqlState(err) == stateNoPrivilege {
 		return s.giveAs(ctx, d, object, role, err)
 	}
 	return err
 }
 
 // asAdmin runs a statement as the superuser.
-func (l *guardedLoader) asAdmin(ctx context.Context, s *loadSessions, d definition) error {
+func (l *guardedLoader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	l.moving.RLock()
 	defer l.moving.RUnlock()
 	err := l.runWithPaths(ctx, s, sessionKey{}, d)
-	if content := (*ContentError)(nil); err == nil || errors.As(err, &content) {
+	if content := (*dump.ContentError)(nil); err == nil || errors.As(err, &content) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+	return fmt.Errorf("%s: %w", dump.FirstWords(d.SQL), err)
 }
 
 // create makes an object that is to have an owner.
-func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
-	trusted := d.owner != nil && l.trusted[d.owner.role]
+func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	trusted := d.Owner != nil && l.trusted[d.Owner.Role]
 	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", trusted) }
-	if trusted || len(st.ownNames(c.words)) == 0 {
+	if trusted || len(st.OwnNames(c.Words)) == 0 {
 		found, err := reached()
 		switch {
 		case err != nil:
@@ -62,38 +64,38 @@ func (l *guardedLoader) create(ctx context.Context, s *loadSessions, d definitio
 		case found == "":
 			return l.asAdmin(ctx, s, d)
 		case trusted:
-			return &ContentError{Object: firstWords(d.sql), Why: "it belongs to a superuser and uses " + found}
+			return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + found}
 		}
 	}
-	if d.owner == nil || d.owner.role == "" {
-		return &ContentError{Object: firstWords(d.sql), Why: "the dump does not say whose it is"}
+	if d.Owner == nil || d.Owner.Role == "" {
+		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "the dump does not say whose it is"}
 	}
 	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
-	others, err := l.othersLiterals(ctx, s, st, c, d.owner.role)
+	others, err := l.othersLiterals(ctx, s, st, c, d.Owner.Role)
 	if err != nil {
 		return err
 	}
 	if len(others) > 0 {
-		return &ContentError{Object: firstWords(d.sql), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.owner.role, others[0])}
+		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.Owner.Role, others[0])}
 	}
-	key := sessionKey{owner: d.owner.role}
+	key := sessionKey{owner: d.Owner.Role}
 	err = l.createAs(ctx, s, key, d, st)
 	if !refused(err) {
 		return err
 	}
 	return unlessHarmless(st, key.owner, err, reached, func() error {
-		if !c.planned || LacksLogin(err) {
+		if !c.Planned || LacksLogin(err) {
 			return l.asAdmin(ctx, s, d)
 		}
-		return l.lending(ctx, s, key, st.ownNames(st.words), nil, func() error { return l.createAs(ctx, s, key, d, st) })
+		return l.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.createAs(ctx, s, lent, d, st) })
 	})
 }
 
 // createOwn makes what only a superuser can have.
-func (l *guardedLoader) createOwn(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+func (l *guardedLoader) createOwn(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	reached, err := l.reachedBy(ctx, s, st, c, "", true)
 	if err == nil && reached != "" {
-		err = &ContentError{Object: firstWords(d.sql), Why: "it belongs to a superuser and uses " + reached}
+		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + reached}
 	}
 	if err != nil {
 		return err
@@ -105,32 +107,32 @@ func (l *guardedLoader) createOwn(ctx context.Context, s *loadSessions, d defini
 //
 // What computes something at once is done by the login all the same, with rights that are lent to it. The superuser does it only where no
 // login is to be had, and so nobody's code runs; and what reads no more than literals.
-func unlessHarmless(st statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
+func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
 	reached, failed := reaches()
 	switch {
 	case failed != nil:
 		return failed
 	case reached == "":
-		return contentError(firstWords(st.sql), owner, otherwise())
+		return contentError(dump.FirstWords(st.SQL), owner, otherwise())
 	}
-	return &ContentError{Object: firstWords(st.sql), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
+	return &dump.ContentError{Object: dump.FirstWords(st.SQL), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }
 
 // refused says whether a login was not let do something, or could not be had.
 func refused(err error) bool {
-	var content *ContentError
+	var content *dump.ContentError
 	return sqlState(err) == stateNoPrivilege || errors.As(err, &content)
 }
 
 // changeDomain adds a check to a domain.
-func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d definition, st statement, c code) error {
+func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	rows, err := s.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
-		WHERE t.oid = pg_catalog.to_regtype($1::pg_catalog.text)`, c.name)
+		WHERE t.oid = pg_catalog.to_regtype($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
 	}
 	if len(rows) == 0 {
-		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.name)
+		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.Name)
 	}
 	key := sessionKey{owner: rows[0][0]}
 	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", l.trusted[key.owner]) }
@@ -143,7 +145,7 @@ func (l *guardedLoader) changeDomain(ctx context.Context, s *loadSessions, d def
 	}
 	reached, err := reaches()
 	if err == nil && reached != "" {
-		err = &ContentError{Object: firstWords(d.sql), Why: "domain " + c.name + " belongs to a superuser, and this uses " + reached}
+		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "domain " + c.Name + " belongs to a superuser, and this uses " + reached}
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // GuardedLoad is a load of a dump whose code gains nothing by it.
@@ -15,7 +17,7 @@ import (
 // superuser and a member of nothing but the role that owns the object; rows whose load runs code of several, by one that is a
 // member of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
 type GuardedLoad struct {
-	Definitions *Definitions // of the same dump, as it was verified
+	Definitions *dump.Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
 	Archive *ArchiveLoad
 	// Plain opens the plain dump once more, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
@@ -29,33 +31,15 @@ type GuardedLoad struct {
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
-// ContentError says that something in a dump can't be loaded so that its code gains nothing.
-type ContentError struct {
-	Object string // "table public.t"
-	Why    string
-	Err    error // what the server answered; may be nil
-}
-
-// Error implements error.
-func (e *ContentError) Error() string {
-	if e.Err == nil {
-		return e.Object + ": " + e.Why
-	}
-	return e.Object + ": " + e.Why + ": " + e.Err.Error()
-}
-
-// Unwrap returns what the server answered.
-func (e *ContentError) Unwrap() error { return e.Err }
-
 // LoadGuarded runs a dump into an empty database, which is to be dropped if it fails: there is no transaction around the
 // whole, so that any number of objects can be loaded. It returns how many rows of each table the server took. A
 // *ContentError says that the dump can't be loaded in this way.
 func (i *Instance) LoadGuarded(ctx context.Context, database string, load GuardedLoad) (map[Table]int64, error) {
-	if err := load.Definitions.err; err != nil {
+	if err := load.Definitions.Err; err != nil {
 		return nil, err
 	}
-	if rest := load.Definitions.split.rest(); rest != "" {
-		return nil, &ContentError{Object: firstWords(rest), Why: "its end is not found"}
+	if rest := load.Definitions.Split.Rest(); rest != "" {
+		return nil, &dump.ContentError{Object: dump.FirstWords(rest), Why: "its end is not found"}
 	}
 	server, err := i.Server(ctx)
 	if err != nil {
@@ -83,13 +67,13 @@ type guardedLoader struct {
 	several bool              // two of them or more are not
 	shared  bool              // there are two of them or more, and mixed
 	paths   map[string]string // search paths of owners' own
-	schemas []definition      // that give schemas their owners
-	stands  []definition      // what is to stand on rows, and is not made yet
-	forced  []definition      // row security that binds owners, where that is not set yet
+	schemas []dump.Definition // that give schemas their owners
+	stands  []dump.Definition // what is to stand on rows, and is not made yet
+	forced  []dump.Definition // row security that binds owners, where that is not set yet
 	guards  map[string]string // what each statement of these guards, by its text
 	refused laterTables       // whose rows the server refused
 	// ofPublic are the grants that the schema public comes with.
-	ofPublic []definition
+	ofPublic []dump.Definition
 
 	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
 	moving sync.RWMutex
@@ -133,13 +117,13 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := s.meanAgain(ctx); err != nil {
 		return err
 	}
-	l.stands, l.forced = d.after, d.forced
+	l.stands, l.forced = d.After, d.Forced
 	if l.server.Superuser {
-		if err := l.defineAll(ctx, s, d.policies); err != nil {
+		if err := l.defineAll(ctx, s, d.Policies); err != nil {
 			return err
 		}
 	} else {
-		l.stands = slices.Concat(d.policies, d.after) // they would bind who loads the rows
+		l.stands = slices.Concat(d.Policies, d.After) // they would bind who loads the rows
 	}
 	if err := l.loadData(ctx, s); err != nil {
 		return err
@@ -162,7 +146,7 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err := takeBack(ctx); err != nil { // before there are event triggers, which may refuse it
 		return err
 	}
-	if err := s.runAll(ctx, d.last); err != nil {
+	if err := s.runAll(ctx, d.Last); err != nil {
 		return err
 	}
 	return release(ctx)

@@ -8,6 +8,9 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
@@ -19,7 +22,7 @@ func (l *guardedLoader) loadArchive(ctx context.Context, pass dataPass) error {
 	}
 	load := *l.Archive
 	load.Jobs = l.Jobs
-	a := &archiveLoader{Instance: l.Instance, ArchiveLoad: load, contents: load.Archive.contents, server: l.server, tool: tool, database: l.database}
+	a := &archiveLoader{Instance: l.Instance, ArchiveLoad: load, contents: load.Archive.Contents, server: l.server, tool: tool, database: l.database}
 	if pass.first {
 		if err := l.archiveObjects(ctx, a); err != nil {
 			return err
@@ -33,17 +36,17 @@ func (l *guardedLoader) loadArchive(ctx context.Context, pass dataPass) error {
 			return err
 		}
 	}
-	return a.restore(ctx, a.contents.sequences())
+	return a.restore(ctx, a.contents.Sequences())
 }
 
 // archiveObjects makes the large objects, and refuses rows that are loaded by anything but COPY.
 func (l *guardedLoader) archiveObjects(ctx context.Context, a *archiveLoader) error {
-	if err := a.restore(ctx, a.contents.largeObjects()); err != nil {
+	if err := a.restore(ctx, a.contents.LargeObjects()); err != nil {
 		return err
 	}
-	for _, e := range a.contents.entries {
-		if e.kind == "TABLE DATA" && e.hasData && !e.tableData() {
-			return &ContentError{Object: "table " + e.tag, Why: "its rows are not loaded by COPY"}
+	for _, e := range a.contents.Entries {
+		if e.Kind == "TABLE DATA" && e.HasData && !e.TableData() {
+			return &dump.ContentError{Object: "table " + e.Tag, Why: "its rows are not loaded by COPY"}
 		}
 	}
 	return nil
@@ -53,7 +56,7 @@ func (l *guardedLoader) archiveObjects(ctx context.Context, a *archiveLoader) er
 func (l *guardedLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
 	tables, others := a.blocks()
 	tables = slices.DeleteFunc(tables, func(t tableTask) bool {
-		name, _ := copyTarget(t.copySQL)
+		name, _ := dump.CopyTarget(t.copySQL)
 		return !pass.tables(name)
 	})
 	jobs := min(max(l.Jobs, 1), len(tables))
@@ -64,7 +67,7 @@ func (l *guardedLoader) archiveRows(ctx context.Context, a *archiveLoader, pass 
 	queue := queued(tables)
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(max(l.Jobs, 1))
-	if list := a.contents.besideTables(); pass.first && len(list) > 0 {
+	if list := a.contents.BesideTables(); pass.first && len(list) > 0 {
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
 	for range jobs {
@@ -83,12 +86,12 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	for task := range tasks {
-		block, err := a.block(source, task.archiveBlock)
+		block, err := a.block(source, task.Block)
 		if err != nil {
 			return err
 		}
-		name, copySQL := copyTarget(task.copySQL)
-		err = l.copyRows(ctx, sessions, name, copySQL, newCopyReader(block, a.contents.intSize))
+		name, copySQL := dump.CopyTarget(task.copySQL)
+		err = l.copyRows(ctx, sessions, name, copySQL, archive.NewCopyReader(block, a.contents.IntSize))
 		if err == nil && serial {
 			err = l.guard(ctx, sessions, name)
 		}
@@ -100,23 +103,23 @@ func (l *guardedLoader) archiveTables(ctx context.Context, a *archiveLoader, tas
 }
 
 // blocks are the rows of tables, the largest first unless the archive is best read forward, and all other data.
-func (l *archiveLoader) blocks() (tables []tableTask, others []archiveBlock) {
+func (l *archiveLoader) blocks() (tables []tableTask, others []archive.Block) {
 	copies := map[int]string{}
-	for _, e := range l.contents.entries {
-		if e.tableData() {
-			copies[e.id] = e.copySQL
+	for _, e := range l.contents.Entries {
+		if e.TableData() {
+			copies[e.ID] = e.CopySQL
 		}
 	}
 	var all []tableTask
-	for _, b := range l.Archive.blocks {
-		if sql := copies[b.id]; sql != "" {
+	for _, b := range l.Archive.Blocks {
+		if sql := copies[b.ID]; sql != "" {
 			all = append(all, tableTask{b, sql, len(all)})
 		} else {
 			others = append(others, b)
 		}
 	}
 	if !l.Forward {
-		slices.SortStableFunc(all, func(a, b tableTask) int { return cmp.Compare(b.length, a.length) })
+		slices.SortStableFunc(all, func(a, b tableTask) int { return cmp.Compare(b.Length, a.Length) })
 	}
 	return all, others
 }
@@ -151,7 +154,7 @@ func (l *laterTables) take(task tableTask, err error) error {
 // mayPassLater says whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
 // error of its own.
 func mayPassLater(err error) bool {
-	var content *ContentError
+	var content *dump.ContentError
 	return !errors.As(err, &content) && (RefusesRows(err) || NameNotFound(err) || sqlState(err) == stateRaised)
 }
 

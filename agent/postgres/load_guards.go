@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
@@ -28,8 +30,8 @@ func (l *guardedLoader) guard(ctx context.Context, s *loadSessions, after string
 }
 
 // guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits.
-func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []definition, after string, inTree bool) ([]definition, error) {
-	var rest []definition
+func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
+	var rest []dump.Definition
 	ready := map[string]bool{}
 	for _, d := range all {
 		name := l.guardedBy(d)
@@ -47,7 +49,7 @@ func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []de
 		if ready[name] {
 			err = l.define(ctx, s, d)
 		}
-		if content := (*ContentError)(nil); err != nil && sqlState(err) == "" && !errors.As(err, &content) {
+		if content := (*dump.ContentError)(nil); err != nil && sqlState(err) == "" && !errors.As(err, &content) {
 			return nil, err
 		}
 		if err != nil || !ready[name] { // it may need what comes later
@@ -59,25 +61,25 @@ func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []de
 }
 
 // guardedBy is what a statement guards; it is read once.
-func (l *guardedLoader) guardedBy(d definition) string {
-	name, known := l.guards[d.sql]
+func (l *guardedLoader) guardedBy(d dump.Definition) string {
+	name, known := l.guards[d.SQL]
 	if !known {
-		name = guarded(d.statement())
-		l.guards[d.sql] = name
+		name = guarded(d.Statement())
+		l.guards[d.SQL] = name
 	}
 	return name
 }
 
 // guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, forced row
 // security, and checks that only new rows have to meet.
-func guarded(st statement) string {
-	c := st.code()
-	toggles := (st.does("TABLE", "ENABLE") || st.does("TABLE", "DISABLE")) && (st.find(3, "TRIGGER") > 0 || st.find(3, "RULE") > 0)
-	forces := st.does("TABLE", "FORCE")
-	isNew := st.does("TABLE", "ADD") && strings.HasSuffix(st.sql, "NOT VALID")
-	made := st.begins("CREATE", "RULE") || st.begins("CREATE", "TRIGGER") || st.begins("CREATE", "CONSTRAINT", "TRIGGER")
+func guarded(st dump.Statement) string {
+	c := st.Code()
+	toggles := (st.Does("TABLE", "ENABLE") || st.Does("TABLE", "DISABLE")) && (st.Find(3, "TRIGGER") > 0 || st.Find(3, "RULE") > 0)
+	forces := st.Does("TABLE", "FORCE")
+	isNew := st.Does("TABLE", "ADD") && strings.HasSuffix(st.SQL, "NOT VALID")
+	made := st.Begins("CREATE", "RULE") || st.Begins("CREATE", "TRIGGER") || st.Begins("CREATE", "CONSTRAINT", "TRIGGER")
 	if toggles || forces || isNew || made {
-		return c.name
+		return c.Name
 	}
 	return ""
 }

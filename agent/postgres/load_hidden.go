@@ -25,14 +25,12 @@ const typesAround = "types"
 const castsOf = typesOf + ` SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
 	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM ` + typesAround + ` t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM ` + typesAround + ` t))`
 
-// classesOf is code of others that compares such types: rows and arrays find the operator class of what is in them when they are compared. A
-// superuser makes these classes, and may name anybody's functions. It goes on after what counts as code.
-const classesOf = `) o WHERE o.oid IN (
-		SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
-		UNION ALL SELECT m.amopopr FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
-		UNION ALL SELECT p.oprcode::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr
-			WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t)
-	) LIMIT 1`
+// classesOf are the functions that compare such types, and those of their operators: rows and arrays find the operator class of what is in them
+// when they are compared. A superuser makes these classes, and may name anybody's functions.
+const classesOf = typesOf + ` SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily
+		WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t) AND m.amproc::pg_catalog.oid >= 12000
+	UNION SELECT p.oprcode::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr
+		WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t) AND p.oprcode::pg_catalog.oid >= 12000`
 
 // hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and what compares them.
 func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
@@ -54,8 +52,11 @@ func (l *guardedLoader) hiddenReach(ctx context.Context, s *loadSessions, bySupe
 			return found, err
 		}
 	}
-	objects := reachOfRows.bySuperuser(bySuperuser).objects(l.server)
-	return s.codeOf(ctx, typesOf+` SELECT o.kind, o.schema, o.name, o.owner FROM (`+objects+classesOf, oidArray(tables), oidArray(types))
+	functions, err := s.oids(ctx, classesOf, oidArray(tables), oidArray(types))
+	if err != nil || len(functions) == 0 {
+		return nil, err
+	}
+	return reachOfInput.bySuperuser(bySuperuser).find(ctx, s, start{functions: functions})
 }
 
 // findAll returns the code of others that a way comes to, or, where there is none, what the types that it comes to may run so. columns: those of

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // ErrNoLogin says that no login could be had that runs what must not run with the superuser's rights.
@@ -24,11 +26,11 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 	l.granting.Lock()
 	defer l.granting.Unlock()
 	if l.noLogin != nil {
-		return nil, &ContentError{Object: key.object(), Why: noLogin, Err: l.noLogin}
+		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: l.noLogin}
 	}
 	role, password := l.newLogin(), rand.Text()
 	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
-		return nil, &ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
+		return nil, &dump.ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", ErrNoLogin, err)}
 	}
 	login, err := l.logInInMemory(ctx, l.database, role, password)
 	if !LacksLogin(err) && err != nil {
@@ -36,7 +38,7 @@ func (l *guardedLoader) connectAs(ctx context.Context, key sessionKey) (*loadSes
 	}
 	if err != nil {
 		l.noLogin = err
-		return nil, &ContentError{Object: key.object(), Why: noLogin, Err: err}
+		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: err}
 	}
 	conn, err := login.connect(ctx, l.database)
 	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.

@@ -9,6 +9,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for strings in which
@@ -17,10 +19,10 @@ var dataStatement = regexp.MustCompile(`^(?:BEGIN|COMMIT|SELECT pg_catalog\.(?:`
 	`setval\('(?:[^']|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
 
 // loadPlain reads the dump once more and loads its rows. Whatever else stands in it was run from the definitions.
-func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions, dump io.Reader, pass dataPass) error {
-	src := bufio.NewReaderSize(dump, 1<<20)
+func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions, script io.Reader, pass dataPass) error {
+	src := bufio.NewReaderSize(script, 1<<20)
 	var found []string
-	split := splitter{emit: func(sql string) error { found = append(found, sql); return nil }}
+	split := dump.Splitter{Emit: func(sql string) error { found = append(found, sql); return nil }}
 	for {
 		line, err := src.ReadSlice('\n')
 		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
@@ -44,13 +46,13 @@ func (l *guardedLoader) loadPlain(ctx context.Context, s *loadSessions, dump io.
 
 // dataStatement runs a statement that loads data, where it belongs to the pass; src is at the rows of a COPY.
 func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql string, src *bufio.Reader, pass dataPass) error {
-	st := statement{sql: sql, words: readWords(sql, 3)}
+	st := dump.Statement{SQL: sql, Words: dump.ReadWords(sql, 3)}
 	switch {
-	case st.begins("COPY"):
-		if !l.Definitions.copies[sql] {
+	case st.Begins("COPY"):
+		if !l.Definitions.Copies[sql] {
 			return errNotDumped
 		}
-		name, copySQL := copyTarget(sql + ";")
+		name, copySQL := dump.CopyTarget(sql + ";")
 		rows := &rowsReader{src: src, begins: true}
 		if !pass.tables(name) {
 			_, err := io.Copy(io.Discard, rows)
@@ -60,11 +62,11 @@ func (l *guardedLoader) dataStatement(ctx context.Context, s *loadSessions, sql 
 			return err
 		}
 		return l.guard(ctx, s, name)
-	case st.begins("SELECT", "pg_catalog.setval") && !pass.last, !st.begins("SELECT", "pg_catalog.setval") && !pass.first:
+	case st.Begins("SELECT", "pg_catalog.setval") && !pass.last, !st.Begins("SELECT", "pg_catalog.setval") && !pass.first:
 		return nil
-	case st.isData():
-		if !dataStatement.MatchString(sql) || !l.Definitions.plainStrings() && strings.Contains(sql, `\`) {
-			return fmt.Errorf("%w: %s", errNotDumped, firstWords(sql))
+	case st.IsData():
+		if !dataStatement.MatchString(sql) || !l.Definitions.PlainStrings() && strings.Contains(sql, `\`) {
+			return fmt.Errorf("%w: %s", errNotDumped, dump.FirstWords(sql))
 		}
 		return s.runSQL(ctx, sql)
 	}

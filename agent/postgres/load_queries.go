@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // foreignKey is one that is to be made, with what planning its query may run.
 type foreignKey struct {
-	definition
+	dump.Definition
 	from, to tableInfo
 	reaches  []reachedCode
 }
@@ -19,11 +21,11 @@ type foreignKey struct {
 // foreignKeys makes them, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
 // login of the owner of the table that has the key. So no code runs beside what the superuser does.
 func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error {
-	plain := l.Definitions.keys
+	plain := l.Definitions.Keys
 	var asOwner []foreignKey
 	if l.mixed {
 		plain = nil
-		for _, d := range l.Definitions.keys {
+		for _, d := range l.Definitions.Keys {
 			key, err := l.foreignKey(ctx, s, d)
 			if err != nil {
 				return err
@@ -38,7 +40,7 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 			}
 		}
 	}
-	err := l.parallel(ctx, plain, func(ctx context.Context, s *loadSessions, d definition) error {
+	err := l.parallel(ctx, plain, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
 		return l.makeKey(ctx, s, sessionKey{}, d)
 	})
 	if err != nil {
@@ -52,23 +54,23 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 func (l *guardedLoader) keysByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
 	var mu sync.Mutex
 	again := map[string]error{}
-	keys, statements := map[string]foreignKey{}, []definition(nil)
+	keys, statements := map[string]foreignKey{}, []dump.Definition(nil)
 	for _, key := range all {
-		keys[key.sql], statements = key, append(statements, key.definition)
+		keys[key.SQL], statements = key, append(statements, key.Definition)
 	}
-	err := l.parallel(ctx, statements, func(ctx context.Context, s *loadSessions, d definition) error {
-		key := keys[d.sql]
+	err := l.parallel(ctx, statements, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
+		key := keys[d.SQL]
 		err := l.makeKey(ctx, s, sessionKey{owner: key.from.owner}, d)
 		if !refused(err) || len(key.reaches) > 0 {
-			return contentError(firstWords(d.sql), key.from.owner, err)
+			return contentError(dump.FirstWords(d.SQL), key.from.owner, err)
 		}
 		mu.Lock()
-		again[d.sql] = err
+		again[d.SQL] = err
 		mu.Unlock()
 		return nil
 	})
 	for _, d := range statements {
-		if refusal := again[d.sql]; err == nil && refusal != nil {
+		if refusal := again[d.SQL]; err == nil && refusal != nil {
 			err = l.keyAfter(ctx, s, d, refusal)
 		}
 	}
@@ -77,13 +79,13 @@ func (l *guardedLoader) keysByOwners(ctx context.Context, s *loadSessions, all [
 
 // keyAfter makes a foreign key that a login was not let make, where that runs no code. Who made it may have had a right to refer to the other
 // table that the owner has not: the login gets it. Where no login is to be had, and for a tree of several owners, the superuser makes it.
-func (l *guardedLoader) keyAfter(ctx context.Context, s *loadSessions, d definition, refusal error) error {
+func (l *guardedLoader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definition, refusal error) error {
 	key, err := l.foreignKey(ctx, s, d)
 	if err != nil {
 		return err
 	}
 	if len(key.reaches) > 0 {
-		return &ContentError{Object: firstWords(d.sql), Why: "it runs the " + key.reaches[0].String() + ", and its owner " + strconv.Quote(key.from.owner) + " can't make it", Err: refusal}
+		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it runs the " + key.reaches[0].String() + ", and its owner " + strconv.Quote(key.from.owner) + " can't make it", Err: refusal}
 	}
 	owners, err := treeOwners(ctx, s, key.from.oid, key.to.oid)
 	if err != nil {
@@ -93,14 +95,14 @@ func (l *guardedLoader) keyAfter(ctx context.Context, s *loadSessions, d definit
 		return l.makeKey(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: key.from.owner}
-	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func() error {
-		return l.makeKey(ctx, s, as, d)
+	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
+		return l.makeKey(ctx, s, lent, d)
 	})
-	return contentError(firstWords(d.sql), key.from.owner, err)
+	return contentError(dump.FirstWords(d.SQL), key.from.owner, err)
 }
 
 // makeKey makes a foreign key. One may wait for another that waits for it.
-func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
+func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	var err error
 	for range keyAttempts {
 		if err = l.runWithPaths(ctx, s, key, d); sqlState(err) != stateDeadlock {
@@ -111,13 +113,13 @@ func (l *guardedLoader) makeKey(ctx context.Context, s *loadSessions, key sessio
 }
 
 // foreignKey looks at the tables of a foreign key.
-func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d definition) (foreignKey, error) {
-	key, st := foreignKey{definition: d}, d.statement()
+func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d dump.Definition) (foreignKey, error) {
+	key, st := foreignKey{Definition: d}, d.Statement()
 	var err error
-	if key.from, err = l.table(ctx, s, strings.TrimPrefix(st.reference("TABLE", "ADD"), "ONLY ")); err != nil {
+	if key.from, err = l.table(ctx, s, strings.TrimPrefix(st.Reference("TABLE", "ADD"), "ONLY ")); err != nil {
 		return key, err
 	}
-	if key.to, err = l.table(ctx, s, st.qualifiedName(st.find(3, "REFERENCES")+1)); err != nil {
+	if key.to, err = l.table(ctx, s, st.QualifiedName(st.Find(3, "REFERENCES")+1)); err != nil {
 		return key, err
 	}
 	if key.reaches, err = l.queryReaches(ctx, s, key.from.trusted, key.from.oid, key.to.oid); err != nil {
@@ -132,17 +134,17 @@ func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d defin
 func onlyOwn(key foreignKey) error {
 	others := slices.IndexFunc(key.reaches, func(r reachedCode) bool { return key.from.trusted || r.owner != key.from.owner })
 	if others >= 0 {
-		return &ContentError{Object: firstWords(key.sql), Why: "it belongs to " + fmt.Sprintf("%q", key.from.owner) + " and runs the " + key.reaches[others].String()}
+		return &dump.ContentError{Object: dump.FirstWords(key.SQL), Why: "it belongs to " + fmt.Sprintf("%q", key.from.owner) + " and runs the " + key.reaches[others].String()}
 	}
 	return nil
 }
 
 // splitViews parts the materialized views of superusers from the others, where the database has code of others.
-func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early, late []definition, err error) {
+func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early, late []dump.Definition, err error) {
 	if !l.mixed {
-		return nil, l.Definitions.refresh, nil
+		return nil, l.Definitions.Refresh, nil
 	}
-	for _, d := range l.Definitions.refresh {
+	for _, d := range l.Definitions.Refresh {
 		view, err := l.table(ctx, s, viewName(d))
 		if err != nil {
 			return nil, nil, err
@@ -156,14 +158,14 @@ func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early,
 			return nil, nil, err
 		}
 		if len(reached) > 0 {
-			return nil, nil, &ContentError{Object: "materialized view " + view.name, Why: "it belongs to a superuser and runs the " + reached[0].String()}
+			return nil, nil, &dump.ContentError{Object: "materialized view " + view.name, Why: "it belongs to a superuser and runs the " + reached[0].String()}
 		}
 		early = append(early, d)
 	}
 	return early, late, nil
 }
 
-func viewName(d definition) string {
-	words := readWords(d.sql, 3)
-	return strings.TrimSpace(d.sql[words[2].end:])
+func viewName(d dump.Definition) string {
+	words := dump.ReadWords(d.SQL, 3)
+	return strings.TrimSpace(d.SQL[words[2].End:])
 }

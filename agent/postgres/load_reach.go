@@ -28,7 +28,7 @@ type reach struct {
 	casts bool
 	// alone: neither up nor down, but what the table has itself.
 	alone bool
-	// deputies: functions of superusers that may look into what others have count, too. The superuser is to run what is found.
+	// deputies: functions of superusers that may run what others made count, too. The superuser is to run what is found.
 	deputies bool
 }
 
@@ -36,14 +36,6 @@ type reach struct {
 func (w reach) bySuperuser(is bool) reach {
 	w.deputies = is
 	return w
-}
-
-// objects are those that count, as a table for FROM.
-func (w reach) objects(server Server) string {
-	if w.deputies {
-		return codeObjects + deputies(server)
-	}
-	return codeObjects
 }
 
 // The ways that are asked for. What changes a table may compute constant parts of what is on it and its parts.
@@ -143,8 +135,16 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if w.columns {
 		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
 	}
-	return s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+w.objects(s.loader.server)+`) o ON o.class = r.class AND o.oid = r.oid
+	code, err := s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
+	if err != nil || len(code) > 0 || !w.deputies {
+		return code, err
+	}
+	functions, err := w.functions(ctx, s, from)
+	if err != nil {
+		return nil, err
+	}
+	return s.deputies(ctx, functions)
 }
 
 // functions returns the functions that can be reached and are not the server's own.
@@ -190,7 +190,24 @@ func (l *guardedLoader) queryReaches(ctx context.Context, s *loadSessions, bySup
 
 // viewReaches is what a query of a superuser's view may run, and what the types that it uses may.
 func (l *guardedLoader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
-	return l.findAll(ctx, s, reachOfQuery.bySuperuser(true), start{tables: []string{view}}, true)
+	way, from := reachOfQuery.bySuperuser(true), start{tables: []string{view}}
+	found, err := l.findAll(ctx, s, way, from, true)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	return s.foreignTables(ctx, way, from)
+}
+
+// foreignTables are those that a way comes to, and that others than superusers have, or have the server of: reading one asks whatever that
+// server is by now, which may be this one, with a superuser's right to log in there.
+func (s *loadSessions) foreignTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
+	tables, err := s.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return s.codeOf(ctx, `SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
+		JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND NOT `+trustedRole, oidArray(tables))
 }
 
 // attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // rowsLoad is how the rows of one table are loaded.
@@ -29,8 +31,8 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	if err != nil {
 		return load, err
 	}
-	if want := l.Definitions.tables[name]; want != nil && want.role != "" && want.role != table.owner {
-		return load, &ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.role)}
+	if want := l.Definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
+		return load, &dump.ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.Role)}
 	}
 	if !table.own {
 		return load, l.mayFillExtension(table)
@@ -57,10 +59,10 @@ func (l *guardedLoader) rowsLoad(ctx context.Context, s *loadSessions, name stri
 	others := slices.ContainsFunc(code, func(c reachedCode) bool { return table.trusted || c.owner != table.owner })
 	switch {
 	case others && table.refers:
-		return load, &ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
+		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
 		load.key.nobody = "table " + name
-		if load.schemas, err = openSchemas(ctx, s, code, functions); err != nil {
+		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
 			return load, err
 		}
 	case !table.trusted && table.refers && !table.code && !table.routed():
@@ -101,7 +103,7 @@ func (l *guardedLoader) copyRows(ctx context.Context, s *loadSessions, name, cop
 		copying = l.copyByNobody
 	}
 	copied, err := copying(ctx, s, load, rows)
-	if content := (*ContentError)(nil); errors.As(err, &content) {
+	if content := (*dump.ContentError)(nil); errors.As(err, &content) {
 		return err
 	}
 	if err != nil {
@@ -117,20 +119,23 @@ func (l *guardedLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLo
 	if err != nil {
 		return 0, err
 	}
-	if session.login != "" && !load.table.loads {
-		if err := l.grant(ctx, s, "GRANT INSERT, TRUNCATE ON TABLE "+load.table.name+" TO "+quoteName(session.login)); err != nil {
+	const insert = "INSERT, TRUNCATE ON TABLE "
+	switch {
+	case session.login == "":
+	case !load.table.uses && !load.table.code:
+		var copied int64
+		err = l.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
+			load.key = lent
+			copied, err = l.copyIn(ctx, s, s.open[lent], load, rows)
+			return err
+		})
+		return copied, err
+	case !load.table.loads:
+		if err := l.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+quoteName(session.login)); err != nil {
 			return 0, err
 		}
 	}
-	if session.login == "" || load.table.uses || load.table.code {
-		return l.copyIn(ctx, s, session, load, rows)
-	}
-	var copied int64
-	err = l.lending(ctx, s, load.key, []string{load.table.name}, nil, func() error {
-		copied, err = l.copyIn(ctx, s, session, load, rows)
-		return err
-	})
-	return copied, err
+	return l.copyIn(ctx, s, session, load, rows)
 }
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.
@@ -185,9 +190,9 @@ func (l *guardedLoader) rowsError(load rowsLoad, err error) error {
 	case load.key.owner != "":
 		return contentError("table "+load.table.name, load.table.owner, err)
 	case load.key.nobody != "" && sqlState(err) == stateNoPrivilege:
-		return &ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
 	case load.table.code && l.mixed && NameNotFound(err):
-		return &ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return err
 }

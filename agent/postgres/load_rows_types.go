@@ -4,13 +4,15 @@ import (
 	"context"
 	"slices"
 	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
 // put something else in its place.
 func (l *guardedLoader) mayFillExtension(table tableInfo) error {
 	if l.mixed && (table.kind != "r" || !table.trusted) {
-		return &ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
+		return &dump.ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
 	}
 	return nil
 }
@@ -42,7 +44,7 @@ func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reac
 	}
 	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
 	if len(owners) > 1 || others {
-		return &ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
+		return &dump.ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
 	}
 	return nil
 }

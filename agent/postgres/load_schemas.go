@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // schemaGrants are the grants on a schema $1 as statements, but those to its owner.
@@ -23,7 +25,7 @@ const publicSchema = "public"
 func (l *guardedLoader) keepPublic(ctx context.Context, s *loadSessions) error {
 	rows, err := s.query(ctx, schemaGrants, publicSchema)
 	for _, row := range rows {
-		l.ofPublic = append(l.ofPublic, definition{sql: row[0]})
+		l.ofPublic = append(l.ofPublic, dump.Definition{SQL: row[0]})
 	}
 	return err
 }
@@ -37,17 +39,17 @@ func (l *guardedLoader) giveSchemas(ctx context.Context, s *loadSessions, rights
 		if err := s.run(ctx, d); err != nil {
 			return err
 		}
-		object, role := ownerChange(d.statement())
+		object, role := dump.OwnerChange(d.Statement())
 		schema := strings.TrimPrefix(object, "SCHEMA ")
 		rows, err := s.query(ctx, grantees, schema)
 		if err != nil {
 			return err
 		}
-		var grants []definition
+		var grants []dump.Definition
 		for _, row := range rows {
-			grants = append(grants, definition{sql: "REVOKE ALL ON SCHEMA " + schema + " FROM " + row[0] + " CASCADE"})
+			grants = append(grants, dump.Definition{SQL: "REVOKE ALL ON SCHEMA " + schema + " FROM " + row[0] + " CASCADE"})
 		}
-		grants = append(grants, definition{sql: "GRANT ALL ON SCHEMA " + schema + " TO " + quoteName(role)})
+		grants = append(grants, dump.Definition{SQL: "GRANT ALL ON SCHEMA " + schema + " TO " + quoteName(role)})
 		if schema == publicSchema {
 			grants = append(grants, l.ofPublic...)
 		}

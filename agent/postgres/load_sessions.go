@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's, and those of owners and
@@ -20,6 +22,7 @@ type loadSessions struct {
 type sessionKey struct {
 	owner  string // whose rights it has
 	nobody string // it has no rights but what it is given for this
+	lent   bool   // it is for what runs nobody's code, with rights that the owner has not
 }
 
 // object is what a session is for.
@@ -80,7 +83,7 @@ func (s *loadSessions) end(ctx context.Context, key sessionKey) {
 
 // begin gives a session the settings that the dump asks for.
 func (s *loadSession) begin(ctx context.Context, l *guardedLoader) error {
-	settings := append([]string{}, l.Definitions.session...)
+	settings := append([]string{}, l.Definitions.Session...)
 	settings = append(settings, "SET synchronous_commit = off", "SET constraint_exclusion = off", "SET lock_timeout = 0",
 		"SET idle_in_transaction_session_timeout = 0", "SET client_min_messages = warning")
 	if s.login == "" {
@@ -130,20 +133,20 @@ func (l *guardedLoader) searchPath(key sessionKey) string {
 
 // runWithPaths runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
 // with that of the database. For the superuser that is done where nobody else's code can be found along it.
-func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d definition) error {
+func (l *guardedLoader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	err := l.runIn(ctx, s, key, d, emptyPath)
 	path := l.searchPath(key)
-	if err == nil || !NameNotFound(err) || path == emptyPath {
+	if err == nil || !NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
 		return err
 	}
 	if key != (sessionKey{}) || !l.mixed {
 		return l.runIn(ctx, s, key, d, path)
 	}
-	return l.alongPath(ctx, s, firstWords(d.sql), err, func() error { return l.runIn(ctx, s, key, d, path) })
+	return l.alongPath(ctx, s, dump.FirstWords(d.SQL), err, func() error { return l.runIn(ctx, s, key, d, path) })
 }
 
 // runIn runs a statement with a search path. What a login runs is over before the superuser goes along a path.
-func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d definition, path string) error {
+func (l *guardedLoader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, path string) error {
 	if key != (sessionKey{}) {
 		l.quiet.RLock()
 		defer l.quiet.RUnlock()
@@ -168,7 +171,7 @@ func (l *guardedLoader) alongPath(ctx context.Context, s *loadSessions, object s
 		return failed
 	}
 	if len(found) > 0 {
-		return &ContentError{Object: object, Why: "its code finds names by the search path, which others have a part in", Err: err}
+		return &dump.ContentError{Object: object, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return do()
 }
@@ -191,18 +194,21 @@ func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCo
 	return found, errors.Join(err, admin.look(ctx, emptyPath))
 }
 
-// othersOnPath is what others than superusers have of relations in the schemas of the search path.
+// othersOnPath is what others than superusers have of relations in the schemas of the search path that a function of a superuser may mean.
 var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + ` LIMIT 1`
+	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + `
+	AND EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner JOIN pg_catalog.pg_language g ON g.oid = p.prolang
+		WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + ` AND (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
+			OR p.prosrc ~* '\mexecute\M' OR pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(pg_catalog.replace(c.relname, '"', '""'))) > 0)) LIMIT 1`
 
 // user is the role of the login.
 func (s *loadSession) user() string { return s.login }
 
 // run runs one statement of the dump.
-func (s *loadSession) run(ctx context.Context, d definition) error {
-	if d.settings != s.settings {
-		for sql := range strings.SplitSeq(d.settings, ";\n") {
+func (s *loadSession) run(ctx context.Context, d dump.Definition) error {
+	if d.Settings != s.settings {
+		for sql := range strings.SplitSeq(d.Settings, ";\n") {
 			if sql == "" {
 				continue
 			}
@@ -210,31 +216,31 @@ func (s *loadSession) run(ctx context.Context, d definition) error {
 				return err
 			}
 		}
-		s.settings = d.settings
+		s.settings = d.Settings
 	}
-	if d.as == "" {
-		return run(ctx, s.conn, d.sql)
+	if d.As == "" {
+		return run(ctx, s.conn, d.SQL)
 	}
-	return errors.Join(run(ctx, s.conn, "SET SESSION AUTHORIZATION "+d.as, d.sql), run(ctx, s.conn, "RESET SESSION AUTHORIZATION"))
+	return errors.Join(run(ctx, s.conn, "SET SESSION AUTHORIZATION "+d.As, d.SQL), run(ctx, s.conn, "RESET SESSION AUTHORIZATION"))
 }
 
 // run runs one statement in the superuser's session.
-func (s *loadSessions) run(ctx context.Context, d definition) error {
+func (s *loadSessions) run(ctx context.Context, d dump.Definition) error {
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return err
 	}
 	err = admin.run(ctx, d)
-	if d.as != "" && sqlState(err) == stateNoPrivilege {
+	if d.As != "" && sqlState(err) == stateNoPrivilege {
 		err = s.grantAs(ctx, d, err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+		return fmt.Errorf("%s: %w", dump.FirstWords(d.SQL), err)
 	}
 	return nil
 }
 
-func (s *loadSessions) runAll(ctx context.Context, all []definition) error {
+func (s *loadSessions) runAll(ctx context.Context, all []dump.Definition) error {
 	for _, d := range all {
 		if err := s.run(ctx, d); err != nil {
 			return err
@@ -244,7 +250,7 @@ func (s *loadSessions) runAll(ctx context.Context, all []definition) error {
 }
 
 func (s *loadSessions) runSQL(ctx context.Context, sql string) error {
-	return s.run(ctx, definition{sql: sql})
+	return s.run(ctx, dump.Definition{SQL: sql})
 }
 
 // runTogether runs statements in one transaction of the superuser's session.
@@ -313,16 +319,4 @@ func (s *loadSession) prepare(ctx context.Context, sql string) (name string, err
 	}
 	s.prepared[sql] = name
 	return name, nil
-}
-
-// firstWords say what a statement does and to what, without what it holds.
-func firstWords(sql string) string {
-	var words []string
-	for _, w := range readWords(sql, 8) {
-		if w.text == "(" || w.is("AS") || w.is("TO") || w.is("FROM") || w.is("IS") {
-			break
-		}
-		words = append(words, w.text)
-	}
-	return strings.Join(words, " ")
 }

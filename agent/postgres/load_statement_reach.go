@@ -3,25 +3,28 @@ package postgres
 import (
 	"context"
 	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // reachedBy names code of others than superusers that a statement may run when it is run; "" where there is none. Its expressions
 // are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
 // operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
 // makes what it is about. Whoever is not trusted is to call no function by the superuser, whoever wrote that.
-func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st statement, c code, table string, trusted bool) (string, error) {
-	if c.scans && !trusted {
+func (l *guardedLoader) reachedBy(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table string, trusted bool) (string, error) {
+	if c.Scans && !trusted {
 		return "a check of its owner's", nil
 	}
-	names := st.ownNames(c.words)
-	if c.planned && (len(names)+len(c.parents) > 0 || table != "") { // whether of the dump or made since
-		found, err := l.reachedByCasts(ctx, s, names, c.parents, table)
+	names := st.OwnNames(c.Words)
+	if c.Planned && (len(names)+len(c.Parents) > 0 || table != "") { // whether of the dump or made since
+		found, err := l.reachedByCasts(ctx, s, names, c.Parents, table)
 		if err != nil || len(found) > 0 {
 			return first(found, "maybe, by a cast, the "), err
 		}
 	}
+	literals := st.LiteralTypes(c.Words)
 	for _, name := range names {
-		found, calls, err := l.reachedByName(ctx, s, name, c.planned, true)
+		found, calls, err := l.reachedByName(ctx, s, name, c.Planned, c.Planned || slices.Contains(literals, name))
 		if err == nil && calls && !trusted {
 			return "what is called " + name, nil
 		}
@@ -70,20 +73,20 @@ func first(found []reachedCode, before string) string {
 var anyCast = `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (` + codeObjects + `) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`
 
 // othersLiterals is the code of others than its owner that reading the literals of a statement may run.
-func (l *guardedLoader) othersLiterals(ctx context.Context, s *loadSessions, st statement, c code, owner string) ([]reachedCode, error) {
+func (l *guardedLoader) othersLiterals(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
 	if !l.several {
 		return nil, nil
 	}
-	types := st.literalTypes(c.words)
-	if st.begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
-		types = st.ownNames(c.words)
+	types := st.LiteralTypes(c.Words)
+	if st.Begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
+		types = st.OwnNames(c.Words)
 	}
 	return l.othersOf(ctx, s, types, false, owner)
 }
 
 // othersCalled is the code of others than its owner that computing the expressions of a statement runs.
-func (l *guardedLoader) othersCalled(ctx context.Context, s *loadSessions, st statement, c code, owner string) ([]reachedCode, error) {
-	return l.othersOf(ctx, s, st.ownNames(c.words), true, owner)
+func (l *guardedLoader) othersCalled(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
+	return l.othersOf(ctx, s, st.OwnNames(c.Words), true, owner)
 }
 
 // othersOf is the code of others than an owner that the first name leads to that leads to any.
@@ -115,8 +118,8 @@ func (l *guardedLoader) reachedByName(ctx context.Context, s *loadSessions, name
 
 // named are the types that have a name, and the functions that have it or belong to an operator that begins as it does.
 func (l *guardedLoader) named(ctx context.Context, s *loadSessions, name string, computed bool) (types, functions []string, err error) {
-	schema, object := splitQualified(name)
-	args := []string{unquoted(schema), unquoted(object)}
+	schema, object := dump.SplitQualified(name)
+	args := []string{dump.Unquoted(schema), dump.Unquoted(object)}
 	types, err = s.oids(ctx, `SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2`, args...)
 	if err != nil || !computed {
 		return types, nil, err

@@ -3,26 +3,28 @@ package postgres
 import (
 	"context"
 	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // fillViews fills materialized views in their order: one may use another, also by a function, which the order of a dump does not show. The
 // rows that their owners do not see are not in them, as they were not before; a dump asks for an error in the place of that.
-func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []definition) error {
+func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []dump.Definition) error {
 	for len(views) > 0 {
-		var waiting []definition
+		var waiting []dump.Definition
 		var why error
 		for _, d := range views {
-			d.settings = replaceSetting(d.settings, "SET row_security", "SET row_security = on")
+			d.Settings = dump.ReplaceSetting(d.Settings, "SET row_security", "SET row_security = on")
 			err := l.fillView(ctx, s, d)
 			switch {
 			case sqlState(err) == stateNotReady: // another is not filled yet
 				waiting, why = append(waiting, d), err
 			case err != nil:
-				return fmt.Errorf("%s: %w", firstWords(d.sql), err)
+				return fmt.Errorf("%s: %w", dump.FirstWords(d.SQL), err)
 			}
 		}
 		if len(waiting) == len(views) {
-			return fmt.Errorf("%s: %w", firstWords(waiting[0].sql), why)
+			return fmt.Errorf("%s: %w", dump.FirstWords(waiting[0].SQL), why)
 		}
 		views = waiting
 	}
@@ -31,7 +33,7 @@ func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []
 
 // fillView fills one by the login of its owner. The server runs the query as the owner, and nothing of it as who asks for it, so that the
 // superuser fills what a login is not let fill.
-func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d definition) error {
+func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	if !l.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // Properties are what a database has of its own, beside what is in it, and what pg_dump leaves out: owner, limit of
@@ -185,9 +187,9 @@ func (s Setting) value() string {
 	}
 	var names []string
 	for rest := s.Value; rest != ""; {
-		w, length := readWord([]byte(rest))
-		if text := strings.TrimSpace(w.text); text != "," && (text != "" || w.quoted) {
-			names = append(names, quoteLiteral(w.text))
+		w, length := dump.ReadWord([]byte(rest))
+		if text := strings.TrimSpace(w.Text); text != "," && (text != "" || w.Quoted) {
+			names = append(names, quoteLiteral(w.Text))
 		}
 		rest = rest[length:]
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/cage"
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // SQLSTATEs of names that lead to nothing.
@@ -70,7 +71,7 @@ func RowsHidden(err error) bool {
 // RefusesRows says whether a session of ours failed because what the dump holds breaks a rule of the dump itself: a value that
 // is none of its type, a row that a constraint does not let in.
 func RefusesRows(err error) bool {
-	var content *ContentError
+	var content *dump.ContentError
 	state := sqlState(err)
 	return !errors.As(err, &content) && (strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23"))
 }
@@ -78,7 +79,7 @@ func RefusesRows(err error) bool {
 // CodeRefused says of a *ContentError whether it came while code of the dump may have run: then that code may have refused
 // by itself to run with no more rights than its owner's, to have it run with more.
 func CodeRefused(err error) bool {
-	var content *ContentError
+	var content *dump.ContentError
 	return errors.As(err, &content) && sqlState(content.Err) != "" && !LacksLogin(err)
 }
 

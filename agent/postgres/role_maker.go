@@ -3,6 +3,8 @@ package postgres
 import (
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // granted are the attributes that a role of a backup gets without more being asked for: how it logs in, and for how long.
@@ -34,7 +36,7 @@ func (m *roleMaker) leaveOut(role, what string) {
 }
 
 // statements are those that make the missing roles and nothing else.
-func (m *roleMaker) statements(script []statement) []string {
+func (m *roleMaker) statements(script []dump.Statement) []string {
 	var picked []string
 	add := func(sql string) {
 		if sql != "" {
@@ -43,21 +45,21 @@ func (m *roleMaker) statements(script []statement) []string {
 	}
 	for _, s := range script {
 		switch {
-		case s.begins("CREATE", "ROLE") && len(s.words) == 3 && m.makes(s.name(2)):
-			add("CREATE ROLE " + quoteName(s.name(2)))
-		case s.begins("COMMENT", "ON", "ROLE") && len(s.words) == 6 && s.words[4].is("IS") && m.makes(s.name(3)):
-			if text, ok := s.literal(5); ok {
-				add("COMMENT ON ROLE " + quoteName(s.name(3)) + " IS" + quoteLiteral(text))
+		case s.Begins("CREATE", "ROLE") && len(s.Words) == 3 && m.makes(s.Name(2)):
+			add("CREATE ROLE " + quoteName(s.Name(2)))
+		case s.Begins("COMMENT", "ON", "ROLE") && len(s.Words) == 6 && s.Words[4].Is("IS") && m.makes(s.Name(3)):
+			if text, ok := s.Literal(5); ok {
+				add("COMMENT ON ROLE " + quoteName(s.Name(3)) + " IS" + quoteLiteral(text))
 			}
-		case s.begins("SECURITY", "LABEL", "FOR") && s.find(4, "ROLE") == 5 && len(s.words) == 9 && s.words[7].is("IS") && m.makes(s.name(6)):
-			if text, ok := s.literal(8); ok {
-				add("SECURITY LABEL FOR " + quoteName(s.name(3)) + " ON ROLE " + quoteName(s.name(6)) + " IS" + quoteLiteral(text))
+		case s.Begins("SECURITY", "LABEL", "FOR") && s.Find(4, "ROLE") == 5 && len(s.Words) == 9 && s.Words[7].Is("IS") && m.makes(s.Name(6)):
+			if text, ok := s.Literal(8); ok {
+				add("SECURITY LABEL FOR " + quoteName(s.Name(3)) + " ON ROLE " + quoteName(s.Name(6)) + " IS" + quoteLiteral(text))
 			}
-		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && m.makes(s.name(2)) && s.words[3].is("SET"):
+		case s.Begins("ALTER", "ROLE") && len(s.Words) > 3 && m.makes(s.Name(2)) && s.Words[3].Is("SET"):
 			add(m.setting(s))
-		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && m.makes(s.name(2)) && s.words[3].is("WITH"):
+		case s.Begins("ALTER", "ROLE") && len(s.Words) > 3 && m.makes(s.Name(2)) && s.Words[3].Is("WITH"):
 			add(m.attributes(s))
-		case s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") && m.makes(s.name(3)):
+		case s.Begins("GRANT") && len(s.Words) > 3 && s.Words[2].Is("TO") && m.makes(s.Name(3)):
 			add(m.membership(s))
 		}
 	}
@@ -66,14 +68,14 @@ func (m *roleMaker) statements(script []statement) []string {
 
 // attributes is ALTER ROLE … WITH …, without what is too strong. A role that is no superuser may not even name the
 // attributes that it can't give.
-func (m *roleMaker) attributes(s statement) string {
-	role, sql := s.name(2), ""
-	for n := 4; n < len(s.words); n++ {
-		keyword := strings.ToUpper(s.words[n].text)
-		value, isText := s.literal(n + 1)
-		text, isTimestamp := s.literal(n + 2)
+func (m *roleMaker) attributes(s dump.Statement) string {
+	role, sql := s.Name(2), ""
+	for n := 4; n < len(s.Words); n++ {
+		keyword := strings.ToUpper(s.Words[n].Text)
+		value, isText := s.Literal(n + 1)
+		text, isTimestamp := s.Literal(n + 2)
 		switch {
-		case s.words[n].quoted:
+		case s.Words[n].Quoted:
 		case slices.Contains(granted, keyword), m.superuser && slices.Contains(strong, keyword):
 			sql += " " + keyword
 		case slices.Contains(strong, keyword):
@@ -83,11 +85,11 @@ func (m *roleMaker) attributes(s statement) string {
 		case keyword == "PASSWORD" && isText:
 			sql += " PASSWORD" + quoteLiteral(value)
 			n++
-		case keyword == "VALID" && s.find(n+1, "UNTIL") == n+1 && isTimestamp:
+		case keyword == "VALID" && s.Find(n+1, "UNTIL") == n+1 && isTimestamp:
 			sql += " VALID UNTIL" + quoteLiteral(text)
 			n += 2
-		case keyword == "CONNECTION" && s.find(n+1, "LIMIT") == n+1 && isNumber(s.name(n+2)):
-			sql += " CONNECTION LIMIT " + s.name(n+2)
+		case keyword == "CONNECTION" && s.Find(n+1, "LIMIT") == n+1 && isNumber(s.Name(n+2)):
+			sql += " CONNECTION LIMIT " + s.Name(n+2)
 			n += 2
 		default:
 			m.leaveOut(role, "lacks an attribute that is not understood")
@@ -105,9 +107,9 @@ func isNumber(text string) bool {
 }
 
 // setting is ALTER ROLE … SET …, of a parameter that the role could set for itself.
-func (m *roleMaker) setting(s statement) string {
-	role, name := s.name(2), s.name(4)
-	if len(s.words) < 7 || !s.words[5].is("TO") && !s.words[5].is("=") {
+func (m *roleMaker) setting(s dump.Statement) string {
+	role, name := s.Name(2), s.Name(4)
+	if len(s.Words) < 7 || !s.Words[5].Is("TO") && !s.Words[5].Is("=") {
 		return ""
 	}
 	if !m.superuser && !m.settings.has(name) {
@@ -115,10 +117,10 @@ func (m *roleMaker) setting(s statement) string {
 		return ""
 	}
 	var values []string
-	for n := 6; n < len(s.words); n++ {
-		value, ok := s.literal(n)
+	for n := 6; n < len(s.Words); n++ {
+		value, ok := s.Literal(n)
 		switch {
-		case n%2 == 1 && s.name(n) == "," && !s.words[n].quoted:
+		case n%2 == 1 && s.Name(n) == "," && !s.Words[n].Quoted:
 			continue
 		case n%2 == 1 || !ok:
 			m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which is not understood")
@@ -130,17 +132,17 @@ func (m *roleMaker) setting(s statement) string {
 }
 
 // membership is GRANT role TO role, by whoever restores; "" where it can't be given.
-func (m *roleMaker) membership(s statement) string {
-	group, member := s.name(1), s.name(3)
+func (m *roleMaker) membership(s dump.Statement) string {
+	group, member := s.Name(1), s.Name(3)
 	if !m.groups[group] {
 		m.leaveOut(member, "does not become a member of "+quoteName(group)+", which the restore did not make")
 		return ""
 	}
 	sql := "GRANT " + quoteName(group) + " TO " + quoteName(member)
 	var options []string
-	for n := 4; n < len(s.words) && !s.words[n].is("GRANTED"); n++ {
-		option := strings.ToUpper(s.name(n))
-		if s.words[n].quoted || !slices.Contains([]string{"WITH", "ADMIN", "INHERIT", "SET", "OPTION", "TRUE", "FALSE", ","}, option) {
+	for n := 4; n < len(s.Words) && !s.Words[n].Is("GRANTED"); n++ {
+		option := strings.ToUpper(s.Name(n))
+		if s.Words[n].Quoted || !slices.Contains([]string{"WITH", "ADMIN", "INHERIT", "SET", "OPTION", "TRUE", "FALSE", ","}, option) {
 			m.leaveOut(member, "does not become a member of "+quoteName(group)+", as its options are not understood")
 			return ""
 		}

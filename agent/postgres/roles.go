@@ -4,14 +4,16 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // rolesMade are the roles that a script makes, in its order.
-func rolesMade(script []statement) []string {
+func rolesMade(script []dump.Statement) []string {
 	var roles []string
 	for _, s := range script {
-		if s.begins("CREATE", "ROLE") {
-			roles = append(roles, s.name(2))
+		if s.Begins("CREATE", "ROLE") {
+			roles = append(roles, s.Name(2))
 		}
 	}
 	return roles
@@ -40,7 +42,7 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	script := splitScript(globals)
+	script := dump.SplitScript(globals)
 	needed, members := neededRoles(script, wanted)
 	missing, err := i.MissingRoles(ctx, needed)
 	if err != nil || len(missing) == 0 {

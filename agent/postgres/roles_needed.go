@@ -3,6 +3,8 @@ package postgres
 import (
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // OwnPrefix begins the names of databases and roles that a restore makes for itself.
@@ -10,11 +12,11 @@ const OwnPrefix = "pgharbor_restore_"
 
 // neededRoles are those of the roles that a script makes that are wanted, or that these are members of, in its order. members are
 // those others that are members of a needed one. What a restore made for itself is neither.
-func neededRoles(script []statement, wanted []string) (needed, members []string) {
+func neededRoles(script []dump.Statement, wanted []string) (needed, members []string) {
 	groups, belong := map[string][]string{}, map[string][]string{}
 	for _, s := range script {
-		if s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") {
-			group, member := s.name(1), s.name(3)
+		if s.Begins("GRANT") && len(s.Words) > 3 && s.Words[2].Is("TO") {
+			group, member := s.Name(1), s.Name(3)
 			groups[member], belong[group] = append(groups[member], group), append(belong[group], member)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 func TestSplitScript(t *testing.T) {
@@ -13,12 +15,12 @@ func TestSplitScript(t *testing.T) {
 		"COMMENT ON ROLE r IS 'it''s; \n-- no comment';\nALTER ROLE r WITH PASSWORD E'\\'; \\\\' VALID UNTIL 'x';\n" +
 		"GRANT a TO b WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;\n-- end\nunended"
 	var got []string
-	for _, s := range splitScript([]byte(script)) {
+	for _, s := range dump.SplitScript([]byte(script)) {
 		var words []string
-		for _, w := range s.words {
-			words = append(words, w.text)
-			if !w.quoted && s.sql[w.start:w.end] != w.text {
-				t.Errorf("%q is at %q", w.text, s.sql[w.start:w.end])
+		for _, w := range s.Words {
+			words = append(words, w.Text)
+			if !w.Quoted && s.SQL[w.Start:w.End] != w.Text {
+				t.Errorf("%q is at %q", w.Text, s.SQL[w.Start:w.End])
 			}
 		}
 		got = append(got, strings.Join(words, "|"))
@@ -39,7 +41,7 @@ func TestMembershipOnOtherVersions(t *testing.T) {
 		160000: `GRANT "a" TO "b" WITH ADMIN OPTION, INHERIT TRUE`,
 	} {
 		maker := &roleMaker{missing: []string{"b"}, server: Server{Number: number}, groups: map[string]bool{"a": true}}
-		got := maker.statements(splitScript([]byte("GRANT a TO b WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;\nGRANT a TO c;\nGRANT x TO b;\n")))
+		got := maker.statements(dump.SplitScript([]byte("GRANT a TO b WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;\nGRANT a TO c;\nGRANT x TO b;\n")))
 		if diff := cmp.Diff([]string{want}, got); diff != "" {
 			t.Errorf("%d: %s", number, diff)
 		}
@@ -49,18 +51,18 @@ func TestMembershipOnOtherVersions(t *testing.T) {
 // onlyMakes fails where a statement does anything but make one role, without what is strong, a member of the other.
 func onlyMakes(t *testing.T, sql, role, group string) {
 	t.Helper()
-	again := splitScript([]byte(sql + ";"))
+	again := dump.SplitScript([]byte(sql + ";"))
 	if len(again) != 1 {
 		t.Fatalf("%q is %d statements", sql, len(again))
 	}
 	s := again[0]
-	about := map[string]string{"CREATE": s.name(2), "ALTER": s.name(2), "COMMENT": s.name(3), "SECURITY": s.name(6), "GRANT": s.name(3)}[s.name(0)]
-	if about != role || s.name(0) == "GRANT" && s.name(1) != group {
+	about := map[string]string{"CREATE": s.Name(2), "ALTER": s.Name(2), "COMMENT": s.Name(3), "SECURITY": s.Name(6), "GRANT": s.Name(3)}[s.Name(0)]
+	if about != role || s.Name(0) == "GRANT" && s.Name(1) != group {
 		t.Errorf("%q is about %q", sql, about)
 	}
-	for _, w := range s.words {
-		if !w.quoted && slices.Contains(strong, strings.ToUpper(w.text)) {
-			t.Errorf("%q has %s", sql, w.text)
+	for _, w := range s.Words {
+		if !w.Quoted && slices.Contains(strong, strings.ToUpper(w.Text)) {
+			t.Errorf("%q has %s", sql, w.Text)
 		}
 	}
 }
@@ -89,7 +91,7 @@ func TestNothingIsSmuggledInWithARole(t *testing.T) {
 		"COMMENT ON ROLE b IS 'x' || (SELECT 'y');":                                           nil,
 	} {
 		maker := &roleMaker{missing: []string{"b"}, groups: map[string]bool{"a": true, "b": true}, settings: freeSettings{known: map[string]bool{"work_mem": true, "a.known": false}, modules: map[string]bool{"plperl": true}}}
-		got := maker.statements(splitScript([]byte(script)))
+		got := maker.statements(dump.SplitScript([]byte(script)))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", script, diff)
 		}
@@ -103,11 +105,11 @@ func FuzzSplitScript(f *testing.F) {
 	f.Add([]byte("CREATE ROLE \"a\"\"\";\nALTER ROLE a WITH PASSWORD E'\\'';--\n"))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		maker := &roleMaker{missing: []string{"a"}, groups: map[string]bool{"b": true}}
-		statements := splitScript(script)
+		statements := dump.SplitScript(script)
 		for _, s := range statements {
-			for _, w := range s.words {
-				if w.start < 0 || w.end <= w.start || w.end > len(s.sql) {
-					t.Fatalf("word %+v of %q", w, s.sql)
+			for _, w := range s.Words {
+				if w.Start < 0 || w.End <= w.Start || w.End > len(s.SQL) {
+					t.Fatalf("word %+v of %q", w, s.SQL)
 				}
 			}
 		}

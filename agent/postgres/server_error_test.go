@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -191,15 +192,15 @@ func TestConditionsHaveTheirNames(t *testing.T) {
 }
 
 // loadArchive restores an archive by the agent's own sessions.
-func loadArchive(t *testing.T, instance *postgres.Instance, database, archive string) error {
+func loadArchive(t *testing.T, instance *postgres.Instance, database, dumped string) error {
 	t.Helper()
-	index := postgres.NewArchive()
-	if _, err := io.WriteString(index, archive); err != nil || !index.Usable() {
+	index := archive.New()
+	if _, err := io.WriteString(index, dumped); err != nil || !index.Usable() {
 		t.Fatalf("the archive is not usable: %v", err)
 	}
 	return instance.LoadArchive(t.Context(), database, postgres.ArchiveLoad{
 		Archive: index, Jobs: 1, OnRead: func(int) {}, OnTable: func() {},
-		Open: func() (postgres.ArchiveSource, error) { return archiveIn{strings.NewReader(archive)}, nil },
+		Open: func() (postgres.ArchiveSource, error) { return archiveIn{strings.NewReader(dumped)}, nil },
 	})
 }
 

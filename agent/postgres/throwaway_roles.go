@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
 // attributes are what a role of a throwaway server has as it had it. Passwords and the right to log in are not among them:
@@ -34,7 +36,7 @@ func (t *Throwaway) AddRolesOf(ctx context.Context, globals []byte) error {
 	if err != nil {
 		return err
 	}
-	script := splitScript(globals)
+	script := dump.SplitScript(globals)
 	missing, err := t.MissingRoles(ctx, rolesMade(script))
 	if err != nil {
 		return err
@@ -52,15 +54,15 @@ func (t *Throwaway) AddRolesOf(ctx context.Context, globals []byte) error {
 }
 
 // likenesses are the statements that make roles which can do what those of the script could, and no more of them.
-func (m *roleMaker) likenesses(script []statement) []string {
+func (m *roleMaker) likenesses(script []dump.Statement) []string {
 	var made []string
 	for _, s := range script {
 		switch {
-		case s.begins("CREATE", "ROLE") && len(s.words) == 3 && m.makes(s.name(2)):
-			made = append(made, "CREATE ROLE "+quoteName(s.name(2))+" NOLOGIN")
-		case s.begins("ALTER", "ROLE") && len(s.words) > 3 && s.words[3].is("WITH") && m.makes(s.name(2)):
-			made = append(made, "ALTER ROLE "+quoteName(s.name(2))+" WITH NOLOGIN "+strings.Join(s.attributes(), " "))
-		case s.begins("GRANT") && len(s.words) > 3 && s.words[2].is("TO") && m.makes(s.name(3)):
+		case s.Begins("CREATE", "ROLE") && len(s.Words) == 3 && m.makes(s.Name(2)):
+			made = append(made, "CREATE ROLE "+quoteName(s.Name(2))+" NOLOGIN")
+		case s.Begins("ALTER", "ROLE") && len(s.Words) > 3 && s.Words[3].Is("WITH") && m.makes(s.Name(2)):
+			made = append(made, "ALTER ROLE "+quoteName(s.Name(2))+" WITH NOLOGIN "+strings.Join(attributesIn(s), " "))
+		case s.Begins("GRANT") && len(s.Words) > 3 && s.Words[2].Is("TO") && m.makes(s.Name(3)):
 			if sql := m.membership(s); sql != "" {
 				made = append(made, sql)
 			}
@@ -69,12 +71,12 @@ func (m *roleMaker) likenesses(script []statement) []string {
 	return made
 }
 
-// attributes are the ones that ALTER ROLE … WITH … gives or takes, as it writes them.
-func (s statement) attributes() []string {
+// attributesIn are the ones that ALTER ROLE … WITH … gives or takes, as it writes them.
+func attributesIn(s dump.Statement) []string {
 	var found []string
-	for _, w := range s.words[4:] {
-		word := strings.ToUpper(w.text)
-		if !w.quoted && (slices.Contains(attributes, word) || slices.Contains(attributes, strings.TrimPrefix(word, "NO"))) {
+	for _, w := range s.Words[4:] {
+		word := strings.ToUpper(w.Text)
+		if !w.Quoted && (slices.Contains(attributes, word) || slices.Contains(attributes, strings.TrimPrefix(word, "NO"))) {
 			found = append(found, word)
 		}
 	}

@@ -1,79 +1,79 @@
-package postgres
+package dump
 
 import (
 	"bytes"
 	"strings"
 )
 
-// statement is one statement of a script that pg_dumpall wrote.
-type statement struct {
-	sql   string // without the semicolon
-	words []word
+// Statement is one statement of a script that pg_dumpall wrote.
+type Statement struct {
+	SQL   string // without the semicolon
+	Words []Word
 }
 
-// word is a keyword, a name, a string or a sign of a statement.
-type word struct {
-	text       string // of a name or a string: what is in its quotes, as it stands there
-	quoted     bool   // by double quotes
-	start, end int    // in the statement's sql
+// Word is a keyword, a name, a string or a sign of a statement.
+type Word struct {
+	Text       string // of a name or a string: what is in its quotes, as it stands there
+	Quoted     bool   // by double quotes
+	Start, End int    // in the statement's sql
 }
 
-// is says whether the word is a keyword, which has no quotes.
-func (w word) is(keyword string) bool { return !w.quoted && strings.EqualFold(w.text, keyword) }
+// Is says whether the word is a keyword, which has no quotes.
+func (w Word) Is(keyword string) bool { return !w.Quoted && strings.EqualFold(w.Text, keyword) }
 
-// begins says whether a statement begins with these keywords.
-func (s statement) begins(keywords ...string) bool {
+// Begins says whether a statement begins with these keywords.
+func (s Statement) Begins(keywords ...string) bool {
 	for n, keyword := range keywords {
-		if n >= len(s.words) || !s.words[n].is(keyword) {
+		if n >= len(s.Words) || !s.Words[n].Is(keyword) {
 			return false
 		}
 	}
 	return true
 }
 
-// find returns the position of a keyword from a position on; -1 where it does not come.
-func (s statement) find(from int, keyword string) int {
-	for n := from; n < len(s.words); n++ {
-		if s.words[n].is(keyword) {
+// Find returns the position of a keyword from a position on; -1 where it does not come.
+func (s Statement) Find(from int, keyword string) int {
+	for n := from; n < len(s.Words); n++ {
+		if s.Words[n].Is(keyword) {
 			return n
 		}
 	}
 	return -1
 }
 
-// name is the text of the word at a position; "" where there is none.
-func (s statement) name(at int) string {
-	if at < 0 || at >= len(s.words) {
+// Name is the text of the word at a position; "" where there is none.
+func (s Statement) Name(at int) string {
+	if at < 0 || at >= len(s.Words) {
 		return ""
 	}
-	return s.words[at].text
+	return s.Words[at].Text
 }
 
-// literal is the value of the string at a position; false where there is none, or one with an escape that pg_dumpall does
+// Literal is the value of the string at a position; false where there is none, or one with an escape that pg_dumpall does
 // not write.
-func (s statement) literal(at int) (value string, ok bool) {
-	if at < 0 || at >= len(s.words) || !s.words[at].quoted {
+func (s Statement) Literal(at int) (value string, ok bool) {
+	if at < 0 || at >= len(s.Words) || !s.Words[at].Quoted {
 		return "", false
 	}
-	w := s.words[at]
-	inside := strings.ReplaceAll(w.text, "''", "'")
-	switch s.sql[w.start] {
+	w := s.Words[at]
+	inside := strings.ReplaceAll(w.Text, "''", "'")
+	switch s.SQL[w.Start] {
 	case '\'':
 		return inside, true
 	case 'E', 'e':
-		value := strings.ReplaceAll(w.text, `\\`, "")
+		value := strings.ReplaceAll(w.Text, `\\`, "")
 		return strings.ReplaceAll(inside, `\\`, `\`), !strings.Contains(value, `\`)
 	default:
 		return "", false // a name
 	}
 }
 
-// splitScript parts a script in the manner of pg_dumpall into its statements. Comments between them and psql's commands
+// SplitScript parts a script in the manner of pg_dumpall into its statements. Comments between them and psql's commands
 // fall away. It knows strings with and without escapes and names in quotes; function bodies do not come in such scripts.
-func splitScript(script []byte) []statement {
+func SplitScript(script []byte) []Statement {
 	var (
-		statements []statement
-		current    statement
+		statements []Statement
+		current    Statement
 		begin      = -1 // of the current statement in the script
 	)
 	for at := 0; at < len(script); {
@@ -85,18 +85,18 @@ func splitScript(script []byte) []statement {
 			at += lineLength(rest)
 		case c == ';':
 			if begin >= 0 {
-				current.sql = string(script[begin:at])
+				current.SQL = string(script[begin:at])
 				statements = append(statements, current)
 			}
-			current, begin = statement{}, -1
+			current, begin = Statement{}, -1
 			at++
 		default:
 			if begin < 0 {
 				begin = at
 			}
-			w, length := readWord(rest)
-			w.start, w.end = at-begin, at-begin+length
-			current.words = append(current.words, w)
+			w, length := ReadWord(rest)
+			w.Start, w.End = at-begin, at-begin+length
+			current.Words = append(current.Words, w)
 			at += length
 		}
 	}
@@ -110,21 +110,21 @@ func lineLength(text []byte) int {
 	return len(text)
 }
 
-// readWord reads the word with which a text begins, and how many bytes it has.
-func readWord(text []byte) (word, int) {
+// ReadWord reads the word with which a text begins, and how many bytes it has.
+func ReadWord(text []byte) (Word, int) {
 	switch c := text[0]; {
 	case c == '"':
 		inside, length := readQuoted(text, '"', false)
-		return word{text: strings.ReplaceAll(inside, `""`, `"`), quoted: true}, length
+		return Word{Text: strings.ReplaceAll(inside, `""`, `"`), Quoted: true}, length
 	case c == '\'':
 		inside, length := readQuoted(text, '\'', false)
-		return word{text: inside, quoted: true}, length
+		return Word{Text: inside, Quoted: true}, length
 	case (c == 'E' || c == 'e') && len(text) > 1 && text[1] == '\'':
 		inside, length := readQuoted(text[1:], '\'', true)
-		return word{text: inside, quoted: true}, length + 1
+		return Word{Text: inside, Quoted: true}, length + 1
 	case c == '$':
 		if inside, length := readDollar(text); length > 0 {
-			return word{text: inside, quoted: true}, length
+			return Word{Text: inside, Quoted: true}, length
 		}
 	}
 	n := 0
@@ -132,7 +132,7 @@ func readWord(text []byte) (word, int) {
 		n++
 	}
 	n = max(n, 1)
-	return word{text: string(text[:n])}, n
+	return Word{Text: string(text[:n])}, n
 }
 
 // readDollar reads a string between two tags such as $$ or $body$; its length is 0 where there is none.

@@ -1,4 +1,4 @@
-package postgres
+package dump
 
 import (
 	"slices"
@@ -7,36 +7,36 @@ import (
 
 // writtenByDump says whether a statement is of a kind that pg_dump writes of one database, and that runs no query of its own.
 // Whatever else a dump holds somebody else wrote, and it is not run.
-func (s statement) writtenByDump() bool {
+func (s Statement) writtenByDump() bool {
 	switch {
-	case s.begins("GRANT"):
-		return s.reference("ON", "TO") != "" // not GRANT role TO role
-	case s.begins("REVOKE"):
-		return s.reference("ON", "FROM") != ""
-	case s.begins("COMMENT", "ON"), s.begins("SECURITY", "LABEL"):
-		return !s.ofInstance(s.find(1, "ON") + 1)
-	case s.begins("ALTER"):
+	case s.Begins("GRANT"):
+		return s.Reference("ON", "TO") != "" // not GRANT role TO role
+	case s.Begins("REVOKE"):
+		return s.Reference("ON", "FROM") != ""
+	case s.Begins("COMMENT", "ON"), s.Begins("SECURITY", "LABEL"):
+		return !s.ofInstance(s.Find(1, "ON") + 1)
+	case s.Begins("ALTER"):
 		return !s.ofInstance(1) && s.alters()
-	case s.begins("CREATE"):
+	case s.Begins("CREATE"):
 		return s.creates()
-	case s.begins("REFRESH", "MATERIALIZED", "VIEW"):
+	case s.Begins("REFRESH", "MATERIALIZED", "VIEW"):
 		return true
-	case s.begins("SELECT"):
+	case s.Begins("SELECT"):
 		return s.callsDumpFunction()
 	}
 	return false
 }
 
 // ofInstance says whether the object named from a position on belongs to the instance and not to a database.
-func (s statement) ofInstance(at int) bool {
-	if at >= len(s.words) {
+func (s Statement) ofInstance(at int) bool {
+	if at >= len(s.Words) {
 		return true
 	}
-	if s.words[at].is("USER") {
-		return at+1 >= len(s.words) || !s.words[at+1].is("MAPPING")
+	if s.Words[at].Is("USER") {
+		return at+1 >= len(s.Words) || !s.Words[at+1].Is("MAPPING")
 	}
 	for _, kind := range []string{"ROLE", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM", "PARAMETER"} {
-		if s.words[at].is(kind) {
+		if s.Words[at].Is(kind) {
 			return true
 		}
 	}
@@ -51,22 +51,22 @@ var created = []string{
 }
 
 // creates says whether a CREATE makes an object that pg_dump makes, without running the query that defines it.
-func (s statement) creates() bool {
+func (s Statement) creates() bool {
 	at := 1
-	if s.begins("CREATE", "OR", "REPLACE") {
+	if s.Begins("CREATE", "OR", "REPLACE") {
 		at = 3
 	}
-	if at+1 < len(s.words) && s.words[at].is("DEFAULT") && s.words[at+1].is("CONVERSION") {
+	if at+1 < len(s.Words) && s.Words[at].Is("DEFAULT") && s.Words[at+1].Is("CONVERSION") {
 		return true
 	}
-	if s.ofInstance(at) || !slices.ContainsFunc(created, s.words[at].is) {
+	if s.ofInstance(at) || !slices.ContainsFunc(created, s.Words[at].Is) {
 		return false
 	}
 	switch {
-	case s.words[at].is("MATERIALIZED"):
-		return strings.HasSuffix(s.sql, "WITH NO DATA")
-	case s.words[at].is("TABLE"), s.words[at].is("UNLOGGED"):
-		return s.reference("CREATE", "AS") == "" // not CREATE TABLE … AS SELECT
+	case s.Words[at].Is("MATERIALIZED"):
+		return strings.HasSuffix(s.SQL, "WITH NO DATA")
+	case s.Words[at].Is("TABLE"), s.Words[at].Is("UNLOGGED"):
+		return s.Reference("CREATE", "AS") == "" // not CREATE TABLE … AS SELECT
 	}
 	return true
 }
@@ -75,24 +75,24 @@ func (s statement) creates() bool {
 var altered = slices.Concat(created, []string{"DEFAULT", "LARGE"})
 
 // alters says whether an ALTER is of an object of the database.
-func (s statement) alters() bool {
-	return len(s.words) > 1 && slices.ContainsFunc(altered, s.words[1].is)
+func (s Statement) alters() bool {
+	return len(s.Words) > 1 && slices.ContainsFunc(altered, s.Words[1].Is)
 }
 
 // dumpFunctions are the functions that a dump calls for definitions; those for data are told by isData.
 var dumpFunctions = []string{"pg_catalog.set_config", "pg_catalog.lo_create", "pg_catalog.lo_unlink"}
 
 // callsDumpFunction says whether a SELECT calls one of them with plain values and does nothing else.
-func (s statement) callsDumpFunction() bool {
-	if len(s.words) < 4 || s.words[1].quoted || !slices.Contains(dumpFunctions, s.words[1].text) || s.words[2].text != "(" {
+func (s Statement) callsDumpFunction() bool {
+	if len(s.Words) < 4 || s.Words[1].Quoted || !slices.Contains(dumpFunctions, s.Words[1].Text) || s.Words[2].Text != "(" {
 		return false
 	}
-	for n, w := range s.words[3:] {
-		last := n == len(s.words)-4
+	for n, w := range s.Words[3:] {
+		last := n == len(s.Words)-4
 		switch {
 		case last:
-			return !w.quoted && w.text == ")"
-		case w.quoted && s.sql[w.start] == '\'', !w.quoted && (w.text == "," || w.is("true") || w.is("false") || isDigits(w.text)):
+			return !w.Quoted && w.Text == ")"
+		case w.Quoted && s.SQL[w.Start] == '\'', !w.Quoted && (w.Text == "," || w.Is("true") || w.Is("false") || isDigits(w.Text)):
 		default:
 			return false
 		}

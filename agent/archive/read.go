@@ -1,4 +1,4 @@
-package postgres
+package archive
 
 import (
 	"bytes"
@@ -18,66 +18,67 @@ var ErrChanged = errors.New("the archive changed since it was read")
 var aclKinds = []string{"ACL", "ACL LANGUAGE", "DEFAULT ACL"}
 
 // list names entries for pg_restore's --use-list.
-func (c *archiveContents) list(wanted func(e archiveEntry, acl bool) bool) []byte {
+func (c *Contents) list(wanted func(e Entry, acl bool) bool) []byte {
 	var list bytes.Buffer
-	for _, e := range c.entries {
-		if wanted(e, slices.Contains(aclKinds, e.kind)) {
-			fmt.Fprintf(&list, "%d;\n", e.id)
+	for _, e := range c.Entries {
+		if wanted(e, slices.Contains(aclKinds, e.Kind)) {
+			fmt.Fprintf(&list, "%d;\n", e.ID)
 		}
 	}
 	return list.Bytes()
 }
 
-// tableData says whether an entry's data are the rows of a table, which COPY reads.
-func (e archiveEntry) tableData() bool {
-	return e.kind == "TABLE DATA" && e.hasData && strings.HasPrefix(e.copySQL, "COPY ")
+// TableData says whether an entry's data are the rows of a table, which COPY reads.
+func (e Entry) TableData() bool {
+	return e.Kind == "TABLE DATA" && e.HasData && strings.HasPrefix(e.CopySQL, "COPY ")
 }
 
-// The parts of a restore, in their order.
-func (c *archiveContents) definitions() []byte {
-	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionPreData && !acl })
+// Definitions are the statements that come before the data, without rights: the first part of a restore.
+func (c *Contents) Definitions() []byte {
+	return c.list(func(e Entry, acl bool) bool { return e.section == sectionPreData && !acl })
 }
 
-// otherData are large objects, the state of sequences, and tables whose rows are no COPY.
-func (c *archiveContents) otherData() []byte {
-	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionData && !acl && !e.tableData() })
+// OtherData are large objects, the state of sequences, and tables whose rows are no COPY.
+func (c *Contents) OtherData() []byte {
+	return c.list(func(e Entry, acl bool) bool { return e.section == sectionData && !acl && !e.TableData() })
 }
 
-// sequences are the states of sequences.
-func (c *archiveContents) sequences() []byte {
-	return c.list(func(e archiveEntry, _ bool) bool { return e.kind == sequenceState })
+// Sequences are the states of sequences.
+func (c *Contents) Sequences() []byte {
+	return c.list(func(e Entry, _ bool) bool { return e.Kind == sequenceState })
 }
 
 // sequenceState is the kind of entry that sets a sequence.
 const sequenceState = "SEQUENCE SET"
 
-// besideTables is other data that may be loaded while tables are. A sequence is not: it moves with its table, and what the rows run
+// BesideTables is other data that may be loaded while tables are. A sequence is not: it moves with its table, and what the rows run
 // may take numbers from it.
-func (c *archiveContents) besideTables() []byte {
-	return c.list(func(e archiveEntry, acl bool) bool {
-		return e.section == sectionData && !acl && !e.tableData() && e.kind != sequenceState
+func (c *Contents) BesideTables() []byte {
+	return c.list(func(e Entry, acl bool) bool {
+		return e.section == sectionData && !acl && !e.TableData() && e.Kind != sequenceState
 	})
 }
 
-// largeObjects are the large objects without their content, their owners, rights and comments. The tag alone would not tell: it is the name
+// LargeObjects are the large objects without their content, their owners, rights and comments. The tag alone would not tell: it is the name
 // of what others are of, and anything may be called so.
-func (c *archiveContents) largeObjects() []byte {
-	return c.list(func(e archiveEntry, acl bool) bool {
-		about := acl || e.kind == "COMMENT" || e.kind == "SECURITY LABEL"
-		return e.kind == "BLOB" || e.kind == "BLOB METADATA" || about && strings.HasPrefix(e.tag, "LARGE OBJECT")
+func (c *Contents) LargeObjects() []byte {
+	return c.list(func(e Entry, acl bool) bool {
+		about := acl || e.Kind == "COMMENT" || e.Kind == "SECURITY LABEL"
+		return e.Kind == "BLOB" || e.Kind == "BLOB METADATA" || about && strings.HasPrefix(e.Tag, "LARGE OBJECT")
 	})
 }
 
-func (c *archiveContents) indexesAndRights() []byte {
-	return c.list(func(e archiveEntry, acl bool) bool { return e.section == sectionPostData || acl })
+// IndexesAndRights are what comes after the data: the last part of a restore.
+func (c *Contents) IndexesAndRights() []byte {
+	return c.list(func(e Entry, acl bool) bool { return e.section == sectionPostData || acl })
 }
 
-// session is the SQL with which the archive wants its statements to be run: encoding, strings, search path.
-func (c *archiveContents) session() string {
+// Session is the SQL with which the archive wants its statements to be run: encoding, strings, search path.
+func (c *Contents) Session() string {
 	var sql strings.Builder
 	for _, kind := range []string{"ENCODING", "STDSTRINGS", "SEARCHPATH"} {
-		for _, e := range c.entries {
-			if e.kind == kind {
+		for _, e := range c.Entries {
+			if e.Kind == kind {
 				sql.WriteString(e.sql)
 			}
 		}
@@ -85,14 +86,14 @@ func (c *archiveContents) session() string {
 	return sql.String()
 }
 
-// withSearchPath returns the contents with another search path for the session.
-func (c *archiveContents) withSearchPath(sql string) (*archiveContents, error) {
-	for _, e := range c.entries {
-		if e.kind != "SEARCHPATH" {
+// WithSearchPath returns the contents with another search path for the session.
+func (c *Contents) WithSearchPath(sql string) (*Contents, error) {
+	for _, e := range c.Entries {
+		if e.Kind != "SEARCHPATH" {
 			continue
 		}
 		field := binary.LittleEndian.AppendUint32([]byte{0}, uint32(len(sql)))
-		return parseContents(slices.Concat(c.raw[:e.sqlStart], field, []byte(sql), c.raw[e.sqlEnd:]))
+		return parseContents(slices.Concat(c.Raw[:e.sqlStart], field, []byte(sql), c.Raw[e.sqlEnd:]))
 	}
 	return c, nil
 }
@@ -105,8 +106,9 @@ type blockReader struct {
 	hash maphash.Hash
 }
 
-func (a *Archive) blockReader(src io.Reader, b archiveBlock) *blockReader {
-	r := &blockReader{src: src, left: b.length, want: b.sum}
+// BlockReader reads a block from src, which is at its first byte.
+func (a *Index) BlockReader(src io.Reader, b Block) io.Reader {
+	r := &blockReader{src: src, left: b.Length, want: b.sum}
 	r.hash.SetSeed(a.seed)
 	return r
 }
@@ -142,9 +144,12 @@ type copyReader struct {
 	size   int    // of a field
 }
 
-// newCopyReader takes a block from its head on.
-func newCopyReader(block io.Reader, intSize int) *copyReader {
-	return &copyReader{block: block, buffer: make([]byte, copyBuffer), skip: 2 + intSize, size: 1 + intSize}
+// pieceSize is the size of the pieces that are read.
+const pieceSize = 256 << 10
+
+// NewCopyReader reads the rows in a block, which is at its head; intSize is that of the archive.
+func NewCopyReader(block io.Reader, intSize int) io.Reader {
+	return &copyReader{block: block, buffer: make([]byte, pieceSize), skip: 2 + intSize, size: 1 + intSize}
 }
 
 // Read implements io.Reader.
@@ -165,7 +170,7 @@ func (r *copyReader) Read(p []byte) (int, error) {
 		case r.ended:
 			return n, ErrChanged // more comes where the block was over
 		default:
-			r.chunk = archiveInt(r.ready[:r.size])
+			r.chunk = readInt(r.ready[:r.size])
 			r.ready = r.ready[r.size:]
 			r.ended = r.chunk <= 0
 		}

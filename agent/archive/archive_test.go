@@ -1,4 +1,4 @@
-package postgres
+package archive
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
@@ -30,8 +31,8 @@ func anArchive(t *testing.T) []byte {
 }
 
 // index writes an archive in pieces of a size.
-func index(archive []byte, size int) *Archive {
-	a := NewArchive()
+func index(archive []byte, size int) *Index {
+	a := New()
 	for piece := range slices.Chunk(archive, size) {
 		_, _ = a.Write(piece)
 	}
@@ -45,20 +46,20 @@ func TestArchiveIsReadApart(t *testing.T) {
 	want := index(archive, len(archive))
 	for _, size := range []int{1, 2, 3, 5, 7, 64, 1000, 4096} {
 		got := index(archive, size)
-		if !got.Usable() || !slices.EqualFunc(got.blocks, want.blocks, func(a, b archiveBlock) bool {
-			return a.id == b.id && a.kind == b.kind && a.offset == b.offset && a.length == b.length
+		if !got.Usable() || !slices.EqualFunc(got.Blocks, want.Blocks, func(a, b Block) bool {
+			return a.ID == b.ID && a.kind == b.kind && a.Offset == b.Offset && a.Length == b.Length
 		}) {
-			t.Errorf("in pieces of %d: usable %v, %v", size, got.Usable(), got.blocks)
+			t.Errorf("in pieces of %d: usable %v, %v", size, got.Usable(), got.Blocks)
 		}
 	}
 	const end = "\\.\n\n\n" // as pg_dump ends the rows of a table
 	rows := map[string]string{}
-	for _, e := range want.contents.entries {
-		for _, b := range want.blocks {
-			if e.id == b.id && e.tableData() {
-				table, _ := copyTarget(e.copySQL)
-				block := want.blockReader(bytes.NewReader(archive[b.offset:]), b)
-				text, err := io.ReadAll(newCopyReader(block, want.contents.intSize))
+	for _, e := range want.Contents.Entries {
+		for _, b := range want.Blocks {
+			if e.ID == b.ID && e.TableData() {
+				table, _ := dump.CopyTarget(e.CopySQL)
+				block := want.BlockReader(bytes.NewReader(archive[b.Offset:]), b)
+				text, err := io.ReadAll(NewCopyReader(block, want.Contents.IntSize))
 				if err != nil {
 					t.Errorf("%s: %v", table, err)
 				}
@@ -91,16 +92,16 @@ func itoa(n int) string {
 func TestArchiveThatChangedMeanwhile(t *testing.T) {
 	archive := anArchive(t)
 	a := index(archive, 1<<20)
-	for _, b := range a.blocks {
-		for _, at := range []int64{0, b.length / 2, b.length - 1} {
+	for _, b := range a.Blocks {
+		for _, at := range []int64{0, b.Length / 2, b.Length - 1} {
 			changed := bytes.Clone(archive)
-			changed[b.offset+at] ^= 4
-			if _, err := io.ReadAll(a.blockReader(bytes.NewReader(changed[b.offset:]), b)); !errors.Is(err, ErrChanged) {
-				t.Errorf("block %d, byte %d: %v", b.id, at, err)
+			changed[b.Offset+at] ^= 4
+			if _, err := io.ReadAll(a.BlockReader(bytes.NewReader(changed[b.Offset:]), b)); !errors.Is(err, ErrChanged) {
+				t.Errorf("block %d, byte %d: %v", b.ID, at, err)
 			}
 		}
-		if _, err := io.ReadAll(a.blockReader(bytes.NewReader(archive[b.offset:b.offset+b.length-1]), b)); !errors.Is(err, ErrChanged) {
-			t.Errorf("block %d, cut: %v", b.id, err)
+		if _, err := io.ReadAll(a.BlockReader(bytes.NewReader(archive[b.Offset:b.Offset+b.Length-1]), b)); !errors.Is(err, ErrChanged) {
+			t.Errorf("block %d, cut: %v", b.ID, err)
 		}
 	}
 }
@@ -110,14 +111,14 @@ func FuzzArchive(f *testing.F) {
 	f.Add(append([]byte("PGDMP\x01\x10\x00\x04\x08\x01\x00"), make([]byte, 80)...), 7)
 	f.Fuzz(func(t *testing.T, archive []byte, size int) {
 		whole, cut := index(archive, max(1, len(archive))), index(archive, 1+size&63)
-		if whole.Usable() != cut.Usable() || len(whole.blocks) != len(cut.blocks) {
-			t.Errorf("usable %v and %v, %d and %d blocks", whole.Usable(), cut.Usable(), len(whole.blocks), len(cut.blocks))
+		if whole.Usable() != cut.Usable() || len(whole.Blocks) != len(cut.Blocks) {
+			t.Errorf("usable %v and %v, %d and %d blocks", whole.Usable(), cut.Usable(), len(whole.Blocks), len(cut.Blocks))
 		}
-		for _, b := range whole.blocks {
-			if b.offset < 0 || b.length < 0 || b.offset+b.length > int64(len(archive)) {
+		for _, b := range whole.Blocks {
+			if b.Offset < 0 || b.Length < 0 || b.Offset+b.Length > int64(len(archive)) {
 				t.Fatalf("block %+v of %d bytes", b, len(archive))
 			}
-			_, _ = io.ReadAll(newCopyReader(whole.blockReader(bytes.NewReader(archive[b.offset:]), b), whole.contents.intSize))
+			_, _ = io.ReadAll(NewCopyReader(whole.BlockReader(bytes.NewReader(archive[b.Offset:]), b), whole.Contents.IntSize))
 		}
 	})
 }

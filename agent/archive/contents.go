@@ -1,4 +1,4 @@
-package postgres
+package archive
 
 import (
 	"encoding/binary"
@@ -9,10 +9,10 @@ import (
 // The custom format of pg_dump, as PostgreSQL 12 to 18 write it (pg_backup_archiver.c, pg_backup_custom.c): a head, the
 // table of contents, and then a block of data for each entry that has some, one after the other.
 const (
-	archiveMagic   = "PGDMP"
-	archiveOldest  = 1<<8 | 13 // PostgreSQL 10 to 11
-	archiveNewest  = 1<<8 | 16 // PostgreSQL 17 and 18
-	archiveCustom  = 1         // the format's number
+	magic          = "PGDMP"
+	oldest         = 1<<8 | 13 // PostgreSQL 10 to 11
+	newest         = 1<<8 | 16 // PostgreSQL 17 and 18
+	customFormat   = 1         // the format's number
 	blockData      = 1
 	blockBlobs     = 3
 	maxContents    = 64 << 20 // bytes of a table of contents that are kept in memory
@@ -30,34 +30,34 @@ const (
 // errCut says that a text ends before it is over.
 var errCut = errors.New("the archive is cut")
 
-// archiveEntry is one object in an archive's table of contents, as far as a restore must know it.
-type archiveEntry struct {
-	id       int
-	kind     string // "TABLE DATA"
-	tag      string // "t", "LARGE OBJECT 123"
+// Entry is one object in an archive's table of contents, as far as a restore must know it.
+type Entry struct {
+	ID       int
+	Kind     string // "TABLE DATA"
+	Tag      string // "t", "LARGE OBJECT 123"
 	section  int    // of its own, or the one in which it stands
 	sql      string
-	copySQL  string // "COPY public.t (a) FROM stdin;\n"
-	hasData  bool
+	CopySQL  string // "COPY public.t (a) FROM stdin;\n"
+	HasData  bool
 	sqlStart int // where sql stands in the contents, its length first
 	sqlEnd   int
 }
 
-// archiveContents is the head and the table of contents.
-type archiveContents struct {
-	raw     []byte
-	intSize int
-	entries []archiveEntry
+// Contents is the head and the table of contents.
+type Contents struct {
+	Raw     []byte
+	IntSize int
+	Entries []Entry
 }
 
 // parseContents reads them from the front of an archive; errCut where it ends before they do.
-func parseContents(raw []byte) (*archiveContents, error) {
-	p := &archiveParser{raw: raw}
+func parseContents(raw []byte) (*Contents, error) {
+	p := &parser{raw: raw}
 	version, intSize, err := p.head()
 	if err != nil {
 		return nil, err
 	}
-	c := &archiveContents{intSize: intSize}
+	c := &Contents{IntSize: intSize}
 	count := p.int()
 	section := sectionPreData
 	for n := 0; n < count && p.err == nil; n++ {
@@ -66,21 +66,21 @@ func parseContents(raw []byte) (*archiveContents, error) {
 			entry.section = section
 		}
 		section = entry.section
-		c.entries = append(c.entries, entry)
+		c.Entries = append(c.Entries, entry)
 	}
-	c.raw = raw[:p.at]
+	c.Raw = raw[:p.at]
 	return c, p.err
 }
 
-// archiveParser reads the fields of an archive one after the other. After an error all fields are empty.
-type archiveParser struct {
+// parser reads the fields of an archive one after the other. After an error all fields are empty.
+type parser struct {
 	raw                 []byte
 	at                  int
 	intSize, offsetSize int
 	err                 error
 }
 
-func (p *archiveParser) bytes(n int) []byte {
+func (p *parser) bytes(n int) []byte {
 	if p.err == nil && (n < 0 || n > len(p.raw)-p.at) {
 		p.err = errCut
 	}
@@ -91,7 +91,7 @@ func (p *archiveParser) bytes(n int) []byte {
 	return p.raw[p.at-n : p.at]
 }
 
-func (p *archiveParser) byte() byte {
+func (p *parser) byte() byte {
 	b := p.bytes(1)
 	if b == nil {
 		return 0
@@ -100,11 +100,11 @@ func (p *archiveParser) byte() byte {
 }
 
 // int is a sign and then the bytes of the number, lowest first.
-func (p *archiveParser) int() int {
-	return archiveInt(p.bytes(1 + p.intSize))
+func (p *parser) int() int {
+	return readInt(p.bytes(1 + p.intSize))
 }
 
-func archiveInt(field []byte) int {
+func readInt(field []byte) int {
 	if len(field) == 0 {
 		return 0
 	}
@@ -118,7 +118,7 @@ func archiveInt(field []byte) int {
 }
 
 // text has its length before it; -1 is NULL.
-func (p *archiveParser) text() (text string, null bool) {
+func (p *parser) text() (text string, null bool) {
 	n := p.int()
 	if n < 0 {
 		return "", true
@@ -126,15 +126,15 @@ func (p *archiveParser) text() (text string, null bool) {
 	return string(p.bytes(n)), false
 }
 
-func (p *archiveParser) skipTexts(n int) {
+func (p *parser) skipTexts(n int) {
 	for range n {
 		p.text()
 	}
 }
 
 // head reads up to the number of entries. Only archives whose blocks are not compressed by pg_dump itself are known.
-func (p *archiveParser) head() (version, intSize int, err error) {
-	if magic := p.bytes(len(archiveMagic)); p.err == nil && string(magic) != archiveMagic {
+func (p *parser) head() (version, intSize int, err error) {
+	if first := p.bytes(len(magic)); p.err == nil && string(first) != magic {
 		return 0, 0, errors.New("it is no archive of pg_dump")
 	}
 	version = int(p.byte())<<8 | int(p.byte())
@@ -144,7 +144,7 @@ func (p *archiveParser) head() (version, intSize int, err error) {
 	if p.err != nil {
 		return 0, 0, p.err
 	}
-	if version < archiveOldest || version > archiveNewest || format != archiveCustom || p.intSize != 4 || p.offsetSize > maxArchiveInts {
+	if version < oldest || version > newest || format != customFormat || p.intSize != 4 || p.offsetSize > maxArchiveInts {
 		return 0, 0, fmt.Errorf("version 1.%d, format %d of archives is not known", version&0xff, format)
 	}
 	compression := 0
@@ -163,17 +163,17 @@ func (p *archiveParser) head() (version, intSize int, err error) {
 	return version, p.intSize, p.err
 }
 
-func (p *archiveParser) entry(version int) archiveEntry {
-	e := archiveEntry{id: p.int(), hasData: p.int() != 0}
+func (p *parser) entry(version int) Entry {
+	e := Entry{ID: p.int(), HasData: p.int() != 0}
 	p.skipTexts(2) // class, oid
-	e.tag, _ = p.text()
-	e.kind, _ = p.text()
+	e.Tag, _ = p.text()
+	e.Kind, _ = p.text()
 	e.section = p.int()
 	e.sqlStart = p.at
 	e.sql, _ = p.text()
 	e.sqlEnd = p.at
 	p.skipTexts(1) // DROP
-	e.copySQL, _ = p.text()
+	e.CopySQL, _ = p.text()
 	p.skipTexts(2) // schema, tablespace
 	if version >= 1<<8|14 {
 		p.skipTexts(1) // access method

@@ -1,4 +1,4 @@
-package postgres
+package dump
 
 import (
 	"bytes"
@@ -12,13 +12,13 @@ const maxStatement = 64 << 20
 // errLongStatement says that a statement of a dump is longer than maxStatement.
 var errLongStatement = errors.New("a statement of the dump is longer than 64 MiB")
 
-// splitter parts the SQL of a plain dump, without the rows of COPY, into its statements, where psql would: at each
+// Splitter parts the SQL of a plain dump, without the rows of COPY, into its statements, where psql would: at each
 // semicolon outside of quotes, comments, parentheses and the body of an SQL-standard function. Comments before a
 // statement and psql's own commands fall away. Input may be cut anywhere. Source: psqlscan.l of PostgreSQL 18.
 //
 // Nothing depends on its agreeing with psql: each statement is sent to the server alone, which takes one at a time.
-type splitter struct {
-	emit    func(sql string) error // without the semicolon
+type Splitter struct {
+	Emit    func(sql string) error // without the semicolon
 	escapes bool                   // backslashes escape in plain strings: standard_conforming_strings is off
 
 	statement []byte
@@ -52,7 +52,7 @@ const (
 )
 
 // Write implements io.Writer.
-func (s *splitter) Write(p []byte) (int, error) {
+func (s *Splitter) Write(p []byte) (int, error) {
 	for at := 0; at < len(p); {
 		n, err := s.step(p[at:])
 		if err != nil {
@@ -67,7 +67,7 @@ func (s *splitter) Write(p []byte) (int, error) {
 }
 
 // step takes some bytes from the front of p, at least one unless the state changes.
-func (s *splitter) step(p []byte) (int, error) {
+func (s *Splitter) step(p []byte) (int, error) {
 	c := p[0]
 	switch s.state {
 	case splitText:
@@ -123,10 +123,10 @@ func (s *splitter) step(p []byte) (int, error) {
 	}
 }
 
-func (s *splitter) keep(p []byte) { s.statement = append(s.statement, p...) }
+func (s *Splitter) keep(p []byte) { s.statement = append(s.statement, p...) }
 
 // text takes what stands outside of words, quotes and comments.
-func (s *splitter) text(p []byte) (int, error) {
+func (s *Splitter) text(p []byte) (int, error) {
 	c, last := p[0], s.last
 	s.last = c
 	begun, space := len(s.statement) > 0, strings.IndexByte(" \t\r\n\f\v", c) >= 0
@@ -171,7 +171,7 @@ func (s *splitter) text(p []byte) (int, error) {
 }
 
 // endWord takes a word and the byte that follows it.
-func (s *splitter) endWord(next byte) {
+func (s *Splitter) endWord(next byte) {
 	s.state = splitText
 	s.last = 0
 	if len(s.word) == 1 && s.word[0]|0x20 == 'e' && next == '\'' {
@@ -195,8 +195,8 @@ func (s *splitter) endWord(next byte) {
 	s.before = word
 }
 
-// rest is what came of a statement that did not end; "" where there is nothing.
-func (s *splitter) rest() string {
+// Rest is what came of a statement that did not end; "" where there is nothing.
+func (s *Splitter) Rest() string {
 	if s.state == splitComment {
 		return "a comment"
 	}
@@ -204,7 +204,7 @@ func (s *splitter) rest() string {
 }
 
 // routine says whether the statement makes a function or a procedure, whose body may hold semicolons.
-func (s *splitter) routine() bool {
+func (s *Splitter) routine() bool {
 	words := s.words
 	if len(words) > 3 && words[1] == "OR" && words[2] == "REPLACE" {
 		words = append([]string{words[0]}, words[3:]...)
@@ -214,7 +214,7 @@ func (s *splitter) routine() bool {
 
 // quoted takes what is in quotes. A quote that is doubled is seen as an end and a begin, which comes to the same where
 // nothing escapes.
-func (s *splitter) quoted(p []byte, quote byte) int {
+func (s *Splitter) quoted(p []byte, quote byte) int {
 	if s.state == splitEscapes {
 		c := p[0]
 		s.keep(p[:1])
@@ -241,7 +241,7 @@ func (s *splitter) quoted(p []byte, quote byte) int {
 }
 
 // dollar takes a dollar quote up to the tag that ends it.
-func (s *splitter) dollar(p []byte) int {
+func (s *Splitter) dollar(p []byte) int {
 	n := bytes.IndexByte(p, '$') + 1
 	if n == 0 {
 		n = len(p)
@@ -253,7 +253,7 @@ func (s *splitter) dollar(p []byte) int {
 	return n
 }
 
-func (s *splitter) comment(c byte) {
+func (s *Splitter) comment(c byte) {
 	s.keep([]byte{c})
 	switch {
 	case s.last == '*' && c == '/':
@@ -269,32 +269,32 @@ func (s *splitter) comment(c byte) {
 	}
 }
 
-func (s *splitter) end() error {
+func (s *Splitter) end() error {
 	sql := strings.TrimSpace(string(s.statement))
 	s.statement, s.words, s.last, s.before = s.statement[:0], nil, 0, ""
 	s.parens, s.body = 0, 0
-	if words := readWords(sql, 4); len(words) == 4 && words[0].is("SET") && words[1].is("standard_conforming_strings") {
-		s.escapes = words[3].is("off")
+	if words := ReadWords(sql, 4); len(words) == 4 && words[0].Is("SET") && words[1].Is("standard_conforming_strings") {
+		s.escapes = words[3].Is("off")
 	}
 	if sql == "" {
 		return nil
 	}
-	return s.emit(sql)
+	return s.Emit(sql)
 }
 
 func isLetterByte(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x80 }
 
-// readWords are the first words of a statement, at most so many; 0 is all.
-func readWords(sql string, most int) []word {
-	var words []word
+// ReadWords are the first words of a statement, at most so many; 0 is all.
+func ReadWords(sql string, most int) []Word {
+	var words []Word
 	text := []byte(sql)
 	for at := 0; at < len(text) && (most == 0 || len(words) < most); {
 		if strings.IndexByte(" \t\r\n\f\v", text[at]) >= 0 {
 			at++
 			continue
 		}
-		w, length := readWord(text[at:])
-		w.start, w.end = at, at+length
+		w, length := ReadWord(text[at:])
+		w.Start, w.End = at, at+length
 		words = append(words, w)
 		at += length
 	}
