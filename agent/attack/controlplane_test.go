@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -19,7 +19,7 @@ import (
 func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h := newTakenHost(t)
 	unsigned := madeUp(t, "invented-db", "CREATE TABLE evil (id int);")
-	strangers := planeRunner(t, h.Server, "invented-db") // an agent of the attacker's own
+	strangers := planeRunner(t, h.Server, "invented-db", nil) // an agent of the attacker's own
 	strangers.Engine.Passphrases = seal.Passphrases{}
 	h.CreateDatabase(t, "bait")
 	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
@@ -37,7 +37,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h.plane.refused("the same, as a file that was adopted", h.plane.sends(claimed, "invented-db", attackers, "evil"))
 	h.plane.refused("signed by the attacker", h.plane.sends(signed, "invented-db", nil, "evil"))
 	mine := madeUp(t, "shop-db", "CREATE TABLE evil (id int);")
-	if done := h.plane.sends(mine, "shop-db", nil, "evil"); done.GetState() != job.StateFailed {
+	if done := h.plane.sends(mine, "shop-db", nil, "evil"); done.GetState() != state.StateFailed {
 		t.Errorf("under the host's own name it ends as %s", done.GetState())
 	}
 	if owner := h.ownerOf("evil"); owner != "" {
@@ -67,7 +67,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h := newTakenHost(t)
 	h.CreateDatabase(t, "goods")
-	other := planeRunner(t, h.Server, "other-db")
+	other := planeRunner(t, h.Server, "other-db", nil)
 	theirs, _ := backedUp(t, other, "goods", backup.TriggerManual)
 	key, err := other.Engine.Signer.PublicKey()
 	if err != nil {
@@ -77,7 +77,7 @@ func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h.plane.refused("the same, vouched for", h.plane.sends(theirs, "other-db", key, "goods2"))
 	other.Engine.InstanceName = "shop-db" // it can write whatever it likes into its manifests
 	forged, _ := backedUp(t, other, "goods", backup.TriggerManual)
-	if done := h.plane.sends(forged, "shop-db", nil, "goods2"); done.GetState() != job.StateFailed || !strings.Contains(done.GetError(), "does not come from another") {
+	if done := h.plane.sends(forged, "shop-db", nil, "goods2"); done.GetState() != state.StateFailed || !strings.Contains(done.GetError(), "does not come from another") {
 		t.Errorf("under the host's own name it ends as %s: %s", done.GetState(), done.GetError())
 	}
 	if owner := h.ownerOf("goods2"); owner != "" {
@@ -107,7 +107,7 @@ func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 		}
 		return stored.Hold
 	}
-	if err := h.work.HoldHere(id, "host:root", "the audit"); err != nil {
+	if err := h.work.Holds.HoldHere(id, "host:root", "the audit"); err != nil {
 		t.Fatal(err)
 	}
 	h.plane.refused("a release", hold(true))
@@ -206,7 +206,7 @@ func TestControlPlaneNamesARestoreLikeADatabase(t *testing.T) {
 		h.CreateDatabase(t, "pgharbor_restore_"+name)
 		h.allows(policy)
 		done := h.plane.asks(&pgharborv1.Offer{JobId: name, Spec: &pgharborv1.Offer_Restore{Restore: &pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: "again"}}})
-		if done.GetState() != job.StateFailed {
+		if done.GetState() != state.StateFailed {
 			t.Errorf("under %s it ends as %s", policy, done.GetState())
 		}
 		if h.ownerOf("pgharbor_restore_"+name) == "" {
@@ -270,7 +270,7 @@ func TestControlPlaneAsksForWhatMakesNoSense(t *testing.T) {
 		"nothing, in a job": {},
 	} {
 		done := h.plane.asks(offer)
-		if done.GetState() != job.StateFailed || !strings.Contains(done.GetError(), "refused") && !strings.Contains(done.GetError(), "does not know") || len(done.GetError()) > 500 {
+		if done.GetState() != state.StateFailed || !strings.Contains(done.GetError(), "refused") && !strings.Contains(done.GetError(), "does not know") || len(done.GetError()) > 500 {
 			t.Errorf("%s: it ends as %s: %.200s", name, done.GetState(), done.GetError())
 		}
 	}

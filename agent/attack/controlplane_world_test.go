@@ -30,6 +30,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/session"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/random"
@@ -135,7 +136,7 @@ func (p *plane) sends(what plunder, instance string, key ed25519.PublicKey, targ
 // refused wants a job to have ended by the host's word.
 func (p *plane) refused(what string, done *pgharborv1.JobFinished) {
 	p.t.Helper()
-	if done.GetState() != job.StateFailed || done.GetFailure() != backup.FailureNotAllowed {
+	if done.GetState() != state.StateFailed || done.GetFailure() != backup.FailureNotAllowed {
 		p.t.Errorf("%s: it ends as %s, %q: %s", what, done.GetState(), done.GetFailure(), done.GetError())
 	}
 }
@@ -143,7 +144,7 @@ func (p *plane) refused(what string, done *pgharborv1.JobFinished) {
 // succeeded wants a job to have been done: the trap is live.
 func (p *plane) succeeded(what string, done *pgharborv1.JobFinished) {
 	p.t.Helper()
-	if done.GetState() != job.StateSucceeded {
+	if done.GetState() != state.StateSucceeded {
 		p.t.Errorf("%s: it ends as %s, %q: %s", what, done.GetState(), done.GetFailure(), done.GetError())
 	}
 }
@@ -162,8 +163,7 @@ const planePassphrase = "correct horse battery staple"
 func newTakenHost(t *testing.T) *takenHost {
 	t.Helper()
 	h := &takenHost{Server: postgrestest.Start(t), t: t, policy: policy.File{Path: filepath.Join(t.TempDir(), "agent-policy.json"), Optional: true}}
-	h.work = planeRunner(t, h.Server, "shop-db")
-	h.work.HostPolicy = h.policy.Read
+	h.work = planeRunner(t, h.Server, "shop-db", h.policy.Read)
 	h.work.Engine.Trusts = func(instance string) bool { // as the daemon does it
 		p, err := h.policy.Read()
 		return err == nil && p.Trusts(instance)
@@ -186,8 +186,8 @@ func (h *takenHost) ownerOf(database string) string {
 	return h.Value(h.t, "postgres", `SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '`+database+`'`)
 }
 
-// planeRunner is a real agent's work on a server.
-func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Runner {
+// planeRunner is a real agent's work on a server, with the default policy where hostPolicy is nil.
+func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPolicy func() (policy.Policy, error)) *job.Runner {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
@@ -201,7 +201,7 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Ru
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := job.OpenState(t.TempDir())
+	folder, err := state.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,11 +215,11 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string) *job.Ru
 	})
 	work := job.New(job.Config{
 		Engine: &backup.Engine{
-			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(state.Dir()),
+			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(folder.Dir()),
 			Passphrases: seal.Passphrases{Current: planePassphrase},
 		},
-		State: state, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
+		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		DefaultDatabase: "postgres", Clock: clock, HostPolicy: hostPolicy, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
 	})
 	if err := work.Engine.BeginSigning(); err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func newPlane(t *testing.T, work *job.Runner) *plane {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	agent := &session.Session{Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: work.Log, Now: time.Now}
+	agent := &session.Session{Conn: conn, Work: session.WorkOf(work), Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	var running sync.WaitGroup
 	running.Go(func() { agent.Run(ctx) })
 	t.Cleanup(func() {
@@ -297,7 +297,7 @@ func planeCertificate(t *testing.T, ca *pki.CA) *tls.Certificate {
 // backedUp has an agent back a database up, and returns it as it would be sent, and its id.
 func backedUp(t *testing.T, work *job.Runner, database, trigger string) (plunder, string) {
 	t.Helper()
-	outcomes := work.BackUp(t.Context(), job.Request{Trigger: trigger, Databases: []string{database}})
+	outcomes := work.Runs.BackUp(t.Context(), job.Request{Trigger: trigger, Databases: []string{database}})
 	if err := job.Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}

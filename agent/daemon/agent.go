@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
@@ -26,7 +27,7 @@ const defaultStateDir = "/var/lib/pgharbor-agent"
 // agent is everything that a command works with, put together.
 type agent struct {
 	settings settings
-	state    *job.State
+	state    *state.Folder
 	instance *postgres.Instance
 	store    *store.Store
 	signer   *signing.Signer // nil where the state folder is one that goes again
@@ -34,6 +35,7 @@ type agent struct {
 	// fromInstance is the instance that somebody on the host names as the file's.
 	fromInstance string
 	runner       *job.Runner
+	warnings     []string // of the configuration
 	log          *slog.Logger
 	now          func() time.Time
 
@@ -72,19 +74,22 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.runner = job.New(a.config(clock))
+	config := a.config(clock)
+	config.LookEvery = c.lookEvery
 	if what == toServe || what == toBackUp {
-		a.beginSigning()
+		config.Warnings = append(config.Warnings, beginSigning(config.Engine)...)
 	}
+	a.runner, a.warnings = job.New(config), config.Warnings
 	return a, nil
 }
 
 // beginSigning makes the key once all that stands in the backup folder was noted. Who has not opened that folder must not
 // make it. Where it can't be had, backups are made without, which is better than none, and the next start tries again.
-func (a *agent) beginSigning() {
-	if err := a.runner.Engine.BeginSigning(); err != nil {
-		a.runner.Warnings = append(a.runner.Warnings, "manifests are not signed until the next start: "+err.Error())
+func beginSigning(engine *backup.Engine) (warnings []string) {
+	if err := engine.BeginSigning(); err != nil {
+		warnings = append(warnings, "manifests are not signed until the next start: "+err.Error())
 	}
+	return warnings
 }
 
 // openStore opens the backup folder. A restore by hand has no use for it, and
@@ -133,13 +138,8 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
 		State: a.state, Log: a.log, Now: a.now,
-		Databases: s.Databases, DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"),
-		AdoptDatabase: s.AdoptDatabase,
-		Concurrency:   s.Concurrency, Policy: s.Policy, Clock: clock, Scrub: s.Scrub, Verify: s.Verify,
-		KeepOldDays: s.KeepOldDays, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read,
-	}
-	if s.Enabled {
-		config.Schedule = s.Schedule
+		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), AdoptDatabase: s.AdoptDatabase,
+		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
 	if job.Unencrypted(s.Passphrases) {
 		config.Warnings = []string{job.NoPassphrase}
@@ -153,9 +153,9 @@ func (a *agent) openState(dir string, needed bool) error {
 	if err := checkOwner(dir); err != nil {
 		return err
 	}
-	state, err := job.OpenState(dir)
+	folder, err := state.Open(dir)
 	if err == nil {
-		a.state, a.signer = state, signing.Open(dir)
+		a.state, a.signer = folder, signing.Open(dir)
 		return nil
 	}
 	if needed || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
@@ -168,7 +168,7 @@ func (a *agent) openState(dir string, needed bool) error {
 		return err
 	}
 	a.closers = append(a.closers, func() error { return os.RemoveAll(temporary) })
-	a.state, err = job.OpenState(temporary)
+	a.state, err = state.Open(temporary)
 	return err
 }
 

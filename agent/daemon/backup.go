@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -29,17 +30,17 @@ func (c *command) backup(ctx context.Context, database string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.Recover(ctx); err != nil {
+	if err := a.runner.Recovery.Recover(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
-	for _, warning := range a.runner.Warnings {
+	for _, warning := range a.warnings {
 		c.log.Warn(warning)
 	}
-	request := job.Request{Trigger: job.TriggerManual}
+	request := job.Request{Trigger: state.TriggerManual}
 	if database != "" {
 		request.Databases = []string{database}
 	}
-	outcomes := a.runner.BackUp(ctx, request)
+	outcomes := a.runner.Runs.BackUp(ctx, request)
 	for _, outcome := range outcomes {
 		if m := outcome.Manifest; m != nil {
 			path := a.store.Path(store.Location{Database: m.Database, File: m.Filename})

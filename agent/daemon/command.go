@@ -43,7 +43,8 @@ type command struct {
 	// policyFile is where the host says what the control plane may ask for.
 	policyFile string
 	logLevel   string
-	began      bool // the command line was understood
+	lookEvery  time.Duration // of a service; zero: as job.LookEvery says
+	began      bool          // the command line was understood
 }
 
 // Main runs a command line until it ends or ctx does, and returns its exit code.

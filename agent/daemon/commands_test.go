@@ -139,6 +139,27 @@ func TestFlagsFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// flip copies a backup with its manifest into a folder, with one bit of it changed.
+func flip(t *testing.T, file, dir string) (flipped string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	flipped = filepath.Join(dir, filepath.Base(file))
+	manifest, err := os.ReadFile(file + ".manifest.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{flipped: content, flipped + ".manifest.json": manifest} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return flipped
+}
+
 func TestRestoreExitCodes(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
@@ -159,21 +180,7 @@ func TestRestoreExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.environ = append(h.environ, "BACKUP_OLD_PASSPHRASES_FILE="+old)
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content[len(content)/2] ^= 1
-	flipped := filepath.Join(h.dir, filepath.Base(file))
-	manifest, err := os.ReadFile(file + ".manifest.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{flipped: content, flipped + ".manifest.json": manifest} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	flipped := flip(t, file, h.dir)
 	if code, _, stderr := h.run("restore", flipped, "--to-database", "again", "--confirm", "again"); code != exit.Integrity {
 		t.Errorf("one bit: exit %d:\n%s", code, stderr)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
 
@@ -25,7 +25,7 @@ func (c *command) enroll(cmd *cobra.Command, word string) error {
 	if err := checkOwner(c.stateDir); err != nil {
 		return err
 	}
-	if _, err := job.OpenState(c.stateDir); err != nil {
+	if _, err := state.Open(c.stateDir); err != nil {
 		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
 	}
 	identity, err := client.Enroll(cmd.Context(), identityDir(c.stateDir), word)

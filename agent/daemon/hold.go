@@ -23,7 +23,7 @@ control plane can't end it, unless the policy of this host says so: pgharbor-age
 release does.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return c.onStored(args[0], "is held", func(a *agent, id string) error { return a.runner.HoldHere(id, thisUser(), reason) })
+			return c.onStored(args[0], "is held", func(a *agent, id string) error { return a.runner.Holds.HoldHere(id, thisUser(), reason) })
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who look at it later")
@@ -36,7 +36,7 @@ func (c *command) newRelease() *cobra.Command {
 		Short: "End the hold of a backup, wherever it was set: retention may remove it again",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return c.onStored(args[0], "is no longer held", func(a *agent, id string) error { return a.runner.ReleaseHere(id) })
+			return c.onStored(args[0], "is no longer held", func(a *agent, id string) error { return a.runner.Holds.ReleaseHere(id) })
 		},
 	}
 }

@@ -32,8 +32,8 @@ func (a *agent) keepLinked(ctx context.Context, version string) {
 	var renewing sync.WaitGroup
 	renewing.Go(func() { identity.KeepRenewed(ctx, conn, a.log, a.now) })
 	s := &session.Session{
-		Conn: conn, Work: a.runner, Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: a.now,
-		OnServerTime: a.runner.HearTime, TrailKey: identity.TrailKey, Incarnation: rand.Text(), Host: hostIdentity(),
+		Conn: conn, Work: session.WorkOf(a.runner), Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: a.now,
+		OnServerTime: a.runner.Clock.Hear, TrailKey: identity.TrailKey, Incarnation: rand.Text(), Host: hostIdentity(),
 		OnState: func(line string) { notify(a, "STATUS="+line) },
 		// The last third of a certificate's life begins when it should be renewed.
 		Certificate: func() (time.Time, time.Duration) {

@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/unloadable"
@@ -120,7 +121,7 @@ func hintFor(err error) string {
 		return "somebody has changed the manifest or the file; take another backup, or this one from another copy"
 	case errors.Is(err, backup.ErrTargetExists):
 		return "restore into a name that is not taken, or add --replace, which keeps the old database beside it"
-	case errors.Is(err, job.ErrShared):
+	case errors.Is(err, state.ErrShared):
 		return "chmod go-w the folder, or name another one: a state folder is the agent's alone"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room on the disk of that file"

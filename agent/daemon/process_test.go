@@ -17,8 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // agentVariable makes the test binary the agent.
@@ -170,19 +170,19 @@ func (o *output) String() string {
 }
 
 // journal reads what the agent has to report.
-func (h *host) journal() []job.Entry {
+func (h *host) journal() []state.Entry {
 	h.t.Helper()
-	state, err := job.OpenState(filepath.Join(h.dir, "state"))
+	folder, err := state.Open(filepath.Join(h.dir, "state"))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	ids, err := state.Journal.Pending()
+	ids, err := folder.Journal.Pending()
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var entries []job.Entry
+	var entries []state.Entry
 	for _, id := range ids {
-		entry, err := state.Journal.Read(id)
+		entry, err := folder.Journal.Read(id)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -149,7 +149,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	}
 	a.fromInstance = flags.from
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.RecoverRestores(ctx); err != nil {
+	if err := a.runner.Recovery.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	if file.manifest == nil {
@@ -161,7 +161,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	if err == nil {
 		request := flags.request(file)
 		request.OnRoles = func(made []string) { roles = made }
-		id, lacks, err = a.runner.RestoreFile(ctx, request, origin, flags.consent)
+		id, lacks, err = a.runner.Restorer.RestoreFile(ctx, request, origin, flags.consent)
 	}
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
@@ -187,7 +187,7 @@ func (c *command) tellLacks(lacks []string) error {
 
 // tellRestored says what is where now.
 func (c *command) tellRestored(a *agent, id, path, target string) error {
-	kept, err := a.state.KeptOf(id)
+	kept, err := a.state.Displaced.Of(id)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (c *command) preview(ctx context.Context, path string, flags restoreFlags) 
 		return err
 	}
 	failed := 0
-	checks := a.runner.Preview(ctx, flags.request(file), origin, flags.consent)
+	checks := a.runner.Restorer.Preview(ctx, flags.request(file), origin, flags.consent)
 	for _, check := range checks {
 		if check.Result == backup.CheckFailed {
 			failed++

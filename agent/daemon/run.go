@@ -10,35 +10,34 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func (c *command) newRun() *cobra.Command {
-	var lookEvery time.Duration
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run as a service: the schedule, retention and, where enrolled, the control plane's jobs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if lookEvery <= 0 {
+			if c.lookEvery <= 0 {
 				return usageError(errors.New("--look-every is a duration over 0, such as 30s"))
 			}
-			return c.run(cmd.Context(), lookEvery)
+			return c.run(cmd.Context())
 		},
 	}
-	cmd.Flags().DurationVar(&lookEvery, "look-every", job.LookEvery, "how often to look at the instance and the backup folder, for health")
+	cmd.Flags().DurationVar(&c.lookEvery, "look-every", job.LookEvery, "how often to look at the instance and the backup folder, for health")
 	return cmd
 }
 
 // run serves until ctx ends, which is the orderly end.
-func (c *command) run(ctx context.Context, lookEvery time.Duration) (err error) {
+func (c *command) run(ctx context.Context) (err error) {
 	a, err := openAgent(c, toServe)
 	if err != nil {
 		return err
 	}
-	a.runner.LookEvery = lookEvery
 	defer func() { err = errors.Join(err, a.close()) }()
 	release, err := a.state.Lock()
-	if errors.Is(err, job.ErrRunning) {
+	if errors.Is(err, state.ErrRunning) {
 		return withHint(err, "stop the other one, or give this one a --state-dir of its own")
 	}
 	if err != nil {
@@ -46,7 +45,7 @@ func (c *command) run(ctx context.Context, lookEvery time.Duration) (err error) 
 	}
 	a.closers = append(a.closers, release)
 
-	if err := a.runner.Recover(ctx); err != nil {
+	if err := a.runner.Recovery.Recover(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	a.announce(c.Version)
@@ -57,7 +56,7 @@ func (c *command) run(ctx context.Context, lookEvery time.Duration) (err error) 
 
 // serve runs everything that runs for as long as the agent does, and waits for it.
 func (a *agent) serve(ctx context.Context, version string) {
-	a.runner.RefreshStatus(ctx) // so that the first hello has something to say
+	a.runner.Status.Refresh(ctx) // so that the first hello has something to say
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -87,7 +86,7 @@ func (a *agent) announce(version string) {
 		a.log.Info("the schedule is off, because ENABLE_BACKUPS is not true; backups are made by hand only")
 	}
 	a.announcePolicy()
-	for _, warning := range a.runner.Warnings {
+	for _, warning := range a.warnings {
 		a.log.Warn(warning)
 	}
 }
@@ -120,7 +119,7 @@ func (a *agent) feedWatchdog(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			a.runner.Running()
+			a.runner.Responds()
 			notify(a, daemon.SdNotifyWatchdog)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func (c *command) newRuns() *cobra.Command {
@@ -34,15 +34,15 @@ host alone, and only for the last 1000.`,
 }
 
 // ended returns what is remembered, the newest first.
-func (c *command) ended(failed bool) (chosen []job.Ended, err error) {
+func (c *command) ended(failed bool) (chosen []state.Ended, err error) {
 	if err := checkOwner(c.stateDir); err != nil {
 		return nil, err
 	}
-	state, err := job.OpenState(c.stateDir)
+	folder, err := state.Open(c.stateDir)
 	if err != nil {
 		return nil, withHint(err, "--state-dir or PGHARBOR_STATE_DIR names the folder of the agent")
 	}
-	all, err := state.History.All()
+	all, err := folder.History.All()
 	if err != nil && len(all) == 0 {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (c *command) ended(failed bool) (chosen []job.Ended, err error) {
 		c.log.Error("not all of the history can be read", "error", err)
 	}
 	for _, e := range all {
-		if !failed || e.State == job.StateFailed {
+		if !failed || e.State == state.StateFailed {
 			chosen = append(chosen, e)
 		}
 	}
@@ -103,7 +103,7 @@ func (c *command) showRun(id string, failed bool) error {
 	return nil
 }
 
-func (c *command) printEnded(e job.Ended) {
+func (c *command) printEnded(e state.Ended) {
 	fields := [][2]string{
 		{"Id", e.ID}, {"Kind", e.Kind}, {"Database", e.Database}, {"State", e.State}, {"Trigger", e.Trigger},
 		{"Started", moment(e.StartedAt)}, {"Took", took(e)}, {"Backup", e.BackupID}, {"Job", e.JobID}, {"Error", e.Error},
@@ -125,7 +125,7 @@ func (c *command) printEnded(e job.Ended) {
 	}
 }
 
-func took(e job.Ended) string {
+func took(e state.Ended) string {
 	if e.StartedAt.IsZero() {
 		return "-"
 	}

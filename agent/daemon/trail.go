@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func (c *command) newTrail() *cobra.Command {
@@ -32,15 +32,15 @@ restored from an older copy. What was seen stays on record.`,
 	return cmd
 }
 
-func (c *command) witness() (*job.Witness, error) {
+func (c *command) witness() (*state.Witness, error) {
 	if err := checkOwner(c.stateDir); err != nil {
 		return nil, err
 	}
-	state, err := job.OpenState(c.stateDir)
+	folder, err := state.Open(c.stateDir)
 	if err != nil {
 		return nil, withHint(err, "--state-dir or PGHARBOR_STATE_DIR names the folder of the agent")
 	}
-	return state.Witness, nil
+	return folder.Witness, nil
 }
 
 func (c *command) showTrail() error {

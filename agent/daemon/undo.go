@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
@@ -38,7 +38,7 @@ func (c *command) undo(ctx context.Context, restoreID, confirm string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	kept, err := a.runner.Undo(ctx, restoreID, confirm)
+	kept, err := a.runner.Displacements.Undo(ctx, restoreID, confirm)
 	if err != nil {
 		return withHint(err, "pgharbor-agent restores shows what is kept")
 	}
@@ -62,7 +62,7 @@ func (c *command) restores() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	all, err := a.state.Kept()
+	all, err := a.state.Displaced.All()
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func moment(at time.Time) string {
 }
 
 // until says for how long something is kept.
-func until(k job.Kept) string {
+func until(k state.DisplacedDatabase) string {
 	if k.Until.IsZero() {
 		return "until it is dropped by hand"
 	}

@@ -47,7 +47,7 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	}
 	a.fromInstance = said.from
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.runner.RecoverRestores(ctx); err != nil {
+	if err := a.runner.Recovery.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	var proof backup.Proof
@@ -55,7 +55,7 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	if isFile {
 		proof, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
 	} else {
-		proof, err = a.runner.VerifyBackup(ctx, what, nil)
+		proof, err = a.runner.Verifier.VerifyBackup(ctx, what, nil)
 	}
 	switch {
 	case !isFile && errors.Is(err, backup.ErrNotFound):
@@ -88,7 +88,7 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	if err != nil {
 		return proof, "", err
 	}
-	proof, err = a.runner.VerifyFile(ctx, path, file.manifest, origin, consent)
+	proof, err = a.runner.Verifier.VerifyFile(ctx, path, file.manifest, origin, consent)
 	return proof, heldAgainst, err
 }
 

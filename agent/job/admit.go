@@ -19,27 +19,27 @@ const (
 
 // admit says whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
 // is known to run commands from a crafted dump, unless somebody consents.
-func (r *Runner) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
+func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
 	switch {
 	case origin.Proven():
 		return false, nil
 	case consent == ConsentTrust:
-		r.Log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
+		a.log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
 		return false, nil
 	// What stands in the agent's own folder was put there on this host; what else is said of a file, anybody may say.
 	case origin.Kind != backup.OriginFolder && consent != ConsentUnsigned:
-		if err := r.checkClient(ctx); err != nil {
+		if err := a.checkClient(ctx); err != nil {
 			return false, err
 		}
 	}
-	r.Log.Warn("nothing proves who made this file; it is loaded as a role that has the new database and nothing else, and owns all that is in it",
+	a.log.Warn("nothing proves who made this file; it is loaded as a role that has the new database and nothing else, and owns all that is in it",
 		"origin", origin.Kind)
 	return true, nil
 }
 
 // checkClient refuses a psql that runs commands from a crafted dump.
-func (r *Runner) checkClient(ctx context.Context) error {
-	tools, err := r.Engine.Instance.ToolVersions(ctx)
+func (a *admission) checkClient(ctx context.Context) error {
+	tools, err := a.engine.Instance.ToolVersions(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // withPsql lets a runner find a psql that says it is of some version.
@@ -62,7 +63,7 @@ func TestAdmit(t *testing.T) {
 		{backup.OriginUnknown, vulnerable, ConsentTrust, false, nil},
 	}
 	for _, test := range tests {
-		confined, err := test.runner.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
+		confined, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
 		if confined != test.confined || !errors.Is(err, test.err) {
 			t.Errorf("%s with %q: confined is %t, %v", test.kind, test.consent, confined, err)
 		}
@@ -94,7 +95,7 @@ func (l *lender) Fetch(_ context.Context, _ string, to Receiver) error {
 func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.PublicKey) {
 	t.Helper()
 	other := newRunner(t, func(c *Config) { c.Engine.InstanceName = "other-db" })
-	outcomes := other.BackUp(t.Context(), Request{Trigger: TriggerManual, Databases: []string{database}})
+	outcomes := other.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerManual, Databases: []string{database}})
 	if err := Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +122,16 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 		t.Fatal(err)
 	}
 	return l, stored.Manifest, key
+}
+
+// dropRestored drops a restored database, and the roles of restores.
+func dropRestored(t *testing.T, database string) {
+	t.Helper()
+	server := postgrestest.Shared(t)
+	server.DropDatabase(t, database)
+	for _, row := range server.Query(t, "postgres", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgharbor_restore_%'") {
+		server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
+	}
 }
 
 // Another instance's backup is restored if it is what that instance's agent signed, and whatever was fetched is gone in the
@@ -167,13 +178,8 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 			r := newRunner(t, func(c *Config) {
 				c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
 			})
-			t.Cleanup(func() {
-				server.DropDatabase(t, "lent2")
-				for _, row := range server.Query(t, "postgres", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgharbor_restore_%'") {
-					server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
-				}
-			})
-			result := accept(t, r, Job{ID: "job1", Restore: spec})
+			t.Cleanup(func() { dropRestored(t, "lent2") })
+			result := accept(t, r, Job{ID: "job1", Spec: *spec})
 			if result.Failure != test.failure || !strings.Contains(result.Error, test.says) {
 				t.Errorf("it ends as %s, %q: %s", result.State, result.Failure, result.Error)
 			}
@@ -202,8 +208,8 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	if err := errors.Join(file.Close(), place.Close()); err != nil {
 		t.Fatal(err)
 	}
-	abandon(t, r.State, Record{ID: "job-job1", JobID: "job1", Restore: &Restore{ID: "job1", Target: "lent2"}})
-	if err := r.Recover(t.Context()); err != nil {
+	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "lent2"}})
+	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(place.Path); !errors.Is(err, os.ErrNotExist) {
@@ -214,7 +220,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 // Who is refused a file of another host is told which word of the policy would allow it, and of whom.
 func TestADeniedInstanceIsNamedWithItsRule(t *testing.T) {
 	r := newRunner(t, nil)
-	_, err := r.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})
+	_, err := r.admission.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})
 	const want = `does not allow a restore from "spare-db": restore_from in the policy file there does not name that instance`
 	if backup.Failure(err) != backup.FailureNotAllowed || !strings.Contains(err.Error(), want) {
 		t.Errorf("error = %v", err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-
-	"github.com/pgharbor/pgharbor/agent/backup"
 )
 
 const (
@@ -30,41 +28,6 @@ var (
 
 // errSpec says that a job asks for what makes no sense, whoever asks for it.
 var errSpec = errors.New("the job is refused")
-
-// check bounds what a job asks for, before any of it gets near a path, a server or a log. One of its specs must be set.
-func (j Job) check() error {
-	switch {
-	case j.Backup != nil:
-		return within("database", j.Backup.Database, maxDatabase)
-	case j.Restore != nil:
-		return j.Restore.check()
-	case j.Preview != nil:
-		return j.Preview.check()
-	case j.Undo != nil && !jobID.MatchString(j.Undo.RestoreID):
-		return fmt.Errorf("%w: %.64q is no id of a restore", errSpec, j.Undo.RestoreID)
-	case j.Undo != nil:
-		return nil
-	case j.Send != nil && j.Send.Offset < 0:
-		return fmt.Errorf("%w: the offset %d is before the file", errSpec, j.Send.Offset)
-	case j.Send != nil:
-		return checkBackupID(j.Send.BackupID)
-	case j.Hold != nil:
-		return errors.Join(checkBackupID(j.Hold.BackupID), within("reason", j.Hold.Reason, maxReason), within("person", j.Hold.By, maxPerson))
-	case j.Verify != nil:
-		return checkBackupID(j.Verify.BackupID)
-	default:
-		return errors.New("this agent does not know how to do the job; it may be older than the control plane")
-	}
-}
-
-func (s *RestoreSpec) check() error {
-	switch s.WithRoles {
-	case "", backup.RolesMissing, backup.RolesSuperuser:
-	default:
-		return fmt.Errorf("%w: %.64q says nothing about roles; this agent may be older than the control plane", errSpec, s.WithRoles)
-	}
-	return errors.Join(checkBackupID(s.BackupID), within("database", s.Target, maxDatabase), s.Source.check())
-}
 
 // check passes over a restore without a source.
 func (s *Source) check() error {

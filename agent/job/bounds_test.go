@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
@@ -16,24 +17,24 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	r := newRunner(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r.slots <- struct{}{} // every backup waits for this one
+	done := takeTurn(t, r.Runs.turns) // every backup waits for this one
 	offer := func(n int) {
-		r.Accept(ctx, Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "crowded"}})
+		r.Queue.Accept(ctx, Job{ID: fmt.Sprintf("job%d", n), Spec: BackupSpec{Database: "crowded"}})
 	}
 	for n := range 2 * maxJobs {
 		offer(n)
 	}
-	if waiting := len(r.Jobs()); waiting != maxJobs {
+	if waiting := len(r.Queue.Jobs()); waiting != maxJobs {
 		t.Errorf("%d jobs wait, and at most %d may", waiting, maxJobs)
 	}
 	cancel()
 	r.Wait()
 	ctx = t.Context()
 	offer(2 * maxJobs)
-	if len(r.Jobs()) != 1 {
+	if len(r.Queue.Jobs()) != 1 {
 		t.Error("there is room, and no job is taken")
 	}
-	<-r.slots
+	done()
 	r.Wait()
 }
 
@@ -41,27 +42,29 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "asked")
 	r := newRunner(t, nil)
-	r.slots <- struct{}{} // a backup is being made
+	made := takeTurn(t, r.Runs.turns) // a backup is being made
 	const asked = 12
 	for n := range asked {
-		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Backup: &BackupSpec{Database: "asked"}})
+		r.Queue.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n), Spec: BackupSpec{Database: "asked"}})
 	}
-	for len(r.askedSlots) == 0 { // one of them is about to wait for its turn
+	for r.Queue.workers.askedRuns.inUse() == 0 { // one of them is about to wait for its turn
 		if !pause.For(t.Context(), 10*time.Millisecond) {
 			t.Fatal("no job begins")
 		}
 	}
 	pause.For(t.Context(), 300*time.Millisecond)
 	done := make(chan []Outcome, 1)
-	go func() { done <- r.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: TriggerSchedule}) }()
+	go func() {
+		done <- r.Runs.BackUp(t.Context(), Request{Databases: []string{"asked"}, Trigger: state.TriggerSchedule})
+	}()
 	pause.For(t.Context(), 300*time.Millisecond) // in which it comes to wait for its turn, too
-	<-r.slots
+	made()
 	if err := Failures(<-done); err != nil {
 		t.Error(err)
 	}
 	before := 0
 	for _, entry := range entries(t, r.State) {
-		if entry.Run != nil && entry.Run.Trigger == TriggerManual {
+		if entry.Run != nil && entry.Run.Trigger == state.TriggerManual {
 			before++
 		}
 	}
@@ -73,9 +76,9 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 
 // A control plane that takes no results fills no disk with them: each is a file of the state folder until it is acknowledged.
 func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
-	r := newRunner(t, nil)
+	r := newOffline(t, nil)
 	for n := range 2 * maxUntold {
-		r.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n)}) // of a newer control plane: it fails at once
+		r.Queue.Accept(t.Context(), Job{ID: fmt.Sprintf("job%d", n)}) // of a newer control plane: it fails at once
 		if n%maxJobs == 0 {
 			r.Wait()
 		}
@@ -90,7 +93,7 @@ func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if result := accept(t, r, Job{ID: "later"}); result.State != StateFailed {
+	if result := accept(t, r, Job{ID: "later"}); result.State != state.StateFailed {
 		t.Errorf("once they are taken: %+v", result)
 	}
 }

@@ -8,10 +8,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"slices"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -47,24 +45,24 @@ var errOlderAgent = errors.New("the agent that has the backup sends no manifest;
 
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is
 // sealed as it was there, and goes when the restore is done.
-func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *RestoreSpec, allowed policy.Policy) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	// Its own backups stand here. What comes from elsewhere under its name may be anybody's who has the passphrase.
-	if spec.Source.Instance == r.Engine.InstanceName {
+	if spec.Source.Instance == r.engine.InstanceName {
 		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
 	}
 	done = func() {
-		if err := r.Engine.Store.RemoveIncoming(jobID); err != nil {
-			r.Log.Error("what was fetched for a restore could not be removed", "restore", jobID, "error", err)
+		if err := r.engine.Store.RemoveIncoming(task.id); err != nil {
+			r.log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
 		}
 	}
-	place, err := r.Engine.Store.Receive(jobID)
+	place, err := r.engine.Store.Receive(task.id)
 	if err != nil {
 		return request, origin, done, err
 	}
-	fetched := &fetched{runner: r, spec: spec, job: jobID, place: place, lookAhead: func(request backup.RestoreRequest) error {
-		return r.Engine.LookAhead(ctx, request)
+	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, place: place, lookAhead: func(request backup.RestoreRequest) error {
+		return r.engine.LookAhead(ctx, request)
 	}, admit: func(origin backup.Origin, of backup.Manifest) error {
-		_, err := r.admitAsked(ctx, allowed, origin, of)
+		_, err := r.admission.admitAsked(ctx, task.allowed, origin, of)
 		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
@@ -81,9 +79,9 @@ func (r *Runner) fetchedRequest(ctx context.Context, jobID string, spec *Restore
 // agent signed, that the host does not allow, that no passphrase here opens, for which there is no room, or that
 // could not be restored here.
 type fetched struct {
-	runner    *Runner
-	spec      *RestoreSpec
-	job       string
+	restorer  *Restorer
+	spec      RestoreSpec
+	progress  func(backup.Progress)
 	place     *store.Incoming
 	sparing   *store.Sparing
 	lookAhead func(backup.RestoreRequest) error
@@ -112,7 +110,7 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	if f.manifest.ID != f.spec.BackupID || f.manifest.Instance != f.spec.Source.Instance {
 		return fmt.Errorf("%w: it is that of the backup %s of %s", backup.ErrForged, f.manifest.ID, f.manifest.Instance)
 	}
-	engine := f.runner.Engine
+	engine := f.restorer.engine
 	if f.origin, err = engine.Origin(stored, f.manifest, f.spec.Source.Key); err != nil {
 		return err
 	}
@@ -141,11 +139,11 @@ func (f *fetched) makeRoom() error {
 	if f.manifest.Globals != nil {
 		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
-	ownRound := f.runner.nextRoundBytes() // goes first
-	if err := f.runner.Engine.Store.Room(need, ownRound); err != nil {
+	ownRound := f.restorer.coverage.nextRoundBytes() // goes first
+	if err := f.restorer.engine.Store.Room(need, ownRound); err != nil {
 		return err
 	}
-	f.sparing = f.runner.Engine.Store.Spare(ownRound)
+	f.sparing = f.restorer.engine.Store.Spare(ownRound)
 	file, err := f.place.Create()
 	if err != nil {
 		return err
@@ -179,24 +177,11 @@ func (f *fetched) Write(p []byte) (written int, err error) {
 		p = p[len(now):]
 	}
 	f.done += int64(written)
-	f.runner.progress(f.job, backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
+	f.progress(backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
 	if len(p) > 0 {
 		return written, fmt.Errorf("%w: more came than its manifest says", backup.ErrDamaged)
 	}
 	return written, nil
-}
-
-// nextRoundBytes is about what the next scheduled round will store: the newest backup of each database that it covers.
-func (r *Runner) nextRoundBytes() (total int64) {
-	if r.Schedule == nil {
-		return 0
-	}
-	for _, b := range newestOfEach(r.Inventory().Backups) {
-		if len(r.Databases) == 0 || slices.Contains(r.Databases, b.Database) {
-			total = min(total+max(b.SizeBytes, 0), math.MaxInt64/4)
-		}
-	}
-	return total
 }
 
 func (f *fetched) left() (left int64) {

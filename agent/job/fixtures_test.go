@@ -19,6 +19,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -26,6 +27,17 @@ import (
 func newRunner(t *testing.T, change func(*Config)) *Runner {
 	t.Helper()
 	instance := instanceOf(t, postgrestest.Shared(t))
+	return newOffline(t, func(c *Config) {
+		c.Engine.Instance = instance
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// newOffline is a runner with folders of its own, and no server.
+func newOffline(t *testing.T, change func(*Config)) *Runner {
+	t.Helper()
 	backups, err := store.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -36,9 +48,9 @@ func newRunner(t *testing.T, change func(*Config)) *Runner {
 	}
 	t.Cleanup(func() { backups.Close() })
 	config := Config{
-		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
+		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
 		State:  openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 2},
+		DefaultDatabase: "postgres", Plan: Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 2}},
 	}
 	config.Engine.Signer = signing.Open(config.State.Dir())
 	if err := config.Engine.BeginSigning(); err != nil {
@@ -65,11 +77,11 @@ func instanceOf(t *testing.T, server *postgrestest.Server) *postgres.Instance {
 }
 
 // entries reads the whole journal.
-func entries(t *testing.T, state *State) []Entry {
+func entries(t *testing.T, folder *state.Folder) []state.Entry {
 	t.Helper()
-	var all []Entry
-	for _, id := range pending(t, state.Journal) {
-		entry, err := state.Journal.Read(id)
+	var all []state.Entry
+	for _, id := range pending(t, folder.Journal) {
+		entry, err := folder.Journal.Read(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,4 +150,44 @@ func awaitDumps(t *testing.T, n int) {
 			t.Fatalf("%s dumps wait for a lock, not %d", waiting, n)
 		}
 	}
+}
+
+func openState(t *testing.T, dir string) *state.Folder {
+	t.Helper()
+	folder, err := state.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func pending(t *testing.T, j *state.Journal) []string {
+	t.Helper()
+	ids, err := j.Pending()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// resultOf is the news that a job has succeeded.
+func resultOf(job string) state.Entry {
+	return state.ResultEntry(state.Result{JobID: job, State: state.StateSucceeded, FinishedAt: time.Unix(1, 0).UTC()})
+}
+
+// takeTurn is somebody who does what the turns are of, until done.
+func takeTurn(t *testing.T, turns *turns) (done func()) {
+	t.Helper()
+	done, err := turns.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// inUse is how many turns are taken.
+func (t *turns) inUse() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.taken
 }

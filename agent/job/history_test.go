@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // aRow is what a server quotes in its words, and no report may have.
@@ -52,7 +52,7 @@ func toolThat(t *testing.T, name, script string) func(*Config) {
 // search would have nothing to find.
 func leaves(t *testing.T, r *Runner, id, want string) {
 	t.Helper()
-	told, err := json.Marshal([]any{entries(t, r.State), r.Status(), r.Inventory()})
+	told, err := json.Marshal([]any{entries(t, r.State), r.Status.Last(), r.Inventory.Current()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,21 +78,21 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		t.Run(format, func(t *testing.T) {
 			refusedDatabase(t, "cards")
-			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Verify.Dir = format, provingGround(t) })
-			outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: TriggerManual})[0]
+			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, provingGround(t) })
+			outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 			if outcome.Err != nil {
 				t.Fatal(outcome.Err)
 			}
 			id := outcome.Manifest.ID
-			if result := accept(t, r, Job{ID: "restore1", Restore: &RestoreSpec{BackupID: id, Target: "again"}}); result.State != StateFailed {
+			if result := accept(t, r, Job{ID: "restore1", Spec: RestoreSpec{BackupID: id, Target: "again"}}); result.State != state.StateFailed {
 				t.Errorf("the restore: %+v", result)
 			}
 			leaves(t, r, "restore1", "check_violation (SQLSTATE 23514)")
-			if result := accept(t, r, Job{ID: "verify1", Verify: &VerifySpec{BackupID: id}}); result.State != StateFailed {
+			if result := accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); result.State != state.StateFailed {
 				t.Errorf("the test restore: %+v", result)
 			}
 			leaves(t, r, "verify1", "check_violation (SQLSTATE 23514)")
-			r.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
+			r.Verifier.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
 			leaves(t, r, id, "check_violation (SQLSTATE 23514)")
 			// By hand, without a job.
 			stored, err := r.Engine.Find(id)
@@ -100,7 +100,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "again"}
-			restore, _, err := r.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
+			restore, _, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
 			}
@@ -117,7 +117,7 @@ echo 'pg_dump: detail: Error message from server: ERROR:  could not read block 3
 echo 'CONTEXT:  card ` + aRow + `' >&2
 exit 1`
 	r := newRunner(t, toolThat(t, "pg_dump", fails))
-	result := accept(t, r, Job{ID: "backup1", Backup: &BackupSpec{Database: "cards"}})
+	result := accept(t, r, Job{ID: "backup1", Spec: BackupSpec{Database: "cards"}})
 	if want := "pg_dump: exit status 1, at table cards: io_error (SQLSTATE 58030)"; result.Error != want {
 		t.Errorf("error %q, want %q", result.Error, want)
 	}
@@ -127,58 +127,13 @@ exit 1`
 [ "$1" = --version ] || echo 'WARNING:  card ` + aRow + `' >&2
 exec $real "$@"`
 	r = newRunner(t, toolThat(t, "pg_dump", warns))
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: TriggerManual})[0]
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil || len(outcome.Manifest.Warnings) != 1 {
 		t.Fatalf("%+v", outcome)
 	}
 	leaves(t, r, outcome.Run.ID, "stay on the host")
-	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory().Backups[0].Location) + ".manifest.json")
+	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
 	if err != nil || strings.Contains(string(manifest), aRow) {
 		t.Errorf("the manifest, which goes with a download: %v\n%s", err, manifest)
-	}
-}
-
-func TestHistoryHasBounds(t *testing.T) {
-	dir := t.TempDir()
-	history := openState(t, dir).History
-	begun := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	const more = 5
-	for n := range maxHistory + more {
-		err := history.Add(Ended{ID: fmt.Sprintf("run%d", n), State: StateFailed, FinishedAt: begun.Add(time.Duration(n) * time.Second)})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	all, err := openState(t, dir).History.All() // as another process sees it
-	if err != nil || len(all) != maxHistory || all[0].ID != fmt.Sprintf("run%d", maxHistory+more-1) || all[maxHistory-1].ID != fmt.Sprintf("run%d", more) {
-		t.Fatalf("%d are remembered, %v", len(all), err)
-	}
-	words := strings.Repeat("é", maxWords) + "the end"
-	if err := history.Add(Ended{ID: "long", FinishedAt: begun.Add(time.Hour), Words: words}); err != nil {
-		t.Fatal(err)
-	}
-	all, err = history.All()
-	if err != nil || len(all[0].Words) > maxWords+len("…") || !strings.HasSuffix(all[0].Words, "the end") {
-		t.Errorf("%v; of %d bytes %d are kept", err, len(words), len(all[0].Words))
-	}
-	for _, id := range []string{"../x", "", "a/b"} {
-		if err := history.Add(Ended{ID: id}); err == nil {
-			t.Errorf("%q is taken for an id", id)
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "history", "*.json"))
-	if err != nil || len(files) != maxHistory {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
-	for path, want := range map[string]os.FileMode{files[0]: 0o600, filepath.Dir(files[0]): 0o700 | os.ModeDir} {
-		if info, err := os.Stat(path); err != nil || info.Mode() != want {
-			t.Errorf("%s: %v, %v", path, info.Mode(), err)
-		}
-	}
-	if err := os.WriteFile(files[1], []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if all, err := history.All(); err == nil || len(all) != maxHistory-1 {
-		t.Errorf("with one that is broken: %d, %v", len(all), err)
 	}
 }

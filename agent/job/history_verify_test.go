@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // However a test restore is asked for, it has ended once.
@@ -12,8 +13,8 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "proven")
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 10) AS id")
-	r := newRunner(t, func(c *Config) { c.Verify.Dir = provingGround(t) })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = provingGround(t) })
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
@@ -28,14 +29,14 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 	}
 	seen := 0
 	for name, verify := range map[string]func() error{
-		"by a job": func() error { accept(t, r, Job{ID: "verify1", Verify: &VerifySpec{BackupID: id}}); return nil },
-		"by id":    func() error { _, err := r.VerifyBackup(t.Context(), id, nil); return err },
+		"by a job": func() error { accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); return nil },
+		"by id":    func() error { _, err := r.Verifier.VerifyBackup(t.Context(), id, nil); return err },
 		"by file": func() error {
-			_, err := r.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), &stored.Manifest, origin, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), &stored.Manifest, origin, ConsentTrust)
 			return err
 		},
 		"by a file without a manifest": func() error {
-			_, err := r.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), nil, backup.Origin{}, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), nil, backup.Origin{}, ConsentTrust)
 			return err
 		},
 	} {

@@ -11,17 +11,17 @@ import (
 // besides is a runner of another process on the same folders.
 func besides(t *testing.T, r *Runner) *Runner {
 	t.Helper()
-	return newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
+	return newOffline(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
 }
 
 // The hold of the host is set by another process than the one that does what the control plane asks for. It is not lost to a hold from
 // afar that was looked at before it and is written after it: from afar it could then be released.
 func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
-	r := newRunner(t, nil)
+	r := newOffline(t, nil)
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
 	host, held := besides(t, r), make(chan error, 1)
-	err := r.hold(backupID(1), func(*backup.Hold) error {
-		go func() { held <- host.HoldHere(backupID(1), "host:root", "evidence") }()
+	err := r.Holds.change(backupID(1), func(*backup.Hold) error {
+		go func() { held <- host.Holds.HoldHere(backupID(1), "host:root", "evidence") }()
 		select {
 		case err := <-held: // it did not wait
 			held <- err
@@ -35,7 +35,7 @@ func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
 	if err := <-held; err != nil {
 		t.Fatal(err)
 	}
-	result := accept(t, r, Job{ID: "job1", Hold: &HoldSpec{BackupID: backupID(1), Release: true, By: "user:mallory"}})
+	result := accept(t, r, Job{ID: "job1", Spec: HoldSpec{BackupID: backupID(1), Release: true, By: "user:mallory"}})
 	if result.Failure != backup.FailureNotAllowed {
 		t.Errorf("the release from afar: %+v", result)
 	}
@@ -43,14 +43,14 @@ func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
 
 // The same against retention: a backup that the host holds is there.
 func TestAHoldOfTheHostWaitsForARemoval(t *testing.T) {
-	r := newRunner(t, nil)
+	r := newOffline(t, nil)
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
-	release, err := r.alone()
+	release, err := r.Holds.lock.take()
 	if err != nil {
 		t.Fatal(err)
 	}
 	held := make(chan error, 1)
-	go func() { held <- besides(t, r).HoldHere(backupID(1), "host:root", "evidence") }()
+	go func() { held <- besides(t, r).Holds.HoldHere(backupID(1), "host:root", "evidence") }()
 	select {
 	case err := <-held:
 		t.Errorf("it does not wait for who is at it: %v", err)

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // Backup is a stored backup, what checks of it have found, and what retention
@@ -17,7 +20,7 @@ import (
 // out: an inventory is held in memory, and they are most of a manifest.
 type Backup struct {
 	backup.Stored
-	Check     Check
+	Check     state.Check
 	Retention retention.Decision
 }
 
@@ -34,38 +37,66 @@ type Inventory struct {
 // may back up, and a file may vanish.
 const inventoryLife = 30 * time.Second
 
-type cachedInventory struct {
-	Inventory
-	at time.Time // zero: not current
-	// forgotten counts: what was read before the last time is not current either.
-	forgotten int
+// storedFiles is what the inventory needs of the engine.
+type storedFiles interface {
+	// Inventory lists what is stored, as far as it can be read; the error says what can't.
+	Inventory() ([]backup.Stored, error)
 }
 
-// Inventory lists the backups as they were seen at most half a minute ago. What
+// manifests are those of stored files, as they are stored.
+type manifests interface {
+	ReadManifest(store.Location) ([]byte, error)
+}
+
+// InventoryReader reads the inventory, and remembers it for a moment.
+type InventoryReader struct {
+	files     storedFiles
+	manifests manifests
+	checks    *state.Checks
+	plans     *Plans
+	clock     *Clock
+	warnings  *warnings
+	changed   chan struct{} // rings when the inventory has
+
+	mu   sync.Mutex
+	last Inventory
+	at   time.Time // of last; zero: it is not current
+	// forgets counts: what was read before the last time is not current either.
+	forgets int
+}
+
+// Current lists the backups as they were seen at most half a minute ago. What
 // can't be read is in the status's warnings.
-func (r *Runner) Inventory() Inventory {
-	r.mu.Lock()
-	cached := r.inventory
-	r.mu.Unlock()
-	age := r.Now().Sub(cached.at)
-	if !cached.at.IsZero() && age >= 0 && age < inventoryLife {
-		return cached.Inventory
+func (i *InventoryReader) Current() Inventory {
+	i.mu.Lock()
+	last, at := i.last, i.at
+	i.mu.Unlock()
+	age := i.clock.Now().Sub(at)
+	if !at.IsZero() && age >= 0 && age < inventoryLife {
+		return last
 	}
-	return r.readInventory()
+	return i.read()
 }
 
-// InventoryAnew lists the backups as they are now.
-func (r *Runner) InventoryAnew() Inventory {
-	r.forgetInventory()
-	return r.Inventory()
+// Fresh lists the backups as they are now.
+func (i *InventoryReader) Fresh() Inventory {
+	i.forget()
+	return i.Current()
 }
 
-// forgetInventory makes the next look a fresh one.
-func (r *Runner) forgetInventory() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.inventory.at = time.Time{}
-	r.inventory.forgotten++
+// forget makes the next look a fresh one.
+func (i *InventoryReader) forget() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.at = time.Time{}
+	i.forgets++
+}
+
+// forgotten says how often the next look was made a fresh one.
+func (i *InventoryReader) forgotten() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.forgets
 }
 
 // good says that a backup counts: it is whole as far as is known, and no test
@@ -74,30 +105,37 @@ func (b Backup) good() bool {
 	return b.Complete && b.State == backup.StatePresent && (b.Check.Proof == nil || b.Check.Proof.State != backup.ProofFailed)
 }
 
-// inventoryHasChanged makes the next look a fresh one, and has the control plane
+// announce makes the next look a fresh one, and has the control plane
 // told at once.
-func (r *Runner) inventoryHasChanged() {
-	r.forgetInventory()
-	ring(r.changed)
+func (i *InventoryReader) announce() {
+	i.forget()
+	ring(i.changed)
 }
 
-// InventoryChanged rings when something has changed about the backups that no
+// Changed rings when something has changed about the backups that no
 // report tells.
-func (r *Runner) InventoryChanged() <-chan struct{} { return r.changed }
+func (i *InventoryReader) Changed() <-chan struct{} { return i.changed }
 
-// readInventory does not keep what it read while something ended that changed it:
+// read does not keep what it read while something ended that changed it:
 // the control plane would take the backup that was just made for missing.
-func (r *Runner) readInventory() Inventory {
-	r.mu.Lock()
-	forgotten := r.inventory.forgotten
-	r.mu.Unlock()
-	now := r.Now()
-	stored, err := r.Engine.Inventory()
-	r.trouble(topicInventory, sentence("some of the backup folder can't be read", err))
-	checks, err := r.State.Checks.All()
-	r.trouble(topicChecks, sentence("what checks of backups have found can't all be read", err))
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (i *InventoryReader) read() Inventory {
+	forgets := i.forgotten()
+	now := i.clock.Now()
+	stored, err := i.files.Inventory()
+	i.warnings.set(warnInventory, sentence("some of the backup folder can't be read", err))
+	checks, err := i.checks.All()
+	i.warnings.set(warnChecks, sentence("what checks of backups have found can't all be read", err))
+	read := evaluated(stored, checks, i.plans.Get().Retention, now)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.forgets == forgets {
+		i.last, i.at = read, now
+	}
+	return read
+}
+
+// evaluated is the inventory of what is stored, with what checks have found and what retention says of it.
+func evaluated(stored []backup.Stored, checks map[string]state.Check, policy retention.Policy, now time.Time) Inventory {
 	backups := make([]Backup, len(stored))
 	aged := make([]retention.Backup, len(stored))
 	for n, s := range stored {
@@ -113,17 +151,13 @@ func (r *Runner) readInventory() Inventory {
 		}
 	}
 	decisions := map[string]retention.Decision{}
-	for _, decision := range retention.Plan(aged, r.Policy, now) {
+	for _, decision := range retention.Plan(aged, policy, now) {
 		decisions[decision.ID] = decision
 	}
 	for n := range backups {
 		backups[n].Retention = decisions[backups[n].ID]
 	}
-	read := Inventory{Backups: backups, Digest: digest(backups)}
-	if r.inventory.forgotten == forgotten {
-		r.inventory.Inventory, r.inventory.at = read, now
-	}
-	return read
+	return Inventory{Backups: backups, Digest: digest(backups)}
 }
 
 func digest(backups []Backup) string {
@@ -166,8 +200,8 @@ func (b Backup) findings() string {
 
 // Tables returns the rows of each table of a backup, read from its manifest; nil
 // where that has gone meanwhile.
-func (r *Runner) Tables(b Backup) []backup.TableRows {
-	content, err := r.Engine.Store.ReadManifest(b.Location)
+func (i *InventoryReader) Tables(b Backup) []backup.TableRows {
+	content, err := i.manifests.ReadManifest(b.Location)
 	if err != nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // replaceHere replaces shop in this process. When the restore has made its plan, and before it may exchange the two, the
@@ -17,7 +18,7 @@ import (
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
 	request := backup.RestoreRequest{Path: y.dump, Target: "shop", Replace: true, RestoreID: "overtaken"}
-	exchange := y.runner.watchExchange(y.Context(), &request, "")
+	exchange := y.runner.Displacements.watch(y.Context(), &request, "")
 	record := request.BeforeSwap
 	request.BeforeSwap = func(replacement backup.Replacement) error {
 		for _, sql := range statements {
@@ -37,7 +38,7 @@ func TestReplaceWhoseTargetIsDropped(t *testing.T) {
 	if there := y.server.Databases(t); !slices.Equal(there, []string{"postgres"}) {
 		t.Errorf("there is %v", there)
 	}
-	if kept, err := y.runner.State.Kept(); len(kept) != 0 || err != nil {
+	if kept, err := y.runner.State.Displaced.All(); len(kept) != 0 || err != nil {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
 }
@@ -51,7 +52,7 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 	if there := y.server.Databases(t); !slices.Equal(there, []string{"moved", "postgres", "shop"}) {
 		t.Errorf("there is %v", there)
 	}
-	if kept, err := y.runner.State.Kept(); len(kept) != 0 || err != nil {
+	if kept, err := y.runner.State.Displaced.All(); len(kept) != 0 || err != nil {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
 }
@@ -66,11 +67,11 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	if err := errors.Join(place.Close(), y.replaceHere()); err != nil {
 		t.Fatal(err)
 	}
-	work, err := y.runner.State.Begin(Record{ID: "restore-overtaken", Restore: &Restore{ID: "overtaken", Target: "shop", Replace: true}})
+	work, err := y.runner.State.Records.Begin(state.Record{ID: "restore-overtaken", Restore: &state.Restore{ID: "overtaken", Target: "shop", Replace: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.runner.recoverWork(t.Context(), work)
+	y.runner.Recovery.recoverWork(t.Context(), work)
 	if _, err := os.Lstat(filepath.Dir(place.Path)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its place is there: %v", err)
 	}
@@ -84,19 +85,19 @@ func TestKeptThroughAClockThatIsSet(t *testing.T) {
 	y := newYard(t)
 	right := time.Now()
 	now := right
-	y.runner.Now = func() time.Time { return now }
-	y.runner.clockTrusted()
+	y.runner.Clock.now = func() time.Time { return now }
+	y.runner.Clock.trusted()
 	now = right.AddDate(-5, 0, 0)
 	if err := y.replaceHere(); err != nil {
 		t.Fatal(err)
 	}
-	y.runner.tendKept(t.Context())
+	y.runner.Displacements.maintain(t.Context())
 	set := func(to time.Time) []string {
 		now = to
-		if err := y.runner.Clock.Confirm(now, now); err != nil {
+		if err := y.runner.Clock.guard.Confirm(now, now); err != nil {
 			t.Fatal(err)
 		}
-		y.runner.tendKept(t.Context())
+		y.runner.Displacements.maintain(t.Context())
 		return y.beside()
 	}
 	for _, later := range []time.Duration{0, 7*24*time.Hour - time.Second} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // A backup disk that has nothing to spare takes no byte of what others ask for, and all of the host's own rounds.
@@ -20,14 +21,14 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 		c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
 	})
 	r.Engine.Store.SetReserve(1 << 60)
-	spec := &RestoreSpec{BackupID: manifest.ID, Target: "spare2", Source: &Source{Instance: "other-db", TransferID: "t", Key: key, From: &lender}}
-	if result := accept(t, r, Job{ID: "job1", Restore: spec}); !strings.Contains(result.Error, "too full for what others ask") {
+	spec := RestoreSpec{BackupID: manifest.ID, Target: "spare2", Source: &Source{Instance: "other-db", TransferID: "t", Key: key, From: &lender}}
+	if result := accept(t, r, Job{ID: "job1", Spec: spec}); !strings.Contains(result.Error, "too full for what others ask") {
 		t.Errorf("a fetch ends as %s: %s", result.State, result.Error)
 	}
-	if result := accept(t, r, Job{ID: "job2", Backup: &BackupSpec{Database: "spare"}}); !strings.Contains(result.Error, "too full for what others ask") {
+	if result := accept(t, r, Job{ID: "job2", Spec: BackupSpec{Database: "spare"}}); !strings.Contains(result.Error, "too full for what others ask") {
 		t.Errorf("a backup that was asked for ends as %s: %s", result.State, result.Error)
 	}
-	if err := Failures(r.BackUp(t.Context(), Request{Trigger: TriggerSchedule, Databases: []string{"spare"}})); err != nil {
+	if err := Failures(r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule, Databases: []string{"spare"}})); err != nil {
 		t.Errorf("a scheduled one: %v", err)
 	}
 	left, err := filepath.Glob(filepath.Join(r.Engine.Store.Dir(), ".incoming", "*"))

@@ -5,81 +5,70 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// Config is what a Runner works with and by which rules.
+// Config is what a Runner works with. What it is to do is a Plan.
 type Config struct {
 	Engine *backup.Engine
-	State  *State
+	State  *state.Folder
 	Log    *slog.Logger
 	Now    func() time.Time
-
-	// Schedule is nil where backups are made by hand only.
-	Schedule *Schedule
-	// Databases are those to back up; empty means all but templates.
-	Databases []string
+	// Clock says whether the clock may be gone by.
+	Clock *retention.ClockGuard
+	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
+	HostPolicy func() (policy.Policy, error)
 	// DefaultDatabase is the one that the connection settings name.
 	DefaultDatabase string
 	// AdoptDatabase is the one that the files of the old script are of, which do not
 	// say it; empty means DefaultDatabase, as the script had it.
 	AdoptDatabase string
-	// Concurrency is how many runs there may be at once, at least 1.
-	Concurrency int
-	Policy      retention.Policy
-	Scrub       Scrub
-	Verify      Verify
 	// SecretFiles are the files with secrets, which health warns of where they are not
 	// private.
 	SecretFiles []SecretFile
-	// KeepOldDays is for how many days a database is kept that a restore has
-	// replaced; 0 means until it is dropped by hand.
-	KeepOldDays int
-	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
-	HostPolicy func() (policy.Policy, error)
-	// Clock says whether the clock may be gone by.
-	Clock *retention.ClockGuard
 	// LookEvery is how often Status is made anew; zero means LookEvery.
 	LookEvery time.Duration
 	// Warnings are of the configuration, for Status.
 	Warnings []string
+	// Plan is the first one; Plans.Set replaces it.
+	Plan Plan
 }
 
-// Runner runs the agent's work. It is safe for concurrent use.
+// Runner puts together what does the agent's work. Each part is safe for
+// concurrent use and guards its own fields by a mutex mu, which it does not hold
+// while it calls another part.
 type Runner struct {
-	Config
+	Engine *backup.Engine
+	State  *state.Folder
 
-	slots        chan struct{} // of runs
-	askedSlots   chan struct{} // of jobs that back up
-	askedProofs  chan struct{} // of jobs that verify
-	restoreSlots chan struct{}
-	sendSlots    chan struct{}
-	verifySlots  chan struct{}
+	Plans         *Plans
+	Clock         *Clock
+	Inventory     *InventoryReader
+	Runs          *Runs
+	Restorer      *Restorer
+	Displacements *Displacements
+	Verifier      *Verifier
+	Holds         *Holds
+	Queue         *Queue
+	Status        *StatusReader
+	Trail         *Trail
+	Recovery      *Recovery
 
-	began       time.Time
-	jobs        sync.WaitGroup
-	jobsChanged chan struct{}
-	purging     sync.Mutex
-	removing    sync.Mutex    // a backup is being removed, held or released
-	changed     chan struct{} // rings when the inventory has
-
-	mu         sync.Mutex
-	runs       map[string]Run      // under way
-	accepted   map[string]*current // jobs under way
-	finished   map[string]bool     // jobs that ended in this process's life
-	inUse      map[string]int      // backups that are being read
-	status     Status
-	troubles   map[string]string // by topic, for the status's warnings
-	nextRun    time.Time
-	nextVerify time.Time
-	lastPurge  time.Time
-	inventory  cachedInventory
-	leftovers  []leftover
+	log       *slog.Logger
+	warnings  *warnings
+	recorder  *recorder
+	reads     *reads
+	coverage  *coverage
+	admission *admission
+	orphans   *orphans
+	scrubber  *scrubber
+	purger    *purger
+	scheduler *scheduler
 }
 
 const (
@@ -92,126 +81,115 @@ const (
 // errInterrupted is how a run or a job ends when its agent does.
 var errInterrupted = errors.New("interrupted: the agent stopped during the run")
 
-// New returns a Runner that does nothing yet.
-func New(config Config) *Runner {
-	r := &Runner{
-		Config:       config,
-		slots:        make(chan struct{}, max(config.Concurrency, 1)),
-		askedSlots:   make(chan struct{}, max(config.Concurrency, 1)),
-		askedProofs:  make(chan struct{}, verificationsAtOnce),
-		restoreSlots: make(chan struct{}, restoresAtOnce),
-		sendSlots:    make(chan struct{}, sendsAtOnce),
-		verifySlots:  make(chan struct{}, verificationsAtOnce),
-		jobsChanged:  make(chan struct{}, 1),
-		changed:      make(chan struct{}, 1),
-		runs:         map[string]Run{},
-		accepted:     map[string]*current{},
-		finished:     map[string]bool{},
-		inUse:        map[string]int{},
-		troubles:     map[string]string{},
-		began:        config.Now().UTC(),
+// New returns a Runner that does nothing yet. Parts stand in the order in which
+// they need each other.
+func New(c Config) *Runner {
+	r := &Runner{Engine: c.Engine, State: c.State, Plans: newPlans(c.Plan), log: c.Log}
+	r.warnings = &warnings{byKey: map[string]string{}}
+	r.Clock = &Clock{now: c.Now, guard: c.Clock, log: c.Log, warnings: r.warnings}
+	r.recorder = &recorder{state: c.State, log: c.Log, clock: r.Clock, warnings: r.warnings}
+	r.reads = &reads{underWayOf: map[string]int{}}
+	r.Inventory = &InventoryReader{
+		files: c.Engine, manifests: c.Engine.Store, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
+		changed: make(chan struct{}, 1),
 	}
-	if r.Schedule != nil {
-		r.nextRun = r.Schedule.Next(r.began)
+	r.coverage = &coverage{
+		databasesOf: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, inventory: r.Inventory, defaultDatabase: c.DefaultDatabase,
 	}
+	r.admission = &admission{engine: c.Engine, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
+	r.orphans = &orphans{engine: c.Engine, log: c.Log}
+	r.Trail = &Trail{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
+	r.Plans.onSet = append(r.Plans.onSet, func() {
+		c.Log.Info("another plan is in force", "source", r.Plans.Get().Source)
+		r.Inventory.announce() // retention may say something else
+	})
+	r.addFiles(c)
+	r.addDatabases(c)
+	r.addWork(c)
 	return r
+}
+
+// addFiles adds who makes, reads and removes stored backups.
+func (r *Runner) addFiles(c Config) {
+	r.Runs = &Runs{
+		dumps: c.Engine, log: c.Log, clock: r.Clock, inventory: r.Inventory, coverage: r.coverage, recorder: r.recorder,
+		turns: newTurnsOfRuns(r.Plans), underWay: map[string]state.Run{},
+	}
+	removals := &removalLock{state: c.State}
+	r.Holds = &Holds{files: c.Engine, clock: r.Clock, inventory: r.Inventory, admission: r.admission, lock: removals}
+	r.scrubber = &scrubber{
+		files: c.Engine, checks: c.State.Checks, log: c.Log, plans: r.Plans, clock: r.Clock,
+		inventory: r.Inventory, runs: r.Runs, recorder: r.recorder, warnings: r.warnings,
+	}
+	r.purger = &purger{
+		files: c.Engine.Store, records: c.State.Records, checks: c.State.Checks, log: c.Log, clock: r.Clock, inventory: r.Inventory,
+		scrubber: r.scrubber, reads: r.reads, recorder: r.recorder, lock: removals, warnings: r.warnings, began: r.Clock.Now().UTC(),
+	}
+}
+
+// addDatabases adds who makes and drops databases.
+func (r *Runner) addDatabases(c Config) {
+	r.Displacements = &Displacements{
+		exchanges: c.Engine, databases: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, warnings: r.warnings,
+	}
+	r.Restorer = &Restorer{
+		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, reads: r.reads, coverage: r.coverage,
+		admission: r.admission, orphans: r.orphans, displacements: r.Displacements, turns: atOnce(restoresAtOnce),
+	}
+	r.Verifier = &Verifier{
+		engine: c.Engine, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, reads: r.reads, runs: r.Runs,
+		inventory: r.Inventory, admission: r.admission, orphans: r.orphans, warnings: r.warnings, turns: atOnce(verificationsAtOnce),
+	}
+	r.Recovery = &Recovery{
+		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, inventory: r.Inventory,
+		orphans: r.orphans, verifier: r.Verifier, displacements: r.Displacements,
+	}
+}
+
+// addWork adds who decides when something is done.
+func (r *Runner) addWork(c Config) {
+	workers := &workers{
+		engine: c.Engine, runs: r.Runs, restorer: r.Restorer, displacements: r.Displacements, verifier: r.Verifier, holds: r.Holds,
+		askedRuns: newTurnsOfRuns(r.Plans), askedVerifications: atOnce(verificationsAtOnce), sends: atOnce(sendsAtOnce),
+	}
+	r.Queue = &Queue{
+		journal: c.State.Journal, log: c.Log, clock: r.Clock, recorder: r.recorder, admission: r.admission, orphans: r.orphans,
+		workers: workers, changed: make(chan struct{}, 1), accepted: map[string]backup.Progress{}, finished: map[string]bool{},
+	}
+	upcoming := newUpcoming(c.Plan, r.purger.began)
+	r.Status = &StatusReader{
+		server: c.Engine.Instance, folder: c.Engine.Store, encrypting: !Unencrypted(c.Engine.Passphrases), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
+		warnings: r.warnings, secretFiles: c.SecretFiles, configured: c.Warnings,
+	}
+	r.scheduler = &scheduler{
+		log: c.Log, plans: r.Plans, clock: r.Clock, runs: r.Runs, purger: r.purger, scrubber: r.scrubber, verifier: r.Verifier,
+		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, orphans: r.orphans, displacements: r.Displacements,
+		adopter:  &adopter{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, adoptDatabase: c.AdoptDatabase},
+		upcoming: upcoming, lookEvery: c.LookEvery,
+	}
 }
 
 // Run keeps the schedule, retention and the status until ctx ends, and returns
 // when all work has ended, that of jobs included.
 func (r *Runner) Run(ctx context.Context) {
-	var loops sync.WaitGroup
-	if r.Schedule != nil {
-		loops.Go(func() { r.keepSchedule(ctx) })
-	}
-	loops.Go(func() { r.keepTidy(ctx) })
-	loops.Go(func() { r.keepStatus(ctx) })
-	if r.Verify.Schedule != nil {
-		loops.Go(func() { r.keepProven(ctx) })
-	}
-	if r.Scrub.Every > 0 {
-		loops.Go(func() { r.keepScrubbed(ctx) })
-	}
-	loops.Wait()
+	r.scheduler.run(ctx)
 	r.Wait()
 }
 
 // Wait returns when the jobs have ended that were accepted before ctx of Accept
 // did.
-func (r *Runner) Wait() { r.jobs.Wait() }
+func (r *Runner) Wait() { r.Queue.wait() }
 
-// Running returns the runs that are under way.
-func (r *Runner) Running() []Run {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var runs []Run
-	for _, run := range r.runs {
-		runs = append(runs, run)
-	}
-	return runs
-}
-
-// trouble notes what an operator should know about a topic, until it is noted as
-// "", and says whether that is new.
-func (r *Runner) trouble(topic, text string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.troubles[topic] == text {
-		return false
-	}
-	if text == "" {
-		delete(r.troubles, topic)
-	} else {
-		r.troubles[topic] = text
-	}
-	return true
-}
-
-// finish ends a piece of work whose record may be missing, because it could not
-// be written. What can't be journaled is logged and said in the status; a record
-// that stays is taken up at the next start.
-func (r *Runner) finish(work *Work, entries ...Entry) {
-	for _, entry := range entries {
-		if ended, ok := endedOf(entry); ok {
-			r.remember(ended)
-		}
-	}
-	var err error
-	if work != nil {
-		err = work.Finish(entries...)
-	} else {
-		for _, entry := range entries {
-			err = errors.Join(err, r.State.Journal.Append(entry))
-		}
-	}
-	if err == nil {
-		r.trouble(topicJournal, "")
-		return
-	}
-	r.Log.Error("what ended could not be journaled; the control plane learns of it later, or not at all", "error", err)
-	r.trouble(topicJournal, "the journal in the state folder can't be written: "+err.Error())
-}
-
-// begin records work that is about to begin. Where that can't be, the work goes
-// on without: a full state folder is no reason for having no backup.
-func (r *Runner) begin(record Record) *Work {
-	work, err := r.State.Begin(record)
-	if err != nil {
-		r.Log.Error("work begins without a record; were it interrupted, nobody would hear of it", "error", err)
-		r.trouble(topicJournal, "the state folder can't be written: "+err.Error())
-		return nil
-	}
-	return work
-}
-
-// acquire takes a slot; it reports whether it got one before ctx ended.
-func acquire(ctx context.Context, slots chan struct{}) (release func(), err error) {
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, errInterrupted
-	}
+// Responds returns once each lock that the agent's work needs was free.
+func (r *Runner) Responds() {
+	r.Runs.Running()
+	r.Queue.Jobs()
+	r.Status.Last()
+	r.reads.underWay("")
+	r.Inventory.forgotten()
+	r.coverage.lastSeen()
+	r.orphans.any()
+	r.Plans.wake()
 }
 
 // ring puts a token in a doorbell, where there may be one already.
@@ -229,7 +207,7 @@ func (r *Runner) SigningKey() []byte {
 	}
 	key, err := r.Engine.Signer.PublicKey()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.Log.Error("the signing key can't be read", "error", err)
+		r.log.Error("the signing key can't be read", "error", err)
 	}
 	return key
 }

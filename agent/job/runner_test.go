@@ -14,18 +14,19 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 func TestEveryRunIsJournaled(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
-	r := newRunner(t, func(c *Config) { c.Databases = []string{"shop", "gone"} })
-	outcomes := r.BackUp(t.Context(), Request{Trigger: TriggerManual, JobID: "job1"})
+	r := newRunner(t, func(c *Config) { c.Plan.Databases = []string{"shop", "gone"} })
+	outcomes := r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerManual, JobID: "job1"})
 	var told []string
 	for _, entry := range entries(t, r.State) {
 		run := entry.Run
 		told = append(told, run.Database+" "+run.State+" "+run.JobID+" "+run.Error)
-		if run.State == StateSucceeded && (entry.Backup == nil || entry.Backup.ID != run.BackupID || run.SizeBytes == 0) {
+		if run.State == state.StateSucceeded && (entry.Backup == nil || entry.Backup.ID != run.BackupID || run.SizeBytes == 0) {
 			t.Errorf("run %+v of backup %+v", run, entry.Backup)
 		}
 	}
@@ -37,24 +38,23 @@ func TestEveryRunIsJournaled(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `1 of 2 databases failed: "gone"`) {
 		t.Errorf("summary: %v", err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
 
 func TestAnUnreachableServerIsAFailedRunOfEachDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
-	r := newRunner(t, nil)
+	r := newOffline(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
-	r.Engine.Instance = instanceOf(t, server)
 	server.Stop()
-	for _, outcome := range r.BackUp(t.Context(), Request{Trigger: TriggerSchedule}) {
-		if outcome.Run.Database != "shop" || outcome.Run.State != StateFailed || !strings.Contains(outcome.Run.Error, "connect") {
+	for _, outcome := range r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
+		if outcome.Run.Database != "shop" || outcome.Run.State != state.StateFailed || !strings.Contains(outcome.Run.Error, "connect") {
 			t.Errorf("run %+v", outcome.Run)
 		}
 	}
-	r.RefreshStatus(t.Context())
-	if warnings := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(warnings, "PostgreSQL can't be reached") {
+	r.Status.Refresh(t.Context())
+	if warnings := strings.Join(r.Status.Last().Warnings, "\n"); !strings.Contains(warnings, "PostgreSQL can't be reached") {
 		t.Errorf("warnings:\n%s", warnings)
 	}
 }
@@ -68,20 +68,22 @@ func TestRunsAreBounded(t *testing.T) {
 		server.Exec(t, database, "CREATE TABLE goods (id int)")
 		releases = append(releases, lockTable(t, database, "goods"))
 	}
-	r := newRunner(t, func(c *Config) { c.Concurrency = 2 })
+	r := newRunner(t, func(c *Config) { c.Plan.Concurrency = 2 })
 	done := make(chan []Outcome)
-	go func() { done <- r.BackUp(t.Context(), Request{Databases: databases, Trigger: TriggerManual}) }()
+	go func() {
+		done <- r.Runs.BackUp(t.Context(), Request{Databases: databases, Trigger: state.TriggerManual})
+	}()
 	awaitDumps(t, 2)
 	var running []string
-	for _, run := range r.Running() {
+	for _, run := range r.Runs.Running() {
 		running = append(running, run.Database)
 	}
 	if len(running) != 2 || strings.Contains(strings.Join(running, " "), "three") {
 		t.Errorf("running: %v", running)
 	}
 	// Another run of a database that has one is refused, also of another process.
-	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).BackUp(t.Context(), Request{Databases: []string{"one"}})
-	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != StateFailed {
+	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).Runs.BackUp(t.Context(), Request{Databases: []string{"one"}})
+	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != state.StateFailed {
 		t.Errorf("a second run of the same database: %+v", again[0])
 	}
 	for _, release := range releases {
@@ -100,11 +102,11 @@ func TestAStoppedAgentLeavesAFailedRunAndNothingElse(t *testing.T) {
 	r := newRunner(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan []Outcome)
-	go func() { done <- r.BackUp(ctx, Request{Databases: []string{"slow", "postgres"}}) }()
+	go func() { done <- r.Runs.BackUp(ctx, Request{Databases: []string{"slow", "postgres"}}) }()
 	awaitDumps(t, 1)
 	stop()
 	for _, outcome := range <-done {
-		if outcome.Run.State != StateFailed || outcome.Run.Error != errInterrupted.Error() {
+		if outcome.Run.State != state.StateFailed || outcome.Run.Error != errInterrupted.Error() {
 			t.Errorf("run %+v", outcome.Run)
 		}
 	}

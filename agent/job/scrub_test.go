@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -12,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -72,7 +70,7 @@ func TestScrubIsDueByTheLastLook(t *testing.T) {
 		"read by a clock ahead":     {today.AddDate(0, 0, -7), today.AddDate(10, 0, 0), 0},
 		"made by one, never looked": {today.AddDate(10, 0, 0), time.Time{}, -1},
 	} {
-		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: Check{ScrubbedAt: test.scrubbed}}
+		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: state.Check{ScrubbedAt: test.scrubbed}}
 		b.FinishedAt = test.finished
 		next, wait := dueScrub([]Backup{b}, nil, time.Time{}, today, week)
 		if next == nil || (test.want >= 0 && wait != test.want) || (test.want < 0 && wait > 0) {
@@ -97,20 +95,20 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 		"deletion":       {os.Remove, "", backup.StateMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+			r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 			withDays(r, t, 1)
-			b := r.Inventory().Backups[0]
-			before := r.Inventory().Digest
+			b := r.Inventory.Current().Backups[0]
+			before := r.Inventory.Current().Digest
 			if err := test.harm(r.Engine.Store.Path(b.Location)); err != nil {
 				t.Fatal(err)
 			}
-			r.scrub(t.Context(), b)
+			r.scrubber.scrub(t.Context(), b)
 			select {
-			case <-r.InventoryChanged():
+			case <-r.Inventory.Changed():
 			default:
 				t.Error("the session is not told")
 			}
-			found := r.Inventory()
+			found := r.Inventory.Current()
 			if got := found.Backups[0]; got.State != test.state || !strings.HasPrefix(got.Damage, test.damage) {
 				t.Errorf("it is %s: %q", got.State, got.Damage)
 			}
@@ -128,8 +126,8 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 				t.Errorf("journal: %+v", told)
 			}
 			// Another agent on the same folders remembers it.
-			r = newRunner(t, func(c *Config) { c.State, c.Engine, c.Now = openState(t, r.State.Dir()), r.Engine, r.Now })
-			if got := r.Inventory().Backups[0]; got.State != test.state || !got.Check.ScrubbedAt.Equal(r.Now()) {
+			r = newOffline(t, func(c *Config) { c.State, c.Engine, c.Now = openState(t, r.State.Dir()), r.Engine, r.Clock.Now })
+			if got := r.Inventory.Current().Backups[0]; got.State != test.state || !got.Check.ScrubbedAt.Equal(r.Clock.Now()) {
 				t.Errorf("after a restart it is %s, read at %s", got.State, got.Check.ScrubbedAt)
 			}
 		})
@@ -138,17 +136,17 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 
 // A backup that can't be read again, so that nothing can be said of it, keeps no other from being read.
 func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
-	r := newRunner(t, func(c *Config) { c.Scrub.Every = time.Hour })
+	r := newOffline(t, func(c *Config) { c.Plan.Scrub.Every = time.Hour })
 	synctest.Test(t, func(t *testing.T) {
 		for n := range 3 {
 			storeBackup(t, r, "shop", backupID(n), "run", time.Now().AddDate(0, 0, n-90))
 		}
-		companionIsFolder(t, r, r.readInventory().Backups[0])
-		r.forgetInventory()
+		companionIsFolder(t, r, r.Inventory.read().Backups[0])
+		r.Inventory.forget()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 		defer cancel()
-		r.keepScrubbed(ctx)
-		for _, b := range r.readInventory().Backups[1:] {
+		r.scheduler.keepScrubbed(ctx)
+		for _, b := range r.Inventory.read().Backups[1:] {
 			if b.Check.ScrubbedAt.IsZero() {
 				t.Errorf("%s was never read", b.ID)
 			}
@@ -172,9 +170,9 @@ func companionIsFolder(t *testing.T, r *Runner, b Backup) {
 
 // A damaged file that is whole again, because somebody brought it back, is good.
 func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
-	r := newRunner(t, nil)
+	r := newOffline(t, nil)
 	withDays(r, t, 1)
-	b := r.Inventory().Backups[0]
+	b := r.Inventory.Current().Backups[0]
 	path := r.Engine.Store.Path(b.Location)
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -187,8 +185,8 @@ func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
 		if err := os.WriteFile(path, step.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r.scrub(t.Context(), b)
-		if got := r.Inventory().Backups[0].State; got != step.state {
+		r.scrubber.scrub(t.Context(), b)
+		if got := r.Inventory.Current().Backups[0].State; got != step.state {
 			t.Errorf("it is %s, not %s", got, step.state)
 		}
 	}
@@ -196,8 +194,9 @@ func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
 
 func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &Runner{Config: Config{Now: time.Now, Scrub: Scrub{BytesPerSecond: 1 << 20}}, runs: map[string]Run{}}
-		pace, begin := r.pace(), time.Now()
+		runs := &Runs{underWay: map[string]state.Run{}}
+		s := &scrubber{plans: newPlans(Plan{Scrub: Scrub{BytesPerSecond: 1 << 20}}), runs: runs}
+		pace, begin := s.pace(), time.Now()
 		for range 41 {
 			if err := pace(t.Context(), backup.MaxPace); err != nil {
 				t.Fatal(err)
@@ -206,8 +205,8 @@ func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 		if took := time.Since(begin).Round(time.Second); took != 10*time.Second {
 			t.Errorf("10 MiB at 1 MiB/s took %s", took)
 		}
-		r.setRunning(Run{ID: "run1"}, true)
-		time.AfterFunc(time.Hour, func() { r.setRunning(Run{ID: "run1"}, false) })
+		runs.setRunning(state.Run{ID: "run1"}, true)
+		time.AfterFunc(time.Hour, func() { runs.setRunning(state.Run{ID: "run1"}, false) })
 		begin = time.Now()
 		if err := pace(t.Context(), backup.MaxPace); err != nil {
 			t.Fatal(err)
@@ -216,26 +215,4 @@ func TestScrubKeepsToItsRateAndLetsBackupsGoFirst(t *testing.T) {
 			t.Errorf("it went on after %s of a backup that took an hour", waited)
 		}
 	})
-}
-
-func TestChecksAreKeptAndForgotten(t *testing.T) {
-	state := openState(t, t.TempDir())
-	for n := range 3 {
-		if err := state.Checks.Update(backupID(n), func(c *Check) { c.ScrubbedAt, c.Damage = today, fmt.Sprint(n) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(state.Checks.dir+"/"+backupID(1)+".json", []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := state.Checks.Forget(backupID(2)); err != nil {
-		t.Fatal(err)
-	}
-	all, err := openState(t, state.Dir()).Checks.All()
-	if diff := cmp.Diff(map[string]Check{backupID(0): {ScrubbedAt: today, Damage: "0"}}, all); diff != "" || err == nil {
-		t.Errorf("(-want +got):\n%s\nerror %v", diff, err)
-	}
-	if err := state.Checks.Update("../outside", func(*Check) {}); err == nil {
-		t.Error("an id may leave the folder")
-	}
 }

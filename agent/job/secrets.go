@@ -10,8 +10,8 @@ import (
 type SecretFile struct{ Setting, Path string }
 
 // lookAtSecrets returns a warning for each file with a secret that others can read or change. The path stays on the host.
-func (r *Runner) lookAtSecrets() (warnings []string) {
-	for _, file := range r.SecretFiles {
+func (s *StatusReader) lookAtSecrets() (warnings []string) {
+	for _, file := range s.secretFiles {
 		switch err := secretfile.Check(file.Path); {
 		case errors.Is(err, secretfile.ErrReadable), errors.Is(err, secretfile.ErrChangeable):
 			warnings = append(warnings, "a file with a secret is not private ("+file.Setting+"): "+err.Error()+"; "+secretfile.Remedy)

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
-	"github.com/pgharbor/pgharbor/internal/pause"
 )
 
 // Status is what the agent says of itself and its instance, as last looked at.
@@ -50,138 +49,116 @@ type Database struct {
 	Covered bool // by the schedule
 }
 
-// Topics of trouble.
-const (
-	topicJournal   = "journal"
-	topicInventory = "inventory"
-	topicAdoption  = "adoption"
-	topicPurge     = "purge"
-	topicClock     = "clock"
-	topicSkew      = "skew"
-	topicScrub     = "scrub"
-	topicChecks    = "checks"
-	topicTrail     = "trail"
-	topicVerify    = "verify"
-	topicPolicy    = "policy"
-)
-
 const (
 	statusAgain   = 5 * time.Second // after a look that failed
 	statusTimeout = 15 * time.Second
 )
 
-// Status returns what the last look at the instance found.
-func (r *Runner) Status() Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	status := r.status
-	status.Enabled = r.Schedule != nil
-	if r.Schedule != nil {
-		status.Schedule = r.Schedule.String()
-	}
-	status.NextRun, status.NextPurge = r.nextRun, r.nextPurge()
-	status.RetentionDays, status.KeepLast = r.Policy.Days, r.Policy.KeepLast
-	if r.Verify.Schedule != nil {
-		status.VerifySchedule, status.NextVerify = r.Verify.Schedule.String(), r.nextVerify
-	}
-	status.ScrubDays = int(r.Scrub.Every / purgeEvery)
-	status.Encrypting = r.Engine.Passphrases.Current != ""
-	status.RetentionBlocked = cmp.Or(r.troubles[topicPurge], r.troubles[topicClock])
-	status.Warnings = slices.Concat(r.Warnings, status.Warnings, r.troubleTexts())
-	return status
+// server is the instance and its tools, for who says how they stand.
+type server interface {
+	Server(context.Context) (postgres.Server, error)
+	ToolVersions(context.Context) ([]postgres.Tool, error)
 }
 
-// troubleTexts leaves out what the status says in a field of its own.
-func (r *Runner) troubleTexts() []string {
-	var texts []string
-	for topic, text := range r.troubles {
-		if topic != topicPurge && topic != topicClock {
-			texts = append(texts, text)
-		}
+// backupFolder is where backups are stored, for who says how it stands.
+type backupFolder interface {
+	// Usable says why nothing can be stored there, if so.
+	Usable() error
+	// Free is in bytes.
+	Free() (int64, error)
+}
+
+// StatusReader looks at the instance and the backup folder, and remembers what it
+// saw.
+type StatusReader struct {
+	server      server
+	folder      backupFolder
+	encrypting  bool
+	plans       *Plans
+	coverage    *coverage
+	admission   *admission
+	purger      *purger
+	upcoming    *upcoming
+	warnings    *warnings
+	secretFiles []SecretFile
+	configured  []string // warnings of the configuration
+
+	mu   sync.Mutex
+	last Status
+}
+
+// Last returns what the last look at the instance found.
+func (s *StatusReader) Last() Status {
+	s.mu.Lock()
+	status := s.last
+	s.mu.Unlock()
+	plan := s.plans.Get()
+	status.Enabled = plan.Schedule != nil
+	if plan.Schedule != nil {
+		status.Schedule = plan.Schedule.String()
 	}
-	sort.Strings(texts)
-	return texts
+	nextRun, nextVerify := s.upcoming.times()
+	status.NextRun, status.NextPurge = nextRun, s.purger.next(nextRun)
+	status.RetentionDays, status.KeepLast = plan.Retention.Days, plan.Retention.KeepLast
+	if plan.Verify.Schedule != nil {
+		status.VerifySchedule, status.NextVerify = plan.Verify.Schedule.String(), nextVerify
+	}
+	status.ScrubDays = int(plan.Scrub.Every / purgeEvery)
+	status.Encrypting = s.encrypting
+	status.RetentionBlocked = cmp.Or(s.warnings.of(warnPurge), s.warnings.of(warnClock))
+	status.Warnings = slices.Concat(s.configured, status.Warnings, s.warnings.texts())
+	return status
 }
 
 // LookEvery is how often the agent looks at its instance and its backup folder,
 // where nobody says otherwise.
 const LookEvery = 30 * time.Second
 
-// keepStatus looks at the instance again and again.
-func (r *Runner) keepStatus(ctx context.Context) {
-	for {
-		wait := cmp.Or(r.LookEvery, LookEvery)
-		if !r.RefreshStatus(ctx) {
-			wait = min(wait, statusAgain)
-		}
-		r.retryLeftovers(ctx)
-		r.tendKept(ctx)
-		r.tendRoles(ctx)
-		if !pause.For(ctx, wait) {
-			return
-		}
-	}
-}
-
-// RefreshStatus looks at the instance now, for some seconds at most, and says
+// Refresh looks at the instance now, for some seconds at most, and says
 // whether it could be asked.
-func (r *Runner) RefreshStatus(ctx context.Context) bool {
+func (s *StatusReader) Refresh(ctx context.Context) bool {
 	looking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	status, asked := r.look(looking)
+	status, asked := s.look(looking)
 	if ctx.Err() != nil {
 		return false
 	}
 	if !asked {
-		status.Databases = r.assumed()
+		status.Databases = s.coverage.assumed()
 	}
-	status.FreeBytes, status.FolderTrouble = r.lookAtFolder()
-	status.Warnings = append(status.Warnings, r.lookAtSecrets()...)
-	status.HostPolicy, status.PolicyTrouble = r.lookAtPolicy()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	status.FreeBytes, status.FolderTrouble = s.lookAtFolder()
+	status.Warnings = append(status.Warnings, s.lookAtSecrets()...)
+	status.HostPolicy, status.PolicyTrouble = s.admission.lookAtPolicy()
+	s.coverage.see(status.Databases)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !asked {
-		status.ServerVersion = r.status.ServerVersion
+		status.ServerVersion = s.last.ServerVersion
 	}
-	r.status = status
+	s.last = status
 	return asked
 }
 
 // lookAtFolder says what the backup folder has left, or why it can't be used.
-func (r *Runner) lookAtFolder() (free int64, trouble string) {
-	if err := r.Engine.Store.Usable(); err != nil {
+func (s *StatusReader) lookAtFolder() (free int64, trouble string) {
+	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	free, err := r.Engine.Store.Free()
+	free, err := s.folder.Free()
 	if err != nil {
 		return 0, err.Error()
 	}
 	return free, ""
 }
 
-// assumed are the databases that the instance has for all that is known while it
-// can't be asked.
-func (r *Runner) assumed() []Database {
-	names := r.Databases
-	if len(names) == 0 {
-		names = r.lastKnown()
-	}
-	var databases []Database
-	for _, name := range names {
-		databases = append(databases, Database{Name: name, Covered: r.Schedule != nil})
-	}
-	return databases
-}
-
-func (r *Runner) look(ctx context.Context) (status Status, asked bool) {
-	instance := r.Engine.Instance
-	server, err := instance.Server(ctx)
+func (s *StatusReader) look(ctx context.Context) (status Status, asked bool) {
+	server, err := s.server.Server(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("PostgreSQL can't be reached", err))
 		return status, false
 	}
 	status.ServerVersion = server.Version
-	tools, err := instance.ToolVersions(ctx)
+	tools, err := s.server.ToolVersions(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the tools of PostgreSQL don't serve", err))
 	}
@@ -192,17 +169,17 @@ func (r *Runner) look(ctx context.Context) (status Status, asked bool) {
 		status.DumpVersion = tools[0].Version
 	}
 	status.Warnings = append(status.Warnings, VulnerableTools(tools)...)
-	databases, err := r.databases(ctx)
+	databases, err := s.coverage.databases(ctx)
 	if err != nil {
 		status.Warnings = append(status.Warnings, sentence("the databases can't be listed", err))
 		return status, false
 	}
-	missing := slices.Clone(r.Databases)
+	plan := s.plans.Get()
+	missing := slices.Clone(plan.Databases)
 	for _, database := range databases {
-		named := slices.Contains(r.Databases, database.Name)
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == database.Name })
 		status.Databases = append(status.Databases, Database{
-			Name: database.Name, Covered: r.Schedule != nil && (named || len(r.Databases) == 0),
+			Name: database.Name, Covered: plan.Schedule != nil && plan.covers(database.Name),
 		})
 	}
 	for _, name := range missing {

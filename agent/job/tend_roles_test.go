@@ -13,7 +13,7 @@ func TestTheRoleOfAConfinedRestoreGoesWithItsDatabase(t *testing.T) {
 	server.CreateDatabase(t, "washed")
 	server.Exec(t, "postgres", "CREATE ROLE pgharbor_restore_washed; ALTER DATABASE washed OWNER TO pgharbor_restore_washed")
 	for _, want := range []string{"1", "0"} {
-		r.tendRoles(t.Context())
+		r.orphans.dropRoles(t.Context())
 		if got := server.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'pgharbor_restore_washed'"); got != want {
 			t.Errorf("%s roles, want %s", got, want)
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 )
 
 // What a restore is filling is no database of its own yet. What only looks like that is
@@ -16,7 +17,7 @@ func TestOnlyRestoresUnderWayHideADatabase(t *testing.T) {
 	r := newRunner(t, nil)
 	listed := func() (names []string) {
 		t.Helper()
-		found, err := r.databases(t.Context())
+		found, err := r.coverage.databases(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,11 +26,11 @@ func TestOnlyRestoresUnderWayHideADatabase(t *testing.T) {
 		}
 		return names
 	}
-	other, err := OpenState(r.State.Dir()) // of a restore by hand
+	other, err := state.Open(r.State.Dir()) // of a restore by hand
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, err := other.Begin(Record{ID: "restore-job1", Restore: &Restore{ID: "job1", Target: "again"}})
+	work, err := other.Records.Begin(state.Record{ID: "restore-job1", Restore: &state.Restore{ID: "job1", Target: "again"}})
 	if err != nil {
 		t.Fatal(err)
 	}

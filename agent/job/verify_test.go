@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -49,12 +50,12 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "proven")
 	ground := provingGround(t)
-	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
 		t.Fatalf("%+v", outcome)
 	}
-	path := store.GlobalsName(r.Engine.Store.Path(r.Inventory().Backups[0].Location))
+	path := store.GlobalsName(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -64,11 +65,11 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, look := range []func(){
-		func() { r.scrub(t.Context(), r.Inventory().Backups[0]) },
-		func() { accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: outcome.Manifest.ID}}) },
+		func() { r.scrubber.scrub(t.Context(), r.Inventory.Current().Backups[0]) },
+		func() { accept(t, r, Job{ID: "job1", Spec: VerifySpec{BackupID: outcome.Manifest.ID}}) },
 	} {
 		look()
-		if b := r.Inventory().Backups[0]; b.State != backup.StateDamaged || !strings.Contains(b.Damage, "roles") {
+		if b := r.Inventory.Current().Backups[0]; b.State != backup.StateDamaged || !strings.Contains(b.Damage, "roles") {
 			t.Errorf("it is %s: %q, its proof %+v", b.State, b.Damage, b.Check.Proof)
 		}
 	}
@@ -79,25 +80,25 @@ func TestVerifyJob(t *testing.T) {
 	server.CreateDatabase(t, "proven")
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	ground := provingGround(t)
-	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: TriggerManual})[0]
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
-	before := r.Inventory().Digest
-	if result := accept(t, r, Job{ID: "job1", Verify: &VerifySpec{BackupID: id}}); result.State != StateSucceeded {
+	before := r.Inventory.Current().Digest
+	if result := accept(t, r, Job{ID: "job1", Spec: VerifySpec{BackupID: id}}); result.State != state.StateSucceeded {
 		t.Fatalf("result %+v", result)
 	}
-	check := r.Inventory().Backups[0].Check
+	check := r.Inventory.Current().Backups[0].Check
 	if check.Proof == nil || check.Proof.Rows != 100 || check.Proof.Tables != 1 || !check.ScrubbedAt.Equal(check.Proof.FinishedAt) {
 		t.Errorf("remembered: %+v", check)
 	}
-	if r.Inventory().Digest == before {
+	if r.Inventory.Current().Digest == before {
 		t.Error("the digest has not changed")
 	}
 	// One that does not come back is told apart from one that could not be tried.
-	path := r.Engine.Store.Path(r.Inventory().Backups[0].Location)
+	path := r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -105,35 +106,37 @@ func TestVerifyJob(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(content), "goods", "GOODS", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if result := accept(t, r, Job{ID: "job2", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureIntegrity || !strings.Contains(result.Error, "damaged") {
+	if result := accept(t, r, Job{ID: "job2", Spec: VerifySpec{BackupID: id}}); result.Failure != backup.FailureIntegrity || !strings.Contains(result.Error, "damaged") {
 		t.Errorf("of a damaged one: %+v", result)
 	}
-	r.Verify.Bin = t.TempDir()
-	if result := accept(t, r, Job{ID: "job3", Verify: &VerifySpec{BackupID: id}}); result.Failure != backup.FailureOther || !strings.Contains(result.Error, "BACKUP_VERIFY_IN_INSTANCE") {
+	plan := r.Plans.Get()
+	plan.Verify.Bin = t.TempDir()
+	r.Plans.Set(plan)
+	if result := accept(t, r, Job{ID: "job3", Spec: VerifySpec{BackupID: id}}); result.Failure != backup.FailureOther || !strings.Contains(result.Error, "BACKUP_VERIFY_IN_INSTANCE") {
 		t.Errorf("without a server: %+v", result)
 	}
-	if result := accept(t, r, Job{ID: "job4", Verify: &VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
+	if result := accept(t, r, Job{ID: "job4", Spec: VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
 		t.Errorf("of nothing: %+v", result)
 	}
 	if diff := cmp.Diff([]string{id + " succeeded", id + " failed"}, proofs(t, r)); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
 	}
-	if r.Inventory().Backups[0].good() {
+	if r.Inventory.Current().Backups[0].good() {
 		t.Error("it counts as good")
 	}
 	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
 
 func TestVerifyIsBoundedInTime(t *testing.T) {
 	ground := provingGround(t)
-	r := newRunner(t, func(c *Config) { c.Verify.Dir, c.Verify.Timeout = ground, time.Millisecond })
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir, c.Plan.Verify.Timeout = ground, time.Millisecond })
 	storeBackup(t, r, "shop", backupID(0), "run", today)
-	_, err := r.VerifyBackup(t.Context(), backupID(0), nil)
+	_, err := r.Verifier.VerifyBackup(t.Context(), backupID(0), nil)
 	if !errors.Is(err, errTooSlow) {
 		t.Errorf("after its time: %v", err)
 	}
@@ -154,7 +157,7 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	sunday := time.Date(2026, 11, 22, 3, 59, 59, 0, time.UTC)
 	ground := provingGround(t)
 	r := newRunner(t, func(c *Config) {
-		c.Verify = Verify{Schedule: schedule, Dir: ground}
+		c.Plan.Verify = Verify{Schedule: schedule, Dir: ground}
 		c.Now = func() time.Time { return sunday.Add(time.Since(begin)) }
 	})
 	// Their content is no dump, which makes of each a proof that fails.
@@ -166,7 +169,7 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.keepProven(ctx)
+		r.scheduler.keepProven(ctx)
 	}()
 	for ctx.Err() == nil && len(proofs(t, r)) < 2 {
 		select {
@@ -174,7 +177,7 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 		case <-ctx.Done():
 		}
 	}
-	status := r.Status()
+	status := r.Status.Last()
 	cancel()
 	<-ended
 	if diff := cmp.Diff([]string{backupID(1) + " failed", backupID(2) + " failed"}, proofs(t, r)); diff != "" {
@@ -188,23 +191,23 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 // What failed its proof is none of the good ones that stay whatever their age; and
 // while it is the newest, nothing goes.
 func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
-	r := newRunner(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
+	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 80, 70, 60, 50) // two of them stay
 	failed := backup.Disproof(errors.New("it has 9 rows"), today)
 	fail := func(n int, proof *backup.Proof) {
 		t.Helper()
-		if err := r.State.Checks.Update(backupID(n), func(c *Check) { c.Proof = proof }); err != nil {
+		if err := r.State.Checks.Update(backupID(n), func(c *state.Check) { c.Proof = proof }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	fail(3, &failed)
 	fail(4, &failed)
-	r.Purge(t.Context())
+	r.purger.purge(t.Context())
 	if ids := inventoryIDs(r); len(ids) != 5 {
 		t.Errorf("removed while the newest has failed its proof: %v are left", ids)
 	}
 	fail(4, nil) // there is a newer one
-	r.Purge(t.Context())
+	r.purger.purge(t.Context())
 	if diff := cmp.Diff([]string{backupID(2), backupID(4)}, inventoryIDs(r)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
@@ -216,20 +219,20 @@ func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
 
 func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	ground := provingGround(t)
-	r := newRunner(t, func(c *Config) { c.Verify.Dir = ground })
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
 	dir := filepath.Join(ground, postgres.ThrowawayPrefix+"1")
 	if _, err := r.Engine.Instance.StartThrowaway(t.Context(), postgres.ThrowawayRequest{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
-	abandon(t, r.State, Record{ID: "verify-1", Throwaway: dir})
+	abandon(t, r.State, state.Record{ID: "verify-1", Throwaway: dir})
 	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
-	if err := r.Recover(t.Context()); err != nil {
+	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if works, err := r.State.Abandoned(); len(works) != 0 || err != nil {
+	if works, err := r.State.Records.Abandoned(); len(works) != 0 || err != nil {
 		t.Errorf("records are left: %v, %v", works, err)
 	}
 }
@@ -238,14 +241,14 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 func TestPreviewKnowsTheProof(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "foretold")
 	r := newRunner(t, nil)
-	outcome := r.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: TriggerManual})[0]
+	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
 	look := func(job string) string {
 		t.Helper()
-		result := accept(t, r, Job{ID: job, Preview: &RestoreSpec{BackupID: id, Target: "again"}})
+		result := accept(t, r, Job{ID: job, Spec: PreviewSpec{RestoreSpec{BackupID: id, Target: "again"}}})
 		for _, check := range result.Checks {
 			if check.Name == "proof" {
 				return check.Result + " " + check.String()
@@ -257,7 +260,7 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 	prove := func(p backup.Proof) {
 		t.Helper()
 		p.FinishedAt = time.Now().UTC()
-		if err := r.State.Checks.Update(id, func(c *Check) { c.Proof = &p }); err != nil {
+		if err := r.State.Checks.Update(id, func(c *state.Check) { c.Proof = &p }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -274,7 +277,7 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 	holds(look("job2"), "OK", "was restored for a test")
 	prove(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
 	holds(look("job3"), "WARN", "will be refused: index given calls app.fits", "--trust-content")
-	if got := backup.ProofCheck(r.Inventory().Backups[0].Check.Proof, true); got.Result != backup.CheckOK {
+	if got := backup.ProofCheck(r.Inventory.Current().Backups[0].Check.Proof, true); got.Result != backup.CheckOK {
 		t.Errorf("whoever trusts the content is told %s", got)
 	}
 	prove(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})

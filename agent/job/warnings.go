@@ -1,37 +1,65 @@
 package job
 
 import (
-	"fmt"
-	"strings"
+	"sort"
+	"sync"
 )
 
-// What is told of one restore goes to the control plane, which takes no more than one such list.
+// Keys of warnings. That of a displaced database ends with its restore's id.
 const (
-	maxWarnings = 50
-	maxWarning  = 1000 // bytes of one
+	warnJournal   = "journal"
+	warnInventory = "inventory"
+	warnAdoption  = "adoption"
+	warnPurge     = "purge"
+	warnClock     = "clock"
+	warnSkew      = "skew"
+	warnScrub     = "scrub"
+	warnChecks    = "checks"
+	warnTrail     = "trail"
+	warnVerify    = "verify"
+	warnPolicy    = "policy"
+	warnDisplaced = "kept-"
 )
 
-// warnings collects what somebody should know of work that succeeded, within bounds.
+// warnings are what an operator should know for now, a sentence a key. It is safe
+// for concurrent use.
 type warnings struct {
-	first []string
-	more  int
+	mu    sync.Mutex
+	byKey map[string]string
 }
 
-func (w *warnings) add(text string) {
-	if len(w.first) == maxWarnings-1 {
-		w.more++
-		return
+// set keeps a warning until it is set to "", and says whether it is new.
+func (w *warnings) set(key, text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byKey[key] == text {
+		return false
 	}
-	if len(text) > maxWarning {
-		text = strings.ToValidUTF8(text[:maxWarning], "") + " …"
+	if text == "" {
+		delete(w.byKey, key)
+	} else {
+		w.byKey[key] = text
 	}
-	w.first = append(w.first, text)
+	return true
 }
 
-// texts has a number for those that are too many.
+// of returns one warning, or "".
+func (w *warnings) of(key string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.byKey[key]
+}
+
+// texts leaves out what the status says in a field of its own.
 func (w *warnings) texts() []string {
-	if w.more == 0 {
-		return w.first
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var texts []string
+	for key, text := range w.byKey {
+		if key != warnPurge && key != warnClock {
+			texts = append(texts, text)
+		}
 	}
-	return append(w.first[:len(w.first):len(w.first)], fmt.Sprintf("and %d warnings more, in the log of the agent", w.more))
+	sort.Strings(texts)
+	return texts
 }

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -23,14 +23,14 @@ func TestBackupByHandIsInTheInventoryAfterItsReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := job.OpenState(work.State.Dir())
+	other, err := state.Open(work.State.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := job.Run{
-		ID: "run1", Database: "shop", Trigger: job.TriggerManual, State: job.StateSucceeded, StartedAt: made.StartedAt, FinishedAt: made.FinishedAt, BackupID: id,
+	run := state.Run{
+		ID: "run1", Database: "shop", Trigger: state.TriggerManual, State: state.StateSucceeded, StartedAt: made.StartedAt, FinishedAt: made.FinishedAt, BackupID: id,
 	}
-	if err := other.Journal.Append(job.Entry{ID: "run-run1", Run: &run, Backup: &made.Manifest}); err != nil {
+	if err := other.Journal.Append(state.Entry{ID: "run-run1", Run: &run, Backup: &made.Manifest}); err != nil {
 		t.Fatal(err)
 	}
 	all := p.until(func(m *pgharborv1.ConnectRequest) bool { return m.GetReport() != nil })

@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/state"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -57,7 +58,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 	return status
 }
 
-func runOf(r job.Run) *pgharborv1.Run {
+func runOf(r state.Run) *pgharborv1.Run {
 	return &pgharborv1.Run{
 		Id: r.ID, Database: text(r.Database), Trigger: r.Trigger, State: r.State,
 		StartedAt: timestamp(r.StartedAt), FinishedAt: timestamp(r.FinishedAt), Error: text(r.Error), Warnings: texts(r.Warnings),
@@ -74,7 +75,7 @@ func progressOf(p backup.Progress) *pgharborv1.Progress {
 
 // reportOf makes a report of an entry. What retention says of a new backup is
 // taken from the inventory, where that has it.
-func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
+func reportOf(entry state.Entry, inventory job.Inventory) *pgharborv1.Report {
 	report := &pgharborv1.Report{Id: entry.ID}
 	switch {
 	case entry.Run != nil:
@@ -110,7 +111,7 @@ func reportOf(entry job.Entry, inventory job.Inventory) *pgharborv1.Report {
 	return report
 }
 
-func outcomeOf(o *job.RestoreOutcome) *pgharborv1.RestoreOutcome {
+func outcomeOf(o *state.RestoreOutcome) *pgharborv1.RestoreOutcome {
 	if o == nil {
 		return nil
 	}
@@ -166,12 +167,12 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 // inventoryBackup is a backup of the inventory, or nil where its file is gone: to
 // the control plane that is one which the agent does not have. A damaged one
 // counts for nothing.
-func inventoryBackup(b job.Backup, work *job.Runner) *pgharborv1.Backup {
+func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	if b.State == backup.StateMissing {
 		return nil
 	}
 	manifest := b.Manifest
-	manifest.Tables = work.Tables(b)
+	manifest.Tables = inventory.Tables(b)
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
 	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)

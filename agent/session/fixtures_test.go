@@ -23,11 +23,39 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/session"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// newRunner is a real agent's work on the shared server.
-func newRunner(t *testing.T) *job.Runner {
+// newRunner is a real agent's work with folders of its own, and no server. The functions may change it before.
+func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
+	t.Helper()
+	backups, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := state.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock, err := retention.OpenClockGuard(filepath.Join(t.TempDir(), "clock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { backups.Close() })
+	config := job.Config{
+		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
+		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		DefaultDatabase: "postgres", Clock: clock, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	return job.New(config)
+}
+
+// onServer gives a runner the shared server.
+func onServer(t *testing.T) func(*job.Config) {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(postgrestest.Shared(t).Environ())
 	if err != nil {
@@ -37,27 +65,8 @@ func newRunner(t *testing.T) *job.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backups, err := store.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := job.OpenState(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	clock, err := retention.OpenClockGuard(filepath.Join(t.TempDir(), "clock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		instance.Close()
-		backups.Close()
-	})
-	return job.New(job.Config{
-		Engine: &backup.Engine{Instance: instance, Store: backups, InstanceName: "shop-db", Now: time.Now},
-		State:  state, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		DefaultDatabase: "postgres", Concurrency: 1, Policy: retention.Policy{Days: 30, KeepLast: 3}, Clock: clock,
-	})
+	t.Cleanup(func() { instance.Close() })
+	return func(c *job.Config) { c.Engine.Instance = instance }
 }
 
 // connect runs a session until the test ends; nothing of it is left then. The
@@ -66,7 +75,7 @@ func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, chan
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session.Session{
-		Conn: conn, Work: work, Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.HearTime,
+		Conn: conn, Work: session.WorkOf(work), Version: "test", Timezone: "UTC", Log: slog.New(slog.DiscardHandler), Now: time.Now, OnServerTime: work.Clock.Hear,
 	}
 	for _, f := range change {
 		f(s)
@@ -80,10 +89,9 @@ func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, chan
 	})
 }
 
-// leakless checks, after all other cleanups, that no goroutine is left.
+// leakless checks, after all other cleanups, that no goroutine is left. The shared server has to run by then, if the test uses it.
 func leakless(t *testing.T) {
 	t.Helper()
-	postgrestest.Shared(t) // it outlives the test
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }

@@ -13,9 +13,9 @@ import (
 // What changes about a backup is told at once, and not with the next heartbeat,
 // which here comes in minutes.
 func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
+	served := onServer(t)
 	leakless(t)
 	harbor, conn := openHarbor(t)
-	work := newRunner(t)
 	ground, err := os.MkdirTemp("/tmp", "pgv") // a short path, which the server's user can reach
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
 	if err := os.Chmod(ground, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	work.Verify.Dir = ground
+	work := newRunner(t, served, func(c *job.Config) { c.Plan.Verify.Dir = ground })
 	storeFile(t, work, "backup0000000001", []byte("backup0000000001"))
 	connect(t, conn, work)
 	p, hello := harbor.next(t, 5*time.Minute)

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	"github.com/pgharbor/pgharbor/agent/job"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -17,11 +19,7 @@ func (c *connection) receive(work context.Context) error {
 		}
 		switch m := message.GetMessage().(type) {
 		case *pgharborv1.ConnectResponse_Offer:
-			offered := jobFrom(m.Offer, Uploader{c.Conn})
-			if offered.Restore != nil {
-				offered.Restore.Source = sourceFrom(m.Offer.GetRestore().GetSource(), Fetcher{c.Conn})
-			}
-			c.Work.Accept(work, offered)
+			c.agent.Work.Jobs.Accept(work, jobFrom(m.Offer, c.agent.Conn))
 		case *pgharborv1.ConnectResponse_ReportAck:
 			if err := c.takeAck(m.ReportAck.GetId()); err != nil {
 				return err
@@ -45,7 +43,7 @@ func (c *connection) takeAck(id string) error {
 	if !sent {
 		return nil
 	}
-	if err := c.Work.State.Journal.Ack(id); err != nil {
+	if err := c.agent.Work.Journal.Ack(id); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -56,31 +54,37 @@ func (c *connection) takeAck(id string) error {
 	return nil
 }
 
-func jobFrom(offer *pgharborv1.Offer, to job.Uploader) job.Job {
-	j := job.Job{ID: offer.GetJobId()}
+// jobFrom leaves the spec of a kind nil that this agent does not know.
+func jobFrom(offer *pgharborv1.Offer, conn grpc.ClientConnInterface) job.Job {
+	return job.Job{ID: offer.GetJobId(), Spec: specFrom(offer, conn)}
+}
+
+func specFrom(offer *pgharborv1.Offer, conn grpc.ClientConnInterface) job.Spec {
 	switch spec := offer.GetSpec().(type) {
 	case *pgharborv1.Offer_Backup:
-		j.Backup = &job.BackupSpec{Database: spec.Backup.GetDatabase()}
+		return job.BackupSpec{Database: spec.Backup.GetDatabase()}
 	case *pgharborv1.Offer_Restore:
-		j.Restore = restoreFrom(spec.Restore)
+		restore := restoreFrom(spec.Restore)
+		restore.Source = sourceFrom(spec.Restore.GetSource(), Fetcher{conn})
+		return restore
 	case *pgharborv1.Offer_Preview:
-		j.Preview = restoreFrom(spec.Preview)
+		return job.PreviewSpec{Restore: restoreFrom(spec.Preview)}
 	case *pgharborv1.Offer_Undo:
-		j.Undo = &job.UndoSpec{RestoreID: spec.Undo.GetRestoreId()}
+		return job.UndoSpec{RestoreID: spec.Undo.GetRestoreId()}
 	case *pgharborv1.Offer_Send:
-		j.Send = &job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), Whole: spec.Send.GetWhole(), To: to}
+		return job.SendSpec{BackupID: spec.Send.GetBackupId(), Offset: spec.Send.GetOffset(), Whole: spec.Send.GetWhole(), To: Uploader{conn}}
 	case *pgharborv1.Offer_Verify:
-		j.Verify = &job.VerifySpec{BackupID: spec.Verify.GetBackupId()}
+		return job.VerifySpec{BackupID: spec.Verify.GetBackupId()}
 	case *pgharborv1.Offer_Hold:
-		j.Hold = &job.HoldSpec{
+		return job.HoldSpec{
 			BackupID: spec.Hold.GetBackupId(), Release: spec.Hold.GetRelease(), Reason: spec.Hold.GetReason(), By: spec.Hold.GetBy(),
 		}
 	}
-	return j
+	return nil
 }
 
-func restoreFrom(spec *pgharborv1.RestoreSpec) *job.RestoreSpec {
-	return &job.RestoreSpec{
+func restoreFrom(spec *pgharborv1.RestoreSpec) job.RestoreSpec {
+	return job.RestoreSpec{
 		BackupID: spec.GetBackupId(), Target: spec.GetTargetDatabase(), Replace: spec.GetReplace(), WithRoles: spec.GetWithRoles(), TrustContent: spec.GetTrustContent(),
 	}
 }

@@ -46,17 +46,17 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-c.acked:
-		case <-c.Work.State.Journal.Changed():
+		case <-c.agent.Work.Journal.Changed():
 			err = c.listJournal()
 		case <-c.inventoryWanted:
 			err = c.sendInventory(ctx)
-		case <-c.Work.InventoryChanged():
+		case <-c.agent.Work.Inventory.Changed():
 			if c.drained {
 				err = c.sendHeartbeat()
 			}
-		case <-c.Work.JobsChanged():
+		case <-c.agent.Work.Jobs.Changed():
 			if !updateSet {
-				update.Reset(updateEvery - c.Now().Sub(c.updatedAt)) // at once where the last one is long ago
+				update.Reset(updateEvery - c.agent.Now().Sub(c.updatedAt)) // at once where the last one is long ago
 				updateSet = true
 			}
 		case <-update.C:
@@ -82,7 +82,7 @@ func (c *connection) listJournal() error {
 	if len(c.queue) > 0 {
 		return nil // first what is known; then there is another look
 	}
-	ids, err := c.Work.State.Journal.Pending()
+	ids, err := c.agent.Work.Journal.Pending()
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (c *connection) sendReports(ctx context.Context) error {
 		}
 		c.mu.Unlock()
 		if err != nil {
-			c.Log.Error("an entry of the journal can't be sent", "entry", id, "error", err)
+			c.agent.Log.Error("an entry of the journal can't be sent", "entry", id, "error", err)
 			continue
 		}
 		if err := c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Report{Report: report}}); err != nil {
@@ -133,7 +133,7 @@ func (c *connection) sendReports(ctx context.Context) error {
 }
 
 func (c *connection) report(id string) (*pgharborv1.Report, error) {
-	entry, err := c.Work.State.Journal.Read(id)
+	entry, err := c.agent.Work.Journal.Read(id)
 	if err != nil {
 		return nil, err
 	}
@@ -144,20 +144,20 @@ func (c *connection) report(id string) (*pgharborv1.Report, error) {
 // another process made: the page that follows the report would say that it is gone. One
 // that has gone since is looked for once for each time that the journal was listed.
 func (c *connection) inventoryWith(made *backup.Manifest) job.Inventory {
-	inventory := c.Work.Inventory()
+	inventory := c.agent.Work.Inventory.Current()
 	if made == nil || !c.listed || slices.ContainsFunc(inventory.Backups, func(b job.Backup) bool { return b.ID == made.ID }) {
 		return inventory
 	}
 	c.listed = false
-	return c.Work.InventoryAnew()
+	return c.agent.Work.Inventory.Fresh()
 }
 
 func (c *connection) sendHeartbeat() error {
-	beat := &pgharborv1.Heartbeat{SentAt: timestamppb.New(c.Now()), InventoryDigest: c.Work.Inventory().Digest}
-	if status := c.status(); !proto.Equal(status, c.lastStatus) {
+	beat := &pgharborv1.Heartbeat{SentAt: timestamppb.New(c.agent.Now()), InventoryDigest: c.agent.Work.Inventory.Current().Digest}
+	if status := c.agent.status(); !proto.Equal(status, c.lastStatus) {
 		beat.Status, c.lastStatus = status, status
 	}
-	for _, run := range c.Work.Running() {
+	for _, run := range c.agent.Work.Runs.Running() {
 		beat.Running = append(beat.Running, runOf(run))
 	}
 	return c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Heartbeat{Heartbeat: beat}})
@@ -167,7 +167,7 @@ func (c *connection) sendHeartbeat() error {
 func (c *connection) sendUpdates() error {
 	last := c.updated
 	c.updated = map[string]job.JobProgress{}
-	for _, now := range c.Work.Jobs() {
+	for _, now := range c.agent.Work.Jobs.Jobs() {
 		c.updated[now.ID] = now
 		if before, told := last[now.ID]; told && before == now {
 			continue
@@ -176,20 +176,20 @@ func (c *connection) sendUpdates() error {
 		if err := c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_JobUpdate{JobUpdate: update}}); err != nil {
 			return err
 		}
-		c.updatedAt = c.Now()
+		c.updatedAt = c.agent.Now()
 	}
 	return nil
 }
 
 // sendInventory sends all backups, a page at a time.
 func (c *connection) sendInventory(ctx context.Context) error {
-	inventory := c.Work.Inventory()
+	inventory := c.agent.Work.Inventory.Current()
 	page, size := &pgharborv1.InventoryPage{Digest: inventory.Digest}, 0
 	for _, b := range inventory.Backups {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		held := inventoryBackup(b, c.Work)
+		held := inventoryBackup(b, c.agent.Work.Inventory)
 		if held == nil {
 			continue
 		}

@@ -40,10 +40,10 @@ const (
 	stallTimeout = 2 * time.Minute
 )
 
-// Session speaks for a runner. Its fields are set before Run.
+// Session speaks for an agent's work. Its fields are set before Run.
 type Session struct {
 	Conn    grpc.ClientConnInterface
-	Work    *job.Runner
+	Work    Work
 	Version string // of the agent
 	// Incarnation is random and the same for as long as the process lives; Host
 	// names the machine. Both tell the control plane a second agent with the same
@@ -178,7 +178,7 @@ func (s *Session) hold(ctx context.Context) (welcomed bool, err error) {
 		return false, err
 	}
 	c := &connection{
-		Session: s, stream: stream, end: end,
+		agent: s, stream: stream, end: end,
 		acked: make(chan struct{}, 1), inventoryWanted: make(chan struct{}, 1),
 		open: map[string]bool{}, updated: map[string]job.JobProgress{},
 	}
@@ -207,7 +207,7 @@ func cause(ctx context.Context, err error) error {
 
 // connection is one session. One goroutine sends and one receives.
 type connection struct {
-	*Session
+	agent  *Session
 	stream grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
 	end    context.CancelCauseFunc
 
@@ -231,7 +231,7 @@ type connection struct {
 
 // status is what the agent says of itself now.
 func (s *Session) status() *pgharborv1.AgentStatus {
-	status := statusOf(s.Work.Status(), s.Timezone)
+	status := statusOf(s.Work.Status.Last(), s.Timezone)
 	if s.Certificate != nil {
 		ends, life := s.Certificate()
 		status.CertificateEndsAt, status.CertificateLife = timestamp(ends), durationpb.New(life)
@@ -245,13 +245,13 @@ var errNoWelcome = errors.New("the control plane did not answer the hello")
 func (c *connection) greet() (heartbeat time.Duration, err error) {
 	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
 	defer watchdog.Stop()
-	c.lastStatus = c.status()
+	c.lastStatus = c.agent.status()
 	hello := &pgharborv1.Hello{
 		TrailHead:    c.heldTrailHead(),
-		AgentVersion: c.Version, Status: c.lastStatus, InventoryDigest: c.Work.Inventory().Digest, Incarnation: c.Incarnation, Host: c.Host,
-		SigningKey: c.Work.SigningKey(),
+		AgentVersion: c.agent.Version, Status: c.lastStatus, InventoryDigest: c.agent.Work.Inventory.Current().Digest, Incarnation: c.agent.Incarnation, Host: c.agent.Host,
+		SigningKey: c.agent.Work.SigningKey(),
 	}
-	for _, running := range c.Work.Jobs() {
+	for _, running := range c.agent.Work.Jobs.Jobs() {
 		hello.RunningJobIds = append(hello.RunningJobIds, running.ID)
 	}
 	err = c.write(&pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Hello{Hello: hello}})
@@ -266,8 +266,8 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	if welcome == nil {
 		return 0, errors.New("the control plane does not begin with a welcome")
 	}
-	if c.OnServerTime != nil && welcome.GetServerTime().IsValid() {
-		c.OnServerTime(welcome.GetServerTime().AsTime())
+	if c.agent.OnServerTime != nil && welcome.GetServerTime().IsValid() {
+		c.agent.OnServerTime(welcome.GetServerTime().AsTime())
 	}
 	interval := welcome.GetHeartbeatInterval().AsDuration()
 	return min(max(interval, time.Second), 5*time.Minute), nil

@@ -18,16 +18,17 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/session"
+	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-func failedRun(id string) job.Entry {
+func failedRun(id string) state.Entry {
 	now := time.Now().UTC()
-	return job.Entry{ID: "run-" + id, Run: &job.Run{
-		ID: id, Database: "shop", Trigger: job.TriggerSchedule, State: job.StateFailed, StartedAt: now, FinishedAt: now,
+	return state.Entry{ID: "run-" + id, Run: &state.Run{
+		ID: id, Database: "shop", Trigger: state.TriggerSchedule, State: state.StateFailed, StartedAt: now, FinishedAt: now,
 		Error: "bad bytes \xff of a tool",
 	}}
 }
@@ -70,7 +71,7 @@ func TestJournalIsReportedUntilItIsAcknowledged(t *testing.T) {
 		}
 	}
 	// An entry of another process is found as well; by then all else is gone.
-	other, err := job.OpenState(work.State.Dir())
+	other, err := state.Open(work.State.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,13 +85,31 @@ func TestJournalIsReportedUntilItIsAcknowledged(t *testing.T) {
 	}
 }
 
+// isOfShop fails for a backup that is not one of shop, whole and with its rows counted.
+func isOfShop(t *testing.T, b *pgharborv1.Backup) {
+	t.Helper()
+	if b.GetDatabase() != "shop" || !b.GetComplete() {
+		t.Errorf("backup %v", b)
+	}
+	if len(b.GetTables()) != 1 || b.GetTables()[0].GetRows() != 100 {
+		t.Errorf("tables %v", b.GetTables())
+	}
+}
+
+// pageOf asks for the inventory, which is to be one page.
+func pageOf(p *peer, also func(*pgharborv1.ConnectRequest)) *pgharborv1.InventoryPage {
+	p.send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}})
+	all := p.until(func(m *pgharborv1.ConnectRequest) bool { also(m); return m.GetInventoryPage() != nil })
+	return all[len(all)-1].GetInventoryPage()
+}
+
 func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
-	leakless(t)
 	server := postgrestest.Shared(t)
+	leakless(t)
 	server.CreateDatabase(t, "shop")
 	server.Exec(t, "shop", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
 	harbor, conn := openHarbor(t)
-	work := newRunner(t)
+	work := newRunner(t, onServer(t))
 	connect(t, conn, work)
 	p, hello := harbor.next(t, time.Second)
 	if hello.GetAgentVersion() != "test" || hello.GetInventoryDigest() == "" || hello.GetStatus().GetKeepLast() != 3 {
@@ -126,11 +145,9 @@ func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 		t.Fatalf("%d updates, result %v", updates, result)
 	}
 	b := finished.GetBackup()
-	if finished.GetRun().GetJobId() != id || b.GetDatabase() != "shop" || !b.GetComplete() || b.GetRetention().GetStatus() != "kept" {
+	isOfShop(t, b)
+	if finished.GetRun().GetJobId() != id || b.GetRetention().GetStatus() != "kept" {
 		t.Errorf("run %v", finished)
-	}
-	if len(b.GetTables()) != 1 || b.GetTables()[0].GetRows() != 100 {
-		t.Errorf("tables %v", b.GetTables())
 	}
 	// An offer that comes late, and another session, change nothing.
 	p.offer(offer)
@@ -142,9 +159,7 @@ func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 	if digest == hello.GetInventoryDigest() {
 		t.Error("the digest did not change with the inventory")
 	}
-	p.send(&pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_InventoryRequest{InventoryRequest: &pgharborv1.InventoryRequest{}}})
-	all := p.until(func(m *pgharborv1.ConnectRequest) bool { collect(m); return m.GetInventoryPage() != nil })
-	page := all[len(all)-1].GetInventoryPage()
+	page := pageOf(p, collect)
 	if !page.GetLast() || page.GetDigest() != digest || len(page.GetBackups()) != 1 {
 		t.Fatalf("inventory %v", page)
 	}
@@ -220,7 +235,7 @@ func TestRefusedAgentWorksOnAndTriesAgainSlowly(t *testing.T) {
 	work := newRunner(t)
 	var log lockedBuffer
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &session.Session{Conn: conn, Work: work, Version: "test", Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}
+	s := &session.Session{Conn: conn, Work: session.WorkOf(work), Version: "test", Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
 	p, _ := harbor.next(t, time.Second)

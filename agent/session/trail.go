@@ -15,25 +15,18 @@ var errBeginsAnew = errors.New("somebody has accepted here that the control plan
 
 // mustSayAnew is errBeginsAnew where somebody has accepted another trail since the hello.
 func (c *connection) mustSayAnew() error {
-	if c.TrailKey == nil || c.saidAnew.Load() {
+	if c.agent.TrailKey == nil || c.saidAnew.Load() {
 		return nil
 	}
-	if c.accepted() {
+	if c.agent.Work.Trail.BeginsAnew() {
 		return errBeginsAnew
 	}
 	return nil
 }
 
-// accepted says whether another trail was accepted and no head of it has come since.
-// What can't be read is said where heads are taken.
-func (c *connection) accepted() bool {
-	_, anew, err := c.Work.State.Witness.Newest()
-	return err == nil && anew
-}
-
 // takeTrailHead keeps a head of the trail that the control plane has signed.
 func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) error {
-	if c.TrailKey == nil {
+	if c.agent.TrailKey == nil {
 		return nil
 	}
 	if err := c.mustSayAnew(); err != nil {
@@ -43,12 +36,12 @@ func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) error {
 		Head: chain.Head{Sequence: told.GetSequence(), Hash: told.GetHash()}, At: told.GetAt().AsTime(),
 		Signature: told.GetSignature(), Certificate: told.GetCertificate(),
 	}
-	key, err := c.TrailKey(head.Certificate, head.At)
+	key, err := c.agent.TrailKey(head.Certificate, head.At)
 	if err == nil {
 		err = head.SignedBy(key)
 	}
-	c.Work.HearTrailHead(head, err)
-	if !c.accepted() {
+	c.agent.Work.Trail.Hear(head, err)
+	if !c.agent.Work.Trail.BeginsAnew() {
 		c.saidAnew.Store(false)
 	}
 	return nil
@@ -57,10 +50,10 @@ func (c *connection) takeTrailHead(told *pgharborv1.TrailHead) error {
 // heldTrailHead is what the agent says of the trail in its hello; nil where it knows
 // nothing of it.
 func (c *connection) heldTrailHead() *pgharborv1.TrailHead {
-	if c.TrailKey == nil {
+	if c.agent.TrailKey == nil {
 		return nil
 	}
-	switch h, anew := c.Work.TrailHead(); {
+	switch h, anew := c.agent.Work.Trail.Head(); {
 	case anew:
 		c.saidAnew.Store(true)
 		return &pgharborv1.TrailHead{BeginsAnew: true}

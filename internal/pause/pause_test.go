@@ -21,5 +21,14 @@ func TestAPauseEndsWithItsTimeOrItsContext(t *testing.T) {
 		if pause.For(ctx, time.Hour) || time.Since(begun) != time.Minute {
 			t.Errorf("after its context had ended it took %s", time.Since(begun))
 		}
+		wake := make(chan struct{})
+		close(wake)
+		begun = time.Now()
+		if !pause.Until(t.Context(), wake, time.Hour) || time.Since(begun) != 0 {
+			t.Errorf("although it was woken it took %s", time.Since(begun))
+		}
+		if pause.Until(ctx, wake, time.Hour) {
+			t.Error("a context that has ended counts as one that lasts")
+		}
 	})
 }

@@ -1,0 +1,124 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
+)
+
+// maintain brings the records of what restores replaced in line with the server,
+// drops what has been kept for long enough, and says what takes space. Where
+// somebody else is at it, it is left for the next time.
+func (d *Displacements) maintain(ctx context.Context) {
+	all, err := d.state.Displaced.All()
+	if err != nil {
+		d.log.Error("not all records of what restores replaced can be read", "error", err)
+	}
+	d.warnings.set(warnDisplaced, sentence("not all records of what restores replaced can be read", err))
+	if len(all) == 0 {
+		return
+	}
+	brief, cancel := context.WithTimeout(ctx, state.LockEvery)
+	defer cancel()
+	release, err := d.state.Displaced.Lock(brief)
+	if err != nil {
+		return
+	}
+	defer release()
+	for _, kept := range all {
+		if err := d.maintainOne(ctx, kept.RestoreID); err != nil && ctx.Err() == nil {
+			d.log.Error("what a restore replaced could not be tended", "restore", kept.RestoreID, "database", kept.Name(), "error", err)
+		}
+	}
+}
+
+func (d *Displacements) maintainOne(ctx context.Context, restoreID string) error {
+	kept, err := d.reconcile(ctx, restoreID)
+	if err != nil {
+		return err
+	}
+	key := warnDisplaced + restoreID
+	if kept == nil {
+		d.warnings.set(key, "")
+		return nil
+	}
+	stands, err := d.exchanges.FindReplacement(ctx, kept.Replacement)
+	if err != nil {
+		return err
+	}
+	if !stands.Known {
+		return nil // of another server, by a restore by hand
+	}
+	if err := d.date(kept); err != nil {
+		return err
+	}
+	name, standing := stands.Old, stands.Place == backup.PlaceNew
+	if !kept.UndoneAt.IsZero() {
+		name, standing = stands.New, stands.Place == backup.PlaceOld
+	}
+	switch {
+	case name == "":
+		d.log.Info("a database that was kept is gone", "database", kept.Name(), "restore", restoreID)
+		return d.keepNoMore(*kept)
+	case name == kept.Name() && standing && d.keptLongEnough(*kept):
+		if err := d.databases.DropDatabase(ctx, name); err != nil {
+			d.warnings.set(key, sentence(fmt.Sprintf("database %q was kept for long enough and can't be dropped", name), err))
+			return err
+		}
+		d.log.Info("dropped a database that was kept for long enough", "database", name, "restore", restoreID, "until", kept.Until)
+		return d.keepNoMore(*kept)
+	}
+	d.warnings.set(key, d.keptText(ctx, *kept, name))
+	return nil
+}
+
+// date lets the days of what a suspect clock has dated begin once the clock is trusted.
+func (d *Displacements) date(k *state.DisplacedDatabase) error {
+	if !k.Undated || !d.clock.trusted() {
+		return nil
+	}
+	k.Undated = false
+	if !k.Until.IsZero() {
+		k.Until = d.keepUntil(d.clock.Now().UTC())
+	}
+	if err := d.state.Displaced.Save(*k); err != nil {
+		return err
+	}
+	d.tellOutcome(*k, k.Outcome())
+	return nil
+}
+
+// keptLongEnough is never true while the clock is suspect.
+func (d *Displacements) keptLongEnough(k state.DisplacedDatabase) bool {
+	now := d.clock.Now()
+	return d.plans.Get().KeepOldDays > 0 && !k.Undated && !k.Until.IsZero() && !now.Before(k.Until) && now.After(k.ReplacedAt) && d.clock.trusted()
+}
+
+// keepNoMore forgets a database that is gone, and says so.
+func (d *Displacements) keepNoMore(k state.DisplacedDatabase) error {
+	d.warnings.set(warnDisplaced+k.RestoreID, "")
+	told := k.Outcome()
+	told.Kept, told.Until = "", time.Time{}
+	d.tellOutcome(k, told)
+	return d.state.Displaced.Forget(k.RestoreID)
+}
+
+// keptText says what is kept, how much space it takes and what to do about it.
+func (d *Displacements) keptText(ctx context.Context, k state.DisplacedDatabase, name string) string {
+	until := "until it is dropped by hand"
+	if !k.Until.IsZero() {
+		until = "until " + k.Until.Format(time.RFC3339)
+	}
+	size := ""
+	if found, err := d.databases.Database(ctx, name); err == nil && found.SizeBytes > 0 {
+		size = fmt.Sprintf(" and takes %d MiB", found.SizeBytes>>20)
+	}
+	what := fmt.Sprintf("database %q, which restore %s replaced, is kept as %q %s%s", k.Database, k.RestoreID, name, until, size)
+	if !k.UndoneAt.IsZero() {
+		what = fmt.Sprintf("database %q, which restore %s had made and an undo took out of service, is kept %s%s", name, k.RestoreID, until, size)
+	}
+	return what
+}

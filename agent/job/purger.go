@@ -1,0 +1,178 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
+)
+
+// removableFiles are the stored backups, for retention.
+type removableFiles interface {
+	// Remove removes a backup with all that is of it; store.ErrHeld where it is held.
+	Remove(store.Location) error
+}
+
+// purger removes what retention says is over.
+type purger struct {
+	files     removableFiles
+	records   *state.Records
+	checks    *state.Checks
+	log       *slog.Logger
+	clock     *Clock
+	inventory *InventoryReader
+	scrubber  *scrubber
+	reads     *reads
+	recorder  *recorder
+	lock      *removalLock
+	warnings  *warnings
+	began     time.Time // of the agent
+
+	purging sync.Mutex // for as long as a purge takes
+
+	mu   sync.Mutex
+	last time.Time // of a purge that came to its end
+}
+
+// purge removes what the policy says is over, backup by backup and by id, and
+// journals the reason of each. Nothing of a database is removed before its newest
+// backup was read and found whole, and nothing at all while the clock is suspect.
+func (p *purger) purge(ctx context.Context) {
+	p.purging.Lock()
+	defer p.purging.Unlock()
+	if !p.clock.trusted() {
+		p.log.Warn("retention removes nothing while the clock is suspect")
+		return
+	}
+	inventory := p.inventory.read()
+	expired := map[string][]Backup{}
+	for _, b := range inventory.Backups {
+		if !b.Retention.Keep && b.Retention.ID == b.ID {
+			expired[b.Database] = append(expired[b.Database], b)
+		}
+	}
+	var blocked error
+	for database, backups := range expired {
+		if err := p.newestIsWhole(ctx, inventory, database); err != nil {
+			blocked = errors.Join(blocked, fmt.Errorf("database %q: %w", database, err))
+			continue
+		}
+		sort.Slice(backups, func(a, b int) bool { return backups[a].CreatedAt.Before(backups[b].CreatedAt) })
+		for _, b := range backups {
+			if ctx.Err() != nil {
+				return
+			}
+			p.remove(b)
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if blocked != nil {
+		p.log.Error("retention removes nothing of a database whose newest backup is not whole", "error", blocked)
+	}
+	p.warnings.set(warnPurge, sentence("retention is blocked, because the newest backup is not whole", blocked))
+	p.inventory.forget()
+	now := p.clock.Now().UTC()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = now
+}
+
+// newestIsWhole reads the newest backup of a database and compares its hash.
+func (p *purger) newestIsWhole(ctx context.Context, inventory Inventory, database string) error {
+	ofDatabase := slices.DeleteFunc(slices.Clone(inventory.Backups), func(b Backup) bool {
+		return b.Database != database || !b.Complete
+	})
+	if len(ofDatabase) == 0 {
+		return errors.New("it has no good backup")
+	}
+	newest := slices.MaxFunc(ofDatabase, func(a, b Backup) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	if newest.State != backup.StatePresent {
+		return fmt.Errorf("the file of backup %s is %s", newest.ID, newest.State)
+	}
+	if !newest.good() {
+		return fmt.Errorf("the test restore of backup %s failed", newest.ID)
+	}
+	damage, err := p.scrubber.files.Scrub(ctx, newest.Stored, nil)
+	if err != nil {
+		return fmt.Errorf("read backup %s: %w", newest.ID, err)
+	}
+	p.scrubber.scrubbed(newest, damage)
+	if damage != "" {
+		return fmt.Errorf("backup %s: %w: %s", newest.ID, backup.ErrDamaged, damage)
+	}
+	return nil
+}
+
+// remove removes one backup, with a record before and the journal after, so that
+// a crash in between does not make it a backup that is missing.
+func (p *purger) remove(b Backup) {
+	alone, err := p.lock.take()
+	if err != nil {
+		p.log.Error("a backup stays, because its removal can't be kept apart from others' holds", "backup", b.ID, "error", err)
+		return
+	}
+	defer alone()
+	if p.reads.underWay(b.ID) {
+		return // since the plan was made; the newest backup may have taken hours to read
+	}
+	removal := state.Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: p.clock.Now().UTC()}
+	work, err := p.records.Begin(state.Record{ID: "removal-" + b.ID, Removal: &removal})
+	if err != nil {
+		p.log.Error("a backup stays, because its removal can't be recorded", "backup", b.ID, "error", err)
+		p.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
+		return
+	}
+	err = p.files.Remove(b.Location)
+	if errors.Is(err, store.ErrHeld) {
+		p.recorder.finish(work) // it was held after the plan was made
+		return
+	}
+	if err != nil {
+		p.log.Error("a backup could not be removed", "backup", b.ID, "file", b.Location.File, "error", err)
+		p.recorder.finish(work)
+		return
+	}
+	// Before anybody can hear of it: an inventory from before, told afterwards, would
+	// make it a backup that is missing.
+	p.inventory.forget()
+	p.log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
+	p.recorder.finish(work, state.RemovalEntry(removal))
+	if err := p.checks.Forget(b.ID); err != nil {
+		p.log.Warn("what was known of a removed backup is left in the state folder", "backup", b.ID, "error", err)
+	}
+}
+
+func (p *purger) isDue() bool {
+	now := p.clock.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := now.Sub(p.last)
+	return p.last.IsZero() || since >= purgeEvery || since < -setBack
+}
+
+// next is when a purge is due, where a round is at the time run; zero: none is.
+func (p *purger) next(run time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.IsZero() {
+		return p.began // it is due at once
+	}
+	daily := p.last.Add(purgeEvery)
+	if !run.IsZero() && run.Before(daily) {
+		return run
+	}
+	return daily
+}

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
+)
+
+// Work is what a session speaks for, part by part.
+type Work struct {
+	Jobs      Jobs
+	Runs      Runs
+	Inventory Inventory
+	Journal   Journal
+	Status    Status
+	Trail     Trail
+	// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+	SigningKey func() []byte
+}
+
+// Jobs does what the control plane asks for.
+type Jobs interface {
+	// Accept begins a job, unless it has been before, and does not wait for it.
+	Accept(context.Context, job.Job)
+	Jobs() []job.JobProgress
+	// Changed rings when a job was accepted or has made progress.
+	Changed() <-chan struct{}
+}
+
+// Runs are the backups that are being made.
+type Runs interface{ Running() []state.Run }
+
+// Inventory is the stored backups.
+type Inventory interface {
+	// Current may be some seconds old.
+	Current() job.Inventory
+	Fresh() job.Inventory
+	// Changed rings when something has changed that no report tells.
+	Changed() <-chan struct{}
+	Tables(job.Backup) []backup.TableRows
+}
+
+// Journal is the news that is not acknowledged.
+type Journal interface {
+	// Changed rings when this process has added an entry.
+	Changed() <-chan struct{}
+	Pending() ([]string, error)
+	Read(id string) (state.Entry, error)
+	Ack(id string) error
+}
+
+// Status is what the agent says of itself.
+type Status interface{ Last() job.Status }
+
+// Trail holds heads of the control plane's trail.
+type Trail interface {
+	Hear(head chain.SignedHead, unsigned error)
+	Head() (head *chain.SignedHead, anew bool)
+	// BeginsAnew says whether another trail was accepted and no head of it has come.
+	BeginsAnew() bool
+}
+
+// WorkOf is the work of a runner.
+func WorkOf(r *job.Runner) Work {
+	return Work{
+		Jobs: r.Queue, Runs: r.Runs, Inventory: r.Inventory, Journal: r.State.Journal, Status: r.Status, Trail: r.Trail, SigningKey: r.SigningKey,
+	}
+}
