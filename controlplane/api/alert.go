@@ -14,7 +14,7 @@ type alertService struct {
 }
 
 func (s *alertService) ListAlerts(ctx context.Context, _ *pgharborv1.ListAlertsRequest) (*pgharborv1.ListAlertsResponse, error) {
-	alerts, err := s.Catalog.Alerts(ctx, listScope(ctx))
+	alerts, err := s.Catalog.Alerts.List(ctx, listScope(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1
 	if !request.GetAll() {
 		query.Waiting = s.Now().UTC()
 	}
-	approvals, next, err := s.Catalog.Approvals(ctx, query)
+	approvals, next, err := s.Catalog.Approvals.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1
 }
 
 func (s *approvalService) GetApproval(ctx context.Context, request *pgharborv1.GetApprovalRequest) (*pgharborv1.GetApprovalResponse, error) {
-	approval, err := s.Catalog.Approval(ctx, request.GetId())
+	approval, err := s.Catalog.Approvals.Get(ctx, request.GetId())
 	if err == nil && !concerns(callerFrom(ctx), approval) {
 		err = noApproval(request.GetId())
 	}
@@ -84,7 +84,7 @@ func (s *approvalService) decide(ctx context.Context, id string, as fleet.Approv
 	if err := checkTexts(comment, ""); err != nil {
 		return nil, err
 	}
-	approval, err := s.Catalog.Approval(ctx, id)
+	approval, err := s.Catalog.Approvals.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +111,12 @@ func (s *approvalService) decide(ctx context.Context, id string, as fleet.Approv
 		action.Detail += ": " + comment
 	}
 	err = s.Trail.Do(ctx, action, func() error {
-		return s.Catalog.DecideApproval(ctx, id, as, caller, comment, s.Now().UTC())
+		return s.Catalog.Approvals.Decide(ctx, id, as, caller, comment, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
 	}
-	if approval, err = s.Catalog.Approval(ctx, id); err != nil {
+	if approval, err = s.Catalog.Approvals.Get(ctx, id); err != nil {
 		return nil, err
 	}
 	return s.approvalToProto(approval), nil
@@ -141,7 +141,7 @@ func (a *API) ExpireApprovals(ctx context.Context) {
 }
 
 func (a *API) expireApprovals(ctx context.Context) error {
-	overdue, err := a.Catalog.OverdueApprovals(ctx, a.Now().UTC())
+	overdue, err := a.Catalog.Approvals.Overdue(ctx, a.Now().UTC())
 	for _, approval := range overdue {
 		if err == nil {
 			_, err = a.closed(ctx, approval, fleet.ApprovalExpired, "")

@@ -43,7 +43,7 @@ func (a *API) asItStands(ctx context.Context, approval fleet.Approval) (fleet.Ap
 func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	r := approval.Request
 	if r.Action != fleet.ActionEnroll { // who holds an invite is nobody yet
-		requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
+		requester, err := a.Catalog.Identities.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	if approval.State == fleet.ApprovalPending {
 		return nil
 	}
-	approver, err := a.Catalog.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
+	approver, err := a.Catalog.Identities.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.Appr
 		action.Detail += ": " + why
 	}
 	approval.State = as
-	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.CloseApproval(ctx, approval.ID, as) })
+	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.Approvals.Close(ctx, approval.ID, as) })
 }
 
 // actionOn is what somebody does with an approval, for the trail.

@@ -20,7 +20,7 @@ func (a *API) approved(ctx context.Context, r fleet.GuardedRequest) (by string, 
 		return "", err
 	}
 	return approval.DecidedBy, a.Trail.Do(ctx, actionOn(callerFrom(ctx), "approval.use", approval), func() error {
-		return a.Catalog.UseApproval(ctx, approval.ID, fleet.ApprovalUsed, a.Now().UTC())
+		return a.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalUsed, a.Now().UTC())
 	})
 }
 
@@ -36,11 +36,11 @@ func (a *API) approvedUntil(ctx context.Context, r fleet.GuardedRequest) (end fu
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Catalog.UseApproval(ctx, approval.ID, fleet.ApprovalInUse, a.Now().UTC()); err != nil {
+	if err := a.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalInUse, a.Now().UTC()); err != nil {
 		return nil, errors.Join(err, a.Trail.End(ctx, sequence, "", err))
 	}
 	return func(failed error) error {
-		err := a.Catalog.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
+		err := a.Catalog.Approvals.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
 		return errors.Join(err, a.Trail.End(ctx, sequence, "", errors.Join(failed, err)))
 	}, nil
 }
@@ -79,7 +79,7 @@ func (a *API) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
 	if !errors.As(err, &problem) || problem.Approval == "" {
 		return err
 	}
-	agent, lookErr := a.Catalog.Agent(ctx, job.Instance)
+	agent, lookErr := a.Catalog.Agents.Get(ctx, job.Instance)
 	if lookErr != nil {
 		return err // without the warning
 	}
@@ -93,7 +93,7 @@ func (a *API) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
 // approvalFor returns the approval that lets a request pass, or one without an
 // id where none is needed.
 func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fleet.Approval, err error) {
-	policies, err := a.Catalog.Policies(ctx)
+	policies, err := a.Catalog.Policies.List(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -106,7 +106,7 @@ func (a *API) approvalFor(ctx context.Context, r fleet.GuardedRequest) (none fle
 		return none, nil
 	}
 	r.Requester = callerFrom(ctx).Name
-	approval, err := a.Catalog.ApprovalOf(ctx, r)
+	approval, err := a.Catalog.Approvals.Of(ctx, r)
 	if errors.Is(err, fleet.ErrNotFound) {
 		return none, a.ask(ctx, r, demand)
 	}
@@ -144,13 +144,13 @@ func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Dema
 	approval := fleet.Approval{
 		ID: fleet.NewID(), Request: r, RequesterIdentity: caller.Identity, CreatedAt: a.Now().UTC(), Lifetime: demand.Lifetime,
 	}
-	if err := a.Catalog.MayAsk(ctx, approval); err != nil {
+	if err := a.Catalog.Approvals.MayAsk(ctx, approval); err != nil {
 		refused := approval
 		refused.ID = "" // it is none, and the next one is the same
 		return errors.Join(err, a.Trail.Denied(ctx, actionOn(caller, "approval.ask", refused)))
 	}
 	err := a.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
-		asked, err := a.Catalog.AskApproval(ctx, approval)
+		asked, err := a.Catalog.Approvals.Ask(ctx, approval)
 		if err == nil && asked.ID != approval.ID { // the same request, twice at once
 			return waits(asked)
 		}
@@ -164,7 +164,7 @@ func (a *API) ask(ctx context.Context, r fleet.GuardedRequest, demand fleet.Dema
 
 // checkDecider refuses to make a request wait that nobody else could decide on.
 func (a *API) checkDecider(ctx context.Context, r fleet.GuardedRequest) error {
-	users, err := a.Catalog.Users(ctx)
+	users, err := a.Catalog.Users.List(ctx)
 	if err != nil {
 		return err
 	}

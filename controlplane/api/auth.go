@@ -126,7 +126,7 @@ func (a *API) signIn(ctx context.Context, caller fleet.Caller) error {
 	if caller.Kind != fleet.CallerUser || now.Sub(caller.LastSeenAt).Abs() < seenEvery {
 		return nil
 	}
-	err := a.Catalog.SignIn(ctx, caller, now)
+	err := a.Catalog.Devices.SignIn(ctx, caller, now)
 	if err != nil && !caller.LastSeenAt.IsZero() {
 		a.Log.Warn("it could not be noted that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
 		return nil
@@ -171,7 +171,7 @@ func (a *API) CheckPrincipal(p pki.Principal) error {
 // callerOf returns who a certificate's principal is at this moment, or
 // fleet.ErrUnauthenticated where it is unknown or was revoked.
 func (a *API) callerOf(ctx context.Context, p pki.Principal) (fleet.Caller, error) {
-	return a.Catalog.Caller(ctx, fleet.CallerKind(p.Kind), p.Name, p.Identity)
+	return a.Catalog.Identities.Caller(ctx, fleet.CallerKind(p.Kind), p.Name, p.Identity)
 }
 
 // actionOf is an RPC as the trail names it where no better word is at hand:

@@ -24,7 +24,7 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 	if request.GetSince() != nil {
 		query.Since = request.GetSince().AsTime()
 	}
-	backups, next, err := s.Catalog.Backups(ctx, query)
+	backups, next, err := s.Catalog.Backups.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 }
 
 func (s *backupService) GetBackup(ctx context.Context, request *pgharborv1.GetBackupRequest) (*pgharborv1.GetBackupResponse, error) {
-	backup, err := s.Catalog.Backup(ctx, request.GetId())
+	backup, err := s.Catalog.Backups.Get(ctx, request.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 		return job, err
 	}
 	if requestID != "" {
-		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
+		earlier, err := a.Catalog.Jobs.ByRequest(ctx, caller.String(), requestID)
 		if err == nil {
 			return earlier, sameRequest(earlier, job, requestID)
 		}

@@ -42,7 +42,7 @@ func (s *userService) RevokeUserDevice(ctx context.Context, request *pgharborv1.
 }
 
 func (a *API) devices(ctx context.Context, user string) ([]*pgharborv1.Device, error) {
-	devices, err := a.Catalog.Devices(ctx, user)
+	devices, err := a.Catalog.Devices.List(ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	}
 	by := callerFrom(ctx).String()
 	action := audit.Action{Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String()}
-	device, err := a.Catalog.Device(ctx, user, id)
+	device, err := a.Catalog.Devices.Get(ctx, user, id)
 	if err != nil {
 		return nil, a.refusedBefore(ctx, action, err)
 	}
@@ -65,7 +65,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 		revoke = a.Trail.Often
 	}
 	err = revoke(ctx, action, func() (err error) {
-		device, err = a.Catalog.RevokeDevice(ctx, user, id, by, a.Now().UTC())
+		device, err = a.Catalog.Devices.Revoke(ctx, user, id, by, a.Now().UTC())
 		return err
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ func (a *API) approvedInvite(ctx context.Context, i fleet.Invite, life time.Dura
 // invitee is the person whom an invite makes a device of, with the rights of this
 // moment.
 func (a *API) invitee(ctx context.Context, i fleet.Invite) (fleet.User, error) {
-	user, err := a.Catalog.User(ctx, i.Name)
+	user, err := a.Catalog.Users.Get(ctx, i.Name)
 	switch {
 	case errors.Is(err, fleet.ErrNotFound), err == nil && !user.RevokedAt.IsZero():
 		return fleet.User{Name: i.Name, Role: i.Role, Instances: i.Instances}, nil
@@ -74,7 +74,7 @@ func (a *API) approvedEnrolment(ctx context.Context, i fleet.Invite, device, key
 // approvedChange is approved for a change of role or scope. It returns the change with
 // whom it was decided on.
 func (a *API) approvedChange(ctx context.Context, name string, change fleet.UserChange, words string) (fleet.UserChange, error) {
-	user, err := a.Catalog.User(ctx, name)
+	user, err := a.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return change, err
 	}
@@ -102,7 +102,7 @@ func (a *API) approvedGrant(ctx context.Context, user fleet.User, grant fleet.Gr
 // that comes later is no part of it. One may come until the very change, which
 // therefore holds the person against what is returned.
 func (a *API) approvedGrowth(ctx context.Context, before, after fleet.User, verb, words string) (*fleet.Seen, error) {
-	devices, err := a.Catalog.Devices(ctx, after.Name)
+	devices, err := a.Catalog.Devices.List(ctx, after.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ type enrollmentService struct {
 // entry in the trail, or strangers could fill it; one that is used up or void, a few.
 func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.EnrollRequest) (*pgharborv1.EnrollResponse, error) {
 	now := s.Now().UTC()
-	invite, err := s.Catalog.Invite(ctx, pki.HashSecret(request.GetSecret()))
+	invite, err := s.Catalog.Invites.Get(ctx, pki.HashSecret(request.GetSecret()))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	action := audit.Action{
 		Actor: actorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16], Apart: invite.SecretHash,
 	}
-	again, err := s.Catalog.CheckInvite(ctx, invite.SecretHash, key, now)
+	again, err := s.Catalog.Invites.Check(ctx, invite.SecretHash, key, now)
 	if err != nil {
 		return nil, s.refusedBefore(ctx, action, err)
 	}
@@ -53,7 +53,7 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 		return nil, err
 	}
 	redeem := func() (detail string, err error) {
-		invited.Identity, err = s.Catalog.RedeemInvite(ctx, catalog.Enrolment{
+		invited.Identity, err = s.Catalog.Invites.Redeem(ctx, catalog.Enrolment{
 			SecretHash: invite.SecretHash, Caller: invited, Key: key, EndsAt: now.Add(s.CertificateLife),
 		}, now)
 		return "identity " + invited.Identity, err

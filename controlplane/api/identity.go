@@ -29,7 +29,7 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 // RenewCertificate certifies by the newest CA that the caller has said it trusts.
 func (s *identityService) RenewCertificate(ctx context.Context, request *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
 	caller := callerFrom(ctx)
-	holder, err := s.Catalog.Holder(ctx, caller.Identity)
+	holder, err := s.Catalog.Identities.Holder(ctx, caller.Identity)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (s *identityService) RenewCertificate(ctx context.Context, request *pgharbo
 	err = s.Trail.Often(ctx, audit.Action{
 		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
 		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
-	}, func() error { return s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter) })
+	}, func() error { return s.Catalog.Identities.RecordCertificate(ctx, caller.Identity, issued.NotAfter) })
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *identityService) SyncAuthorities(ctx context.Context, request *pgharbor
 			return nil, fleet.NewProblem(fleet.ErrInvalid, "%.80q is no fingerprint of a CA", fingerprint)
 		}
 	}
-	if err := s.Catalog.HolderTrusts(ctx, callerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
+	if err := s.Catalog.Identities.RecordTrusts(ctx, callerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
 		return nil, err
 	}
 	return &pgharborv1.SyncAuthoritiesResponse{

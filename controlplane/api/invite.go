@@ -47,7 +47,7 @@ func (a *API) invite(ctx context.Context, i fleet.Invite, life time.Duration) (s
 // IssueInvite keeps an invite and returns the word that redeems it. The word
 // is worth an identity and is never kept or logged.
 func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
-	return a.issue(ctx, i, life, a.Catalog.CreateInvite)
+	return a.issue(ctx, i, life, a.Catalog.Invites.Create)
 }
 
 // RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of
@@ -55,7 +55,7 @@ func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duratio
 func (a *API) RecoverOwner(ctx context.Context, name string) (word string, i fleet.Invite, err error) {
 	i = fleet.Invite{Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: actorHost}
 	err = a.Trail.Do(ctx, audit.Action{Actor: actorHost, Action: "owner.recover", Target: "user:" + name}, func() error {
-		word, i, err = a.issue(ctx, i, InviteLife, a.Catalog.RecoverOwner)
+		word, i, err = a.issue(ctx, i, InviteLife, a.Catalog.Invites.RecoverOwner)
 		return err
 	})
 	return word, i, err

@@ -23,7 +23,7 @@ type policyService struct {
 }
 
 func (s *policyService) ListPolicies(ctx context.Context, _ *pgharborv1.ListPoliciesRequest) (*pgharborv1.ListPoliciesResponse, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *policyService) heeded(ctx context.Context, policies []fleet.Policy, sco
 	if scope.Whole() {
 		return policies, nil
 	}
-	agents, err := s.Catalog.Agents(ctx, scope)
+	agents, err := s.Catalog.Agents.List(ctx, scope)
 	return slices.DeleteFunc(policies, func(p fleet.Policy) bool {
 		return !slices.ContainsFunc(agents, func(a fleet.Agent) bool { return fleet.MatchGlob(p.Glob, a.Name) })
 	}), err
@@ -60,7 +60,7 @@ func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPo
 		}
 	}
 	next.UpdatedBy, next.UpdatedAt = callerFrom(ctx).Name, s.Now().UTC()
-	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.SetPolicy(ctx, next) })
+	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.Policies.Set(ctx, next) })
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (s *policyService) RemovePolicy(ctx context.Context, request *pgharborv1.Re
 	if err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, "policy.remove", fleet.Policy{Glob: removed.Glob}, func() error { return s.Catalog.RemovePolicy(ctx, removed.Glob) })
+	err = s.change(ctx, "policy.remove", fleet.Policy{Glob: removed.Glob}, func() error { return s.Catalog.Policies.Remove(ctx, removed.Glob) })
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 
 // policy returns the policy with a glob, the zero Policy where there is none.
 func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if i := slices.IndexFunc(policies, func(p fleet.Policy) bool { return p.Glob == glob }); i >= 0 {
 		return policies[i], err
 	}

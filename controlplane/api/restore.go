@@ -49,7 +49,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	}
 	enrolment := ""
 	if source != "" {
-		if enrolment, err = s.Catalog.AgentEnrolment(ctx, instance); err != nil {
+		if enrolment, err = s.Catalog.Agents.Enrolment(ctx, instance); err != nil {
 			return nil, err
 		}
 	}
@@ -132,7 +132,7 @@ func (a *API) restorableBackup(ctx context.Context, id string) (fleet.Backup, er
 
 // presentBackup returns a backup whose file can be read.
 func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error) {
-	backup, err := a.Catalog.Backup(ctx, id)
+	backup, err := a.Catalog.Backups.Get(ctx, id)
 	if err != nil {
 		return backup, err
 	}
@@ -157,7 +157,7 @@ func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.Get
 
 // restore returns a job of one of the kinds, and what came of it.
 func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
-	restore, err := a.Catalog.Restore(ctx, id)
+	restore, err := a.Catalog.Restores.Get(ctx, id)
 	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
 	}
@@ -168,7 +168,7 @@ func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (f
 }
 
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
-	restores, next, err := s.Catalog.Restores(ctx, catalog.RestoreQuery{
+	restores, next, err := s.Catalog.Restores.List(ctx, catalog.RestoreQuery{
 		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(),
 		Scope: listScope(ctx),
 	})

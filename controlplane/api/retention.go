@@ -19,7 +19,7 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 	}
 	response := &pgharborv1.ListRetentionsResponse{}
 	for _, agent := range agents {
-		databases, err := s.Catalog.RetentionSummary(ctx, agent.Name)
+		databases, err := s.Catalog.Backups.RetentionSummary(ctx, agent.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -34,9 +34,9 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 // retained returns the agents in scope that keep backups, or the one that was asked for.
 func (s *retentionService) retained(ctx context.Context, instance string, scope fleet.Scope) ([]fleet.Agent, error) {
 	if instance == "" {
-		return s.Catalog.Agents(ctx, scope)
+		return s.Catalog.Agents.List(ctx, scope)
 	}
-	agent, err := s.Catalog.Agent(ctx, instance)
+	agent, err := s.Catalog.Agents.Get(ctx, instance)
 	return []fleet.Agent{agent}, err
 }
 

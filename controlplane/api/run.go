@@ -13,7 +13,7 @@ type runService struct {
 }
 
 func (s *runService) ListRuns(ctx context.Context, request *pgharborv1.ListRunsRequest) (*pgharborv1.ListRunsResponse, error) {
-	runs, next, err := s.Catalog.Runs(ctx, catalog.RunQuery{
+	runs, next, err := s.Catalog.Runs.List(ctx, catalog.RunQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), FailedOnly: request.GetFailedOnly(),
 		Scope: listScope(ctx),

@@ -105,13 +105,13 @@ func (a *API) instanceOf(ctx context.Context, kind access.SubjectKind, value str
 	case access.SubjectInstance:
 		return value, nil
 	case access.SubjectBackup:
-		backup, err := a.Catalog.Backup(ctx, value)
+		backup, err := a.Catalog.Backups.Get(ctx, value)
 		return backup.Instance, err
 	case access.SubjectJob:
-		job, err := a.Catalog.Job(ctx, value)
+		job, err := a.Catalog.Jobs.Get(ctx, value)
 		return job.Instance, err
 	case access.SubjectApproval:
-		approval, err := a.Catalog.Approval(ctx, value)
+		approval, err := a.Catalog.Approvals.Get(ctx, value)
 		return approval.Request.Instance, err
 	default:
 		return "", fmt.Errorf("nobody knows to which instance a %s belongs", kind)

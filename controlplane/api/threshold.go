@@ -17,13 +17,13 @@ import (
 const maxPattern = 400 // bytes
 
 func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListThresholdsRequest) (*pgharborv1.ListThresholdsResponse, error) {
-	rules, err := s.Catalog.Thresholds(ctx)
+	rules, err := s.Catalog.Thresholds.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if scope := listScope(ctx); !scope.Whole() {
 		// What is judged by a rule is for those to see who see the judgement.
-		agents, err := s.Catalog.Agents(ctx, scope)
+		agents, err := s.Catalog.Agents.List(ctx, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 		return nil, err
 	}
 	rule.SetBy, rule.SetAt = callerFrom(ctx).String(), s.Now().UTC()
-	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.SetThresholds(ctx, rule) })
+	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.Thresholds.Set(ctx, rule) })
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 
 func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1.RemoveThresholdRequest) (*pgharborv1.RemoveThresholdResponse, error) {
 	none := fleet.ThresholdRule{Pattern: request.GetPattern()}
-	err := s.changeThresholds(ctx, "threshold.remove", none, func() error { return s.Catalog.RemoveThresholds(ctx, none.Pattern) })
+	err := s.changeThresholds(ctx, "threshold.remove", none, func() error { return s.Catalog.Thresholds.Remove(ctx, none.Pattern) })
 	return &pgharborv1.RemoveThresholdResponse{}, err
 }
 
@@ -62,7 +62,7 @@ func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1
 func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	rules, err := s.Catalog.Thresholds(ctx)
+	rules, err := s.Catalog.Thresholds.List(ctx)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 func (s *transferService) upload(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse],
 	to *transfer.Transfer, instance, id string,
 ) (int64, error) {
-	if err := s.Catalog.JobProgress(ctx, instance, id, fleet.Progress{Phase: "send"}, s.Now().UTC()); err != nil {
+	if err := s.Catalog.Jobs.RecordProgress(ctx, instance, id, fleet.Progress{Phase: "send"}, s.Now().UTC()); err != nil {
 		return 0, err
 	}
 	return pump(ctx, from, to)
@@ -194,7 +194,7 @@ func (s *transferService) settle(ctx context.Context, instance, id string, downl
 	if downloadErr != nil {
 		result.State, result.Error = fleet.JobCancelled, "the download has ended early"
 	}
-	if _, err := s.Catalog.FinishJob(context.WithoutCancel(ctx), instance, id, result, now); err != nil {
+	if _, err := s.Catalog.Jobs.Finish(context.WithoutCancel(ctx), instance, id, result, now); err != nil {
 		s.Log.Error("a send job could not be ended", "job", id, "error", err)
 	}
 }
@@ -218,7 +218,7 @@ func (s *transferService) jobFailure(ctx context.Context, id string, from *trans
 			return nil
 		case <-changed:
 		}
-		job, err := s.Catalog.Job(ctx, id)
+		job, err := s.Catalog.Jobs.Get(ctx, id)
 		switch {
 		case err != nil:
 			return err

@@ -19,7 +19,7 @@ type userService struct {
 }
 
 func (s *userService) ListUsers(ctx context.Context, _ *pgharborv1.ListUsersRequest) (*pgharborv1.ListUsersResponse, error) {
-	users, err := s.Catalog.Users(ctx)
+	users, err := s.Catalog.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 		return nil, err
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
-		return s.Catalog.ChangeUser(ctx, request.GetName(), change, by, s.Now().UTC())
+		return s.Catalog.Users.Change(ctx, request.GetName(), change, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 }
 
 func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.GrantPermissionRequest) (*pgharborv1.GrantPermissionResponse, error) {
-	user, err := s.Catalog.User(ctx, request.GetName())
+	user, err := s.Catalog.Users.Get(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, err
 	}
 	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
-		return s.Catalog.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
+		return s.Catalog.Users.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (s *userService) RevokePermission(ctx context.Context, request *pgharborv1.
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%q is no permission", permission)
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke-grant", string(permission), func(string) error {
-		return s.Catalog.RevokeGrant(ctx, request.GetName(), permission)
+		return s.Catalog.Users.RevokeGrant(ctx, request.GetName(), permission)
 	})
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s *userService) RevokePermission(ctx context.Context, request *pgharborv1.
 
 func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.RevokeUserRequest) (*pgharborv1.RevokeUserResponse, error) {
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke", "", func(string) error {
-		return s.Catalog.RevokeUser(ctx, request.GetName(), s.Now().UTC())
+		return s.Catalog.Users.Revoke(ctx, request.GetName(), s.Now().UTC())
 	})
 	if err == nil {
 		whose := fleet.Caller{Kind: fleet.CallerUser, Name: request.GetName()}.String()
@@ -147,11 +147,11 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 // lonely warns of policies that ask for a second person where there is only one who manages people: of what waits for that,
 // nothing can be approved.
 func (s *userService) lonely(ctx context.Context) ([]string, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	users, err := s.Catalog.Users(ctx)
+	users, err := s.Catalog.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -178,14 +178,14 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	}
 	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
-	if _, err := s.Catalog.User(ctx, name); err != nil {
+	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
 		return nil, s.refusedBefore(ctx, entry, err)
 	}
 	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
 	s.Bells.Ring(session.CallerBell(whose))
-	user, err := s.Catalog.User(ctx, name)
+	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -25,28 +25,28 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 		}, [2]bool{false, true}},
 		"another device": {func(c *catalog.Catalog, laptop fleet.Caller) error {
 			enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-			_, err := c.RevokeDevice(t.Context(), "olga", laptop.Identity, "user:owner", now)
+			_, err := c.Devices.Revoke(t.Context(), "olga", laptop.Identity, "user:owner", now)
 			return err
 		}, [2]bool{false, true}},
 		"a grant": {func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.Grant(t.Context(), "olga", nil, hold, "user:owner", now)
+			return c.Users.Grant(t.Context(), "olga", nil, hold, "user:owner", now)
 		}, [2]bool{true, true}},
 		"a role": {func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "olga", fleet.UserChange{Role: fleet.RoleViewer}, "user:owner", now)
+			return c.Users.Change(t.Context(), "olga", fleet.UserChange{Role: fleet.RoleViewer}, "user:owner", now)
 		}, [2]bool{true, true}},
 		"a scope": {func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "olga", fleet.UserChange{Instances: &part}, "user:owner", now)
+			return c.Users.Change(t.Context(), "olga", fleet.UserChange{Instances: &part}, "user:owner", now)
 		}, [2]bool{true, true}},
 		"a revocation": {func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.RevokeUser(t.Context(), "olga", now)
+			return c.Users.Revoke(t.Context(), "olga", now)
 		}, [2]bool{true, true}},
 	}
 	changes := map[string]func(*catalog.Catalog, *fleet.Seen) error{
 		"a grant": func(c *catalog.Catalog, seen *fleet.Seen) error {
-			return c.Grant(t.Context(), "olga", seen, restore, "user:owner", now)
+			return c.Users.Grant(t.Context(), "olga", seen, restore, "user:owner", now)
 		},
 		"a role": func(c *catalog.Catalog, seen *fleet.Seen) error {
-			return c.ChangeUser(t.Context(), "olga", fleet.UserChange{Role: fleet.RoleOwner, Seen: seen}, "user:owner", now)
+			return c.Users.Change(t.Context(), "olga", fleet.UserChange{Role: fleet.RoleOwner, Seen: seen}, "user:owner", now)
 		},
 	}
 	for what, change := range changes {
@@ -55,7 +55,7 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 				c, _ := open(t)
 				enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 				laptop := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-				olga, err := c.User(t.Context(), "olga")
+				olga, err := c.Users.Get(t.Context(), "olga")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -66,7 +66,7 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 				if (err != nil) != m.matters[n] || err != nil && !errors.Is(err, fleet.ErrConflict) {
 					t.Errorf("%s, approved %t, and meanwhile %s: %v", what, approved, while, err)
 				}
-				after, err := c.User(t.Context(), "olga")
+				after, err := c.Users.Get(t.Context(), "olga")
 				if err != nil || m.matters[n] && (after.Role == fleet.RoleOwner || slices.ContainsFunc(after.Grants, func(g fleet.Grant) bool { return g.Permission == restore.Permission })) {
 					t.Errorf("%s was refused, and she is %+v, %v", what, after, err)
 				}
@@ -80,10 +80,10 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 func TestNobodyIsGrantedAnythingOnceRevoked(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.RevokeUser(t.Context(), "olga", now); err != nil {
+	if err := c.Users.Revoke(t.Context(), "olga", now); err != nil {
 		t.Fatal(err)
 	}
-	err := c.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now)
+	err := c.Users.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now)
 	if !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("got %v", err)
 	}

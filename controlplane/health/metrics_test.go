@@ -36,21 +36,21 @@ func collector(t *testing.T) (*health.Collector, *catalog.Catalog) {
 // invite makes an instance that has been seen at a time; zero is never.
 func invite(t *testing.T, c *catalog.Catalog, instance string, seen time.Time) {
 	t.Helper()
-	err := c.CreateInvite(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now})
+	err := c.Invites.Create(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if seen.IsZero() {
 		return
 	}
-	if err := c.AgentSeen(t.Context(), instance, seen); err != nil {
+	if err := c.Agents.RecordSeen(t.Context(), instance, seen); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func record(t *testing.T, c *catalog.Catalog, run fleet.Run, b *fleet.Backup) {
 	t.Helper()
-	if err := c.RecordRun(t.Context(), run, b); err != nil {
+	if err := c.Runs.Record(t.Context(), run, b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -83,10 +83,10 @@ func TestMetricsOfAFleet(t *testing.T) {
 		BackupsEnabled: true, NextRunAt: now.Add(time.Hour), NextPurgeAt: now.Add(2 * time.Hour), FreeBytes: &free,
 		CertificateEndsAt: now.AddDate(0, 0, 20), CertificateLife: 30 * 24 * time.Hour,
 	}
-	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AgentClock(t.Context(), "db1", -250*time.Millisecond); err != nil {
+	if err := c.Agents.RecordClock(t.Context(), "db1", -250*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	hour := now.Add(-time.Hour)

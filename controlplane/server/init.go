@@ -114,7 +114,7 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 		return made, err
 	}
 	a := &api.API{Catalog: c, CA: ca, Now: o.Now, Advertise: o.Advertise}
-	trail := &audit.Trail{Store: c, Now: o.Now}
+	trail := &audit.Trail{Store: c.Trail, Now: o.Now}
 	err = trail.Do(ctx, audit.Action{Actor: "host", Action: "user.invite", Target: "user:" + o.Owner, Detail: "the first OWNER"}, func() error {
 		word, invite, err := a.IssueInvite(ctx, fleet.Invite{
 			Kind: fleet.CallerUser, Name: o.Owner, Role: fleet.RoleOwner, CreatedBy: "host",

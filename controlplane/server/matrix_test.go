@@ -190,7 +190,7 @@ func raiseAlert(t *testing.T, cp *servertest.ControlPlane, instance string) {
 		t.Fatal(err)
 	}
 	alert := fleet.Alert{AlertKey: fleet.AlertKey{Instance: instance, Verdict: fleet.VerdictClock}, Since: time.Now()}
-	if err := errors.Join(c.TakeAlertStep(t.Context(), fleet.AlertStep{Keep: []fleet.Alert{alert}}, nil), c.Close()); err != nil {
+	if err := errors.Join(c.Alerts.TakeStep(t.Context(), fleet.AlertStep{Keep: []fleet.Alert{alert}}, nil), c.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

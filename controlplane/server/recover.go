@@ -45,7 +45,7 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 	if err != nil {
 		return made, err
 	}
-	a := &api.API{Catalog: store, CA: ca, Now: o.Now, Advertise: advertise, Trail: &audit.Trail{Store: store, Now: o.Now}}
+	a := &api.API{Catalog: store, CA: ca, Now: o.Now, Advertise: advertise, Trail: &audit.Trail{Store: store.Trail, Now: o.Now}}
 	word, invite, err := a.RecoverOwner(ctx, o.Owner)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }

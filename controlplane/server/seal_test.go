@@ -45,7 +45,7 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, err := c.AuditAfter(t.Context(), 0, 10_000)
+	rest, err := c.Trail.After(t.Context(), 0, 10_000)
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 		first.Head: false, second.Head: false, {Sequence: second.Head.Sequence, Hash: strings.Repeat("0", 64)}: true,
 		{Sequence: second.Head.Sequence + 1000, Hash: second.Head.Hash}: true,
 	} {
-		if dispute, err := c.TrailDispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
+		if dispute, err := c.Trail.Dispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
 			t.Errorf("%s: %q, %v", seen, dispute, err)
 		}
 	}

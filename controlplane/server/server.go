@@ -113,12 +113,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	store.SetShare(c.Share)
 	// A trail that can't be written is no reason to hide what the catalog knows.
-	if settled, err := store.SettleAudit(ctx, c.Now().UTC()); err != nil {
+	if settled, err := store.Trail.Settle(ctx, c.Now().UTC()); err != nil {
 		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
 	} else if settled > 0 {
 		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", settled)
 	}
-	if err := store.SettleApprovals(ctx); err != nil {
+	if err := store.Approvals.Settle(ctx); err != nil {
 		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
 	}
 	a, err := assemble(ctx, c, ca, store)
@@ -155,9 +155,9 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	if err != nil {
 		return nil, err
 	}
-	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
+	bells, trail := &session.Bells{}, &audit.Trail{Store: store.Trail, Now: c.Now}
 	heads := &audit.Heads{
-		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
+		Store: store.Trail, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
 	judge := &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
 	notifier, err := newNotifier(c, store, judge)

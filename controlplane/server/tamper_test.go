@@ -69,14 +69,14 @@ func trailOnDisk(t *testing.T, n int) (dir string, head chain.Head) {
 		t.Fatal(err)
 	}
 	for i := range n - 2 { // Init has written two
-		_, err := c.AppendAudit(t.Context(), chain.Entry{
+		_, err := c.Trail.Append(t.Context(), chain.Entry{
 			At: time.Now(), Actor: "user:a", Action: "b", Instance: "c", Target: "d", Reason: "e", Outcome: "succeeded", Detail: fmt.Sprint(i), Completes: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	head, err = c.TrailHead(t.Context())
+	head, err = c.Trail.Head(t.Context())
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestTrailIsVerifiedBesideTheControlPlane(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.AppendAudit(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
+	if _, err := c.Trail.Append(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := server.VerifyAudit(ctx, dir, head)

@@ -23,11 +23,11 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	victim.offer(t)
 	victim.settle(t)
 	state := func() any {
-		runs, _, err := cp.Catalog.JobRuns(t.Context(), job.ID)
+		runs, _, err := cp.Catalog.Runs.OfJob(t.Context(), job.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		known, err := cp.Catalog.Backup(t.Context(), b.GetId())
+		known, err := cp.Catalog.Backups.Get(t.Context(), b.GetId())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,12 +115,12 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 		}
 	}
 	for id, state := range cp.backups(t, "db1") {
-		b, err := cp.Catalog.Backup(t.Context(), id)
+		b, err := cp.Catalog.Backups.Get(t.Context(), id)
 		if err != nil || b.Manifest.Filename != good.GetFilename() || b.SizeBytes != 10 || b.Manifest.SHA256 != good.GetSha256() {
 			t.Errorf("the catalog has the backup %+v (%s), %v", b, state, err)
 		}
 	}
-	if agent, err := cp.Catalog.Agent(t.Context(), "db1"); err != nil || len(agent.Version) > 10<<10 {
+	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || len(agent.Version) > 10<<10 {
 		t.Errorf("the agent's version takes %d bytes, %v", len(agent.Version), err)
 	}
 }
