@@ -51,7 +51,7 @@ func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.Revo
 	revoked := fleet.Caller{Kind: fleet.CallerAgent, Name: request.GetName()}
 	action := audit.Action{Actor: callerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String()}
 	if _, err := s.Catalog.Agents.Get(ctx, revoked.Name); err != nil {
-		return nil, s.refusedBefore(ctx, action, err)
+		return nil, s.Trail.RefusedBefore(ctx, action, err)
 	}
 	err := s.Trail.Do(ctx, action, func() error {
 		return s.Catalog.Agents.Revoke(ctx, revoked.Name, s.Now().UTC())

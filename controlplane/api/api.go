@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/approval"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -30,6 +31,7 @@ type API struct {
 	Catalog   *catalog.Catalog
 	CA        *pki.Authorities
 	Trail     *audit.Trail
+	Approvals *approval.Gate
 	Heads     *audit.Heads
 	Sessions  *session.Registry
 	Bells     *session.Bells

@@ -76,7 +76,7 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	if err := a.Sessions.CheckReachable(ctx, job.Instance); err != nil {
 		return job, err
 	}
-	if err := a.approvedJob(ctx, job); err != nil {
+	if err := a.Approvals.PassJob(ctx, caller, job); err != nil {
 		return job, err
 	}
 	action.Actor = caller.String()

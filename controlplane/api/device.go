@@ -58,7 +58,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	action := audit.Action{Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String()}
 	device, err := a.Catalog.Devices.Get(ctx, user, id)
 	if err != nil {
-		return nil, a.refusedBefore(ctx, action, err)
+		return nil, a.Trail.RefusedBefore(ctx, action, err)
 	}
 	revoke := a.Trail.Do
 	if !device.RevokedAt.IsZero() { // it changes nothing, however often

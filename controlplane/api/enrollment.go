@@ -13,9 +13,6 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// actorInvite is, in the trail, whoever holds an invite.
-const actorInvite = "invite"
-
 type enrollmentService struct {
 	pgharborv1.UnimplementedEnrollmentServiceServer
 	*API
@@ -43,13 +40,13 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	}
 	// Who holds an invite is a stranger who can come with it any number of times.
 	action := audit.Action{
-		Actor: actorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16], Apart: invite.SecretHash,
+		Actor: chain.ActorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16], Apart: invite.SecretHash,
 	}
 	again, err := s.Catalog.Invites.Check(ctx, invite.SecretHash, key, now)
 	if err != nil {
-		return nil, s.refusedBefore(ctx, action, err)
+		return nil, s.Trail.RefusedBefore(ctx, action, err)
 	}
-	if err := s.approvedEnrolment(ctx, invite, request.GetDevice(), key); err != nil {
+	if err := s.Approvals.PassEnrolment(ctx, invite, request.GetDevice(), key); err != nil {
 		return nil, err
 	}
 	redeem := func() (detail string, err error) {
@@ -77,7 +74,7 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 func (s *enrollmentService) redeemed(ctx context.Context, action audit.Action, again bool, redeem func() (string, error)) error {
 	if again && s.Trail.Again(action, chain.OutcomeSucceeded) {
 		if _, err := redeem(); err != nil {
-			return s.refusedBefore(ctx, action, err)
+			return s.Trail.RefusedBefore(ctx, action, err)
 		}
 		return nil
 	}

@@ -118,7 +118,7 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 	if err != nil {
 		return err
 	}
-	why := checkLeaving(asCaller(user), backup, restore.Instance)
+	why := checkLeaving(user.Caller(), backup, restore.Instance)
 	if !user.RevokedAt.IsZero() {
 		why = fleet.NewProblem(fleet.ErrDenied, "%s, who asked for the restore, was revoked", restore.RequestedBy)
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
@@ -36,7 +37,7 @@ func (a *API) invite(ctx context.Context, i fleet.Invite, life time.Duration) (s
 	i.CreatedBy = i.Maker.String()
 	var word string
 	err := a.Trail.Do(ctx, audit.Action{
-		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: invited(i),
+		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: i.Rights(),
 	}, func() (err error) {
 		word, i, err = a.IssueInvite(ctx, i, life)
 		return err
@@ -53,16 +54,13 @@ func (a *API) IssueInvite(ctx context.Context, i fleet.Invite, life time.Duratio
 // RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of
 // whoever holds the control plane's host.
 func (a *API) RecoverOwner(ctx context.Context, name string) (word string, i fleet.Invite, err error) {
-	i = fleet.Invite{Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: actorHost}
-	err = a.Trail.Do(ctx, audit.Action{Actor: actorHost, Action: "owner.recover", Target: "user:" + name}, func() error {
+	i = fleet.Invite{Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: chain.ActorHost}
+	err = a.Trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: "owner.recover", Target: "user:" + name}, func() error {
 		word, i, err = a.issue(ctx, i, InviteLife, a.Catalog.Invites.RecoverOwner)
 		return err
 	})
 	return word, i, err
 }
-
-// actorHost is, in the trail, whoever works on the control plane's own machine.
-const actorHost = "host"
 
 func (a *API) issue(ctx context.Context, i fleet.Invite, life time.Duration, keep func(context.Context, fleet.Invite) error) (string, fleet.Invite, error) {
 	secret := pki.NewSecret(rand.Reader)
@@ -73,12 +71,4 @@ func (a *API) issue(ctx context.Context, i fleet.Invite, life time.Duration, kee
 		return "", i, err
 	}
 	return pki.Invite{Address: a.Advertise, Fingerprint: a.CA.Fingerprint(), Secret: secret}.String(), i, nil
-}
-
-// invited is what an invite makes of whoever redeems it, in words.
-func invited(i fleet.Invite) string {
-	if i.Instances.Whole() {
-		return string(i.Role)
-	}
-	return string(i.Role) + " on " + i.Instances.String()
 }

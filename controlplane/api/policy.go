@@ -55,7 +55,7 @@ func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPo
 	if len(next.RequireApproval) > 0 {
 		// A fleet of one would be locked by it.
 		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: callerFrom(ctx).Name}
-		if err := s.checkDecider(ctx, anything); err != nil {
+		if err := s.Approvals.CheckDecider(ctx, anything); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		return err
 	}
 	if len(before.RequireApproval) > 0 && before.LoosenedBy(next) {
-		_, err := s.approved(ctx, fleet.GuardedRequest{
+		_, err := s.Approvals.Pass(ctx, callerFrom(ctx), fleet.GuardedRequest{
 			Action: fleet.ActionLoosenPolicy, Target: next.Glob,
 			Details: []fleet.Detail{{Name: "from", Value: asked(before)}, {Name: "to", Value: asked(next)}},
 		})

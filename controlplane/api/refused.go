@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,15 +49,4 @@ func (a *API) noteRefused(ctx context.Context, p pki.Principal, why error) error
 	return errors.Join(why, a.Trail.Denied(ctx, audit.Action{
 		Actor: p.String(), Action: "connect", Target: "identity:" + p.Identity, Detail: why.Error(),
 	}))
-}
-
-// refusedBefore writes that something was refused before it began, for what somebody
-// can ask for any number of times: the first few times, and then how often. What is
-// not known stays an error of its own.
-func (a *API) refusedBefore(ctx context.Context, action audit.Action, why error) error {
-	if !errors.Is(why, fleet.ErrNotFound) && !errors.Is(why, fleet.ErrUnauthenticated) {
-		return why
-	}
-	action.Detail = strings.TrimPrefix(action.Detail+": "+why.Error(), ": ")
-	return errors.Join(why, a.Trail.Denied(ctx, action))
 }

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
@@ -148,23 +146,11 @@ func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error
 }
 
 func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
-	restore, err := s.restore(ctx, request.GetId(), fleet.JobRestore, fleet.JobPreview)
+	restore, err := s.Catalog.Restores.OfKind(ctx, request.GetId(), fleet.JobRestore, fleet.JobPreview)
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.GetRestoreResponse{Restore: restoreToProto(restore)}, nil
-}
-
-// restore returns a job of one of the kinds, and what came of it.
-func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
-	restore, err := a.Catalog.Restores.Get(ctx, id)
-	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
-		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
-	}
-	if err != nil {
-		return fleet.Restore{}, err
-	}
-	return restore, nil
 }
 
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {

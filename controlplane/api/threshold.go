@@ -72,7 +72,7 @@ func (s *healthService) changeThresholds(ctx context.Context, action string, nex
 		before = rules[stands]
 	}
 	if stands >= 0 || next.Thresholds != (fleet.Thresholds{}) { // nothing waits to be removed that is not there
-		_, err := s.approved(ctx, fleet.GuardedRequest{
+		_, err := s.Approvals.Pass(ctx, callerFrom(ctx), fleet.GuardedRequest{
 			Action: fleet.ActionThresholds, Target: next.Pattern,
 			Details: []fleet.Detail{{Name: "from", Value: limits(before)}, {Name: "to", Value: limits(next)}},
 		})

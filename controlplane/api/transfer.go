@@ -97,7 +97,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 		return err
 	}
 	caller := callerFrom(ctx)
-	endUse, err := s.approvedUntil(ctx, fleet.GuardedRequest{
+	endUse, err := s.Approvals.PassUntil(ctx, callerFrom(ctx), fleet.GuardedRequest{
 		Action: fleet.ActionDownload, Instance: backup.Instance, Target: backup.ID, Reason: request.GetReason(),
 		Details: []fleet.Detail{{Name: "database", Value: backup.Database}, {Name: "file", Value: backup.Manifest.Filename}},
 	})

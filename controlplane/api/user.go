@@ -42,7 +42,7 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.approvedInvite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
+	made, err := s.Approvals.PassInvite(ctx, callerFrom(ctx), fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
-	change, err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " "))
+	change, err := s.Approvals.PassChange(ctx, callerFrom(ctx), request.GetName(), change, strings.Join(words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
-	seen, err := s.approvedGrant(ctx, user, grant)
+	seen, err := s.Approvals.PassGrant(ctx, callerFrom(ctx), user, grant)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *userService) lonely(ctx context.Context) ([]string, error) {
 	}
 	left := 0
 	for _, u := range users {
-		if u.Devices > 0 && u.RevokedAt.IsZero() && access.Has(asCaller(u), fleet.PermissionUserManage) {
+		if u.Devices > 0 && u.RevokedAt.IsZero() && access.Has(u.Caller(), fleet.PermissionUserManage) {
 			left++
 		}
 	}
@@ -179,7 +179,7 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
 	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
-		return nil, s.refusedBefore(ctx, entry, err)
+		return nil, s.Trail.RefusedBefore(ctx, entry, err)
 	}
 	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err

@@ -5,11 +5,13 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
 // Store is where the trail is kept; the catalog is one.
@@ -78,6 +80,17 @@ func (t *Trail) Denied(ctx context.Context, a Action) error {
 		t.repeats.forget(a, chain.OutcomeDenied)
 	}
 	return err
+}
+
+// RefusedBefore writes that something was refused before it began, for what somebody
+// can ask for any number of times: the first few times, and then how often. What is
+// not known stays an error of its own.
+func (t *Trail) RefusedBefore(ctx context.Context, a Action, why error) error {
+	if !errors.Is(why, fleet.ErrNotFound) && !errors.Is(why, fleet.ErrUnauthenticated) {
+		return why
+	}
+	a.Detail = strings.TrimPrefix(a.Detail+": "+why.Error(), ": ")
+	return errors.Join(why, t.Denied(ctx, a))
 }
 
 // Do runs f between Begin and End, for actions that end with their call.

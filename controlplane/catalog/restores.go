@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -73,6 +74,19 @@ func (a also) Scan(columns ...any) error { return a.row.Scan(append(columns, a.m
 func (s Restores) Get(ctx context.Context, id string) (fleet.Restore, error) {
 	restore, err := scanRestore(s.db.QueryRowContext(ctx, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id WHERE id = ?`, id))
 	return restore, missing(err, "job %q", id)
+}
+
+// OfKind returns a job of one of the kinds, and what came of it; or
+// fleet.ErrNotFound.
+func (s Restores) OfKind(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
+	restore, err := s.Get(ctx, id)
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
+		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
+	}
+	if err != nil {
+		return fleet.Restore{}, err
+	}
+	return restore, nil
 }
 
 // RestoreQuery selects restores; empty fields select all.

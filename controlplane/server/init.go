@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
@@ -115,9 +116,9 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	}
 	a := &api.API{Catalog: c, CA: ca, Now: o.Now, Advertise: o.Advertise}
 	trail := &audit.Trail{Store: c.Trail, Now: o.Now}
-	err = trail.Do(ctx, audit.Action{Actor: "host", Action: "user.invite", Target: "user:" + o.Owner, Detail: "the first OWNER"}, func() error {
+	err = trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: "user.invite", Target: "user:" + o.Owner, Detail: "the first OWNER"}, func() error {
 		word, invite, err := a.IssueInvite(ctx, fleet.Invite{
-			Kind: fleet.CallerUser, Name: o.Owner, Role: fleet.RoleOwner, CreatedBy: "host",
+			Kind: fleet.CallerUser, Name: o.Owner, Role: fleet.RoleOwner, CreatedBy: chain.ActorHost,
 		}, ownerInviteLife)
 		made = Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
@@ -126,7 +127,7 @@ func onHost(ctx context.Context, dataDir string, f func(store *catalog.Catalog, 
 
 func onTrail(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
 	trail := &audit.Trail{Store: store.Trail, Now: func() time.Time { return now }}
-	return trail.Do(ctx, audit.Action{Actor: "host", Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
+	return trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
 }
 
 func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.Time) (CAs, error) {

@@ -72,7 +72,7 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	}
 	trail := &audit.Trail{Store: store.Trail, Now: o.Now}
 	return s, trail.Do(ctx, audit.Action{
-		Actor: "host", Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
+		Actor: chain.ActorHost, Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
 	}, func() error {
 		if err := store.Trail.Seal(ctx, seal); err != nil {
 			return err

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/approval"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
@@ -134,7 +135,7 @@ func Run(ctx context.Context, c Config) (err error) {
 // that it has stopped. One that is killed has its entry ended by the next. A trail
 // that can't be written keeps nobody from reading.
 func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
-	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: "host", Action: "controlplane.serve"})
+	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
 	if err != nil {
 		a.Log.Error("the control plane serves what can be read", "error", err)
 		return func() {}
@@ -166,7 +167,7 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	}
 	return &api.API{
 		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
-		Trail: trail, Heads: heads,
+		Trail: trail, Heads: heads, Approvals: &approval.Gate{Catalog: store, Trail: trail, Log: c.Log, Now: c.Now},
 		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     judge, Notifier: notifier,
@@ -222,7 +223,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 	group.Go(func() error { return unlessClosed(grpcServer.Serve(entrance.Listen(grpcListener))) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a)
-	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
+	group.Go(func() error { a.Approvals.RunExpiry(groupCtx, a.Sessions.Heartbeat); return nil })
 	group.Go(func() error { prune(groupCtx, c, a); return nil })
 	group.Go(func() error { tellRepeats(groupCtx, a); return nil })
 	group.Go(func() error {
