@@ -40,7 +40,7 @@ func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, life)
+	word, invite, err := s.Invites.Invite(ctx, callerFrom(ctx), fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, life)
 	if err != nil {
 		return nil, err
 	}

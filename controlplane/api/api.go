@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/approval"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/enrolment"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/notify"
@@ -32,6 +33,8 @@ type API struct {
 	CA        *pki.Authorities
 	Trail     *audit.Trail
 	Approvals *approval.Gate
+	Enrolment *enrolment.Enroller
+	Invites   *enrolment.Inviter
 	Heads     *audit.Heads
 	Sessions  *session.Registry
 	Bells     *session.Bells
@@ -40,11 +43,6 @@ type API struct {
 	Notifier  *notify.Notifier
 	Log       *slog.Logger
 	Now       func() time.Time
-	// Advertise is the address that invites carry, host:port.
-	Advertise string
-	// CertificateLife is how long the certificates of agents and people hold;
-	// they are renewed at two thirds of it.
-	CertificateLife time.Duration
 
 	handlers sync.WaitGroup // of streams; see AuthorizeStream
 	refused  refusals

@@ -3,10 +3,8 @@ package api
 import (
 	"context"
 	"crypto/x509"
-	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
-	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -26,21 +24,9 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 	}, nil
 }
 
-// RenewCertificate certifies by the newest CA that the caller has said it trusts.
 func (s *identityService) RenewCertificate(ctx context.Context, request *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
 	caller := callerFrom(ctx)
-	holder, err := s.Catalog.Identities.Holder(ctx, caller.Identity)
-	if err != nil {
-		return nil, err
-	}
-	issued, err := s.CA.Sign(request.GetCsr(), principalOf(caller), s.CertificateLife, s.Now().UTC(), holder.Trusts...)
-	if err != nil {
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
-	}
-	err = s.Trail.Often(ctx, audit.Action{
-		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
-		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
-	}, func() error { return s.Catalog.Identities.RecordCertificate(ctx, caller.Identity, issued.NotAfter) })
+	issued, err := s.Enrolment.Renew(ctx, caller, request.GetCsr())
 	if err != nil {
 		return nil, err
 	}

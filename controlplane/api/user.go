@@ -46,7 +46,7 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, made, life)
+	word, invite, err := s.Invites.Invite(ctx, callerFrom(ctx), made, life)
 	if err != nil {
 		return nil, err
 	}

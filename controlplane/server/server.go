@@ -30,6 +30,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/enrolment"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -157,6 +158,7 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 		return nil, err
 	}
 	bells, trail := &session.Bells{}, &audit.Trail{Store: store.Trail, Now: c.Now}
+	approvals := &approval.Gate{Catalog: store, Trail: trail, Log: c.Log, Now: c.Now}
 	heads := &audit.Heads{
 		Store: store.Trail, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
@@ -166,8 +168,9 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 		return nil, err
 	}
 	return &api.API{
-		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
-		Trail: trail, Heads: heads, Approvals: &approval.Gate{Catalog: store, Trail: trail, Log: c.Log, Now: c.Now},
+		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now,
+		Trail: trail, Heads: heads, Approvals: approvals, Invites: inviter(store, ca, trail, advertise),
+		Enrolment: &enrolment.Enroller{Catalog: store, CA: ca, Trail: trail, Approvals: approvals, Now: c.Now, CertificateLife: c.CertificateLife},
 		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     judge, Notifier: notifier,
