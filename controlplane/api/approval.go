@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -15,8 +16,8 @@ type approvalService struct {
 }
 
 func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1.ListApprovalsRequest) (*pgharborv1.ListApprovalsResponse, error) {
-	query := catalog.ApprovalQuery{Page: page(request.GetPageSize(), request.GetPageToken()), Scope: listScope(ctx)}
-	approvals, next, err := s.Approvals.List(ctx, callerFrom(ctx), query, request.GetAll())
+	query := catalog.ApprovalQuery{Page: page(request.GetPageSize(), request.GetPageToken()), Scope: guard.ListScope(ctx)}
+	approvals, next, err := s.Approvals.List(ctx, guard.CallerFrom(ctx), query, request.GetAll())
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +25,7 @@ func (s *approvalService) ListApprovals(ctx context.Context, request *pgharborv1
 }
 
 func (s *approvalService) GetApproval(ctx context.Context, request *pgharborv1.GetApprovalRequest) (*pgharborv1.GetApprovalResponse, error) {
-	approval, err := s.Approvals.Get(ctx, callerFrom(ctx), request.GetId())
+	approval, err := s.Approvals.Get(ctx, guard.CallerFrom(ctx), request.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (s *approvalService) decide(ctx context.Context, id string, as fleet.Approv
 	if err := checkTexts(comment, ""); err != nil {
 		return nil, err
 	}
-	approval, err := s.Approvals.Decide(ctx, callerFrom(ctx), id, as, comment)
+	approval, err := s.Approvals.Decide(ctx, guard.CallerFrom(ctx), id, as, comment)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -19,7 +20,7 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 	query := catalog.BackupQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), IncludeRemoved: request.GetIncludeRemoved(),
-		Scope: listScope(ctx),
+		Scope: guard.ListScope(ctx),
 	}
 	if request.GetSince() != nil {
 		query.Since = request.GetSince().AsTime()
@@ -60,7 +61,7 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 // first, then the row, then the bell. The trail's entry is completed when the
 // job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
-	caller := callerFrom(ctx)
+	caller := guard.CallerFrom(ctx)
 	if err := checkTexts(action.Reason, requestID, job.Spec.Database, job.Spec.TargetDatabase); err != nil {
 		return job, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -24,7 +25,7 @@ const actionFetch = "backup.fetch"
 // that ends. The trail says how much of it left.
 func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.ServerStreamingServer[pgharborv1.FetchResponse]) error {
 	ctx := stream.Context()
-	restore, backup, err := s.toFetch(ctx, callerFrom(ctx).Name, request.GetTransferId())
+	restore, backup, err := s.toFetch(ctx, guard.CallerFrom(ctx).Name, request.GetTransferId())
 	if err != nil {
 		return err
 	}

@@ -30,11 +30,11 @@ func serveHTTP(t *testing.T) (http.Handler, *catalog.Catalog) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	clock := func() time.Time { return now }
-	a := &api.API{
-		Catalog: c, Now: clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	status := &api.Status{
+		Catalog: c, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 	}
-	return a.HTTP(prometheus.NewRegistry()), c
+	return status.Handler(prometheus.NewRegistry()), c
 }
 
 func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {

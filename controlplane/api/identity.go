@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -16,7 +17,7 @@ type identityService struct {
 }
 
 func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIdentityRequest) (*pgharborv1.GetIdentityResponse, error) {
-	caller := callerFrom(ctx)
+	caller := guard.CallerFrom(ctx)
 	return &pgharborv1.GetIdentityResponse{
 		Kind: string(caller.Kind), Name: caller.Name, Role: string(caller.Role),
 		Permissions: toProto(access.Permissions(caller), func(p fleet.Permission) string { return string(p) }),
@@ -25,7 +26,7 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 }
 
 func (s *identityService) RenewCertificate(ctx context.Context, request *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
-	caller := callerFrom(ctx)
+	caller := guard.CallerFrom(ctx)
 	issued, err := s.Enrolment.Renew(ctx, caller, request.GetCsr())
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func (s *identityService) SyncAuthorities(ctx context.Context, request *pgharbor
 			return nil, fleet.NewProblem(fleet.ErrInvalid, "%.80q is no fingerprint of a CA", fingerprint)
 		}
 	}
-	if err := s.Catalog.Identities.RecordTrusts(ctx, callerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
+	if err := s.Catalog.Identities.RecordTrusts(ctx, guard.CallerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
 		return nil, err
 	}
 	return &pgharborv1.SyncAuthoritiesResponse{

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -27,7 +28,7 @@ func (s *policyService) ListPolicies(ctx context.Context, _ *pgharborv1.ListPoli
 	if err != nil {
 		return nil, err
 	}
-	if policies, err = s.heeded(ctx, policies, listScope(ctx)); err != nil {
+	if policies, err = s.heeded(ctx, policies, guard.ListScope(ctx)); err != nil {
 		return nil, err
 	}
 	return &pgharborv1.ListPoliciesResponse{Policies: toProto(policies, policyToProto)}, nil
@@ -54,12 +55,12 @@ func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPo
 	}
 	if len(next.RequireApproval) > 0 {
 		// A fleet of one would be locked by it.
-		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: callerFrom(ctx).Name}
+		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: guard.CallerFrom(ctx).Name}
 		if err := s.Approvals.CheckDecider(ctx, anything); err != nil {
 			return nil, err
 		}
 	}
-	next.UpdatedBy, next.UpdatedAt = callerFrom(ctx).Name, s.Now().UTC()
+	next.UpdatedBy, next.UpdatedAt = guard.CallerFrom(ctx).Name, s.Now().UTC()
 	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.Policies.Set(ctx, next) })
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		return err
 	}
 	if len(before.RequireApproval) > 0 && before.LoosenedBy(next) {
-		_, err := s.Approvals.Pass(ctx, callerFrom(ctx), fleet.GuardedRequest{
+		_, err := s.Approvals.Pass(ctx, guard.CallerFrom(ctx), fleet.GuardedRequest{
 			Action: fleet.ActionLoosenPolicy, Target: next.Glob,
 			Details: []fleet.Detail{{Name: "from", Value: asked(before)}, {Name: "to", Value: asked(next)}},
 		})
@@ -102,7 +103,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		}
 	}
 	return s.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
+		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
 	}, effect)
 }
 

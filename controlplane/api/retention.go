@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -13,7 +14,7 @@ type retentionService struct {
 }
 
 func (s *retentionService) ListRetentions(ctx context.Context, request *pgharborv1.ListRetentionsRequest) (*pgharborv1.ListRetentionsResponse, error) {
-	agents, err := s.retained(ctx, request.GetInstance(), listScope(ctx))
+	agents, err := s.retained(ctx, request.GetInstance(), guard.ListScope(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -32,7 +33,7 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 	if first.GetHeader() == nil {
 		return fleet.NewProblem(fleet.ErrInvalid, "an upload begins with its header")
 	}
-	instance, id := callerFrom(ctx).Name, first.GetHeader().GetTransferId()
+	instance, id := guard.CallerFrom(ctx).Name, first.GetHeader().GetTransferId()
 	to, err := s.Transfers.Claim(id, instance)
 	if err != nil {
 		return err
@@ -96,8 +97,8 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	if err := s.Sessions.CheckReachable(ctx, backup.Instance); err != nil {
 		return err
 	}
-	caller := callerFrom(ctx)
-	endUse, err := s.Approvals.PassUntil(ctx, callerFrom(ctx), fleet.GuardedRequest{
+	caller := guard.CallerFrom(ctx)
+	endUse, err := s.Approvals.PassUntil(ctx, guard.CallerFrom(ctx), fleet.GuardedRequest{
 		Action: fleet.ActionDownload, Instance: backup.Instance, Target: backup.ID, Reason: request.GetReason(),
 		Details: []fleet.Detail{{Name: "database", Value: backup.Database}, {Name: "file", Value: backup.Manifest.Filename}},
 	})

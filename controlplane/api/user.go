@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -42,11 +43,11 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.Approvals.PassInvite(ctx, callerFrom(ctx), fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
+	made, err := s.Approvals.PassInvite(ctx, guard.CallerFrom(ctx), fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.Invites.Invite(ctx, callerFrom(ctx), made, life)
+	word, invite, err := s.Invites.Invite(ctx, guard.CallerFrom(ctx), made, life)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
-	change, err := s.Approvals.PassChange(ctx, callerFrom(ctx), request.GetName(), change, strings.Join(words, " "))
+	change, err := s.Approvals.PassChange(ctx, guard.CallerFrom(ctx), request.GetName(), change, strings.Join(words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
-	seen, err := s.Approvals.PassGrant(ctx, callerFrom(ctx), user, grant)
+	seen, err := s.Approvals.PassGrant(ctx, guard.CallerFrom(ctx), user, grant)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	if err := pki.ValidUserName(name); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
 	}
-	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
+	by, whose := guard.CallerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
 	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
 		return nil, s.Trail.RefusedBefore(ctx, entry, err)

@@ -1,14 +1,8 @@
-package api
+package guard
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"time"
-
-	"github.com/pgharbor/pgharbor/controlplane/audit"
-	"github.com/pgharbor/pgharbor/controlplane/fleet"
-	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
 const (
@@ -37,16 +31,4 @@ func (r *refusals) fresh(identity string, now time.Time) bool {
 	}
 	r.last[identity] = now
 	return true
-}
-
-// noteRefused writes to the trail that somebody tried a certificate of this fleet
-// that is worth nothing any longer, once a day for each. Without a certificate of
-// the fleet's own CA nobody gets here, so strangers can't fill the trail.
-func (a *API) noteRefused(ctx context.Context, p pki.Principal, why error) error {
-	if !errors.Is(why, fleet.ErrUnauthenticated) || !a.refused.fresh(p.URI().String(), a.Now()) {
-		return why
-	}
-	return errors.Join(why, a.Trail.Denied(ctx, audit.Action{
-		Actor: p.String(), Action: "connect", Target: "identity:" + p.Identity, Detail: why.Error(),
-	}))
 }
