@@ -151,7 +151,7 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	if err != nil {
 		return 0, err
 	}
-	defer func() { s.settle(ctx, d.backup.Instance, id, err) }()
+	defer func() { s.endJob(ctx, d.backup.Instance, id, err) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.handlers.Go(func() {
@@ -187,9 +187,9 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	}
 }
 
-// settle ends a send job with its download: nobody waits for it any longer. One
+// endJob ends a send job with its download: nobody waits for it any longer. One
 // that the agent has ended stays as it is.
-func (s *transferService) settle(ctx context.Context, instance, id string, downloadErr error) {
+func (s *transferService) endJob(ctx context.Context, instance, id string, downloadErr error) {
 	now := s.Now().UTC()
 	result := fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: now}
 	if downloadErr != nil {

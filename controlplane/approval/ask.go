@@ -8,7 +8,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// ask makes a request wait for another person.
+// ask records a request as pending.
 func (g *Gate) ask(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest, demand fleet.Demand) error {
 	if err := g.CheckDecider(ctx, r); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (g *Gate) ask(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequ
 	return waits(approval)
 }
 
-// CheckDecider refuses to make a request wait that nobody else could decide on.
+// CheckDecider refuses a request on which nobody else could decide.
 func (g *Gate) CheckDecider(ctx context.Context, r fleet.GuardedRequest) error {
 	users, err := g.Catalog.Users.List(ctx)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// List returns a page of the approvals that concern the caller, as they stand now,
-// and the token of the next page; with all, those that are over too.
-func (g *Gate) List(ctx context.Context, caller fleet.Caller, q catalog.ApprovalQuery, all bool) (shown []fleet.Approval, next string, err error) {
+// List returns a page of the approvals that concern the caller, in their state of
+// now, and the token of the next page. With all, it includes those that have ended.
+func (g *Gate) List(ctx context.Context, caller fleet.Caller, q catalog.ApprovalQuery, all bool) (page []fleet.Approval, next string, err error) {
 	if !all {
 		q.Waiting = g.Now().UTC()
 	}
@@ -23,17 +23,17 @@ func (g *Gate) List(ctx context.Context, caller fleet.Caller, q catalog.Approval
 		if !concerns(caller, approval) {
 			continue
 		}
-		if approval, err = g.asItStands(ctx, approval); err != nil {
+		if approval, err = g.shown(ctx, approval); err != nil {
 			return nil, "", err
 		}
 		if all || approval.State.Open() {
-			shown = append(shown, approval)
+			page = append(page, approval)
 		}
 	}
-	return shown, next, nil
+	return page, next, nil
 }
 
-// Get returns an approval that concerns the caller, as it stands now, or
+// Get returns an approval that concerns the caller, in its state of now, or
 // fleet.ErrNotFound.
 func (g *Gate) Get(ctx context.Context, caller fleet.Caller, id string) (fleet.Approval, error) {
 	approval, err := g.Catalog.Approvals.Get(ctx, id)
@@ -41,12 +41,13 @@ func (g *Gate) Get(ctx context.Context, caller fleet.Caller, id string) (fleet.A
 		err = noApproval(id)
 	}
 	if err == nil {
-		approval, err = g.asItStands(ctx, approval)
+		approval, err = g.shown(ctx, approval)
 	}
 	return approval, err
 }
 
-// noApproval is what whoever an approval does not concern is told of it, too.
+// noApproval also answers whoever an approval does not concern, so that its id tells
+// them nothing.
 func noApproval(id string) error {
 	return fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", id)
 }
@@ -56,8 +57,8 @@ func concerns(c fleet.Caller, approval fleet.Approval) bool {
 	return approval.Request.Requester == c.Name || access.MayApprove(c, approval.Request) == nil || access.Has(c, fleet.PermissionAuditRead)
 }
 
-// Decide writes down what the caller says of a request that waits, and returns its
-// approval as it is then.
+// Decide records the caller's decision on a pending request and returns the approval
+// with it.
 func (g *Gate) Decide(ctx context.Context, caller fleet.Caller, id string, as fleet.ApprovalState, comment string) (none fleet.Approval, err error) {
 	approval, err := g.Catalog.Approvals.Get(ctx, id)
 	if err != nil {
@@ -75,7 +76,7 @@ func (g *Gate) Decide(ctx context.Context, caller fleet.Caller, id string, as fl
 		}
 		return none, errors.Join(err, g.Trail.Denied(ctx, action))
 	}
-	if approval, err = g.settled(ctx, approval); err != nil {
+	if approval, err = g.refreshed(ctx, approval); err != nil {
 		return none, err
 	}
 	if approval.State != fleet.ApprovalPending {

@@ -7,9 +7,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// RunExpiry closes what nobody decided on or used in time, again and again, until
-// ctx ends. That it holds no longer does not depend on
-// this: it is for the trail.
+// RunExpiry closes the approvals whose time is over, at every interval, until ctx ends.
+// They are worth nothing from that time on, also without it; it writes the trail.
 func (g *Gate) RunExpiry(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -39,9 +39,8 @@ func (g *Gate) Pass(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 	})
 }
 
-// PassUntil is Pass for an effect that may be broken off and taken up
-// again, as a download is. The approval is in use until end is called; with an
-// error it is then there once more, as long as it has not expired.
+// PassUntil is Pass for an effect that may be interrupted and resumed, as a download is. The approval is in use until end is called; after an
+// error it can be used again until it expires.
 func (g *Gate) PassUntil(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (end func(error) error, err error) {
 	approval, err := g.find(ctx, caller, r)
 	if err != nil || approval.ID == "" {
@@ -87,8 +86,9 @@ func (g *Gate) PassJob(ctx context.Context, caller fleet.Caller, job fleet.Job) 
 	return g.warnOfHost(ctx, job, err)
 }
 
-// warnOfHost adds to a request that waits for another person what its host would not do anyway, by its agent's last word: the
-// approval would be used up to learn that. What is decided is the host's alone, and may be another thing by then.
+// warnOfHost adds to a pending request what the policy of its host forbids by the agent's
+// last report, because the approval would be used up by a job that the host refuses. The
+// host decides for itself, and its policy may have changed by then.
 func (g *Gate) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
 	var problem *fleet.Problem
 	if !errors.As(err, &problem) || problem.Approval == "" {
@@ -128,7 +128,7 @@ func (g *Gate) find(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 	if err != nil {
 		return none, err
 	}
-	if approval, err = g.settled(ctx, approval); err != nil {
+	if approval, err = g.refreshed(ctx, approval); err != nil {
 		return none, err
 	}
 	switch approval.State {

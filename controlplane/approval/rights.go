@@ -13,10 +13,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Where a policy asks for approvals, whoever could make another person to give
-// them would need nobody: an invite that they redeem themselves, a device more
-// of a colleague, a grant. So what makes somebody able to approve waits for an
-// approval too.
+// Whoever could create a second person would need no approval of one: by an invite
+// that they redeem themselves, by another device of a colleague, or by a grant. So
+// whatever makes somebody able to approve needs an approval too.
 
 // PassInvite is Pass for an invite to somebody who could approve. It returns
 // the invite with who approved, and of what grants: they are no part of the invite's
@@ -129,8 +128,8 @@ func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after
 	return g.passRights(ctx, caller, before, after, details...)
 }
 
-// passRights is Pass for what makes somebody able to approve. What the person's rights are, and were, is part of the
-// request: an approval that was kept is worth nothing once the person has others.
+// passRights is Pass for what makes somebody able to approve. The person's rights before
+// and after are part of the request, so an unused approval is void once they change.
 func (g *Gate) passRights(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	details = append(details, fleet.Detail{Name: "rights before", Value: rights(before)}, fleet.Detail{Name: "rights after", Value: rights(after)})
 	return g.Pass(ctx, caller, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: after.Caller().String(), Details: details})

@@ -129,9 +129,9 @@ func (s Approvals) EndUse(ctx context.Context, id string, whole bool) error {
 	return err
 }
 
-// Settle gives back what was in use when the control plane ended
+// Reconcile gives back what was in use when the control plane ended
 // without a word. It is to be called before anything is used.
-func (s Approvals) Settle(ctx context.Context) error {
+func (s Approvals) Reconcile(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE approvals SET state = 'approved' WHERE state = 'in-use'`)
 	return err
 }

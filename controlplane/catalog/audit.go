@@ -35,23 +35,23 @@ func (s Trail) Complete(ctx context.Context, started int64, outcome, detail stri
 	return s.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
 }
 
-// Settle completes the entries whose action was under way when the control
+// Reconcile completes the entries whose action was under way when the control
 // plane ended without a word, and returns how many those are. It is to be called
 // before there are new ones. A job completes its own entry, whenever it ends.
-func (s Trail) Settle(ctx context.Context, now time.Time) (settled int, err error) {
+func (s Trail) Reconcile(ctx context.Context, now time.Time) (ended int, err error) {
 	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
 	err = s.within(ctx, func(tx *sql.Tx) error {
 		open, err := collect(ctx, tx, scan, `SELECT sequence FROM audit WHERE outcome = ?
 			AND sequence NOT IN (SELECT completes FROM audit WHERE outcome <> ?) AND sequence NOT IN (SELECT audit_sequence FROM jobs) ORDER BY sequence`,
 			chain.OutcomeStarted, chain.OutcomeOngoing)
-		settled = len(open)
+		ended = len(open)
 		for _, sequence := range open {
 			detail, lookErr := brokenOff(ctx, tx, sequence)
 			err = errors.Join(err, lookErr, completeAudit(ctx, tx, sequence, chain.OutcomeFailed, detail, now))
 		}
 		return err
 	})
-	return settled, err
+	return ended, err
 }
 
 // brokenOff says how far an action may have come whose control plane has ended.

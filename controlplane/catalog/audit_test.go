@@ -96,7 +96,7 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{1, 0} {
-		if settled, err := c.Trail.Settle(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
+		if settled, err := c.Trail.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
 			t.Errorf("settled %d entries, %v, want %d", settled, err, want)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 func newGRPC(a *controlPlane, entrance *door.Door, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
 	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
 	// From the outside in: count, bound what is not read, log and translate the error, survive a panic,
-	// settle who calls. The handler of a stream has a goroutine of its own below
+	// decide who calls. The handler of a stream has a goroutine of its own below
 	// the guard, where a panic has to be caught again.
 	s := grpc.NewServer(
 		grpc.Creds(entrance.Credentials(a.CA.ServerConfig(a.Now, a.certificates.CheckPrincipal))), grpc.InTapHandle(entrance.Tap),

@@ -103,12 +103,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	store.SetShare(c.Share)
 	// A trail that can't be written is no reason to hide what the catalog knows.
-	if settled, err := store.Trail.Settle(ctx, c.Now().UTC()); err != nil {
+	if ended, err := store.Trail.Reconcile(ctx, c.Now().UTC()); err != nil {
 		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
-	} else if settled > 0 {
-		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", settled)
+	} else if ended > 0 {
+		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", ended)
 	}
-	if err := store.Approvals.Settle(ctx); err != nil {
+	if err := store.Approvals.Reconcile(ctx); err != nil {
 		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
 	}
 	a, err := assemble(ctx, c, ca, store)

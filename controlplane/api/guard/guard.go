@@ -36,10 +36,10 @@ type Guard struct {
 // Wait returns when no stream is served any longer.
 func (g *Guard) Wait() { g.handlers.Wait() }
 
-// callWithin bounds a call that is no stream, whatever its caller allows it.
+// callWithin is the deadline of a unary call, if the caller's own is not earlier.
 const callWithin = time.Minute
 
-// Unary settles who calls and whether they may, on every call.
+// Unary decides who calls and whether they may, on every call.
 func (g *Guard) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
@@ -96,7 +96,7 @@ func (g *Guard) denied(ctx context.Context, method string, caller fleet.Caller, 
 // seenEvery is how exactly it is known when a device was seen last.
 const seenEvery = time.Minute
 
-// signIn notes that a person's device is in use. Its first call is an entry of
+// signIn records that a person's device is in use. Its first call is an entry of
 // the trail, and where that can't be written it is refused.
 func (g *Guard) signIn(ctx context.Context, caller fleet.Caller) error {
 	now := g.Now().UTC()
@@ -111,6 +111,6 @@ func (g *Guard) signIn(ctx context.Context, caller fleet.Caller) error {
 	return err
 }
 
-// ActionOf is an RPC as the trail names it where no better word is at hand:
+// ActionOf is the name of an RPC in the trail if it has no verb of its own:
 // "BackupService/StartBackup".
 func ActionOf(method string) string { return strings.TrimPrefix(method, "/pgharbor.v1.") }

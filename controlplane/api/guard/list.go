@@ -13,8 +13,8 @@ import (
 // listKey is the context key of whether a list was limited.
 type listKey struct{}
 
-// ListScope is the scope that a list is to be limited to. A list that has not
-// asked for it is not answered; see answerList.
+// ListScope is the scope to which a list must be limited. A list that has not called
+// it is not sent; see answerList.
 func ListScope(ctx context.Context) fleet.Scope {
 	if limited, ok := ctx.Value(listKey{}).(*atomic.Bool); ok {
 		limited.Store(true)

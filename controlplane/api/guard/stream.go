@@ -15,8 +15,8 @@ import (
 )
 
 // Stream does the same for streams, and again whenever the caller's
-// rights have changed: a stream that its caller may no longer open ends, whatever
-// it waits for.
+// rights have changed: a stream that its caller may no longer open ends, even while
+// it waits.
 func (g *Guard) Stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx, caller, err := g.authorize(stream.Context(), info.FullMethod)
 	if err != nil {
@@ -35,7 +35,7 @@ func (g *Guard) Stream(server any, stream grpc.ServerStream, info *grpc.StreamSe
 		}
 		return err
 	}
-	// What changed before there was anybody to hear the bell.
+	// Rights that changed after authorize and before Listen.
 	if err := again(); err != nil {
 		return err
 	}

@@ -10,10 +10,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// settled returns an approval with the state that it has by now, and writes
-// down where that is an end: its time is over, or somebody whom it rests on
-// was revoked or may no longer do it.
-func (g *Gate) settled(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+// refreshed returns an approval with its state of now. It closes one that has ended: its
+// time is over, or somebody on whom it depends was revoked or lost the permission.
+func (g *Gate) refreshed(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
 	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
 		return approval, nil
 	}
@@ -27,8 +26,8 @@ func (g *Gate) settled(ctx context.Context, approval fleet.Approval) (fleet.Appr
 	return approval, err
 }
 
-// asItStands is settled for who only looks: nothing is written down.
-func (g *Gate) asItStands(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+// shown is refreshed for a reader: it writes nothing.
+func (g *Gate) shown(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
 	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
 		return approval, nil
 	}
@@ -39,7 +38,7 @@ func (g *Gate) asItStands(ctx context.Context, approval fleet.Approval) (fleet.A
 	return approval, err
 }
 
-// stillCounts looks up those whom an approval rests on, as they are now.
+// stillCounts checks those on whom an approval depends, as they are now.
 func (g *Gate) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	r := approval.Request
 	if r.Action != fleet.ActionEnroll { // who holds an invite is nobody yet
