@@ -11,27 +11,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whatever would take the last OWNER away is refused, and only a person who could
-// put things right again counts as one.
-func TestLastOwnerStaysWhateverChanges(t *testing.T) {
-	whole, part := fleet.Scope(nil), scope(t, "prod-*")
-	changes := map[string]func(c *catalog.Catalog, anna fleet.Caller) error{
-		"revoked": func(c *catalog.Catalog, _ fleet.Caller) error { return c.Users.Revoke(t.Context(), "anna", now) },
-		"a VIEWER": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"}, "user:owner", now)
-		},
-		"limited": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
-		},
-		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
-			_, err := c.Devices.Revoke(t.Context(), "anna", anna.Identity, "user:owner", now)
-			return err
-		},
-	}
-	others := map[string]struct {
-		make func(c *catalog.Catalog)
-		owns bool
-	}{
+// beside is somebody who is there besides the one OWNER.
+type beside struct {
+	make func(c *catalog.Catalog)
+	owns bool
+}
+
+func ownersBeside(t *testing.T, part fleet.Scope) map[string]beside {
+	return map[string]beside{
 		"nobody":           {func(*catalog.Catalog) {}, false},
 		"one only invited": {func(c *catalog.Catalog) { invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, false},
 		"one limited": {func(c *catalog.Catalog) {
@@ -54,8 +41,27 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 		}, false},
 		"another OWNER": {func(c *catalog.Catalog) { enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, true},
 	}
+}
+
+// Whatever would take the last OWNER away is refused, and only a person who could
+// put things right again counts as one.
+func TestLastOwnerStaysWhateverChanges(t *testing.T) {
+	whole, part := fleet.Scope(nil), scope(t, "prod-*")
+	changes := map[string]func(c *catalog.Catalog, anna fleet.Caller) error{
+		"revoked": func(c *catalog.Catalog, _ fleet.Caller) error { return c.Users.Revoke(t.Context(), "anna", now) },
+		"a VIEWER": func(c *catalog.Catalog, _ fleet.Caller) error {
+			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"}, "user:owner", now)
+		},
+		"limited": func(c *catalog.Catalog, _ fleet.Caller) error {
+			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
+		},
+		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
+			_, err := c.Devices.Revoke(t.Context(), "anna", anna.Identity, "user:owner", now)
+			return err
+		},
+	}
 	for what, change := range changes {
-		for who, other := range others {
+		for who, other := range ownersBeside(t, part) {
 			t.Run(what+" beside "+who, func(t *testing.T) {
 				c, _ := open(t)
 				anna := enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)

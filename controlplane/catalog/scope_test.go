@@ -25,10 +25,10 @@ func scope(t *testing.T, globs ...string) fleet.Scope {
 	return s
 }
 
-// Pages are full of what is in scope, however much of the fleet lies between.
-func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
-	c, _ := open(t)
-	var want []string
+// recordOnFour records backups, runs and restores of four instances, and returns the
+// ids of those on prod-0 and stage-2, the newest first.
+func recordOnFour(t *testing.T, c *catalog.Catalog) (want []string) {
+	t.Helper()
 	for i := range 40 {
 		name := fmt.Sprintf("prod-%d", i%4)
 		if i%4 != 0 {
@@ -49,6 +49,13 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 		}
 	}
 	slices.Reverse(want)
+	return want
+}
+
+// Pages are full of what is in scope, however much of the fleet lies between.
+func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
+	c, _ := open(t)
+	want := recordOnFour(t, c)
 	seen := scope(t, "prod-*", "stage-2")
 	pages := func(list func(catalog.Page) ([]string, string, error)) (all []string, n int) {
 		for page := (catalog.Page{Size: 3}); ; n++ {

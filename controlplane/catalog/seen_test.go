@@ -9,15 +9,15 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whom an approval has seen may be another by the time that it takes effect: with a
-// device more, or with other rights. Then it takes none.
-func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
-	part := scope(t, "prod-*")
-	restore, hold := fleet.Grant{Permission: fleet.PermissionBackupRestore}, fleet.Grant{Permission: fleet.PermissionBackupHold}
-	meanwhile := map[string]struct {
-		happens func(*catalog.Catalog, fleet.Caller) error
-		matters [2]bool // without an approval, and with one
-	}{
+// meanwhile is what happens to a person between the look at them and the change.
+type meanwhile struct {
+	happens func(*catalog.Catalog, fleet.Caller) error
+	matters [2]bool // without an approval, and with one
+}
+
+func whatHappensMeanwhile(t *testing.T) map[string]meanwhile {
+	part, hold := scope(t, "prod-*"), fleet.Grant{Permission: fleet.PermissionBackupHold}
+	return map[string]meanwhile{
 		"nothing": {func(*catalog.Catalog, fleet.Caller) error { return nil }, [2]bool{}},
 		"a device more": {func(c *catalog.Catalog, _ fleet.Caller) error {
 			enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
@@ -41,6 +41,12 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 			return c.Users.Revoke(t.Context(), "olga", now)
 		}, [2]bool{true, true}},
 	}
+}
+
+// Whom an approval has seen may be another by the time that it takes effect: with a
+// device more, or with other rights. Then it takes none.
+func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
+	restore := fleet.Grant{Permission: fleet.PermissionBackupRestore}
 	changes := map[string]func(*catalog.Catalog, *fleet.Seen) error{
 		"a grant": func(c *catalog.Catalog, seen *fleet.Seen) error {
 			return c.Users.Grant(t.Context(), "olga", seen, restore, "user:owner", now)
@@ -50,7 +56,7 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 		},
 	}
 	for what, change := range changes {
-		for while, m := range meanwhile {
+		for while, m := range whatHappensMeanwhile(t) {
 			for n, approved := range []bool{false, true} {
 				c, _ := open(t)
 				enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)

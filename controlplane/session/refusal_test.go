@@ -61,13 +61,9 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	}
 }
 
-// What makes no sense is refused, and does not cost the agent its session: it
-// would send the same again for ever.
-func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
-	cp := start(t)
-	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})
-	huge := strings.Repeat("x", 1<<20)
-	for name, bad := range map[string]func(*pgharborv1.Run, *pgharborv1.Backup){
+// garbage is what makes a run or its backup senseless.
+func garbage(huge string) map[string]func(*pgharborv1.Run, *pgharborv1.Backup) {
+	return map[string]func(*pgharborv1.Run, *pgharborv1.Backup){
 		"no run id":          func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = "" },
 		"a path as run id":   func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = "../../etc/passwd" },
 		"a long run id":      func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = huge },
@@ -89,7 +85,16 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 		"no hash":            func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.Sha256 = "" },
 		"a hash of no hex":   func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.Sha256 = strings.Repeat("\n", 64) },
 		"a backup's no time": func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.CreatedAt = nil },
-	} {
+	}
+}
+
+// What makes no sense is refused, and does not cost the agent its session: it
+// would send the same again for ever.
+func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})
+	huge := strings.Repeat("x", 1<<20)
+	for name, bad := range garbage(huge) {
 		t.Run(name, func(t *testing.T) {
 			r, b := aRun(), aBackup()
 			bad(r, b)
