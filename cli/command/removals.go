@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/cli/output"
+	"github.com/pgharbor/pgharbor/internal/intact"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -40,7 +41,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		byID[b.GetId()] = b
 		known = append(known, retention.Backup{
 			ID: b.GetId(), Database: b.GetDatabase(), CreatedAt: b.GetCreatedAt().AsTime(),
-			Good: good(b), Held: b.GetHeld(),
+			Good: intact.Is(b.GetComplete(), b.GetState(), b.GetProof().GetState()), Held: b.GetHeld(),
 		})
 	}
 	var all []*pgharborv1.Backup
@@ -50,12 +51,6 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		all = append(all, b)
 	}
 	return all
-}
-
-// good says of a backup what its agent says of it: it is whole as far as is known,
-// and no test restore of it has failed.
-func good(b *pgharborv1.Backup) bool {
-	return b.GetComplete() && b.GetState() == "present" && b.GetProof().GetState() != "failed"
 }
 
 // removals are the backups that go.
