@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/intact"
 )
 
 // Backup is a stored backup, what checks of it have found, and what retention
@@ -102,7 +103,11 @@ func (i *InventoryReader) forgotten() int {
 // good says that a backup counts: it is whole as far as is known, and no test
 // restore of it has failed.
 func (b Backup) good() bool {
-	return b.Complete && b.State == backup.StatePresent && (b.Check.Proof == nil || b.Check.Proof.State != backup.ProofFailed)
+	proof := ""
+	if b.Check.Proof != nil {
+		proof = b.Check.Proof.State
+	}
+	return intact.Is(b.Complete, b.State, proof)
 }
 
 // announce makes the next look a fresh one, and has the control plane

@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
-	"github.com/pgharbor/pgharbor/internal/words"
+	"github.com/pgharbor/pgharbor/internal/intact"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -42,7 +42,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		byID[b.GetId()] = b
 		known = append(known, retention.Backup{
 			ID: b.GetId(), Database: b.GetDatabase(), CreatedAt: b.GetCreatedAt().AsTime(),
-			Good: good(b), Held: b.GetHeld(),
+			Good: intact.Is(b.GetComplete(), b.GetState(), b.GetProof().GetState()), Held: b.GetHeld(),
 		})
 	}
 	var all []*pgharborv1.Backup
@@ -52,11 +52,6 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		all = append(all, b)
 	}
 	return all
-}
-
-// good returns what the agent says of a backup: it is whole as far as is known, and no test restore of it has failed.
-func good(b *pgharborv1.Backup) bool {
-	return b.GetComplete() && b.GetState() == words.BackupPresent && b.GetProof().GetState() != words.Failed
 }
 
 // removals returns the backups that the next purge removes.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -17,7 +18,7 @@ type agentService struct {
 
 // ListAgents returns every agent in scope at once: a fleet has hundreds, not millions.
 func (s *agentService) ListAgents(ctx context.Context, _ *pgharborv1.ListAgentsRequest) (*pgharborv1.ListAgentsResponse, error) {
-	agents, err := s.Catalog.Agents(ctx, listScope(ctx))
+	agents, err := s.Catalog.Agents.List(ctx, guard.ListScope(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (s *agentService) ListAgents(ctx context.Context, _ *pgharborv1.ListAgentsR
 }
 
 func (s *agentService) GetAgent(ctx context.Context, request *pgharborv1.GetAgentRequest) (*pgharborv1.GetAgentResponse, error) {
-	agent, err := s.Catalog.Agent(ctx, request.GetName())
+	agent, err := s.Catalog.Agents.Get(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, life)
+	word, invite, err := s.Invites.Invite(ctx, guard.CallerFrom(ctx), fleet.Invite{Kind: fleet.CallerAgent, Name: request.GetName()}, life)
 	if err != nil {
 		return nil, err
 	}
@@ -49,18 +50,18 @@ func (s *agentService) CreateAgentInvite(ctx context.Context, request *pgharborv
 
 func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.RevokeAgentRequest) (*pgharborv1.RevokeAgentResponse, error) {
 	revoked := fleet.Caller{Kind: fleet.CallerAgent, Name: request.GetName()}
-	action := audit.Action{Actor: callerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String()}
-	if _, err := s.Catalog.Agent(ctx, revoked.Name); err != nil {
-		return nil, s.refusedBefore(ctx, action, err)
+	action := audit.Action{Actor: guard.CallerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String()}
+	if _, err := s.Catalog.Agents.Get(ctx, revoked.Name); err != nil {
+		return nil, s.Trail.RefusedBefore(ctx, action, err)
 	}
 	err := s.Trail.Do(ctx, action, func() error {
-		return s.Catalog.RevokeAgent(ctx, revoked.Name, s.Now().UTC())
+		return s.Catalog.Agents.Revoke(ctx, revoked.Name, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.Bells.Ring(session.CallerBell(revoked.String()))
-	agent, err := s.Catalog.Agent(ctx, revoked.Name)
+	agent, err := s.Catalog.Agents.Get(ctx, revoked.Name)
 	if err != nil {
 		return nil, err
 	}

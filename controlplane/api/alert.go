@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -14,7 +15,7 @@ type alertService struct {
 }
 
 func (s *alertService) ListAlerts(ctx context.Context, _ *pgharborv1.ListAlertsRequest) (*pgharborv1.ListAlertsResponse, error) {
-	alerts, err := s.Catalog.Alerts(ctx, listScope(ctx))
+	alerts, err := s.Catalog.Alerts.List(ctx, guard.ListScope(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ func (s *alertService) TestAlerts(ctx context.Context, _ *pgharborv1.TestAlertsR
 		return nil, fleet.NewProblem(fleet.ErrConflict, "the control plane has no channel for alerts").
 			WithHint("pgharbor-controlplane serve --alerts FILE; docs/alerts.md has an example")
 	}
-	caller := callerFrom(ctx).String()
+	caller := guard.CallerFrom(ctx).String()
 	response := &pgharborv1.TestAlertsResponse{}
 	err := s.Trail.Do(ctx, audit.Action{Actor: caller, Action: "alerts.test"}, func() error {
 		for _, outcome := range s.Notifier.Test(ctx, caller) {

@@ -1,11 +1,10 @@
 // Package api serves pgharbor.v1: one file a gRPC service, each method a few
 // lines between the wire and the domain. Who calls, and whether they may, is
-// settled by the interceptors before a method runs; how an error looks on the
-// wire is settled in errors.go.
+// decided by package guard before a method runs; how an error looks on the
+// wire is decided in errors.go.
 package api
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,8 +12,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
+	"github.com/pgharbor/pgharbor/controlplane/approval"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/enrolment"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/notify"
@@ -30,6 +32,10 @@ type API struct {
 	Catalog   *catalog.Catalog
 	CA        *pki.Authorities
 	Trail     *audit.Trail
+	Guard     *guard.Guard
+	Approvals *approval.Gate
+	Enrolment *enrolment.Enroller
+	Invites   *enrolment.Inviter
 	Heads     *audit.Heads
 	Sessions  *session.Registry
 	Bells     *session.Bells
@@ -38,18 +44,15 @@ type API struct {
 	Notifier  *notify.Notifier
 	Log       *slog.Logger
 	Now       func() time.Time
-	// Advertise is the address that invites carry, host:port.
-	Advertise string
-	// CertificateLife is how long the certificates of agents and people hold;
-	// they are renewed at two thirds of it.
-	CertificateLife time.Duration
 
-	handlers sync.WaitGroup // of streams; see AuthorizeStream
-	refused  refusals
+	handlers sync.WaitGroup // what streams have begun beside themselves
 }
 
 // Wait returns when no stream is served any longer.
-func (a *API) Wait() { a.handlers.Wait() }
+func (a *API) Wait() {
+	a.Guard.Wait()
+	a.handlers.Wait()
+}
 
 // Register adds every service to the server.
 func (a *API) Register(s *grpc.Server) {
@@ -69,16 +72,6 @@ func (a *API) Register(s *grpc.Server) {
 	pgharborv1.RegisterAuditServiceServer(s, &auditService{API: a})
 	pgharborv1.RegisterApprovalServiceServer(s, &approvalService{API: a})
 	pgharborv1.RegisterPolicyServiceServer(s, &policyService{API: a})
-}
-
-// callerKey is the context key of the caller.
-type callerKey struct{}
-
-// callerFrom returns who calls. The interceptors put it there for every method
-// but enrolment; elsewhere it is the zero Caller, whom nothing is allowed.
-func callerFrom(ctx context.Context) fleet.Caller {
-	caller, _ := ctx.Value(callerKey{}).(fleet.Caller)
-	return caller
 }
 
 // stamp is a time on the wire; the zero time is left out.

@@ -30,7 +30,7 @@ func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1
 	if request.GetUntil() != nil {
 		query.Until = request.GetUntil().AsTime()
 	}
-	entries, next, err := s.Catalog.Audit(ctx, query)
+	entries, next, err := s.Catalog.Trail.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +41,11 @@ func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1
 // so that together they are of one moment all the same.
 func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stream grpc.ServerStreamingServer[pgharborv1.ExportAuditEntriesResponse]) error {
 	ctx := stream.Context()
-	head, err := s.Catalog.TrailHead(ctx)
+	head, err := s.Catalog.Trail.Head(ctx)
 	if err != nil {
 		return err
 	}
-	sealed, err := s.Catalog.Sealed(ctx)
+	sealed, err := s.Catalog.Trail.Sealed(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 		sent = sealed.Sequence
 	}
 	for sent < head.Sequence {
-		entries, err := s.Catalog.AuditAfter(ctx, sent, exportPage)
+		entries, err := s.Catalog.Trail.After(ctx, sent, exportPage)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 
 func (s *auditService) ListTrailHeads(ctx context.Context, _ *pgharborv1.ListTrailHeadsRequest) (*pgharborv1.ListTrailHeadsResponse, error) {
 	response := &pgharborv1.ListTrailHeadsResponse{}
-	held, err := s.Catalog.TrailHeads(ctx)
+	held, err := s.Catalog.Trail.HeldHeads(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -19,12 +20,12 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 	query := catalog.BackupQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), IncludeRemoved: request.GetIncludeRemoved(),
-		Scope: listScope(ctx),
+		Scope: guard.ListScope(ctx),
 	}
 	if request.GetSince() != nil {
 		query.Since = request.GetSince().AsTime()
 	}
-	backups, next, err := s.Catalog.Backups(ctx, query)
+	backups, next, err := s.Catalog.Backups.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 }
 
 func (s *backupService) GetBackup(ctx context.Context, request *pgharborv1.GetBackupRequest) (*pgharborv1.GetBackupResponse, error) {
-	backup, err := s.Catalog.Backup(ctx, request.GetId())
+	backup, err := s.Catalog.Backups.Get(ctx, request.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +61,12 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 // first, then the row, then the bell. The trail's entry is completed when the
 // job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
-	caller := callerFrom(ctx)
+	caller := guard.CallerFrom(ctx)
 	if err := checkTexts(action.Reason, requestID, job.Spec.Database, job.Spec.TargetDatabase); err != nil {
 		return job, err
 	}
 	if requestID != "" {
-		earlier, err := a.Catalog.JobByRequest(ctx, caller.String(), requestID)
+		earlier, err := a.Catalog.Jobs.ByRequest(ctx, caller.String(), requestID)
 		if err == nil {
 			return earlier, sameRequest(earlier, job, requestID)
 		}
@@ -76,7 +77,7 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	if err := a.Sessions.CheckReachable(ctx, job.Instance); err != nil {
 		return job, err
 	}
-	if err := a.approvedJob(ctx, job); err != nil {
+	if err := a.Approvals.PassJob(ctx, caller, job); err != nil {
 		return job, err
 	}
 	action.Actor = caller.String()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -10,7 +11,7 @@ import (
 )
 
 func (s *identityService) ListDevices(ctx context.Context, _ *pgharborv1.ListDevicesRequest) (*pgharborv1.ListDevicesResponse, error) {
-	devices, err := s.devices(ctx, callerFrom(ctx).Name)
+	devices, err := s.devices(ctx, guard.CallerFrom(ctx).Name)
 	if err != nil {
 		return nil, err
 	}
@@ -18,7 +19,7 @@ func (s *identityService) ListDevices(ctx context.Context, _ *pgharborv1.ListDev
 }
 
 func (s *identityService) RevokeDevice(ctx context.Context, request *pgharborv1.RevokeDeviceRequest) (*pgharborv1.RevokeDeviceResponse, error) {
-	device, err := s.revokeDevice(ctx, callerFrom(ctx).Name, request.GetDeviceId())
+	device, err := s.revokeDevice(ctx, guard.CallerFrom(ctx).Name, request.GetDeviceId())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func (s *userService) RevokeUserDevice(ctx context.Context, request *pgharborv1.
 }
 
 func (a *API) devices(ctx context.Context, user string) ([]*pgharborv1.Device, error) {
-	devices, err := a.Catalog.Devices(ctx, user)
+	devices, err := a.Catalog.Devices.List(ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -54,18 +55,18 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	if !fleet.ValidID(id) { // the trail keeps no texts that name nothing
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no device %q of %s", id, owner)
 	}
-	by := callerFrom(ctx).String()
+	by := guard.CallerFrom(ctx).String()
 	action := audit.Action{Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String()}
-	device, err := a.Catalog.Device(ctx, user, id)
+	device, err := a.Catalog.Devices.Get(ctx, user, id)
 	if err != nil {
-		return nil, a.refusedBefore(ctx, action, err)
+		return nil, a.Trail.RefusedBefore(ctx, action, err)
 	}
 	revoke := a.Trail.Do
 	if !device.RevokedAt.IsZero() { // it changes nothing, however often
 		revoke = a.Trail.Often
 	}
 	err = revoke(ctx, action, func() (err error) {
-		device, err = a.Catalog.RevokeDevice(ctx, user, id, by, a.Now().UTC())
+		device, err = a.Catalog.Devices.Revoke(ctx, user, id, by, a.Now().UTC())
 		return err
 	})
 	if err != nil {
@@ -77,7 +78,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 
 // deviceOf converts a device for whoever calls.
 func deviceOf(ctx context.Context) func(fleet.Device) *pgharborv1.Device {
-	this := callerFrom(ctx).Identity
+	this := guard.CallerFrom(ctx).Identity
 	return func(d fleet.Device) *pgharborv1.Device {
 		return &pgharborv1.Device{
 			Id: d.ID, Name: d.Name, EnrolledAt: stamp(d.EnrolledAt), LastSeenAt: stamp(d.LastSeenAt), RevokedAt: stamp(d.RevokedAt),

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -24,12 +25,12 @@ const actionFetch = "backup.fetch"
 // that ends. The trail says how much of it left.
 func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.ServerStreamingServer[pgharborv1.FetchResponse]) error {
 	ctx := stream.Context()
-	restore, backup, err := s.toFetch(ctx, callerFrom(ctx).Name, request.GetTransferId())
+	restore, backup, err := s.toFetch(ctx, guard.CallerFrom(ctx).Name, request.GetTransferId())
 	if err != nil {
 		return err
 	}
 	// Before anything is written: an agent can ask as often as it likes.
-	if err := s.Catalog.CheckFetch(ctx, restore.ID); err != nil {
+	if err := s.Catalog.Jobs.CheckFetch(ctx, restore.ID); err != nil {
 		if errors.Is(err, fleet.ErrConflict) {
 			err = s.denied(ctx, restore, backup, err)
 		}
@@ -47,7 +48,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 	if err != nil {
 		return err
 	}
-	if err := s.Catalog.TakeFetch(ctx, restore.ID, s.Now().UTC()); err != nil {
+	if err := s.Catalog.Jobs.TakeFetch(ctx, restore.ID, s.Now().UTC()); err != nil {
 		return errors.Join(err, s.Trail.End(ctx, sequence, "nothing left", err))
 	}
 	ctx, leave := s.whileAsked(ctx, restore, backup)
@@ -70,7 +71,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 // toFetch returns the restore that an agent was offered under this id, and the
 // backup that it is to fetch. For any other agent it is as if there were none.
 func (s *transferService) toFetch(ctx context.Context, instance, id string) (fleet.Job, fleet.Backup, error) {
-	restore, err := s.Catalog.Job(ctx, id)
+	restore, err := s.Catalog.Jobs.Get(ctx, id)
 	if errors.Is(err, fleet.ErrNotFound) || err == nil && (restore.Kind != fleet.JobRestore || restore.Instance != instance || restore.Spec.SourceInstance == "" || restore.State.Final()) {
 		err = fleet.NewProblem(fleet.ErrNotFound, "no restore %q of %s waits for another instance's backup", id, instance)
 	}
@@ -114,11 +115,11 @@ func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, bac
 // it could no longer ask for.
 func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
 	name := strings.TrimPrefix(restore.RequestedBy, string(fleet.CallerUser)+":")
-	user, err := s.Catalog.User(ctx, name)
+	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return err
 	}
-	why := checkLeaving(asCaller(user), backup, restore.Instance)
+	why := checkLeaving(user.Caller(), backup, restore.Instance)
 	if !user.RevokedAt.IsZero() {
 		why = fleet.NewProblem(fleet.ErrDenied, "%s, who asked for the restore, was revoked", restore.RequestedBy)
 	}
@@ -130,7 +131,7 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 
 // checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was asked for, and approved of.
 func (s *transferService) checkTarget(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
-	now, err := s.Catalog.AgentEnrolment(ctx, restore.Instance)
+	now, err := s.Catalog.Agents.Enrolment(ctx, restore.Instance)
 	if err != nil {
 		return err
 	}

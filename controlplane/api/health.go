@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/internal/shell"
@@ -28,7 +29,7 @@ type healthService struct {
 }
 
 func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {
-	report, err := s.judge(ctx, listScope(ctx), request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
+	report, err := judge(ctx, s.Judge, guard.ListScope(ctx), request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +43,9 @@ func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stre
 	ticker := time.NewTicker(s.Judge.Heartbeat)
 	defer ticker.Stop()
 	var sent [sha256.Size]byte // of what was sent last
-	scope := listScope(ctx)
+	scope := guard.ListScope(ctx)
 	for first := true; ; first = false {
-		report, err := s.judge(ctx, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
+		report, err := judge(ctx, s.Judge, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stre
 			return context.Cause(ctx)
 		}
 		// A watch may last for days, and the scope may change meanwhile.
-		caller, err := s.authenticate(ctx)
+		caller, err := s.Guard.Authenticator.Authenticate(ctx)
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stre
 	}
 }
 
-func (a *API) judge(ctx context.Context, scope fleet.Scope, instance, database string, verdicts []string) (health.Report, error) {
+func judge(ctx context.Context, by *health.Judge, scope fleet.Scope, instance, database string, verdicts []string) (health.Report, error) {
 	query := health.Query{Instance: instance, Database: database, Scope: scope}
 	for _, word := range verdicts {
 		verdict := fleet.Verdict(strings.ToUpper(word))
@@ -77,7 +78,7 @@ func (a *API) judge(ctx context.Context, scope fleet.Scope, instance, database s
 		}
 		query.Verdicts = append(query.Verdicts, verdict)
 	}
-	return a.Judge.Fleet(ctx, query)
+	return by.Fleet(ctx, query)
 }
 
 func reportToProto(r health.Report) *pgharborv1.GetHealthResponse {

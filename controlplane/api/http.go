@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 
@@ -9,38 +10,47 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// HTTP serves what watchers ask for without a certificate: /healthz, /readyz,
+// Status answers those who watch the control plane over plain HTTP. Its fields are set
+// before use and not changed after.
+type Status struct {
+	Catalog *catalog.Catalog
+	Judge   *health.Judge
+	Log     *slog.Logger
+}
+
+// Handler serves what watchers ask for without a certificate: /healthz, /readyz,
 // /metrics and /v1/health. It names databases, so it listens on loopback unless
 // somebody decides otherwise.
-func (a *API) HTTP(metrics prometheus.Gatherer) http.Handler {
+func (s *Status) Handler(metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, "text/plain", []byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", a.ready)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, http.StatusOK, "text/plain", []byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /v1/health", a.fleetHealth)
+	mux.HandleFunc("GET /v1/health", s.fleetHealth)
 	return mux
 }
 
-func (a *API) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.Catalog.Ping(r.Context()); err != nil {
-		a.Log.Error("the catalog does not answer", "error", err)
-		a.answer(w, http.StatusServiceUnavailable, "text/plain", []byte("the catalog does not answer\n"))
+func (s *Status) ready(w http.ResponseWriter, r *http.Request) {
+	if err := s.Catalog.Ping(r.Context()); err != nil {
+		s.Log.Error("the catalog does not answer", "error", err)
+		s.answer(w, http.StatusServiceUnavailable, "text/plain", []byte("the catalog does not answer\n"))
 		return
 	}
-	a.answer(w, http.StatusOK, "text/plain", []byte("ok\n"))
+	s.answer(w, http.StatusOK, "text/plain", []byte("ok\n"))
 }
 
 // fleetHealth answers as GetHealth does, with a status that plain checkers
 // understand. Its filters are ?instance=, ?database= and, any number of times,
 // ?verdict=.
-func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
+func (s *Status) fleetHealth(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()
-	report, err := a.judge(r.Context(), nil, asked.Get("instance"), asked.Get("database"), asked["verdict"])
+	report, err := judge(r.Context(), s.Judge, nil, asked.Get("instance"), asked.Get("database"), asked["verdict"])
 	if err != nil {
 		status := http.StatusServiceUnavailable
 		switch {
@@ -49,14 +59,14 @@ func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
 		case errors.Is(err, fleet.ErrInvalid):
 			status = http.StatusBadRequest
 		default:
-			a.Log.Error("health could not be judged", "error", err)
+			s.Log.Error("health could not be judged", "error", err)
 		}
 		http.Error(w, "health could not be judged", status)
 		return
 	}
 	body, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(withoutWords(report))
 	if err != nil {
-		a.Log.Error("health could not be written", "error", err)
+		s.Log.Error("health could not be written", "error", err)
 		http.Error(w, "health could not be written", http.StatusInternalServerError)
 		return
 	}
@@ -64,7 +74,7 @@ func (a *API) fleetHealth(w http.ResponseWriter, r *http.Request) {
 	if !report.Healthy {
 		status = http.StatusServiceUnavailable
 	}
-	a.answer(w, status, "application/json", append(body, '\n'))
+	s.answer(w, status, "application/json", append(body, '\n'))
 }
 
 // withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing that an agent says in
@@ -96,11 +106,11 @@ func proofWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
 	return shown
 }
 
-func (a *API) answer(w http.ResponseWriter, status int, contentType string, body []byte) {
+func (s *Status) answer(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
-		a.Log.Debug("an HTTP client left early", "error", err)
+		s.Log.Debug("an HTTP client left early", "error", err)
 	}
 }

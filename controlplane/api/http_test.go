@@ -30,11 +30,11 @@ func serveHTTP(t *testing.T) (http.Handler, *catalog.Catalog) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	clock := func() time.Time { return now }
-	a := &api.API{
-		Catalog: c, Now: clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	status := &api.Status{
+		Catalog: c, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 	}
-	return a.HTTP(prometheus.NewRegistry()), c
+	return status.Handler(prometheus.NewRegistry()), c
 }
 
 func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
@@ -47,18 +47,18 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 // hasBackup makes an instance with a backup of this age.
 func hasBackup(t *testing.T, c *catalog.Catalog, instance string, age time.Duration) {
 	t.Helper()
-	err := c.CreateInvite(t.Context(), fleet.Invite{
+	err := c.Invites.Create(t.Context(), fleet.Invite{
 		SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AgentSeen(t.Context(), instance, now); err != nil {
+	if err := c.Agents.RecordSeen(t.Context(), instance, now); err != nil {
 		t.Fatal(err)
 	}
 	made := now.Add(-age)
 	backup := fleet.Backup{ID: fleet.NewID(), Instance: instance, Database: "shop", CreatedAt: made, Complete: true, SizeBytes: 7}
-	err = c.RecordRun(t.Context(), fleet.Run{
+	err = c.Runs.Record(t.Context(), fleet.Run{
 		ID: fleet.NewID(), Instance: instance, Database: "shop", State: fleet.RunSucceeded, StartedAt: made, FinishedAt: made, BackupID: backup.ID,
 	}, &backup)
 	if err != nil {
@@ -129,28 +129,28 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	hasBackup(t, c, "db1", time.Hour)
 	const words = "4111-1111"
 	free := int64(0)
-	err := c.AgentStatus(t.Context(), "db1", "1", fleet.AgentStatus{
+	err := c.Agents.RecordStatus(t.Context(), "db1", "1", fleet.AgentStatus{
 		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderTrouble: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
 	}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AgentDuplicated(t.Context(), "db1", fleet.Duplicate{Host: words, At: now}); err != nil {
+	if err := c.Agents.RecordDuplicate(t.Context(), "db1", fleet.Duplicate{Host: words, At: now}); err != nil {
 		t.Fatal(err)
 	}
-	backups, _, err := c.Backups(t.Context(), catalog.BackupQuery{})
+	backups, _, err := c.Backups.List(t.Context(), catalog.BackupQuery{})
 	if err != nil || len(backups) != 1 {
 		t.Fatal(backups, err)
 	}
 	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
-	if err := c.BackupProved(t.Context(), "db1", backups[0].ID, proof); err != nil {
+	if err := c.Backups.RecordProof(t.Context(), "db1", backups[0].ID, proof); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.BackupScrubbed(t.Context(), "db1", backups[0].ID, now, words); err != nil {
+	if err := c.Backups.RecordScrub(t.Context(), "db1", backups[0].ID, now, words); err != nil {
 		t.Fatal(err)
 	}
 	run := fleet.Run{ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunFailed, StartedAt: now, FinishedAt: now, Error: words}
-	if err := c.RecordRun(t.Context(), run, nil); err != nil {
+	if err := c.Runs.Record(t.Context(), run, nil); err != nil {
 		t.Fatal(err)
 	}
 	body := get(t, h, "/v1/health").Body.String()

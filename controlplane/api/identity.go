@@ -3,10 +3,9 @@ package api
 import (
 	"context"
 	"crypto/x509"
-	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
-	"github.com/pgharbor/pgharbor/controlplane/audit"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -18,7 +17,7 @@ type identityService struct {
 }
 
 func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIdentityRequest) (*pgharborv1.GetIdentityResponse, error) {
-	caller := callerFrom(ctx)
+	caller := guard.CallerFrom(ctx)
 	return &pgharborv1.GetIdentityResponse{
 		Kind: string(caller.Kind), Name: caller.Name, Role: string(caller.Role),
 		Permissions: toProto(access.Permissions(caller), func(p fleet.Permission) string { return string(p) }),
@@ -26,21 +25,9 @@ func (s *identityService) GetIdentity(ctx context.Context, _ *pgharborv1.GetIden
 	}, nil
 }
 
-// RenewCertificate certifies by the newest CA that the caller has said it trusts.
 func (s *identityService) RenewCertificate(ctx context.Context, request *pgharborv1.RenewCertificateRequest) (*pgharborv1.RenewCertificateResponse, error) {
-	caller := callerFrom(ctx)
-	holder, err := s.Catalog.Holder(ctx, caller.Identity)
-	if err != nil {
-		return nil, err
-	}
-	issued, err := s.CA.Sign(request.GetCsr(), principalOf(caller), s.CertificateLife, s.Now().UTC(), holder.Trusts...)
-	if err != nil {
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
-	}
-	err = s.Trail.Often(ctx, audit.Action{
-		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
-		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
-	}, func() error { return s.Catalog.CertificateIssued(ctx, caller.Identity, issued.NotAfter) })
+	caller := guard.CallerFrom(ctx)
+	issued, err := s.Enrolment.Renew(ctx, caller, request.GetCsr())
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +49,7 @@ func (s *identityService) SyncAuthorities(ctx context.Context, request *pgharbor
 			return nil, fleet.NewProblem(fleet.ErrInvalid, "%.80q is no fingerprint of a CA", fingerprint)
 		}
 	}
-	if err := s.Catalog.HolderTrusts(ctx, callerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
+	if err := s.Catalog.Identities.RecordTrusts(ctx, guard.CallerFrom(ctx).Identity, request.GetTrusted(), request.GetIssuer()); err != nil {
 		return nil, err
 	}
 	return &pgharborv1.SyncAuthoritiesResponse{

@@ -47,11 +47,11 @@ func (s *jobService) WatchJob(request *pgharborv1.WatchJobRequest, stream grpc.S
 }
 
 func (s *jobService) job(ctx context.Context, id string) (*pgharborv1.Job, error) {
-	job, err := s.Catalog.Job(ctx, id)
+	job, err := s.Catalog.Jobs.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	runs, more, err := s.Catalog.JobRuns(ctx, id)
+	runs, more, err := s.Catalog.Runs.OfJob(ctx, id)
 	if err != nil {
 		return nil, err
 	}

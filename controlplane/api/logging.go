@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 )
 
 // ReportUnary logs each call once, and turns its error into a status.
@@ -25,7 +27,7 @@ func (a *API) ReportStream(server any, stream grpc.ServerStream, info *grpc.Stre
 
 func (a *API) report(method string, begun time.Time, err error) error {
 	shown := toStatus(err)
-	attributes := []any{"method", actionOf(method), "took", a.Now().Sub(begun), "code", status.Code(shown).String()}
+	attributes := []any{"method", guard.ActionOf(method), "took", a.Now().Sub(begun), "code", status.Code(shown).String()}
 	switch {
 	case err == nil:
 		a.Log.Debug("rpc", attributes...)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -23,11 +24,11 @@ type policyService struct {
 }
 
 func (s *policyService) ListPolicies(ctx context.Context, _ *pgharborv1.ListPoliciesRequest) (*pgharborv1.ListPoliciesResponse, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if policies, err = s.heeded(ctx, policies, listScope(ctx)); err != nil {
+	if policies, err = s.heeded(ctx, policies, guard.ListScope(ctx)); err != nil {
 		return nil, err
 	}
 	return &pgharborv1.ListPoliciesResponse{Policies: toProto(policies, policyToProto)}, nil
@@ -38,7 +39,7 @@ func (s *policyService) heeded(ctx context.Context, policies []fleet.Policy, sco
 	if scope.Whole() {
 		return policies, nil
 	}
-	agents, err := s.Catalog.Agents(ctx, scope)
+	agents, err := s.Catalog.Agents.List(ctx, scope)
 	return slices.DeleteFunc(policies, func(p fleet.Policy) bool {
 		return !slices.ContainsFunc(agents, func(a fleet.Agent) bool { return fleet.MatchGlob(p.Glob, a.Name) })
 	}), err
@@ -54,13 +55,13 @@ func (s *policyService) SetPolicy(ctx context.Context, request *pgharborv1.SetPo
 	}
 	if len(next.RequireApproval) > 0 {
 		// A fleet of one would be locked by it.
-		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: callerFrom(ctx).Name}
-		if err := s.checkDecider(ctx, anything); err != nil {
+		anything := fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Requester: guard.CallerFrom(ctx).Name}
+		if err := s.Approvals.CheckDecider(ctx, anything); err != nil {
 			return nil, err
 		}
 	}
-	next.UpdatedBy, next.UpdatedAt = callerFrom(ctx).Name, s.Now().UTC()
-	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.SetPolicy(ctx, next) })
+	next.UpdatedBy, next.UpdatedAt = guard.CallerFrom(ctx).Name, s.Now().UTC()
+	err = s.change(ctx, "policy.set", next, func() error { return s.Catalog.Policies.Set(ctx, next) })
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (s *policyService) RemovePolicy(ctx context.Context, request *pgharborv1.Re
 	if err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, "policy.remove", fleet.Policy{Glob: removed.Glob}, func() error { return s.Catalog.RemovePolicy(ctx, removed.Glob) })
+	err = s.change(ctx, "policy.remove", fleet.Policy{Glob: removed.Glob}, func() error { return s.Catalog.Policies.Remove(ctx, removed.Glob) })
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		return err
 	}
 	if len(before.RequireApproval) > 0 && before.LoosenedBy(next) {
-		_, err := s.approved(ctx, fleet.GuardedRequest{
+		_, err := s.Approvals.Pass(ctx, guard.CallerFrom(ctx), fleet.GuardedRequest{
 			Action: fleet.ActionLoosenPolicy, Target: next.Glob,
 			Details: []fleet.Detail{{Name: "from", Value: asked(before)}, {Name: "to", Value: asked(next)}},
 		})
@@ -102,13 +103,13 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 		}
 	}
 	return s.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
+		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
 	}, effect)
 }
 
 // policy returns the policy with a glob, the zero Policy where there is none.
 func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if i := slices.IndexFunc(policies, func(p fleet.Policy) bool { return p.Glob == glob }); i >= 0 {
 		return policies[i], err
 	}

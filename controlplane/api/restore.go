@@ -2,11 +2,10 @@ package api
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -20,16 +19,7 @@ type restoreService struct {
 
 func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.CreateRestoreRequest) (*pgharborv1.CreateRestoreResponse, error) {
 	target, reason := request.GetTargetDatabase(), strings.TrimSpace(request.GetReason())
-	if err := fleet.CheckTarget(target); err != nil {
-		return nil, err
-	}
-	switch {
-	case request.GetConfirm() != target:
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
-	case reason == "":
-		return nil, fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
-	}
-	detail, err := rolesDetail(request.GetWithRoles())
+	roles, err := checkRestore(request)
 	if err != nil {
 		return nil, err
 	}
@@ -37,47 +27,67 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	if request.GetReplace() {
-		detail = ", which it replaces" + detail
-	}
-	if request.GetTrustContent() {
-		detail += ", with trust in its content"
-	}
 	instance, source, err := s.restoreOn(ctx, backup, request.GetTargetInstance())
 	if err != nil {
 		return nil, err
 	}
 	enrolment := ""
 	if source != "" {
-		if enrolment, err = s.Catalog.AgentEnrolment(ctx, instance); err != nil {
+		if enrolment, err = s.Catalog.Agents.Enrolment(ctx, instance); err != nil {
 			return nil, err
 		}
-	}
-	unsealed := source != "" && !backup.Manifest.Encrypted
-	if source != "" {
-		detail += ", from " + source
-		if err := checkLeaving(callerFrom(ctx), backup, instance); err != nil {
-			return nil, s.deny(ctx, pgharborv1.RestoreService_CreateRestore_FullMethodName, callerFrom(ctx), source, err)
+		if err := checkLeaving(guard.CallerFrom(ctx), backup, instance); err != nil {
+			return nil, s.Guard.Deny(ctx, pgharborv1.RestoreService_CreateRestore_FullMethodName, guard.CallerFrom(ctx), source, err)
 		}
 	}
-	if unsealed {
-		detail += ", in plaintext"
+	spec := fleet.JobSpec{
+		SourceInstance: source, TargetEnrolment: enrolment, Unsealed: source != "" && !backup.Manifest.Encrypted,
+		BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
+		WithRoles: request.GetWithRoles(), TrustContent: request.GetTrustContent(),
 	}
 	job, err := s.startJob(ctx, request.GetRequestId(), audit.Action{
 		Action: string(fleet.PermissionBackupRestore), Instance: instance, Target: backup.ID, Reason: reason,
-		Detail: "into the database " + target + detail,
-	}, fleet.Job{
-		Kind: fleet.JobRestore, Instance: instance,
-		Spec: fleet.JobSpec{
-			SourceInstance: source, TargetEnrolment: enrolment, Unsealed: unsealed,
-			BackupID: backup.ID, Database: backup.Database, TargetDatabase: target, Replace: request.GetReplace(), Reason: reason,
-			WithRoles: request.GetWithRoles(), TrustContent: request.GetTrustContent(),
-		},
-	})
+		Detail: restoreDetail(spec, roles),
+	}, fleet.Job{Kind: fleet.JobRestore, Instance: instance, Spec: spec})
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(fleet.Restore{Job: job})}, nil
+}
+
+// checkRestore refuses a request that can't be meant, and returns what the trail says
+// of its roles.
+func checkRestore(request *pgharborv1.CreateRestoreRequest) (roles string, err error) {
+	target := request.GetTargetDatabase()
+	if err := fleet.CheckTarget(target); err != nil {
+		return "", err
+	}
+	switch {
+	case request.GetConfirm() != target:
+		return "", fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
+	case strings.TrimSpace(request.GetReason()) == "":
+		return "", fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
+	}
+	return rolesDetail(request.GetWithRoles())
+}
+
+// restoreDetail is what the trail says of a restore.
+func restoreDetail(spec fleet.JobSpec, roles string) string {
+	detail := "into the database " + spec.TargetDatabase
+	if spec.Replace {
+		detail += ", which it replaces"
+	}
+	detail += roles
+	if spec.TrustContent {
+		detail += ", with trust in its content"
+	}
+	if spec.SourceInstance != "" {
+		detail += ", from " + spec.SourceInstance
+	}
+	if spec.Unsealed {
+		detail += ", in plaintext"
+	}
+	return detail
 }
 
 // restoreOn returns the instance to restore on, and the backup's own where that
@@ -132,7 +142,7 @@ func (a *API) restorableBackup(ctx context.Context, id string) (fleet.Backup, er
 
 // presentBackup returns a backup whose file can be read.
 func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error) {
-	backup, err := a.Catalog.Backup(ctx, id)
+	backup, err := a.Catalog.Backups.Get(ctx, id)
 	if err != nil {
 		return backup, err
 	}
@@ -148,29 +158,17 @@ func (a *API) presentBackup(ctx context.Context, id string) (fleet.Backup, error
 }
 
 func (s *restoreService) GetRestore(ctx context.Context, request *pgharborv1.GetRestoreRequest) (*pgharborv1.GetRestoreResponse, error) {
-	restore, err := s.restore(ctx, request.GetId(), fleet.JobRestore, fleet.JobPreview)
+	restore, err := s.Catalog.Restores.OfKind(ctx, request.GetId(), fleet.JobRestore, fleet.JobPreview)
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.GetRestoreResponse{Restore: restoreToProto(restore)}, nil
 }
 
-// restore returns a job of one of the kinds, and what came of it.
-func (a *API) restore(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
-	restore, err := a.Catalog.Restore(ctx, id)
-	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
-		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
-	}
-	if err != nil {
-		return fleet.Restore{}, err
-	}
-	return restore, nil
-}
-
 func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.ListRestoresRequest) (*pgharborv1.ListRestoresResponse, error) {
-	restores, next, err := s.Catalog.Restores(ctx, catalog.RestoreQuery{
+	restores, next, err := s.Catalog.Restores.List(ctx, catalog.RestoreQuery{
 		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(),
-		Scope: listScope(ctx),
+		Scope: guard.ListScope(ctx),
 	})
 	if err != nil {
 		return nil, err

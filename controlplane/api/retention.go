@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -13,13 +14,13 @@ type retentionService struct {
 }
 
 func (s *retentionService) ListRetentions(ctx context.Context, request *pgharborv1.ListRetentionsRequest) (*pgharborv1.ListRetentionsResponse, error) {
-	agents, err := s.retained(ctx, request.GetInstance(), listScope(ctx))
+	agents, err := s.retained(ctx, request.GetInstance(), guard.ListScope(ctx))
 	if err != nil {
 		return nil, err
 	}
 	response := &pgharborv1.ListRetentionsResponse{}
 	for _, agent := range agents {
-		databases, err := s.Catalog.RetentionSummary(ctx, agent.Name)
+		databases, err := s.Catalog.Backups.RetentionSummary(ctx, agent.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -34,9 +35,9 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 // retained returns the agents in scope that keep backups, or the one that was asked for.
 func (s *retentionService) retained(ctx context.Context, instance string, scope fleet.Scope) ([]fleet.Agent, error) {
 	if instance == "" {
-		return s.Catalog.Agents(ctx, scope)
+		return s.Catalog.Agents.List(ctx, scope)
 	}
-	agent, err := s.Catalog.Agent(ctx, instance)
+	agent, err := s.Catalog.Agents.Get(ctx, instance)
 	return []fleet.Agent{agent}, err
 }
 

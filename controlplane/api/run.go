@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -13,10 +14,10 @@ type runService struct {
 }
 
 func (s *runService) ListRuns(ctx context.Context, request *pgharborv1.ListRunsRequest) (*pgharborv1.ListRunsResponse, error) {
-	runs, next, err := s.Catalog.Runs(ctx, catalog.RunQuery{
+	runs, next, err := s.Catalog.Runs.List(ctx, catalog.RunQuery{
 		Page:     page(request.GetPageSize(), request.GetPageToken()),
 		Instance: request.GetInstance(), Database: request.GetDatabase(), FailedOnly: request.GetFailedOnly(),
-		Scope: listScope(ctx),
+		Scope: guard.ListScope(ctx),
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package api
 import (
 	"google.golang.org/grpc"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -13,5 +14,5 @@ type sessionService struct {
 
 // Connect serves the session of the instance that the certificate names.
 func (s *sessionService) Connect(stream grpc.BidiStreamingServer[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]) error {
-	return s.Sessions.Serve(stream, callerFrom(stream.Context()).Name)
+	return s.Sessions.Serve(stream, guard.CallerFrom(stream.Context()).Name)
 }

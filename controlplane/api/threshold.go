@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -17,13 +18,13 @@ import (
 const maxPattern = 400 // bytes
 
 func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListThresholdsRequest) (*pgharborv1.ListThresholdsResponse, error) {
-	rules, err := s.Catalog.Thresholds(ctx)
+	rules, err := s.Catalog.Thresholds.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if scope := listScope(ctx); !scope.Whole() {
+	if scope := guard.ListScope(ctx); !scope.Whole() {
 		// What is judged by a rule is for those to see who see the judgement.
-		agents, err := s.Catalog.Agents(ctx, scope)
+		agents, err := s.Catalog.Agents.List(ctx, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -42,8 +43,8 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 	if err != nil {
 		return nil, err
 	}
-	rule.SetBy, rule.SetAt = callerFrom(ctx).String(), s.Now().UTC()
-	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.SetThresholds(ctx, rule) })
+	rule.SetBy, rule.SetAt = guard.CallerFrom(ctx).String(), s.Now().UTC()
+	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.Thresholds.Set(ctx, rule) })
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 
 func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1.RemoveThresholdRequest) (*pgharborv1.RemoveThresholdResponse, error) {
 	none := fleet.ThresholdRule{Pattern: request.GetPattern()}
-	err := s.changeThresholds(ctx, "threshold.remove", none, func() error { return s.Catalog.RemoveThresholds(ctx, none.Pattern) })
+	err := s.changeThresholds(ctx, "threshold.remove", none, func() error { return s.Catalog.Thresholds.Remove(ctx, none.Pattern) })
 	return &pgharborv1.RemoveThresholdResponse{}, err
 }
 
@@ -62,7 +63,7 @@ func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1
 func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	rules, err := s.Catalog.Thresholds(ctx)
+	rules, err := s.Catalog.Thresholds.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (s *healthService) changeThresholds(ctx context.Context, action string, nex
 		before = rules[stands]
 	}
 	if stands >= 0 || next.Thresholds != (fleet.Thresholds{}) { // nothing waits to be removed that is not there
-		_, err := s.approved(ctx, fleet.GuardedRequest{
+		_, err := s.Approvals.Pass(ctx, guard.CallerFrom(ctx), fleet.GuardedRequest{
 			Action: fleet.ActionThresholds, Target: next.Pattern,
 			Details: []fleet.Detail{{Name: "from", Value: limits(before)}, {Name: "to", Value: limits(next)}},
 		})
@@ -81,7 +82,7 @@ func (s *healthService) changeThresholds(ctx context.Context, action string, nex
 		}
 	}
 	return s.Trail.Do(ctx, audit.Action{
-		Actor: callerFrom(ctx).String(), Action: action, Target: next.Pattern, Detail: "from " + limits(before) + " to " + limits(next),
+		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Pattern, Detail: "from " + limits(before) + " to " + limits(next),
 	}, effect)
 }
 

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
@@ -32,7 +33,7 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 	if first.GetHeader() == nil {
 		return fleet.NewProblem(fleet.ErrInvalid, "an upload begins with its header")
 	}
-	instance, id := callerFrom(ctx).Name, first.GetHeader().GetTransferId()
+	instance, id := guard.CallerFrom(ctx).Name, first.GetHeader().GetTransferId()
 	to, err := s.Transfers.Claim(id, instance)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (s *transferService) Upload(stream grpc.ClientStreamingServer[pgharborv1.Up
 func (s *transferService) upload(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.UploadRequest, pgharborv1.UploadResponse],
 	to *transfer.Transfer, instance, id string,
 ) (int64, error) {
-	if err := s.Catalog.JobProgress(ctx, instance, id, fleet.Progress{Phase: "send"}, s.Now().UTC()); err != nil {
+	if err := s.Catalog.Jobs.RecordProgress(ctx, instance, id, fleet.Progress{Phase: "send"}, s.Now().UTC()); err != nil {
 		return 0, err
 	}
 	return pump(ctx, from, to)
@@ -96,8 +97,8 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	if err := s.Sessions.CheckReachable(ctx, backup.Instance); err != nil {
 		return err
 	}
-	caller := callerFrom(ctx)
-	endUse, err := s.approvedUntil(ctx, fleet.GuardedRequest{
+	caller := guard.CallerFrom(ctx)
+	endUse, err := s.Approvals.PassUntil(ctx, guard.CallerFrom(ctx), fleet.GuardedRequest{
 		Action: fleet.ActionDownload, Instance: backup.Instance, Target: backup.ID, Reason: request.GetReason(),
 		Details: []fleet.Detail{{Name: "database", Value: backup.Database}, {Name: "file", Value: backup.Manifest.Filename}},
 	})
@@ -150,7 +151,7 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	if err != nil {
 		return 0, err
 	}
-	defer func() { s.settle(ctx, d.backup.Instance, id, err) }()
+	defer func() { s.endJob(ctx, d.backup.Instance, id, err) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.handlers.Go(func() {
@@ -186,15 +187,15 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	}
 }
 
-// settle ends a send job with its download: nobody waits for it any longer. One
+// endJob ends a send job with its download: nobody waits for it any longer. One
 // that the agent has ended stays as it is.
-func (s *transferService) settle(ctx context.Context, instance, id string, downloadErr error) {
+func (s *transferService) endJob(ctx context.Context, instance, id string, downloadErr error) {
 	now := s.Now().UTC()
 	result := fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: now}
 	if downloadErr != nil {
 		result.State, result.Error = fleet.JobCancelled, "the download has ended early"
 	}
-	if _, err := s.Catalog.FinishJob(context.WithoutCancel(ctx), instance, id, result, now); err != nil {
+	if _, err := s.Catalog.Jobs.Finish(context.WithoutCancel(ctx), instance, id, result, now); err != nil {
 		s.Log.Error("a send job could not be ended", "job", id, "error", err)
 	}
 }
@@ -218,7 +219,7 @@ func (s *transferService) jobFailure(ctx context.Context, id string, from *trans
 			return nil
 		case <-changed:
 		}
-		job, err := s.Catalog.Job(ctx, id)
+		job, err := s.Catalog.Jobs.Get(ctx, id)
 		switch {
 		case err != nil:
 			return err

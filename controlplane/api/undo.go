@@ -45,7 +45,7 @@ func (s *restoreService) PreviewRestore(ctx context.Context, request *pgharborv1
 }
 
 func (s *restoreService) UndoRestore(ctx context.Context, request *pgharborv1.UndoRestoreRequest) (*pgharborv1.UndoRestoreResponse, error) {
-	restore, err := s.restore(ctx, request.GetRestoreId(), fleet.JobRestore)
+	restore, err := s.Catalog.Restores.OfKind(ctx, request.GetRestoreId(), fleet.JobRestore)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
@@ -19,7 +20,7 @@ type userService struct {
 }
 
 func (s *userService) ListUsers(ctx context.Context, _ *pgharborv1.ListUsersRequest) (*pgharborv1.ListUsersResponse, error) {
-	users, err := s.Catalog.Users(ctx)
+	users, err := s.Catalog.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +43,11 @@ func (s *userService) CreateUserInvite(ctx context.Context, request *pgharborv1.
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.approvedInvite(ctx, fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
+	made, err := s.Approvals.PassInvite(ctx, guard.CallerFrom(ctx), fleet.Invite{Kind: fleet.CallerUser, Name: request.GetName(), Role: role, Instances: scope}, life)
 	if err != nil {
 		return nil, err
 	}
-	word, invite, err := s.invite(ctx, made, life)
+	word, invite, err := s.Invites.Invite(ctx, guard.CallerFrom(ctx), made, life)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +73,12 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 	if len(words) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "neither a role nor a scope is given").WithHint("use --role, --instances or both")
 	}
-	change, err := s.approvedChange(ctx, request.GetName(), change, strings.Join(words, " "))
+	change, err := s.Approvals.PassChange(ctx, guard.CallerFrom(ctx), request.GetName(), change, strings.Join(words, " "))
 	if err != nil {
 		return nil, err
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.set", strings.Join(words, " "), func(by string) error {
-		return s.Catalog.ChangeUser(ctx, request.GetName(), change, by, s.Now().UTC())
+		return s.Catalog.Users.Change(ctx, request.GetName(), change, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (s *userService) UpdateUser(ctx context.Context, request *pgharborv1.Update
 }
 
 func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.GrantPermissionRequest) (*pgharborv1.GrantPermissionResponse, error) {
-	user, err := s.Catalog.User(ctx, request.GetName())
+	user, err := s.Catalog.Users.Get(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +100,12 @@ func (s *userService) GrantPermission(ctx context.Context, request *pgharborv1.G
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the role %s of %s can't be given %q", user.Role, user.Name, grant.Permission).
 			WithHint("an OPERATOR can be given backup.restore, backup.hold and backup.export")
 	}
-	seen, err := s.approvedGrant(ctx, user, grant)
+	seen, err := s.Approvals.PassGrant(ctx, guard.CallerFrom(ctx), user, grant)
 	if err != nil {
 		return nil, err
 	}
 	granted, err := s.changeUser(ctx, user.Name, "user.grant", grant.String(), func(by string) error {
-		return s.Catalog.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
+		return s.Catalog.Users.Grant(ctx, user.Name, seen, grant, by, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func (s *userService) RevokePermission(ctx context.Context, request *pgharborv1.
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%q is no permission", permission)
 	}
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke-grant", string(permission), func(string) error {
-		return s.Catalog.RevokeGrant(ctx, request.GetName(), permission)
+		return s.Catalog.Users.RevokeGrant(ctx, request.GetName(), permission)
 	})
 	if err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (s *userService) RevokePermission(ctx context.Context, request *pgharborv1.
 
 func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.RevokeUserRequest) (*pgharborv1.RevokeUserResponse, error) {
 	user, err := s.changeUser(ctx, request.GetName(), "user.revoke", "", func(string) error {
-		return s.Catalog.RevokeUser(ctx, request.GetName(), s.Now().UTC())
+		return s.Catalog.Users.Revoke(ctx, request.GetName(), s.Now().UTC())
 	})
 	if err == nil {
 		whose := fleet.Caller{Kind: fleet.CallerUser, Name: request.GetName()}.String()
@@ -147,17 +148,17 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 // lonely warns of policies that ask for a second person where there is only one who manages people: of what waits for that,
 // nothing can be approved.
 func (s *userService) lonely(ctx context.Context) ([]string, error) {
-	policies, err := s.Catalog.Policies(ctx)
+	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	users, err := s.Catalog.Users(ctx)
+	users, err := s.Catalog.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	left := 0
 	for _, u := range users {
-		if u.Devices > 0 && u.RevokedAt.IsZero() && access.Has(asCaller(u), fleet.PermissionUserManage) {
+		if u.Devices > 0 && u.RevokedAt.IsZero() && access.Has(u.Caller(), fleet.PermissionUserManage) {
 			left++
 		}
 	}
@@ -176,16 +177,16 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	if err := pki.ValidUserName(name); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
 	}
-	by, whose := callerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
+	by, whose := guard.CallerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
-	if _, err := s.Catalog.User(ctx, name); err != nil {
-		return nil, s.refusedBefore(ctx, entry, err)
+	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
+		return nil, s.Trail.RefusedBefore(ctx, entry, err)
 	}
 	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
 	s.Bells.Ring(session.CallerBell(whose))
-	user, err := s.Catalog.User(ctx, name)
+	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -5,17 +5,19 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
 // Store is where the trail is kept; the catalog is one.
 type Store interface {
-	AppendAudit(ctx context.Context, e chain.Entry) (sequence int64, err error)
-	CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error
+	Append(ctx context.Context, e chain.Entry) (sequence int64, err error)
+	Complete(ctx context.Context, started int64, outcome, detail string, now time.Time) error
 }
 
 // Trail writes entries. It is safe for concurrent use.
@@ -52,7 +54,7 @@ func (t *Trail) Begin(ctx context.Context, a Action) (int64, error) {
 // Ongoing writes how far the action of a started entry is about to come. The caller
 // goes ahead only if it succeeds.
 func (t *Trail) Ongoing(ctx context.Context, sequence int64, detail string) error {
-	if err := t.Store.CompleteAudit(ctx, sequence, chain.OutcomeOngoing, clip(detail), t.Now().UTC()); err != nil {
+	if err := t.Store.Complete(ctx, sequence, chain.OutcomeOngoing, clip(detail), t.Now().UTC()); err != nil {
 		return fmt.Errorf("audit: what began with entry %d does not go on, because the trail can't be written: %w", sequence, err)
 	}
 	return nil
@@ -65,7 +67,7 @@ func (t *Trail) End(ctx context.Context, sequence int64, detail string, err erro
 	if err != nil {
 		outcome, detail = chain.OutcomeFailed, join(detail, err.Error())
 	}
-	return t.Store.CompleteAudit(context.WithoutCancel(ctx), sequence, outcome, clip(detail), t.Now().UTC())
+	return t.Store.Complete(context.WithoutCancel(ctx), sequence, outcome, clip(detail), t.Now().UTC())
 }
 
 // Denied writes that somebody was refused; what comes again, once with a count.
@@ -78,6 +80,17 @@ func (t *Trail) Denied(ctx context.Context, a Action) error {
 		t.repeats.forget(a, chain.OutcomeDenied)
 	}
 	return err
+}
+
+// RefusedBefore writes that something was refused before it began, for what somebody
+// can ask for any number of times: the first few times, and then how often. What is
+// not known stays an error of its own.
+func (t *Trail) RefusedBefore(ctx context.Context, a Action, why error) error {
+	if !errors.Is(why, fleet.ErrNotFound) && !errors.Is(why, fleet.ErrUnauthenticated) {
+		return why
+	}
+	a.Detail = strings.TrimPrefix(a.Detail+": "+why.Error(), ": ")
+	return errors.Join(why, t.Denied(ctx, a))
 }
 
 // Do runs f between Begin and End, for actions that end with their call.
@@ -99,7 +112,7 @@ func (t *Trail) finish(ctx context.Context, a Action, sequence int64, f func() e
 }
 
 func (t *Trail) write(ctx context.Context, a Action, outcome string) (int64, error) {
-	return t.Store.AppendAudit(ctx, chain.Entry{
+	return t.Store.Append(ctx, chain.Entry{
 		At: t.Now().UTC(), Actor: clip(a.Actor), Action: clip(a.Action), Instance: clip(a.Instance), Target: clip(a.Target),
 		Reason: clip(a.Reason), Outcome: outcome, Detail: clip(a.Detail),
 	})

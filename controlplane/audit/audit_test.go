@@ -26,7 +26,7 @@ type pages struct {
 	entries []chain.Entry
 }
 
-func (p *pages) AppendAudit(ctx context.Context, e chain.Entry) (int64, error) {
+func (p *pages) Append(ctx context.Context, e chain.Entry) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -38,8 +38,8 @@ func (p *pages) AppendAudit(ctx context.Context, e chain.Entry) (int64, error) {
 	return e.Sequence, nil
 }
 
-func (p *pages) CompleteAudit(ctx context.Context, started int64, outcome, detail string, at time.Time) error {
-	_, err := p.AppendAudit(ctx, chain.Entry{At: at, Outcome: outcome, Detail: detail, Completes: started})
+func (p *pages) Complete(ctx context.Context, started int64, outcome, detail string, at time.Time) error {
+	_, err := p.Append(ctx, chain.Entry{At: at, Outcome: outcome, Detail: detail, Completes: started})
 	return err
 }
 

@@ -19,9 +19,9 @@ const ActionDispute = "trail.dispute"
 
 // HeadStore is what Heads asks of the trail.
 type HeadStore interface {
-	TrailHead(context.Context) (chain.Head, error)
-	// TrailDispute says in what the trail differs from one that had this head, or "".
-	TrailDispute(context.Context, chain.Head) (string, error)
+	Head(context.Context) (chain.Head, error)
+	// Dispute says in what the trail differs from one that had this head, or "".
+	Dispute(context.Context, chain.Head) (string, error)
 	// Sealed returns up to where the trail is said to have been sealed off.
 	Sealed(context.Context) (chain.Seal, error)
 }
@@ -48,7 +48,7 @@ type Heads struct {
 // empty trail is not Valid and not signed. The error wraps fleet.ErrIntegrity where
 // the trail was changed behind the control plane's back.
 func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
-	head, err := h.Store.TrailHead(ctx)
+	head, err := h.Store.Head(ctx)
 	if err != nil {
 		return chain.SignedHead{}, err
 	}
@@ -108,7 +108,7 @@ func (h *Heads) disputed(ctx context.Context) (about chain.Head, dispute string,
 	if !h.signed.Valid() {
 		return about, "", nil
 	}
-	dispute, err = h.Store.TrailDispute(ctx, h.signed.Head)
+	dispute, err = h.Store.Dispute(ctx, h.signed.Head)
 	return h.signed.Head, dispute, err
 }
 

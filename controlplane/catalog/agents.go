@@ -26,25 +26,25 @@ func scanAgent(r row) (a fleet.Agent, err error) {
 	return a, json.Unmarshal(status, &a.Status)
 }
 
-// Agents returns every agent in scope by name, invited and revoked ones
+// List returns every agent in scope by name, invited and revoked ones
 // included.
-func (c *Catalog) Agents(ctx context.Context, scope fleet.Scope) ([]fleet.Agent, error) {
+func (s Agents) List(ctx context.Context, scope fleet.Scope) ([]fleet.Agent, error) {
 	var f filter
 	f.scope("name", scope)
-	return collect(ctx, c.db, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
+	return collect(ctx, s.db, scanAgent, `SELECT `+agentColumns+` FROM agents`+f.sql()+` ORDER BY name`, f.args...)
 }
 
-// Agent returns one agent, or fleet.ErrNotFound.
-func (c *Catalog) Agent(ctx context.Context, name string) (fleet.Agent, error) {
-	a, err := scanAgent(c.db.QueryRowContext(ctx, `SELECT `+agentColumns+` FROM agents WHERE name = ?`, name))
+// Get returns one agent, or fleet.ErrNotFound.
+func (s Agents) Get(ctx context.Context, name string) (fleet.Agent, error) {
+	a, err := scanAgent(s.db.QueryRowContext(ctx, `SELECT `+agentColumns+` FROM agents WHERE name = ?`, name))
 	return a, missing(err, "instance %q", name)
 }
 
-// AgentEnrolment names the enrolment that holds for an instance, for people too; "" where none does.
-func (c *Catalog) AgentEnrolment(ctx context.Context, name string) (string, error) {
+// Enrolment names the enrolment that holds for an instance, for people too; "" where none does.
+func (s Agents) Enrolment(ctx context.Context, name string) (string, error) {
 	var id string
 	var since time.Time
-	err := c.db.QueryRowContext(ctx, `SELECT id, created_at FROM identities
+	err := s.db.QueryRowContext(ctx, `SELECT id, created_at FROM identities
 		WHERE kind = 'agent' AND name = ? AND revoked_at IS NULL ORDER BY created_at DESC LIMIT 1`, name).Scan(&id, instant{&since})
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
@@ -52,41 +52,41 @@ func (c *Catalog) AgentEnrolment(ctx context.Context, name string) (string, erro
 	return id + " since " + since.Format(time.RFC3339), err
 }
 
-// AgentSeen notes that an agent was heard of.
-func (c *Catalog) AgentSeen(ctx context.Context, name string, now time.Time) error {
-	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
+// RecordSeen notes that an agent was heard of.
+func (s Agents) RecordSeen(ctx context.Context, name string, now time.Time) error {
+	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
 	return err
 }
 
-// AgentClock notes how far an agent's clock is ahead; negative: behind.
-func (c *Catalog) AgentClock(ctx context.Context, name string, ahead time.Duration) error {
-	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
+// RecordClock notes how far an agent's clock is ahead; negative: behind.
+func (s Agents) RecordClock(ctx context.Context, name string, ahead time.Duration) error {
+	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
 	return err
 }
 
-// AgentStatus notes what an agent says of itself, and that it was heard of.
-func (c *Catalog) AgentStatus(ctx context.Context, name, version string, status fleet.AgentStatus, now time.Time) error {
+// RecordStatus notes what an agent says of itself, and that it was heard of.
+func (s Agents) RecordStatus(ctx context.Context, name, version string, status fleet.AgentStatus, now time.Time) error {
 	text, err := json.Marshal(status)
 	if err != nil {
 		return err
 	}
-	_, err = c.reports.ExecContext(ctx,
+	_, err = s.reports.ExecContext(ctx,
 		`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
 		micros(now), version, version, string(text), name)
 	return err
 }
 
-// AgentDuplicated notes that a second agent with the identity of one that is
+// RecordDuplicate notes that a second agent with the identity of one that is
 // connected was refused.
-func (c *Catalog) AgentDuplicated(ctx context.Context, name string, d fleet.Duplicate) error {
-	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
+func (s Agents) RecordDuplicate(ctx context.Context, name string, d fleet.Duplicate) error {
+	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
 	return err
 }
 
-// RevokeAgent ends every enrolment and open invite of an agent. Its backups and
+// Revoke ends every enrolment and open invite of an agent. Its backups and
 // runs stay listed.
-func (c *Catalog) RevokeAgent(ctx context.Context, name string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Agents) Revoke(ctx context.Context, name string, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		var found string
 		if err := tx.QueryRowContext(ctx, `SELECT name FROM agents WHERE name = ?`, name).Scan(&found); err != nil {
 			return missing(err, "agent %q", name)

@@ -16,18 +16,18 @@ func scanAlert(r row) (a fleet.Alert, err error) {
 		instant{&a.Since}, instant{&a.FiredAt}, instant{&a.ToldAt}, instant{&a.ClearedAt})
 }
 
-// Alerts returns what is wrong by the last look, and what was until lately.
-func (c *Catalog) Alerts(ctx context.Context, scope fleet.Scope) ([]fleet.Alert, error) {
+// List returns what is wrong by the last look, and what was until lately.
+func (s Alerts) List(ctx context.Context, scope fleet.Scope) ([]fleet.Alert, error) {
 	var f filter
 	f.scope("instance", scope)
-	return collect(ctx, c.db, scanAlert, `SELECT instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at
+	return collect(ctx, s.db, scanAlert, `SELECT instance, database, verdict, text, next_step, since, fired_at, told_at, cleared_at
 		FROM alerts`+f.sql()+` ORDER BY instance, database, verdict`, f.args...)
 }
 
-// TakeAlertStep keeps what a look has changed together with what is to be told of
+// TakeStep keeps what a look has changed together with what is to be told of
 // it: neither without the other, however the control plane ends. What nobody is told
 // of, such as an age in a text, follows a few hundred rows at a time.
-func (c *Catalog) TakeAlertStep(ctx context.Context, step fleet.AlertStep, notifications []fleet.Notification) error {
+func (s Alerts) TakeStep(ctx context.Context, step fleet.AlertStep, notifications []fleet.Notification) error {
 	told := map[fleet.AlertKey]bool{}
 	for _, news := range step.News() {
 		told[news.AlertKey] = true
@@ -35,7 +35,7 @@ func (c *Catalog) TakeAlertStep(ctx context.Context, step fleet.AlertStep, notif
 	drop, quietDrop := apart(step.Drop, func(key fleet.AlertKey) bool { return told[key] })
 	keep, quietKeep := apart(step.Keep, func(a fleet.Alert) bool { return told[a.AlertKey] })
 	if len(told)+len(notifications) > 0 {
-		err := c.reports.within(ctx, func(tx *sql.Tx) error {
+		err := s.reports.within(ctx, func(tx *sql.Tx) error {
 			if err := takeAlerts(ctx, tx, drop, keep); err != nil {
 				return err
 			}
@@ -46,12 +46,12 @@ func (c *Catalog) TakeAlertStep(ctx context.Context, step fleet.AlertStep, notif
 		}
 	}
 	for part := range slices.Chunk(quietDrop, reportRows) {
-		if err := c.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, part, nil) }); err != nil {
+		if err := s.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, part, nil) }); err != nil {
 			return err
 		}
 	}
 	for part := range slices.Chunk(quietKeep, reportRows) {
-		if err := c.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, nil, part) }); err != nil {
+		if err := s.reports.within(ctx, func(tx *sql.Tx) error { return takeAlerts(ctx, tx, nil, part) }); err != nil {
 			return err
 		}
 	}
@@ -119,8 +119,8 @@ func queueNotifications(ctx context.Context, tx *sql.Tx, notifications []fleet.N
 	return nil
 }
 
-// DueNotifications returns what is to be delivered by now, oldest first.
-func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.Notification, error) {
+// Due returns what is to be delivered by now, oldest first.
+func (s Notifications) Due(ctx context.Context, now time.Time) ([]fleet.Notification, error) {
 	scan := func(r row) (n fleet.Notification, err error) {
 		var body []byte
 		if err := r.Scan(&n.ID, &n.Channel, &body, instant{&n.CreatedAt}, &n.Attempts, instant{&n.NextAt}); err != nil {
@@ -131,18 +131,18 @@ func (c *Catalog) DueNotifications(ctx context.Context, now time.Time) ([]fleet.
 		n.News, n.More = of.News, of.More
 		return n, err
 	}
-	return collect(ctx, c.db, scan, `SELECT id, channel, body, created_at, attempts, next_at FROM notifications WHERE next_at <= ? ORDER BY created_at, id`,
+	return collect(ctx, s.db, scan, `SELECT id, channel, body, created_at, attempts, next_at FROM notifications WHERE next_at <= ? ORDER BY created_at, id`,
 		micros(now))
 }
 
-// NotificationDelivered forgets a notification.
-func (c *Catalog) NotificationDelivered(ctx context.Context, id string) error {
-	_, err := c.reports.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
+// Delivered forgets a notification.
+func (s Notifications) Delivered(ctx context.Context, id string) error {
+	_, err := s.reports.ExecContext(ctx, `DELETE FROM notifications WHERE id = ?`, id)
 	return err
 }
 
-// NotificationFailed puts a notification off.
-func (c *Catalog) NotificationFailed(ctx context.Context, id string, next time.Time) error {
-	_, err := c.reports.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
+// Failed puts a notification off.
+func (s Notifications) Failed(ctx context.Context, id string, next time.Time) error {
+	_, err := s.reports.ExecContext(ctx, `UPDATE notifications SET attempts = attempts + 1, next_at = ? WHERE id = ?`, micros(next), id)
 	return err
 }

@@ -13,7 +13,7 @@ func TestNotificationsOfAReleaseBeforeAreRead(t *testing.T) {
 	c, path := open(t)
 	news := []fleet.News{{Kind: fleet.NewsFiring, Alert: fleet.Alert{AlertKey: fleet.AlertKey{Instance: "db1"}, Since: now}}}
 	queued := fleet.Notification{ID: "b", Channel: "duty", News: news, More: 3, CreatedAt: now, NextAt: now}
-	if err := c.TakeAlertStep(t.Context(), fleet.AlertStep{}, []fleet.Notification{queued}); err != nil {
+	if err := c.Alerts.TakeStep(t.Context(), fleet.AlertStep{}, []fleet.Notification{queued}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := raw(t, path).ExecContext(t.Context(), `INSERT INTO notifications (id, channel, body, created_at, next_at)
@@ -23,7 +23,7 @@ func TestNotificationsOfAReleaseBeforeAreRead(t *testing.T) {
 	}
 	before := queued
 	before.ID, before.More = "a", 0
-	due, err := c.DueNotifications(t.Context(), now)
+	due, err := c.Notifications.Due(t.Context(), now)
 	if diff := cmp.Diff([]fleet.Notification{before, queued}, due); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}

@@ -38,7 +38,7 @@ func large(t *testing.T, c *catalog.Catalog, rows int) (of fleet.Job) {
 		for m := range checks {
 			checks[m] = fleet.RestoreCheck{Name: "space", Result: "OK", Detail: strings.Repeat("d", 8<<10), Remedy: strings.Repeat("r", 8<<10)}
 		}
-		if _, err := c.FinishJob(t.Context(), "db1", restore.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at, Checks: checks, Warnings: r.Warnings}, at); err != nil {
+		if _, err := c.Jobs.Finish(t.Context(), "db1", restore.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at, Checks: checks, Warnings: r.Warnings}, at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,7 +59,7 @@ func TestRunsOfAJobAreAsManyAsAnAnswerHasRoomFor(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	of := large(t, c, 30)
-	runs, more, err := c.JobRuns(t.Context(), of.ID)
+	runs, more, err := c.Runs.OfJob(t.Context(), of.ID)
 	if err != nil || !more || len(runs) < 2 || bytesOf(t, runs) > mostBytes {
 		t.Errorf("%d runs of %d bytes, more: %t, %v", len(runs), bytesOf(t, runs), more, err)
 	}
@@ -72,7 +72,7 @@ func TestRunsOfAJobAreAsManyAsAnAnswerHasRoomFor(t *testing.T) {
 		r.JobID = small.ID
 		record(t, c, r, nil)
 	}
-	if runs, more, err := c.JobRuns(t.Context(), small.ID); err != nil || more || len(runs) != 30 {
+	if runs, more, err := c.Runs.OfJob(t.Context(), small.ID); err != nil || more || len(runs) != 30 {
 		t.Errorf("of 30 ordinary runs %d are told, more: %t, %v", len(runs), more, err)
 	}
 }
@@ -85,15 +85,15 @@ func TestPagesOfLargeRowsAreShort(t *testing.T) {
 	large(t, c, rows)
 	for name, list := range map[string]func(catalog.Page) (any, []string, string, error){
 		"runs": func(p catalog.Page) (any, []string, string, error) {
-			found, next, err := c.Runs(t.Context(), catalog.RunQuery{Page: p})
+			found, next, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: p})
 			return found, ids(found, func(r fleet.Run) string { return r.ID }), next, err
 		},
 		"backups": func(p catalog.Page) (any, []string, string, error) {
-			found, next, err := c.Backups(t.Context(), catalog.BackupQuery{Page: p})
+			found, next, err := c.Backups.List(t.Context(), catalog.BackupQuery{Page: p})
 			return found, ids(found, func(b fleet.Backup) string { return b.ID }), next, err
 		},
 		"restores": func(p catalog.Page) (any, []string, string, error) {
-			found, next, err := c.Restores(t.Context(), catalog.RestoreQuery{Page: p})
+			found, next, err := c.Restores.List(t.Context(), catalog.RestoreQuery{Page: p})
 			found = slices.DeleteFunc(found, func(r fleet.Restore) bool { return len(r.Checks) == 0 }) // the job of the runs
 			return found, ids(found, func(r fleet.Restore) string { return r.ID }), next, err
 		},
@@ -131,7 +131,7 @@ func TestALookHoldsFewWordsOfEachDatabase(t *testing.T) {
 	record(t, c, ended, &b)
 	record(t, c, running, nil)
 	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, Differences: atTheBounds(100, 1000)}
-	if err := c.BackupProved(t.Context(), "db1", b.ID, proof); err != nil {
+	if err := c.Backups.RecordProof(t.Context(), "db1", b.ID, proof); err != nil {
 		t.Fatal(err)
 	}
 	f := factsOf(t, c)["db1/shop"]

@@ -35,30 +35,30 @@ func scanApproval(r row) (a fleet.Approval, err error) {
 	return a, json.Unmarshal(details, &q.Details)
 }
 
-// Approval returns one approval, or fleet.ErrNotFound.
-func (c *Catalog) Approval(ctx context.Context, id string) (fleet.Approval, error) {
-	a, err := scanApproval(c.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals WHERE id = ?`, id))
+// Get returns one approval, or fleet.ErrNotFound.
+func (s Approvals) Get(ctx context.Context, id string) (fleet.Approval, error) {
+	a, err := scanApproval(s.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals WHERE id = ?`, id))
 	return a, missing(err, "approval %q", id)
 }
 
-// ApprovalOf returns the approval of a request that decides what becomes of it,
+// Of returns the approval of a request that decides what becomes of it,
 // or fleet.ErrNotFound: the open one, or else the denial, or else any.
-func (c *Catalog) ApprovalOf(ctx context.Context, r fleet.GuardedRequest) (fleet.Approval, error) {
-	a, err := scanApproval(c.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals
+func (s Approvals) Of(ctx context.Context, r fleet.GuardedRequest) (fleet.Approval, error) {
+	a, err := scanApproval(s.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approvals
 		WHERE digest = ? ORDER BY state IN ('pending', 'approved', 'in-use') DESC, state = 'denied' DESC LIMIT 1`, r.Digest()))
 	return a, missing(err, "approval of this request")
 }
 
-// AskApproval keeps a new approval as pending, unless its request has an open
+// Ask keeps a new approval as pending, unless its request has an open
 // one already: then that one is returned. Too many that wait for the same person
 // are fleet.ErrConflict.
-func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked fleet.Approval, err error) {
+func (s Approvals) Ask(ctx context.Context, a fleet.Approval) (asked fleet.Approval, err error) {
 	a.State, a.ExpiresAt = fleet.ApprovalPending, a.CreatedAt.Add(a.Lifetime)
 	details, err := json.Marshal(a.Request.Details)
 	if err != nil {
 		return a, err
 	}
-	err = c.within(ctx, func(tx *sql.Tx) error {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		if err := roomToAsk(ctx, tx, a); err != nil {
 			return err
 		}
@@ -79,8 +79,10 @@ func (c *Catalog) AskApproval(ctx context.Context, a fleet.Approval) (asked flee
 	return asked, err
 }
 
-// MayAsk says whether a new approval may wait, as AskApproval does.
-func (c *Catalog) MayAsk(ctx context.Context, a fleet.Approval) error { return roomToAsk(ctx, c.db, a) }
+// MayAsk says whether a new approval may wait, as Ask does.
+func (s Approvals) MayAsk(ctx context.Context, a fleet.Approval) error {
+	return roomToAsk(ctx, s.db, a)
+}
 
 // roomToAsk is fleet.ErrConflict where as many wait already as may.
 func roomToAsk(ctx context.Context, from queryer, a fleet.Approval) error {
@@ -99,10 +101,10 @@ func roomToAsk(ctx context.Context, from queryer, a fleet.Approval) error {
 		WithHint("let others decide on them, see pgharbor approvals list; those that nobody decides on expire")
 }
 
-// DecideApproval notes what another person said of a request, if it still
+// Decide notes what another person said of a request, if it still
 // waits; otherwise fleet.ErrConflict. From an approval on, its lifetime runs anew.
-func (c *Catalog) DecideApproval(ctx context.Context, id string, decided fleet.ApprovalState, by fleet.Caller, comment string, now time.Time) error {
-	result, err := c.db.ExecContext(ctx, `
+func (s Approvals) Decide(ctx context.Context, id string, decided fleet.ApprovalState, by fleet.Caller, comment string, now time.Time) error {
+	result, err := s.db.ExecContext(ctx, `
 		UPDATE approvals SET state = ?1, decided_by = ?2, decider_identity = ?3, decided_at = ?4, comment = ?5,
 			expires_at = iif(?1 = 'approved', ?4 + lifetime, expires_at)
 		WHERE id = ?6 AND state = 'pending' AND expires_at > ?4`,
@@ -110,39 +112,39 @@ func (c *Catalog) DecideApproval(ctx context.Context, id string, decided fleet.A
 	return changedOne(result, err, "approval %s does not wait for a decision any longer", id)
 }
 
-// UseApproval takes an approval for one effect: however many try at once, one
+// Use takes an approval for one effect: however many try at once, one
 // gets it, and the others fleet.ErrConflict. The state to is used, or in-use for
 // an effect that will end later.
-func (c *Catalog) UseApproval(ctx context.Context, id string, to fleet.ApprovalState, now time.Time) error {
-	result, err := c.db.ExecContext(ctx,
+func (s Approvals) Use(ctx context.Context, id string, to fleet.ApprovalState, now time.Time) error {
+	result, err := s.db.ExecContext(ctx,
 		`UPDATE approvals SET state = ?, used_at = ? WHERE id = ? AND state = 'approved' AND expires_at > ?`, to, micros(now), id, micros(now))
 	return changedOne(result, err, "approval %s was used by another request at the same time", id)
 }
 
 // EndUse ends an effect that held an approval in use. What was not whole leaves
 // the approval as it was.
-func (c *Catalog) EndUse(ctx context.Context, id string, whole bool) error {
-	_, err := c.db.ExecContext(ctx,
+func (s Approvals) EndUse(ctx context.Context, id string, whole bool) error {
+	_, err := s.db.ExecContext(ctx,
 		`UPDATE approvals SET state = iif(?, 'used', 'approved') WHERE id = ? AND state = 'in-use'`, whole, id)
 	return err
 }
 
-// SettleApprovals gives back what was in use when the control plane ended
+// Reconcile gives back what was in use when the control plane ended
 // without a word. It is to be called before anything is used.
-func (c *Catalog) SettleApprovals(ctx context.Context) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE approvals SET state = 'approved' WHERE state = 'in-use'`)
+func (s Approvals) Reconcile(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE approvals SET state = 'approved' WHERE state = 'in-use'`)
 	return err
 }
 
-// CloseApproval ends an approval that nothing can come of, as expired or void.
-func (c *Catalog) CloseApproval(ctx context.Context, id string, as fleet.ApprovalState) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE approvals SET state = ? WHERE id = ? AND state IN ('pending', 'approved')`, as, id)
+// Close ends an approval that nothing can come of, as expired or void.
+func (s Approvals) Close(ctx context.Context, id string, as fleet.ApprovalState) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE approvals SET state = ? WHERE id = ? AND state IN ('pending', 'approved')`, as, id)
 	return err
 }
 
-// OverdueApprovals returns those whose time is over and that are not closed yet.
-func (c *Catalog) OverdueApprovals(ctx context.Context, now time.Time) ([]fleet.Approval, error) {
-	return collect(ctx, c.db, scanApproval, `SELECT `+approvalColumns+` FROM approvals
+// Overdue returns those whose time is over and that are not closed yet.
+func (s Approvals) Overdue(ctx context.Context, now time.Time) ([]fleet.Approval, error) {
+	return collect(ctx, s.db, scanApproval, `SELECT `+approvalColumns+` FROM approvals
 		WHERE state IN ('pending', 'approved') AND expires_at <= ? ORDER BY expires_at`, micros(now))
 }
 
@@ -156,8 +158,8 @@ type ApprovalQuery struct {
 	Scope fleet.Scope
 }
 
-// Approvals returns a page of approvals, newest first, and the token of the next.
-func (c *Catalog) Approvals(ctx context.Context, q ApprovalQuery) ([]fleet.Approval, string, error) {
+// List returns a page of approvals, newest first, and the token of the next.
+func (s Approvals) List(ctx context.Context, q ApprovalQuery) ([]fleet.Approval, string, error) {
 	var f filter
 	if !q.Waiting.IsZero() {
 		f.where(`(state = 'in-use' OR state IN ('pending', 'approved') AND expires_at > ?)`, micros(q.Waiting))
@@ -167,7 +169,7 @@ func (c *Catalog) Approvals(ctx context.Context, q ApprovalQuery) ([]fleet.Appro
 		return nil, "", err
 	}
 	position := func(a fleet.Approval) (time.Time, string) { return a.CreatedAt, a.ID }
-	return paged(ctx, c.db, scanApproval, q.Page, position, `SELECT `+approvalColumns+` FROM approvals`+f.sql()+
+	return paged(ctx, s.db, scanApproval, q.Page, position, `SELECT `+approvalColumns+` FROM approvals`+f.sql()+
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }
 

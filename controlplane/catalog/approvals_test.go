@@ -15,7 +15,7 @@ import (
 
 func ask(t *testing.T, c *catalog.Catalog, r fleet.GuardedRequest) fleet.Approval {
 	t.Helper()
-	asked, err := c.AskApproval(t.Context(), fleet.Approval{
+	asked, err := c.Approvals.Ask(t.Context(), fleet.Approval{
 		ID: fleet.NewID(), Request: r, RequesterIdentity: "identity-of-ada", CreatedAt: now, Lifetime: time.Hour,
 	})
 	if err != nil {
@@ -36,10 +36,10 @@ func TestApprovalIsKeptAsItIs(t *testing.T) {
 	}
 	bob := fleet.Caller{Kind: fleet.CallerUser, Name: "bob", Identity: "identity-of-bob"}
 	later := now.Add(30 * time.Minute)
-	if err := c.DecideApproval(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "yes", later); err != nil {
+	if err := c.Approvals.Decide(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "yes", later); err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.ApprovalOf(t.Context(), request)
+	got, err := c.Approvals.Of(t.Context(), request)
 	want := fleet.Approval{
 		ID: asked.ID, Request: request, RequesterIdentity: "identity-of-ada", State: fleet.ApprovalApproved, CreatedAt: now,
 		Lifetime: time.Hour, ExpiresAt: later.Add(time.Hour), DecidedBy: "bob", DeciderIdentity: "identity-of-bob", DecidedAt: later, Comment: "yes",
@@ -76,10 +76,10 @@ func TestApprovalChangesOnceUnderAnyRace(t *testing.T) {
 		}
 	}
 	once("decided", func(int) error {
-		return c.DecideApproval(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", now)
+		return c.Approvals.Decide(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", now)
 	})
 	once("used", func(i int) error {
-		return c.UseApproval(t.Context(), asked.ID, []fleet.ApprovalState{fleet.ApprovalUsed, fleet.ApprovalInUse}[i%2], now)
+		return c.Approvals.Use(t.Context(), asked.ID, []fleet.ApprovalState{fleet.ApprovalUsed, fleet.ApprovalInUse}[i%2], now)
 	})
 }
 
@@ -88,14 +88,14 @@ func TestApprovalCanNotBeUsedBeforeItsTimeOrAfter(t *testing.T) {
 	request := fleet.GuardedRequest{Action: fleet.ActionDownload, Requester: "ada"}
 	asked := ask(t, c, request)
 	bob := fleet.Caller{Kind: fleet.CallerUser, Name: "bob", Identity: "b"}
-	use := func(at time.Time) error { return c.UseApproval(t.Context(), asked.ID, fleet.ApprovalUsed, at) }
+	use := func(at time.Time) error { return c.Approvals.Use(t.Context(), asked.ID, fleet.ApprovalUsed, at) }
 	if err := use(now); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("used while it waits: %v", err)
 	}
-	if err := c.DecideApproval(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", asked.ExpiresAt); !errors.Is(err, fleet.ErrConflict) {
+	if err := c.Approvals.Decide(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", asked.ExpiresAt); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("approved when it had expired: %v", err)
 	}
-	if err := c.DecideApproval(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", now); err != nil {
+	if err := c.Approvals.Decide(t.Context(), asked.ID, fleet.ApprovalApproved, bob, "", now); err != nil {
 		t.Fatal(err)
 	}
 	if err := use(now.Add(time.Hour)); !errors.Is(err, fleet.ErrConflict) {
@@ -113,18 +113,18 @@ func TestPolicyIsKeptAsItIs(t *testing.T) {
 		ApprovalTTL: 90 * time.Second, UpdatedBy: "ada", UpdatedAt: now,
 	}
 	for _, p := range []fleet.Policy{{Glob: "prod-*", RequireReason: []fleet.GuardedAction{fleet.ActionRelease}, UpdatedAt: now}, want} {
-		if err := c.SetPolicy(t.Context(), p); err != nil {
+		if err := c.Policies.Set(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := c.Policies(t.Context())
+	got, err := c.Policies.List(t.Context())
 	if diff := cmp.Diff([]fleet.Policy{want}, got); diff != "" || err != nil {
 		t.Errorf("%v: %s", err, diff)
 	}
-	if err := c.RemovePolicy(t.Context(), "prod-*"); err != nil {
+	if err := c.Policies.Remove(t.Context(), "prod-*"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Policies(t.Context()); len(got) != 0 || err != nil {
+	if got, err := c.Policies.List(t.Context()); len(got) != 0 || err != nil {
 		t.Errorf("after its removal there are %v, %v", got, err)
 	}
 }

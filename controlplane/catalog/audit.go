@@ -20,38 +20,38 @@ func scanAudit(r row) (e chain.Entry, err error) {
 	return e, err
 }
 
-// AppendAudit adds an entry to the end of the trail and returns its sequence.
-func (c *Catalog) AppendAudit(ctx context.Context, e chain.Entry) (sequence int64, err error) {
-	err = c.within(ctx, func(tx *sql.Tx) error {
+// Append adds an entry to the end of the trail and returns its sequence.
+func (s Trail) Append(ctx context.Context, e chain.Entry) (sequence int64, err error) {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		sequence, err = appendAudit(ctx, tx, e)
 		return err
 	})
 	return sequence, err
 }
 
-// CompleteAudit adds the entry that says how the action of an earlier one
+// Complete adds the entry that says how the action of an earlier one
 // ended.
-func (c *Catalog) CompleteAudit(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
+func (s Trail) Complete(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
 }
 
-// SettleAudit completes the entries whose action was under way when the control
+// Reconcile completes the entries whose action was under way when the control
 // plane ended without a word, and returns how many those are. It is to be called
 // before there are new ones. A job completes its own entry, whenever it ends.
-func (c *Catalog) SettleAudit(ctx context.Context, now time.Time) (settled int, err error) {
+func (s Trail) Reconcile(ctx context.Context, now time.Time) (ended int, err error) {
 	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
-	err = c.within(ctx, func(tx *sql.Tx) error {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		open, err := collect(ctx, tx, scan, `SELECT sequence FROM audit WHERE outcome = ?
 			AND sequence NOT IN (SELECT completes FROM audit WHERE outcome <> ?) AND sequence NOT IN (SELECT audit_sequence FROM jobs) ORDER BY sequence`,
 			chain.OutcomeStarted, chain.OutcomeOngoing)
-		settled = len(open)
+		ended = len(open)
 		for _, sequence := range open {
 			detail, lookErr := brokenOff(ctx, tx, sequence)
 			err = errors.Join(err, lookErr, completeAudit(ctx, tx, sequence, chain.OutcomeFailed, detail, now))
 		}
 		return err
 	})
-	return settled, err
+	return ended, err
 }
 
 // brokenOff says how far an action may have come whose control plane has ended.
@@ -146,8 +146,8 @@ func (q AuditQuery) filter() (f filter) {
 	return f
 }
 
-// Audit returns a page of the trail, newest first, and the token of the next.
-func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]chain.Entry, string, error) {
+// List returns a page of the trail, newest first, and the token of the next.
+func (s Trail) List(ctx context.Context, q AuditQuery) ([]chain.Entry, string, error) {
 	f := q.filter()
 	before, _, err := q.Page.after()
 	if err != nil {
@@ -155,12 +155,12 @@ func (c *Catalog) Audit(ctx context.Context, q AuditQuery) ([]chain.Entry, strin
 	}
 	f.where(`sequence < ?`, before)
 	position := func(e chain.Entry) (time.Time, string) { return time.UnixMicro(e.Sequence), "-" }
-	return paged(ctx, c.db, scanAudit, q.Page, position, `SELECT `+auditColumns+` FROM audit`+f.sql()+
+	return paged(ctx, s.db, scanAudit, q.Page, position, `SELECT `+auditColumns+` FROM audit`+f.sql()+
 		fmt.Sprintf(` ORDER BY sequence DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }
 
-// AuditAfter returns the entries that follow the one with a sequence, oldest
+// After returns the entries that follow the one with a sequence, oldest
 // first, at most limit of them.
-func (c *Catalog) AuditAfter(ctx context.Context, sequence int64, limit int) ([]chain.Entry, error) {
-	return collect(ctx, c.db, scanAudit, `SELECT `+auditColumns+` FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit)
+func (s Trail) After(ctx context.Context, sequence int64, limit int) ([]chain.Entry, error) {
+	return collect(ctx, s.db, scanAudit, `SELECT `+auditColumns+` FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit)
 }

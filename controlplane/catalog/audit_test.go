@@ -18,7 +18,7 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 	t.Helper()
 	var all []chain.Entry
 	for query := (catalog.AuditQuery{Page: catalog.Page{Size: 1000}}); ; {
-		page, next, err := c.Audit(t.Context(), query)
+		page, next, err := c.Trail.List(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,16 +43,16 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 
 func TestTrailOnlyGrows(t *testing.T) {
 	c, path := open(t)
-	started, err := c.AppendAudit(t.Context(), chain.Entry{
+	started, err := c.Trail.Append(t.Context(), chain.Entry{
 		At: now, Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted, Detail: "into x",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CompleteAudit(t.Context(), started, chain.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
+	if err := c.Trail.Complete(t.Context(), started, chain.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CompleteAudit(t.Context(), 77, chain.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Trail.Complete(t.Context(), 77, chain.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("the end of what never began: %v", err)
 	}
 	db := raw(t, path)
@@ -81,22 +81,22 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	begin := func(target string) int64 {
-		sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: chain.OutcomeStarted})
+		sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: chain.OutcomeStarted})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sequence
 	}
 	ended, cut, ofJob := begin("ended"), begin("cut"), begin("of a job")
-	if err := c.CompleteAudit(t.Context(), ended, chain.OutcomeSucceeded, "", now); err != nil {
+	if err := c.Trail.Complete(t.Context(), ended, chain.OutcomeSucceeded, "", now); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.CreateJob(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now, AuditSequence: ofJob})
+	_, err := c.Jobs.Create(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now, AuditSequence: ofJob})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []int{1, 0} {
-		if settled, err := c.SettleAudit(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
+		if settled, err := c.Trail.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
 			t.Errorf("settled %d entries, %v, want %d", settled, err, want)
 		}
 	}
@@ -109,7 +109,7 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 func TestTrailByInstanceAndAction(t *testing.T) {
 	c, _ := open(t)
 	for i := range 6 {
-		_, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
+		_, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestTrailByInstanceAndAction(t *testing.T) {
 		query catalog.AuditQuery
 		want  int
 	}{{catalog.AuditQuery{}, 6}, {catalog.AuditQuery{Action: "a1"}, 3}, {catalog.AuditQuery{Instance: "i2"}, 2}, {catalog.AuditQuery{Action: "a1", Instance: "i2"}, 1}} {
-		if got, _, err := c.Audit(t.Context(), tt.query); err != nil || len(got) != tt.want {
+		if got, _, err := c.Trail.List(t.Context(), tt.query); err != nil || len(got) != tt.want {
 			t.Errorf("%+v: %d, %v", tt.query, len(got), err)
 		}
 	}

@@ -46,9 +46,9 @@ type BackupQuery struct {
 // which there may be very many.
 var listedColumns = strings.Replace(backupColumns, "manifest,", `json_remove(manifest, '$.tables', '$.globals.roles'),`, 1)
 
-// Backups returns a page of backups, newest first and without their tables and roles,
+// List returns a page of backups, newest first and without their tables and roles,
 // and the token of the next.
-func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, string, error) {
+func (s Backups) List(ctx context.Context, q BackupQuery) ([]fleet.Backup, string, error) {
 	var f filter
 	if q.Instance != "" {
 		f.where(`instance = ?`, q.Instance)
@@ -67,20 +67,20 @@ func (c *Catalog) Backups(ctx context.Context, q BackupQuery) ([]fleet.Backup, s
 		return nil, "", err
 	}
 	position := func(b fleet.Backup) (time.Time, string) { return b.CreatedAt, b.ID }
-	return paged(ctx, c.db, scanBackup, q.Page, position, `SELECT `+listedColumns+` FROM backups`+f.sql()+
+	return paged(ctx, s.db, scanBackup, q.Page, position, `SELECT `+listedColumns+` FROM backups`+f.sql()+
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }
 
-// Backup returns one backup, or fleet.ErrNotFound.
-func (c *Catalog) Backup(ctx context.Context, id string) (fleet.Backup, error) {
-	b, err := scanBackup(c.db.QueryRowContext(ctx, `SELECT `+backupColumns+` FROM backups WHERE id = ?`, id))
+// Get returns one backup, or fleet.ErrNotFound.
+func (s Backups) Get(ctx context.Context, id string) (fleet.Backup, error) {
+	b, err := scanBackup(s.db.QueryRowContext(ctx, `SELECT `+backupColumns+` FROM backups WHERE id = ?`, id))
 	return b, missing(err, "backup %q", id)
 }
 
 // recordBackup keeps a backup as its agent describes it. What was removed
 // stays removed and what is damaged stays so: a late report does not bring it
 // back. One that becomes suspect is on the trail by that.
-func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
+func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) 
 	if err != nil {
 		return err
 	}
-	if err := c.roomForBackup(ctx, tx, b.Instance, b.ID, len(manifest)); err != nil {
+	if err := s.roomForBackup(ctx, tx, b.Instance, b.ID, len(manifest)); err != nil {
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `
@@ -110,13 +110,13 @@ func (c *Catalog) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) 
 	if err := owned(result, err, b.Instance, "backup "+b.ID); err != nil || !suspected {
 		return err
 	}
-	return c.tellSuspect(ctx, tx, b)
+	return s.tellSuspect(ctx, tx, b)
 }
 
-// BackupRemoved notes that an agent's retention removed a backup, when and why by its
+// RecordRemoved notes that an agent's retention removed a backup, when and why by its
 // word, and that it was told now: for how long it is kept counts from there.
-func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string, at, now time.Time) error {
-	_, err := c.reports.ExecContext(ctx,
+func (s Backups) RecordRemoved(ctx context.Context, instance, id, reason string, at, now time.Time) error {
+	_, err := s.reports.ExecContext(ctx,
 		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ?, removal_told_at = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
 		micros(at), reason, micros(now), id, instance)
 	return err
@@ -130,7 +130,7 @@ func (c *Catalog) BackupRemoved(ctx context.Context, instance, id, reason string
 //
 // It is written a few hundred rows at a time, each of which is true for itself. The
 // digest comes last: what was broken off is asked for again.
-func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
+func (s Backups) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
 	names := map[string]error{}
 	listed := make(map[string]bool, len(backups))
 	for chunk := range parts(backups) {
@@ -139,7 +139,7 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 			listed[b.ID] = true
 			no, asked := names[b.Database]
 			if !asked {
-				no = c.roomForDatabase(ctx, instance, b.Database)
+				no = s.roomForDatabase(ctx, instance, b.Database)
 				if no != nil && !errors.Is(no, fleet.ErrDenied) {
 					return nil, no
 				}
@@ -151,16 +151,16 @@ func (c *Catalog) TakeInventory(ctx context.Context, instance, digest string, ba
 			}
 			room = append(room, b)
 		}
-		no, err := c.takeBackups(ctx, room)
+		no, err := s.takePart(ctx, room)
 		if err != nil {
 			return nil, err
 		}
 		refused = append(refused, no...)
 	}
-	if err := c.missing(ctx, instance, listed); err != nil {
+	if err := s.markMissing(ctx, instance, listed); err != nil {
 		return nil, err
 	}
-	_, err = c.reports.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
+	_, err = s.reports.ExecContext(ctx, `UPDATE agents SET inventory_digest = ? WHERE name = ?`, digest, instance)
 	return refused, err
 }
 
@@ -181,11 +181,11 @@ func parts(backups []fleet.Backup) iter.Seq[[]fleet.Backup] {
 	}
 }
 
-// takeBackups keeps a part of an inventory.
-func (c *Catalog) takeBackups(ctx context.Context, part []fleet.Backup) (refused []error, err error) {
-	err = c.reports.within(ctx, func(tx *sql.Tx) error {
+// takePart keeps a part of an inventory.
+func (s Backups) takePart(ctx context.Context, part []fleet.Backup) (refused []error, err error) {
+	err = s.reports.within(ctx, func(tx *sql.Tx) error {
 		for _, b := range part {
-			err := c.recordBackup(ctx, tx, b)
+			err := s.recordBackup(ctx, tx, b)
 			if err == nil {
 				err = recordFindings(ctx, tx, b)
 			}
@@ -200,10 +200,10 @@ func (c *Catalog) takeBackups(ctx context.Context, part []fleet.Backup) (refused
 	return refused, err
 }
 
-// missing marks what an agent no longer lists.
-func (c *Catalog) missing(ctx context.Context, instance string, listed map[string]bool) error {
+// markMissing marks what an agent no longer lists.
+func (s Backups) markMissing(ctx context.Context, instance string, listed map[string]bool) error {
 	scan := func(r row) (id string, err error) { return id, r.Scan(&id) }
-	known, err := collect(ctx, c.db, scan, `SELECT id FROM backups WHERE instance = ? AND state IN ('present', 'damaged')`, instance)
+	known, err := collect(ctx, s.db, scan, `SELECT id FROM backups WHERE instance = ? AND state IN ('present', 'damaged')`, instance)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (c *Catalog) missing(ctx context.Context, instance string, listed map[strin
 		if err != nil {
 			return err
 		}
-		_, err = c.reports.ExecContext(ctx, `UPDATE backups SET state = 'missing'
+		_, err = s.reports.ExecContext(ctx, `UPDATE backups SET state = 'missing'
 			WHERE instance = ? AND state IN ('present', 'damaged') AND id IN (SELECT value FROM json_each(?))`, instance, ids)
 		if err != nil {
 			return err
@@ -224,11 +224,11 @@ func (c *Catalog) missing(ctx context.Context, instance string, listed map[strin
 
 // RetentionSummary returns what an instance keeps, a row a database. A sum of sizes
 // that no number holds is the largest one.
-func (c *Catalog) RetentionSummary(ctx context.Context, instance string) ([]fleet.RetentionSummary, error) {
+func (s Backups) RetentionSummary(ctx context.Context, instance string) ([]fleet.RetentionSummary, error) {
 	scan := func(r row) (s fleet.RetentionSummary, err error) {
 		return s, r.Scan(&s.Database, &s.Backups, &s.SizeBytes, &s.Expired, &s.KeptLast, instant{&s.OldestAt}, instant{&s.NewestAt})
 	}
-	return collect(ctx, c.db, scan, `
+	return collect(ctx, s.db, scan, `
 		SELECT database, count(*), CAST(min(total(size_bytes), 9.2e18) AS INTEGER), sum(retention_status = 'expired'), sum(retention_status = 'kept-last'),
 			min(created_at), max(created_at)
 		FROM backups WHERE instance = ? AND state = 'present' GROUP BY database ORDER BY database`, instance)

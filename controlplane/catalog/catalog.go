@@ -1,6 +1,7 @@
 // Package catalog keeps what is known of the fleet in SQLite. It is the truth
 // of the control plane: whatever matters is a row here before anybody acts on
-// it. One file an aggregate; nothing outside this package sees SQL.
+// it. One store an aggregate, in a file of its own; nothing outside this package
+// sees SQL.
 //
 // Every method is one transaction, but for those that say otherwise because they
 // write more than a few hundred rows. Errors that a caller can act upon wrap the
@@ -29,14 +30,6 @@ var migrations embed.FS
 
 // connections bounds the pool for reads; the writer has one of its own.
 const connections = 8
-
-// Catalog is safe for concurrent use. Close it when done.
-type Catalog struct {
-	db database
-	// reports is where what agents say waits until people have been served.
-	reports queue
-	share   fleet.Share
-}
 
 // Open opens the catalog at path, creates it with mode 0600 where there is
 // none, and brings its schema up to date.
@@ -76,10 +69,7 @@ func open(ctx context.Context, path string, prepare func(context.Context, *goose
 		return nil, errors.Join(fmt.Errorf("catalog: %w", err), write.Close())
 	}
 	w := &writer{db: write}
-	return &Catalog{
-		db: database{DB: read, people: queue{of: w}}, reports: queue{of: w, report: true},
-		share: fleet.DefaultShare,
-	}, nil
+	return newCatalog(database{DB: read, people: queue{of: w}}, queue{of: w, report: true}), nil
 }
 
 // toWrite takes the write lock at the start of every transaction: with deferred
@@ -148,22 +138,6 @@ func (c *Catalog) Setting(ctx context.Context, key string) (string, error) {
 	var value string
 	err := c.db.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, key).Scan(&value)
 	return value, missing(err, "setting %q", key)
-}
-
-// within runs one transaction: committed where f returns nil, otherwise undone. It
-// goes before what agents report.
-func (c *Catalog) within(ctx context.Context, f func(*sql.Tx) error) error {
-	return c.db.people.within(ctx, f)
-}
-
-// reading runs f over one moment of the catalog, and keeps no writer from writing.
-func (c *Catalog) reading(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
-	return f(tx)
 }
 
 // queryer is what *sql.DB and *sql.Tx have in common for reading.

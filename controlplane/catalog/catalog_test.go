@@ -47,7 +47,7 @@ func invite(t *testing.T, c *catalog.Catalog, kind fleet.CallerKind, name string
 	i := fleet.Invite{
 		SecretHash: fleet.NewID(), Kind: kind, Name: name, Role: role, CreatedBy: "host", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
-	if err := c.CreateInvite(t.Context(), i); err != nil {
+	if err := c.Invites.Create(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	return i
@@ -77,7 +77,7 @@ func aBackup(instance string, at time.Time) fleet.Backup {
 
 func record(t *testing.T, c *catalog.Catalog, r fleet.Run, b *fleet.Backup) {
 	t.Helper()
-	if err := c.RecordRun(t.Context(), r, b); err != nil {
+	if err := c.Runs.Record(t.Context(), r, b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -155,10 +155,10 @@ func TestManyWritersAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				b := aBackup("db1", now)
-				if err := catalogs[i%2].RecordRun(t.Context(), aRun("db1", now), &b); err != nil {
+				if err := catalogs[i%2].Runs.Record(t.Context(), aRun("db1", now), &b); err != nil {
 					t.Errorf("writing: %v", err)
 				}
-				if _, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
+				if _, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
 					t.Errorf("the trail: %v", err)
 				}
 				if _, err := c.Facts(t.Context(), now); err != nil {
@@ -168,7 +168,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	runs, _, err := c.Runs(t.Context(), catalog.RunQuery{Page: catalog.Page{Size: 1000}})
+	runs, _, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: catalog.Page{Size: 1000}})
 	if err != nil || len(runs) != writers*each {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
@@ -186,7 +186,7 @@ func TestTimesSurviveARoundTrip(t *testing.T) {
 		b.Retention.ExpiresAt = at
 		b.Manifest.StartedAt = at.UTC()
 		record(t, c, aRun("db1", at), &b)
-		got, err := c.Backup(t.Context(), b.ID)
+		got, err := c.Backups.Get(t.Context(), b.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,14 +212,14 @@ func TestBackupSurvivesARoundTrip(t *testing.T) {
 		},
 	}
 	record(t, c, aRun("db1", now), &b)
-	got, err := c.Backup(t.Context(), b.ID)
+	got, err := c.Backups.Get(t.Context(), b.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(b, got); diff != "" {
 		t.Error(diff)
 	}
-	listed, _, err := c.Backups(t.Context(), catalog.BackupQuery{Database: b.Database})
+	listed, _, err := c.Backups.List(t.Context(), catalog.BackupQuery{Database: b.Database})
 	if err != nil || len(listed) != 1 {
 		t.Errorf("by its database's name: %d, %v", len(listed), err)
 	}

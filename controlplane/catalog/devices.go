@@ -16,27 +16,27 @@ func scanDevice(r row) (d fleet.Device, err error) {
 	return d, err
 }
 
-// Devices returns the devices of a person, the newest first, revoked ones
+// List returns the devices of a person, the newest first, revoked ones
 // included. Somebody who is not there is fleet.ErrNotFound.
-func (c *Catalog) Devices(ctx context.Context, user string) ([]fleet.Device, error) {
-	if _, err := c.User(ctx, user); err != nil {
+func (s Devices) List(ctx context.Context, user string) ([]fleet.Device, error) {
+	if _, err := userOf(ctx, s.db, user); err != nil {
 		return nil, err
 	}
-	return collect(ctx, c.db, scanDevice,
+	return collect(ctx, s.db, scanDevice,
 		`SELECT `+deviceColumns+` FROM identities WHERE kind = 'user' AND name = ? ORDER BY created_at DESC, id`, user)
 }
 
-// Device returns one device of a person, or fleet.ErrNotFound.
-func (c *Catalog) Device(ctx context.Context, user, id string) (fleet.Device, error) {
-	d, err := scanDevice(c.db.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM identities WHERE id = ? AND kind = 'user' AND name = ?`, id, user))
+// Get returns one device of a person, or fleet.ErrNotFound.
+func (s Devices) Get(ctx context.Context, user, id string) (fleet.Device, error) {
+	d, err := scanDevice(s.db.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM identities WHERE id = ? AND kind = 'user' AND name = ?`, id, user))
 	return d, missing(err, "device %q of %s", id, user)
 }
 
-// RevokeDevice ends one device of a person, and the open invites that were made with
+// Revoke ends one device of a person, and the open invites that were made with
 // it; a second time changes nothing. The last device of the last OWNER stays:
 // fleet.ErrConflict.
-func (c *Catalog) RevokeDevice(ctx context.Context, user, id, by string, now time.Time) (device fleet.Device, err error) {
-	err = c.within(ctx, func(tx *sql.Tx) error {
+func (s Devices) Revoke(ctx context.Context, user, id, by string, now time.Time) (device fleet.Device, err error) {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		return keepingAnOwner(ctx, tx, user, func() error {
 			device, err = scanDevice(tx.QueryRowContext(ctx, `
 				UPDATE identities SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND kind = 'user' AND name = ?
@@ -52,8 +52,8 @@ func (c *Catalog) RevokeDevice(ctx context.Context, user, id, by string, now tim
 
 // SignIn notes that a device was seen. The first time is an entry of the trail,
 // in the same transaction.
-func (c *Catalog) SignIn(ctx context.Context, who fleet.Caller, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Devices) SignIn(ctx context.Context, who fleet.Caller, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		var before time.Time
 		err := tx.QueryRowContext(ctx, `SELECT last_seen_at FROM identities WHERE id = ?`, who.Identity).Scan(instant{&before})
 		if err != nil {

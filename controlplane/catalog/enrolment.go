@@ -11,11 +11,11 @@ import (
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
-// CreateInvite keeps an invite, and makes sure that who it is for exists: the
+// Create keeps an invite, and makes sure that who it is for exists: the
 // name is taken from now on. A user who exists keeps the role and the scope they
 // have, so an invite with others is refused.
-func (c *Catalog) CreateInvite(ctx context.Context, i fleet.Invite) error {
-	return c.within(ctx, func(tx *sql.Tx) error { return createInvite(ctx, tx, i) })
+func (s Invites) Create(ctx context.Context, i fleet.Invite) error {
+	return s.within(ctx, func(tx *sql.Tx) error { return createInvite(ctx, tx, i) })
 }
 
 func createInvite(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
@@ -98,7 +98,7 @@ func instancesFlag(s fleet.Scope) shell.Words {
 	return shell.Words(shell.Command(" --instances %s", s.String()))
 }
 
-// RedeemInvite uses an invite up, makes its holder enrolled and returns the id
+// Redeem uses an invite up, makes its holder enrolled and returns the id
 // of the enrolment. Whatever the number of callers at once, one key wins; the
 // others, and those who come too late, get fleet.ErrUnauthenticated. The key
 // that has won may come again while the invite would hold, because the reply
@@ -106,9 +106,9 @@ func instancesFlag(s fleet.Scope) shell.Words {
 //
 // A new enrolment of an agent ends its earlier ones: an instance has one
 // agent. A person may have many devices.
-func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) (identity string, err error) {
+func (s Invites) Redeem(ctx context.Context, e Enrolment, now time.Time) (identity string, err error) {
 	identity = e.Caller.Identity
-	err = c.within(ctx, func(tx *sql.Tx) error {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		invite, use, err := invite(ctx, tx, e.SecretHash)
 		if err != nil {
 			return err
@@ -130,10 +130,10 @@ func (c *Catalog) RedeemInvite(ctx context.Context, e Enrolment, now time.Time) 
 	return identity, err
 }
 
-// CheckInvite refuses what RedeemInvite would, and changes nothing. Again says that the
+// Check refuses what Redeem would, and changes nothing. Again says that the
 // invite was used with the same key before.
-func (c *Catalog) CheckInvite(ctx context.Context, secretHash, key string, now time.Time) (again bool, err error) {
-	invite, use, err := invite(ctx, c.db, secretHash)
+func (s Invites) Check(ctx context.Context, secretHash, key string, now time.Time) (again bool, err error) {
+	invite, use, err := invite(ctx, s.db, secretHash)
 	if err != nil {
 		return false, err
 	}
@@ -141,7 +141,7 @@ func (c *Catalog) CheckInvite(ctx context.Context, secretHash, key string, now t
 		return false, err
 	}
 	var holds bool
-	err = c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identities WHERE id = ? AND revoked_at IS NULL)`, use.identity).Scan(&holds)
+	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identities WHERE id = ? AND revoked_at IS NULL)`, use.identity).Scan(&holds)
 	if err == nil && !holds {
 		err = usedForWhatWasRevoked()
 	}
@@ -180,10 +180,10 @@ func again(ctx context.Context, tx *sql.Tx, identity string, endsAt time.Time) e
 	return usedForWhatWasRevoked()
 }
 
-// Invite returns an invite by its secret's hash, used and expired ones too, or
+// Get returns an invite by its secret's hash, used and expired ones too, or
 // fleet.ErrUnauthenticated.
-func (c *Catalog) Invite(ctx context.Context, secretHash string) (fleet.Invite, error) {
-	i, _, err := invite(ctx, c.db, secretHash)
+func (s Invites) Get(ctx context.Context, secretHash string) (fleet.Invite, error) {
+	i, _, err := invite(ctx, s.db, secretHash)
 	return i, err
 }
 
@@ -227,10 +227,10 @@ func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
 
 // Caller returns who an enrolment belongs to, with the role, scope and grants of
 // this moment, or fleet.ErrUnauthenticated where it is unknown or was revoked.
-func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, identity string) (fleet.Caller, error) {
+func (s Identities) Caller(ctx context.Context, kind fleet.CallerKind, name, identity string) (fleet.Caller, error) {
 	caller := fleet.Caller{Kind: kind, Name: name, Identity: identity}
 	var revoked time.Time
-	err := c.db.QueryRowContext(ctx, `
+	err := s.db.QueryRowContext(ctx, `
 		SELECT coalesce(i.revoked_at, a.revoked_at, u.revoked_at), coalesce(u.role, ''), coalesce(u.instances, ''), i.device, i.last_seen_at
 		FROM identities i
 		LEFT JOIN agents a ON i.kind = 'agent' AND a.name = i.name
@@ -248,7 +248,7 @@ func (c *Catalog) Caller(ctx context.Context, kind fleet.CallerKind, name, ident
 			WithHint("ask an OWNER for a new invite")
 	}
 	if kind == fleet.CallerUser {
-		caller.Grants, err = grants(ctx, c.db, name)
+		caller.Grants, err = grants(ctx, s.db, name)
 	}
 	return caller, err
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
-// TrailHead returns where the trail ends; the zero Head is that of an empty one.
-func (c *Catalog) TrailHead(ctx context.Context) (chain.Head, error) { return trailHead(ctx, c.db) }
+// Head returns where the trail ends; the zero Head is that of an empty one.
+func (s Trail) Head(ctx context.Context) (chain.Head, error) { return trailHead(ctx, s.db) }
 
 func trailHead(ctx context.Context, q queryer) (h chain.Head, err error) {
 	err = q.QueryRowContext(ctx, `SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1`).Scan(&h.Sequence, &h.Hash)
@@ -35,22 +35,22 @@ func scanHeldHead(r row) (h HeldHead, err error) {
 	return h, err
 }
 
-// TrailHeads returns the heads that agents hold, those of revoked ones too. A
+// HeldHeads returns the heads that agents hold, those of revoked ones too. A
 // catalog of an earlier schema has none.
-func (c *Catalog) TrailHeads(ctx context.Context) ([]HeldHead, error) {
+func (s Trail) HeldHeads(ctx context.Context) ([]HeldHead, error) {
 	var kept bool
-	err := c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'trail_heads')`).Scan(&kept)
+	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'trail_heads')`).Scan(&kept)
 	if err != nil || !kept {
 		return nil, err
 	}
-	return collect(ctx, c.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h ORDER BY h.instance`)
+	return collect(ctx, s.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h ORDER BY h.instance`)
 }
 
-// TakeTrailHead keeps the head that an agent says it holds, in place of the one
+// TakeHead keeps the head that an agent says it holds, in place of the one
 // before. Where the trail is not what the agent has seen, it returns in a sentence
 // what differs, and writes that down as an entry, once for each head.
-func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string, err error) {
-	err = c.reports.within(ctx, func(tx *sql.Tx) error {
+func (s Trail) TakeHead(ctx context.Context, h HeldHead) (dispute string, err error) {
+	err = s.reports.within(ctx, func(tx *sql.Tx) error {
 		var known bool
 		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM trail_heads WHERE instance = ? AND sequence = ? AND hash = ?)`,
 			h.Instance, h.Sequence, h.Hash).Scan(&known)
@@ -75,25 +75,25 @@ func (c *Catalog) TakeTrailHead(ctx context.Context, h HeldHead) (dispute string
 	return dispute, err
 }
 
-// TrailHeadOf returns the head that an agent holds; the zero Head where it holds none.
-func (c *Catalog) TrailHeadOf(ctx context.Context, instance string) (chain.Head, error) {
-	held, err := collect(ctx, c.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
+// HeadOf returns the head that an agent holds; the zero Head where it holds none.
+func (s Trail) HeadOf(ctx context.Context, instance string) (chain.Head, error) {
+	held, err := collect(ctx, s.db, scanHeldHead, `SELECT `+heldHeadColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
 	if err != nil || len(held) == 0 {
 		return chain.Head{}, err
 	}
 	return held[0].Head, nil
 }
 
-// ForgetTrailHead forgets what an agent has seen.
-func (c *Catalog) ForgetTrailHead(ctx context.Context, instance string) error {
-	_, err := c.reports.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
+// ForgetHead forgets what an agent has seen.
+func (s Trail) ForgetHead(ctx context.Context, instance string) error {
+	_, err := s.reports.ExecContext(ctx, `DELETE FROM trail_heads WHERE instance = ?`, instance)
 	return err
 }
 
-// TrailDispute says in a sentence in what the trail differs from one that had this
+// Dispute says in a sentence in what the trail differs from one that had this
 // head, or "".
-func (c *Catalog) TrailDispute(ctx context.Context, seen chain.Head) (string, error) {
-	return trailDispute(ctx, c.db, seen)
+func (s Trail) Dispute(ctx context.Context, seen chain.Head) (string, error) {
+	return trailDispute(ctx, s.db, seen)
 }
 
 func trailDispute(ctx context.Context, q queryer, seen chain.Head) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/internal/intact"
 )
 
 // runsCount is for how long a scheduled run makes its database one to judge.
@@ -146,7 +147,8 @@ func (l *look) newestBackups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const good = `instance = ?2 AND database = named.value AND state = 'present' AND complete = 1 AND proof_state <> 'failed'`
+	// The rule of intact.Is, by an index.
+	const good = `instance = ?2 AND database = named.value AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.ProofFailed + `'`
 	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
 		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
 		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)

@@ -29,11 +29,11 @@ func TestFactsNameTheDatabasesThatCount(t *testing.T) {
 	for _, name := range []string{"db1", "db2", "db3", "gone"} {
 		enrol(t, c, fleet.CallerAgent, name, "")
 	}
-	if err := c.RevokeAgent(t.Context(), "gone", now); err != nil {
+	if err := c.Agents.Revoke(t.Context(), "gone", now); err != nil {
 		t.Fatal(err)
 	}
 	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "covered", Covered: true}, {Name: "uncovered"}, {Name: "by hand"}, {Name: "postgres"}}}
-	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
 		t.Fatal(err)
 	}
 	backup := aBackup("db1", now)
@@ -104,7 +104,7 @@ func TestFactsOutliveAClockThatWasAhead(t *testing.T) {
 	if got := factsOf(t, c)["db1/shop"].NewestBackup; got == nil || got.ID != since.ID {
 		t.Errorf("the newest backup is %+v", got)
 	}
-	if _, err := c.TakeInventory(t.Context(), "db1", "deleted by hand", []fleet.Backup{since}); err != nil {
+	if _, err := c.Backups.TakeInventory(t.Context(), "db1", "deleted by hand", []fleet.Backup{since}); err != nil {
 		t.Fatal(err)
 	}
 	if got := factsOf(t, c)["db1/shop"]; got.Missing != 0 {
@@ -129,16 +129,16 @@ func TestFactsCountWhatIsMissing(t *testing.T) {
 			kept = b
 		}
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", ids["removed"], "why", now, now); err != nil {
+	if err := c.Backups.RecordRemoved(t.Context(), "db1", ids["removed"], "why", now, now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.TakeInventory(t.Context(), "db1", "digest", []fleet.Backup{kept}); err != nil {
+	if _, err := c.Backups.TakeInventory(t.Context(), "db1", "digest", []fleet.Backup{kept}); err != nil {
 		t.Fatal(err)
 	}
 	if got := factsOf(t, c)["db1/shop"]; got.Missing != 1 || got.NewestBackup.ID != kept.ID {
 		t.Errorf("%d are missing, the newest is %+v", got.Missing, got.NewestBackup)
 	}
-	if _, err := c.TakeInventory(t.Context(), "db1", "other", nil); err != nil {
+	if _, err := c.Backups.TakeInventory(t.Context(), "db1", "other", nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := factsOf(t, c)["db1/shop"]; got.Missing != 2 || got.NewestBackup != nil {
@@ -162,7 +162,7 @@ func TestFactsCountWhatWasToStayForEver(t *testing.T) {
 	if got := factsOf(t, c)["db1/shop"]; got.Missing != 1 {
 		t.Errorf("%d are missing of one that was kept without an end", got.Missing)
 	}
-	if err := c.BackupScrubbed(t.Context(), "db1", held.ID, now, "its hash"); err != nil {
+	if err := c.Backups.RecordScrub(t.Context(), "db1", held.ID, now, "its hash"); err != nil {
 		t.Fatal(err)
 	}
 	if got := factsOf(t, c)["db1/shop"]; got.Damaged != 1 || got.Damage != "its hash" {
@@ -175,10 +175,10 @@ func TestFactsOfTheDaysBefore(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	status := fleet.AgentStatus{Databases: []fleet.InstanceDatabase{{Name: "shop", Covered: true}, {Name: "copy"}}}
-	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AgentClock(t.Context(), "db1", -3*time.Second); err != nil {
+	if err := c.Agents.RecordClock(t.Context(), "db1", -3*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	for day, size := range []int64{0: 5, 1: 11, 2: 12, 7: 17, 8: 18} {
@@ -190,7 +190,7 @@ func TestFactsOfTheDaysBefore(t *testing.T) {
 		run.FinishedAt = run.StartedAt.Add(time.Duration(size) * time.Minute)
 		record(t, c, run, &b)
 		if day == 2 { // retention's doing changes nothing in how large it was
-			if err := c.BackupRemoved(t.Context(), "db1", b.ID, "why", now, now); err != nil {
+			if err := c.Backups.RecordRemoved(t.Context(), "db1", b.ID, "why", now, now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -224,10 +224,10 @@ func finishRestore(t *testing.T, c *catalog.Catalog, instance, target string, at
 	t.Helper()
 	job := fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: instance, RequestedBy: "user:ada", CreatedAt: at, Deadline: at.Add(time.Minute),
 		Spec: fleet.JobSpec{BackupID: fleet.NewID(), TargetDatabase: target}}
-	if _, err := c.CreateJob(t.Context(), job); err != nil {
+	if _, err := c.Jobs.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.FinishJob(t.Context(), instance, job.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at}, at); err != nil {
+	if _, err := c.Jobs.Finish(t.Context(), instance, job.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at}, at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -239,11 +239,11 @@ func TestThresholdsAreKeptByPattern(t *testing.T) {
 		{Pattern: "*", Thresholds: fleet.Thresholds{SizePercent: 40}, SetBy: "user:ada", SetAt: now},
 		{Pattern: "*", Thresholds: fleet.Thresholds{SizePercent: 50}, SetBy: "user:bob", SetAt: now},
 	} {
-		if err := c.SetThresholds(t.Context(), rule); err != nil {
+		if err := c.Thresholds.Set(t.Context(), rule); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := c.Thresholds(t.Context())
+	got, err := c.Thresholds.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,10 +254,10 @@ func TestThresholdsAreKeptByPattern(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if err := c.RemoveThresholds(t.Context(), "*"); err != nil {
+	if err := c.Thresholds.Remove(t.Context(), "*"); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.RemoveThresholds(t.Context(), "*"); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Thresholds.Remove(t.Context(), "*"); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("removed twice: %v", err)
 	}
 }

@@ -29,40 +29,40 @@ func scanHolder(r row) (h Holder, err error) {
 }
 
 // Holders returns every enrolment that was not revoked, agents first, by name.
-func (c *Catalog) Holders(ctx context.Context) ([]Holder, error) {
-	return collect(ctx, c.db, scanHolder, `SELECT `+holderColumns+` FROM identities WHERE revoked_at IS NULL ORDER BY kind, name, created_at, id`)
+func (s Identities) Holders(ctx context.Context) ([]Holder, error) {
+	return collect(ctx, s.db, scanHolder, `SELECT `+holderColumns+` FROM identities WHERE revoked_at IS NULL ORDER BY kind, name, created_at, id`)
 }
 
 // Holder returns an enrolment by its id, or fleet.ErrNotFound.
-func (c *Catalog) Holder(ctx context.Context, identity string) (Holder, error) {
-	h, err := scanHolder(c.db.QueryRowContext(ctx, `SELECT `+holderColumns+` FROM identities WHERE id = ? AND revoked_at IS NULL`, identity))
+func (s Identities) Holder(ctx context.Context, identity string) (Holder, error) {
+	h, err := scanHolder(s.db.QueryRowContext(ctx, `SELECT `+holderColumns+` FROM identities WHERE id = ? AND revoked_at IS NULL`, identity))
 	return h, missing(err, "enrolment %q", identity)
 }
 
-// HolderTrusts notes which CAs a holder says that it trusts, and which one its
+// RecordTrusts notes which CAs a holder says that it trusts, and which one its
 // certificate is of.
-func (c *Catalog) HolderTrusts(ctx context.Context, identity string, trusts []string, issuer string) error {
+func (s Identities) RecordTrusts(ctx context.Context, identity string, trusts []string, issuer string) error {
 	text, err := json.Marshal(trusts)
 	if err != nil {
 		return err
 	}
-	_, err = c.reports.ExecContext(ctx, `UPDATE identities SET trusts = ?2, issuer = ?3 WHERE id = ?1 AND (trusts <> ?2 OR issuer <> ?3)`,
+	_, err = s.reports.ExecContext(ctx, `UPDATE identities SET trusts = ?2, issuer = ?3 WHERE id = ?1 AND (trusts <> ?2 OR issuer <> ?3)`,
 		identity, string(text), issuer)
 	return err
 }
 
-// CertificateIssued notes when the newest certificate of an enrolment ends.
-func (c *Catalog) CertificateIssued(ctx context.Context, identity string, endsAt time.Time) error {
-	_, err := c.db.ExecContext(ctx, `UPDATE identities SET ends_at = ? WHERE id = ?`, micros(endsAt), identity)
+// RecordCertificate notes when the newest certificate of an enrolment ends.
+func (s Identities) RecordCertificate(ctx context.Context, identity string, endsAt time.Time) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE identities SET ends_at = ? WHERE id = ?`, micros(endsAt), identity)
 	return err
 }
 
-// OpenInvites returns the invites that can still be redeemed, without their
+// Open returns the invites that can still be redeemed, without their
 // secrets.
-func (c *Catalog) OpenInvites(ctx context.Context, now time.Time) ([]fleet.Invite, error) {
+func (s Invites) Open(ctx context.Context, now time.Time) ([]fleet.Invite, error) {
 	scan := func(r row) (i fleet.Invite, err error) {
 		return i, r.Scan(&i.Kind, &i.Name, instant{&i.ExpiresAt})
 	}
-	return collect(ctx, c.db, scan,
+	return collect(ctx, s.db, scan,
 		`SELECT kind, name, expires_at FROM invites WHERE used_at IS NULL AND voided_at IS NULL AND expires_at > ? ORDER BY kind, name, expires_at`, micros(now))
 }

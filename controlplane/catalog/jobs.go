@@ -24,23 +24,23 @@ func scanJob(r row) (j fleet.Job, err error) {
 	return j, json.Unmarshal(spec, &j.Spec)
 }
 
-// JobByRequest returns the job that a request id of a person led to, or
+// ByRequest returns the job that a request id of a person led to, or
 // fleet.ErrNotFound.
-func (c *Catalog) JobByRequest(ctx context.Context, requestedBy, requestID string) (fleet.Job, error) {
-	j, err := scanJob(c.db.QueryRowContext(ctx,
+func (s Jobs) ByRequest(ctx context.Context, requestedBy, requestID string) (fleet.Job, error) {
+	j, err := scanJob(s.db.QueryRowContext(ctx,
 		`SELECT `+jobColumns+` FROM jobs WHERE requested_by = ? AND request_id = ? AND request_id <> ''`, requestedBy, requestID))
 	return j, missing(err, "job for request %q", requestID)
 }
 
-// CreateJob keeps a new job as queued, unless the same person's request id has
+// Create keeps a new job as queued, unless the same person's request id has
 // led to one already: then that one is returned, as it is now.
-func (c *Catalog) CreateJob(ctx context.Context, j fleet.Job) (fleet.Job, error) {
+func (s Jobs) Create(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 	spec, err := json.Marshal(j.Spec)
 	if err != nil {
 		return j, err
 	}
 	j.State = fleet.JobQueued
-	result, err := c.db.ExecContext(ctx, `
+	result, err := s.db.ExecContext(ctx, `
 		INSERT INTO jobs (id, request_id, kind, instance, spec, state, requested_by, created_at, deadline, audit_sequence)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (requested_by, request_id) WHERE request_id <> '' DO NOTHING`,
 		j.ID, j.RequestID, j.Kind, j.Instance, string(spec), j.State, j.RequestedBy, micros(j.CreatedAt), micros(j.Deadline), j.AuditSequence)
@@ -50,39 +50,39 @@ func (c *Catalog) CreateJob(ctx context.Context, j fleet.Job) (fleet.Job, error)
 	if created, err := result.RowsAffected(); err != nil || created == 1 {
 		return j, err
 	}
-	return c.JobByRequest(ctx, j.RequestedBy, j.RequestID)
+	return s.ByRequest(ctx, j.RequestedBy, j.RequestID)
 }
 
-// Job returns one job, or fleet.ErrNotFound.
-func (c *Catalog) Job(ctx context.Context, id string) (fleet.Job, error) {
-	j, err := scanJob(c.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ?`, id))
+// Get returns one job, or fleet.ErrNotFound.
+func (s Jobs) Get(ctx context.Context, id string) (fleet.Job, error) {
+	j, err := scanJob(s.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ?`, id))
 	return j, missing(err, "job %q", id)
 }
 
-// DueJobs returns the jobs that an agent has yet to begin, oldest first.
-func (c *Catalog) DueJobs(ctx context.Context, instance string, now time.Time) ([]fleet.Job, error) {
-	return collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs
+// Due returns the jobs that an agent has yet to begin, oldest first.
+func (s Jobs) Due(ctx context.Context, instance string, now time.Time) ([]fleet.Job, error) {
+	return collect(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM jobs
 		WHERE instance = ? AND state IN ('queued', 'offered') AND deadline > ? ORDER BY created_at, id`, instance, micros(now))
 }
 
-// RunningJobs returns the ids of the jobs that an agent has begun and not
+// Running returns the ids of the jobs that an agent has begun and not
 // finished, as far as the catalog knows.
-func (c *Catalog) RunningJobs(ctx context.Context, instance string) ([]string, error) {
+func (s Jobs) Running(ctx context.Context, instance string) ([]string, error) {
 	scan := func(r row) (id string, err error) { return id, r.Scan(&id) }
-	return collect(ctx, c.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
+	return collect(ctx, s.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
 }
 
-// JobOffered notes that an agent is about to be told of a job. Where the job has
+// RecordOffer notes that an agent is about to be told of a job. Where the job has
 // ended before, it is not to be told: fleet.ErrConflict.
-func (c *Catalog) JobOffered(ctx context.Context, id string) error {
-	result, err := c.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
+func (s Jobs) RecordOffer(ctx context.Context, id string) error {
+	result, err := s.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
 	return changedOne(result, err, "job %s has ended before it was offered", id)
 }
 
 // CancelQueued ends the jobs of a requester that no agent was told of yet, and
 // returns their ids.
-func (c *Catalog) CancelQueued(ctx context.Context, requestedBy, why string, now time.Time) (ids []string, err error) {
-	err = c.within(ctx, func(tx *sql.Tx) error {
+func (s Jobs) CancelQueued(ctx context.Context, requestedBy, why string, now time.Time) (ids []string, err error) {
+	err = s.within(ctx, func(tx *sql.Tx) error {
 		queued, err := collect(ctx, tx, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE requested_by = ? AND state = 'queued'`, requestedBy)
 		if err != nil {
 			return err
@@ -102,10 +102,10 @@ func (c *Catalog) CancelQueued(ctx context.Context, requestedBy, why string, now
 	return ids, err
 }
 
-// JobProgress notes that an agent works on a job, and how far it is. It
+// RecordProgress notes that an agent works on a job, and how far it is. It
 // changes nothing once the job has ended, nor for a job of another instance.
-func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
-	_, err := c.reports.ExecContext(ctx, `
+func (s Jobs) RecordProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
+	_, err := s.reports.ExecContext(ctx, `
 		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?,
 			done_objects = ?, total_objects = ?
 		WHERE id = ? AND instance = ? AND state IN ('queued', 'offered', 'running')`,
@@ -115,30 +115,30 @@ func (c *Catalog) JobProgress(ctx context.Context, instance, id string, p fleet.
 
 // TakeFetch notes that the backup of a restore on another instance is about to leave
 // for it. It does so once: a second time is fleet.ErrConflict.
-func (c *Catalog) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
-	result, err := c.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
+func (s Jobs) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
+	result, err := s.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
 	return changedOne(result, err, fetchedBefore, restoreID)
 }
 
 const fetchedBefore = "the backup for the restore %s was fetched before; it leaves its instance once for each restore"
 
 // CheckFetch returns fleet.ErrConflict where TakeFetch would.
-func (c *Catalog) CheckFetch(ctx context.Context, restoreID string) error {
+func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	var fetched bool
-	err := c.db.QueryRowContext(ctx, `SELECT fetched_at IS NOT NULL FROM jobs WHERE id = ?`, restoreID).Scan(&fetched)
+	err := s.db.QueryRowContext(ctx, `SELECT fetched_at IS NOT NULL FROM jobs WHERE id = ?`, restoreID).Scan(&fetched)
 	if err == nil && fetched {
 		return fleet.NewProblem(fleet.ErrConflict, fetchedBefore, restoreID)
 	}
 	return missing(err, "job %q", restoreID)
 }
 
-// FinishJob notes how a job ended, once: where it has ended before, only
+// Finish notes how a job ended, once: where it has ended before, only
 // "lost" gives way. The trail's entry of its start is completed in the same
 // transaction. It returns the job as it is now, or fleet.ErrNotFound for a job
 // that the instance does not have.
-func (c *Catalog) FinishJob(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
+func (s Jobs) Finish(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
 	var job fleet.Job
-	err := c.reports.within(ctx, func(tx *sql.Tx) error {
+	err := s.reports.within(ctx, func(tx *sql.Tx) error {
 		var err error
 		job, err = scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND instance = ?`, id, instance))
 		if err != nil {
@@ -178,11 +178,11 @@ func outcome(r fleet.JobResult) string {
 	return chain.OutcomeFailed
 }
 
-// OverdueJobs returns the jobs that nobody should wait for any longer: not
+// Overdue returns the jobs that nobody should wait for any longer: not
 // begun by their deadline, or running on an agent that was not heard of since
 // silentSince.
-func (c *Catalog) OverdueJobs(ctx context.Context, now, silentSince time.Time) ([]fleet.Job, error) {
-	return collect(ctx, c.db, scanJob, `SELECT `+jobColumns+` FROM jobs
+func (s Jobs) Overdue(ctx context.Context, now, silentSince time.Time) ([]fleet.Job, error) {
+	return collect(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM jobs
 		WHERE (state IN ('queued', 'offered') AND deadline <= ?)
 		   OR (state = 'running' AND coalesce((SELECT last_seen_at FROM agents WHERE name = jobs.instance), 0) < ?)
 		ORDER BY created_at`, micros(now), micros(silentSince))

@@ -46,8 +46,8 @@ func isOwner(ctx context.Context, tx *sql.Tx, name string) (is bool, err error) 
 // by the word of whoever holds the control plane's host. Somebody who is less and
 // has devices is refused with fleet.ErrExists: those devices, wherever they are,
 // would become an OWNER's. Who is less and has none begins anew.
-func (c *Catalog) RecoverOwner(ctx context.Context, i fleet.Invite) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Invites) RecoverOwner(ctx context.Context, i fleet.Invite) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, i.Name))
 		if errors.Is(err, sql.ErrNoRows) {
 			return createInvite(ctx, tx, i)

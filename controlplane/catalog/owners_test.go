@@ -11,51 +11,57 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whatever would take the last OWNER away is refused, and only a person who could
-// put things right again counts as one.
-func TestLastOwnerStaysWhateverChanges(t *testing.T) {
-	whole, part := fleet.Scope(nil), scope(t, "prod-*")
-	changes := map[string]func(c *catalog.Catalog, anna fleet.Caller) error{
-		"revoked": func(c *catalog.Catalog, _ fleet.Caller) error { return c.RevokeUser(t.Context(), "anna", now) },
-		"a VIEWER": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"}, "user:owner", now)
-		},
-		"limited": func(c *catalog.Catalog, _ fleet.Caller) error {
-			return c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
-		},
-		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
-			_, err := c.RevokeDevice(t.Context(), "anna", anna.Identity, "user:owner", now)
-			return err
-		},
-	}
-	others := map[string]struct {
-		make func(c *catalog.Catalog)
-		owns bool
-	}{
+// beside is somebody who is there besides the one OWNER.
+type beside struct {
+	make func(c *catalog.Catalog)
+	owns bool
+}
+
+func ownersBeside(t *testing.T, part fleet.Scope) map[string]beside {
+	return map[string]beside{
 		"nobody":           {func(*catalog.Catalog) {}, false},
 		"one only invited": {func(c *catalog.Catalog) { invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, false},
 		"one limited": {func(c *catalog.Catalog) {
 			enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-			if err := c.ChangeUser(t.Context(), "bert", fleet.UserChange{Instances: &part}, "user:owner", now); err != nil {
+			if err := c.Users.Change(t.Context(), "bert", fleet.UserChange{Instances: &part}, "user:owner", now); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		"one without devices": {func(c *catalog.Catalog) {
 			bert := enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-			if _, err := c.RevokeDevice(t.Context(), "bert", bert.Identity, "user:owner", now); err != nil {
+			if _, err := c.Devices.Revoke(t.Context(), "bert", bert.Identity, "user:owner", now); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		"one revoked": {func(c *catalog.Catalog) {
 			enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-			if err := c.RevokeUser(t.Context(), "bert", now); err != nil {
+			if err := c.Users.Revoke(t.Context(), "bert", now); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		"another OWNER": {func(c *catalog.Catalog) { enrol(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, true},
 	}
+}
+
+// Whatever would take the last OWNER away is refused, and only a person who could
+// put things right again counts as one.
+func TestLastOwnerStaysWhateverChanges(t *testing.T) {
+	whole, part := fleet.Scope(nil), scope(t, "prod-*")
+	changes := map[string]func(c *catalog.Catalog, anna fleet.Caller) error{
+		"revoked": func(c *catalog.Catalog, _ fleet.Caller) error { return c.Users.Revoke(t.Context(), "anna", now) },
+		"a VIEWER": func(c *catalog.Catalog, _ fleet.Caller) error {
+			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Role: "VIEWER"}, "user:owner", now)
+		},
+		"limited": func(c *catalog.Catalog, _ fleet.Caller) error {
+			return c.Users.Change(t.Context(), "anna", fleet.UserChange{Instances: &part}, "user:owner", now)
+		},
+		"without devices": func(c *catalog.Catalog, anna fleet.Caller) error {
+			_, err := c.Devices.Revoke(t.Context(), "anna", anna.Identity, "user:owner", now)
+			return err
+		},
+	}
 	for what, change := range changes {
-		for who, other := range others {
+		for who, other := range ownersBeside(t, part) {
 			t.Run(what+" beside "+who, func(t *testing.T) {
 				c, _ := open(t)
 				anna := enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
@@ -74,13 +80,13 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 	// A second device of the same OWNER may go.
 	c, _ := open(t)
 	lost, kept := enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner), enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
-	if _, err := c.RevokeDevice(t.Context(), "anna", lost.Identity, "user:owner", now); err != nil {
+	if _, err := c.Devices.Revoke(t.Context(), "anna", lost.Identity, "user:owner", now); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.RevokeDevice(t.Context(), "anna", kept.Identity, "user:owner", now); !errors.Is(err, fleet.ErrConflict) {
+	if _, err := c.Devices.Revoke(t.Context(), "anna", kept.Identity, "user:owner", now); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("the last one: %v", err)
 	}
-	if err := c.ChangeUser(t.Context(), "anna", fleet.UserChange{Instances: &whole}, "user:owner", now); err != nil {
+	if err := c.Users.Change(t.Context(), "anna", fleet.UserChange{Instances: &whole}, "user:owner", now); err != nil {
 		t.Errorf("no change at all: %v", err)
 	}
 }
@@ -96,7 +102,7 @@ func TestOwnersThatLimitEachOther(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, name := range []string{"anna", "bert"} {
 		wg.Go(func() {
-			if err := c.ChangeUser(t.Context(), name, fleet.UserChange{Instances: &part}, "user:owner", now); err == nil {
+			if err := c.Users.Change(t.Context(), name, fleet.UserChange{Instances: &part}, "user:owner", now); err == nil {
 				limited.Add(1)
 			} else if !errors.Is(err, fleet.ErrConflict) {
 				t.Errorf("%s: %v", name, err)
@@ -112,7 +118,7 @@ func TestOwnersThatLimitEachOther(t *testing.T) {
 func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	c, _ := open(t)
 	olga := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
+	if err := c.Users.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	part := scope(t, "prod-*")
@@ -122,17 +128,17 @@ func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	}{
 		{fleet.UserChange{Instances: &part}, 1}, {fleet.UserChange{Role: "OPERATOR"}, 1}, {fleet.UserChange{Role: "VIEWER"}, 0}, {fleet.UserChange{Role: "OPERATOR"}, 0},
 	} {
-		if err := c.ChangeUser(t.Context(), "olga", tt.change, "user:owner", now); err != nil {
+		if err := c.Users.Change(t.Context(), "olga", tt.change, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := caller(t, c, olga); err != nil || len(got.Grants) != tt.grants {
 			t.Errorf("after %+v: %+v, %v", tt.change, got, err)
 		}
 	}
-	if err := c.RevokeGrant(t.Context(), "olga", fleet.PermissionBackupRestore); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Users.RevokeGrant(t.Context(), "olga", fleet.PermissionBackupRestore); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("a grant that is not there: %v", err)
 	}
-	if err := c.ChangeUser(t.Context(), "nobody", fleet.UserChange{Role: "VIEWER"}, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Users.Change(t.Context(), "nobody", fleet.UserChange{Role: "VIEWER"}, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -143,7 +149,7 @@ func TestInviteOfAnotherRoleEndsWithTheNextOne(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	enrol(t, c, fleet.CallerUser, "eve", fleet.RoleViewer)
-	if err := c.RevokeUser(t.Context(), "eve", now); err != nil {
+	if err := c.Users.Revoke(t.Context(), "eve", now); err != nil {
 		t.Fatal(err)
 	}
 	first := invite(t, c, fleet.CallerUser, "eve", fleet.RoleViewer)
@@ -169,18 +175,18 @@ func TestDevices(t *testing.T) {
 	}
 	// Seen twice, it has signed in for the first time once.
 	for range 2 {
-		if err := c.SignIn(t.Context(), phone, now.Add(time.Minute)); err != nil {
+		if err := c.Devices.SignIn(t.Context(), phone, now.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	entries, _, err := c.Audit(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
+	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
 	if err != nil || len(entries) != 1 || entries[0].Actor != "user:olga" || entries[0].Target != "device:"+phone.Identity || entries[0].Detail != "phone" {
 		t.Errorf("the trail has %+v, %v", entries, err)
 	}
-	if _, err := c.RevokeDevice(t.Context(), "owner", phone.Identity, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
+	if _, err := c.Devices.Revoke(t.Context(), "owner", phone.Identity, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("as another person's: %v", err)
 	}
-	revoked, err := c.RevokeDevice(t.Context(), "olga", phone.Identity, "user:owner", now.Add(time.Hour))
+	revoked, err := c.Devices.Revoke(t.Context(), "olga", phone.Identity, "user:owner", now.Add(time.Hour))
 	if err != nil || revoked.Name != "phone" || !revoked.RevokedAt.Equal(now.Add(time.Hour)) {
 		t.Errorf("revoked %+v, %v", revoked, err)
 	}
@@ -190,14 +196,14 @@ func TestDevices(t *testing.T) {
 	if _, err := caller(t, c, laptop); err != nil {
 		t.Errorf("the laptop: %v", err)
 	}
-	devices, err := c.Devices(t.Context(), "olga")
+	devices, err := c.Devices.List(t.Context(), "olga")
 	if err != nil || len(devices) != 2 || devices[0] != revoked || devices[1].Name != "laptop" || !devices[1].LastSeenAt.IsZero() {
 		t.Errorf("devices %+v, %v", devices, err)
 	}
-	if u, err := c.User(t.Context(), "olga"); err != nil || u.Devices != 1 {
+	if u, err := c.Users.Get(t.Context(), "olga"); err != nil || u.Devices != 1 {
 		t.Errorf("she is %+v, %v", u, err)
 	}
-	if _, err := c.Devices(t.Context(), "nobody"); !errors.Is(err, fleet.ErrNotFound) {
+	if _, err := c.Devices.List(t.Context(), "nobody"); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -208,14 +214,14 @@ func TestRecoverOwner(t *testing.T) {
 	vera := enrol(t, c, fleet.CallerUser, "vera", fleet.RoleViewer)
 	pending := invite(t, c, fleet.CallerUser, "bert", fleet.RoleViewer)
 	enrol(t, c, fleet.CallerUser, "eve", fleet.RoleOperator)
-	if err := c.RevokeUser(t.Context(), "eve", now); err != nil {
+	if err := c.Users.Revoke(t.Context(), "eve", now); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]error{"anna": nil, "vera": fleet.ErrExists, "bert": nil, "eve": nil, "new": nil} {
 		i := fleet.Invite{
 			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: "host", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
-		if err := c.RecoverOwner(t.Context(), i); !errors.Is(err, want) {
+		if err := c.Invites.RecoverOwner(t.Context(), i); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		} else if want != nil {
 			continue

@@ -24,7 +24,7 @@ func TestPagesWhileRowsAreAdded(t *testing.T) {
 	got := map[string]bool{}
 	query := catalog.RunQuery{Page: catalog.Page{Size: 4}}
 	for pages := 1; ; pages++ {
-		runs, next, err := c.Runs(t.Context(), query)
+		runs, next, err := c.Runs.List(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,10 +50,10 @@ func TestPagesWhileRowsAreAdded(t *testing.T) {
 func TestPageTokenThatWasMadeUpIsRefused(t *testing.T) {
 	c, _ := open(t)
 	for _, token := range []string{"x", "AAAA", "MTIz", "not base64!", "OyBEUk9QIFRBQkxF"} {
-		if _, _, err := c.Runs(t.Context(), catalog.RunQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
+		if _, _, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
 			t.Errorf("%q: %v", token, err)
 		}
-		if _, _, err := c.Audit(t.Context(), catalog.AuditQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
+		if _, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
 			t.Errorf("%q for the trail: %v", token, err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestPageSizeHasABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for size, want := range map[int]int{-1: 100, 0: 100, 1: 1, 1000: 1000, 1 << 30: 1000} {
-		entries, next, err := c.Audit(t.Context(), catalog.AuditQuery{Page: catalog.Page{Size: size}})
+		entries, next, err := c.Trail.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Size: size}})
 		if err != nil || len(entries) != want || next == "" {
 			t.Errorf("a page of %d: %d entries, next %q, %v", size, len(entries), next, err)
 		}

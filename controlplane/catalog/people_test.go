@@ -15,13 +15,13 @@ import (
 
 func caller(t *testing.T, c *catalog.Catalog, who fleet.Caller) (fleet.Caller, error) {
 	t.Helper()
-	return c.Caller(t.Context(), who.Kind, who.Name, who.Identity)
+	return c.Identities.Caller(t.Context(), who.Kind, who.Name, who.Identity)
 }
 
 // redeem uses an invite up over a key of this enrolment's own.
 func redeem(t *testing.T, c *catalog.Catalog, secretHash string, who fleet.Caller, at time.Time) error {
 	t.Helper()
-	_, err := c.RedeemInvite(t.Context(), catalog.Enrolment{SecretHash: secretHash, Caller: who, Key: "key of " + who.Identity, EndsAt: at.Add(time.Hour)}, at)
+	_, err := c.Invites.Redeem(t.Context(), catalog.Enrolment{SecretHash: secretHash, Caller: who, Key: "key of " + who.Identity, EndsAt: at.Add(time.Hour)}, at)
 	return err
 }
 
@@ -66,7 +66,7 @@ func TestTheSameEnrolmentAgain(t *testing.T) {
 	i := invite(t, c, fleet.CallerAgent, "db1", "")
 	attempt := func(key string, at time.Time) (string, error) {
 		t.Helper()
-		return c.RedeemInvite(t.Context(), catalog.Enrolment{
+		return c.Invites.Redeem(t.Context(), catalog.Enrolment{
 			SecretHash: i.SecretHash, Caller: fleet.Caller{Kind: fleet.CallerAgent, Name: "db1", Identity: fleet.NewID()}, Key: key, EndsAt: at.Add(time.Hour),
 		}, at)
 	}
@@ -83,7 +83,7 @@ func TestTheSameEnrolmentAgain(t *testing.T) {
 	if _, err := attempt("key", i.ExpiresAt); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("the same key once the invite has expired: %v", err)
 	}
-	if err := c.RevokeAgent(t.Context(), "db1", now); err != nil {
+	if err := c.Agents.Revoke(t.Context(), "db1", now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := attempt("key", now.Add(-time.Minute)); !errors.Is(err, fleet.ErrUnauthenticated) {
@@ -95,7 +95,7 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
-	if err := c.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
+	if err := c.Users.Grant(t.Context(), "olga", nil, fleet.Grant{Permission: fleet.PermissionBackupRestore}, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	pending := invite(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
@@ -104,7 +104,7 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if err := c.RevokeUser(t.Context(), "olga", now); err != nil {
+	if err := c.Users.Revoke(t.Context(), "olga", now); err != nil {
 		t.Fatal(err)
 	}
 	again := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Identity: fleet.NewID()}
@@ -129,13 +129,13 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 func TestInviteWithAnotherRoleIsRefused(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "vera", fleet.RoleViewer)
-	err := c.CreateInvite(t.Context(), fleet.Invite{
+	err := c.Invites.Create(t.Context(), fleet.Invite{
 		SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "vera", Role: fleet.RoleOwner, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	})
 	if !errors.Is(err, fleet.ErrExists) {
 		t.Errorf("got %v", err)
 	}
-	if u, err := c.User(t.Context(), "vera"); err != nil || u.Role != fleet.RoleViewer {
+	if u, err := c.Users.Get(t.Context(), "vera"); err != nil || u.Role != fleet.RoleViewer {
 		t.Errorf("she is %+v, %v", u, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestLastOwnerStays(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
 	invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner)
-	if err := c.RevokeUser(t.Context(), "anna", now); !errors.Is(err, fleet.ErrConflict) {
+	if err := c.Users.Revoke(t.Context(), "anna", now); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("with an OWNER who never logged in: %v", err)
 	}
 	enrol(t, c, fleet.CallerUser, "carl", fleet.RoleOwner)
@@ -153,7 +153,7 @@ func TestLastOwnerStays(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, name := range []string{"anna", "carl"} {
 		wg.Go(func() {
-			switch err := c.RevokeUser(t.Context(), name, now); {
+			switch err := c.Users.Revoke(t.Context(), name, now); {
 			case err == nil:
 				revoked.Add(1)
 			case !errors.Is(err, fleet.ErrConflict):
@@ -165,7 +165,7 @@ func TestLastOwnerStays(t *testing.T) {
 	if n := revoked.Load(); n != 1 {
 		t.Errorf("%d of two owners were revoked", n)
 	}
-	if err := c.RevokeUser(t.Context(), "nobody", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Users.Revoke(t.Context(), "nobody", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -173,7 +173,7 @@ func TestLastOwnerStays(t *testing.T) {
 func TestAgentHasOneEnrolment(t *testing.T) {
 	c, _ := open(t)
 	first := enrol(t, c, fleet.CallerAgent, "db1", "")
-	if err := c.AgentStatus(t.Context(), "db1", "1.0", fleet.AgentStatus{Schedule: "0 1 * * *", KeepLast: 3, NextRunAt: now}, now); err != nil {
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1.0", fleet.AgentStatus{Schedule: "0 1 * * *", KeepLast: 3, NextRunAt: now}, now); err != nil {
 		t.Fatal(err)
 	}
 	second := enrol(t, c, fleet.CallerAgent, "db1", "")
@@ -183,17 +183,17 @@ func TestAgentHasOneEnrolment(t *testing.T) {
 	if _, err := caller(t, c, second); err != nil {
 		t.Errorf("the second: %v", err)
 	}
-	got, err := c.Agent(t.Context(), "db1")
+	got, err := c.Agents.Get(t.Context(), "db1")
 	if err != nil || got.Version != "1.0" || got.Status.KeepLast != 3 || !got.Status.NextRunAt.Equal(now) || !got.LastSeenAt.Equal(now) {
 		t.Errorf("the agent is %+v, %v", got, err)
 	}
-	if err := c.RevokeAgent(t.Context(), "db1", now); err != nil {
+	if err := c.Agents.Revoke(t.Context(), "db1", now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := caller(t, c, second); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("after the revocation: %v", err)
 	}
-	if err := c.RevokeAgent(t.Context(), "db2", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.Agents.Revoke(t.Context(), "db2", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("an agent that is not there: %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestInviteIsMadeForTheGrantsThatItWasApprovedFor(t *testing.T) {
 	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
 	grants := []fleet.Grant{{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-*")}}
 	for _, g := range grants {
-		if err := c.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
+		if err := c.Users.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +217,7 @@ func TestInviteIsMadeForTheGrantsThatItWasApprovedFor(t *testing.T) {
 		{"bob", grants, nil}, {"bob", grants[:1], fleet.ErrConflict}, {"bob", nil, fleet.ErrConflict}, {"", nil, nil},
 		{"bob", []fleet.Grant{grants[0], {Permission: fleet.PermissionBackupRestore}}, fleet.ErrConflict},
 	} {
-		err := c.CreateInvite(t.Context(), fleet.Invite{
+		err := c.Invites.Create(t.Context(), fleet.Invite{
 			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, CreatedBy: "user:owner", CreatedAt: now,
 			ExpiresAt: now.Add(time.Hour), ApprovedBy: tt.approvedBy, Grants: tt.of,
 		})
@@ -237,7 +237,7 @@ func TestInviteOfAMakerWhoMayNoLongerIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := func() error {
-		return c.CreateInvite(t.Context(), fleet.Invite{
+		return c.Invites.Create(t.Context(), fleet.Invite{
 			SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "zed", Role: fleet.RoleOwner, CreatedBy: bob.String(), Maker: bob,
 			CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 		})
@@ -251,17 +251,17 @@ func TestInviteOfAMakerWhoMayNoLongerIsNotKept(t *testing.T) {
 		change func() error
 	}{
 		{"a lesser scope", func() error {
-			return c.ChangeUser(t.Context(), "bob", fleet.UserChange{Instances: &part}, "user:owner", now)
+			return c.Users.Change(t.Context(), "bob", fleet.UserChange{Instances: &part}, "user:owner", now)
 		}},
 		{"a lesser role", func() error {
-			return c.ChangeUser(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleViewer, Instances: &fleet.Scope{}}, "user:owner", now)
+			return c.Users.Change(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleViewer, Instances: &fleet.Scope{}}, "user:owner", now)
 		}},
 		{"a device less", func() error {
-			_, err := c.RevokeDevice(t.Context(), "bob", bob.Identity, "user:owner", now)
+			_, err := c.Devices.Revoke(t.Context(), "bob", bob.Identity, "user:owner", now)
 			return err
 		}},
 	} {
-		if err := c.ChangeUser(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleOwner, Instances: &fleet.Scope{}}, "user:owner", now); err != nil {
+		if err := c.Users.Change(t.Context(), "bob", fleet.UserChange{Role: fleet.RoleOwner, Instances: &fleet.Scope{}}, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 		if err := tt.change(); err != nil {
@@ -282,10 +282,10 @@ func TestInviteOfAnUnknownDeviceEndsWithAny(t *testing.T) {
 	left := fleet.Invite{
 		SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "zed", Role: fleet.RoleOwner, CreatedBy: bob.String(), CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
-	if err := c.CreateInvite(t.Context(), left); err != nil {
+	if err := c.Invites.Create(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.RevokeDevice(t.Context(), "bob", bob.Identity, "user:owner", now); err != nil {
+	if _, err := c.Devices.Revoke(t.Context(), "bob", bob.Identity, "user:owner", now); err != nil {
 		t.Fatal(err)
 	}
 	zed := fleet.Caller{Kind: fleet.CallerUser, Name: "zed", Identity: fleet.NewID()}

@@ -23,13 +23,13 @@ func scanPolicy(r row) (p fleet.Policy, err error) {
 	return p, json.Unmarshal(reason, &p.RequireReason)
 }
 
-// Policies returns every policy, by glob.
-func (c *Catalog) Policies(ctx context.Context) ([]fleet.Policy, error) {
-	return collect(ctx, c.db, scanPolicy, `SELECT `+policyColumns+` FROM policies ORDER BY glob`)
+// List returns every policy, by glob.
+func (s Policies) List(ctx context.Context) ([]fleet.Policy, error) {
+	return collect(ctx, s.db, scanPolicy, `SELECT `+policyColumns+` FROM policies ORDER BY glob`)
 }
 
-// SetPolicy keeps a policy, in place of an earlier one with the same glob.
-func (c *Catalog) SetPolicy(ctx context.Context, p fleet.Policy) error {
+// Set keeps a policy, in place of an earlier one with the same glob.
+func (s Policies) Set(ctx context.Context, p fleet.Policy) error {
 	approval, err := json.Marshal(p.RequireApproval)
 	if err != nil {
 		return err
@@ -38,13 +38,13 @@ func (c *Catalog) SetPolicy(ctx context.Context, p fleet.Policy) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.db.ExecContext(ctx, `INSERT OR REPLACE INTO policies (`+policyColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO policies (`+policyColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
 		p.Glob, string(approval), string(reason), p.ApprovalTTL.Microseconds(), p.UpdatedBy, micros(p.UpdatedAt))
 	return err
 }
 
-// RemovePolicy removes the policy with this glob, if there is one.
-func (c *Catalog) RemovePolicy(ctx context.Context, glob string) error {
-	_, err := c.db.ExecContext(ctx, `DELETE FROM policies WHERE glob = ?`, glob)
+// Remove removes the policy with this glob, if there is one.
+func (s Policies) Remove(ctx context.Context, glob string) error {
+	_, err := s.db.ExecContext(ctx, `DELETE FROM policies WHERE glob = ?`, glob)
 	return err
 }

@@ -24,19 +24,19 @@ func recordFindings(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	return recordProof(ctx, tx, b.Instance, b.ID, b.Proof)
 }
 
-// BackupScrubbed notes that an agent has read a backup's file again, and what was
+// RecordScrub notes that an agent has read a backup's file again, and what was
 // wrong with it, "" for nothing. What was told out of order changes nothing.
-func (c *Catalog) BackupScrubbed(ctx context.Context, instance, id string, at time.Time, damage string) error {
-	_, err := c.reports.ExecContext(ctx, `
+func (s Backups) RecordScrub(ctx context.Context, instance, id string, at time.Time, damage string) error {
+	_, err := s.reports.ExecContext(ctx, `
 		UPDATE backups SET scrubbed_at = ?1, damage = ?2,
 			state = CASE WHEN state IN ('removed', 'missing') THEN state WHEN ?2 <> '' OR suspect <> '' THEN 'damaged' ELSE 'present' END
 		WHERE id = ?3 AND instance = ?4 AND coalesce(scrubbed_at, 0) <= ?1`, micros(at), damage, id, instance)
 	return err
 }
 
-// BackupProved notes how a test restore of a backup ended.
-func (c *Catalog) BackupProved(ctx context.Context, instance, id string, proof fleet.Proof) error {
-	return c.reports.within(ctx, func(tx *sql.Tx) error { return recordProof(ctx, tx, instance, id, proof) })
+// RecordProof notes how a test restore of a backup ended.
+func (s Backups) RecordProof(ctx context.Context, instance, id string, proof fleet.Proof) error {
+	return s.reports.within(ctx, func(tx *sql.Tx) error { return recordProof(ctx, tx, instance, id, proof) })
 }
 
 // recordProof keeps a proof unless a newer one is known.

@@ -12,7 +12,7 @@ import (
 
 func backupOf(t *testing.T, c *catalog.Catalog, id string) fleet.Backup {
 	t.Helper()
-	b, err := c.Backup(t.Context(), id)
+	b, err := c.Backups.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func backupOf(t *testing.T, c *catalog.Catalog, id string) fleet.Backup {
 
 func inventory(t *testing.T, c *catalog.Catalog, backups ...fleet.Backup) {
 	t.Helper()
-	if _, err := c.TakeInventory(t.Context(), "db1", fleet.NewID(), backups); err != nil {
+	if _, err := c.Backups.TakeInventory(t.Context(), "db1", fleet.NewID(), backups); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,7 +73,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	}
 	scrubbed := func(instance string, at time.Time, damage string) {
 		t.Helper()
-		if err := c.BackupScrubbed(t.Context(), instance, newest.ID, at, damage); err != nil {
+		if err := c.Backups.RecordScrub(t.Context(), instance, newest.ID, at, damage); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +92,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	if facts := factsOf(t, c)["db1/shop"]; facts.Damaged != 0 || facts.NewestBackup.ID != newest.ID {
 		t.Errorf("facts: %+v", facts)
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", newest.ID, "old", now, now); err != nil {
+	if err := c.Backups.RecordRemoved(t.Context(), "db1", newest.ID, "old", now, now); err != nil {
 		t.Fatal(err)
 	}
 	scrubbed("db1", now.Add(time.Hour), "its hash") // of what was removed meanwhile
@@ -117,7 +117,7 @@ func TestBackupThatFailedItsProofCountsForNothing(t *testing.T) {
 	proved := func(id, state string, at time.Time, took time.Duration) fleet.Judgement {
 		t.Helper()
 		proof := fleet.Proof{State: state, FinishedAt: at, RestoreTook: took, Differences: []string{"goods has 9 rows"}}
-		if err := c.BackupProved(t.Context(), "db1", id, proof); err != nil {
+		if err := c.Backups.RecordProof(t.Context(), "db1", id, proof); err != nil {
 			t.Fatal(err)
 		}
 		return fleet.Judge(withAgent(factsOf(t, c)["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
@@ -148,14 +148,14 @@ func TestHoldIsInTheCatalogWithTheEndOfItsJob(t *testing.T) {
 	record(t, c, aRun("db1", now), &b)
 	finish := func(kind fleet.JobKind, state fleet.JobState) fleet.Findings {
 		t.Helper()
-		j, err := c.CreateJob(t.Context(), fleet.Job{
+		j, err := c.Jobs.Create(t.Context(), fleet.Job{
 			ID: fleet.NewID(), Kind: kind, Instance: "db1", RequestedBy: "user:ada", CreatedAt: now, Deadline: now,
 			Spec: fleet.JobSpec{BackupID: b.ID, Reason: "audit"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.FinishJob(t.Context(), "db1", j.ID, fleet.JobResult{State: state, FinishedAt: now}, now); err != nil {
+		if _, err := c.Jobs.Finish(t.Context(), "db1", j.ID, fleet.JobResult{State: state, FinishedAt: now}, now); err != nil {
 			t.Fatal(err)
 		}
 		return backupOf(t, c, b.ID).Findings
@@ -189,7 +189,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 		proven.ID: {State: fleet.ProofSucceeded, FinishedAt: now.Add(-2 * time.Hour), RestoreTook: time.Minute},
 		failed.ID: {State: fleet.ProofFailed, FinishedAt: now.Add(-time.Hour), RestoreTook: time.Second},
 	} {
-		if err := c.BackupProved(t.Context(), "db1", id, proof); err != nil {
+		if err := c.Backups.RecordProof(t.Context(), "db1", id, proof); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 		t.Errorf("while all are there: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
 	}
 	for _, id := range []string{proven.ID, failed.ID} {
-		if err := c.BackupRemoved(t.Context(), "db1", id, "past its days", now, now); err != nil {
+		if err := c.Backups.RecordRemoved(t.Context(), "db1", id, "past its days", now, now); err != nil {
 			t.Fatal(err)
 		}
 	}

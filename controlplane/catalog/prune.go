@@ -13,7 +13,7 @@ import (
 // longer, and returns how many rows those were. What was counted is told then. Each transaction deletes a few
 // hundred. The trail is never pruned.
 func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pruned int, err error) {
-	agents, err := c.Agents(ctx, nil)
+	agents, err := c.Agents.List(ctx, nil)
 	if err != nil {
 		return 0, err
 	}

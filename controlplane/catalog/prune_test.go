@@ -38,7 +38,7 @@ func TestOldRunsGoAndTheNewestOfEachDatabaseStays(t *testing.T) {
 	if n := prune(t, c, now.Add(longAgo)); n != 499+1 { // and an invite
 		t.Errorf("%d went", n)
 	}
-	runs, _, err := c.Runs(t.Context(), catalog.RunQuery{})
+	runs, _, err := c.Runs.List(t.Context(), catalog.RunQuery{})
 	if err != nil || len(runs) != 3 {
 		t.Errorf("%+v, %v", runs, err)
 	}
@@ -53,7 +53,7 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	job := func(state fleet.JobState, outcome *fleet.RestoreOutcome) string {
-		j, err := c.CreateJob(t.Context(), fleet.Job{
+		j, err := c.Jobs.Create(t.Context(), fleet.Job{
 			ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", RequestedBy: "user:a", CreatedAt: now, Deadline: now.Add(time.Minute),
 		})
 		if err != nil {
@@ -66,7 +66,7 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 			outcome.RestoreID = j.ID
 		}
 		result := fleet.JobResult{State: state, FinishedAt: now, Restore: outcome, Checks: []fleet.RestoreCheck{{Name: "n"}}}
-		if _, err := c.FinishJob(t.Context(), "db1", j.ID, result, now); err != nil {
+		if _, err := c.Jobs.Finish(t.Context(), "db1", j.ID, result, now); err != nil {
 			t.Fatal(err)
 		}
 		return j.ID
@@ -81,12 +81,12 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 	}
 	prune(t, c, now.Add(longAgo))
 	for _, id := range over {
-		if _, err := c.Job(t.Context(), id); !errors.Is(err, fleet.ErrNotFound) {
+		if _, err := c.Jobs.Get(t.Context(), id); !errors.Is(err, fleet.ErrNotFound) {
 			t.Errorf("a job that is over: %v", err)
 		}
 	}
 	for _, id := range stay {
-		if _, err := c.Job(t.Context(), id); err != nil {
+		if _, err := c.Jobs.Get(t.Context(), id); err != nil {
 			t.Errorf("a job that is needed: %v", err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 		b := aBackup("db1", now)
 		change(&b)
 		record(t, c, aRun("db1", now), &b)
-		if err := c.BackupRemoved(t.Context(), "db1", b.ID, "old", now, now); err != nil {
+		if err := c.Backups.RecordRemoved(t.Context(), "db1", b.ID, "old", now, now); err != nil {
 			t.Fatal(err)
 		}
 		return b
@@ -109,20 +109,20 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 	early := removed(func(b *fleet.Backup) { b.Manifest.Sequence, b.Manifest.SignedBy = 1, "k" })
 	newest := removed(func(b *fleet.Backup) { b.Manifest.Sequence, b.Manifest.SignedBy = 2, "k" })
 	proved := removed(func(*fleet.Backup) {})
-	if err := c.BackupProved(t.Context(), "db1", proved.ID, fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}); err != nil {
+	if err := c.Backups.RecordProof(t.Context(), "db1", proved.ID, fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}); err != nil {
 		t.Fatal(err)
 	}
 	present := aBackup("db1", now)
 	record(t, c, aRun("db1", now), &present)
 	prune(t, c, now.Add(longAgo))
 	for b, stays := range map[*fleet.Backup]bool{&plain: false, &early: false, &newest: true, &proved: true, &present: true} {
-		if _, err := c.Backup(t.Context(), b.ID); errors.Is(err, fleet.ErrNotFound) == stays {
+		if _, err := c.Backups.Get(t.Context(), b.ID); errors.Is(err, fleet.ErrNotFound) == stays {
 			t.Errorf("a backup that stays %t: %v", stays, err)
 		}
 	}
 	forged := aBackup("db1", now)
 	forged.Manifest.Sequence, forged.Manifest.SignedBy = 2, "k"
-	if suspects, err := c.Witness(t.Context(), "db1", []fleet.Backup{forged}); err != nil || suspects[forged.ID] == "" {
+	if suspects, err := c.Backups.Witness(t.Context(), "db1", []fleet.Backup{forged}); err != nil || suspects[forged.ID] == "" {
 		t.Errorf("a chain that goes back: %v, %v", suspects, err)
 	}
 }
@@ -131,14 +131,14 @@ func TestExpiredInvitesGoAndTheTrailStays(t *testing.T) {
 	c, _ := open(t)
 	old := invite(t, c, fleet.CallerUser, "ada", fleet.RoleViewer)
 	for n := range 10 {
-		if _, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
+		if _, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := prune(t, c, now.Add(longAgo)); n != 1 {
 		t.Errorf("%d went", n)
 	}
-	if _, err := c.Invite(t.Context(), old.SecretHash); !errors.Is(err, fleet.ErrUnauthenticated) {
+	if _, err := c.Invites.Get(t.Context(), old.SecretHash); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("the invite: %v", err)
 	}
 	verifyTrail(t, c, 10)

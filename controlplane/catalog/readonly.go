@@ -18,7 +18,7 @@ func OpenReadOnly(ctx context.Context, path string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	c := &Catalog{db: database{DB: db}}
+	c := newCatalog(database{DB: db}, queue{})
 	if err := c.Ping(ctx); err != nil {
 		_ = db.Close() // it has answered nothing
 		return nil, fmt.Errorf("catalog %s: %w", path, err)

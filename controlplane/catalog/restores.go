@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -68,11 +69,24 @@ type also struct {
 // Scan implements row.
 func (a also) Scan(columns ...any) error { return a.row.Scan(append(columns, a.more...)...) }
 
-// Restore returns the job of a restore or of a preview, or any other, and what is
+// Get returns the job of a restore or of a preview, or any other, and what is
 // known of it; or fleet.ErrNotFound.
-func (c *Catalog) Restore(ctx context.Context, id string) (fleet.Restore, error) {
-	restore, err := scanRestore(c.db.QueryRowContext(ctx, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id WHERE id = ?`, id))
+func (s Restores) Get(ctx context.Context, id string) (fleet.Restore, error) {
+	restore, err := scanRestore(s.db.QueryRowContext(ctx, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id WHERE id = ?`, id))
 	return restore, missing(err, "job %q", id)
+}
+
+// OfKind returns a job of one of the kinds, and what came of it; or
+// fleet.ErrNotFound.
+func (s Restores) OfKind(ctx context.Context, id string, kinds ...fleet.JobKind) (fleet.Restore, error) {
+	restore, err := s.Get(ctx, id)
+	if errors.Is(err, fleet.ErrNotFound) || err == nil && !slices.Contains(kinds, restore.Kind) {
+		err = fleet.NewProblem(fleet.ErrNotFound, "there is no restore %q", id)
+	}
+	if err != nil {
+		return fleet.Restore{}, err
+	}
+	return restore, nil
 }
 
 // RestoreQuery selects restores; empty fields select all.
@@ -83,9 +97,9 @@ type RestoreQuery struct {
 	Scope fleet.Scope
 }
 
-// Restores returns a page of restores, newest first, and the token of the next
+// List returns a page of restores, newest first, and the token of the next
 // page.
-func (c *Catalog) Restores(ctx context.Context, q RestoreQuery) ([]fleet.Restore, string, error) {
+func (s Restores) List(ctx context.Context, q RestoreQuery) ([]fleet.Restore, string, error) {
 	var f filter
 	f.where(`kind = ?`, fleet.JobRestore)
 	if q.Instance != "" {
@@ -96,6 +110,6 @@ func (c *Catalog) Restores(ctx context.Context, q RestoreQuery) ([]fleet.Restore
 		return nil, "", err
 	}
 	position := func(r fleet.Restore) (time.Time, string) { return r.CreatedAt, r.ID }
-	return paged(ctx, c.db, scanRestore, q.Page, position, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id`+f.sql()+
+	return paged(ctx, s.db, scanRestore, q.Page, position, `SELECT `+restoreColumns+` FROM jobs LEFT JOIN restores ON job_id = id`+f.sql()+
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }

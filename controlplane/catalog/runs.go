@@ -32,8 +32,8 @@ type RunQuery struct {
 	Scope fleet.Scope
 }
 
-// Runs returns a page of runs, newest first, and the token of the next page.
-func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, error) {
+// List returns a page of runs, newest first, and the token of the next page.
+func (s Runs) List(ctx context.Context, q RunQuery) ([]fleet.Run, string, error) {
 	var f filter
 	if q.Instance != "" {
 		f.where(`instance = ?`, q.Instance)
@@ -49,55 +49,55 @@ func (c *Catalog) Runs(ctx context.Context, q RunQuery) ([]fleet.Run, string, er
 		return nil, "", err
 	}
 	position := func(r fleet.Run) (time.Time, string) { return r.StartedAt, r.ID }
-	return paged(ctx, c.db, scanRun, q.Page, position, `SELECT `+runColumns+` FROM runs`+f.sql()+
+	return paged(ctx, s.db, scanRun, q.Page, position, `SELECT `+runColumns+` FROM runs`+f.sql()+
 		fmt.Sprintf(` ORDER BY started_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }
 
 // maxJobRuns bounds the runs of a job, of which there is one for each database.
 const maxJobRuns = fleet.MaxDatabases
 
-// JobRuns returns the runs that a backup job has made so far, oldest first, as many
+// OfJob returns the runs that a backup job has made so far, oldest first, as many
 // as an answer has room for, and whether there are more. A run of another instance
 // does not become one of them by naming the job.
-func (c *Catalog) JobRuns(ctx context.Context, jobID string) (runs []fleet.Run, more bool, err error) {
+func (s Runs) OfJob(ctx context.Context, jobID string) (runs []fleet.Run, more bool, err error) {
 	// In order by their row ids alone: the texts of those that are left out are not read.
-	return collectWithin(ctx, c.db, scanRun, maxJobRuns, `SELECT `+runColumns+` FROM (
+	return collectWithin(ctx, s.db, scanRun, maxJobRuns, `SELECT `+runColumns+` FROM (
 			SELECT rowid AS at FROM runs
 			WHERE job_id = ?1 AND job_id <> '' AND instance = (SELECT instance FROM jobs WHERE id = ?1) ORDER BY started_at, id LIMIT ?2) AS made
 		CROSS JOIN runs ON runs.rowid = made.at`, jobID, maxJobRuns+1)
 }
 
-// RecordRun takes over what an agent says of a run, and its backup where it
+// Record takes over what an agent says of a run, and its backup where it
 // made one. The same report may come any number of times. A run that has ended
 // does not begin again, and a run or backup of another instance is refused
 // with fleet.ErrDenied, as is what its share has no room for.
-func (c *Catalog) RecordRun(ctx context.Context, run fleet.Run, backup *fleet.Backup) error {
+func (s Runs) Record(ctx context.Context, run fleet.Run, backup *fleet.Backup) error {
 	names := map[string]bool{run.Database: true}
 	if backup != nil {
 		names[backup.Database] = true
 	}
 	for name := range names {
-		if err := c.roomForDatabase(ctx, run.Instance, name); err != nil {
+		if err := s.roomForDatabase(ctx, run.Instance, name); err != nil {
 			return err
 		}
 	}
-	return c.reports.within(ctx, func(tx *sql.Tx) error {
-		if err := c.recordRun(ctx, tx, run); err != nil {
+	return s.reports.within(ctx, func(tx *sql.Tx) error {
+		if err := s.recordRun(ctx, tx, run); err != nil {
 			return err
 		}
 		if backup == nil {
 			return nil
 		}
-		return c.recordBackup(ctx, tx, *backup)
+		return s.recordBackup(ctx, tx, *backup)
 	})
 }
 
-func (c *Catalog) recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error {
+func (s *shared) recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error {
 	warnings, err := json.Marshal(nonNil(run.Warnings))
 	if err != nil {
 		return err
 	}
-	if err := c.roomForRun(ctx, tx, run, len(run.Error)+len(warnings)); err != nil {
+	if err := s.roomForRun(ctx, tx, run, len(run.Error)+len(warnings)); err != nil {
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `

@@ -16,7 +16,7 @@ import (
 
 func theRun(t *testing.T, c *catalog.Catalog) fleet.Run {
 	t.Helper()
-	runs, _, err := c.Runs(t.Context(), catalog.RunQuery{})
+	runs, _, err := c.Runs.List(t.Context(), catalog.RunQuery{})
 	if err != nil || len(runs) != 1 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
@@ -54,16 +54,16 @@ func TestRunOfAnotherInstanceIsRefusedWhole(t *testing.T) {
 	stolen.Instance, forged.Instance = "db2", "db2"
 	own := aRun("db2", now)
 	for name, err := range map[string]error{
-		"its run":                 c.RecordRun(t.Context(), stolen, nil),
-		"its run with own backup": c.RecordRun(t.Context(), stolen, &fleet.Backup{ID: fleet.NewID(), Instance: "db2", CreatedAt: now}),
-		"own run with its backup": c.RecordRun(t.Context(), own, &forged),
+		"its run":                 c.Runs.Record(t.Context(), stolen, nil),
+		"its run with own backup": c.Runs.Record(t.Context(), stolen, &fleet.Backup{ID: fleet.NewID(), Instance: "db2", CreatedAt: now}),
+		"own run with its backup": c.Runs.Record(t.Context(), own, &forged),
 	} {
 		if !errors.Is(err, fleet.ErrDenied) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, query := range []catalog.BackupQuery{{Instance: "db2"}} {
-		if all, _, err := c.Backups(t.Context(), query); err != nil || len(all) != 0 {
+		if all, _, err := c.Backups.List(t.Context(), query); err != nil || len(all) != 0 {
 			t.Errorf("%d backups of db2, %v", len(all), err)
 		}
 	}
@@ -84,10 +84,10 @@ func TestBackupsByWhatIsAskedFor(t *testing.T) {
 		record(t, c, aRun(b.Instance, b.CreatedAt), &b)
 		ids = append(ids, b.ID)
 	}
-	if err := c.BackupRemoved(t.Context(), "db2", ids[3], "not mine", now, now); err != nil {
+	if err := c.Backups.RecordRemoved(t.Context(), "db2", ids[3], "not mine", now, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.BackupRemoved(t.Context(), "db1", ids[0], "31 days old", now, now); err != nil {
+	if err := c.Backups.RecordRemoved(t.Context(), "db1", ids[0], "31 days old", now, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -102,7 +102,7 @@ func TestBackupsByWhatIsAskedFor(t *testing.T) {
 		{"since", catalog.BackupQuery{Since: now.Add(2 * time.Hour)}, []string{ids[3], ids[2]}},
 		{"a name with a wildcard", catalog.BackupQuery{Instance: "db%"}, nil},
 	} {
-		all, _, err := c.Backups(t.Context(), tt.query)
+		all, _, err := c.Backups.List(t.Context(), tt.query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestBackupsByWhatIsAskedFor(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
 	}
-	removed, err := c.Backup(t.Context(), ids[0])
+	removed, err := c.Backups.Get(t.Context(), ids[0])
 	if err != nil || removed.State != fleet.BackupRemoved || removed.RemovedFor != "31 days old" || !removed.RemovedAt.Equal(now) {
 		t.Errorf("the removed one is %+v, %v", removed, err)
 	}
@@ -128,7 +128,7 @@ func TestRetentionSummary(t *testing.T) {
 		b.Retention.Status = status
 		record(t, c, aRun("db1", now), &b)
 	}
-	got, err := c.RetentionSummary(t.Context(), "db1")
+	got, err := c.Backups.RetentionSummary(t.Context(), "db1")
 	want := []fleet.RetentionSummary{{Database: "shop", Backups: 4, SizeBytes: 40, Expired: 2, KeptLast: 1, OldestAt: now.Add(-3 * time.Hour), NewestAt: now}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%s %v", diff, err)
@@ -137,7 +137,7 @@ func TestRetentionSummary(t *testing.T) {
 
 func job(c *catalog.Catalog, t *testing.T, request string) fleet.Job {
 	t.Helper()
-	j, err := c.CreateJob(t.Context(), fleet.Job{
+	j, err := c.Jobs.Create(t.Context(), fleet.Job{
 		ID: fleet.NewID(), RequestID: request, Kind: fleet.JobRestore, Instance: "db1", RequestedBy: "user:owner",
 		CreatedAt: now, Deadline: now.Add(time.Minute), Spec: fleet.JobSpec{BackupID: "b", Reason: "why"},
 	})
@@ -162,11 +162,11 @@ func TestRequestIDMakesOneJob(t *testing.T) {
 func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: chain.OutcomeStarted})
+	sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: chain.OutcomeStarted})
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.CreateJob(t.Context(), fleet.Job{
+	j, err := c.Jobs.Create(t.Context(), fleet.Job{
 		ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now.Add(time.Minute), AuditSequence: sequence,
 	})
 	if err != nil {
@@ -174,7 +174,7 @@ func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 	}
 	failed := fleet.JobResult{State: fleet.JobFailed, Error: "no space", FinishedAt: now}
 	for range 2 { // the report may be repeated
-		if _, err := c.FinishJob(t.Context(), "db1", j.ID, failed, now); err != nil {
+		if _, err := c.Jobs.Finish(t.Context(), "db1", j.ID, failed, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 	if end := all[0]; end.Completes != sequence || end.Outcome != chain.OutcomeFailed || !strings.Contains(end.Detail, "no space") {
 		t.Errorf("it ends with %+v", end)
 	}
-	if _, err := c.FinishJob(t.Context(), "db2", j.ID, failed, now); !errors.Is(err, fleet.ErrNotFound) {
+	if _, err := c.Jobs.Finish(t.Context(), "db2", j.ID, failed, now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("another instance's: %v", err)
 	}
 }
@@ -191,10 +191,10 @@ func TestOverdueJobs(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	waiting, running := job(c, t, ""), job(c, t, "")
-	if err := c.JobProgress(t.Context(), "db1", running.ID, fleet.Progress{Phase: "verify"}, now); err != nil {
+	if err := c.Jobs.RecordProgress(t.Context(), "db1", running.ID, fleet.Progress{Phase: "verify"}, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AgentSeen(t.Context(), "db1", now); err != nil {
+	if err := c.Agents.RecordSeen(t.Context(), "db1", now); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -207,7 +207,7 @@ func TestOverdueJobs(t *testing.T) {
 		{"at the deadline", waiting.Deadline, now, []string{waiting.ID}},
 		{"the agent is silent", waiting.Deadline.Add(-time.Microsecond), now.Add(time.Microsecond), []string{running.ID}},
 	} {
-		overdue, err := c.OverdueJobs(t.Context(), tt.at, tt.silentSince)
+		overdue, err := c.Jobs.Overdue(t.Context(), tt.at, tt.silentSince)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,11 +219,11 @@ func TestOverdueJobs(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
 	}
-	due, err := c.DueJobs(t.Context(), "db1", waiting.Deadline.Add(-time.Microsecond))
+	due, err := c.Jobs.Due(t.Context(), "db1", waiting.Deadline.Add(-time.Microsecond))
 	if err != nil || len(due) != 1 || due[0].ID != waiting.ID || due[0].Spec.Reason != "why" {
 		t.Errorf("due are %+v, %v", due, err)
 	}
-	if due, err := c.DueJobs(t.Context(), "db1", waiting.Deadline); err != nil || len(due) != 0 {
+	if due, err := c.Jobs.Due(t.Context(), "db1", waiting.Deadline); err != nil || len(due) != 0 {
 		t.Errorf("at the deadline %+v are due, %v", due, err)
 	}
 }
@@ -233,13 +233,13 @@ func TestOverdueJobs(t *testing.T) {
 func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	sequence, err := c.AppendAudit(t.Context(), chain.Entry{At: now, Actor: "user:anna", Action: "backup.run", Outcome: chain.OutcomeStarted})
+	sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:anna", Action: "backup.run", Outcome: chain.OutcomeStarted})
 	if err != nil {
 		t.Fatal(err)
 	}
 	create := func(by string, sequence int64) string {
 		t.Helper()
-		j, err := c.CreateJob(t.Context(), fleet.Job{
+		j, err := c.Jobs.Create(t.Context(), fleet.Job{
 			ID: fleet.NewID(), Kind: fleet.JobBackup, Instance: "db1", RequestedBy: by, CreatedAt: now, Deadline: now.Add(time.Minute), AuditSequence: sequence,
 		})
 		if err != nil {
@@ -248,21 +248,21 @@ func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
 		return j.ID
 	}
 	told, queued, others := create("user:anna", 0), create("user:anna", sequence), create("user:bert", 0)
-	if err := c.JobOffered(t.Context(), told); err != nil {
+	if err := c.Jobs.RecordOffer(t.Context(), told); err != nil {
 		t.Fatal(err)
 	}
-	if ids, err := c.CancelQueued(t.Context(), "user:anna", "user:anna was revoked", now); err != nil || !slices.Equal(ids, []string{queued}) {
+	if ids, err := c.Jobs.CancelQueued(t.Context(), "user:anna", "user:anna was revoked", now); err != nil || !slices.Equal(ids, []string{queued}) {
 		t.Errorf("cancelled %v, %v", ids, err)
 	}
 	for id, want := range map[string]fleet.JobState{told: fleet.JobOffered, queued: fleet.JobCancelled, others: fleet.JobQueued} {
-		if j, err := c.Job(t.Context(), id); err != nil || j.State != want {
+		if j, err := c.Jobs.Get(t.Context(), id); err != nil || j.State != want {
 			t.Errorf("the job is %s, want %s: %v", j.State, want, err)
 		}
 	}
-	if err := c.JobOffered(t.Context(), queued); !errors.Is(err, fleet.ErrConflict) {
+	if err := c.Jobs.RecordOffer(t.Context(), queued); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("it is offered all the same: %v", err)
 	}
-	entries, _, err := c.Audit(t.Context(), catalog.AuditQuery{})
+	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{})
 	if err != nil || entries[0].Completes != sequence || entries[0].Outcome != chain.OutcomeFailed {
 		t.Errorf("the trail ends with %+v, %v", entries[0], err)
 	}

@@ -25,10 +25,10 @@ func scope(t *testing.T, globs ...string) fleet.Scope {
 	return s
 }
 
-// Pages are full of what is in scope, however much of the fleet lies between.
-func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
-	c, _ := open(t)
-	var want []string
+// recordOnFour records backups, runs and restores of four instances, and returns the
+// ids of those on prod-0 and stage-2, the newest first.
+func recordOnFour(t *testing.T, c *catalog.Catalog) (want []string) {
+	t.Helper()
 	for i := range 40 {
 		name := fmt.Sprintf("prod-%d", i%4)
 		if i%4 != 0 {
@@ -39,7 +39,7 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 		}
 		r, b := aRun(name, now.Add(time.Duration(i)*time.Second)), aBackup(name, now.Add(time.Duration(i)*time.Second))
 		record(t, c, r, &b)
-		if _, err := c.CreateJob(t.Context(), fleet.Job{
+		if _, err := c.Jobs.Create(t.Context(), fleet.Job{
 			ID: b.ID, Kind: fleet.JobRestore, Instance: name, RequestedBy: "user:owner", CreatedAt: b.CreatedAt, Deadline: b.CreatedAt,
 		}); err != nil {
 			t.Fatal(err)
@@ -49,6 +49,13 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 		}
 	}
 	slices.Reverse(want)
+	return want
+}
+
+// Pages are full of what is in scope, however much of the fleet lies between.
+func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
+	c, _ := open(t)
+	want := recordOnFour(t, c)
 	seen := scope(t, "prod-*", "stage-2")
 	pages := func(list func(catalog.Page) ([]string, string, error)) (all []string, n int) {
 		for page := (catalog.Page{Size: 3}); ; n++ {
@@ -63,15 +70,15 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 		}
 	}
 	backups, _ := pages(func(p catalog.Page) ([]string, string, error) {
-		found, next, err := c.Backups(t.Context(), catalog.BackupQuery{Page: p, Scope: seen})
+		found, next, err := c.Backups.List(t.Context(), catalog.BackupQuery{Page: p, Scope: seen})
 		return ids(found, func(b fleet.Backup) string { return b.ID }), next, err
 	})
 	jobs, _ := pages(func(p catalog.Page) ([]string, string, error) {
-		found, next, err := c.Restores(t.Context(), catalog.RestoreQuery{Page: p, Scope: seen})
+		found, next, err := c.Restores.List(t.Context(), catalog.RestoreQuery{Page: p, Scope: seen})
 		return ids(found, func(r fleet.Restore) string { return r.ID }), next, err
 	})
 	runs, _ := pages(func(p catalog.Page) ([]string, string, error) {
-		found, next, err := c.Runs(t.Context(), catalog.RunQuery{Page: p, Scope: seen})
+		found, next, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: p, Scope: seen})
 		return ids(found, func(r fleet.Run) string { return r.Instance }), next, err
 	})
 	if diff := cmp.Diff(want, backups); diff != "" {
@@ -83,7 +90,7 @@ func TestPagesHoldOnlyWhatIsInScope(t *testing.T) {
 	if len(runs) != len(want) || slices.Contains(runs, "stage-1") {
 		t.Errorf("runs of %v", runs)
 	}
-	agents, err := c.Agents(t.Context(), seen)
+	agents, err := c.Agents.List(t.Context(), seen)
 	if got := ids(agents, func(a fleet.Agent) string { return a.Name }); err != nil || !slices.Equal(got, []string{"prod-0", "stage-2"}) {
 		t.Errorf("agents %v, %v", got, err)
 	}
@@ -117,11 +124,11 @@ func FuzzScopeInSQLAndInGo(f *testing.F) {
 		if err != nil || !instanceName.MatchString(name) {
 			return
 		}
-		err = c.CreateInvite(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: name, CreatedAt: now, ExpiresAt: now})
+		err = c.Invites.Create(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: name, CreatedAt: now, ExpiresAt: now})
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := c.Agents(t.Context(), s)
+		found, err := c.Agents.List(t.Context(), s)
 		listed := slices.ContainsFunc(found, func(a fleet.Agent) bool { return a.Name == name })
 		if err != nil || listed != s.Covers(name) {
 			t.Errorf("%q of %q: listed %t, let pass %t, %v", name, glob, listed, s.Covers(name), err)
@@ -135,10 +142,10 @@ func TestScopeIsKeptWithThePersonTheGrantAndTheInvite(t *testing.T) {
 		SecretHash: fleet.NewID(), Kind: fleet.CallerUser, Name: "olga", Role: fleet.RoleOperator, Instances: scope(t, "prod-*", "db?"),
 		CreatedBy: "host", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
-	if err := c.CreateInvite(t.Context(), i); err != nil {
+	if err := c.Invites.Create(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := c.Invite(t.Context(), i.SecretHash); err != nil || !slices.Equal(kept.Instances, i.Instances) {
+	if kept, err := c.Invites.Get(t.Context(), i.SecretHash); err != nil || !slices.Equal(kept.Instances, i.Instances) {
 		t.Errorf("the invite is for %v, %v", kept.Instances, err)
 	}
 	olga := fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Identity: fleet.NewID(), Device: "laptop"}
@@ -149,7 +156,7 @@ func TestScopeIsKeptWithThePersonTheGrantAndTheInvite(t *testing.T) {
 		{Permission: fleet.PermissionBackupHold}, {Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-1")},
 		{Permission: fleet.PermissionBackupRestore, Instances: scope(t, "prod-2")}, // in place of the one before
 	} {
-		if err := c.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
+		if err := c.Users.Grant(t.Context(), "olga", nil, g, "user:owner", now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +169,7 @@ func TestScopeIsKeptWithThePersonTheGrantAndTheInvite(t *testing.T) {
 	}
 	// An invite to the same name is no way to another scope.
 	i.SecretHash, i.Instances = fleet.NewID(), nil
-	if err := c.CreateInvite(t.Context(), i); !errors.Is(err, fleet.ErrExists) {
+	if err := c.Invites.Create(t.Context(), i); !errors.Is(err, fleet.ErrExists) {
 		t.Errorf("an invite for the whole fleet: %v", err)
 	}
 	// What is no scope is not taken for the whole fleet.

@@ -13,13 +13,13 @@ import (
 // Sealed returns up to where the trail was sealed off; the zero Seal where it was not.
 // Whether the control plane has signed it is the caller's to check. A catalog of an
 // earlier schema has none.
-func (c *Catalog) Sealed(ctx context.Context) (s chain.Seal, err error) {
+func (s Trail) Sealed(ctx context.Context) (seal chain.Seal, err error) {
 	var kept bool
-	err = c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealed')`).Scan(&kept)
+	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealed')`).Scan(&kept)
 	if err != nil || !kept {
-		return s, err
+		return seal, err
 	}
-	return sealed(ctx, c.db)
+	return sealed(ctx, s.db)
 }
 
 func sealed(ctx context.Context, q queryer) (s chain.Seal, err error) {
@@ -34,8 +34,8 @@ func sealed(ctx context.Context, q queryer) (s chain.Seal, err error) {
 // Sealable returns the last entry up to which the trail can be sealed off: those
 // before it are all from before a moment, and nothing of them is still under way.
 // The zero Head is none.
-func (c *Catalog) Sealable(ctx context.Context, before time.Time) (h chain.Head, err error) {
-	err = c.reading(ctx, func(tx *sql.Tx) error {
+func (s Trail) Sealable(ctx context.Context, before time.Time) (h chain.Head, err error) {
+	err = s.reading(ctx, func(tx *sql.Tx) error {
 		var end int64
 		// A lost job can still end otherwise.
 		err := tx.QueryRowContext(ctx, `SELECT min(
@@ -57,29 +57,29 @@ func (c *Catalog) Sealable(ctx context.Context, before time.Time) (h chain.Head,
 
 // Seal notes that the trail up to a head stands in a file, and goes on after it here.
 // A head that the trail has not, or that is sealed already, is fleet.ErrConflict.
-func (c *Catalog) Seal(ctx context.Context, s chain.Seal) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Trail) Seal(ctx context.Context, seal chain.Seal) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		before, err := sealed(ctx, tx)
 		if err != nil {
 			return err
 		}
-		dispute, err := trailDispute(ctx, tx, s.Head)
+		dispute, err := trailDispute(ctx, tx, seal.Head)
 		if err != nil {
 			return err
 		}
-		if dispute != "" || s.Sequence <= before.Sequence {
-			return fleet.NewProblem(fleet.ErrConflict, "the trail can't be sealed at %s; it was sealed at %s", s, before)
+		if dispute != "" || seal.Sequence <= before.Sequence {
+			return fleet.NewProblem(fleet.ErrConflict, "the trail can't be sealed at %s; it was sealed at %s", seal, before)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO sealed (sequence, hash, at, signature, certificate, file_sha256) VALUES (?, ?, ?, ?, ?, ?)`,
-			s.Sequence, s.Hash, micros(s.At), s.Signature, s.Certificate, s.FileSHA256)
+			seal.Sequence, seal.Hash, micros(seal.At), seal.Signature, seal.Certificate, seal.FileSHA256)
 		return err
 	})
 }
 
 // DropSealed deletes the entries that were sealed off, a few hundred at a time.
-func (c *Catalog) DropSealed(ctx context.Context) error {
+func (s Trail) DropSealed(ctx context.Context) error {
 	for gone := reportRows; gone == reportRows; {
-		err := c.reports.within(ctx, func(tx *sql.Tx) (err error) {
+		err := s.reports.within(ctx, func(tx *sql.Tx) (err error) {
 			gone, err = deleted(tx.ExecContext(ctx, `DELETE FROM audit WHERE sequence IN (
 				SELECT sequence FROM audit WHERE sequence <= (SELECT max(sequence) FROM sealed) ORDER BY sequence LIMIT ?)`, reportRows))
 			return err

@@ -15,9 +15,9 @@ func (c *Catalog) SetShare(s fleet.Share) { c.share = s }
 // Share is what each agent may hold.
 func (c *Catalog) Share() fleet.Share { return c.share }
 
-// AgentRefused notes what was not taken of what an agent said.
-func (c *Catalog) AgentRefused(ctx context.Context, name string, r fleet.Refusal) error {
-	_, err := c.reports.ExecContext(ctx,
+// RecordRefusal notes what was not taken of what an agent said.
+func (s Agents) RecordRefusal(ctx context.Context, name string, r fleet.Refusal) error {
+	_, err := s.reports.ExecContext(ctx,
 		`UPDATE agents SET refused = ?, refused_at = ?, refused_count = iif(coalesce(refused_at, 0) < ?, 0, refused_count) + ? WHERE name = ?`,
 		r.Text, micros(r.At), micros(r.At.Add(-fleet.RefusedFor)), r.Count, name)
 	return err
@@ -30,16 +30,16 @@ func overShare(what string, args ...any) error {
 
 // roomForDatabase refuses a name that is one too many. It looks before the writer
 // is asked for: many names take a while to count.
-func (c *Catalog) roomForDatabase(ctx context.Context, instance, database string) error {
+func (s *shared) roomForDatabase(ctx context.Context, instance, database string) error {
 	var known bool
-	err := c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM backups WHERE instance = ?1 AND database = ?2)
+	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM backups WHERE instance = ?1 AND database = ?2)
 		OR EXISTS (SELECT 1 FROM runs WHERE instance = ?1 AND database = ?2)`, instance, database).Scan(&known)
 	if err != nil || known {
 		return err
 	}
 	// Each name is found by the one before it: there are few names and many rows.
 	var names int
-	err = c.db.QueryRowContext(ctx, `
+	err = s.db.QueryRowContext(ctx, `
 		WITH RECURSIVE b (name) AS (
 			SELECT min(database) FROM backups WHERE instance = ?1
 			UNION ALL SELECT (SELECT min(database) FROM backups WHERE instance = ?1 AND database > b.name) FROM b WHERE b.name IS NOT NULL),
@@ -47,7 +47,7 @@ func (c *Catalog) roomForDatabase(ctx context.Context, instance, database string
 			SELECT min(database) FROM runs WHERE instance = ?1
 			UNION ALL SELECT (SELECT min(database) FROM runs WHERE instance = ?1 AND database > r.name) FROM r WHERE r.name IS NOT NULL)
 		SELECT count(*) FROM (SELECT name FROM b WHERE name IS NOT NULL UNION SELECT name FROM r WHERE name IS NOT NULL)`, instance).Scan(&names)
-	if err == nil && names >= c.share.Databases {
+	if err == nil && names >= s.share.Databases {
 		err = overShare("the names of %d databases with backups or runs", names)
 	}
 	return err
@@ -60,7 +60,7 @@ func held(ctx context.Context, q queryer, instance string) (h fleet.Share, err e
 }
 
 // roomForBackup refuses a backup that is not known yet and one too many.
-func (c *Catalog) roomForBackup(ctx context.Context, tx *sql.Tx, instance, id string, bytes int) error {
+func (s *shared) roomForBackup(ctx context.Context, tx *sql.Tx, instance, id string, bytes int) error {
 	var known bool
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM backups WHERE id = ?)`, id).Scan(&known)
 	if err != nil || known {
@@ -70,9 +70,9 @@ func (c *Catalog) roomForBackup(ctx context.Context, tx *sql.Tx, instance, id st
 	switch {
 	case err != nil:
 		return err
-	case h.Backups >= c.share.Backups:
+	case h.Backups >= s.share.Backups:
 		return overShare("%d backups", h.Backups)
-	case h.Bytes+int64(bytes) > c.share.Bytes:
+	case h.Bytes+int64(bytes) > s.share.Bytes:
 		return overShare("%d bytes of manifests and errors", h.Bytes)
 	}
 	return nil
@@ -80,7 +80,7 @@ func (c *Catalog) roomForBackup(ctx context.Context, tx *sql.Tx, instance, id st
 
 // roomForRun makes room for a run that is not known yet: the oldest ones go. Where
 // there is none it is refused.
-func (c *Catalog) roomForRun(ctx context.Context, tx *sql.Tx, run fleet.Run, bytes int) error {
+func (s *shared) roomForRun(ctx context.Context, tx *sql.Tx, run fleet.Run, bytes int) error {
 	var known bool
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE id = ?)`, run.ID).Scan(&known)
 	if err != nil || known {
@@ -97,7 +97,7 @@ func (c *Catalog) roomForRun(ctx context.Context, tx *sql.Tx, run fleet.Run, byt
 		}
 	}
 	h, err := held(ctx, tx, run.Instance)
-	if err != nil || (h.Runs < c.share.Runs && h.Bytes+int64(bytes) <= c.share.Bytes) {
+	if err != nil || (h.Runs < s.share.Runs && h.Bytes+int64(bytes) <= s.share.Bytes) {
 		return err
 	}
 	gone, err := pruneRuns(ctx, tx, run.Instance, time.Time{}, runsMakeRoom)

@@ -36,7 +36,7 @@ func TestInventedNamesOfDatabasesEndWithTheShare(t *testing.T) {
 	c := shared(t, fleet.Share{Databases: 10, Backups: 1000, Runs: 1000})
 	refused := 0
 	for n := range 100 {
-		err := c.RecordRun(t.Context(), runOf("db1", fmt.Sprintf("invented%d", n), now), nil)
+		err := c.Runs.Record(t.Context(), runOf("db1", fmt.Sprintf("invented%d", n), now), nil)
 		if errors.Is(err, fleet.ErrDenied) {
 			refused++
 		} else if err != nil {
@@ -60,15 +60,15 @@ func TestBackupsEndWithTheShare(t *testing.T) {
 	for range 500 {
 		all = append(all, aBackup("db1", now))
 	}
-	refused, err := c.TakeInventory(t.Context(), "db1", "digest", all)
+	refused, err := c.Backups.TakeInventory(t.Context(), "db1", "digest", all)
 	if err != nil || len(refused) != 200 {
 		t.Fatalf("%d were refused, %v", len(refused), err)
 	}
 	// What is known is taken again, and what is gone is missing, over several pages.
-	if refused, err = c.TakeInventory(t.Context(), "db1", "digest 2", all[:50]); err != nil || len(refused) != 0 {
+	if refused, err = c.Backups.TakeInventory(t.Context(), "db1", "digest 2", all[:50]); err != nil || len(refused) != 0 {
 		t.Errorf("again: %v, %v", refused, err)
 	}
-	listed, _, err := c.Backups(t.Context(), catalog.BackupQuery{Page: catalog.Page{Size: 1000}})
+	listed, _, err := c.Backups.List(t.Context(), catalog.BackupQuery{Page: catalog.Page{Size: 1000}})
 	if err != nil || len(listed) != 300 {
 		t.Fatalf("%d are listed, %v", len(listed), err)
 	}
@@ -83,7 +83,7 @@ func TestBackupsEndWithTheShare(t *testing.T) {
 	for range 5000 {
 		large.Manifest.Tables = append(large.Manifest.Tables, fleet.TableRows{Schema: "public", Name: fmt.Sprintf("%0200d", 1)})
 	}
-	if err := c.RecordRun(t.Context(), aRun("db2", now), &large); !errors.Is(err, fleet.ErrDenied) {
+	if err := c.Runs.Record(t.Context(), aRun("db2", now), &large); !errors.Is(err, fleet.ErrDenied) {
 		t.Errorf("more bytes than the share: %v", err)
 	}
 	small := aBackup("db2", now)
@@ -98,7 +98,7 @@ func TestRunsOverTheShareAreTheNewest(t *testing.T) {
 	for n := range 200 {
 		record(t, c, runOf("db1", "shop", now.Add(time.Duration(n)*time.Minute)), nil)
 	}
-	runs, _, err := c.Runs(t.Context(), catalog.RunQuery{Page: catalog.Page{Size: 1000}})
+	runs, _, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: catalog.Page{Size: 1000}})
 	if err != nil || len(runs) > 20 || len(runs) < 15 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
@@ -112,7 +112,7 @@ func TestRunsUnderWayEndWithTheShare(t *testing.T) {
 	for n := range fleet.RunsUnderWay + 1 {
 		r := runOf("db1", "shop", now)
 		r.State, r.FinishedAt = fleet.RunRunning, time.Time{}
-		if err := c.RecordRun(t.Context(), r, nil); (n == fleet.RunsUnderWay) != errors.Is(err, fleet.ErrDenied) {
+		if err := c.Runs.Record(t.Context(), r, nil); (n == fleet.RunsUnderWay) != errors.Is(err, fleet.ErrDenied) {
 			t.Fatalf("run %d: %v", n, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestSizesWithoutASumBreakNothing(t *testing.T) {
 		b.SizeBytes, b.Manifest.PlainSizeBytes = math.MaxInt64, math.MaxInt64
 		record(t, c, aRun("db1", now), &b)
 	}
-	kept, err := c.RetentionSummary(t.Context(), "db1")
+	kept, err := c.Backups.RetentionSummary(t.Context(), "db1")
 	if err != nil || len(kept) != 1 || kept[0].SizeBytes < math.MaxInt64/2 || kept[0].Backups != 3 {
 		t.Errorf("retention: %+v, %v", kept, err)
 	}
@@ -145,12 +145,12 @@ func TestSizesWithoutASumBreakNothing(t *testing.T) {
 func TestRefusalIsTheAgentsOwn(t *testing.T) {
 	c := shared(t, fleet.DefaultShare)
 	for range 2 {
-		if err := c.AgentRefused(t.Context(), "db1", fleet.Refusal{Text: "why", Count: 3, At: now}); err != nil {
+		if err := c.Agents.RecordRefusal(t.Context(), "db1", fleet.Refusal{Text: "why", Count: 3, At: now}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for instance, want := range map[string]int64{"db1": 6, "db2": 0} {
-		agent, err := c.Agent(t.Context(), instance)
+		agent, err := c.Agents.Get(t.Context(), instance)
 		if err != nil || agent.Refused.Count != want {
 			t.Errorf("%s: %+v, %v", instance, agent.Refused, err)
 		}

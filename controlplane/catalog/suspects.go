@@ -26,7 +26,7 @@ func suspected(ctx context.Context, tx *sql.Tx, b fleet.Backup) (becomes bool, e
 // tellSuspect writes to the trail that a backup became suspect. Each is an entry, once,
 // and what is not kept is none. An agent that makes more of them in a day than its
 // share has backups has the rest counted.
-func (c *Catalog) tellSuspect(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
+func (s *shared) tellSuspect(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	if err := tellCounted(ctx, tx, b.Instance, b.SuspectSince); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (c *Catalog) tellSuspect(ctx context.Context, tx *sql.Tx, b fleet.Backup) e
 		UPDATE agents SET suspects_since = coalesce(suspects_since, ?2), suspects_told = suspects_told + (suspects_told < ?3),
 			suspects_more = suspects_more + (suspects_told >= ?3), suspects_last = ?4
 		WHERE name = ?1 RETURNING suspects_more = 0`,
-		b.Instance, micros(b.SuspectSince), c.share.Backups, b.ID+": "+b.Suspect).Scan(&own)
+		b.Instance, micros(b.SuspectSince), s.share.Backups, b.ID+": "+b.Suspect).Scan(&own)
 	if err != nil || !own {
 		return missing(err, "agent %q", b.Instance)
 	}

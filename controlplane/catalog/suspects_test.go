@@ -19,7 +19,7 @@ func aSuspect(created, found time.Time) *fleet.Backup {
 
 func suspectEntries(t *testing.T, c *catalog.Catalog) []chain.Entry {
 	t.Helper()
-	entries, _, err := c.Audit(t.Context(), catalog.AuditQuery{Action: "backup.suspect"})
+	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Action: "backup.suspect"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,10 +33,10 @@ func TestWhatWasRemovedLongAgoIsKeptSinceItWasTold(t *testing.T) {
 	old := now.Add(-25 * 365 * 24 * time.Hour)
 	suspect := func(at time.Time) error {
 		b := aSuspect(old, at)
-		if err := c.RecordRun(t.Context(), aRun("db1", at), b); err != nil {
+		if err := c.Runs.Record(t.Context(), aRun("db1", at), b); err != nil {
 			return err
 		}
-		return c.BackupRemoved(t.Context(), "db1", b.ID, "expired", old, at)
+		return c.Backups.RecordRemoved(t.Context(), "db1", b.ID, "expired", old, at)
 	}
 	for n := range 3 {
 		if err := suspect(now); err != nil {

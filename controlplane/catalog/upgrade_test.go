@@ -72,7 +72,7 @@ func TestCatalogOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 	if err := redeem(t, c, "s", fleet.Caller{Kind: fleet.CallerUser, Name: "vera", Identity: fleet.NewID()}, now); err != nil {
 		t.Errorf("an open invite: %v", err)
 	}
-	restores, _, err := c.Restores(t.Context(), catalog.RestoreQuery{})
+	restores, _, err := c.Restores.List(t.Context(), catalog.RestoreQuery{})
 	if err != nil || len(restores) != 1 || restores[0].Spec.TargetDatabase != "copy" {
 		t.Errorf("restores: %+v, %v", restores, err)
 	}

@@ -16,24 +16,28 @@ func scanUser(r row) (u fleet.User, err error) {
 	return u, err
 }
 
-// Users returns every user by name, with their grants.
-func (c *Catalog) Users(ctx context.Context) ([]fleet.User, error) {
-	users, err := collect(ctx, c.db, scanUser, `SELECT `+userColumns+` FROM users ORDER BY name`)
+// List returns every user by name, with their grants.
+func (s Users) List(ctx context.Context) ([]fleet.User, error) {
+	users, err := collect(ctx, s.db, scanUser, `SELECT `+userColumns+` FROM users ORDER BY name`)
 	for i := range users {
 		if err == nil {
-			users[i].Grants, err = grants(ctx, c.db, users[i].Name)
+			users[i].Grants, err = grants(ctx, s.db, users[i].Name)
 		}
 	}
 	return users, err
 }
 
-// User returns one user, or fleet.ErrNotFound.
-func (c *Catalog) User(ctx context.Context, name string) (fleet.User, error) {
-	u, err := scanUser(c.db.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
+// Get returns one user, or fleet.ErrNotFound.
+func (s Users) Get(ctx context.Context, name string) (fleet.User, error) {
+	return userOf(ctx, s.db, name)
+}
+
+func userOf(ctx context.Context, q queryer, name string) (fleet.User, error) {
+	u, err := scanUser(q.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
 	if err != nil {
 		return u, missing(err, "user %q", name)
 	}
-	u.Grants, err = grants(ctx, c.db, name)
+	u.Grants, err = grants(ctx, q, name)
 	return u, err
 }
 
@@ -45,8 +49,8 @@ func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) 
 // Grant gives a user a permission; where they have it, its scope becomes that
 // of the new grant. Invites to them as they were before are void from then on. Where
 // seen is given, they are to be as it says: fleet.ErrConflict.
-func (c *Catalog) Grant(ctx context.Context, user string, seen *fleet.Seen, g fleet.Grant, by string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Users) Grant(ctx context.Context, user string, seen *fleet.Seen, g fleet.Grant, by string, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		if _, err := personAs(ctx, tx, user, seen); err != nil {
 			return err
 		}
@@ -63,8 +67,8 @@ func (c *Catalog) Grant(ctx context.Context, user string, seen *fleet.Seen, g fl
 
 // RevokeGrant takes a permission back that a user was given, or returns
 // fleet.ErrNotFound.
-func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permission) error {
-	result, err := c.db.ExecContext(ctx, `DELETE FROM grants WHERE user = ? AND permission = ?`, user, p)
+func (s Users) RevokeGrant(ctx context.Context, user string, p fleet.Permission) error {
+	result, err := s.db.ExecContext(ctx, `DELETE FROM grants WHERE user = ? AND permission = ?`, user, p)
 	if err != nil {
 		return err
 	}
@@ -76,13 +80,13 @@ func (c *Catalog) RevokeGrant(ctx context.Context, user string, p fleet.Permissi
 	return err
 }
 
-// ChangeUser changes the role or the scope of a user. A change of role takes the
+// Change changes the role or the scope of a user. A change of role takes the
 // single grants back, which were made to another role. Invites to them as they were
 // before are void from then on, and where they are less than before, those that they
 // made. The last OWNER stays one, and whom it was decided on is still as they were seen:
 // fleet.ErrConflict.
-func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.UserChange, by string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Users) Change(ctx context.Context, name string, change fleet.UserChange, by string, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		u, err := personAs(ctx, tx, name, change.Seen)
 		if err != nil {
 			return err
@@ -111,11 +115,11 @@ func (c *Catalog) ChangeUser(ctx context.Context, name string, change fleet.User
 	})
 }
 
-// RevokeUser ends every enrolment, grant and open invite of a user, and the open
+// Revoke ends every enrolment, grant and open invite of a user, and the open
 // invites that they made to others: they know their words. The last OWNER who can
 // still log in stays: fleet.ErrConflict.
-func (c *Catalog) RevokeUser(ctx context.Context, name string, now time.Time) error {
-	return c.within(ctx, func(tx *sql.Tx) error {
+func (s Users) Revoke(ctx context.Context, name string, now time.Time) error {
+	return s.within(ctx, func(tx *sql.Tx) error {
 		var found string
 		if err := tx.QueryRowContext(ctx, `SELECT name FROM users WHERE name = ?`, name).Scan(&found); err != nil {
 			return missing(err, "user %q", name)

@@ -15,8 +15,8 @@ import (
 // seen of them, and returns by id why a backup is not to be believed: it was
 // another file before, or its place in the chain of its database was another's.
 // What the catalog knows to be suspect already is left out. It changes nothing.
-func (c *Catalog) Witness(ctx context.Context, instance string, backups []fleet.Backup) (map[string]string, error) {
-	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.Backup) (map[string]string, error) {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +94,10 @@ func newestLinks(ctx context.Context, q queryer, instance string) (map[chainOf]l
 
 // SigningKey returns by which key an agent's signatures are known; the zero
 // value where it has told none. fleet.ErrNotFound for an unknown agent.
-func (c *Catalog) SigningKey(ctx context.Context, agent string) (fleet.SigningKey, error) {
+func (s Agents) SigningKey(ctx context.Context, agent string) (fleet.SigningKey, error) {
 	var key fleet.SigningKey
 	var at, enrolled time.Time
-	err := c.db.QueryRowContext(ctx, `SELECT signing_key, signing_key_at, signing_key_last, enrolled_at FROM agents WHERE name = ?`, agent).
+	err := s.db.QueryRowContext(ctx, `SELECT signing_key, signing_key_at, signing_key_last, enrolled_at FROM agents WHERE name = ?`, agent).
 		Scan(&key.Pinned, instant{&at}, &key.Last, instant{&enrolled})
 	key.Enrolled = enrolled.After(at)
 	return key, missing(err, "agent %q", agent)
@@ -105,8 +105,8 @@ func (c *Catalog) SigningKey(ctx context.Context, agent string) (fleet.SigningKe
 
 // KeepSigningKey notes with which key an agent signs. With pin it is the one that
 // its signatures are known by from now on.
-func (c *Catalog) KeepSigningKey(ctx context.Context, agent string, key []byte, pin bool, now time.Time) error {
-	_, err := c.reports.ExecContext(ctx, `UPDATE agents SET signing_key_last = ?1,
+func (s Agents) KeepSigningKey(ctx context.Context, agent string, key []byte, pin bool, now time.Time) error {
+	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET signing_key_last = ?1,
 		signing_key = iif(?2, ?1, signing_key), signing_key_at = iif(?2, ?3, signing_key_at) WHERE name = ?4`,
 		key, pin, micros(now), agent)
 	return err

@@ -1,12 +1,12 @@
 package chain_test
 
 import (
-	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -123,11 +123,7 @@ func TestTrailThatHolds(t *testing.T) {
 
 // Whatever is done to a trail, the first entry that is touched is named.
 func TestTamperedTrailIsNamedByItsFirstWrongEntry(t *testing.T) {
-	names := make([]string, 0, len(edits))
-	for name := range edits {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, cmp.Compare)
+	names := slices.Sorted(maps.Keys(edits))
 	rapid.Check(t, func(t *rapid.T) {
 		all := trailOf(rapid.IntRange(2, 30).Draw(t, "entries"))
 		whole := slices.Clone(all)

@@ -22,8 +22,15 @@ const (
 	OutcomeDenied    = "denied"
 )
 
-// ActorControlPlane is who does what no person and no agent asked for.
-const ActorControlPlane = "controlplane"
+// Actors that are neither a person nor an agent.
+const (
+	// ActorControlPlane does what nobody asked for.
+	ActorControlPlane = "controlplane"
+	// ActorHost is whoever works on the control plane's own machine.
+	ActorHost = "host"
+	// ActorInvite is whoever holds an invite.
+	ActorInvite = "invite"
+)
 
 // Entry is one line of the trail.
 type Entry struct {

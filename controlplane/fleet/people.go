@@ -54,6 +54,11 @@ type User struct {
 	Devices    int     // that may log in as this person
 }
 
+// Caller is the person as they would call.
+func (u User) Caller() Caller {
+	return Caller{Kind: CallerUser, Name: u.Name, Role: u.Role, Instances: u.Instances, Grants: u.Grants}
+}
+
 // Grant is a single permission that somebody was given beyond the role. It
 // holds where both its own scope and that of the person do.
 type Grant struct {
@@ -144,6 +149,14 @@ type Invite struct {
 	UsedAt time.Time
 	// VoidedAt is when what it was made for changed, or was taken back.
 	VoidedAt time.Time
+}
+
+// Rights are what the invite makes of whoever redeems it, in words.
+func (i Invite) Rights() string {
+	if i.Instances.Whole() {
+		return string(i.Role)
+	}
+	return string(i.Role) + " on " + i.Instances.String()
 }
 
 // Open says that the invite can still be redeemed.

@@ -28,95 +28,98 @@ func good() fleet.Facts {
 	}
 }
 
+// judged are facts, and the reasons that are found in them.
+var judged = []struct {
+	name   string
+	change func(*fleet.Facts)
+	want   []fleet.Verdict // of the reasons, worst first
+}{
+	{"good", func(*fleet.Facts) {}, nil},
+	{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
+	{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
+	{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
+	{"vanished, and no backup", func(f *fleet.Facts) { f.NewestBackup, f.Exists, f.Covered = nil, false, false }, []fleet.Verdict{fleet.VerdictStale}},
+	{"an hour ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(time.Hour) }, nil},
+	{"years ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.AddDate(10, 0, 0) }, []fleet.Verdict{fleet.VerdictStale}},
+	{"nearly 3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
+	{"3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
+	{"never connected", func(f *fleet.Facts) { f.Agent.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},
+	{"no database known", func(f *fleet.Facts) { f.Database = "" }, []fleet.Verdict{fleet.VerdictUnknown}},
+	{"no database known, silent", func(f *fleet.Facts) { f.Database, f.Agent.LastSeenAt = "", now.Add(-time.Hour) },
+		[]fleet.Verdict{fleet.VerdictUnknown, fleet.VerdictSilent}},
+	{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
+	{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
+	{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
+	{"a second agent, refused just now", func(f *fleet.Facts) { f.Agent.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
+		[]fleet.Verdict{fleet.VerdictDuplicate}},
+	{"a second agent, not seen again", func(f *fleet.Facts) { f.Agent.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
+
+	{"no schedule covers it", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.NewestRun = false, nil, nil }, []fleet.Verdict{fleet.VerdictUnprotected}},
+	{"backed up by hand, beside the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
+	{"backed up by hand, without a schedule", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled = false, false }, nil},
+	{"no schedule and no backup", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled, f.NewestBackup = false, false, nil },
+		[]fleet.Verdict{fleet.VerdictUnprotected}},
+	{"the maintenance database", func(f *fleet.Facts) { f.Database, f.Covered, f.NewestBackup = "postgres", false, nil }, nil},
+	{"restored a day ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -1) }, nil},
+	{"restored a week ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -7) },
+		[]fleet.Verdict{fleet.VerdictUnprotected}},
+
+	{"a run of 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12 * time.Hour)} }, []fleet.Verdict{fleet.VerdictHung}},
+	{"a run of nearly 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12*time.Hour + time.Microsecond)} }, nil},
+	{"five times the longest", func(f *fleet.Facts) {
+		f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-100 * time.Minute)}, 20*time.Minute
+	}, []fleet.Verdict{fleet.VerdictHung}},
+	{"four times the longest", func(f *fleet.Facts) {
+		f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-80 * time.Minute)}, 20*time.Minute
+	}, nil},
+	{"many times a short one", func(f *fleet.Facts) {
+		f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-time.Hour + time.Microsecond)}, time.Second
+	}, nil},
+
+	{"the round is half an hour late", func(f *fleet.Facts) {
+		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute), now.Add(-25*time.Hour)
+	}, []fleet.Verdict{fleet.VerdictMissed}},
+	{"the round is nearly half an hour late", func(f *fleet.Facts) {
+		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute+time.Microsecond), now.Add(-25*time.Hour)
+	}, nil},
+	{"the round took place, and the agent has not said when the next is", func(f *fleet.Facts) {
+		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-time.Hour), now.Add(-time.Hour)
+	}, nil},
+	{"another database's turn takes long", func(f *fleet.Facts) {
+		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt, f.Agent.Busy = now.Add(-time.Hour), now.Add(-25*time.Hour), true
+	}, nil},
+
+	{"a clock 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5 * time.Minute }, nil},
+	{"a clock more than 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5*time.Minute + time.Second }, []fleet.Verdict{fleet.VerdictClock}},
+	{"a clock a day behind", func(f *fleet.Facts) { f.Agent.ClockOffset = -24 * time.Hour }, []fleet.Verdict{fleet.VerdictClock}},
+	{"a certificate of 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5) }, nil},
+	{"a certificate of less than 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5).Add(-1) },
+		[]fleet.Verdict{fleet.VerdictCertificate}},
+	{"a certificate that was made for an hour", func(f *fleet.Facts) {
+		f.Agent.Status.CertificateEndsAt, f.Agent.Status.CertificateLife = now.Add(20*time.Minute), time.Hour
+	}, nil},
+	{"pg_dump is a major behind", func(f *fleet.Facts) { f.Agent.Status.ServerVersion = "16.2" }, []fleet.Verdict{fleet.VerdictOutdated}},
+	{"pg_dump is a major ahead", func(f *fleet.Facts) { f.Agent.Status.DumpVersion = "17beta1" }, nil},
+	{"the next round just fits", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1 << 30 }, nil},
+	{"the next round does not fit", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
+	{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRoundBytes = nil, 1<<40 }, nil},
+	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
+		[]fleet.Verdict{fleet.VerdictSpace}},
+	{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
+	{"the scheduled proof did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
+	{"the scheduled proof is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},
+	{"the scheduled proof took place", func(f *fleet.Facts) {
+		f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour)
+		f.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now.Add(-time.Hour)}}}
+	}, nil},
+	{"all at once", func(f *fleet.Facts) {
+		*f = fleet.Facts{Instance: "db1", Database: "shop", Agent: fleet.AgentFacts{LastSeenAt: now.Add(-time.Hour)},
+			NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
+	}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
+}
+
 func TestJudge(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(*fleet.Facts)
-		want   []fleet.Verdict // of the reasons, worst first
-	}{
-		{"good", func(*fleet.Facts) {}, nil},
-		{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
-		{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
-		{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
-		{"vanished, and no backup", func(f *fleet.Facts) { f.NewestBackup, f.Exists, f.Covered = nil, false, false }, []fleet.Verdict{fleet.VerdictStale}},
-		{"an hour ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(time.Hour) }, nil},
-		{"years ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.AddDate(10, 0, 0) }, []fleet.Verdict{fleet.VerdictStale}},
-		{"nearly 3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3*heartbeat + time.Microsecond) }, nil},
-		{"3 heartbeats", func(f *fleet.Facts) { f.Agent.LastSeenAt = now.Add(-3 * heartbeat) }, []fleet.Verdict{fleet.VerdictSilent}},
-		{"never connected", func(f *fleet.Facts) { f.Agent.LastSeenAt = time.Time{} }, []fleet.Verdict{fleet.VerdictUnknown}},
-		{"no database known", func(f *fleet.Facts) { f.Database = "" }, []fleet.Verdict{fleet.VerdictUnknown}},
-		{"no database known, silent", func(f *fleet.Facts) { f.Database, f.Agent.LastSeenAt = "", now.Add(-time.Hour) },
-			[]fleet.Verdict{fleet.VerdictUnknown, fleet.VerdictSilent}},
-		{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
-		{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
-		{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
-		{"a second agent, refused just now", func(f *fleet.Facts) { f.Agent.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
-			[]fleet.Verdict{fleet.VerdictDuplicate}},
-		{"a second agent, not seen again", func(f *fleet.Facts) { f.Agent.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
-
-		{"no schedule covers it", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.NewestRun = false, nil, nil }, []fleet.Verdict{fleet.VerdictUnprotected}},
-		{"backed up by hand, beside the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
-		{"backed up by hand, without a schedule", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled = false, false }, nil},
-		{"no schedule and no backup", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled, f.NewestBackup = false, false, nil },
-			[]fleet.Verdict{fleet.VerdictUnprotected}},
-		{"the maintenance database", func(f *fleet.Facts) { f.Database, f.Covered, f.NewestBackup = "postgres", false, nil }, nil},
-		{"restored a day ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -1) }, nil},
-		{"restored a week ago", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.RestoredAt = false, nil, now.AddDate(0, 0, -7) },
-			[]fleet.Verdict{fleet.VerdictUnprotected}},
-
-		{"a run of 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12 * time.Hour)} }, []fleet.Verdict{fleet.VerdictHung}},
-		{"a run of nearly 12 h", func(f *fleet.Facts) { f.Running = &fleet.Run{StartedAt: now.Add(-12*time.Hour + time.Microsecond)} }, nil},
-		{"five times the longest", func(f *fleet.Facts) {
-			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-100 * time.Minute)}, 20*time.Minute
-		}, []fleet.Verdict{fleet.VerdictHung}},
-		{"four times the longest", func(f *fleet.Facts) {
-			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-80 * time.Minute)}, 20*time.Minute
-		}, nil},
-		{"many times a short one", func(f *fleet.Facts) {
-			f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-time.Hour + time.Microsecond)}, time.Second
-		}, nil},
-
-		{"the round is half an hour late", func(f *fleet.Facts) {
-			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute), now.Add(-25*time.Hour)
-		}, []fleet.Verdict{fleet.VerdictMissed}},
-		{"the round is nearly half an hour late", func(f *fleet.Facts) {
-			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute+time.Microsecond), now.Add(-25*time.Hour)
-		}, nil},
-		{"the round took place, and the agent has not said when the next is", func(f *fleet.Facts) {
-			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-time.Hour), now.Add(-time.Hour)
-		}, nil},
-		{"another database's turn takes long", func(f *fleet.Facts) {
-			f.Agent.Status.NextRunAt, f.NewestRun.StartedAt, f.Agent.Busy = now.Add(-time.Hour), now.Add(-25*time.Hour), true
-		}, nil},
-
-		{"a clock 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5 * time.Minute }, nil},
-		{"a clock more than 5 min ahead", func(f *fleet.Facts) { f.Agent.ClockOffset = 5*time.Minute + time.Second }, []fleet.Verdict{fleet.VerdictClock}},
-		{"a clock a day behind", func(f *fleet.Facts) { f.Agent.ClockOffset = -24 * time.Hour }, []fleet.Verdict{fleet.VerdictClock}},
-		{"a certificate of 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5) }, nil},
-		{"a certificate of less than 5 days", func(f *fleet.Facts) { f.Agent.Status.CertificateEndsAt = now.AddDate(0, 0, 5).Add(-1) },
-			[]fleet.Verdict{fleet.VerdictCertificate}},
-		{"a certificate that was made for an hour", func(f *fleet.Facts) {
-			f.Agent.Status.CertificateEndsAt, f.Agent.Status.CertificateLife = now.Add(20*time.Minute), time.Hour
-		}, nil},
-		{"pg_dump is a major behind", func(f *fleet.Facts) { f.Agent.Status.ServerVersion = "16.2" }, []fleet.Verdict{fleet.VerdictOutdated}},
-		{"pg_dump is a major ahead", func(f *fleet.Facts) { f.Agent.Status.DumpVersion = "17beta1" }, nil},
-		{"the next round just fits", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1 << 30 }, nil},
-		{"the next round does not fit", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
-		{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRoundBytes = nil, 1<<40 }, nil},
-		{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
-			[]fleet.Verdict{fleet.VerdictSpace}},
-		{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
-		{"the scheduled proof did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
-		{"the scheduled proof is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},
-		{"the scheduled proof took place", func(f *fleet.Facts) {
-			f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour)
-			f.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now.Add(-time.Hour)}}}
-		}, nil},
-		{"all at once", func(f *fleet.Facts) {
-			*f = fleet.Facts{Instance: "db1", Database: "shop", Agent: fleet.AgentFacts{LastSeenAt: now.Add(-time.Hour)},
-				NewestRun: &fleet.Run{State: fleet.RunFailed}, Missing: 2}
-		}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
-	} {
+	for _, tt := range judged {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := good()
 			tt.change(&facts)

@@ -45,7 +45,7 @@ type Query struct {
 // not to be changed, but for the list of judgements itself.
 func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
 	if q.Instance != "" {
-		if _, err := j.Catalog.Agent(ctx, q.Instance); err != nil {
+		if _, err := j.Catalog.Agents.Get(ctx, q.Instance); err != nil {
 			return Report{}, err
 		}
 	}
@@ -75,7 +75,7 @@ func (j *Judge) look(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	rules, err := j.Catalog.Thresholds(ctx)
+	rules, err := j.Catalog.Thresholds.List(ctx)
 	if err != nil {
 		return Report{}, err
 	}

@@ -36,21 +36,21 @@ func collector(t *testing.T) (*health.Collector, *catalog.Catalog) {
 // invite makes an instance that has been seen at a time; zero is never.
 func invite(t *testing.T, c *catalog.Catalog, instance string, seen time.Time) {
 	t.Helper()
-	err := c.CreateInvite(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now})
+	err := c.Invites.Create(t.Context(), fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: now, ExpiresAt: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if seen.IsZero() {
 		return
 	}
-	if err := c.AgentSeen(t.Context(), instance, seen); err != nil {
+	if err := c.Agents.RecordSeen(t.Context(), instance, seen); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func record(t *testing.T, c *catalog.Catalog, run fleet.Run, b *fleet.Backup) {
 	t.Helper()
-	if err := c.RecordRun(t.Context(), run, b); err != nil {
+	if err := c.Runs.Record(t.Context(), run, b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,33 +73,8 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 	return text.String()
 }
 
-// Dashboards and alert rules are written against these names and labels.
-func TestMetricsOfAFleet(t *testing.T) {
-	metrics, c := collector(t)
-	invite(t, c, "db1", now)
-	invite(t, c, "db2", time.Time{})
-	free := int64(4096)
-	status := fleet.AgentStatus{
-		BackupsEnabled: true, NextRunAt: now.Add(time.Hour), NextPurgeAt: now.Add(2 * time.Hour), FreeBytes: &free,
-		CertificateEndsAt: now.AddDate(0, 0, 20), CertificateLife: 30 * 24 * time.Hour,
-	}
-	if err := c.AgentStatus(t.Context(), "db1", "1", status, now); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.AgentClock(t.Context(), "db1", -250*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	hour := now.Add(-time.Hour)
-	record(t, c, fleet.Run{
-		ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunSucceeded, StartedAt: hour, FinishedAt: hour.Add(90 * time.Second),
-	}, &fleet.Backup{ID: fleet.NewID(), Instance: "db1", Database: "shop", CreatedAt: hour, Complete: true, SizeBytes: 1234,
-		Manifest: fleet.Manifest{PlainSizeBytes: 5678}})
-	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunRunning, StartedAt: now}, nil)
-	record(t, c, fleet.Run{
-		ID: fleet.NewID(), Instance: "db1", Database: `a "b"`, Trigger: "schedule", State: fleet.RunFailed, StartedAt: hour, FinishedAt: hour.Add(time.Second),
-	}, nil)
-
-	want := `
+// metricsOfAFleet are those of two instances, one of which was never heard of.
+const metricsOfAFleet = `
 # HELP pgharbor_agent_backup_folder_free_bytes What the disk of the agent's backup folder has left.
 # TYPE pgharbor_agent_backup_folder_free_bytes gauge
 pgharbor_agent_backup_folder_free_bytes{instance="db1"} 4096
@@ -165,8 +140,35 @@ pgharbor_run_under_way_timestamp_seconds{database="shop",instance="db1"} 1.77236
 # TYPE pgharbor_transfers_open gauge
 pgharbor_transfers_open 1
 `
+
+// Dashboards and alert rules are written against these names and labels.
+func TestMetricsOfAFleet(t *testing.T) {
+	metrics, c := collector(t)
+	invite(t, c, "db1", now)
+	invite(t, c, "db2", time.Time{})
+	free := int64(4096)
+	status := fleet.AgentStatus{
+		BackupsEnabled: true, NextRunAt: now.Add(time.Hour), NextPurgeAt: now.Add(2 * time.Hour), FreeBytes: &free,
+		CertificateEndsAt: now.AddDate(0, 0, 20), CertificateLife: 30 * 24 * time.Hour,
+	}
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Agents.RecordClock(t.Context(), "db1", -250*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	hour := now.Add(-time.Hour)
+	record(t, c, fleet.Run{
+		ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunSucceeded, StartedAt: hour, FinishedAt: hour.Add(90 * time.Second),
+	}, &fleet.Backup{ID: fleet.NewID(), Instance: "db1", Database: "shop", CreatedAt: hour, Complete: true, SizeBytes: 1234,
+		Manifest: fleet.Manifest{PlainSizeBytes: 5678}})
+	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "db1", Database: "shop", State: fleet.RunRunning, StartedAt: now}, nil)
+	record(t, c, fleet.Run{
+		ID: fleet.NewID(), Instance: "db1", Database: `a "b"`, Trigger: "schedule", State: fleet.RunFailed, StartedAt: hour, FinishedAt: hour.Add(time.Second),
+	}, nil)
+
 	scraped := scrape(t, metrics)
-	if diff := cmp.Diff(strings.TrimLeft(want, "\n"), scraped); diff != "" {
+	if diff := cmp.Diff(strings.TrimLeft(metricsOfAFleet, "\n"), scraped); diff != "" {
 		t.Error(diff)
 	}
 	problems, err := promlint.New(strings.NewReader(scraped)).Lint()

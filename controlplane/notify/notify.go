@@ -75,7 +75,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := n.Catalog.Alerts(ctx, nil)
+	known, err := n.Catalog.Alerts.List(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 		}
 		n.Log.Info("alerts", "firing", len(step.Firing), "reminders", len(step.Reminders), "resolved", len(step.Resolved), "later", step.More)
 	}
-	return n.Catalog.TakeAlertStep(ctx, step, queued)
+	return n.Catalog.Alerts.TakeStep(ctx, step, queued)
 }
 
 // current leaves out the agents that may still be on their way back after a start
@@ -107,7 +107,7 @@ func (n *Notifier) current(all []*fleet.Judgement, now time.Time) (current []fle
 // deliverWithin at most, each time it is tried: the rest of what is due on it is put
 // off with the first that failed.
 func (n *Notifier) Deliver(ctx context.Context) {
-	due, err := n.Catalog.DueNotifications(ctx, n.Now().UTC())
+	due, err := n.Catalog.Notifications.Due(ctx, n.Now().UTC())
 	if err != nil {
 		n.Log.Error("notifications could not be read", "error", err)
 		return
@@ -116,7 +116,7 @@ func (n *Notifier) Deliver(ctx context.Context) {
 	for _, notification := range due {
 		var err error
 		if next, failed := putOff[notification.Channel]; failed {
-			err = n.Catalog.NotificationFailed(ctx, notification.ID, next)
+			err = n.Catalog.Notifications.Failed(ctx, notification.ID, next)
 		} else {
 			err = n.deliver(ctx, notification, putOff)
 		}
@@ -131,13 +131,13 @@ func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification,
 	channel := n.channel(notification.Channel)
 	if channel == nil {
 		log.Warn("a notification is dropped: its channel is no longer configured")
-		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+		return n.Catalog.Notifications.Delivered(ctx, notification.ID)
 	}
 	trying, cancel := context.WithTimeout(ctx, deliverWithin)
 	defer cancel()
 	err := channel.Deliver(trying, notification)
 	if err == nil {
-		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+		return n.Catalog.Notifications.Delivered(ctx, notification.ID)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -145,12 +145,12 @@ func (n *Notifier) deliver(ctx context.Context, notification fleet.Notification,
 	now := n.Now().UTC()
 	if errors.Is(err, ErrRefused) || now.Sub(notification.CreatedAt) >= giveUpFor {
 		log.Error("a notification is given up", "attempts", notification.Attempts+1, "error", err)
-		return n.Catalog.NotificationDelivered(ctx, notification.ID)
+		return n.Catalog.Notifications.Delivered(ctx, notification.ID)
 	}
 	next := now.Add(retryAfter(notification.Attempts))
 	log.Warn("a notification was not delivered; it is tried again", "at", next, "error", err)
 	putOff[notification.Channel] = next
-	return n.Catalog.NotificationFailed(ctx, notification.ID, next)
+	return n.Catalog.Notifications.Failed(ctx, notification.ID, next)
 }
 
 func (n *Notifier) channel(name string) Channel {

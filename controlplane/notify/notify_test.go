@@ -44,7 +44,7 @@ func newStage(t *testing.T, config string) *stage {
 		Channels: load(t, config, clock), Now: clock, Every: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	invite := fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: "db1", CreatedAt: s.at, ExpiresAt: s.at}
-	if err := c.CreateInvite(t.Context(), invite); err != nil {
+	if err := c.Invites.Create(t.Context(), invite); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -159,7 +159,7 @@ func TestADeliveryIsTriedAgainUnderTheSameIDUntilItIsTaken(t *testing.T) {
 			t.Error("an attempt has another id")
 		}
 	}
-	left, err := s.Catalog.DueNotifications(t.Context(), s.at.AddDate(1, 0, 0))
+	left, err := s.Catalog.Notifications.Due(t.Context(), s.at.AddDate(1, 0, 0))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left: %+v, %v", left, err)
 	}
@@ -260,7 +260,7 @@ func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
 	for range 5 {
 		queued = append(queued, fleet.Notification{ID: fleet.NewID(), Channel: "duty", CreatedAt: s.at, NextAt: s.at, News: []fleet.News{{Kind: fleet.NewsFiring}}})
 	}
-	if err := s.Catalog.TakeAlertStep(t.Context(), fleet.AlertStep{}, queued); err != nil {
+	if err := s.Catalog.Alerts.TakeStep(t.Context(), fleet.AlertStep{}, queued); err != nil {
 		t.Fatal(err)
 	}
 	for round := 1; round <= 2; round++ {
@@ -271,7 +271,7 @@ func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
 		s.at = s.at.Add(time.Minute)
 	}
 	s.Deliver(t.Context())
-	if due, err := s.Catalog.DueNotifications(t.Context(), s.at.Add(time.Hour)); err != nil || len(due) != 0 || len(h.got) != 2+len(queued) {
+	if due, err := s.Catalog.Notifications.Due(t.Context(), s.at.Add(time.Hour)); err != nil || len(due) != 0 || len(h.got) != 2+len(queued) {
 		t.Errorf("once it answers, %d wait and it was called %d times, %v", len(due), len(h.got), err)
 	}
 }
@@ -280,13 +280,13 @@ func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
 func TestAgentsHaveTimeToComeBackAfterAStart(t *testing.T) {
 	h := newHook(t)
 	s := newStage(t, h.config(t, "rosebud"))
-	if err := s.Catalog.AgentSeen(t.Context(), "db1", s.at); err != nil {
+	if err := s.Catalog.Agents.RecordSeen(t.Context(), "db1", s.at); err != nil {
 		t.Fatal(err)
 	}
 	s.at = s.at.Add(8 * time.Hour)
 	s.Started = s.at
 	s.pass(t)
-	if wrong, err := s.Catalog.Alerts(t.Context(), nil); err != nil || len(wrong) != 0 {
+	if wrong, err := s.Catalog.Alerts.List(t.Context(), nil); err != nil || len(wrong) != 0 {
 		t.Errorf("right after the start: %+v, %v", wrong, err)
 	}
 	for range 3 { // and it does not come

@@ -16,7 +16,7 @@ func TestMuchThatIsWrongIsToldByMessagesThatFit(t *testing.T) {
 	for n := range fleet.AlertsOfOne {
 		name := fmt.Sprintf("%s%d", strings.Repeat("\x01", 250), n)
 		status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: name, Covered: true})
-		err := s.Catalog.RecordRun(t.Context(), fleet.Run{
+		err := s.Catalog.Runs.Record(t.Context(), fleet.Run{
 			ID: fleet.NewID(), Instance: "db1", Database: name, State: fleet.RunFailed, StartedAt: s.at, FinishedAt: s.at, Error: strings.Repeat("\x01", 8<<10),
 		}, nil)
 		if err != nil {
@@ -26,7 +26,7 @@ func TestMuchThatIsWrongIsToldByMessagesThatFit(t *testing.T) {
 	told := map[string]int{}
 	var left []float64
 	for range 10 {
-		if err := s.Catalog.AgentStatus(t.Context(), "db1", "1", status, s.at); err != nil {
+		if err := s.Catalog.Agents.RecordStatus(t.Context(), "db1", "1", status, s.at); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(t)

@@ -214,7 +214,7 @@ func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	for range 5 {
 		s.pass(t)
 	}
-	left, err := s.Catalog.DueNotifications(t.Context(), s.at.AddDate(1, 0, 0))
+	left, err := s.Catalog.Notifications.Due(t.Context(), s.at.AddDate(1, 0, 0))
 	if err != nil || len(left) != 0 || p.letter != nil {
 		t.Errorf("left: %+v, %v; the letter is %v", left, err, p.letter)
 	}

@@ -174,31 +174,34 @@ func TestDenialIsFinal(t *testing.T) {
 	}
 }
 
+// endings are what takes the right to decide away from somebody.
+var endings = map[string]func(t *testing.T, users pgharborv1.UserServiceClient, person string) error{
+	"revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+		_, err := users.RevokeUser(bounded(t), &pgharborv1.RevokeUserRequest{Name: person})
+		return err
+	},
+	"demoted": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+		_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Role: "OPERATOR"})
+		return err
+	},
+	"out of scope": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+		_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Scope: &pgharborv1.NewScope{Instances: []string{"dev-*"}}})
+		return err
+	},
+	"device revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
+		devices, err := users.ListUserDevices(bounded(t), &pgharborv1.ListUserDevicesRequest{Name: person})
+		if err != nil {
+			return err
+		}
+		_, err = users.RevokeUserDevice(bounded(t), &pgharborv1.RevokeUserDeviceRequest{Name: person, DeviceId: devices.GetDevices()[0].GetId()})
+		return err
+	},
+}
+
 // What somebody said no longer counts once they are revoked, or could no longer
 // say it.
 func TestApprovalRestsOnWhoStillMay(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, users pgharborv1.UserServiceClient, person string) error{
-		"revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
-			_, err := users.RevokeUser(bounded(t), &pgharborv1.RevokeUserRequest{Name: person})
-			return err
-		},
-		"demoted": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
-			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Role: "OPERATOR"})
-			return err
-		},
-		"out of scope": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
-			_, err := users.UpdateUser(bounded(t), &pgharborv1.UpdateUserRequest{Name: person, Scope: &pgharborv1.NewScope{Instances: []string{"dev-*"}}})
-			return err
-		},
-		"device revoked": func(t *testing.T, users pgharborv1.UserServiceClient, person string) error {
-			devices, err := users.ListUserDevices(bounded(t), &pgharborv1.ListUserDevicesRequest{Name: person})
-			if err != nil {
-				return err
-			}
-			_, err = users.RevokeUserDevice(bounded(t), &pgharborv1.RevokeUserDeviceRequest{Name: person, DeviceId: devices.GetDevices()[0].GetId()})
-			return err
-		},
-	} {
+	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
 			cp, a, owner, bob := twoOwners(t)
 			cp.User(t, "carl", fleet.RoleOwner) // so that somebody is left who could decide

@@ -224,7 +224,7 @@ func TestApprovalInUseOutlivesTheControlPlane(t *testing.T) {
 	mustApprove(t, bob, id)
 	cp.Stop(t)
 	c := openCatalog(t, cp)
-	if err := c.UseApproval(t.Context(), id, fleet.ApprovalInUse, time.Now()); err != nil {
+	if err := c.Approvals.Use(t.Context(), id, fleet.ApprovalInUse, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {

@@ -31,7 +31,7 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 		return chain.Head{}, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	held, err := store.TrailHeads(ctx)
+	held, err := store.Trail.HeldHeads(ctx)
 	if err != nil {
 		return chain.Head{}, err
 	}
@@ -42,7 +42,7 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Head) (_ cha
 	for _, head := range seen {
 		witnesses = append(witnesses, chain.Witness{Head: head, Name: "whoever noted --head"})
 	}
-	sealed, err := store.Sealed(ctx)
+	sealed, err := store.Trail.Sealed(ctx)
 	if err != nil {
 		return chain.Head{}, err
 	}
@@ -75,7 +75,7 @@ func SealedHead(ctx context.Context, dataDir string) (_ chain.Head, checked bool
 		return chain.Head{}, false, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	sealed, err := store.Sealed(ctx)
+	sealed, err := store.Trail.Sealed(ctx)
 	if err == nil {
 		checked, err = checkSeal(dataDir, sealed)
 	}
@@ -106,7 +106,7 @@ func walk(ctx context.Context, store *catalog.Catalog, verifier *chain.Verifier)
 		after = sealed
 	}
 	for ; ; after = verifier.Head().Sequence {
-		entries, err := store.AuditAfter(ctx, after, verifyPage)
+		entries, err := store.Trail.After(ctx, after, verifyPage)
 		if err != nil {
 			return err
 		}

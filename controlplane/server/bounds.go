@@ -65,7 +65,7 @@ func prune(ctx context.Context, c Config, a *api.API) {
 func dropSealed(ctx context.Context, c Config, a *api.API) {
 	seal, err := a.Heads.Seal(ctx)
 	if err == nil && seal.Valid() {
-		err = a.Catalog.DropSealed(ctx)
+		err = a.Catalog.Trail.DropSealed(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
 		c.Log.Error("what was sealed off of the trail stays in the catalog", "error", err)

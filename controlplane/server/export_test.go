@@ -10,6 +10,7 @@ import (
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 
 	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/server/door"
 )
@@ -25,7 +26,7 @@ func Services(tb testing.TB) map[string]grpc.ServiceInfo {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newGRPC(&api.API{CA: ca, Now: time.Now}, door.New(door.Default, time.Now, prometheus.NewRegistry()), grpcprom.NewServerMetrics())
+	s, err := newGRPC(&controlPlane{API: &api.API{CA: ca, Now: time.Now, Guard: &guard.Guard{}}}, door.New(door.Default, time.Now, prometheus.NewRegistry()), grpcprom.NewServerMetrics())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func notes(t *testing.T, dir string, seal chain.Seal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.AppendAudit(t.Context(), chain.Entry{
+	_, err = c.Trail.Append(t.Context(), chain.Entry{
 		At: nextYear(), Actor: "host", Action: chain.ActionSeal, Target: seal.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
 	})
 	if err := errors.Join(err, c.Close()); err != nil {
@@ -91,7 +91,7 @@ func TestNothingIsDeletedForASealThatDoesNotHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := c.AuditAfter(t.Context(), 0, 1)
+	entries, err := c.Trail.After(t.Context(), 0, 1)
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/enrolment"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/disk"
@@ -114,16 +114,14 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err := c.SetSetting(ctx, settingAdvertise, o.Advertise); err != nil {
 		return made, err
 	}
-	a := &api.API{Catalog: c, CA: ca, Now: o.Now, Advertise: o.Advertise}
-	trail := &audit.Trail{Store: c, Now: o.Now}
-	err = trail.Do(ctx, audit.Action{Actor: "host", Action: "user.invite", Target: "user:" + o.Owner, Detail: "the first OWNER"}, func() error {
-		word, invite, err := a.IssueInvite(ctx, fleet.Invite{
-			Kind: fleet.CallerUser, Name: o.Owner, Role: fleet.RoleOwner, CreatedBy: "host",
-		}, ownerInviteLife)
-		made = Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}
-		return err
-	})
-	return made, err
+	invites := inviter(c, ca, &audit.Trail{Store: c.Trail, Now: o.Now}, o.Advertise)
+	word, invite, err := invites.InviteFirstOwner(ctx, o.Owner, ownerInviteLife)
+	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
+}
+
+// inviter makes invites that bring whoever has one to this control plane.
+func inviter(c *catalog.Catalog, ca *pki.Authorities, trail *audit.Trail, address string) *enrolment.Inviter {
+	return &enrolment.Inviter{Catalog: c, Trail: trail, Now: trail.Now, Address: address, Fingerprint: ca.Fingerprint}
 }
 
 // install moves what was made into place, the catalog last: where it stands,

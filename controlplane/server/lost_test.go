@@ -145,12 +145,12 @@ func TestLostReplyToARenewalLocksNobodyOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	before, err := store.Holder(t.Context(), principal.Identity)
+	before, err := store.Identities.Holder(t.Context(), principal.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	network := newCutter(t, cp, func() bool {
-		h, err := store.Holder(context.Background(), principal.Identity)
+		h, err := store.Identities.Holder(context.Background(), principal.Identity)
 		return err == nil && !h.EndsAt.Equal(before.EndsAt)
 	})
 	identity, err := client.Load(dir)

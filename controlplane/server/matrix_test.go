@@ -102,6 +102,25 @@ func (c caller) sees(method string, shown bool) bool {
 	}
 }
 
+// peopleWhoCall are those who call, with what they were given.
+var peopleWhoCall = []struct {
+	caller
+	role    fleet.Role
+	within  string // the scope
+	granted string // the scope of a grant of backup.restore, or "no"
+}{
+	{caller{name: "owner", as: "owner"}, fleet.RoleOwner, "", "no"},
+	{caller{name: "operator", as: "operator"}, fleet.RoleOperator, "", "no"},
+	{caller{name: "operator+restore", as: "operator+restore"}, fleet.RoleOperator, "", ""},
+	{caller{name: "operator+restore at db*", as: "operator+restore", scope: "at db*"}, fleet.RoleOperator, "", "db*"},
+	{caller{name: "operator+restore elsewhere", as: "operator"}, fleet.RoleOperator, "", "away-*"},
+	{caller{name: "viewer", as: "viewer"}, fleet.RoleViewer, "", "no"},
+	{caller{name: "owner at db*", as: "owner", scope: "at db*"}, fleet.RoleOwner, "d?*", "no"},
+	{caller{name: "owner elsewhere", as: "owner", scope: "elsewhere"}, fleet.RoleOwner, "away-*", "no"},
+	{caller{name: "operator elsewhere", as: "operator+restore", scope: "elsewhere"}, fleet.RoleOperator, "away-*", ""},
+	{caller{name: "viewer elsewhere", as: "viewer", scope: "elsewhere"}, fleet.RoleViewer, "away-*", "no"},
+}
+
 // everyCaller returns those with a valid certificate, and connections with others,
 // by name.
 func everyCaller(t *testing.T, cp *servertest.ControlPlane) (valid []caller, void map[string]*grpc.ClientConn) {
@@ -133,23 +152,7 @@ func everyCaller(t *testing.T, cp *servertest.ControlPlane) (valid []caller, voi
 		}
 		void[c.name+", revoked"], void[c.name+", revoked, on a connection from before"] = cp.Dial(t, revoked), standing
 	}
-	for _, c := range []struct {
-		caller
-		role    fleet.Role
-		within  string // the scope
-		granted string // the scope of a grant of backup.restore, or "no"
-	}{
-		{caller{name: "owner", as: "owner"}, fleet.RoleOwner, "", "no"},
-		{caller{name: "operator", as: "operator"}, fleet.RoleOperator, "", "no"},
-		{caller{name: "operator+restore", as: "operator+restore"}, fleet.RoleOperator, "", ""},
-		{caller{name: "operator+restore at db*", as: "operator+restore", scope: "at db*"}, fleet.RoleOperator, "", "db*"},
-		{caller{name: "operator+restore elsewhere", as: "operator"}, fleet.RoleOperator, "", "away-*"},
-		{caller{name: "viewer", as: "viewer"}, fleet.RoleViewer, "", "no"},
-		{caller{name: "owner at db*", as: "owner", scope: "at db*"}, fleet.RoleOwner, "d?*", "no"},
-		{caller{name: "owner elsewhere", as: "owner", scope: "elsewhere"}, fleet.RoleOwner, "away-*", "no"},
-		{caller{name: "operator elsewhere", as: "operator+restore", scope: "elsewhere"}, fleet.RoleOperator, "away-*", ""},
-		{caller{name: "viewer elsewhere", as: "viewer", scope: "elsewhere"}, fleet.RoleViewer, "away-*", "no"},
-	} {
+	for _, c := range peopleWhoCall {
 		enrol(c.caller, func(name string) string {
 			invite := cp.InviteUser(t, name, c.role, globsOf(c.within)...)
 			if c.granted != "no" {
@@ -190,7 +193,7 @@ func raiseAlert(t *testing.T, cp *servertest.ControlPlane, instance string) {
 		t.Fatal(err)
 	}
 	alert := fleet.Alert{AlertKey: fleet.AlertKey{Instance: instance, Verdict: fleet.VerdictClock}, Since: time.Now()}
-	if err := errors.Join(c.TakeAlertStep(t.Context(), fleet.AlertStep{Keep: []fleet.Alert{alert}}, nil), c.Close()); err != nil {
+	if err := errors.Join(c.Alerts.TakeStep(t.Context(), fleet.AlertStep{Keep: []fleet.Alert{alert}}, nil), c.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

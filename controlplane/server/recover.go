@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -45,8 +44,7 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 	if err != nil {
 		return made, err
 	}
-	a := &api.API{Catalog: store, CA: ca, Now: o.Now, Advertise: advertise, Trail: &audit.Trail{Store: store, Now: o.Now}}
-	word, invite, err := a.RecoverOwner(ctx, o.Owner)
+	word, invite, err := inviter(store, ca, &audit.Trail{Store: store.Trail, Now: o.Now}, advertise).RecoverOwner(ctx, o.Owner)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 

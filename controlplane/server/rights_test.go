@@ -60,32 +60,34 @@ func ended(recv func() error) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
+// rightsThatChange are anna's, whose download and whose watch of a job are under way.
+var rightsThatChange = []struct {
+	what     string
+	change   func(t *testing.T, cp *servertest.ControlPlane, device string)
+	download codes.Code
+	watch    codes.Code // OK: it goes on
+}{
+	{"the person is revoked", func(t *testing.T, cp *servertest.ControlPlane, _ string) { revokeUser(t, cp, "anna") },
+		codes.Unauthenticated, codes.Unauthenticated},
+	{"the device is revoked", func(t *testing.T, cp *servertest.ControlPlane, device string) { revokeDevice(t, cp, "anna", device) },
+		codes.Unauthenticated, codes.Unauthenticated},
+	{"the scope no longer covers it", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
+		setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Scope: &pgharborv1.NewScope{Instances: []string{"away-*"}}})
+	}, codes.PermissionDenied, codes.PermissionDenied},
+	{"the role may not download", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
+		setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Role: "VIEWER"})
+	}, codes.PermissionDenied, codes.OK},
+	{"the scope changes and still covers it", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
+		setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Scope: &pgharborv1.NewScope{Instances: []string{"db?"}}})
+	}, codes.OK, codes.OK},
+	{"another device of the person is revoked", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
+		revokeDevice(t, cp, "anna", deviceOf(t, cp.User(t, "anna", fleet.RoleOwner)))
+	}, codes.OK, codes.OK},
+}
+
 // Whatever takes a person's rights away ends what lives by them, and nothing else.
 func TestRightsThatGoEndLiveStreams(t *testing.T) {
-	elsewhere := &pgharborv1.NewScope{Instances: []string{"away-*"}}
-	for _, tt := range []struct {
-		what     string
-		change   func(t *testing.T, cp *servertest.ControlPlane, device string)
-		download codes.Code
-		watch    codes.Code // OK: it goes on
-	}{
-		{"the person is revoked", func(t *testing.T, cp *servertest.ControlPlane, _ string) { revokeUser(t, cp, "anna") },
-			codes.Unauthenticated, codes.Unauthenticated},
-		{"the device is revoked", func(t *testing.T, cp *servertest.ControlPlane, device string) { revokeDevice(t, cp, "anna", device) },
-			codes.Unauthenticated, codes.Unauthenticated},
-		{"the scope no longer covers it", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
-			setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Scope: elsewhere})
-		}, codes.PermissionDenied, codes.PermissionDenied},
-		{"the role may not download", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
-			setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Role: "VIEWER"})
-		}, codes.PermissionDenied, codes.OK},
-		{"the scope changes and still covers it", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
-			setUser(t, cp, &pgharborv1.UpdateUserRequest{Name: "anna", Scope: &pgharborv1.NewScope{Instances: []string{"db?"}}})
-		}, codes.OK, codes.OK},
-		{"another device of the person is revoked", func(t *testing.T, cp *servertest.ControlPlane, _ string) {
-			revokeDevice(t, cp, "anna", deviceOf(t, cp.User(t, "anna", fleet.RoleOwner)))
-		}, codes.OK, codes.OK},
-	} {
+	for _, tt := range rightsThatChange {
 		t.Run(tt.what, func(t *testing.T) {
 			cp := servertest.Start(t)
 			a := connectAgent(t, cp, "db1")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/audit"
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
+	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
@@ -125,8 +126,8 @@ func onHost(ctx context.Context, dataDir string, f func(store *catalog.Catalog, 
 }
 
 func onTrail(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
-	trail := &audit.Trail{Store: store, Now: func() time.Time { return now }}
-	return trail.Do(ctx, audit.Action{Actor: "host", Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
+	trail := &audit.Trail{Store: store.Trail, Now: func() time.Time { return now }}
+	return trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
 }
 
 func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.Time) (CAs, error) {
@@ -140,7 +141,7 @@ func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.
 		return state, nil
 	}
 	newest := pki.Fingerprint(certs[0])
-	holders, err := store.Holders(ctx)
+	holders, err := store.Identities.Holders(ctx)
 	if err != nil {
 		return CAs{}, err
 	}
@@ -149,7 +150,7 @@ func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.
 			state.Behind = append(state.Behind, Behind{Who: h.String(), EnrolledAt: h.EnrolledAt, EndsAt: h.EndsAt, Why: why})
 		}
 	}
-	invites, err := store.OpenInvites(ctx, now)
+	invites, err := store.Invites.Open(ctx, now)
 	for _, i := range invites {
 		state.Behind = append(state.Behind, Behind{
 			Who: fmt.Sprintf("invite for %s:%s", i.Kind, i.Name), EndsAt: i.ExpiresAt, Why: "invites name the older CA until it is retired",

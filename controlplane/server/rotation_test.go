@@ -78,16 +78,11 @@ func stillBehind(t *testing.T, cp *servertest.ControlPlane) []string {
 	return names
 }
 
-func TestCARotationDropsNobody(t *testing.T) {
-	t.Parallel()
-	cp := servertest.Start(t)
-	owner := cp.OwnerDir(t)
-	dirs := map[string]string{
-		"owner": owner, "vera": cp.Enroll(t, cp.InviteUser(t, "vera", fleet.RoleViewer)),
-		"db1": cp.Enroll(t, cp.InviteAgent(t, "db1")), "db2": cp.Enroll(t, cp.InviteAgent(t, "db2")), "db3": cp.Enroll(t, cp.InviteAgent(t, "db3")),
-	}
-	// Two agents are connected all the time; db3 is away.
-	present := map[string]*holder{}
+// connectedFleet connects everybody but db3, who is away, and returns who is there and
+// what checks that the agents among them still are.
+func connectedFleet(t *testing.T, cp *servertest.ControlPlane, dirs map[string]string) (present map[string]*holder, stillConnected func(when string)) {
+	t.Helper()
+	present = map[string]*holder{}
 	sessions := map[string]*agent{}
 	for name, dir := range dirs {
 		if name != "db3" {
@@ -98,7 +93,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 		sessions[name] = &agent{name: name, conn: present[name].conn}
 		sessions[name].connect(t)
 	}
-	stillConnected := func(when string) {
+	return present, func(when string) {
 		t.Helper()
 		for name, a := range sessions {
 			a.hasBackup(t, 10)
@@ -107,7 +102,36 @@ func TestCARotationDropsNobody(t *testing.T) {
 			}
 		}
 	}
+}
 
+func allAreLetIn(t *testing.T, cp *servertest.ControlPlane, dirs map[string]string, when string) {
+	t.Helper()
+	for name, dir := range dirs {
+		if err := isLetIn(t, cp, dir); err != nil {
+			t.Errorf("%s %s: %v", name, when, err)
+		}
+	}
+}
+
+func checkRotationOnTrail(t *testing.T, cp *servertest.ControlPlane) {
+	t.Helper()
+	for _, action := range []string{"ca.rotate", "ca.retire"} {
+		all := trail(t, cp, action)
+		if len(all) < 2 || all[1].Outcome != "succeeded" || all[0].Actor != "host" || !strings.HasPrefix(all[0].Target, "ca:sha256:") {
+			t.Errorf("the trail of %s: %+v", action, all)
+		}
+	}
+}
+
+func TestCARotationDropsNobody(t *testing.T) {
+	t.Parallel()
+	cp := servertest.Start(t)
+	owner := cp.OwnerDir(t)
+	dirs := map[string]string{
+		"owner": owner, "vera": cp.Enroll(t, cp.InviteUser(t, "vera", fleet.RoleViewer)),
+		"db1": cp.Enroll(t, cp.InviteAgent(t, "db1")), "db2": cp.Enroll(t, cp.InviteAgent(t, "db2")), "db3": cp.Enroll(t, cp.InviteAgent(t, "db3")),
+	}
+	present, stillConnected := connectedFleet(t, cp, dirs)
 	if _, err := server.RotateCA(t.Context(), cp.DataDir, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -118,11 +142,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 	if _, err := server.RotateCA(t.Context(), cp.DataDir, time.Now()); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("a rotation within a rotation: %v", err)
 	}
-	for name, dir := range dirs {
-		if err := isLetIn(t, cp, dir); err != nil {
-			t.Errorf("%s during the overlap: %v", name, err)
-		}
-	}
+	allAreLetIn(t, cp, dirs, "during the overlap")
 	for name, h := range present {
 		if !h.looks(t) {
 			t.Errorf("%s did not move to the newer CA", name)
@@ -146,11 +166,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 		t.Fatalf("%+v, %v", state, err)
 	}
 	stillConnected("retired")
-	for name, dir := range dirs {
-		if err := isLetIn(t, cp, dir); err != nil {
-			t.Errorf("%s after the older CA was retired: %v", name, err)
-		}
-	}
+	allAreLetIn(t, cp, dirs, "after the older CA was retired")
 	cp.Stop(t)
 	cp.Run(t)
 	for name, dir := range dirs {
@@ -161,12 +177,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 	}
 	connectAgent(t, cp, "db4") // by an invite that names the newer CA
 
-	for _, action := range []string{"ca.rotate", "ca.retire"} {
-		all := trail(t, cp, action)
-		if len(all) < 2 || all[1].Outcome != "succeeded" || all[0].Actor != "host" || !strings.HasPrefix(all[0].Target, "ca:sha256:") {
-			t.Errorf("the trail of %s: %+v", action, all)
-		}
-	}
+	checkRotationOnTrail(t, cp)
 }
 
 func TestRetiringByForceLocksOutWhoIsBehind(t *testing.T) {

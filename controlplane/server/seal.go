@@ -55,10 +55,10 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := store.DropSealed(ctx); err != nil {
+	if err := store.Trail.DropSealed(ctx); err != nil {
 		return s, err
 	}
-	if s.Head, err = store.Sealable(ctx, end); err != nil {
+	if s.Head, err = store.Trail.Sealable(ctx, end); err != nil {
 		return s, err
 	}
 	if s.From = before.Sequence + 1; s.Head.Sequence < s.From {
@@ -71,14 +71,14 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	if err != nil {
 		return s, err
 	}
-	trail := &audit.Trail{Store: store, Now: o.Now}
+	trail := &audit.Trail{Store: store.Trail, Now: o.Now}
 	return s, trail.Do(ctx, audit.Action{
-		Actor: "host", Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
+		Actor: chain.ActorHost, Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
 	}, func() error {
-		if err := store.Seal(ctx, seal); err != nil {
+		if err := store.Trail.Seal(ctx, seal); err != nil {
 			return err
 		}
-		return store.DropSealed(ctx)
+		return store.Trail.DropSealed(ctx)
 	})
 }
 
@@ -97,7 +97,7 @@ func sealer(ctx context.Context, store *catalog.Catalog, o SealOptions) (sign fu
 	if err != nil {
 		return nil, before, err
 	}
-	if before, err = store.Sealed(ctx); err != nil {
+	if before, err = store.Trail.Sealed(ctx); err != nil {
 		return nil, before, err
 	}
 	sign = func(s Sealed) (chain.Seal, error) { return chain.SignSeal(s.Head, s.SHA256, o.Now(), key, certificate) }
@@ -119,7 +119,7 @@ func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.He
 	}()
 	out := bufio.NewWriter(file)
 	for at := after.Sequence; at < upTo.Sequence; {
-		entries, err := store.AuditAfter(ctx, at, verifyPage)
+		entries, err := store.Trail.After(ctx, at, verifyPage)
 		if err != nil {
 			return "", err
 		}

@@ -45,7 +45,7 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, err := c.AuditAfter(t.Context(), 0, 10_000)
+	rest, err := c.Trail.After(t.Context(), 0, 10_000)
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,29 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 	}
 }
 
+// exported are the sequences of an export, and the seal before it.
+func exported(t *testing.T, cp *servertest.ControlPlane) (sequences []int64, sealed *pgharborv1.TrailSeal) {
+	t.Helper()
+	client := pgharborv1.NewAuditServiceClient(cp.Owner(t))
+	heads, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := client.ExportAuditEntries(bounded(t), &pgharborv1.ExportAuditEntriesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		part, err := stream.Recv()
+		if err != nil {
+			return sequences, heads.GetSeal()
+		}
+		for _, e := range part.GetEntries() {
+			sequences = append(sequences, e.GetSequence())
+		}
+	}
+}
+
 // Beside a control plane that serves, what is under way keeps its entries, and the
 // next part follows the first.
 func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
@@ -93,27 +116,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 	if err != nil || first.Head.Sequence != 2 { // what follows is controlplane.serve, which goes on
 		t.Fatalf("sealed %+v, %v", first, err)
 	}
-	export := func() (sequences []int64, sealed *pgharborv1.TrailSeal) {
-		client := pgharborv1.NewAuditServiceClient(cp.Owner(t))
-		heads, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream, err := client.ExportAuditEntries(bounded(t), &pgharborv1.ExportAuditEntriesRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			part, err := stream.Recv()
-			if err != nil {
-				return sequences, heads.GetSeal()
-			}
-			for _, e := range part.GetEntries() {
-				sequences = append(sequences, e.GetSequence())
-			}
-		}
-	}
-	if rest, sealed := export(); rest[0] != 3 || sealed.GetSequence() != 2 || sealed.GetHash() != first.Head.Hash || len(sealed.GetSignature()) == 0 {
+	if rest, sealed := exported(t, cp); rest[0] != 3 || sealed.GetSequence() != 2 || sealed.GetHash() != first.Head.Hash || len(sealed.GetSignature()) == 0 {
 		t.Errorf("the export begins with %d, after %v", rest[0], sealed)
 	}
 	cp.Stop(t)
@@ -126,7 +129,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 		t.Error(err)
 	}
 	cp.InviteAgent(t, "db2") // the trail can be written to as before
-	if rest, _ := export(); rest[0] != second.Head.Sequence+1 {
+	if rest, _ := exported(t, cp); rest[0] != second.Head.Sequence+1 {
 		t.Errorf("the export begins with %d, after %s", rest[0], second.Head)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
@@ -142,7 +145,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 		first.Head: false, second.Head: false, {Sequence: second.Head.Sequence, Hash: strings.Repeat("0", 64)}: true,
 		{Sequence: second.Head.Sequence + 1000, Hash: second.Head.Hash}: true,
 	} {
-		if dispute, err := c.TrailDispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
+		if dispute, err := c.Trail.Dispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
 			t.Errorf("%s: %q, %v", seen, dispute, err)
 		}
 	}

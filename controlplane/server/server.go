@@ -3,27 +3,20 @@ package server
 
 import (
 	"context"
-	"crypto"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	grpchealth "google.golang.org/grpc/health"
-	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/audit"
@@ -33,9 +26,6 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/server/door"
-	"github.com/pgharbor/pgharbor/controlplane/session"
-	"github.com/pgharbor/pgharbor/controlplane/transfer"
-	"github.com/pgharbor/pgharbor/internal/chunk"
 )
 
 const (
@@ -113,19 +103,19 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	store.SetShare(c.Share)
 	// A trail that can't be written is no reason to hide what the catalog knows.
-	if settled, err := store.SettleAudit(ctx, c.Now().UTC()); err != nil {
+	if ended, err := store.Trail.Reconcile(ctx, c.Now().UTC()); err != nil {
 		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
-	} else if settled > 0 {
-		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", settled)
+	} else if ended > 0 {
+		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", ended)
 	}
-	if err := store.SettleApprovals(ctx); err != nil {
+	if err := store.Approvals.Reconcile(ctx); err != nil {
 		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
 	}
 	a, err := assemble(ctx, c, ca, store)
 	if err != nil {
 		return err
 	}
-	defer onTrailWhileServing(ctx, a)()
+	defer onTrailWhileServing(ctx, a.API)()
 	defer tellLastRepeats(ctx, c, a.Trail)
 	return serve(ctx, c, a)
 }
@@ -134,7 +124,7 @@ func Run(ctx context.Context, c Config) (err error) {
 // that it has stopped. One that is killed has its entry ended by the next. A trail
 // that can't be written keeps nobody from reading.
 func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
-	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: "host", Action: "controlplane.serve"})
+	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
 	if err != nil {
 		a.Log.Error("the control plane serves what can be read", "error", err)
 		return func() {}
@@ -146,50 +136,7 @@ func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
 	}
 }
 
-func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog.Catalog) (*api.API, error) {
-	advertise, err := advertised(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	trailKey, trailCertificate, err := ca.TrailKey(c.Now)
-	if err != nil {
-		return nil, err
-	}
-	bells, trail := &session.Bells{}, &audit.Trail{Store: store, Now: c.Now}
-	heads := &audit.Heads{
-		Store: store, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
-	}
-	judge := &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
-	notifier, err := newNotifier(c, store, judge)
-	if err != nil {
-		return nil, err
-	}
-	return &api.API{
-		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now, Advertise: advertise, CertificateLife: c.CertificateLife,
-		Trail: trail, Heads: heads,
-		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
-		Transfers: &transfer.Broker{},
-		Judge:     judge, Notifier: notifier,
-	}, nil
-}
-
-// trailSignature says whether a head or a seal of the trail was signed with the trail's
-// key, under whichever CA, or with one that a CA of now has certified for that.
-func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.Signed) error {
-	return func(signed chain.Signed) error {
-		if signed.SignedBy(own) == nil {
-			return nil
-		}
-		certificate, at := signed.Certified()
-		key, err := pki.VerifyTrailCertificate(certificate, at, cas.Certificates()...)
-		if err != nil {
-			return err
-		}
-		return signed.SignedBy(key)
-	}
-}
-
-func serve(ctx context.Context, c Config, a *api.API) error {
+func serve(ctx context.Context, c Config, a *controlPlane) error {
 	metrics := prometheus.NewRegistry()
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -206,7 +153,7 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 		return err
 	}
 	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
-	httpServer := newHTTP(c.Log)
+	httpServer, status := newHTTP(c.Log), &api.Status{Catalog: a.Catalog, Judge: a.Judge, Log: c.Log}
 	group, groupCtx := errgroup.WithContext(ctx)
 	var httpAddress net.Addr
 	if c.HTTPListen != "" {
@@ -216,48 +163,24 @@ func serve(ctx context.Context, c Config, a *api.API) error {
 		}
 		httpAddress = httpListener.Addr()
 		lobby := entrance.Lobby(httpListener, lobbyLimits, c.Now)
-		httpServer.Handler, httpServer.ConnState = lobby.Guard(a.HTTP(metrics)), lobby.Note
+		httpServer.Handler, httpServer.ConnState = lobby.Guard(status.Handler(metrics)), lobby.Note
 		group.Go(func() error { return unlessClosed(httpServer.Serve(lobby)) })
 	}
 	group.Go(func() error { return unlessClosed(grpcServer.Serve(entrance.Listen(grpcListener))) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
-	watch(groupCtx, group, c, a)
-	group.Go(func() error { a.ExpireApprovals(groupCtx); return nil })
-	group.Go(func() error { prune(groupCtx, c, a); return nil })
-	group.Go(func() error { tellRepeats(groupCtx, a); return nil })
+	watch(groupCtx, group, c, a.API)
+	group.Go(func() error { a.Approvals.RunExpiry(groupCtx, a.Sessions.Heartbeat); return nil })
+	group.Go(func() error { prune(groupCtx, c, a.API); return nil })
+	group.Go(func() error { tellRepeats(groupCtx, a.API); return nil })
 	group.Go(func() error {
 		<-groupCtx.Done()
-		return drain(context.WithoutCancel(groupCtx), c.Log, a, grpcServer, httpServer)
+		return drain(context.WithoutCancel(groupCtx), c.Log, a.API, grpcServer, httpServer)
 	})
 	c.Log.Info("serving", "grpc", grpcListener.Addr().String(), "http", c.HTTPListen, "data_dir", c.DataDir, "ca", a.CA.Fingerprint())
 	if c.Ready != nil {
 		c.Ready(grpcListener.Addr(), httpAddress)
 	}
 	return group.Wait()
-}
-
-func newGRPC(a *api.API, entrance *door.Door, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
-	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
-	// From the outside in: count, bound what is not read, log and translate the error, survive a panic,
-	// settle who calls. The handler of a stream has a goroutine of its own below
-	// AuthorizeStream, where a panic has to be caught again.
-	s := grpc.NewServer(
-		grpc.Creds(entrance.Credentials(a.CA.ServerConfig(a.Now, a.CheckPrincipal))), grpc.InTapHandle(entrance.Tap),
-		grpc.ConnectionTimeout(door.HandshakeWithin), grpc.MaxHeaderListSize(maxHeader),
-		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), entrance.AnswerUnary, a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.AuthorizeUnary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), entrance.AnswerStream, a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.AuthorizeStream,
-			recovery.StreamServerInterceptor(onPanic)),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxAnswer), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
-		grpc.ForceServerCodecV2(chunk.Codec{CodecV2: entrance.Codec()}),
-		grpc.WaitForHandlers(true), // the catalog is closed after Stop
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second, MaxConnectionIdle: idleWithin}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	)
-	a.Register(s)
-	healthgrpc.RegisterHealthServer(s, grpchealth.NewServer())
-	metrics.InitializeMetrics(s)
-	return s, api.CheckMethods(s)
 }
 
 func newHTTP(log *slog.Logger) *http.Server {

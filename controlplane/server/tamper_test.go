@@ -69,14 +69,14 @@ func trailOnDisk(t *testing.T, n int) (dir string, head chain.Head) {
 		t.Fatal(err)
 	}
 	for i := range n - 2 { // Init has written two
-		_, err := c.AppendAudit(t.Context(), chain.Entry{
+		_, err := c.Trail.Append(t.Context(), chain.Entry{
 			At: time.Now(), Actor: "user:a", Action: "b", Instance: "c", Target: "d", Reason: "e", Outcome: "succeeded", Detail: fmt.Sprint(i), Completes: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	head, err = c.TrailHead(t.Context())
+	head, err = c.Trail.Head(t.Context())
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -98,15 +98,17 @@ func behind(t *testing.T, dir string) tamper {
 	return d
 }
 
-func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
-	type trick struct {
-		name  string
-		do    func(tamper)
-		entry int64
-		kind  string
-		// known: it takes a head that somebody has kept to see it.
-		known bool
-	}
+// trick is what is done to the trail behind the control plane's back.
+type trick struct {
+	name  string
+	do    func(tamper)
+	entry int64
+	kind  string
+	// known: it takes a head that somebody has kept to see it.
+	known bool
+}
+
+func tricks() []trick {
 	tricks := []trick{
 		{"drop", func(d tamper) { d.do(`DELETE FROM audit WHERE sequence = 5`) }, 5, "dropped or moved", false},
 		{"drop the first", func(d tamper) { d.do(`DELETE FROM audit WHERE sequence = 1`) }, 1, "dropped or moved", false},
@@ -152,7 +154,11 @@ func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
 	for _, column := range []string{"at", "completes"} {
 		tricks = append(tricks, trick{"edit " + column, func(d tamper) { d.do(`UPDATE audit SET ` + column + ` = ` + column + ` + 1 WHERE sequence = 5`) }, 5, "edited", false})
 	}
-	for _, tt := range tricks {
+	return tricks
+}
+
+func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
+	for _, tt := range tricks() {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, head := trailOnDisk(t, 9)
 			if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got != head {
@@ -186,7 +192,7 @@ func TestTrailIsVerifiedBesideTheControlPlane(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.AppendAudit(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
+	if _, err := c.Trail.Append(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := server.VerifyAudit(ctx, dir, head)

@@ -91,7 +91,7 @@ func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedOnTheTrail(t *testing.T) 
 		t.Fatal(err)
 	}
 	begun := chain.Entry{At: time.Now(), Actor: "user:owner", Action: "backup.download", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted}
-	if _, err := c.AppendAudit(t.Context(), begun); err != nil {
+	if _, err := c.Trail.Append(t.Context(), begun); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {

@@ -24,6 +24,47 @@ func (a *agent) finishesWith(t *testing.T, job string, outcome *pgharborv1.Resto
 	}}})
 }
 
+func getRestore(t *testing.T, restores pgharborv1.RestoreServiceClient, id string) *pgharborv1.Restore {
+	t.Helper()
+	got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.GetRestore()
+}
+
+func tryUndo(t *testing.T, restores pgharborv1.RestoreServiceClient, id, confirm string) (*pgharborv1.UndoRestoreResponse, codes.Code) {
+	t.Helper()
+	response, err := restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: confirm, Reason: "a mistake"})
+	return response, status.Code(err)
+}
+
+// forgeOutcome has the agent of another instance report an outcome of a restore.
+func forgeOutcome(t *testing.T, cp *servertest.ControlPlane, restores pgharborv1.RestoreServiceClient, id string) {
+	t.Helper()
+	other := connectAgent(t, cp, "db2")
+	elsewhere, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
+		BackupId: other.hasBackup(t, 10), TargetDatabase: "x", Confirm: "x", Reason: "r",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.offer(t)
+	other.finishesWith(t, elsewhere.GetRestore().GetId(), &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "forged"})
+}
+
+func checkNoSecondUndo(t *testing.T, restores pgharborv1.RestoreServiceClient, id string) {
+	t.Helper()
+	_, err := restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: "shop"})
+	if status.Code(err) != codes.FailedPrecondition || !strings.HasSuffix(status.Convert(err).Message(), "Z") {
+		t.Errorf("a second undo: %v", err)
+	}
+	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: "nosuch", Confirm: "shop"})
+	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != `there is no restore "nosuch"` {
+		t.Errorf("an undo of nothing: %v", err)
+	}
+}
+
 func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
@@ -39,20 +80,8 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	if spec := a.offer(t).GetRestore(); !spec.GetReplace() || spec.GetTargetDatabase() != "shop" {
 		t.Fatalf("offered %v", spec)
 	}
-	get := func() *pgharborv1.Restore {
-		t.Helper()
-		got, err := restores.GetRestore(bounded(t), &pgharborv1.GetRestoreRequest{Id: id})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got.GetRestore()
-	}
-	undo := func(confirm string) (*pgharborv1.UndoRestoreResponse, codes.Code) {
-		t.Helper()
-		response, err := restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: confirm, Reason: "a mistake"})
-		return response, status.Code(err)
-	}
-	if _, code := undo("shop"); code != codes.FailedPrecondition {
+	get := func() *pgharborv1.Restore { t.Helper(); return getRestore(t, restores, id) }
+	if _, code := tryUndo(t, restores, id, "shop"); code != codes.FailedPrecondition {
 		t.Errorf("an undo of what has not happened: %v", code)
 	}
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
@@ -61,24 +90,15 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 		t.Errorf("kept is %v", r)
 	}
 
-	// Another agent can't speak of it.
-	other := connectAgent(t, cp, "db2")
-	elsewhere, err := restores.CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{
-		BackupId: other.hasBackup(t, 10), TargetDatabase: "x", Confirm: "x", Reason: "r",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	other.offer(t)
-	other.finishesWith(t, elsewhere.GetRestore().GetId(), &pgharborv1.RestoreOutcome{RestoreId: id, KeptDatabase: "forged"})
+	forgeOutcome(t, cp, restores, id) // another agent can't speak of it
 	if r := get(); r.GetKeptDatabase() != "shop_before_x" {
 		t.Errorf("another agent has made it %v", r)
 	}
 
-	if _, code := undo("shops"); code != codes.InvalidArgument {
+	if _, code := tryUndo(t, restores, id, "shops"); code != codes.InvalidArgument {
 		t.Errorf("an undo with a wrong name: %v", code)
 	}
-	started, code := undo("shop")
+	started, code := tryUndo(t, restores, id, "shop")
 	if code != codes.OK {
 		t.Fatal(code)
 	}
@@ -95,14 +115,7 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
 		t.Error(diff)
 	}
-	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: id, Confirm: "shop"})
-	if status.Code(err) != codes.FailedPrecondition || !strings.HasSuffix(status.Convert(err).Message(), "Z") {
-		t.Errorf("a second undo: %v", err)
-	}
-	_, err = restores.UndoRestore(bounded(t), &pgharborv1.UndoRestoreRequest{RestoreId: "nosuch", Confirm: "shop"})
-	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != `there is no restore "nosuch"` {
-		t.Errorf("an undo of nothing: %v", err)
-	}
+	checkNoSecondUndo(t, restores, id)
 
 	// What was kept is dropped at last; the report of the restore comes again.
 	a.finishesWith(t, id, &pgharborv1.RestoreOutcome{RestoreId: id, UndoneAt: timestamppb.Now()})

@@ -109,7 +109,7 @@ func (s *session) answerBell() string { return "answer/" + s.instance + "/" + s.
 // refuse notes the second agent, in the catalog for health and, when it is news,
 // on the trail: it comes again and again.
 func (r *Registry) refuse(ctx context.Context, s, older *session) error {
-	agent, err := r.Catalog.Agent(ctx, s.instance)
+	agent, err := r.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (r *Registry) refuse(ctx context.Context, s, older *session) error {
 		})
 		r.Log.Error("a second agent with the same identity is refused", "instance", s.instance, "refused", here, "connected", there)
 	}
-	if err := errors.Join(err, r.Catalog.AgentDuplicated(ctx, s.instance, duplicate)); err != nil {
+	if err := errors.Join(err, r.Catalog.Agents.RecordDuplicate(ctx, s.instance, duplicate)); err != nil {
 		return err
 	}
 	return fleet.NewProblem(ErrDuplicate, "another agent with the identity of %s is connected, on %s; this one, on %s, is refused", s.instance, there, here).

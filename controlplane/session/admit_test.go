@@ -41,7 +41,7 @@ func (a *agent) answers(t *testing.T) <-chan *pgharborv1.ConnectResponse {
 // refusals are the entries of the trail about second agents.
 func (cp *controlPlane) refusals(t *testing.T) []chain.Entry {
 	t.Helper()
-	all, _, err := cp.Catalog.Audit(t.Context(), catalog.AuditQuery{Action: "agent.duplicate"})
+	all, _, err := cp.Catalog.Trail.List(t.Context(), catalog.AuditQuery{Action: "agent.duplicate"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestSecondAgentIsRefusedAndTheFirstStays(t *testing.T) {
 			t.Fatalf("the second agent got %v, %v", m, status.Convert(err).Message())
 		}
 	}
-	agent, err := cp.Catalog.Agent(t.Context(), "db1")
+	agent, err := cp.Catalog.Agents.Get(t.Context(), "db1")
 	if err != nil || agent.Duplicate.Host != "munich" || agent.Duplicate.At.IsZero() {
 		t.Errorf("the catalog has %+v, %v", agent.Duplicate, err)
 	}
@@ -124,7 +124,7 @@ func TestDeadSessionDoesNotLockItsAgentOut(t *testing.T) {
 	if all := cp.refusals(t); len(all) != 0 {
 		t.Errorf("the trail has %+v", all)
 	}
-	if agent, err := cp.Catalog.Agent(t.Context(), "db1"); err != nil || !agent.Duplicate.At.IsZero() {
+	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || !agent.Duplicate.At.IsZero() {
 		t.Errorf("the catalog has %+v, %v", agent.Duplicate, err)
 	}
 }

@@ -52,7 +52,7 @@ func TestFindingsFromAClockThatWasAheadGiveWay(t *testing.T) {
 	if p := facts[0].Proved; p == nil || p.ID != newer.GetId() {
 		t.Errorf("the newest proof is %+v", p)
 	}
-	if b, err := cp.Catalog.Backup(t.Context(), proven.GetId()); err != nil || b.Damage != "its hash" {
+	if b, err := cp.Catalog.Backups.Get(t.Context(), proven.GetId()); err != nil || b.Damage != "its hash" {
 		t.Errorf("what was found of the other: %q, %v", b.Damage, err)
 	}
 }

@@ -56,7 +56,7 @@ func (cp *controlPlane) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	cp.Registry = &session.Registry{
-		Catalog: c, Bells: &session.Bells{}, Trail: &audit.Trail{Store: c, Now: time.Now}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
+		Catalog: c, Bells: &session.Bells{}, Trail: &audit.Trail{Store: c.Trail, Now: time.Now}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -99,7 +99,7 @@ type agent struct {
 // invite makes an instance.
 func (cp *controlPlane) invite(t *testing.T, instance string) {
 	t.Helper()
-	err := cp.Catalog.CreateInvite(t.Context(), fleet.Invite{
+	err := cp.Catalog.Invites.Create(t.Context(), fleet.Invite{
 		SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: instance, CreatedAt: time.Now(), ExpiresAt: time.Now(),
 	})
 	if err != nil {
@@ -276,7 +276,7 @@ func (cp *controlPlane) submit(t *testing.T, instance string, change ...func(*fl
 
 func (cp *controlPlane) job(t *testing.T, id string) fleet.Job {
 	t.Helper()
-	job, err := cp.Catalog.Job(t.Context(), id)
+	job, err := cp.Catalog.Jobs.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func (cp *controlPlane) job(t *testing.T, id string) fleet.Job {
 
 func (cp *controlPlane) backups(t *testing.T, instance string) map[string]string {
 	t.Helper()
-	listed, _, err := cp.Catalog.Backups(t.Context(), catalog.BackupQuery{Instance: instance, IncludeRemoved: true})
+	listed, _, err := cp.Catalog.Backups.List(t.Context(), catalog.BackupQuery{Instance: instance, IncludeRemoved: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func (cp *controlPlane) backups(t *testing.T, instance string) map[string]string
 
 func (cp *controlPlane) runs(t *testing.T, instance string) []fleet.Run {
 	t.Helper()
-	listed, _, err := cp.Catalog.Runs(t.Context(), catalog.RunQuery{Instance: instance})
+	listed, _, err := cp.Catalog.Runs.List(t.Context(), catalog.RunQuery{Instance: instance})
 	if err != nil {
 		t.Fatal(err)
 	}

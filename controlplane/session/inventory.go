@@ -75,7 +75,7 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	if err := s.examine(ctx, whole); err != nil {
 		return err
 	}
-	refused, err := s.Catalog.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
+	refused, err := s.Catalog.Backups.TakeInventory(ctx, s.instance, page.GetDigest(), whole)
 	if err != nil {
 		return err
 	}

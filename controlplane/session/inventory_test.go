@@ -83,7 +83,7 @@ func TestInventoryThatIsTooLargeIsPassedOver(t *testing.T) {
 	}
 	a.send(t, inventory("small", known))
 	a.settle(t)
-	if agent, err := cp.Catalog.Agent(t.Context(), "db1"); err != nil || agent.InventoryDigest != "small" {
+	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || agent.InventoryDigest != "small" {
 		t.Errorf("the inventory that was taken is %q, %v", agent.InventoryDigest, err)
 	}
 }

@@ -151,14 +151,14 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := registry.Catalog.JobProgress(t.Context(), "db1", job.ID, fleet.Progress{Phase: "dump"}, time.Now()); err != nil {
+		if err := registry.Catalog.Jobs.RecordProgress(t.Context(), "db1", job.ID, fleet.Progress{Phase: "dump"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		rung, leave := registry.Bells.Listen("job/" + job.ID)
 		defer leave()
 		// It is heard of for an hour, well past the deadline to begin.
 		for range 60 {
-			if err := registry.Catalog.AgentSeen(t.Context(), "db1", time.Now()); err != nil {
+			if err := registry.Catalog.Agents.RecordSeen(t.Context(), "db1", time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -172,7 +172,7 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 		if took := time.Since(silent); took < fleet.SilentWithin-time.Minute || took > fleet.SilentWithin+registry.Heartbeat {
 			t.Errorf("it was given up after %s", took)
 		}
-		if got, err := registry.Catalog.Job(t.Context(), job.ID); err != nil || got.State != fleet.JobLost || !strings.Contains(got.Error, "gone silent") {
+		if got, err := registry.Catalog.Jobs.Get(t.Context(), job.ID); err != nil || got.State != fleet.JobLost || !strings.Contains(got.Error, "gone silent") {
 			t.Errorf("it is %+v, %v", got, err)
 		}
 	})

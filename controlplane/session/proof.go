@@ -16,7 +16,7 @@ func (s *session) takeScrub(ctx context.Context, scrub *pgharborv1.BackupScrubbe
 	if damage != "" {
 		s.Log.Error("a backup is damaged", "instance", s.instance, "backup", scrub.GetBackupId(), "damage", damage)
 	}
-	return s.Catalog.BackupScrubbed(ctx, s.instance, scrub.GetBackupId(), at, damage)
+	return s.Catalog.Backups.RecordScrub(ctx, s.instance, scrub.GetBackupId(), at, damage)
 }
 
 // takeProof takes over how a test restore has ended.
@@ -26,5 +26,5 @@ func (s *session) takeProof(ctx context.Context, proved *pgharborv1.BackupProved
 		return invalid("the proof of backup %.64q lacks its state or its time", proved.GetBackupId())
 	}
 	proof.FinishedAt = notAfter(s.Now().UTC(), proof.FinishedAt)
-	return s.Catalog.BackupProved(ctx, s.instance, proved.GetBackupId(), proof)
+	return s.Catalog.Backups.RecordProof(ctx, s.instance, proved.GetBackupId(), proof)
 }

@@ -48,7 +48,7 @@ func (s *session) take(ctx context.Context, message *pgharborv1.ConnectRequest) 
 		return s.takeReport(ctx, m.Report)
 	case *pgharborv1.ConnectRequest_JobUpdate:
 		defer s.Bells.Ring(JobBell(m.JobUpdate.GetJobId()))
-		return s.Catalog.JobProgress(ctx, s.instance, m.JobUpdate.GetJobId(), progressFrom(m.JobUpdate.GetProgress()), s.Now().UTC())
+		return s.Catalog.Jobs.RecordProgress(ctx, s.instance, m.JobUpdate.GetJobId(), progressFrom(m.JobUpdate.GetProgress()), s.Now().UTC())
 	default:
 		return nil // a newer agent may say more than we understand
 	}
@@ -60,13 +60,13 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 	if beat.GetStatus() != nil {
 		err = s.takeStatus(ctx, "", s.status(beat.GetStatus()), now)
 	} else {
-		err = s.Catalog.AgentSeen(ctx, s.instance, now)
+		err = s.Catalog.Agents.RecordSeen(ctx, s.instance, now)
 	}
 	if err != nil {
 		return err
 	}
 	if sent := timeFrom(beat.GetSentAt()); !sent.IsZero() {
-		if err := s.Catalog.AgentClock(ctx, s.instance, sent.Sub(now)); err != nil {
+		if err := s.Catalog.Agents.RecordClock(ctx, s.instance, sent.Sub(now)); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (s *session) takeHeartbeat(ctx context.Context, beat *pgharborv1.Heartbeat)
 }
 
 func (s *session) loseUnheld(ctx context.Context, id string) error {
-	job, err := s.Catalog.Job(ctx, id)
+	job, err := s.Catalog.Jobs.Get(ctx, id)
 	if err != nil || job.State != fleet.JobRunning {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 	case *pgharborv1.Report_BackupRemoved:
 		removed := event.BackupRemoved
 		s.Log.Info("backup removed", "instance", s.instance, "backup", removed.GetBackupId(), "reason", removed.GetReason())
-		return s.Catalog.BackupRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), s.happened(removed.GetRemovedAt()), s.Now().UTC())
+		return s.Catalog.Backups.RecordRemoved(ctx, s.instance, removed.GetBackupId(), removed.GetReason(), s.happened(removed.GetRemovedAt()), s.Now().UTC())
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:
@@ -150,7 +150,7 @@ func (s *session) takeResult(ctx context.Context, finished *pgharborv1.JobFinish
 		result.Restore.UndoneAt = notAfter(now, result.Restore.UndoneAt)
 	}
 	defer s.Bells.Ring(JobBell(finished.GetJobId()))
-	_, err = s.Catalog.FinishJob(ctx, s.instance, finished.GetJobId(), result, now)
+	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, finished.GetJobId(), result, now)
 	return err
 }
 
@@ -186,7 +186,7 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 		}
 		backup = &examined[0]
 	}
-	if err := s.Catalog.RecordRun(ctx, run, backup); err != nil {
+	if err := s.Catalog.Runs.Record(ctx, run, backup); err != nil {
 		return err
 	}
 	if run.JobID != "" {

@@ -23,11 +23,11 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	victim.offer(t)
 	victim.settle(t)
 	state := func() any {
-		runs, _, err := cp.Catalog.JobRuns(t.Context(), job.ID)
+		runs, _, err := cp.Catalog.Runs.OfJob(t.Context(), job.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		known, err := cp.Catalog.Backup(t.Context(), b.GetId())
+		known, err := cp.Catalog.Backups.Get(t.Context(), b.GetId())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,13 +61,9 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	}
 }
 
-// What makes no sense is refused, and does not cost the agent its session: it
-// would send the same again for ever.
-func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
-	cp := start(t)
-	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})
-	huge := strings.Repeat("x", 1<<20)
-	for name, bad := range map[string]func(*pgharborv1.Run, *pgharborv1.Backup){
+// garbage is what makes a run or its backup senseless.
+func garbage(huge string) map[string]func(*pgharborv1.Run, *pgharborv1.Backup) {
+	return map[string]func(*pgharborv1.Run, *pgharborv1.Backup){
 		"no run id":          func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = "" },
 		"a path as run id":   func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = "../../etc/passwd" },
 		"a long run id":      func(r *pgharborv1.Run, _ *pgharborv1.Backup) { r.Id = huge },
@@ -89,7 +85,16 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 		"no hash":            func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.Sha256 = "" },
 		"a hash of no hex":   func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.Sha256 = strings.Repeat("\n", 64) },
 		"a backup's no time": func(_ *pgharborv1.Run, b *pgharborv1.Backup) { b.CreatedAt = nil },
-	} {
+	}
+}
+
+// What makes no sense is refused, and does not cost the agent its session: it
+// would send the same again for ever.
+func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
+	cp := start(t)
+	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})
+	huge := strings.Repeat("x", 1<<20)
+	for name, bad := range garbage(huge) {
 		t.Run(name, func(t *testing.T) {
 			r, b := aRun(), aBackup()
 			bad(r, b)
@@ -115,12 +120,12 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 		}
 	}
 	for id, state := range cp.backups(t, "db1") {
-		b, err := cp.Catalog.Backup(t.Context(), id)
+		b, err := cp.Catalog.Backups.Get(t.Context(), id)
 		if err != nil || b.Manifest.Filename != good.GetFilename() || b.SizeBytes != 10 || b.Manifest.SHA256 != good.GetSha256() {
 			t.Errorf("the catalog has the backup %+v (%s), %v", b, state, err)
 		}
 	}
-	if agent, err := cp.Catalog.Agent(t.Context(), "db1"); err != nil || len(agent.Version) > 10<<10 {
+	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || len(agent.Version) > 10<<10 {
 		t.Errorf("the agent's version takes %d bytes, %v", len(agent.Version), err)
 	}
 }

@@ -46,7 +46,7 @@ func (s *session) tellRefused(ctx context.Context) error {
 	}
 	s.refusal.At, s.refusal.Text = now, fleet.Cut(s.refusal.Text, 500)
 	s.Log.Error("the agent sent what is refused", "instance", s.instance, "times", s.refusal.Count, "last", s.refusal.Text)
-	err := s.Catalog.AgentRefused(ctx, s.instance, s.refusal)
+	err := s.Catalog.Agents.RecordRefusal(ctx, s.instance, s.refusal)
 	s.refusal = fleet.Refusal{At: now}
 	return err
 }

@@ -57,7 +57,7 @@ func (r *Registry) Count() int {
 // CheckReachable returns fleet.ErrNotFound for an instance that the fleet does
 // not have and fleet.ErrUnreachable for one whose agent is away.
 func (r *Registry) CheckReachable(ctx context.Context, instance string) error {
-	agent, err := r.Catalog.Agent(ctx, instance)
+	agent, err := r.Catalog.Agents.Get(ctx, instance)
 	switch {
 	case err != nil:
 		return err
@@ -80,7 +80,7 @@ func (r *Registry) CheckReachable(ctx context.Context, instance string) error {
 func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 	j.CreatedAt = r.Now().UTC()
 	j.Deadline = j.CreatedAt.Add(fleet.AcceptWithin)
-	job, err := r.Catalog.CreateJob(ctx, j)
+	job, err := r.Catalog.Jobs.Create(ctx, j)
 	if err != nil {
 		return job, err
 	}
@@ -91,7 +91,7 @@ func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 // CancelQueued ends what a person had asked for and no agent was told of yet. What an
 // agent has begun goes on: it is its own to end.
 func (r *Registry) CancelQueued(ctx context.Context, requestedBy, why string) error {
-	cancelled, err := r.Catalog.CancelQueued(ctx, requestedBy, why, r.Now().UTC())
+	cancelled, err := r.Catalog.Jobs.CancelQueued(ctx, requestedBy, why, r.Now().UTC())
 	for _, id := range cancelled {
 		r.Bells.Ring(JobBell(id))
 	}
@@ -117,7 +117,7 @@ func (r *Registry) ExpireJobs(ctx context.Context) {
 
 func (r *Registry) expireJobs(ctx context.Context) error {
 	now := r.Now().UTC()
-	overdue, err := r.Catalog.OverdueJobs(ctx, now, now.Add(-fleet.SilentWithin))
+	overdue, err := r.Catalog.Jobs.Overdue(ctx, now, now.Add(-fleet.SilentWithin))
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (r *Registry) expireJobs(ctx context.Context) error {
 
 func (r *Registry) loseJob(ctx context.Context, instance, id, reason string) error {
 	now := r.Now().UTC()
-	_, err := r.Catalog.FinishJob(ctx, instance, id,
+	_, err := r.Catalog.Jobs.Finish(ctx, instance, id,
 		fleet.JobResult{State: fleet.JobLost, Error: reason, Failure: fleet.FailureUnreachable, FinishedAt: now}, now)
 	if err != nil {
 		return err

@@ -87,7 +87,7 @@ func TestJournalIsTakenAfterARestart(t *testing.T) {
 	if got := cp.job(t, job.ID).State; got != fleet.JobSucceeded {
 		t.Errorf("the job is %s", got)
 	}
-	if got, _, err := cp.Catalog.JobRuns(t.Context(), job.ID); err != nil || len(got) != 1 || got[0].ID != run.GetId() {
+	if got, _, err := cp.Catalog.Runs.OfJob(t.Context(), job.ID); err != nil || len(got) != 1 || got[0].ID != run.GetId() {
 		t.Errorf("its runs are %+v, %v", got, err)
 	}
 }

@@ -118,7 +118,7 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	if err := s.tellRefused(ctx); err != nil {
 		return err
 	}
-	agent, err := s.Catalog.Agent(ctx, s.instance)
+	agent, err := s.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	for _, id := range hello.GetRunningJobIds() {
 		s.held[id] = true
 	}
-	running, err := s.Catalog.RunningJobs(ctx, s.instance)
+	running, err := s.Catalog.Jobs.Running(ctx, s.instance)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (s *session) send(ctx context.Context) error {
 }
 
 func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
-	due, err := s.Catalog.DueJobs(ctx, s.instance, s.Now().UTC())
+	due, err := s.Catalog.Jobs.Due(ctx, s.instance, s.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 		offered[job.ID] = true
 		err := s.checkTarget(ctx, job)
 		if err == nil {
-			err = s.Catalog.JobOffered(ctx, job.ID)
+			err = s.Catalog.Jobs.RecordOffer(ctx, job.ID)
 		}
 		if errors.Is(err, fleet.ErrConflict) {
 			continue // it was cancelled meanwhile, or is for an agent of before

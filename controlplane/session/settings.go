@@ -19,11 +19,11 @@ const actionSettings = "agent.settings"
 // asked: the trail says so before the catalog does,
 // and counts what changes again and again.
 func (s *session) takeStatus(ctx context.Context, version string, status fleet.AgentStatus, now time.Time) error {
-	before, err := s.Catalog.Agent(ctx, s.instance)
+	before, err := s.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
 		return err
 	}
-	keep := func() error { return s.Catalog.AgentStatus(ctx, s.instance, version, status, now) }
+	keep := func() error { return s.Catalog.Agents.RecordStatus(ctx, s.instance, version, status, now) }
 	changes := settingsChanges(before.Status, status)
 	if before.LastSeenAt.IsZero() || len(changes) == 0 {
 		return keep()

@@ -12,7 +12,7 @@ func (s *session) checkTarget(ctx context.Context, job fleet.Job) error {
 	if job.Spec.TargetEnrolment == "" {
 		return nil
 	}
-	enrolment, err := s.Catalog.AgentEnrolment(ctx, s.instance)
+	enrolment, err := s.Catalog.Agents.Enrolment(ctx, s.instance)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *session) checkTarget(ctx context.Context, job fleet.Job) error {
 		return nil
 	}
 	now := s.Now().UTC()
-	_, err = s.Catalog.FinishJob(ctx, s.instance, job.ID,
+	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, job.ID,
 		fleet.JobResult{State: fleet.JobFailed, Error: why.Error(), Failure: fleet.FailureOther, FinishedAt: now}, now)
 	s.Log.Warn("job refused", "job", job.ID, "instance", s.instance, "reason", why)
 	s.Bells.Ring(JobBell(job.ID))
@@ -37,7 +37,7 @@ func (s *session) addSource(ctx context.Context, job fleet.Job, spec *pgharborv1
 	if spec == nil || job.Spec.SourceInstance == "" {
 		return nil
 	}
-	key, err := s.Catalog.SigningKey(ctx, job.Spec.SourceInstance)
+	key, err := s.Catalog.Agents.SigningKey(ctx, job.Spec.SourceInstance)
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func TestNothingHasBeenAtNoTime(t *testing.T) {
 	if got := cp.job(t, job.ID); got.State != fleet.JobSucceeded || got.FinishedAt.Before(before) || got.FinishedAt.After(time.Now()) {
 		t.Errorf("the job is %s since %s", got.State, got.FinishedAt)
 	}
-	if got, err := cp.Catalog.Backup(t.Context(), removed); err != nil || got.State != fleet.BackupRemoved || got.RemovedAt.Before(before) {
+	if got, err := cp.Catalog.Backups.Get(t.Context(), removed); err != nil || got.State != fleet.BackupRemoved || got.RemovedAt.Before(before) {
 		t.Errorf("the backup is %s since %s, %v", got.State, got.RemovedAt, err)
 	}
 	if runs := cp.runs(t, "db1"); len(runs) != 2 {

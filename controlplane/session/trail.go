@@ -53,7 +53,7 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 		s.Log.Error("a head of the trail that the agent sent is refused", "instance", s.instance, "error", err)
 		return nil
 	}
-	dispute, err := s.Catalog.TakeTrailHead(ctx, catalog.HeldHead{Instance: s.instance, SignedHead: head, ToldAt: s.Now().UTC()})
+	dispute, err := s.Catalog.Trail.TakeHead(ctx, catalog.HeldHead{Instance: s.instance, SignedHead: head, ToldAt: s.Now().UTC()})
 	if dispute != "" {
 		s.Log.Error("the agent has seen another trail than the catalog has", "instance", s.instance, "head", head.Head, "dispute", dispute)
 	}
@@ -63,7 +63,7 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 // forgetTrailHead forgets what the agent had seen, where somebody has accepted beside
 // it that the trail begins anew.
 func (s *session) forgetTrailHead(ctx context.Context) error {
-	held, err := s.Catalog.TrailHeadOf(ctx, s.instance)
+	held, err := s.Catalog.Trail.HeadOf(ctx, s.instance)
 	if err != nil || !held.Valid() {
 		return err
 	}
@@ -71,5 +71,5 @@ func (s *session) forgetTrailHead(ctx context.Context) error {
 		Actor: "agent:" + s.instance, Action: "trail.accept", Instance: s.instance, Target: held.String(),
 		Detail: "beside the agent somebody has accepted that the trail is another than the one with this head",
 	}
-	return s.Trail.Often(ctx, accepted, func() error { return s.Catalog.ForgetTrailHead(ctx, s.instance) })
+	return s.Trail.Often(ctx, accepted, func() error { return s.Catalog.Trail.ForgetHead(ctx, s.instance) })
 }

@@ -20,7 +20,7 @@ const actionSigningKey = "agent.signing-key"
 // examine marks the backups that the catalog has seen otherwise. Each is on the
 // trail as it is kept as damaged.
 func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
-	suspects, err := s.Catalog.Witness(ctx, s.instance, backups)
+	suspects, err := s.Catalog.Backups.Witness(ctx, s.instance, backups)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	if len(key) != ed25519.PublicKeySize {
 		return nil // an agent from before signatures, or one that has nothing to sign yet
 	}
-	known, err := s.Catalog.SigningKey(ctx, s.instance)
+	known, err := s.Catalog.Agents.SigningKey(ctx, s.instance)
 	if err != nil {
 		return err
 	}
@@ -61,5 +61,5 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	if err := s.Trail.Often(ctx, told, func() error { return nil }); err != nil {
 		return err
 	}
-	return s.Catalog.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())
+	return s.Catalog.Agents.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())
 }

@@ -18,7 +18,7 @@ func inChain(sequence int64) func(*pgharborv1.Backup) {
 // trail returns the details of the entries with an action, newest first.
 func (cp *controlPlane) trail(t *testing.T, action string) []string {
 	t.Helper()
-	entries, _, err := cp.Catalog.Audit(t.Context(), catalog.AuditQuery{Action: action})
+	entries, _, err := cp.Catalog.Trail.List(t.Context(), catalog.AuditQuery{Action: action})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 			t.Errorf("%s is %q, want %q", id, states[id], want)
 		}
 	}
-	kept, err := cp.Catalog.Backup(t.Context(), first.GetId())
+	kept, err := cp.Catalog.Backups.Get(t.Context(), first.GetId())
 	if err != nil || kept.Manifest.SHA256 != first.GetSha256() {
 		t.Errorf("the hash that was seen first is forgotten: %v, %v", kept.Manifest.SHA256, err)
 	}
@@ -115,7 +115,7 @@ func TestSigningKeys(t *testing.T) {
 	cp := start(t)
 	key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	warned := func() bool {
-		agent, err := cp.Catalog.Agent(t.Context(), "db1")
+		agent, err := cp.Catalog.Agents.Get(t.Context(), "db1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestSigningKeys(t *testing.T) {
 		if told := cp.trail(t, "agent.signing-key"); len(told) != 2*step.entries {
 			t.Errorf("%s: the trail tells %q", step.name, told)
 		}
-		known, err := cp.Catalog.SigningKey(t.Context(), "db1")
+		known, err := cp.Catalog.Agents.SigningKey(t.Context(), "db1")
 		if err != nil || !bytes.Equal(known.Pinned, key) {
 			t.Errorf("%s: it is known by %x, %v", step.name, known.Pinned, err)
 		}

@@ -103,7 +103,7 @@ func entriesAfter(t *testing.T, dir string, sequence int64) ([]chain.Entry, int6
 		t.Fatal(err)
 	}
 	defer c.Close()
-	entries, err := c.AuditAfter(t.Context(), sequence, 100)
+	entries, err := c.Trail.After(t.Context(), sequence, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

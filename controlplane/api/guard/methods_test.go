@@ -1,4 +1,4 @@
-package api_test
+package guard_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/access"
-	"github.com/pgharbor/pgharbor/controlplane/api"
+	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 )
 
 // A server does not start with a rule that forgets how a scope holds its RPC, or
@@ -36,7 +36,7 @@ func TestRuleThatForgetsTheScopeIsRefused(t *testing.T) {
 		{"ListBackups", "BackupService", by(access.ByFilter, instance), ""},
 		{"CreateRestore", "RestoreService", by(access.BySubject, access.Subject{Names: access.SubjectBackup, Field: "request_id"}), `a field "backup_id"`},
 	} {
-		err := api.CheckScoping("pgharbor.v1."+tt.service, grpc.MethodInfo{Name: tt.method}, tt.rule)
+		err := guard.CheckScoping("pgharbor.v1."+tt.service, grpc.MethodInfo{Name: tt.method}, tt.rule)
 		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s by %+v: %v", tt.method, tt.rule, err)
 		}
@@ -45,7 +45,7 @@ func TestRuleThatForgetsTheScopeIsRefused(t *testing.T) {
 
 // A list that has not looked at the scope of its caller is not answered.
 func TestListThatForgetsTheScopeIsNotAnswered(t *testing.T) {
-	response, err := api.AnswerList(t.Context(), nil, "/x/List", func(context.Context, any) (any, error) { return "all of it", nil })
+	response, err := guard.AnswerList(t.Context(), nil, "/x/List", func(context.Context, any) (any, error) { return "all of it", nil })
 	if err == nil || response != nil {
 		t.Errorf("it was answered: %v", response)
 	}

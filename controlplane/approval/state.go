@@ -1,4 +1,4 @@
-package api
+package approval
 
 import (
 	"context"
@@ -10,40 +10,39 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// settled returns an approval with the state that it has by now, and writes
-// down where that is an end: its time is over, or somebody whom it rests on
-// was revoked or may no longer do it.
-func (a *API) settled(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+// refreshed returns an approval with its state of now. It closes one that has ended: its
+// time is over, or somebody on whom it depends was revoked or lost the permission.
+func (g *Gate) refreshed(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
 	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
 		return approval, nil
 	}
-	if approval.StateAt(a.Now().UTC()) == fleet.ApprovalExpired {
-		return a.closed(ctx, approval, fleet.ApprovalExpired, "")
+	if approval.StateAt(g.Now().UTC()) == fleet.ApprovalExpired {
+		return g.close(ctx, approval, fleet.ApprovalExpired, "")
 	}
-	err := a.stillCounts(ctx, approval)
+	err := g.stillCounts(ctx, approval)
 	if errors.Is(err, fleet.ErrUnauthenticated) || errors.Is(err, fleet.ErrDenied) {
-		return a.closed(ctx, approval, fleet.ApprovalVoid, err.Error())
+		return g.close(ctx, approval, fleet.ApprovalVoid, err.Error())
 	}
 	return approval, err
 }
 
-// asItStands is settled for who only looks: nothing is written down.
-func (a *API) asItStands(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
+// shown is refreshed for a reader: it writes nothing.
+func (g *Gate) shown(ctx context.Context, approval fleet.Approval) (fleet.Approval, error) {
 	if !approval.State.Open() || approval.State == fleet.ApprovalInUse {
 		return approval, nil
 	}
-	err := a.stillCounts(ctx, approval)
+	err := g.stillCounts(ctx, approval)
 	if errors.Is(err, fleet.ErrUnauthenticated) || errors.Is(err, fleet.ErrDenied) {
 		approval.State, err = fleet.ApprovalVoid, nil
 	}
 	return approval, err
 }
 
-// stillCounts looks up those whom an approval rests on, as they are now.
-func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
+// stillCounts checks those on whom an approval depends, as they are now.
+func (g *Gate) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	r := approval.Request
 	if r.Action != fleet.ActionEnroll { // who holds an invite is nobody yet
-		requester, err := a.Catalog.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
+		requester, err := g.Catalog.Identities.Caller(ctx, fleet.CallerUser, r.Requester, approval.RequesterIdentity)
 		if err != nil {
 			return err
 		}
@@ -54,14 +53,14 @@ func (a *API) stillCounts(ctx context.Context, approval fleet.Approval) error {
 	if approval.State == fleet.ApprovalPending {
 		return nil
 	}
-	approver, err := a.Catalog.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
+	approver, err := g.Catalog.Identities.Caller(ctx, fleet.CallerUser, approval.DecidedBy, approval.DeciderIdentity)
 	if err != nil {
 		return err
 	}
 	return access.MayApprove(approver, r)
 }
 
-func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.ApprovalState, why string) (fleet.Approval, error) {
+func (g *Gate) close(ctx context.Context, approval fleet.Approval, as fleet.ApprovalState, why string) (fleet.Approval, error) {
 	action := actionOn(fleet.Caller{}, "approval.expire", approval)
 	if as == fleet.ApprovalVoid {
 		action.Action = "approval.void"
@@ -71,7 +70,7 @@ func (a *API) closed(ctx context.Context, approval fleet.Approval, as fleet.Appr
 		action.Detail += ": " + why
 	}
 	approval.State = as
-	return approval, a.Trail.Do(ctx, action, func() error { return a.Catalog.CloseApproval(ctx, approval.ID, as) })
+	return approval, g.Trail.Do(ctx, action, func() error { return g.Catalog.Approvals.Close(ctx, approval.ID, as) })
 }
 
 // actionOn is what somebody does with an approval, for the trail.

@@ -1,7 +1,7 @@
-package api
+package guard
 
 // CheckScoping is what CheckMethods asks of each RPC.
 var CheckScoping = checkScoping
 
-// AnswerList is what AuthorizeUnary does with a list.
+// AnswerList is what Unary does with a list.
 var AnswerList = answerList
