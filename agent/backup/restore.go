@@ -57,9 +57,6 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if !restoreIDs.MatchString(req.RestoreID) {
 		return fmt.Errorf("%q is no id of a restore", req.RestoreID)
 	}
-	if err := CheckTarget(req.Target); err != nil {
-		return err
-	}
 	file, err := openFile(req.Path)
 	if err != nil {
 		return err
