@@ -71,7 +71,7 @@ func comesBack(t *testing.T, server *postgrestest.Server, engine *backup.Engine,
 		change(&stored.Manifest)
 	}
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
 		OnWarning: func(text string) { t.Errorf("%s: %s", engine.Format, text) },
 	})
 	if err != nil {

@@ -271,7 +271,7 @@ func loadBackup(t *testing.T, engine *backup.Engine, manifest backup.Manifest, t
 		t.Fatal(err)
 	}
 	return engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
 	})
 }
 

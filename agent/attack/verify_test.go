@@ -216,7 +216,7 @@ func TestATenantsFunctionReachesNothingFromATestRestore(t *testing.T) {
 			for _, caged := range []bool{true, false} {
 				h.heal(t)
 				proof, err := h.prove(t, func(r *backup.ProveRequest) {
-					r.Path, r.Manifest, r.WithoutCage = h.engine.Store.Path(stored.Location), &stored.Manifest, !caged
+					r.From, r.Manifest, r.WithoutCage = h.engine.SourceOf(stored), &stored.Manifest, !caged
 				})
 				if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 1 {
 					t.Errorf("caged: %v: %+v, %v", caged, proof, err)
@@ -259,14 +259,14 @@ func TestAFileOfUnknownOriginReachesNothingFromATestRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.heal(t)
-			if _, err := h.prove(t, func(r *backup.ProveRequest) { r.Path, r.Confined = path, true }); err != nil {
+			if _, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.Confined = backup.File(path), true }); err != nil {
 				t.Logf("it is not proven: %v", err)
 			}
 			if harm := h.harm(t); len(harm) > 0 {
 				t.Errorf("it did harm: %q", harm)
 			}
 			h.heal(t)
-			proof, err := h.prove(t, func(r *backup.ProveRequest) { r.Path, r.WithoutCage = path, true })
+			proof, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.WithoutCage = backup.File(path), true })
 			if len(h.harm(t)) == 0 {
 				t.Errorf("without a cage it does no harm, so that it shows nothing: %+v, %v", proof, err)
 			}

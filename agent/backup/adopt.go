@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -57,15 +56,11 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 }
 
 func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
-	stored, err := e.Store.Open(entry.Location)
+	file, err := e.Store.Open(entry.Location)
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer stored.Close()
-	file, ok := stored.(*os.File)
-	if !ok {
-		return Manifest{}, errors.New("it is not a file")
-	}
+	defer file.Close()
 	if e.beingWritten(file, entry.ModTime) {
 		return Manifest{}, errWritten
 	}
@@ -90,8 +85,8 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 
 // examine completes the manifest with what the file itself tells. A file that can't be opened, or has no end, is
 // adopted too, and is not complete.
-func (e *Engine) examine(ctx context.Context, file *os.File, m *Manifest) error {
-	src, err := e.identify(file)
+func (e *Engine) examine(ctx context.Context, file Object, m *Manifest) error {
+	src, err := e.identify(fromStart(file))
 	var found *verified
 	if err == nil {
 		found, err = e.readAll(ctx, file, src, nil, e.begin(nil, PhaseVerify, 0))
@@ -108,11 +103,8 @@ func (e *Engine) examine(ctx context.Context, file *os.File, m *Manifest) error 
 		}
 		return nil
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
 	stored := newMeter(io.Discard)
-	err = distribute(ctx, func(error) {}, file, func(int) {}, stored)
+	err = distribute(ctx, func(error) {}, fromStart(file), func(int) {}, stored)
 	m.SizeBytes, m.SHA256 = stored.size, stored.sum()
 	return err
 }
@@ -133,7 +125,7 @@ const settled = time.Minute
 
 // beingWritten says that a process has a file open for writing: the kernel then refuses a read lease (fcntl(2)). Where
 // leases can't be had, as for another user's file, its last change tells.
-func (e *Engine) beingWritten(file *os.File, modified time.Time) bool {
+func (e *Engine) beingWritten(file *store.Object, modified time.Time) bool {
 	raw, err := file.SyscallConn()
 	if err == nil {
 		controlErr := raw.Control(func(fd uintptr) {

@@ -94,7 +94,7 @@ func restore(ctx context.Context, t *testing.T, engine *backup.Engine, id, targe
 		t.Fatal(err)
 	}
 	return engine.Restore(ctx, backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
 	})
 }
 

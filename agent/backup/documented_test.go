@@ -34,7 +34,7 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 		manifest := backUp(t, engine, "shop")
 		for _, replace := range []bool{false, true} {
 			request := backup.RestoreRequest{
-				Path: filepath.Join(engine.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
+				From: backup.File(filepath.Join(engine.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
 			}
 			if replace {
 				request.Target = "shop"

@@ -175,7 +175,7 @@ func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 		manifest := backUp(t, engine, "everything")
 		ctx, stop := context.WithCancel(t.Context())
 		err := engine.Restore(ctx, backup.RestoreRequest{
-			Path: engine.Store.Path(find(t, engine, manifest).Location), Manifest: &manifest, Target: "again", RestoreID: "failed",
+			From: backup.File(engine.Store.Path(find(t, engine, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseAnalyze {
 					stop()
@@ -201,7 +201,7 @@ func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
 		manifest := backUp(t, engine, "harbour")
 		path, changed := engine.Store.Path(find(t, engine, manifest).Location), false
 		err := engine.Restore(t.Context(), backup.RestoreRequest{
-			Path: path, Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
+			From: backup.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseRestore && !changed {
 					changed = true

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -129,8 +128,8 @@ func parseGlobals(text []byte) (globals, error) {
 
 // readGlobals opens the companion of a backup's file, holds it against the manifest and returns what is in it; ErrNotFound
 // where it is gone.
-func (e *Engine) readGlobals(path string, m *Manifest) (globals, error) {
-	file, err := os.Open(store.GlobalsName(path))
+func (e *Engine) readGlobals(from Source, m *Manifest) (globals, error) {
+	file, err := from.OpenGlobals()
 	if errors.Is(err, fs.ErrNotExist) {
 		return globals{}, globalsGone{err}
 	}
@@ -138,7 +137,7 @@ func (e *Engine) readGlobals(path string, m *Manifest) (globals, error) {
 		return globals{}, err
 	}
 	defer file.Close()
-	stored, err := readStored(file, m.Globals)
+	stored, err := readStored(fromStart(file), m.Globals)
 	if err != nil {
 		return globals{}, err
 	}

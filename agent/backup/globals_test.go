@@ -185,7 +185,7 @@ func restoreLacking(t *testing.T, engine *backup.Engine, manifest backup.Manifes
 		t.Fatal(err)
 	}
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
 		OnWarning: func(text string) { lacks = append(lacks, text) },
 	})
 	slices.Sort(lacks)
@@ -211,7 +211,7 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 	other := postgrestest.Start(t)
 	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
 	err := there.Restore(t.Context(), backup.RestoreRequest{
-		Path: there.Store.Path(find(t, there, manifest).Location), Manifest: &manifest, Target: "again", RestoreID: "globals",
+		From: backup.File(there.Store.Path(find(t, there, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "globals",
 		WithRoles: backup.RolesMissing, TrustContent: true, // which is loaded by psql
 	})
 	if err == nil {

@@ -153,7 +153,7 @@ func TestHostileDumps(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err := v.engine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "victim", RestoreID: "hostile", Confined: true})
+			err := v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
 			if after := v.state(t); after != before {
 				t.Errorf("it left a mark (%v):\n%s\nbefore:\n%s", err, after, before)
 			}
@@ -216,7 +216,7 @@ func TestAlteredArchives(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err = v.engine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "victim", RestoreID: "altered", Confined: true})
+			err = v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "victim", RestoreID: "altered", Confined: true})
 			if err == nil {
 				t.Error("it is restored")
 			}
@@ -264,7 +264,7 @@ SELECT 'a'::text $$;
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{
-				Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
+				From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
 			}
 			if err := engine.Restore(t.Context(), request); err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -96,7 +95,7 @@ func (e *Engine) Find(id string) (Stored, error) {
 }
 
 // OpenStored opens a backup's file as it is stored, sealed. The caller closes it. ErrNotFound where it is gone.
-func (e *Engine) OpenStored(id string) (io.ReadSeekCloser, Stored, error) {
+func (e *Engine) OpenStored(id string) (*store.Object, Stored, error) {
 	stored, err := e.Find(id)
 	if err != nil {
 		return nil, Stored{}, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
@@ -31,7 +30,7 @@ func (e *Engine) restoreJobs() int {
 // load fills an empty database. A dump empties the search path, and most want it so; where the function of a check, an
 // index or a materialized view looks for a name in it and does not find it, the database is made again and filled with the
 // search path that its sessions begin with.
-func (e *Engine) load(ctx context.Context, temporary string, like postgres.Database, file *os.File, found *verified, kept *globals, progress *reporter) error {
+func (e *Engine) load(ctx context.Context, temporary string, like postgres.Database, file Object, found *verified, kept *globals, progress *reporter) error {
 	err := e.loadWith(ctx, temporary, file, found, "", progress)
 	if err == nil || !postgres.NameNotFound(err) || ctx.Err() != nil {
 		return err
@@ -102,7 +101,7 @@ func (g *globals) ownSearchPath() string {
 
 // loadWith reads the dump once more, and holds what it reads against what was verified: should it differ, nothing is
 // committed, or the database is none that stays.
-func (e *Engine) loadWith(ctx context.Context, temporary string, file *os.File, found *verified, searchPath string, progress *reporter) error {
+func (e *Engine) loadWith(ctx context.Context, temporary string, file Object, found *verified, searchPath string, progress *reporter) error {
 	if found.archive != nil && found.archive.Usable() {
 		progress.of(len(found.tables))
 		err := e.Instance.LoadArchive(ctx, temporary, postgres.ArchiveLoad{
@@ -135,7 +134,7 @@ type loadError struct{ error }
 func (e loadError) Unwrap() error { return e.error }
 
 // from returns a source of the plain archive in a file, for one session.
-func (v *verified) from(file *os.File) (postgres.ArchiveSource, error) {
+func (v *verified) from(file Object) (postgres.ArchiveSource, error) {
 	if v.compressed {
 		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
@@ -27,7 +26,7 @@ type lookAhead struct {
 // failed. A file whose manifest does not say what its dump needs is read as a whole.
 func (e *Engine) Preview(ctx context.Context, req RestoreRequest) []Check {
 	look := &lookAhead{Engine: e, req: req}
-	file, err := openFile(req.Path)
+	file, err := openFrom(req.From)
 	if err != nil {
 		look.fail("file", err, "")
 		return look.checks
@@ -52,7 +51,7 @@ func (e *Engine) LookAhead(ctx context.Context, req RestoreRequest) error {
 
 // begin makes the checks that need no more of the dump than its head and its manifest. The file may be elsewhere: then it
 // is nil.
-func (l *lookAhead) begin(ctx context.Context, file *os.File) {
+func (l *lookAhead) begin(ctx context.Context, file Object) {
 	if l.req.Manifest != nil {
 		l.needs, l.format = l.req.Manifest.knownNeeds(), l.req.Manifest.Format
 	}
@@ -88,7 +87,7 @@ func (l *lookAhead) end(ctx context.Context) {
 }
 
 // checkFile opens the head of the file, which tells whether the passphrase is right.
-func (l *lookAhead) checkFile(ctx context.Context, file *os.File) {
+func (l *lookAhead) checkFile(ctx context.Context, file Object) {
 	src, err := l.open(ctx, file, l.req.Manifest, l.reading(file))
 	switch {
 	case errors.Is(err, ErrNoPassphrase):
@@ -114,7 +113,7 @@ func (l *lookAhead) checkFile(ctx context.Context, file *os.File) {
 }
 
 // readWhole verifies the file, to learn what its dump needs.
-func (l *lookAhead) readWhole(ctx context.Context, file *os.File) {
+func (l *lookAhead) readWhole(ctx context.Context, file Object) {
 	found, err := l.verify(ctx, file, l.req.Manifest, l.reading(file))
 	if err != nil {
 		l.fail("content", err, "restore another backup")
@@ -125,10 +124,10 @@ func (l *lookAhead) readWhole(ctx context.Context, file *os.File) {
 }
 
 // reading reports how far the file is read.
-func (l *lookAhead) reading(file *os.File) *reporter {
+func (l *lookAhead) reading(file Object) *reporter {
 	var size int64
-	if info, err := file.Stat(); err == nil {
-		size = info.Size()
+	if file != nil {
+		size = file.Size()
 	}
 	return l.Engine.begin(l.req.OnProgress, PhaseVerify, size)
 }

@@ -32,7 +32,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.Check {
 		m, needs := manifest, *manifest.Needs
 		m.Needs = &needs
-		request := backup.RestoreRequest{Path: filepath.Join(stored.Store.Dir(), "shop", manifest.Filename), Manifest: &m, Target: "again"}
+		request := backup.RestoreRequest{From: backup.File(filepath.Join(stored.Store.Dir(), "shop", manifest.Filename)), Manifest: &m, Target: "again"}
 		if change != nil {
 			change(&request, &needs)
 		}
@@ -73,7 +73,7 @@ func TestPreviewForetellsWhatOfRolesCantBeMade(t *testing.T) {
 	server.Exec(t, "postgres", "DROP ROLE gone")
 	agent := newEngine(t, append(server.Environ(), "PGUSER=agent")...)
 	request := backup.RestoreRequest{
-		Path: filepath.Join(stored.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
+		From: backup.File(filepath.Join(stored.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
 	}
 	if got := lineOf(agent.Preview(t.Context(), request), "roles"); !strings.HasPrefix(got, `FAILED roles: the role "agent" lacks CREATEROLE to make the 1 that are missing`) {
 		t.Error(got)

@@ -53,7 +53,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			engine.Store, engine.Passphrases = stored.Store, stored.Passphrases
 			changed, needs := manifest, *manifest.Needs
 			changed.Needs = &needs
-			request := backup.RestoreRequest{Path: path, Manifest: &changed, Target: "harbour2", RestoreID: "look"}
+			request := backup.RestoreRequest{From: backup.File(path), Manifest: &changed, Target: "harbour2", RestoreID: "look"}
 			test.change(&request, &changed)
 			guarded, mark := noPsql(t, engine)
 			if test.role == "" {
@@ -85,7 +85,7 @@ func TestPreviewReadsTheFileWhereTheManifestDoesNotSay(t *testing.T) {
 	manifest := backUp(t, engine, "harbour")
 	manifest.Needs = nil
 	checks := engine.Preview(t.Context(), backup.RestoreRequest{
-		Path: filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
+		From: backup.File(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
 	})
 	var names []string
 	for _, check := range checks {

@@ -19,7 +19,7 @@ func TestRestoreTellsItsProgress(t *testing.T) {
 	var phases []string
 	furthest := map[string]backup.Progress{}
 	err := engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
+		From: backup.File(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
 		OnProgress: func(p backup.Progress) {
 			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
 				phases = append(phases, p.Phase)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,8 +17,8 @@ const provedDatabase = "proof"
 
 // ProveRequest asks to restore a file for nothing but the proof that it restores.
 type ProveRequest struct {
-	// Path and Manifest are as in RestoreRequest.
-	Path     string
+	// From and Manifest are as in RestoreRequest.
+	From     Source
 	Manifest *Manifest
 	// ID names what is temporary, as RestoreRequest.RestoreID does.
 	ID string
@@ -50,10 +48,7 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 	if !restoreIDs.MatchString(req.ID) {
 		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
 	}
-	file, err := os.Open(req.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Proof{}, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
+	file, err := openFrom(req.From)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -81,7 +76,7 @@ type proving struct {
 	Engine
 	live       *postgres.Instance
 	req        ProveRequest
-	file       *os.File
+	file       Object
 	server     *postgres.Throwaway // nil where it is the instance's own
 	trusting   bool                // a guarded load was tried and did not go through
 	refused    error               // how it ended
@@ -145,12 +140,8 @@ func cageOf(server *postgres.Throwaway) string {
 
 // restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
 func (p *proving) restoreAndCount(ctx context.Context) error {
-	info, err := p.file.Stat()
-	if err != nil {
-		return err
-	}
 	begun := p.Now()
-	found, err := p.verify(ctx, p.file, p.req.Manifest, p.begin(p.req.OnProgress, PhaseVerify, info.Size()))
+	found, err := p.verify(ctx, p.file, p.req.Manifest, p.begin(p.req.OnProgress, PhaseVerify, p.file.Size()))
 	if err == nil {
 		err = p.fill(ctx, found)
 	}

@@ -149,7 +149,7 @@ func (p *proving) kept() *globals {
 	if p.req.Manifest == nil || p.req.Manifest.Globals == nil {
 		return nil
 	}
-	kept, err := p.readGlobals(p.req.Path, p.req.Manifest)
+	kept, err := p.readGlobals(p.req.From, p.req.Manifest)
 	if err != nil {
 		return nil
 	}

@@ -60,8 +60,8 @@ func (p *proving) enoughSpace() error {
 	size := int64(0)
 	if m := p.req.Manifest; m != nil {
 		size = cmp.Or(m.PlainSizeBytes, m.SizeBytes)
-	} else if info, err := p.file.Stat(); err == nil {
-		size = info.Size()
+	} else {
+		size = p.file.Size()
 	}
 	has, err := roomOf(p.dir)
 	if err != nil {

@@ -66,7 +66,7 @@ func prove(t *testing.T, engine *backup.Engine, id string, change func(*backup.P
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := backup.ProveRequest{Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
+	request := backup.ProveRequest{From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
 	if change != nil {
 		change(&request)
 	}
@@ -80,7 +80,7 @@ func proveFile(t *testing.T, engine *backup.Engine, content string, confined boo
 	if err := os.WriteFile(path, []byte(content+"\n--\n-- PostgreSQL database dump complete\n--\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return engine.Prove(t.Context(), backup.ProveRequest{Path: path, ID: "proof1", Dir: provingGround(t), Confined: confined})
+	return engine.Prove(t.Context(), backup.ProveRequest{From: backup.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
 }
 
 func TestProveRestoresAndCounts(t *testing.T) {
@@ -199,7 +199,7 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 		"no room":              {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
 		"no server":            {func(_ *backup.Engine, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
 		"no newer server":      {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
-		"no file":              {func(_ *backup.Engine, r *backup.ProveRequest) { r.Path += ".gone" }, backup.ErrNotFound},
+		"no file":              {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = backup.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
 		other := *engine
 		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })
@@ -292,7 +292,7 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = engine.Prove(ctx, backup.ProveRequest{
-			Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
+			From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == phase {
 					cancel()

@@ -25,7 +25,7 @@ func replace(t *testing.T, engine *backup.Engine, manifest backup.Manifest, targ
 	t.Helper()
 	var replaced backup.Replacement
 	err := engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: filepath.Join(engine.Store.Dir(), manifest.Database, manifest.Filename), Manifest: &manifest, Target: target, Replace: true,
+		From: backup.File(filepath.Join(engine.Store.Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
 		RestoreID:  "replacing",
 		BeforeSwap: func(r backup.Replacement) error { replaced = r; return nil },
 	})
@@ -60,7 +60,7 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{
-				Path: path, Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
+				From: backup.File(path), Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
 				BeforeSwap: func(backup.Replacement) error { return test.beforeSwap },
 			})
 			if err == nil || !strings.Contains(err.Error(), test.text) || test.want != nil && !errors.Is(err, test.want) {

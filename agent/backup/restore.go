@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"regexp"
 	"time"
 
@@ -23,8 +22,8 @@ var restoreIDs = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
 // RestoreRequest asks to restore a file into a new database, or in the place of one.
 type RestoreRequest struct {
-	// Path is the file; for a stored backup, Store.Path(stored.Location).
-	Path string
+	// From is where the backup is read from.
+	From Source
 	// Manifest is what the file is held against. Nil for a file that has none, which is then verified as far as it can
 	// be: it opens, and it has the end marker of a dump.
 	Manifest *Manifest
@@ -57,10 +56,7 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	if !restoreIDs.MatchString(req.RestoreID) {
 		return fmt.Errorf("%q is no id of a restore", req.RestoreID)
 	}
-	if err := CheckTarget(req.Target); err != nil {
-		return err
-	}
-	file, err := openFile(req.Path)
+	file, err := openFrom(req.From)
 	if err != nil {
 		return err
 	}
@@ -103,9 +99,9 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 	return err
 }
 
-// openFile opens a backup's file; ErrNotFound where there is none.
-func openFile(path string) (*os.File, error) {
-	file, err := os.Open(path)
+// openFrom opens what is stored of a backup; ErrNotFound where it is gone.
+func openFrom(from Source) (Object, error) {
+	file, err := from.Open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
@@ -113,7 +109,7 @@ func openFile(path string) (*os.File, error) {
 }
 
 // prepare looks ahead and then verifies the file as a whole. Nothing is touched so far.
-func (e *Engine) prepare(ctx context.Context, file *os.File, req RestoreRequest) (*verified, error) {
+func (e *Engine) prepare(ctx context.Context, file Object, req RestoreRequest) (*verified, error) {
 	look := &lookAhead{Engine: e, req: req}
 	look.begin(ctx, file)
 	known := look.needs != nil
@@ -160,7 +156,7 @@ func (e *Engine) putInPlace(ctx context.Context, temporary string, kept *globals
 
 // fill makes the temporary database and loads the dump into it. The dump is hashed again on its way: should it not be
 // what was verified, the tool is killed before it could commit.
-func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, found *verified, kept *globals, req RestoreRequest) error {
+func (e *Engine) fill(ctx context.Context, temporary string, file Object, found *verified, kept *globals, req RestoreRequest) error {
 	// A restore of the same id may have died before.
 	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.dropOwnRoles(ctx, temporary)); err != nil {
 		return err
@@ -200,7 +196,7 @@ func (e *Engine) fill(ctx context.Context, temporary string, file *os.File, foun
 }
 
 // loadFor loads a dump with the rights of its owners, or, where somebody trusts it, with those of the agent, and compares the rows.
-func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file *os.File, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
+func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file Object, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
 	if !req.TrustContent {
 		rows, err := e.loadGuarded(ctx, temporary, file, found, kept, progress)
 		if err != nil {
@@ -248,8 +244,8 @@ func (e *Engine) likeness(ctx context.Context, m *Manifest, head []byte) (postgr
 }
 
 // reader opens the dump in a verified file a second time, to be loaded.
-func (v *verified) reader(file *os.File, progress *reporter) (*checkedReader, error) {
-	plain, err := v.open(file)
+func (v *verified) reader(file Object, progress *reporter) (*checkedReader, error) {
+	plain, err := v.plain(fromStart(file))
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (e *Engine) openGlobals(req RestoreRequest) (*globals, error) {
 		}
 		return nil, nil
 	}
-	kept, err := e.readGlobals(req.Path, req.Manifest)
+	kept, err := e.readGlobals(req.From, req.Manifest)
 	if err != nil && req.WithRoles == "" {
 		req.warn("the settings of the database are not restored: " + err.Error())
 		return nil, nil

@@ -121,11 +121,11 @@ func TestRestoreRefusals(t *testing.T) {
 	if err := restore(t.Context(), t, engine, manifest.ID, strings.Repeat("x", 64)); err == nil {
 		t.Error("a name that PostgreSQL would cut off is taken")
 	}
-	err := engine.Restore(t.Context(), backup.RestoreRequest{Path: "/not/there", Target: "harbour2", RestoreID: "r"})
+	err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File("/not/there"), Target: "harbour2", RestoreID: "r"})
 	if backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: t.TempDir(), Target: "harbour2", RestoreID: "r"}); err == nil {
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
 		t.Error("a folder is taken for a file")
 	}
 	untouched(t, "harbour2")
@@ -161,7 +161,7 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 			ctx, stop := context.WithCancelCause(t.Context())
 			var once sync.Once
 			err := engine.Restore(ctx, backup.RestoreRequest{
-				Path: path, Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
+				From: backup.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
 				OnProgress: func(p backup.Progress) {
 					if p.Phase == test.phase {
 						once.Do(func() { test.strike(path, stop) })
@@ -192,7 +192,7 @@ func TestRestoreWithAForeignSession(t *testing.T) {
 	defer cancel()
 	var foreign *exec.Cmd
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
 		OnProgress: func(p backup.Progress) {
 			if p.Phase == backup.PhaseAnalyze {
 				foreign = exec.CommandContext(ctx, server.Bin+"/psql", "-XAtc", "SELECT 'here'", "-c", "SELECT pg_sleep(1000)", server.URL(temporaries(t)[0]))
@@ -237,7 +237,7 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, trusted := range []bool{false, true} {
-				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
+				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("trusted %v: error = %v, want one that says %q", trusted, err, test.want)
 				}
@@ -264,7 +264,7 @@ func TestStockToolsBothWays(t *testing.T) {
 	engine.Passphrases.Current = "secret"
 
 	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: dir + "/old.sql.enc", Target: "harbour2", RestoreID: "stock"}); err != nil {
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := server.Value(t, "harbour2", fingerprint); got != want {
@@ -316,7 +316,7 @@ func TestForeignFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			engine.Passphrases.Current = test.passphrase
-			err := engine.Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "harbour2", RestoreID: "foreign"})
+			err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "harbour2", RestoreID: "foreign"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)
 			}
@@ -344,7 +344,7 @@ func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(engine.Store.Dir(), "latin", manifest.Filename)
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{Path: path, Target: "latin3", RestoreID: "bare"}); err != nil {
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"latin2", "latin3"} {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -50,7 +49,7 @@ func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (da
 	return damage, err
 }
 
-func scrubOpened(ctx context.Context, open func(store.Location) (io.ReadSeekCloser, error), loc store.Location,
+func scrubOpened(ctx context.Context, open func(store.Location) (*store.Object, error), loc store.Location,
 	size int64, sha string, pace Pace,
 ) (damage string, err error) {
 	opened, err := open(loc)
@@ -65,18 +64,18 @@ func scrubOpened(ctx context.Context, open func(store.Location) (io.ReadSeekClos
 		return "", err
 	}
 	defer opened.Close()
-	file, ok := opened.(*os.File)
-	if !ok {
-		return "", errors.New("it is not a file")
-	}
-	return scrub(ctx, file, size, sha, pace)
+	return scrub(ctx, opened, size, sha, pace)
 }
 
-func scrub(ctx context.Context, file *os.File, wantSize int64, wantSHA string, pace Pace) (damage string, err error) {
+func scrub(ctx context.Context, file Object, wantSize int64, wantSHA string, pace Pace) (damage string, err error) {
 	// What the kernel has in memory says nothing of the disk, and what is read here must not push the database's pages
 	// out. Both are advice: a file system may not take it.
-	forget := func(from, size int64) { _ = unix.Fadvise(int(file.Fd()), from, size, unix.FADV_DONTNEED) }
+	forget := func(from, size int64) {}
+	if local, ok := file.(interface{ Forget(from, size int64) }); ok {
+		forget = local.Forget
+	}
 	forget(0, 0)
+	stored := fromStart(file)
 	sum, size, piece := sha256.New(), int64(0), make([]byte, scrubPiece)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -87,7 +86,7 @@ func scrub(ctx context.Context, file *os.File, wantSize int64, wantSHA string, p
 				return "", err
 			}
 		}
-		n, err := file.Read(piece)
+		n, err := stored.Read(piece)
 		sum.Write(piece[:n])
 		forget(size, int64(n))
 		size += int64(n)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 func TestScrub(t *testing.T) {
@@ -60,7 +62,7 @@ func TestScrubThatIsBrokenOffSaysNothingOfTheFile(t *testing.T) {
 
 func scrubPath(ctx context.Context, t *testing.T, path string, manifest Manifest, pace Pace) (string, error) {
 	t.Helper()
-	file, err := os.Open(path)
+	file, err := store.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
 				agent.Format = format
 				manifest := backUp(t, agent, "shop")
 				if err := agent.Restore(t.Context(), backup.RestoreRequest{
-					Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
+					From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
 				}); err != nil {
 					t.Errorf("%s: %v\n%s", format, err, postgres.Words(err))
 					continue
@@ -68,7 +68,7 @@ func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) 
 		agent.Format = format
 		manifest := backUp(t, agent, "shop")
 		if err := agent.Restore(t.Context(), backup.RestoreRequest{
-			Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again", RestoreID: "small",
+			From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small",
 		}); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
 		}
@@ -87,7 +87,7 @@ func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
 	manifest := backUp(t, agent, "shop")
 	look := func() string {
 		return lineOf(agent.Preview(t.Context(), backup.RestoreRequest{
-			Path: filepath.Join(agent.Store.Dir(), "shop", manifest.Filename), Manifest: &manifest, Target: "again",
+			From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again",
 		}), "owners")
 	}
 	if got := look(); !strings.HasPrefix(got, "OK") {

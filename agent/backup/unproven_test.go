@@ -26,7 +26,7 @@ func confinedRestore(t *testing.T, engine *backup.Engine, id, target string) (ro
 		server.Exec(t, "postgres", `DROP ROLE IF EXISTS "`+role+`"`)
 	})
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: target, RestoreID: id,
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
 		Confined: true, Origin: backup.OriginVouched,
 	})
 	if err != nil {
@@ -123,7 +123,7 @@ func TestTheMarkIsOfTheOneDatabase(t *testing.T) {
 	server.Exec(t, "washed", `REASSIGN OWNED BY "`+role+`" TO postgres`)
 	t.Cleanup(func() { server.DropDatabase(t, "washed_before_second") })
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		Path: engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
+		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/dump"
@@ -27,7 +26,7 @@ type verified struct {
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
 // a dump is by itself. ErrDamaged, ErrIncomplete, ErrForeign, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
-func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*verified, error) {
+func (e *Engine) verify(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*verified, error) {
 	src, err := e.open(ctx, file, manifest, progress)
 	if err != nil {
 		return nil, err
@@ -48,18 +47,11 @@ func (e *Engine) verify(ctx context.Context, file *os.File, manifest *Manifest, 
 }
 
 // open opens the head of a file. Only where that fails, more is read, to tell why.
-func (e *Engine) open(ctx context.Context, file *os.File, manifest *Manifest, progress *reporter) (*source, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
+func (e *Engine) open(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*source, error) {
+	if manifest != nil && file.Size() != manifest.SizeBytes {
+		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, file.Size(), manifest.SizeBytes)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", file.Name())
-	}
-	if manifest != nil && info.Size() != manifest.SizeBytes {
-		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, info.Size(), manifest.SizeBytes)
-	}
-	src, err := e.identify(file)
+	src, err := e.identify(fromStart(file))
 	if err != nil && manifest != nil {
 		// A file that is not what was stored is damaged, whatever else that looks like.
 		err = cmp.Or(matchStored(ctx, file, manifest, progress), err)
@@ -69,7 +61,7 @@ func (e *Engine) open(ctx context.Context, file *os.File, manifest *Manifest, pr
 
 // readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
 // judgement of the dump is bad, it returns what it found with the error.
-func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
+func (e *Engine) readAll(ctx context.Context, file Object, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
 	var server postgres.Server
 	if src.format == postgres.FormatCustom {
 		var err error
@@ -79,9 +71,6 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
 	inspector := e.inspectStored(ctx, server, src.format, manifest)
 	definitions := dump.NewDefinitions()
 	inspector.definitions = definitions
@@ -94,7 +83,7 @@ func (e *Engine) readAll(ctx context.Context, file *os.File, src *source, manife
 		_ = reader.CloseWithError(err)
 		opened <- err
 	}()
-	err := distribute(ctx, stop, file, progress.add, stored, writer)
+	err := distribute(ctx, stop, fromStart(file), progress.add, stored, writer)
 	_ = writer.CloseWithError(err)
 	if openErr := <-opened; err == nil {
 		err = openErr
@@ -144,12 +133,9 @@ func (v *verified) match(m *Manifest) error {
 }
 
 // matchStored holds the stored bytes alone against the manifest.
-func matchStored(ctx context.Context, file io.ReadSeeker, m *Manifest, progress *reporter) error {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
+func matchStored(ctx context.Context, file Object, m *Manifest, progress *reporter) error {
 	stored := newMeter(io.Discard)
-	err := distribute(ctx, func(error) {}, file, progress.add, stored)
+	err := distribute(ctx, func(error) {}, fromStart(file), progress.add, stored)
 	if err == nil && stored.sum() != m.SHA256 {
 		err = hashMismatch(stored.sum(), m.SHA256)
 	}

@@ -26,7 +26,7 @@ type restoreFlags struct {
 }
 
 func (f restoreFlags) request(file foundFile) backup.RestoreRequest {
-	return backup.RestoreRequest{Path: file.path, Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles,
+	return backup.RestoreRequest{From: backup.File(file.path), Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles,
 		TrustContent: f.trustContent}
 }
 

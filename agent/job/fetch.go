@@ -71,7 +71,7 @@ func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreS
 		return request, origin, done, err
 	}
 	request = fetched.request()
-	request.Path = place.Path
+	request.From = backup.File(place.Path)
 	return request, fetched.origin, done, nil
 }
 

@@ -99,7 +99,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			request := backup.RestoreRequest{Path: r.Engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: "again"}
+			request := backup.RestoreRequest{From: backup.File(r.Engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "again"}
 			restore, _, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))

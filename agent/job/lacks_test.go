@@ -41,7 +41,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 		t.Fatalf("result %+v", result)
 	}
 	tells("a job", result.Warnings)
-	request := backup.RestoreRequest{Path: path, Manifest: &stored.Manifest, Target: "part2"}
+	request := backup.RestoreRequest{From: backup.File(path), Manifest: &stored.Manifest, Target: "part2"}
 	id, lacks, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{Kind: backup.OriginSigned}, "")
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // server is given statements.
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
-	request := backup.RestoreRequest{Path: y.dump, Target: "shop", Replace: true, RestoreID: "overtaken"}
+	request := backup.RestoreRequest{From: backup.File(y.dump), Target: "shop", Replace: true, RestoreID: "overtaken"}
 	exchange := y.runner.Displacements.watch(y.Context(), &request, "")
 	record := request.BeforeSwap
 	request.BeforeSwap = func(replacement backup.Replacement) error {

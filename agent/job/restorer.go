@@ -59,7 +59,7 @@ func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreS
 		return request, origin, nil, err
 	}
 	return backup.RestoreRequest{
-		Path: r.engine.Store.Path(stored.Location), Manifest: &stored.Manifest, Target: spec.Target, Replace: spec.Replace,
+		From: r.engine.SourceOf(stored), Manifest: &stored.Manifest, Target: spec.Target, Replace: spec.Replace,
 		WithRoles: spec.WithRoles, TrustContent: spec.TrustContent,
 	}, origin, r.reads.begin(stored.ID), nil
 }

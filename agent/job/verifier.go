@@ -117,7 +117,7 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 		return backup.Proof{}, err
 	}
 	return v.prove(ctx, origin, "", backup.ProveRequest{
-		Path: v.engine.Store.Path(stored.Location), Manifest: &stored.Manifest, OnProgress: onProgress,
+		From: v.engine.SourceOf(stored), Manifest: &stored.Manifest, OnProgress: onProgress,
 	})
 }
 
@@ -126,7 +126,7 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 // and what somebody says of that, the load is confined or not.
 func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
-	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{Path: path, Manifest: manifest})
+	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: backup.File(path), Manifest: manifest})
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}

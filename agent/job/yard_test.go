@@ -51,7 +51,7 @@ func replaceUntilKilled(folder *state.Folder) error {
 		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, Plan: Plan{KeepOldDays: 7},
 	})
 	die := os.Getenv(dieVariable)
-	request := backup.RestoreRequest{Path: os.Getenv(fileVariable), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
+	request := backup.RestoreRequest{From: backup.File(os.Getenv(fileVariable)), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
 		if p.Phase == die && p.DoneObjects == 0 || die == swapped && p.Phase == backup.PhaseSwap && p.DoneObjects == 1 {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}

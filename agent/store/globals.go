@@ -1,9 +1,5 @@
 package store
 
-import (
-	"io"
-)
-
 // globalsSuffix is added to a backup's file name for the name of its companion: roles, tablespaces and the settings of the
 // database, sealed as the file is.
 const globalsSuffix = ".globals"
@@ -16,7 +12,7 @@ func GlobalsName(file string) string { return file + globalsSuffix }
 func (f *File) AddGlobals(content []byte) { f.globals = content }
 
 // OpenGlobals opens the companion of a backup's file; fs.ErrNotExist where there is none.
-func (s *Store) OpenGlobals(loc Location) (io.ReadSeekCloser, error) {
+func (s *Store) OpenGlobals(loc Location) (*Object, error) {
 	d, err := s.locate(loc)
 	if err != nil {
 		return nil, err
@@ -24,9 +20,9 @@ func (s *Store) OpenGlobals(loc Location) (io.ReadSeekCloser, error) {
 	defer d.close()
 	f, _, err := d.open(GlobalsName(loc.File))
 	if err != nil {
-		return nil, err // not f: a nil *os.File would be an interface that is not nil
+		return nil, err
 	}
-	return f, nil
+	return newObject(f)
 }
 
 // sizeOf is the size of a regular file in bytes; -1 where there is none.

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"strings"
@@ -140,7 +139,7 @@ func (s *Store) Adopt(loc Location, manifest []byte) error {
 }
 
 // Open opens a stored file for reading; fs.ErrNotExist where it is gone. Symbolic links are not followed.
-func (s *Store) Open(loc Location) (io.ReadSeekCloser, error) {
+func (s *Store) Open(loc Location) (*Object, error) {
 	d, err := s.locate(loc)
 	if err != nil {
 		return nil, err
@@ -148,9 +147,9 @@ func (s *Store) Open(loc Location) (io.ReadSeekCloser, error) {
 	defer d.close()
 	f, _, err := d.open(loc.File)
 	if err != nil {
-		return nil, err // not f: a nil *os.File would be an interface that is not nil
+		return nil, err
 	}
-	return f, nil
+	return newObject(f)
 }
 
 // ReadManifest returns the manifest of a backup; fs.ErrNotExist where there is none.
