@@ -20,7 +20,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h := newTakenHost(t)
 	unsigned := madeUp(t, "invented-db", "CREATE TABLE evil (id int);")
 	strangers := planeRunner(t, h.Server, "invented-db", nil) // an agent of the attacker's own
-	strangers.Engine.Passphrases = seal.Passphrases{}
+	strangers.Engine.Keys.Passphrases = seal.Passphrases{}
 	h.CreateDatabase(t, "bait")
 	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
 	claimed, _ := backedUp(t, strangers, "bait", backup.TriggerAdopted)

@@ -216,7 +216,7 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPol
 	work := job.New(job.Config{
 		Engine: &backup.Engine{
 			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(folder.Dir()),
-			Passphrases: seal.Passphrases{Current: planePassphrase},
+			Keys: seal.Ring{Passphrases: seal.Passphrases{Current: planePassphrase}},
 		},
 		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Clock: clock, HostPolicy: hostPolicy, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},

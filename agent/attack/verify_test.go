@@ -121,7 +121,7 @@ func (h *verifyHost) newEngine(t *testing.T, base string) *backup.Engine {
 		}
 	})
 	return &backup.Engine{
-		Instance: instance, Store: files, Passphrases: seal.Passphrases{Current: "of-nobody-else"}, Format: "plain", Compression: "none",
+		Instance: instance, Store: files, Keys: seal.Ring{Passphrases: seal.Passphrases{Current: "of-nobody-else"}}, Format: "plain", Compression: "none",
 		InstanceName: "harbour", Location: time.UTC, Now: time.Now,
 	}
 }

@@ -71,7 +71,7 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
 	}
 	if strings.HasSuffix(entry.File, ".enc") {
-		m.Encryption = opensslEncryption
+		m.Encryption = seal.Describe(seal.SchemeOpenSSL) // which is what the old script made
 	}
 	if err := e.examine(ctx, file, &m); err != nil {
 		return Manifest{}, err

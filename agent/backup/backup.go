@@ -87,7 +87,7 @@ func Failure(err error) string {
 type Engine struct {
 	Instance     *postgres.Instance
 	Store        *store.Store
-	Passphrases  seal.Passphrases
+	Keys         seal.Ring
 	Signer       *signing.Signer // signs manifests and knows whose signatures count; nil: manifests are not signed
 	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
 	Compression  string          // CompressionNone or CompressionZstd; empty is none

@@ -139,7 +139,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
 			engine := newEngine(t)
-			engine.Format, engine.Compression, engine.Passphrases = test.format, test.compression, seal.Passphrases{Current: test.passphrase}
+			engine.Format, engine.Compression, engine.Keys.Passphrases = test.format, test.compression, seal.Passphrases{Current: test.passphrase}
 			manifest := backUp(t, engine, "harbour")
 			if diff := cmp.Diff([]string{test.file, test.file + ".globals", test.file + ".manifest.json"}, files(t, engine)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
@@ -166,7 +166,7 @@ func TestRoundTrip(t *testing.T) {
 func TestManifest(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
-	engine.Passphrases.Current = "secret"
+	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "harbour")
 	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
 	stored, err := os.ReadFile(backup.ManifestPath(path))

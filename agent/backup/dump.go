@@ -89,12 +89,9 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 	m := Manifest{
 		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: e.InstanceName, Database: req.Database,
 		Format: cmp.Or(e.Format, postgres.FormatPlain), Compression: cmp.Or(e.Compression, CompressionNone),
-		Encryption: Encryption{Scheme: seal.SchemeNone}, CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
+		Encryption: e.Keys.Encryption(), CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
 		Encoding: database.Encoding, Collation: database.Collate, CType: database.CType,
 		LocaleProvider: database.LocaleProvider, Locale: database.Locale,
-	}
-	if e.Passphrases.Current != "" {
-		m.Encryption = opensslEncryption
 	}
 	m.Unproven, err = e.Unproven(ctx, req.Database)
 	if errors.Is(err, ErrMarks) { // no reason for having no backup
@@ -188,7 +185,7 @@ type wrapper struct {
 func (e *Engine) wrap(m Manifest, file io.Writer) (*wrapper, error) {
 	w := &wrapper{Writer: file}
 	if m.Encryption.Scheme != seal.SchemeNone {
-		sealer, err := seal.NewOpenSSL(e.Passphrases.Current, rand.Reader).Seal(w.Writer)
+		sealer, err := e.Keys.Encrypt(w.Writer)
 		if err != nil {
 			return nil, err
 		}

@@ -51,7 +51,7 @@ func TestFailedDumpLeavesNothing(t *testing.T) {
 			}
 			t.Run(format+" "+test.name, func(t *testing.T) {
 				engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+test.script))
-				engine.Format, engine.Passphrases.Current = format, "secret"
+				engine.Format, engine.Keys.Passphrases.Current = format, "secret"
 				_, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error = %v, want one that says %q", err, test.want)
@@ -97,7 +97,7 @@ func TestDumpStruckHalfWay(t *testing.T) {
 		for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 			t.Run(format+" "+test.name, func(t *testing.T) {
 				engine := newEngine(t)
-				engine.Format, engine.Compression, engine.Passphrases.Current = format, backup.CompressionZstd, "secret"
+				engine.Format, engine.Compression, engine.Keys.Passphrases.Current = format, backup.CompressionZstd, "secret"
 				engine.Now = clock()
 				ctx, stop := context.WithCancelCause(t.Context())
 				var once sync.Once
@@ -217,7 +217,7 @@ func TestPassphraseStaysPrivate(t *testing.T) {
 	dir := t.TempDir()
 	engine := newEngine(t, "BACKUP_ENCRYPT_PASSPHRASE=hunter2", "PGPASSWORD=hunter2",
 		stub(t, "pg_dump", fmt.Sprintf("tr '\\0' '\\n' < /proc/self/environ > %s/seen; echo \"$@\" >> %s/seen; exec %s", dir, dir, realDump(t))))
-	engine.Passphrases.Current = "hunter2"
+	engine.Keys.Passphrases.Current = "hunter2"
 	backUp(t, engine, "harbour")
 	seen, err := os.ReadFile(filepath.Join(dir, "seen"))
 	if err != nil {

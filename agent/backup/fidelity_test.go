@@ -116,7 +116,7 @@ func TestEverythingComesBack(t *testing.T) {
 	} {
 		t.Run(format.format+" "+format.compression, func(t *testing.T) {
 			engine := engineOn(t, server, newEngine(t))
-			engine.Format, engine.Compression, engine.Passphrases.Current = format.format, format.compression, "secret"
+			engine.Format, engine.Compression, engine.Keys.Passphrases.Current = format.format, format.compression, "secret"
 			manifest := backUp(t, engine, "everything")
 			if len(manifest.Warnings) > 0 {
 				t.Errorf("warnings: %q", manifest.Warnings)
@@ -197,7 +197,7 @@ func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
 	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
 		engine := newEngine(t)
-		engine.Format, engine.Compression, engine.Passphrases.Current = postgres.FormatCustom, compression, "secret"
+		engine.Format, engine.Compression, engine.Keys.Passphrases.Current = postgres.FormatCustom, compression, "secret"
 		manifest := backUp(t, engine, "harbour")
 		path, changed := engine.Store.Path(find(t, engine, manifest).Location), false
 		err := engine.Restore(t.Context(), backup.RestoreRequest{

@@ -95,7 +95,7 @@ const settingsOf = `SELECT datdba::regrole, datconnlimit, shobj_description(oid,
 
 func TestRolesAndSettingsComeBackOnAnotherInstance(t *testing.T) {
 	server, engine, manifest := manned(t, func(e *backup.Engine) {
-		e.Compression, e.Passphrases.Current = backup.CompressionZstd, "secret"
+		e.Compression, e.Keys.Passphrases.Current = backup.CompressionZstd, "secret"
 	})
 	want := []string{"admiral", `bo'sun "B" \ ü`, "clerk", "pgharbor_restore_old", "postgres", "radio", "sailors", "stowaway", "stranger", "the captain", "there"}
 	got := slices.Sorted(slices.Values(manifest.Globals.Roles))
@@ -224,7 +224,7 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 
 // Without pgharbor: openssl opens the companion, and psql makes of it what it describes.
 func TestStockToolsOpenTheGlobals(t *testing.T) {
-	server, engine, manifest := manned(t, func(e *backup.Engine) { e.Passphrases.Current = "secret" })
+	server, engine, manifest := manned(t, func(e *backup.Engine) { e.Keys.Passphrases.Current = "secret" })
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE DATABASE harbour")
 	open := exec.CommandContext(t.Context(), "sh", "-c", `openssl enc -d -aes-256-cbc -pbkdf2 -pass env:P -in "$1" | "$2/psql" -X -q -d "$3"`,

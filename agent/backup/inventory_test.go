@@ -124,7 +124,7 @@ func loose(t *testing.T, engine *backup.Engine, name, command string) {
 func TestAdopt(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
 	engine := newEngine(t)
-	engine.Passphrases = seal.Passphrases{Current: "secret", Old: []string{"older"}}
+	engine.Keys.Passphrases = seal.Passphrases{Current: "secret", Old: []string{"older"}}
 	const enc = " | openssl enc -aes-256-cbc -pbkdf2 -pass env:"
 	tests := []struct {
 		file, command string

@@ -141,7 +141,7 @@ func (v *verified) from(file Object) (postgres.ArchiveSource, error) {
 	if v.opener == nil {
 		return plainSource{file}, nil
 	}
-	opener, ok := v.opener.(*seal.OpenSSL)
+	opener, ok := v.opener.(seal.OpenerAt)
 	if !ok {
 		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
 	}
@@ -158,7 +158,7 @@ func (s plainSource) From(offset, length int64) (io.Reader, error) {
 	return io.NewSectionReader(s.file, offset, length), nil
 }
 
-type sealedSource struct{ at *seal.OpenSSLAt }
+type sealedSource struct{ at seal.Ranges }
 
 func (s sealedSource) From(offset, length int64) (io.Reader, error) {
 	return s.at.From(offset, length), nil

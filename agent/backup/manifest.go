@@ -83,15 +83,8 @@ type Manifest struct {
 	Signature *Signature `json:"signature,omitempty"`
 }
 
-// Encryption is how a file is sealed.
-type Encryption struct {
-	Scheme     string `json:"scheme"` // seal.SchemeNone or another
-	KDF        string `json:"kdf,omitempty"`
-	Iterations int    `json:"iterations,omitempty"`
-}
-
-// opensslEncryption is how new files are sealed.
-var opensslEncryption = Encryption{Scheme: seal.SchemeOpenSSL, KDF: seal.OpenSSLKDF, Iterations: seal.OpenSSLIterations}
+// Encryption is how a file is encrypted.
+type Encryption = seal.Encryption
 
 // manifestSuffix is added to a file's name for the name of its manifest.
 const manifestSuffix = ".manifest.json"

@@ -75,7 +75,7 @@ func (e *Engine) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Or
 		}
 	}
 	// What the passphrase proves, no control plane and no thief of a folder can say; but every host that has the passphrase can.
-	if origin.Kind != OriginSigned && m.provenBy(e.Passphrases, stored) {
+	if origin.Kind != OriginSigned && m.provenBy(e.Keys, stored) {
 		origin.Kind = OriginShared
 		if m.Instance == e.InstanceName || e.Trusts != nil && e.Trusts(m.Instance) {
 			origin.Kind = OriginPassphrase
@@ -127,9 +127,9 @@ func (e *Engine) CheckPassphrase(stored []byte, m Manifest) error {
 	switch {
 	case m.Encryption.Scheme == seal.SchemeNone:
 		return nil
-	case len(e.Passphrases.All()) == 0:
+	case len(e.Keys.Openers(m.Encryption.Scheme)) == 0:
 		return ErrNoPassphrase
-	case m.Proof != nil && !m.provenBy(e.Passphrases, stored):
+	case m.Proof != nil && !m.provenBy(e.Keys, stored):
 		return ErrWrongPassphrase
 	}
 	return nil

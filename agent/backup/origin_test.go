@@ -61,15 +61,15 @@ func TestOrigin(t *testing.T) {
 	trusting, again := signed(t, newEngine(t)), signed(t, newEngine(t)) // the second: after its state folder was lost
 	stranger.InstanceName, sharing.InstanceName, trusting.InstanceName = "elsewhere", "elsewhere", "elsewhere"
 	trusting.Trusts = func(instance string) bool { return instance == maker.InstanceName }
-	trusting.Passphrases, again.Passphrases = seal.Passphrases{Current: "secret"}, seal.Passphrases{Current: "secret"}
-	maker.Passphrases = seal.Passphrases{Current: "secret"}
-	sharing.Passphrases = seal.Passphrases{Current: "another", Old: []string{"secret"}}
+	trusting.Keys.Passphrases, again.Keys.Passphrases = seal.Passphrases{Current: "secret"}, seal.Passphrases{Current: "secret"}
+	maker.Keys.Passphrases = seal.Passphrases{Current: "secret"}
+	sharing.Keys.Passphrases = seal.Passphrases{Current: "another", Old: []string{"secret"}}
 	content := manifestOf(t, maker, backUp(t, maker, "harbour").ID)
 	bare := manifestOf(t, plain, backUp(t, plain, "harbour").ID)
 	newer := bytes.Replace(bare, []byte("{\n"), []byte("{\n  \"of_a_newer_pgharbor\": 1,\n"), 1)
 
 	other := signed(t, newEngine(t))
-	other.InstanceName, other.Passphrases = "third-db", maker.Passphrases
+	other.InstanceName, other.Keys.Passphrases = "third-db", maker.Keys.Passphrases
 	foreign := manifestOf(t, other, backUp(t, other, "harbour").ID)
 	adoptedThere := manifestOf(t, maker, adoptedBackup(t, maker, "harbour").ID)
 	adopted := bytes.Replace(unsignedManifest(t, bare), []byte(`"trigger": "manual"`), []byte(`"trigger": "adopted"`), 1)
@@ -215,7 +215,7 @@ func FuzzSignedManifest(f *testing.F) {
 	if err := engine.BeginSigning(); err != nil {
 		f.Fatal(err)
 	}
-	engine.Passphrases.Current = "secret"
+	engine.Keys.Passphrases.Current = "secret"
 	made, err := engine.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
 	if err != nil {
 		f.Fatal(err)
@@ -231,7 +231,7 @@ func FuzzSignedManifest(f *testing.F) {
 	for at := range content {
 		f.Add(at, content[at]^1)
 	}
-	engine.Passphrases = seal.Passphrases{} // its proof would be another way to be believed
+	engine.Keys.Passphrases = seal.Passphrases{} // its proof would be another way to be believed
 	f.Fuzz(func(t *testing.T, at int, with byte) {
 		if at < 0 || at >= len(content) || content[at] == with {
 			return

@@ -16,7 +16,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	server.Exec(t, "postgres", "CREATE ROLE mate LOGIN; CREATE ROLE maker LOGIN CREATEDB")
 	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE mate, maker") })
 	stored := newEngine(t)
-	stored.Passphrases.Current = "secret"
+	stored.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, stored, "harbour")
 	if manifest.Needs == nil || !slices.Equal(manifest.Needs.Owners, []string{"postgres"}) {
 		t.Fatalf("the manifest says that the dump needs %+v", manifest.Needs)
@@ -50,7 +50,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			if test.role != "" {
 				engine = newEngine(t, "PGUSER="+test.role)
 			}
-			engine.Store, engine.Passphrases = stored.Store, stored.Passphrases
+			engine.Store, engine.Keys.Passphrases = stored.Store, stored.Keys.Passphrases
 			changed, needs := manifest, *manifest.Needs
 			changed.Needs = &needs
 			request := backup.RestoreRequest{From: backup.File(path), Manifest: &changed, Target: "harbour2", RestoreID: "look"}

@@ -43,7 +43,7 @@ func TestProveOfWhatOnlySuperusersMake(t *testing.T) {
 	for _, format := range []string{"plain", "custom"} {
 		t.Run(format, func(t *testing.T) {
 			engine := newEngine(t, server.Environ()...)
-			engine.Format, engine.Passphrases = format, seal.Passphrases{Current: "secret"}
+			engine.Format, engine.Keys.Passphrases = format, seal.Passphrases{Current: "secret"}
 			manifest := backUp(t, engine, "particular")
 			proof, err := prove(t, engine, manifest.ID, nil)
 			if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 101 {

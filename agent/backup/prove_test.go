@@ -95,7 +95,7 @@ func TestProveRestoresAndCounts(t *testing.T) {
 	for name, change := range map[string]func(*backup.Engine){
 		"plain": func(*backup.Engine) {},
 		"custom, zstd, sealed": func(e *backup.Engine) {
-			e.Format, e.Compression, e.Passphrases = "custom", "zstd", seal.Passphrases{Current: "secret"}
+			e.Format, e.Compression, e.Keys.Passphrases = "custom", "zstd", seal.Passphrases{Current: "secret"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestProveTellsWhatDiffers(t *testing.T) {
 func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	sample(t, "fault")
 	engine := newEngine(t)
-	engine.Passphrases.Current = "secret"
+	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "fault")
 	stored, err := engine.Find(manifest.ID)
 	if err != nil {
@@ -195,11 +195,13 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 		change func(*backup.Engine, *backup.ProveRequest)
 		want   error
 	}{
-		"the wrong passphrase": {func(e *backup.Engine, _ *backup.ProveRequest) { e.Passphrases = seal.Passphrases{Current: "other"} }, backup.ErrWrongPassphrase},
-		"no room":              {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
-		"no server":            {func(_ *backup.Engine, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
-		"no newer server":      {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
-		"no file":              {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = backup.File("/nonexistent/x.gone") }, backup.ErrNotFound},
+		"the wrong passphrase": {func(e *backup.Engine, _ *backup.ProveRequest) {
+			e.Keys.Passphrases = seal.Passphrases{Current: "other"}
+		}, backup.ErrWrongPassphrase},
+		"no room":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
+		"no server":       {func(_ *backup.Engine, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
+		"no newer server": {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
+		"no file":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = backup.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
 		other := *engine
 		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })

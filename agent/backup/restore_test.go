@@ -31,7 +31,7 @@ func noPsql(t *testing.T, engine *backup.Engine) (*backup.Engine, string) {
 	t.Helper()
 	mark := filepath.Join(t.TempDir(), "started")
 	guarded := newEngine(t, stub(t, "psql", "[ \"$1\" = --version ] || touch "+mark+"; exit 1"))
-	guarded.Store, guarded.Passphrases = engine.Store, engine.Passphrases
+	guarded.Store, guarded.Keys.Passphrases = engine.Store, engine.Keys.Passphrases
 	return guarded, mark
 }
 
@@ -68,7 +68,7 @@ func TestDamageIsToldApart(t *testing.T) {
 	}
 	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
 		engine := newEngine(t)
-		engine.Compression, engine.Passphrases = compression, right
+		engine.Compression, engine.Keys.Passphrases = compression, right
 		manifest := backUp(t, engine, "harbour")
 		path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
 		content, err := os.ReadFile(path)
@@ -80,7 +80,7 @@ func TestDamageIsToldApart(t *testing.T) {
 				if err := os.WriteFile(path, test.damage(append([]byte(nil), content...)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				engine.Passphrases = test.passphrases
+				engine.Keys.Passphrases = test.passphrases
 				guarded, mark := noPsql(t, engine)
 				err := restore(t.Context(), t, guarded, manifest.ID, "harbour2")
 				if !errors.Is(err, test.want) || backup.Failure(err) != test.failure || strings.Contains(err.Error(), "\n") {
@@ -98,9 +98,9 @@ func TestDamageIsToldApart(t *testing.T) {
 func TestRestoreWithAnOldPassphrase(t *testing.T) {
 	sample(t, "harbour", "harbour2")
 	engine := newEngine(t)
-	engine.Passphrases.Current = "before"
+	engine.Keys.Passphrases.Current = "before"
 	manifest := backUp(t, engine, "harbour")
-	engine.Passphrases = seal.Passphrases{Current: "after", Old: []string{"between", "before"}}
+	engine.Keys.Passphrases = seal.Passphrases{Current: "after", Old: []string{"between", "before"}}
 	if err := restore(t.Context(), t, engine, manifest.ID, "harbour2"); err != nil {
 		t.Error(err)
 	}
@@ -261,7 +261,7 @@ func TestStockToolsBothWays(t *testing.T) {
 		}
 	}
 	engine := newEngine(t)
-	engine.Passphrases.Current = "secret"
+	engine.Keys.Passphrases.Current = "secret"
 
 	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
 	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
@@ -284,13 +284,13 @@ func TestStockToolsBothWays(t *testing.T) {
 func TestForeignFiles(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
-	engine.Passphrases.Current = "secret"
+	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "harbour")
 	sealed, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine.Passphrases.Current, engine.Format = "", postgres.FormatCustom
+	engine.Keys.Passphrases.Current, engine.Format = "", postgres.FormatCustom
 	engine.Store = newEngine(t).Store
 	manifest = backUp(t, engine, "harbour")
 	archive, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
@@ -315,7 +315,7 @@ func TestForeignFiles(t *testing.T) {
 			if err := os.WriteFile(path, test.content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			engine.Passphrases.Current = test.passphrase
+			engine.Keys.Passphrases.Current = test.passphrase
 			err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "harbour2", RestoreID: "foreign"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)

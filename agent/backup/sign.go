@@ -3,7 +3,6 @@ package backup
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -29,12 +28,11 @@ const signatureContext = "pgharbor manifest 1\n"
 // signatureContext. What the passphrase proves are the same bytes without those of the proof's value too. Both cover so
 // whatever the file says, also in fields that only a newer pgharbor knows.
 func (e *Engine) certify(m *Manifest) ([]byte, error) {
-	if e.Passphrases.Current != "" && m.Encryption.Scheme != seal.SchemeNone {
-		proof, err := seal.NewProof(rand.Reader)
-		if err != nil {
+	if m.Encryption.Scheme != seal.SchemeNone {
+		var err error
+		if m.Proof, err = e.Keys.NewProof(); err != nil {
 			return nil, err
 		}
-		m.Proof = &proof
 	}
 	if e.Signer == nil {
 		return e.prove(m)
@@ -80,7 +78,7 @@ func (e *Engine) prove(m *Manifest) ([]byte, error) {
 	if err != nil || m.Proof == nil {
 		return data, err
 	}
-	if m.Proof.Value, err = m.Proof.Prove(e.Passphrases.Current, data); err != nil {
+	if m.Proof.Value, err = e.Keys.Prove(*m.Proof, data); err != nil {
 		return nil, err
 	}
 	return m.marshal()
@@ -115,7 +113,7 @@ func (m Manifest) signedBy(key ed25519.PublicKey, stored []byte) bool {
 }
 
 // provenBy says whether who wrote a stored manifest had one of the passphrases.
-func (m Manifest) provenBy(passphrases seal.Passphrases, stored []byte) bool {
+func (m Manifest) provenBy(keys seal.Ring, stored []byte) bool {
 	if m.Proof == nil {
 		return false
 	}
@@ -123,7 +121,7 @@ func (m Manifest) provenBy(passphrases seal.Passphrases, stored []byte) bool {
 	if err == nil && m.Signature != nil {
 		message, err = without(message, m.Signature.Value)
 	}
-	return err == nil && m.Proof.Holds(passphrases, message)
+	return err == nil && keys.Holds(*m.Proof, message)
 }
 
 // without returns a manifest without a value that must stand in it exactly once.

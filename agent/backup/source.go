@@ -2,7 +2,6 @@ package backup
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +21,8 @@ const (
 
 // What files and dumps begin with.
 var (
-	magicOpenSSL = []byte("Salted__")
-	magicZstd    = []byte{0x28, 0xb5, 0x2f, 0xfd}
-	magicCustom  = []byte("PGDMP")
+	magicZstd   = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicCustom = []byte("PGDMP")
 )
 
 // errNoDump says that something is no dump, so that another passphrase is to be tried.
@@ -39,26 +37,27 @@ type source struct {
 }
 
 // identify finds out what a file is by its content: the name may be anybody's. Where the file is sealed it tries the
-// passphrases, and takes the first with which a dump appears. A random key would show one about once in 2^500 times.
+// keys, and takes the first with which a dump appears. A random key would show one about once in 2^500 times.
 func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
-	start := make([]byte, len(magicOpenSSL))
+	start := make([]byte, seal.StartSize)
 	n, err := readFromStart(file, start)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(start[:n], magicOpenSSL) {
+	scheme := seal.SchemeOf(start[:n])
+	if scheme == seal.SchemeNone {
 		src := &source{}
 		if err := src.look(file); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		return src, nil
 	}
-	passphrases := e.Passphrases.All()
-	if len(passphrases) == 0 {
+	openers := e.Keys.Openers(scheme)
+	if len(openers) == 0 {
 		return nil, ErrNoPassphrase
 	}
-	for _, passphrase := range passphrases {
-		src := &source{opener: seal.NewOpenSSL(passphrase, rand.Reader)}
+	for _, opener := range openers {
+		src := &source{opener: opener}
 		err := src.look(file)
 		if err == nil {
 			return src, nil

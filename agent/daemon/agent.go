@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -133,7 +134,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 	s := a.settings
 	config := job.Config{
 		Engine: &backup.Engine{
-			Instance: a.instance, Store: a.store, Passphrases: s.Passphrases, Format: s.Format, Compression: s.Compression,
+			Instance: a.instance, Store: a.store, Keys: seal.Ring{Passphrases: s.Passphrases}, Format: s.Format, Compression: s.Compression,
 			Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
 			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
@@ -141,7 +142,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), AdoptDatabase: s.AdoptDatabase,
 		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
-	if job.Unencrypted(s.Passphrases) {
+	if job.Unencrypted(seal.Ring{Passphrases: s.Passphrases}) {
 		config.Warnings = []string{job.NoPassphrase}
 	}
 	return config

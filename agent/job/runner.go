@@ -158,7 +158,7 @@ func (r *Runner) addWork(c Config) {
 	}
 	upcoming := newUpcoming(c.Plan, r.purger.began)
 	r.Status = &StatusReader{
-		server: c.Engine.Instance, folder: c.Engine.Store, encrypting: !Unencrypted(c.Engine.Passphrases), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
+		server: c.Engine.Instance, folder: c.Engine.Store, encrypting: !Unencrypted(c.Engine.Keys), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
 		warnings: r.warnings, secretFiles: c.SecretFiles, configured: c.Warnings,
 	}
 	r.scheduler = &scheduler{

@@ -219,7 +219,7 @@ func VulnerableTools(tools []postgres.Tool) []string {
 const NoPassphrase = "backups are not encrypted: neither BACKUP_ENCRYPT_PASSPHRASE nor BACKUP_ENCRYPT_PASSPHRASE_FILE is set"
 
 // Unencrypted says whether new backups are plain files.
-func Unencrypted(passphrases seal.Passphrases) bool { return passphrases.Current == "" }
+func Unencrypted(keys seal.Ring) bool { return !keys.Encrypts() }
 
 // sentence is "" where nothing is wrong.
 func sentence(what string, err error) string {

@@ -16,7 +16,7 @@ type OpenSSLAt struct {
 }
 
 // OpenAt reads the header of a sealed file.
-func (o *OpenSSL) OpenAt(sealed io.ReaderAt) (*OpenSSLAt, error) {
+func (o *OpenSSL) OpenAt(sealed io.ReaderAt) (Ranges, error) {
 	header := make([]byte, headerSize)
 	if _, err := sealed.ReadAt(header, 0); err != nil && err != io.EOF {
 		return nil, err

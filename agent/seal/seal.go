@@ -29,3 +29,15 @@ type Opener interface {
 	// all of it could be opened. Anything else that the data causes wraps ErrCorrupt.
 	Open(r io.Reader) (io.Reader, error)
 }
+
+// OpenerAt is an Opener whose scheme lets a file be opened from any place on.
+type OpenerAt interface {
+	// OpenAt takes what is sealed; it must not change.
+	OpenAt(sealed io.ReaderAt) (Ranges, error)
+}
+
+// Ranges are the plain bytes of a file, to be read from any place on.
+type Ranges interface {
+	// From reads length plain bytes from an offset on. Errors are as those of an Opener.
+	From(offset, length int64) io.Reader
+}
