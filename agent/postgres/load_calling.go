@@ -26,7 +26,7 @@ func callingTables(ctx context.Context, conn *session, names []string, condition
 	sql := `WITH RECURSIVE asked (name, oid) AS (SELECT a.name, pg_catalog.to_regclass(a.name)::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS a (name)),
 		reached (origin, class, oid) AS (
 			SELECT a.oid, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, a.oid FROM asked a WHERE a.oid IS NOT NULL
-			UNION SELECT r.origin, next.class, next.oid FROM reached r CROSS JOIN LATERAL (` + reachOfInput.edges() + `) AS next (class, oid))
+			UNION SELECT r.origin, next.class, next.oid FROM reached r CROSS JOIN LATERAL (` + reachOfRows.edges() + `) AS next (class, oid))
 		SELECT a.name FROM reached r JOIN pg_catalog.pg_proc p ON p.oid = r.oid AND r.class = ` + classOfFunctions + ` JOIN asked a ON a.oid = r.origin
 			WHERE p.oid >= 12000 AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + ` AND ` + condition + `
 		UNION SELECT a.name FROM reached r JOIN pg_catalog.pg_constraint k ON k.oid = r.oid AND r.class = ` + classOfConstraints + ` JOIN asked a ON a.oid = r.origin

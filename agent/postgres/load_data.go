@@ -27,7 +27,10 @@ func (l *guardedLoader) loadData(ctx context.Context, s *loadSessions) error {
 		l.pending[name] = true
 	}
 	if len(late) == 0 {
-		return l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true})
+		if err := l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true}); err != nil {
+			return err
+		}
+		return l.guard(ctx, s, "") // what comes next may run code as well
 	}
 	if err := l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return !late[name] }, first: true}); err != nil {
 		return err

@@ -29,35 +29,51 @@ func (l *guardedLoader) guard(ctx context.Context, s *loadSessions, after string
 	return err
 }
 
-// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits.
+// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits. What holds
+// literals of the database's own types comes when all else is made: reading them may run code.
 func (l *guardedLoader) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
-	var rest []dump.Definition
-	ready := map[string]bool{}
-	for _, d := range all {
-		name := l.guardedBy(d)
-		if name == "" || after != "" && name != after && !inTree {
-			rest = append(rest, d)
-			continue
-		}
-		if _, known := ready[name]; !known {
-			var err error
-			if ready[name], err = l.isLoaded(ctx, s, name); err != nil {
+	done, ready, literal := make([]bool, len(all)), map[string]bool{}, l.withLiterals(all)
+	for _, later := range []bool{false, true} {
+		for n, d := range all {
+			name := l.guardedBy(d)
+			if name == "" || after != "" && name != after && !inTree || literal[name] != later {
+				continue
+			}
+			if _, known := ready[name]; !known {
+				var err error
+				if ready[name], err = l.isLoaded(ctx, s, name); err != nil {
+					return nil, err
+				}
+			}
+			if !ready[name] {
+				continue
+			}
+			err := l.define(ctx, s, d)
+			if content := (*dump.ContentError)(nil); err != nil && sqlState(err) == "" && !errors.As(err, &content) {
 				return nil, err
 			}
+			done[n], ready[name] = err == nil, err == nil // it may need what comes later
 		}
-		var err error
-		if ready[name] {
-			err = l.define(ctx, s, d)
-		}
-		if content := (*dump.ContentError)(nil); err != nil && sqlState(err) == "" && !errors.As(err, &content) {
-			return nil, err
-		}
-		if err != nil || !ready[name] { // it may need what comes later
-			ready[name] = false
+	}
+	var rest []dump.Definition
+	for n, d := range all {
+		if !done[n] {
 			rest = append(rest, d)
 		}
 	}
 	return rest, nil
+}
+
+// withLiterals are the tables and views of which a guard holds such literals.
+func (l *guardedLoader) withLiterals(all []dump.Definition) map[string]bool {
+	names := map[string]bool{}
+	for _, d := range all {
+		if name := l.guardedBy(d); name != "" {
+			st := d.Statement()
+			names[name] = names[name] || len(st.LiteralTypes(st.Code().Words)) > 0
+		}
+	}
+	return names
 }
 
 // guardedBy is what a statement guards; it is read once.

@@ -16,6 +16,7 @@ type foreignKey struct {
 	dump.Definition
 	from, to tableInfo
 	reaches  []reachedCode
+	asOther  bool // the server looks at the other table as its owner
 }
 
 // foreignKeys makes them, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
@@ -126,18 +127,31 @@ func (l *guardedLoader) foreignKey(ctx context.Context, s *loadSessions, d dump.
 		return key, err
 	}
 	casts, err := l.hiddenReach(ctx, s, key.from.trusted, []string{key.from.oid, key.to.oid}, nil)
+	if err != nil {
+		return key, err
+	}
 	key.reaches = append(key.reaches, casts...)
+	whole, err := s.query(ctx, readsWhole, key.from.oid, key.to.oid)
+	key.asOther = len(whole) == 0
 	return key, err
 }
 
-// onlyOwn refuses a foreign key that would run code of somebody else than the owner of its table.
+// onlyOwn refuses a foreign key that would run code of somebody else than the owner of its table, or code of the owner's as somebody else: where
+// the owner may not read the other table as a whole, the server looks for each row as the owner of that.
 func onlyOwn(key foreignKey) error {
 	others := slices.IndexFunc(key.reaches, func(r reachedCode) bool { return key.from.trusted || r.owner != key.from.owner })
 	if others >= 0 {
 		return &dump.ContentError{Object: dump.FirstWords(key.SQL), Why: "it belongs to " + fmt.Sprintf("%q", key.from.owner) + " and runs the " + key.reaches[others].String()}
 	}
+	if len(key.reaches) > 0 && key.asOther {
+		return &dump.ContentError{Object: dump.FirstWords(key.SQL), Why: "it runs the " + key.reaches[0].String() + " as the owner of " + key.to.name}
+	}
 	return nil
 }
+
+// readsWhole says whether the owner of a table, $1, may read another, $2, without row security.
+const readsWhole = `SELECT FROM pg_catalog.pg_class f, pg_catalog.pg_class t WHERE f.oid = $1::pg_catalog.oid AND t.oid = $2::pg_catalog.oid
+	AND (t.relowner = f.relowner OR pg_catalog.has_table_privilege(f.relowner, t.oid, 'SELECT') AND NOT f.relrowsecurity AND NOT t.relrowsecurity)`
 
 // splitViews parts the materialized views of superusers from the others, where the database has code of others.
 func (l *guardedLoader) splitViews(ctx context.Context, s *loadSessions) (early, late []dump.Definition, err error) {

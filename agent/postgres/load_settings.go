@@ -15,7 +15,7 @@ var meaningful = []string{"datestyle", "default_text_search_config", "lc_monetar
 func (l *guardedLoader) meanings() []string {
 	var settings []string
 	for _, name := range slices.Sorted(maps.Keys(l.Settings)) {
-		ofApplication := strings.Contains(name, ".") && !strings.HasPrefix(name, "pl")
+		ofApplication := strings.Contains(name, ".") && !strings.HasPrefix(strings.ToLower(name), "pl")
 		if ofApplication || slices.Contains(meaningful, strings.ToLower(name)) {
 			settings = append(settings, "SELECT pg_catalog.set_config("+quoteLiteral(name)+", "+quoteLiteral(l.Settings[name])+", false)")
 		}
