@@ -144,6 +144,9 @@ func (l *guardedLoader) copyIn(ctx context.Context, s *loadSessions, session *lo
 	if err != nil && run(ctx, session.conn, "ROLLBACK") != nil {
 		s.end(ctx, load.key)
 	}
+	if session.login == "" { // what it does next finds no names by a path
+		err = errors.Join(err, session.look(ctx, emptyPath))
+	}
 	return copied, err
 }
 
