@@ -27,7 +27,7 @@ const (
 	sectionPostData
 )
 
-// errCut says that a text ends before it is over.
+// errCut reports that a text ends before it is over.
 var errCut = errors.New("the archive is cut")
 
 // Entry is one object in an archive's table of contents, as far as a restore must know it.

@@ -50,7 +50,7 @@ func New() *Index {
 	return a
 }
 
-// Usable says whether the whole archive went by and all of it is known. One that is not can be restored by pg_restore all
+// Usable reports whether the whole archive went by and all of it is known. One that is not can be restored by pg_restore all
 // the same, as a whole.
 func (a *Index) Usable() bool {
 	if a.state == inContents && a.err == nil {

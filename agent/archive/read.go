@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// ErrChanged says that an archive is not what it was when its index was made.
+// ErrChanged reports that an archive is not what it was when its index was made.
 var ErrChanged = errors.New("the archive changed since it was read")
 
 // aclKinds are the entries that pg_restore leaves to the end: what they take away may be needed before.
@@ -28,7 +28,7 @@ func (c *Contents) list(wanted func(e Entry, acl bool) bool) []byte {
 	return list.Bytes()
 }
 
-// TableData says whether an entry's data are the rows of a table, which COPY reads.
+// TableData reports whether an entry's data are the rows of a table, which COPY reads.
 func (e Entry) TableData() bool {
 	return e.Kind == "TABLE DATA" && e.HasData && strings.HasPrefix(e.CopySQL, "COPY ")
 }

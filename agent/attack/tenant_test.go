@@ -43,7 +43,7 @@ func (m *tenant) psql(script string, args ...string) {
 	}
 }
 
-// caught returns the traps that somebody has run into, and sets them anew.
+// caught returns the traps that somebody has run into, and sets them again.
 func (m *tenant) caught() string {
 	m.t.Helper()
 	text, err := os.ReadFile(m.fired)

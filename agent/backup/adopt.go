@@ -16,7 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/random"
 )
 
-// errWritten says that a process still writes to a file.
+// errWritten reports that a process still writes to a file.
 var errWritten = errors.New("it is still being written")
 
 // Adopt writes manifests for the files that the runbook's script left directly in the store's folder. They stay where

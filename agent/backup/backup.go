@@ -16,33 +16,33 @@ import (
 )
 
 var (
-	// ErrDamaged says that a file is not what was stored: its size, hash or format does not hold.
+	// ErrDamaged reports that a file is not what was stored: its size, hash or format does not hold.
 	ErrDamaged = errors.New("the file is damaged")
-	// ErrIncomplete says that a dump has no end marker.
+	// ErrIncomplete reports that a dump has no end marker.
 	ErrIncomplete = errors.New("the dump is incomplete: it has no end marker")
-	// ErrForged says that a manifest is not what its agent signed, or stands where it does not belong.
+	// ErrForged reports that a manifest is not what its agent signed, or stands where it does not belong.
 	ErrForged = errors.New("the manifest is not what the agent signed")
-	// ErrUnsigned says that a manifest of this agent has no signature, although the agent has signed all since it began to.
+	// ErrUnsigned reports that a manifest of this agent has no signature, although the agent has signed all since it began to.
 	ErrUnsigned = errors.New("the manifest has no signature, and this agent signs every one")
-	// ErrUnproven says that nothing proves who made a file, and that what was asked for takes such a proof.
+	// ErrUnproven reports that nothing proves who made a file, and that what was asked for takes such a proof.
 	ErrUnproven = errors.New("nothing proves that an agent of yours made this file")
 	// ErrConfinedOnly is ErrUnproven, of what was asked for of such a file beside a new database that has it confined.
 	ErrConfinedOnly = fmt.Errorf("%w", ErrUnproven)
-	// ErrConfined says that a load failed that was confined, which may be why.
+	// ErrConfined reports that a load failed that was confined, which may be why.
 	ErrConfined = errors.New("confined, because nothing proves who made the file")
-	// ErrForeign says that a dump would make psql do what no dump asks for: run programs or leave its database.
+	// ErrForeign reports that a dump would make psql do what no dump asks for: run programs or leave its database.
 	ErrForeign = errors.New("the dump has a psql command that pg_dump does not write, such as \\! or \\connect")
-	// ErrNoPassphrase says that a file is sealed and no passphrase is at hand.
+	// ErrNoPassphrase reports that a file is sealed and no passphrase is at hand.
 	ErrNoPassphrase = errors.New("the file is encrypted and no passphrase is configured")
-	// ErrWrongPassphrase says that a file is sealed with none of the passphrases at hand.
+	// ErrWrongPassphrase reports that a file is sealed with none of the passphrases at hand.
 	ErrWrongPassphrase = errors.New("the passphrase is wrong")
-	// ErrTargetExists says that the database to restore into exists.
+	// ErrTargetExists reports that the database to restore into exists.
 	ErrTargetExists = errors.New("the target database exists already")
-	// ErrNotFound says that there is no such backup, or its file is gone.
+	// ErrNotFound reports that there is no such backup, or its file is gone.
 	ErrNotFound = errors.New("no such backup")
-	// ErrNotAllowed says that the host does not let the control plane ask for something.
+	// ErrNotAllowed reports that the host does not let the control plane ask for something.
 	ErrNotAllowed = errors.New("does not allow")
-	// ErrBusy says that another run works on the database.
+	// ErrBusy reports that another run works on the database.
 	ErrBusy = errors.New("another run works on this database")
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// ErrRowsDiffer says that a restored database does not hold the rows of its backup.
+// ErrRowsDiffer reports that a restored database does not hold the rows of its backup.
 var ErrRowsDiffer = errors.New("the restored database does not hold the rows of its backup")
 
 // compareRows counts the rows of every table of a restored database and holds them against those that went by in the

@@ -32,7 +32,7 @@ type Globals struct {
 	SHA256         string `json:"sha256"`
 	PlainSizeBytes int64  `json:"plain_size_bytes"`
 	PlainSHA256    string `json:"plain_sha256"`
-	// Passwords says whether the roles' passwords are in it, as hashes.
+	// Passwords reports whether the roles' passwords are in it, as hashes.
 	Passwords bool     `json:"passwords"`
 	Roles     []string `json:"roles"` // that it can make
 }

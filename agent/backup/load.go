@@ -164,7 +164,7 @@ func (s sealedSource) From(offset, length int64) (io.Reader, error) {
 	return s.at.From(offset, length), nil
 }
 
-// forwardSource opens the file from its start, passes over what is not wanted, and begins anew to go back.
+// forwardSource opens the file from its start, passes over what is not wanted, and begins again to go back.
 type forwardSource struct {
 	source *source
 	file   io.ReaderAt

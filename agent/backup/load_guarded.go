@@ -12,7 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
 
-// ErrContent says that something in a dump can't be loaded so that its code gains nothing by it.
+// ErrContent reports that something in a dump can't be loaded so that its code gains nothing by it.
 var ErrContent = errors.New("the dump holds code that would run with more rights than its owner has")
 
 // loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns

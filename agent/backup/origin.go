@@ -121,7 +121,7 @@ func ownAlone(path string) bool {
 	return owner == 0 || owner == os.Geteuid()
 }
 
-// CheckPassphrase says whether a passphrase at hand opens what a manifest is of, as far as the manifest can tell:
+// CheckPassphrase reports whether a passphrase at hand opens what a manifest is of, as far as the manifest can tell:
 // ErrNoPassphrase or ErrWrongPassphrase where none does.
 func (e *Engine) CheckPassphrase(stored []byte, m Manifest) error {
 	switch {

@@ -13,7 +13,7 @@ import (
 // rightsRemedy is where all rights stand that a role needs which is no superuser.
 const rightsRemedy = `see "An agent that is no superuser" in docs/agent.md, or restore as a superuser`
 
-// checkOwners says whether the role may give the objects of the dump to whom they belong, and load as these what calls code.
+// checkOwners reports whether the role may give the objects of the dump to whom they belong, and load as these what calls code.
 // A superuser may, and whoever loads a dump confined owns all of it.
 func (l *lookAhead) checkOwners(ctx context.Context) {
 	owners, role, refuse := l.needs.Members, l.server.CurrentUser, l.fail
@@ -51,7 +51,7 @@ func (l *lookAhead) checkOwners(ctx context.Context) {
 	}
 }
 
-// checkLogins says whether the server lets the logins in by which a restore loads. One that is confined always needs one; else a dump
+// checkLogins reports whether the server lets the logins in by which a restore loads. One that is confined always needs one; else a dump
 // does whose tables call code, which only the load itself sees.
 func (l *lookAhead) checkLogins(ctx context.Context) {
 	if l.req.TrustContent && !l.req.Confined {

@@ -71,7 +71,7 @@ func (r *reporter) object() {
 	r.add(0)
 }
 
-// restart tells that the phase begins anew.
+// restart tells that the phase begins again.
 func (r *reporter) restart() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -88,7 +88,7 @@ type proving struct {
 	proof      Proof
 }
 
-// makeRoom starts a throwaway server or, where that is allowed and there is none, sets its hope on the instance.
+// makeRoom starts a throwaway server or, where that is allowed and there is none, uses the instance.
 func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error, err error) {
 	major, tables := 0, 0
 	if m := p.req.Manifest; m != nil {
@@ -199,7 +199,7 @@ func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
 	return p.proof, nil
 }
 
-// disproves says whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
+// disproves reports whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
 func (p *proving) disproves(err error) bool {
 	if Failure(err) == FailureIntegrity || errors.Is(err, ErrForeign) {
 		return true

@@ -8,7 +8,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// maxLacking bounds how often a load begins anew with one more role or tablespace.
+// maxLacking bounds how often a load begins again with one more role or tablespace.
 const maxLacking = 200
 
 // addRoles makes the roles that the dump may name, as they were where that was kept with it; else by their names alone, those

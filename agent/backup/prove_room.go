@@ -25,7 +25,7 @@ const (
 	spaceStep = 100 * time.Millisecond
 )
 
-// ErrNoRoom says that a test restore would fill the disk, or has come near to it.
+// ErrNoRoom reports that a test restore would fill the disk, or has come near to it.
 var ErrNoRoom = errors.New("there is too little room for a test restore")
 
 // room is what this user may still write to a disk, and what a test restore leaves of it.
@@ -47,7 +47,7 @@ func roomOf(dir string) (room, error) {
 	}, nil
 }
 
-// lacksFiles says whether the disk can't hold so many files more.
+// lacksFiles reports whether the disk can't hold so many files more.
 func (r room) lacksFiles(dir string, reserve int64) error {
 	if r.files >= reserve {
 		return nil

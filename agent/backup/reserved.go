@@ -11,10 +11,10 @@ import (
 // temporaryPrefix begins the name of a database that a restore fills.
 const temporaryPrefix = postgres.OwnPrefix
 
-// ErrReserved says that a name is kept for the databases that restores fill.
+// ErrReserved reports that a name is kept for the databases that restores fill.
 var ErrReserved = errors.New("names that begin with " + temporaryPrefix + " are those of restores under way")
 
-// ErrTemplate says that a name is that of a database that others are made of: what stands in it comes into each of them.
+// ErrTemplate reports that a name is that of a database that others are made of: what stands in it comes into each of them.
 var ErrTemplate = errors.New("new databases are made of it, and would have what is restored; give another name")
 
 // CheckTarget refuses to restore into a database that looks like one that a restore is filling, and into PostgreSQL's own templates.

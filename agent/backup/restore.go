@@ -185,7 +185,7 @@ func (e *Engine) fill(ctx context.Context, temporary string, file Object, found 
 		return err
 	}
 	e.begin(req.OnProgress, PhaseAnalyze, 0)
-	// What the planner knows is no part of what was backed up, and the server makes it anew by itself.
+	// What the planner knows is no part of what was backed up, and the server makes it again by itself.
 	if err := e.Instance.Analyze(ctx, temporary, e.restoreJobs()); err != nil {
 		if ctx.Err() != nil {
 			return err

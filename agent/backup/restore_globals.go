@@ -16,7 +16,7 @@ const (
 	RolesSuperuser = words.RolesSuperuser // as they were
 )
 
-// errNoGlobals says that a backup has no roles that could be made.
+// errNoGlobals reports that a backup has no roles that could be made.
 var errNoGlobals = errors.New("no roles are kept with this file: restore it without them, or make them by hand")
 
 // openGlobals reads what is kept beside the file; nil where nothing is. Only a restore that is to make roles fails for it.

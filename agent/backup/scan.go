@@ -61,10 +61,10 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Complete says whether pg_dump's end marker came, with nothing but comments, blank lines and \unrestrict after it.
+// Complete reports whether pg_dump's end marker came, with nothing but comments, blank lines and \unrestrict after it.
 func (s *Scanner) Complete() bool { return !s.copies && s.lexer.complete() }
 
-// Foreign says whether a command of psql went by that pg_dump does not write, such as \! or \connect.
+// Foreign reports whether a command of psql went by that pg_dump does not write, such as \! or \connect.
 func (s *Scanner) Foreign() bool { return s.lexer.statement.foreign }
 
 // Needs returns what the dump needs of a server, as far as it has gone by.

@@ -85,7 +85,7 @@ func (l *lexer) tag(p []byte) []byte {
 }
 
 // dollar looks for the tag that ends the quote. It has a $ at both ends and nowhere else, so that a match that fails can
-// only begin anew at the byte at which it failed.
+// only begin again at the byte at which it failed.
 func (l *lexer) dollar(p []byte) []byte {
 	if l.matched == 0 {
 		n := bytes.IndexByte(p, '$')

@@ -102,7 +102,7 @@ func (e *Engine) BeginSigning() error {
 	})
 }
 
-// signedBy says whether a stored manifest bears the signature of a key.
+// signedBy reports whether a stored manifest bears the signature of a key.
 func (m Manifest) signedBy(key ed25519.PublicKey, stored []byte) bool {
 	value, err := base64.StdEncoding.Strict().DecodeString(m.Signature.Value)
 	if err != nil || m.Signature.Algorithm != signing.Algorithm {
@@ -112,7 +112,7 @@ func (m Manifest) signedBy(key ed25519.PublicKey, stored []byte) bool {
 	return err == nil && ed25519.Verify(key, append([]byte(signatureContext), message...), value)
 }
 
-// provenBy says whether who wrote a stored manifest had one of the passphrases.
+// provenBy reports whether who wrote a stored manifest had one of the passphrases.
 func (m Manifest) provenBy(keys seal.Ring, stored []byte) bool {
 	if m.Proof == nil {
 		return false

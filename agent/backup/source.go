@@ -25,7 +25,7 @@ var (
 	magicCustom = []byte("PGDMP")
 )
 
-// errNoDump says that something is no dump, so that another passphrase is to be tried.
+// errNoDump reports that something is no dump, so that another passphrase is to be tried.
 var errNoDump = errors.New("it is no dump of PostgreSQL")
 
 // source knows how to open one file: with which passphrase, and what is in it.

@@ -31,7 +31,7 @@ type Replacement struct {
 // session is what those who exchange the two call themselves on the server.
 func (r Replacement) session() string { return "pgharbor_swap_" + r.OldOID + "_" + r.NewOID }
 
-// ErrNotInPlace says that the databases of a replacement are not where it left them.
+// ErrNotInPlace reports that the databases of a replacement are not where it left them.
 var ErrNotInPlace = errors.New("the databases are not as the restore left them")
 
 // Place says which database of a replacement is in service.

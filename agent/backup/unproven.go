@@ -22,10 +22,10 @@ type Unproven struct {
 	RestoredAt time.Time `json:"restored_at,omitzero"`
 }
 
-// ErrOwnedByConfined says that a confined role still owns something in a database.
+// ErrOwnedByConfined reports that a confined role still owns something in a database.
 var ErrOwnedByConfined = errors.New("it belongs still to the role that it was restored as")
 
-// ErrMarks says that the state folder does not tell which databases were restored from files of unknown origin.
+// ErrMarks reports that the state folder does not tell which databases were restored from files of unknown origin.
 var ErrMarks = errors.New("which databases were restored from files of unknown origin can't be told")
 
 // mark notes that a database was filled from a file of unknown origin, in the state folder and in the server: each holds

@@ -19,7 +19,7 @@ import (
 	"syscall"
 )
 
-// ErrNone says that this host can't hold a program in a cage.
+// ErrNone reports that this host can't hold a program in a cage.
 var ErrNone = errors.New("no cage can be had")
 
 // Spec says what a program may reach; everything else is closed to it, to what it starts, and for ever.

@@ -131,7 +131,7 @@ func logInFull(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// stateDirGiven says whether somebody chose the state folder.
+// stateDirGiven reports whether somebody chose the state folder.
 func (c *command) stateDirGiven() bool { return c.root.PersistentFlags().Changed("state-dir") }
 
 func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

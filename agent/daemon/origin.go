@@ -41,7 +41,7 @@ func findFile(path string) (foundFile, error) {
 	return found, err
 }
 
-// trusts says whether another instance's word counts here: where it was named on
+// trusts reports whether another instance's word counts here: where it was named on
 // the command line or in the host's policy, and on a host that has no name in a
 // fleet, such as the spare one of the worst day, where a person brings the file
 // and the passphrase and nothing says otherwise.
@@ -84,7 +84,7 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	return origin, err
 }
 
-// keeps says whether a file stands in BACKUP_DIR or in a folder of it.
+// keeps reports whether a file stands in BACKUP_DIR or in a folder of it.
 func (a *agent) keeps(path string) bool {
 	folder, err := filepath.EvalSymlinks(a.settings.Dir)
 	if err != nil {

@@ -142,7 +142,7 @@ func hintFor(err error) string {
 	return unloadable.NextStep(text(err))
 }
 
-// cannotRead says whether a backup failed because the role may not read all of the database.
+// cannotRead reports whether a backup failed because the role may not read all of the database.
 func cannotRead(err error) bool {
 	var tool *postgres.ToolError
 	return errors.As(err, &tool) && tool.Tool == "pg_dump" && strings.Contains(tool.Error(), "SQLSTATE 42501")

@@ -101,7 +101,7 @@ func TestUpgradeOnAFolderOfSomebodyElse(t *testing.T) {
 	h.mustRun("backup", "--database", "upgraded")
 }
 
-// A folder that was not there when the agent began to sign holds what counts as forged, until the agent begins anew and
+// A folder that was not there when the agent began to sign holds what counts as forged, until the agent begins again and
 // is told of its key from before.
 func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 	server := postgrestest.Shared(t)

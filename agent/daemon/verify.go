@@ -92,7 +92,7 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	return proof, heldAgainst, err
 }
 
-// checkVerify says whether there is something that backups can be tried out in.
+// checkVerify reports whether there is something that backups can be tried out in.
 // Only who asked for that on a schedule must have it.
 func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
 	verify := a.settings.Verify

@@ -110,7 +110,7 @@ func (s Statement) createdCode() Code {
 	return Code{}
 }
 
-// createsLanguage says whether a statement is CREATE [OR REPLACE] [TRUSTED] [PROCEDURAL] LANGUAGE.
+// createsLanguage reports whether a statement is CREATE [OR REPLACE] [TRUSTED] [PROCEDURAL] LANGUAGE.
 func (s Statement) createsLanguage() bool {
 	at := 1
 	for at < len(s.Words) && slices.ContainsFunc([]string{"OR", "REPLACE", "TRUSTED", "PROCEDURAL"}, s.Words[at].Is) {
@@ -179,7 +179,7 @@ func (s Statement) partOfTable(before, after string, has, planned bool) Code {
 	return c
 }
 
-// Does says whether a statement is ALTER kind [ONLY] name action.
+// Does reports whether a statement is ALTER kind [ONLY] name action.
 func (s Statement) Does(kind, action string) bool {
 	at := 2
 	if at < len(s.Words) && s.Words[at].Is("ONLY") {
@@ -233,7 +233,7 @@ func (s Statement) alteredCode(at int) Code {
 	return c
 }
 
-// partitionsByExpression says whether PARTITION BY names more than columns.
+// partitionsByExpression reports whether PARTITION BY names more than columns.
 func partitionsByExpression(words []Word) bool {
 	at := outside(words, "PARTITION")
 	if at < 0 {
@@ -284,7 +284,7 @@ func between(words []Word, from, to string) []Word {
 	return words
 }
 
-// anyOf says whether one of the keywords comes, at any depth.
+// anyOf reports whether one of the keywords comes, at any depth.
 func anyOf(words []Word, keywords ...string) bool {
 	return slices.ContainsFunc(words, func(w Word) bool { return slices.ContainsFunc(keywords, w.Is) })
 }
@@ -324,5 +324,5 @@ func (s Statement) LiteralTypes(words []Word) []string {
 
 func endsInDot(w Word) bool { return !w.Quoted && strings.HasSuffix(w.Text, ".") }
 
-// startsNumber says whether a word is a number, such as 1.5 or 1.5e10.
+// startsNumber reports whether a word is a number, such as 1.5 or 1.5e10.
 func startsNumber(text string) bool { return text[0] >= '0' && text[0] <= '9' || text[0] == '.' }

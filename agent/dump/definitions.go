@@ -9,7 +9,7 @@ import (
 // maxDefinitions bounds what is kept in memory of a dump's definitions: room for some 500,000 objects.
 const maxDefinitions = 256 << 20
 
-// errManyDefinitions says that a dump has more definitions than are kept in memory.
+// errManyDefinitions reports that a dump has more definitions than are kept in memory.
 var errManyDefinitions = errors.New("the definitions of the dump are more than 256 MiB")
 
 // Definitions are the statements of a plain dump without its rows, in the stages in which a load runs them. They are
@@ -116,7 +116,7 @@ func (d *Definitions) set(s Statement) bool {
 	return true
 }
 
-// PlainStrings says whether the dump's sessions have strings in which backslashes do not escape.
+// PlainStrings reports whether the dump's sessions have strings in which backslashes do not escape.
 func (d *Definitions) PlainStrings() bool {
 	plain := false
 	for _, sql := range d.Session {
@@ -150,7 +150,7 @@ func (d Definition) WithoutTablespace() (tablespace, settings string) {
 	return tablespace, ReplaceSetting(d.Settings, strings.TrimSuffix(prefix, " = "), prefix+"''")
 }
 
-// IsData says whether a statement is one of those with which a dump loads rows, large objects and the state of sequences.
+// IsData reports whether a statement is one of those with which a dump loads rows, large objects and the state of sequences.
 func (s Statement) IsData() bool {
 	switch {
 	case s.Begins("COPY") && s.copiesRows(), s.Begins("BEGIN"), s.Begins("COMMIT"), s.Begins("SELECT", "pg_catalog.setval"):
@@ -164,13 +164,13 @@ func (s Statement) IsData() bool {
 	return false
 }
 
-// copiesRows says whether a COPY loads the rows that follow it.
+// copiesRows reports whether a COPY loads the rows that follow it.
 func (s Statement) copiesRows() bool {
 	n := len(s.Words)
 	return n > 3 && s.Words[n-2].Is("FROM") && s.Words[n-1].Is("stdin")
 }
 
-// isPostData says whether a statement is one of those that pg_dump writes after the rows alone.
+// isPostData reports whether a statement is one of those that pg_dump writes after the rows alone.
 func (s Statement) isPostData() bool {
 	for _, begin := range [][]string{
 		{"CREATE", "INDEX"}, {"CREATE", "UNIQUE", "INDEX"}, {"CREATE", "TRIGGER"}, {"CREATE", "CONSTRAINT", "TRIGGER"}, {"CREATE", "RULE"},
@@ -213,7 +213,7 @@ func (d *Definitions) stage(s Statement) *[]Definition {
 	return &d.Before
 }
 
-// isForeignKey says whether an ALTER TABLE adds a foreign key: ADD CONSTRAINT name FOREIGN KEY.
+// isForeignKey reports whether an ALTER TABLE adds a foreign key: ADD CONSTRAINT name FOREIGN KEY.
 func (s Statement) isForeignKey() bool {
 	at := s.Find(2, "CONSTRAINT")
 	return at > 0 && at+3 < len(s.Words) && s.Words[at+2].Is("FOREIGN") && s.Words[at+3].Is("KEY")

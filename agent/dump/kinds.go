@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// writtenByDump says whether a statement is of a kind that pg_dump writes of one database, and that runs no query of its own.
+// writtenByDump reports whether a statement is of a kind that pg_dump writes of one database, and that runs no query of its own.
 // Whatever else a dump holds somebody else wrote, and it is not run.
 func (s Statement) writtenByDump() bool {
 	switch {
@@ -27,7 +27,7 @@ func (s Statement) writtenByDump() bool {
 	return false
 }
 
-// ofInstance says whether the object named from a position on belongs to the instance and not to a database.
+// ofInstance reports whether the object named from a position on belongs to the instance and not to a database.
 func (s Statement) ofInstance(at int) bool {
 	if at >= len(s.Words) {
 		return true
@@ -50,7 +50,7 @@ var created = []string{
 	"SERVER", "STATISTICS", "SUBSCRIPTION", "TABLE", "TEXT", "TRANSFORM", "TRIGGER", "TRUSTED", "TYPE", "UNIQUE", "UNLOGGED", "USER", "VIEW",
 }
 
-// creates says whether a CREATE makes an object that pg_dump makes, without running the query that defines it.
+// creates reports whether a CREATE makes an object that pg_dump makes, without running the query that defines it.
 func (s Statement) creates() bool {
 	at := 1
 	if s.Begins("CREATE", "OR", "REPLACE") {
@@ -74,7 +74,7 @@ func (s Statement) creates() bool {
 // altered are the kinds of object that a dump changes after it made them.
 var altered = slices.Concat(created, []string{"DEFAULT", "LARGE"})
 
-// alters says whether an ALTER is of an object of the database.
+// alters reports whether an ALTER is of an object of the database.
 func (s Statement) alters() bool {
 	return len(s.Words) > 1 && slices.ContainsFunc(altered, s.Words[1].Is)
 }
@@ -82,7 +82,7 @@ func (s Statement) alters() bool {
 // dumpFunctions are the functions that a dump calls for definitions; those for data are told by isData.
 var dumpFunctions = []string{"pg_catalog.set_config", "pg_catalog.lo_create", "pg_catalog.lo_unlink"}
 
-// callsDumpFunction says whether a SELECT calls one of them with plain values and does nothing else.
+// callsDumpFunction reports whether a SELECT calls one of them with plain values and does nothing else.
 func (s Statement) callsDumpFunction() bool {
 	if len(s.Words) < 4 || s.Words[1].Quoted || !slices.Contains(dumpFunctions, s.Words[1].Text) || s.Words[2].Text != "(" {
 		return false

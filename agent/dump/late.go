@@ -29,7 +29,7 @@ func SplitLate(all []Definition) (plain, late []Definition) {
 	return plain, late
 }
 
-// in says whether a statement needs what is late.
+// in reports whether a statement needs what is late.
 func (l lateNames) in(s Statement) bool {
 	about := namesParts(s)
 	for n, w := range s.Words {
@@ -60,7 +60,7 @@ func (l lateNames) add(s Statement) {
 // partKinds are the kinds of object that may be late and have a name in their table or schema alone.
 var partKinds = []string{"INDEX", "STATISTICS", "RULE", "TRIGGER"}
 
-// namesParts says whether a statement is about such an object. All others name columns, which may be called as these are.
+// namesParts reports whether a statement is about such an object. All others name columns, which may be called as these are.
 func namesParts(s Statement) bool {
 	for _, kind := range partKinds {
 		if s.Begins("ALTER", kind) || s.Begins("COMMENT", "ON", kind) {
@@ -78,7 +78,7 @@ func lastPart(w Word) string {
 	return w.Text[strings.LastIndexByte(w.Text, '.')+1:]
 }
 
-// lateIndex says whether a statement makes an index or statistics with an expression or a condition, and how that is called.
+// lateIndex reports whether a statement makes an index or statistics with an expression or a condition, and how that is called.
 func lateIndex(s Statement) (name string, ok bool) {
 	switch {
 	case s.Begins("CREATE", "STATISTICS"):

@@ -49,7 +49,7 @@ func place(all []Definition, s Statement) int {
 	return at
 }
 
-// sameObject says whether an object as ALTER has it, "FUNCTION public.f(integer)", is called by a name.
+// sameObject reports whether an object as ALTER has it, "FUNCTION public.f(integer)", is called by a name.
 func sameObject(object, name string) bool {
 	return strings.HasSuffix(object, " "+name) || strings.Contains(object, " "+name+"(")
 }

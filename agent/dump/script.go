@@ -18,10 +18,10 @@ type Word struct {
 	Start, End int    // in the statement's sql
 }
 
-// Is says whether the word is a keyword, which has no quotes.
+// Is reports whether the word is a keyword, which has no quotes.
 func (w Word) Is(keyword string) bool { return !w.Quoted && strings.EqualFold(w.Text, keyword) }
 
-// Begins says whether a statement begins with these keywords.
+// Begins reports whether a statement begins with these keywords.
 func (s Statement) Begins(keywords ...string) bool {
 	for n, keyword := range keywords {
 		if n >= len(s.Words) || !s.Words[n].Is(keyword) {

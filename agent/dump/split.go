@@ -9,7 +9,7 @@ import (
 // maxStatement bounds one statement of a dump: a function's body or the definition of a view.
 const maxStatement = 64 << 20
 
-// errLongStatement says that a statement of a dump is longer than maxStatement.
+// errLongStatement reports that a statement of a dump is longer than maxStatement.
 var errLongStatement = errors.New("a statement of the dump is longer than 64 MiB")
 
 // Splitter parts the SQL of a plain dump, without the rows of COPY, into its statements, where psql would: at each
@@ -203,7 +203,7 @@ func (s *Splitter) Rest() string {
 	return strings.TrimSpace(string(s.statement))
 }
 
-// routine says whether the statement makes a function or a procedure, whose body may hold semicolons.
+// routine reports whether the statement makes a function or a procedure, whose body may hold semicolons.
 func (s *Splitter) routine() bool {
 	words := s.words
 	if len(words) > 3 && words[1] == "OR" && words[2] == "REPLACE" {

@@ -17,7 +17,7 @@ const (
 	ConsentTrust    Consent = "trust"    // they know who made it: it is loaded with the agent's rights
 )
 
-// admit says whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
+// admit reports whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
 // is known to run commands from a crafted dump, unless somebody consents.
 func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
 	switch {

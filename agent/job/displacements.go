@@ -17,7 +17,7 @@ import (
 // context of the work has.
 const reconcileTime = 30 * time.Second
 
-// errOutcomeUnknown says that nobody knows yet whether databases were exchanged.
+// errOutcomeUnknown reports that nobody knows yet whether databases were exchanged.
 var errOutcomeUnknown = errors.New("whether the restored database is in place will be known when the server is back")
 
 // exchanger puts one database in the place of another, and tells which stands where.
@@ -147,5 +147,5 @@ func (d *Displacements) Undo(ctx context.Context, restoreID, confirm string) (st
 	return *kept, nil
 }
 
-// ErrConfirmation says that a name was repeated that is not the one.
+// ErrConfirmation reports that a name was repeated that is not the one.
 var ErrConfirmation = errors.New("the confirmation is wrong")

@@ -40,7 +40,7 @@ type Receiver interface {
 // PhaseFetch is that of a restore whose backup comes from another instance.
 const PhaseFetch = "fetch"
 
-// errOlderAgent says that a backup came without what it is known by.
+// errOlderAgent reports that a backup came without what it is known by.
 var errOlderAgent = errors.New("the agent that has the backup sends no manifest; it is older than this one")
 
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is

@@ -69,7 +69,7 @@ func (o *orphans) take() []orphan {
 	return waiting
 }
 
-// any says whether something waits for the server.
+// any reports whether something waits for the server.
 func (o *orphans) any() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

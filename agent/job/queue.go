@@ -141,7 +141,7 @@ func (q *Queue) do(ctx context.Context, job Job) {
 	q.recorder.finish(work, state.ResultEntry(result))
 }
 
-// takes says whether a job makes sense, the host allows it, and what it claims, it has for itself.
+// takes reports whether a job makes sense, the host allows it, and what it claims, it has for itself.
 func (q *Queue) takes(ctx context.Context, jobID string, spec Spec) (allowed policy.Policy, claimed *state.Restore, err error) {
 	if err := spec.check(); err != nil {
 		return allowed, nil, err

@@ -19,7 +19,7 @@ type Config struct {
 	State  *state.Folder
 	Log    *slog.Logger
 	Now    func() time.Time
-	// Clock says whether the clock may be gone by.
+	// Clock reports whether the clock may be gone by.
 	Clock *retention.ClockGuard
 	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
 	HostPolicy func() (policy.Policy, error)
@@ -31,7 +31,7 @@ type Config struct {
 	// SecretFiles are the files with secrets, which health warns of where they are not
 	// private.
 	SecretFiles []SecretFile
-	// LookEvery is how often Status is made anew; zero means LookEvery.
+	// LookEvery is how often Status is made again; zero means LookEvery.
 	LookEvery time.Duration
 	// Warnings are of the configuration, for Status.
 	Warnings []string

@@ -26,7 +26,7 @@ var cronParser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Mo
 // @weekly, @monthly or @yearly. It refuses one that never comes due.
 func ParseSchedule(expression string, location *time.Location) (*Schedule, error) {
 	// The library would take a zone and "@every" too; the zone has a setting of
-	// its own, and "@every" starts anew with each restart.
+	// its own, and "@every" starts again with each restart.
 	if strings.Contains(expression, "=") || strings.HasPrefix(strings.TrimSpace(expression), "@every") {
 		return nil, fmt.Errorf("%q is no cron expression of five fields", expression)
 	}

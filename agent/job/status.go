@@ -218,7 +218,7 @@ func VulnerableTools(tools []postgres.Tool) []string {
 // NoPassphrase is the warning for backups that are not sealed.
 const NoPassphrase = "backups are not encrypted: neither BACKUP_ENCRYPT_PASSPHRASE nor BACKUP_ENCRYPT_PASSPHRASE_FILE is set"
 
-// Unencrypted says whether new backups are plain files.
+// Unencrypted reports whether new backups are plain files.
 func Unencrypted(keys seal.Ring) bool { return !keys.Encrypts() }
 
 // sentence is "" where nothing is wrong.

@@ -26,14 +26,14 @@ func (t *Trail) Hear(head chain.SignedHead, unsigned error) {
 }
 
 // Head returns the newest head of the trail that the agent holds, or nil, and
-// whether somebody has said that the next one begins anew.
+// whether somebody has said that the next one begins again.
 func (t *Trail) Head() (head *chain.SignedHead, anew bool) {
 	head, anew, err := t.witness.Newest()
 	t.note(err)
 	return head, anew
 }
 
-// BeginsAnew says whether somebody has accepted another trail, and no head of it has come since.
+// BeginsAnew reports whether somebody has accepted another trail, and no head of it has come since.
 // What can't be read is said where heads are taken.
 func (t *Trail) BeginsAnew() bool {
 	_, anew, err := t.witness.Newest()

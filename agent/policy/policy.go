@@ -68,10 +68,10 @@ func (p Policy) check() error {
 	return nil
 }
 
-// Allows says whether jobs of a kind are done.
+// Allows reports whether jobs of a kind are done.
 func (p Policy) Allows(kind string) bool { return slices.Contains(p.Jobs, kind) }
 
-// Trusts says whether another instance is named as one whose proof by the passphrase counts.
+// Trusts reports whether another instance is named as one whose proof by the passphrase counts.
 func (p Policy) Trusts(instance string) bool {
 	return slices.ContainsFunc(p.RestoreFrom, func(glob string) bool {
 		matches, _ := path.Match(glob, instance)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrNoBinaries says that no server that would do can be started here.
+// ErrNoBinaries reports that no server that would do can be started here.
 var ErrNoBinaries = errors.New("no server binaries are at hand")
 
 // binaries is an installed server.

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// ErrNoConfinement says that no role could be had that may fill a database and nothing else.
+// ErrNoConfinement reports that no role could be had that may fill a database and nothing else.
 var ErrNoConfinement = errors.New("a role that is confined to the new database can't be used here")
 
 // scramIterations is PostgreSQL's own default for the passwords of roles.

@@ -227,7 +227,7 @@ func (i *Instance) execute(ctx context.Context, sql string) error {
 	return run(ctx, conn, sql)
 }
 
-// IsAnswer says whether an error is what the server answered, so that it is certain that it did not do what it was asked.
+// IsAnswer reports whether an error is what the server answered, so that it is certain that it did not do what it was asked.
 func IsAnswer(err error) bool {
 	// Of a session that is ended, class 57, the last statement may have been carried out.
 	state := sqlState(err)

@@ -63,7 +63,7 @@ func (i *Instance) Database(ctx context.Context, name string) (Database, error) 
 	return found[0], nil
 }
 
-// DatabaseExists says whether there is a database of this name, template or not.
+// DatabaseExists reports whether there is a database of this name, template or not.
 func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
 	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
 	return len(rows) > 0, err

@@ -32,7 +32,7 @@ func (i *Instance) freeSettings(ctx context.Context) (f freeSettings, err error)
 	return f, err
 }
 
-// has says whether a parameter is one that any role may set, or of an application's own. What begins like a module is neither: the
+// has reports whether a parameter is one that any role may set, or of an application's own. What begins like a module is neither: the
 // server would take it as what a superuser has set once it loads that, and does not say before whether it takes one.
 func (f freeSettings) has(name string) bool {
 	name = strings.ToLower(name)

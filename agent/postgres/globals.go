@@ -88,7 +88,7 @@ func (i *Instance) collect(ctx context.Context, tool Tool, args ...string) ([]by
 	return script, nil
 }
 
-// endsWith says whether a line is the script's last but for blank ones, comments and psql's \unrestrict.
+// endsWith reports whether a line is the script's last but for blank ones, comments and psql's \unrestrict.
 func endsWith(script []byte, line string) bool {
 	at := bytes.LastIndex(script, []byte("\n"+line))
 	if at < 0 {

@@ -45,7 +45,7 @@ func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *du
 	}, nil
 }
 
-// ownsPublic says whether the dump gives the schema public an owner of its own.
+// ownsPublic reports whether the dump gives the schema public an owner of its own.
 func ownsPublic(d *dump.Definitions) bool {
 	return slices.ContainsFunc(slices.Concat(d.Before, d.Last), func(d dump.Definition) bool {
 		object, _ := dump.OwnerChange(d.Statement())
@@ -53,7 +53,7 @@ func ownsPublic(d *dump.Definitions) bool {
 	})
 }
 
-// grantsPublic says whether the dump gives a role a privilege on the schema public.
+// grantsPublic reports whether the dump gives a role a privilege on the schema public.
 func grantsPublic(d *dump.Definitions, privilege, role string) bool {
 	return slices.ContainsFunc(d.Rights, func(d dump.Definition) bool {
 		st := d.Statement()

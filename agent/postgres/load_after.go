@@ -40,7 +40,7 @@ func (l *guardedLoader) after(ctx context.Context, s *loadSessions, all []dump.D
 	return l.defineAll(ctx, s, l.Definitions.Remarks)
 }
 
-// builds says whether a statement reads all rows of a table to build something, and so is worth a session of its own.
+// builds reports whether a statement reads all rows of a table to build something, and so is worth a session of its own.
 func builds(s dump.Statement) bool {
 	if s.Begins("CREATE", "INDEX") || s.Begins("CREATE", "UNIQUE", "INDEX") {
 		return true

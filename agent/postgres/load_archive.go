@@ -289,7 +289,7 @@ func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask, late
 	return nil
 }
 
-// ownTable says whether a table is one that the archive has made, and no part of an extension with rows of its own.
+// ownTable reports whether a table is one that the archive has made, and no part of an extension with rows of its own.
 const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.regclass AND c.relkind = 'r' AND NOT EXISTS
 	(SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')`
 

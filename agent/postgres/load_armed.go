@@ -8,7 +8,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// armed says whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded, other than what its definitions gave it before
+// armed reports whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded, other than what its definitions gave it before
 // any code ran: a trigger, a rule, a check, a column that the dump has no values for.
 const armed = `SELECT (pg_catalog.to_regclass($4::pg_catalog.text) IS DISTINCT FROM c.oid::pg_catalog.regclass
 		OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)

@@ -64,7 +64,7 @@ func (l *guardedLoader) buildByOwners(ctx context.Context, s *loadSessions, all 
 	return nil
 }
 
-// runsNothing says whether a statement changes a superuser's table, and so may run nobody's code, or it is refused: it is not looked at once
+// runsNothing reports whether a statement changes a superuser's table, and so may run nobody's code, or it is refused: it is not looked at once
 // more beside the code of others.
 func (l *guardedLoader) runsNothing(ctx context.Context, s *loadSessions, d dump.Definition) (bool, error) {
 	st := d.Statement()

@@ -29,7 +29,7 @@ func (l *guardedLoader) changeByOwner(ctx context.Context, s *loadSessions, d du
 	return l.changeAs(ctx, s, sessionKey{owner: table.owner}, d, c, table)
 }
 
-// changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at anew: code of the owner may
+// changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at again: code of the owner may
 // have run, and changed it. None runs by now.
 func (l *guardedLoader) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
 	table, reaches, failed := l.lookAtChange(ctx, s, d, st, c)
@@ -87,7 +87,7 @@ func (l *guardedLoader) wayOf(ctx context.Context, s *loadSessions, st dump.Stat
 	return reachOfChange, nil
 }
 
-// mayBeNull says whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
+// mayBeNull reports whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
 func (l *guardedLoader) mayBeNull(ctx context.Context, s *loadSessions, st dump.Statement, table tableInfo) (bool, error) {
 	rows, err := s.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
 		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.SQL)))

@@ -37,7 +37,7 @@ func madeIndex(st dump.Statement) string {
 	return st.QualifiedName(at)
 }
 
-// makesBeside says whether a statement makes something in the schema of the table that it is about, or a view anew: that takes the right
+// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again: that takes the right
 // to create there, which not every owner has.
 func makesBeside(st dump.Statement) bool {
 	identity := st.Begins("ALTER", "TABLE") && st.Find(2, "GENERATED") > 0
@@ -111,7 +111,7 @@ func movedTo(st dump.Statement, table, schema, other string) string {
 	return sql
 }
 
-// makesIndex says whether a statement makes an index.
+// makesIndex reports whether a statement makes an index.
 func makesIndex(st dump.Statement) bool {
 	return st.Begins("CREATE", "INDEX") || st.Begins("CREATE", "UNIQUE", "INDEX") || builds(st) && st.Find(3, "CHECK") < 0
 }

@@ -22,13 +22,13 @@ type tableInfo struct {
 	refers    bool // a column holds names of objects, which are looked for with the rights of who loads the row
 }
 
-// routed says whether rows that are loaded into the table go to its partitions.
+// routed reports whether rows that are loaded into the table go to its partitions.
 func (t tableInfo) routed() bool { return t.kind == "p" }
 
-// trustedRole says whether a role r of pg_roles is a superuser or the session's own.
+// trustedRole reports whether a role r of pg_roles is a superuser or the session's own.
 const trustedRole = `(r.rolsuper OR r.rolname = CURRENT_USER)`
 
-// ofExtension says whether an object is part of an extension.
+// ofExtension reports whether an object is part of an extension.
 const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = %s::pg_catalog.regclass AND e.objid = %s AND e.deptype = 'e')`
 
 // codeObjects are the functions, operators, domains and views that were not written by superusers, and do not come with an

@@ -92,5 +92,5 @@ func (l *guardedLoader) filled() []string {
 	return names
 }
 
-// PlainSource opens a plain dump anew; the function ends the reading.
+// PlainSource opens a plain dump again; the function ends the reading.
 type PlainSource func(ctx context.Context) (io.Reader, func() error, error)

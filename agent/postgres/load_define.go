@@ -118,7 +118,7 @@ func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (
 	return &dump.ContentError{Object: dump.FirstWords(st.SQL), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }
 
-// refused says whether a login was not let do something, or could not be had.
+// refused reports whether a login was not let do something, or could not be had.
 func refused(err error) bool {
 	var content *dump.ContentError
 	return sqlState(err) == stateNoPrivilege || errors.As(err, &content)

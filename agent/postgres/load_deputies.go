@@ -114,7 +114,7 @@ func (l deputyLook) named(r routine) (views []string, meets bool) {
 	return views, false
 }
 
-// namesIn says whether a body has a name in it, as a word of its own or within quotes.
+// namesIn reports whether a body has a name in it, as a word of its own or within quotes.
 func namesIn(body string) func(name string) bool {
 	words := map[string]bool{}
 	for _, word := range strings.FieldsFunc(body, notInName) {
@@ -128,7 +128,7 @@ func namesIn(body string) func(name string) bool {
 	}
 }
 
-// notInName says whether a character can't be in a name without quotes.
+// notInName reports whether a character can't be in a name without quotes.
 func notInName(r rune) bool {
 	return r != '_' && r != '$' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }

@@ -152,7 +152,7 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	return release(ctx)
 }
 
-// errNotDumped says that what is loaded is not what was verified.
+// errNotDumped reports that what is loaded is not what was verified.
 var errNotDumped = errors.New("the dump changed after it was verified")
 
 // count adds to the rows of a table, named as in the dump.

@@ -151,7 +151,7 @@ func (l *laterTables) take(task tableTask, err error) error {
 	return nil
 }
 
-// mayPassLater says whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
+// mayPassLater reports whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
 // error of its own.
 func mayPassLater(err error) bool {
 	var content *dump.ContentError

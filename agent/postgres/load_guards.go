@@ -100,7 +100,7 @@ func guarded(st dump.Statement) string {
 	return ""
 }
 
-// isLoaded says whether no table of a tree waits for its rows.
+// isLoaded reports whether no table of a tree waits for its rows.
 func (l *guardedLoader) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
 	tree, err := treeOf(ctx, s, name)
 	if err != nil || len(tree) == 0 {

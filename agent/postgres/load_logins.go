@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// ErrNoLogin says that no login could be had that runs what must not run with the superuser's rights.
+// ErrNoLogin reports that no login could be had that runs what must not run with the superuser's rights.
 var ErrNoLogin = errors.New("no login of an owner can be had")
 
 const noLogin = "it is loaded by a login of its own, and none is to be had"

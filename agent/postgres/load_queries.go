@@ -51,7 +51,7 @@ func (l *guardedLoader) foreignKeys(ctx context.Context, s *loadSessions) error 
 }
 
 // keysByOwners makes foreign keys by the logins of their tables' owners; what these are not let make comes last, one by one, and is looked at
-// anew: code of an owner may have run, and changed what another key finds.
+// again: code of an owner may have run, and changed what another key finds.
 func (l *guardedLoader) keysByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
 	var mu sync.Mutex
 	again := map[string]error{}
@@ -149,7 +149,7 @@ func onlyOwn(key foreignKey) error {
 	return nil
 }
 
-// readsWhole says whether the owner of a table, $1, may read another, $2, without row security.
+// readsWhole reports whether the owner of a table, $1, may read another, $2, without row security.
 const readsWhole = `SELECT FROM pg_catalog.pg_class f, pg_catalog.pg_class t WHERE f.oid = $1::pg_catalog.oid AND t.oid = $2::pg_catalog.oid
 	AND (t.relowner = f.relowner OR pg_catalog.has_table_privilege(f.relowner, t.oid, 'SELECT') AND NOT f.relrowsecurity AND NOT t.relrowsecurity)`
 

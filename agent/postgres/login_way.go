@@ -133,7 +133,7 @@ func (i *Instance) CheckLogin(ctx context.Context) error {
 	return i.noWayIn(ctx, answered, errors.Join(refused...))
 }
 
-// asksPassword says whether the answer to a login that does not exist is about the password or, where none is asked for, about the role.
+// asksPassword reports whether the answer to a login that does not exist is about the password or, where none is asked for, about the role.
 func asksPassword(answer *ServerError) bool {
 	return answer.SQLState == stateInvalidPassword || answer.SQLState == stateInvalidCatalogName ||
 		answer.SQLState == stateInvalidAuthorization && answer.routine == "InitializeSessionUserId"

@@ -84,7 +84,7 @@ func (i *Instance) MayReplace(ctx context.Context, replaced string) (lacks strin
 	return "", nil
 }
 
-// ErrNoLocale says that the server's host does not have a locale.
+// ErrNoLocale reports that the server's host does not have a locale.
 var ErrNoLocale = errors.New("the server does not have the locale")
 
 // CheckLocale tries whether databases of a locale can be made, by a collation that never comes to be. ErrNoLocale where

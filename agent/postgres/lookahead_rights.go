@@ -30,7 +30,7 @@ func (i *Instance) NotMember(ctx context.Context, server Server, roles []string)
 	return i.among(ctx, unrelated, roles)
 }
 
-// JoinsWhatItMakes says whether the role becomes a member of the roles that it makes, as it has to be to give them something.
+// JoinsWhatItMakes reports whether the role becomes a member of the roles that it makes, as it has to be to give them something.
 func (i *Instance) JoinsWhatItMakes(ctx context.Context, server Server) (bool, error) {
 	if server.Superuser || server.Number < 160000 {
 		return server.Superuser, nil
@@ -39,7 +39,7 @@ func (i *Instance) JoinsWhatItMakes(ctx context.Context, server Server) (bool, e
 	return len(granting) > 0, err
 }
 
-// MayMakeRoles says whether the role may make others.
+// MayMakeRoles reports whether the role may make others.
 func (i *Instance) MayMakeRoles(ctx context.Context) (bool, error) {
 	may, err := i.set(ctx, "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolcreaterole)")
 	return len(may) > 0, err

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ErrMarkRefused says that the server lets this role mark no database.
+// ErrMarkRefused reports that the server lets this role mark no database.
 var ErrMarkRefused = errors.New("only a superuser can mark a database")
 
 const (

@@ -38,7 +38,7 @@ const (
 // idleTimeout is how long a transaction of ours may stand idle, as when this host is cut off, before it gives up its locks.
 const idleTimeout = 10 * time.Minute
 
-// ErrPooler says that the server does not take the parameters that keep a session clean.
+// ErrPooler reports that the server does not take the parameters that keep a session clean.
 var ErrPooler = errors.New("what answers does not take the parameters that sessions begin with, as connection poolers don't")
 
 // traits are what the parameters of a session depend on.
@@ -178,7 +178,7 @@ func (i *Instance) learn(ctx context.Context) (traits, error) {
 	return found, nil
 }
 
-// forget has the next session learn anew.
+// forget has the next session learn again.
 func (i *Instance) forget() {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -33,9 +33,9 @@ const (
 )
 
 var (
-	// ErrDatabaseExists says that a database can't get a name because another has it.
+	// ErrDatabaseExists reports that a database can't get a name because another has it.
 	ErrDatabaseExists = errors.New("the database exists already")
-	// ErrNoDatabase says that there is no database of that name.
+	// ErrNoDatabase reports that there is no database of that name.
 	ErrNoDatabase = errors.New("no such database")
 )
 

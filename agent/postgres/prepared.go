@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// errPrepared says that a file left transactions that wait for their second phase.
+// errPrepared reports that a file left transactions that wait for their second phase.
 var errPrepared = errors.New("it prepares transactions, which no dump does; they were rolled back")
 
 // rollBackPrepared ends the prepared transactions of a database that a restore made, and says whether there were any. They outlive

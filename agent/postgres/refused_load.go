@@ -16,7 +16,7 @@ const (
 	stateUndefinedTable    = "42P01"
 )
 
-// NameNotFound says whether a load failed because a name was not found. The function of a check, an index or a materialized
+// NameNotFound reports whether a load failed because a name was not found. The function of a check, an index or a materialized
 // view may look for names in the search path of the database, which a dump empties.
 func NameNotFound(err error) bool {
 	switch sqlState(err) {
@@ -52,7 +52,7 @@ func Lacks(err error) (role, tablespace string) {
 // connection of dblink's leads out of it; from pg_restore there is no SQLSTATE.
 var foreignUnreachable = regexp.MustCompile(`ERROR:  (?:08001: )?.*(could not connect to server ".+"|could not establish connection)`)
 
-// ForeignUnreachable says whether a load failed because something in it reads another server. No dump can be blamed for it.
+// ForeignUnreachable reports whether a load failed because something in it reads another server. No dump can be blamed for it.
 func ForeignUnreachable(err error) bool {
 	var tool *ToolError
 	return errors.As(err, &tool) && foreignUnreachable.MatchString(tool.Stderr)
@@ -62,13 +62,13 @@ func ForeignUnreachable(err error) bool {
 // view of theirs reads. A dump asks for that error, and tools can't be told otherwise.
 var hiddenRows = regexp.MustCompile(`ERROR:  (?:42501: )?query would be affected by row-level security policy`)
 
-// RowsHidden says whether a load failed because a materialized view reads rows that its owner does not see all of.
+// RowsHidden reports whether a load failed because a materialized view reads rows that its owner does not see all of.
 func RowsHidden(err error) bool {
 	var tool *ToolError
 	return errors.As(err, &tool) && hiddenRows.MatchString(tool.Stderr)
 }
 
-// RefusesRows says whether a session of ours failed because what the dump holds breaks a rule of the dump itself: a value that
+// RefusesRows reports whether a session of ours failed because what the dump holds breaks a rule of the dump itself: a value that
 // is none of its type, a row that a constraint does not let in.
 func RefusesRows(err error) bool {
 	var content *dump.ContentError
@@ -86,7 +86,7 @@ func CodeRefused(err error) bool {
 // LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
 func LacksLogin(err error) bool { return errors.Is(err, ErrNoLogin) }
 
-// DiskFull says whether the server had no room, to a session of ours or to a tool.
+// DiskFull reports whether the server had no room, to a session of ours or to a tool.
 func DiskFull(err error) bool {
 	const stateDiskFull = "53100"
 	if sqlState(err) == stateDiskFull {

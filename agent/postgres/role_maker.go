@@ -19,7 +19,7 @@ var strong = []string{
 }
 
 // roleMaker picks from a script what makes the missing roles. Nothing of the script is run as it stands: what is picked is
-// written anew from its words, so that only what is understood gets to the server.
+// written again from its words, so that only what is understood gets to the server.
 type roleMaker struct {
 	missing   []string
 	server    Server

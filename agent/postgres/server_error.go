@@ -100,7 +100,7 @@ func Condition(sqlState string) string {
 	return ""
 }
 
-// validState says whether text has the form of an SQLSTATE.
+// validState reports whether text has the form of an SQLSTATE.
 func validState(text string) bool {
 	return len(text) == 5 && strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') }) < 0
 }

@@ -196,7 +196,7 @@ func (s sqlTokens) isName(n int) bool {
 	return word != "" && (word[0] == '"' || word[0] == '_' || word[0]|0x20 >= 'a' && word[0]|0x20 <= 'z') && !strings.HasSuffix(word, "'")
 }
 
-// inCatalog says whether the name stands behind the catalog's schema, that of temporary objects, or what is composed.
+// inCatalog reports whether the name stands behind the catalog's schema, that of temporary objects, or what is composed.
 func (s sqlTokens) inCatalog(n int) bool {
 	return s.at(n-1) == "." && slices.Contains([]string{"pg_catalog", "pg_temp", hole}, s.at(n-2))
 }

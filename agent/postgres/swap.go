@@ -11,7 +11,7 @@ import (
 const (
 	// lockPatience bounds the wait for the lock of a database that is renamed, for instance while it is being copied.
 	lockPatience = "10s"
-	// swapAttempts is how often a swap is begun anew that others were in the way of.
+	// swapAttempts is how often a swap is begun again that others were in the way of.
 	swapAttempts  = 3
 	commitTimeout = 30 * time.Second
 	// endSessionsEvery is how often sessions are ended that stand in the way of a rename.
@@ -33,7 +33,7 @@ type Swap struct {
 	Inherit bool
 }
 
-// ErrOtherDatabase says that a name is another database's than the one that was meant.
+// ErrOtherDatabase reports that a name is another database's than the one that was meant.
 var ErrOtherDatabase = errors.New("another database has the name by now")
 
 // SwapDatabases exchanges databases in one transaction, so that whatever strikes, all of it has happened or nothing. The

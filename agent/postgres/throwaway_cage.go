@@ -63,7 +63,7 @@ func (c *Cage) String() string {
 	return text
 }
 
-// ErrNoCage says that nothing would hold a throwaway server here, and why.
+// ErrNoCage reports that nothing would hold a throwaway server here, and why.
 var ErrNoCage = cage.ErrNone
 
 // FindCage says what would hold a throwaway server here; ErrNoCage where nothing would.
@@ -75,7 +75,7 @@ func FindCage() (*Cage, error) {
 	return &Cage{Landlock: support.Landlock, Gaps: support.Gaps(os.Geteuid() == 0, hasOwnIPC()), ownIPC: hasOwnIPC()}, nil
 }
 
-// hasOwnIPC says whether a throwaway server can have shared memory in a namespace of its own.
+// hasOwnIPC reports whether a throwaway server can have shared memory in a namespace of its own.
 var hasOwnIPC = sync.OnceValue(func() bool {
 	cmd := exec.Command(cage.Program)
 	cmd.Args, cmd.SysProcAttr = cage.Probe(), &syscall.SysProcAttr{}

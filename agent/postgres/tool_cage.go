@@ -16,7 +16,7 @@ const debianWrapper = "pg_wrapper"
 // ownFiles are the settings that name files of the tools' own, which they read even where they are hidden.
 var ownFiles = []string{"passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"}
 
-// hasCages says whether this host can hold a program. Where it can't, tools run as they do by hand.
+// hasCages reports whether this host can hold a program. Where it can't, tools run as they do by hand.
 var hasCages = sync.OnceValue(func() bool {
 	_, err := cage.Check()
 	return err == nil
@@ -52,7 +52,7 @@ func (i *Instance) confine(p *process) error {
 	return nil
 }
 
-// isWrapper says whether a path leads to Debian's script.
+// isWrapper reports whether a path leads to Debian's script.
 func isWrapper(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	return err == nil && filepath.Base(real) == debianWrapper

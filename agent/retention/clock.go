@@ -21,7 +21,7 @@ const (
 	maxSkew    = 10 * time.Minute // what the control plane's time may be off for it to agree
 )
 
-// ClockGuard says whether the clock may be trusted for removing what is old. After a jump of the clock it may not, until
+// ClockGuard reports whether the clock may be trusted for removing what is old. After a jump of the clock it may not, until
 // it has run steadily for a day or the control plane has agreed with it. Its state is a small JSON file, so that a jump
 // while the agent was down is seen too. It is safe for concurrent use.
 type ClockGuard struct {
@@ -93,7 +93,7 @@ func (g *ClockGuard) Confirm(now, controlPlane time.Time) error {
 	return g.save()
 }
 
-// Trusted says whether the clock may be trusted, and if not, why.
+// Trusted reports whether the clock may be trusted, and if not, why.
 func (g *ClockGuard) Trusted() (ok bool, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// guard opens a guard anew for each look, as an agent that is started each time does.
+// guard opens a guard again for each look, as an agent that is started each time does.
 type guard struct {
 	t    rapid.TB
 	path string

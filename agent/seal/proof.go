@@ -50,7 +50,7 @@ func (p Proof) Prove(passphrase string, message []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
 }
 
-// Holds says whether one of the passphrases proves the message. A proof of an unknown scheme holds for none.
+// Holds reports whether one of the passphrases proves the message. A proof of an unknown scheme holds for none.
 func (p Proof) Holds(passphrases Passphrases, message []byte) bool {
 	if p.Scheme != ProofScheme || p.Iterations < 1 || p.Iterations > maxProofIterations {
 		return false

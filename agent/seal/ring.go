@@ -33,7 +33,7 @@ func Describe(scheme string) Encryption {
 	return Encryption{Scheme: scheme}
 }
 
-// Encrypts says whether new files are encrypted.
+// Encrypts reports whether new files are encrypted.
 func (r Ring) Encrypts() bool { return r.Encryption().Scheme != SchemeNone }
 
 // Encrypt returns a writer of plain bytes that writes encrypted ones to w, as Encryption says. Its Close writes what is left, and does not
@@ -79,5 +79,5 @@ func (r Ring) Prove(p Proof, message []byte) (string, error) {
 	return p.Prove(r.Passphrases.Current, message)
 }
 
-// Holds says whether a key of this ring proves a message.
+// Holds reports whether a key of this ring proves a message.
 func (r Ring) Holds(p Proof, message []byte) bool { return p.Holds(r.Passphrases, message) }

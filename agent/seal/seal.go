@@ -12,7 +12,7 @@ const (
 	SchemeOpenSSL = "openssl-aes-256-cbc-pbkdf2"
 )
 
-// ErrCorrupt says that sealed data can't be opened: it is no such format, it was cut or changed, or the passphrase is
+// ErrCorrupt reports that sealed data can't be opened: it is no such format, it was cut or changed, or the passphrase is
 // wrong. The schemes without authentication cannot tell these apart, and miss some.
 var ErrCorrupt = errors.New("sealed data is corrupt or the passphrase is wrong")
 

@@ -140,7 +140,7 @@ func (c *connection) report(id string) (*pgharborv1.Report, error) {
 	return reportOf(entry, c.inventoryWith(entry.Backup)), nil
 }
 
-// inventoryWith is the inventory, read anew where it may be older than a backup that
+// inventoryWith is the inventory, read again where it may be older than a backup that
 // another process made: the page that follows the report would say that it is gone. One
 // that has gone since is looked for once for each time that the journal was listed.
 func (c *connection) inventoryWith(made *backup.Manifest) job.Inventory {

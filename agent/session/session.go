@@ -214,7 +214,7 @@ type connection struct {
 	acked           chan struct{} // rings after an acknowledgement
 	inventoryWanted chan struct{} // rings when the control plane asked for it
 
-	saidAnew atomic.Bool // the hello said that the trail begins anew, and no head came since
+	saidAnew atomic.Bool // the hello said that the trail begins again, and no head came since
 
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged

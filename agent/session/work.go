@@ -59,7 +59,7 @@ type Status interface{ Last() job.Status }
 type Trail interface {
 	Hear(head chain.SignedHead, unsigned error)
 	Head() (head *chain.SignedHead, anew bool)
-	// BeginsAnew says whether another trail was accepted and no head of it has come.
+	// BeginsAnew reports whether another trail was accepted and no head of it has come.
 	BeginsAnew() bool
 }
 

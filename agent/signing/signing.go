@@ -116,7 +116,7 @@ func (s *Signer) Sign(message []byte) ([]byte, error) {
 	return ed25519.Sign(key, message), nil
 }
 
-// Exists says whether there is a key, so that the agent has signed since.
+// Exists reports whether there is a key, so that the agent has signed since.
 func (s *Signer) Exists() bool {
 	_, err := os.Lstat(filepath.Join(s.dir, keyName))
 	return err == nil

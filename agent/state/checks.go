@@ -66,7 +66,7 @@ func (c *Checks) Update(id string, change func(*Check)) error {
 		return fmt.Errorf("checks: %q is no id of a backup", id)
 	}
 	return c.locked(func() error {
-		// What can't be read is known no longer, and is written anew.
+		// What can't be read is known no longer, and is written again.
 		check, _ := c.Of(id)
 		change(&check)
 		content, err := json.Marshal(check)

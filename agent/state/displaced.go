@@ -28,7 +28,7 @@ type DisplacedDatabase struct {
 	UndoneAt   time.Time `json:"undone_at,omitzero"`
 	// Until is zero where it is kept until it is dropped by hand.
 	Until time.Time `json:"until,omitzero"`
-	// Undated: the clock was suspect when Until was set, which is set anew when the clock is trusted.
+	// Undated: the clock was suspect when Until was set, which is set again when the clock is trusted.
 	Undated bool `json:"undated,omitempty"`
 }
 

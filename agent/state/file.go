@@ -81,7 +81,7 @@ func openLocked(path string, lock func(*os.File) error) (*os.File, error) {
 	return f, nil
 }
 
-// isAt says whether f is still the file that path names.
+// isAt reports whether f is still the file that path names.
 func isAt(f *os.File, path string) (bool, error) {
 	open, err := f.Stat()
 	if err != nil {

@@ -22,7 +22,7 @@ type Folder struct {
 	dir string
 }
 
-// ErrRunning says that another agent runs on the same state folder.
+// ErrRunning reports that another agent runs on the same state folder.
 var ErrRunning = errors.New("another pgharbor-agent runs on this state folder")
 
 // Open opens the state folder, making it (0700) where it does not exist. One

@@ -40,7 +40,7 @@ type Ended struct {
 	Words string `json:"words,omitempty"`
 }
 
-// Is says whether the work is the one that an id names: a run, a job or a backup.
+// Is reports whether the work is the one that an id names: a run, a job or a backup.
 func (e Ended) Is(id string) bool {
 	return id != "" && (e.ID == id || e.JobID == id || e.BackupID == id)
 }

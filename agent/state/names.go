@@ -14,9 +14,9 @@ var (
 	jobID   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 )
 
-// ValidID says whether an id can name a record in the folder.
+// ValidID reports whether an id can name a record in the folder.
 func ValidID(id string) bool { return entryID.MatchString(id) }
 
-// ValidJobID says whether an id is one of a job or a restore. It is also safe in
+// ValidJobID reports whether an id is one of a job or a restore. It is also safe in
 // the name of a file and of a database.
 func ValidJobID(id string) bool { return jobID.MatchString(id) }

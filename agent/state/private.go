@@ -58,7 +58,7 @@ func removeOrphans(parent string) error {
 	return nil
 }
 
-// ErrShared says that others may write to a folder that has to be the agent's own.
+// ErrShared reports that others may write to a folder that has to be the agent's own.
 var ErrShared = errors.New("others may write to it")
 
 // ownFolders refuses the state folder where it is shared, and makes one below it.

@@ -36,7 +36,7 @@ type SeenHead struct {
 	SeenAt time.Time `json:"seen_at"`
 	// Refused: it contradicts what was seen before. After it, none is taken.
 	Refused bool `json:"refused,omitempty"`
-	// Accepted marks where somebody has said that the next head begins anew; it is
+	// Accepted marks where somebody has said that the next head begins again; it is
 	// no head itself.
 	Accepted bool `json:"accepted,omitempty"`
 }
@@ -142,7 +142,7 @@ func (w *Witness) Seen() ([]SeenHead, error) {
 }
 
 // add writes a line durably. Once there are twice as many as are kept, the file is
-// made anew.
+// made again.
 func (w *Witness) add(all []SeenHead, seen SeenHead) error {
 	if len(all) >= 2*keptHeads {
 		if thinned := thin(all); len(thinned) <= len(all)-keptHeads/2 {

@@ -14,7 +14,7 @@ const (
 	maxHold = 64 << 10
 )
 
-// ErrHeld says that a backup is held, and is not removed before it is released.
+// ErrHeld reports that a backup is held, and is not removed before it is released.
 var ErrHeld = errors.New("the backup is held")
 
 // Hold keeps a backup from Remove until Release, durably: content, which is for its reader to judge, stands beside the

@@ -68,7 +68,7 @@ func decode(folder string) (string, bool) {
 	return out.String(), err == nil && again == folder
 }
 
-// valid says whether a location may be looked up. Within a database's folder all names are the store's own.
+// valid reports whether a location may be looked up. Within a database's folder all names are the store's own.
 func (l Location) valid() bool {
 	if len(l.File)+len(manifestSuffix) > maxName {
 		return false

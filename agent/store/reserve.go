@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrReserve says that something would not leave the reserve of the disk free.
+// ErrReserve reports that something would not leave the reserve of the disk free.
 var ErrReserve = errors.New("the disk is too full for what others ask")
 
 const (

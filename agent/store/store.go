@@ -19,11 +19,11 @@ import (
 )
 
 var (
-	// ErrLocked says that another run, of this process or of another, works on the database.
+	// ErrLocked reports that another run, of this process or of another, works on the database.
 	ErrLocked = errors.New("another run has this database locked")
-	// ErrName says that a name is none that the store would give a file.
+	// ErrName reports that a name is none that the store would give a file.
 	ErrName = errors.New("not a name of a backup")
-	// ErrMoved says that the folder's path no longer leads to the folder that was opened: a mount came or went.
+	// ErrMoved reports that the folder's path no longer leads to the folder that was opened: a mount came or went.
 	ErrMoved = errors.New("the backup folder is not the one that was opened")
 )
 
@@ -110,7 +110,7 @@ func (s *Store) Usable() error {
 }
 
 // Lock takes the database for one run, by flock, so that the end of the process frees it too. It does not wait:
-// ErrLocked says that somebody else has it. The empty name stands for the files directly in the folder. Unlock may be
+// ErrLocked reports that somebody else has it. The empty name stands for the files directly in the folder. Unlock may be
 // called more than once.
 func (s *Store) Lock(database string) (unlock func(), err error) {
 	d, err := s.makeFolder(database)

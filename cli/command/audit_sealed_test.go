@@ -37,7 +37,7 @@ func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 	}
 }
 
-// Whoever has the keys of a control plane writes its whole past anew and seals that off, past every head that somebody
+// Whoever has the keys of a control plane writes its whole past again and seals that off, past every head that somebody
 // holds. Then no head is taken for checked: not one that is asked for, and not what was verified before, at any run,
 // until somebody has seen the file.
 func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {

@@ -65,7 +65,7 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 	}
 }
 
-// A backup that did not come back is to be made anew, and proven then.
+// A backup that did not come back is to be made again, and proven then.
 func TestTheNextStepAfterAFailedProof(t *testing.T) {
 	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: syntax_error (SQLSTATE 42601)", "integrity")

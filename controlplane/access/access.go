@@ -56,11 +56,11 @@ var fleetWide = map[fleet.Permission]bool{
 	fleet.PermissionAuditRead:  true,
 }
 
-// Grantable says whether a role may be given a permission that it does not
+// Grantable reports whether a role may be given a permission that it does not
 // have by itself.
 func Grantable(role fleet.Role, p fleet.Permission) bool { return byRole[role][p] == granted }
 
-// Named says whether there is such a permission.
+// Named reports whether there is such a permission.
 func Named(p fleet.Permission) bool { return byRole[fleet.RoleOwner][p] != never }
 
 // Permissions returns all that a caller has somewhere, sorted.
@@ -75,19 +75,19 @@ func Permissions(c fleet.Caller) []fleet.Permission {
 	return all
 }
 
-// Has says whether a caller has a permission on any part of the fleet.
+// Has reports whether a caller has a permission on any part of the fleet.
 func Has(c fleet.Caller, p fleet.Permission) bool {
 	limits, has := limits(c, p)
 	return has && (!fleetWide[p] || whole(limits))
 }
 
-// HasOn says whether a caller has a permission on an instance.
+// HasOn reports whether a caller has a permission on an instance.
 func HasOn(c fleet.Caller, p fleet.Permission, instance string) bool {
 	limits, has := limits(c, p)
 	return has && (!fleetWide[p] || whole(limits)) && covers(limits, instance)
 }
 
-// HasEverywhere says whether a caller has a permission on the whole fleet.
+// HasEverywhere reports whether a caller has a permission on the whole fleet.
 func HasEverywhere(c fleet.Caller, p fleet.Permission) bool {
 	limits, has := limits(c, p)
 	return has && whole(limits)

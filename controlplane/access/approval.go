@@ -7,7 +7,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// MayApprove says whether somebody may decide on a request: another person than
+// MayApprove reports whether somebody may decide on a request: another person than
 // the one who asks, who may do the very thing themselves. The error wraps
 // fleet.ErrDenied. A device more makes nobody another person.
 func MayApprove(c fleet.Caller, r fleet.GuardedRequest) error {
@@ -24,7 +24,7 @@ func MayApprove(c fleet.Caller, r fleet.GuardedRequest) error {
 	}
 }
 
-// MayDo says whether somebody has the permissions for a request wherever it acts.
+// MayDo reports whether somebody has the permissions for a request wherever it acts.
 func MayDo(c fleet.Caller, r fleet.GuardedRequest) bool {
 	if r.Source != "" && !HasOn(c, fleet.PermissionBackupExport, r.Source) {
 		return false
@@ -56,7 +56,7 @@ var powers = func() map[fleet.Permission]bool {
 	return all
 }()
 
-// Empowers says whether a change makes somebody able to decide on a request
+// Empowers reports whether a change makes somebody able to decide on a request
 // that they could not decide on before. Where the scopes can't be compared at a
 // glance, it does.
 func Empowers(before, after fleet.Caller) bool {

@@ -52,7 +52,7 @@ func noApproval(id string) error {
 	return fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", id)
 }
 
-// concerns says whether somebody is shown an approval.
+// concerns reports whether somebody is shown an approval.
 func concerns(c fleet.Caller, approval fleet.Approval) bool {
 	return approval.Request.Requester == c.Name || access.MayApprove(c, approval.Request) == nil || access.Has(c, fleet.PermissionAuditRead)
 }

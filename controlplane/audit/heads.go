@@ -71,7 +71,7 @@ func (h *Heads) Current(ctx context.Context) (chain.SignedHead, error) {
 	return signed, err
 }
 
-// stillThere says whether the trail goes on from the head that was signed last, and
+// stillThere reports whether the trail goes on from the head that was signed last, and
 // whether what it lacks was sealed off.
 func (h *Heads) stillThere(ctx context.Context) error {
 	if h.dispute == "" {

@@ -59,7 +59,7 @@ type over struct {
 	*count
 }
 
-// again says whether this was written before, or is one too many to be; then it is
+// again reports whether this was written before, or is one too many to be; then it is
 // counted.
 func (r *repeats) again(a Action, outcome string, now time.Time) bool {
 	r.mu.Lock()
@@ -128,7 +128,7 @@ func (r *repeats) putBack(o over) {
 	r.over = append(r.over, o)
 }
 
-// Again says whether an entry of this outcome would be one too many of its actor and
+// Again reports whether an entry of this outcome would be one too many of its actor and
 // action within an hour; it is counted then, and the count is written later.
 func (t *Trail) Again(a Action, outcome string) bool { return t.repeats.again(a, outcome, t.Now()) }
 

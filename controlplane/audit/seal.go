@@ -21,7 +21,7 @@ func CheckSeal(seal chain.Seal, check func(chain.Signed) error) error {
 	return nil
 }
 
-// Seal returns up to where the trail was sealed off, signed anew under the CA of now,
+// Seal returns up to where the trail was sealed off, signed again under the CA of now,
 // which may be another than then; the zero Seal where it was not. One that does not
 // hold is not signed: the error wraps fleet.ErrIntegrity.
 func (h *Heads) Seal(ctx context.Context) (chain.Seal, error) {

@@ -79,7 +79,7 @@ func (s Approvals) Ask(ctx context.Context, a fleet.Approval) (asked fleet.Appro
 	return asked, err
 }
 
-// MayAsk says whether a new approval may wait, as Ask does.
+// MayAsk reports whether a new approval may wait, as Ask does.
 func (s Approvals) MayAsk(ctx context.Context, a fleet.Approval) error {
 	return roomToAsk(ctx, s.db, a)
 }
@@ -102,7 +102,7 @@ func roomToAsk(ctx context.Context, from queryer, a fleet.Approval) error {
 }
 
 // Decide notes what another person said of a request, if it still
-// waits; otherwise fleet.ErrConflict. From an approval on, its lifetime runs anew.
+// waits; otherwise fleet.ErrConflict. From an approval on, its lifetime runs again.
 func (s Approvals) Decide(ctx context.Context, id string, decided fleet.ApprovalState, by fleet.Caller, comment string, now time.Time) error {
 	result, err := s.db.ExecContext(ctx, `
 		UPDATE approvals SET state = ?1, decided_by = ?2, decider_identity = ?3, decided_at = ?4, comment = ?5,

@@ -120,7 +120,7 @@ func checkSchema(ctx context.Context, provider *goose.Provider) error {
 // Close waits for queries under way and closes the file.
 func (c *Catalog) Close() error { return c.db.Close() }
 
-// Ping says whether the catalog answers a query.
+// Ping reports whether the catalog answers a query.
 func (c *Catalog) Ping(ctx context.Context) error {
 	var one int
 	return c.db.QueryRowContext(ctx, `SELECT count(*) FROM settings`).Scan(&one)

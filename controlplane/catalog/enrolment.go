@@ -43,7 +43,7 @@ func ensureAgent(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	return err
 }
 
-// ensureUser lets somebody who was revoked begin anew, as whatever the invite
+// ensureUser lets somebody who was revoked begin again, as whatever the invite
 // says. Invites that were made to them as something else end by that.
 func ensureUser(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 	var role fleet.Role

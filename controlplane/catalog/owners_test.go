@@ -143,7 +143,7 @@ func TestChangeOfRoleTakesGrantsBack(t *testing.T) {
 	}
 }
 
-// A revoked person who is invited anew as less does not get in by an invite from
+// A revoked person who is invited again as less does not get in by an invite from
 // when more was meant.
 func TestInviteOfAnotherRoleEndsWithTheNextOne(t *testing.T) {
 	c, _ := open(t)

@@ -14,7 +14,7 @@ import (
 // entries of their own, as many as its share has backups, and are counted beyond.
 const suspectsWithin = 24 * time.Hour
 
-// suspected says whether a backup that is about to be kept becomes suspect by that.
+// suspected reports whether a backup that is about to be kept becomes suspect by that.
 func suspected(ctx context.Context, tx *sql.Tx, b fleet.Backup) (becomes bool, err error) {
 	if b.Suspect == "" {
 		return false, nil

@@ -25,7 +25,7 @@ func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Sequence, h.Hash) 
 
 var hexHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Valid says whether the head can be that of a trail with entries.
+// Valid reports whether the head can be that of a trail with entries.
 func (h Head) Valid() bool { return h.Sequence > 0 && hexHash.MatchString(h.Hash) }
 
 // ParseHead reads what String writes.

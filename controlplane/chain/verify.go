@@ -142,7 +142,7 @@ func (v *Verifier) follows(e Entry) error {
 	return broken(next, Edited, "entry %d was edited: its hash is not that of what it says", next)
 }
 
-// linked says whether an entry whose own hash holds was written after the one
+// linked reports whether an entry whose own hash holds was written after the one
 // before it.
 func (v *Verifier) linked(e Entry) error {
 	switch {

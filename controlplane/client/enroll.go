@@ -125,7 +125,7 @@ func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, e
 	return response.GetCertificates(), nil
 }
 
-// verifyIssued says whether the chain is a certificate of one of the CAs for this key. Its
+// verifyIssued reports whether the chain is a certificate of one of the CAs for this key. Its
 // dates are not looked at: a clock that is off is no reason to lose an identity.
 func verifyIssued(chain [][]byte, key crypto.Signer, cas []*x509.Certificate) (*x509.Certificate, pki.Principal, error) {
 	leaf, err := x509.ParseCertificate(chain[0])

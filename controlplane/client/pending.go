@@ -16,7 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// ErrReplyLost says that the control plane may have redeemed the invite, and its reply did
+// ErrReplyLost reports that the control plane may have redeemed the invite, and its reply did
 // not arrive. To enrol again with the same invite leads to the same identity.
 var ErrReplyLost = errors.New("the control plane's reply was lost; enrol again with the same invite")
 

@@ -25,7 +25,7 @@ const trustLife = time.Hour
 // Trusted returns the CAs that the control plane's certificate may be of.
 func (i *Identity) Trusted() []*x509.Certificate { return *i.trusted.Load() }
 
-// trustDue says whether another look at the control plane's CAs is due.
+// trustDue reports whether another look at the control plane's CAs is due.
 func (i *Identity) trustDue(now time.Time) bool {
 	info, err := os.Stat(filepath.Join(i.dir, caFile))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // base32, 80 bits.
 func NewID() string { return random.ID() }
 
-// ValidID says whether an id that somebody sent has the form of NewID's. Ids
+// ValidID reports whether an id that somebody sent has the form of NewID's. Ids
 // from agents are checked before they get near a query, a path or a terminal.
 func ValidID(id string) bool {
 	if len(id) != 16 {

@@ -1,6 +1,6 @@
 package fleet
 
-// MatchGlob says whether a pattern matches the whole of a text: * stands for any
+// MatchGlob reports whether a pattern matches the whole of a text: * stands for any
 // characters, none included, ? for exactly one, and every other character for
 // itself. However many stars there are, it takes at most the product of the
 // lengths.
@@ -30,7 +30,7 @@ func MatchGlob(pattern, text string) bool {
 	return at == len(p)
 }
 
-// GlobsMeet says whether there is a text that both patterns match. It takes at most
+// GlobsMeet reports whether there is a text that both patterns match. It takes at most
 // the product of their lengths.
 func GlobsMeet(a, b string) bool {
 	p, q := []rune(a), []rune(b)

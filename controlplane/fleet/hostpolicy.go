@@ -30,7 +30,7 @@ func (p *HostPolicy) Denies(job Job) string {
 	return ""
 }
 
-// trusts says whether files of another instance are taken as the host's own, by the globs that agents have.
+// trusts reports whether files of another instance are taken as the host's own, by the globs that agents have.
 func (p *HostPolicy) trusts(instance string) bool {
 	return slices.ContainsFunc(p.RestoreFrom, func(glob string) bool {
 		matches, err := path.Match(glob, instance)

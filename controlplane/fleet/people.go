@@ -19,7 +19,7 @@ const (
 	RoleViewer   Role = words.RoleViewer
 )
 
-// Valid says whether r is one of the roles.
+// Valid reports whether r is one of the roles.
 func (r Role) Valid() bool { return r == RoleOwner || r == RoleOperator || r == RoleViewer }
 
 // Permission is one thing that a caller may be allowed to do.

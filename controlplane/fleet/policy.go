@@ -45,7 +45,7 @@ func (p Policy) Lifetime() time.Duration {
 	return p.ApprovalTTL
 }
 
-// validGlob says whether a glob could match the name of an instance: it is made
+// validGlob reports whether a glob could match the name of an instance: it is made
 // of what such a name may hold, and of the wildcards.
 func validGlob(glob string) error {
 	odd := strings.IndexFunc(glob, func(r rune) bool {
@@ -75,7 +75,7 @@ func (p Policy) Check() error {
 	return nil
 }
 
-// LoosenedBy says whether next asks for less than p. What p never asked for
+// LoosenedBy reports whether next asks for less than p. What p never asked for
 // can't be loosened; a zero next is the removal of p.
 func (p Policy) LoosenedBy(next Policy) bool {
 	lacks := func(before, after []GuardedAction) bool {
@@ -110,7 +110,7 @@ func Demands(policies []Policy, r GuardedRequest) Demand {
 	return d
 }
 
-// asks says whether a policy that names these actions is about the request.
+// asks reports whether a policy that names these actions is about the request.
 func (p Policy) asks(of []GuardedAction, r GuardedRequest) bool {
 	named := r.Action
 	switch named {

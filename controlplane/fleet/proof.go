@@ -46,7 +46,7 @@ type Proof struct {
 	Refuses       string        `json:"refuses,omitempty"` // what a restore into a live server refuses
 }
 
-// anew makes another backup and puts it to the test.
+// again makes another backup and puts it to the test.
 func anew(j judging) string {
 	return shell.Command("pgharbor backup %s --database %s, then pgharbor verify with the id that it prints", j.Instance, j.Database)
 }

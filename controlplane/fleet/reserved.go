@@ -5,7 +5,7 @@ import "strings"
 // reservedPrefix begins the names of the databases that agents fill for a restore.
 const reservedPrefix = "pgharbor_restore_"
 
-// CheckTarget says whether a restore can make a database of this name; the error wraps
+// CheckTarget reports whether a restore can make a database of this name; the error wraps
 // ErrInvalid.
 func CheckTarget(database string) error {
 	switch {

@@ -26,7 +26,7 @@ type RestoreOutcome struct {
 // consent that they had for it.
 const UndoWindow = 15 * time.Minute
 
-// CoversUndo says whether what was said of a replacement covers its undo too, by a
+// CoversUndo reports whether what was said of a replacement covers its undo too, by a
 // caller and at a moment. Later than the window, nobody knows here what was written
 // to the new database meanwhile, so it counts as written to; and so it does where
 // the agent's clock says nothing.

@@ -42,7 +42,7 @@ func NewScope(globs ...string) (Scope, error) {
 // Whole says that nothing is left out.
 func (s Scope) Whole() bool { return len(s) == 0 }
 
-// Covers says whether an instance is in scope.
+// Covers reports whether an instance is in scope.
 func (s Scope) Covers(instance string) bool {
 	return s.Whole() || slices.ContainsFunc(s, func(glob string) bool { return MatchGlob(glob, instance) })
 }

@@ -10,19 +10,19 @@ import (
 type SigningKey struct {
 	Pinned []byte // the first one since the agent was enrolled
 	Last   []byte // the one that it told last
-	// Enrolled: it was enrolled anew since, with an invite of an OWNER's, so that
+	// Enrolled: it was enrolled again since, with an invite of an OWNER's, so that
 	// its next key is the one to know it by.
 	Enrolled bool
 }
 
-// Pins says whether a key that the agent tells is the one to know it by from now
+// Pins reports whether a key that the agent tells is the one to know it by from now
 // on.
 func (k SigningKey) Pins(key []byte) bool {
 	return !bytes.Equal(k.Pinned, key) && (len(k.Pinned) == 0 || k.Enrolled)
 }
 
-// Changed says whether the agent tells another key than it is known by, although
-// nobody enrolled it anew.
+// Changed reports whether the agent tells another key than it is known by, although
+// nobody enrolled it again.
 func (k SigningKey) Changed(key []byte) bool {
 	return !bytes.Equal(k.Pinned, key) && !k.Pins(key)
 }

@@ -47,7 +47,7 @@ type ThresholdRule struct {
 	SetAt      time.Time
 }
 
-// Concerns says whether the rule may be about a database of an instance.
+// Concerns reports whether the rule may be about a database of an instance.
 func (r ThresholdRule) Concerns(a Agent) bool {
 	ofInstance, _, found := strings.Cut(r.Pattern, "/")
 	if before, _, star := strings.Cut(r.Pattern, "*"); !found && star {

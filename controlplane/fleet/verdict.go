@@ -74,7 +74,7 @@ type Duplicate struct {
 	At   time.Time
 }
 
-// NewsAfter says whether this refusal tells more than the last one did: another
+// NewsAfter reports whether this refusal tells more than the last one did: another
 // host, or one that had not been seen for a while.
 func (d Duplicate) NewsAfter(last Duplicate) bool {
 	return d.Host != last.Host || d.At.Sub(last.At) >= DuplicateFor

@@ -15,7 +15,7 @@ import (
 type Heartbeat struct {
 	URL   string
 	Every time.Duration
-	// Alive says whether the control plane does its work.
+	// Alive reports whether the control plane does its work.
 	Alive func(ctx context.Context) error
 	Log   *slog.Logger
 }

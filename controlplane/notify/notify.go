@@ -34,7 +34,7 @@ type Channel interface {
 	Deliver(ctx context.Context, n fleet.Notification) error
 }
 
-// ErrRefused says that the other side will not take the notification.
+// ErrRefused reports that the other side will not take the notification.
 var ErrRefused = errors.New("refused")
 
 // Notifier looks at the fleet and tells of what has changed. Its fields are set

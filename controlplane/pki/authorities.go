@@ -128,10 +128,10 @@ func RotateCA(dir string, now time.Time) (*CA, error) {
 	return createCA(dir, nextName(dir, names[0]), now)
 }
 
-// ErrRotating says that there are two CAs, and the older one has to be retired first.
+// ErrRotating reports that there are two CAs, and the older one has to be retired first.
 var ErrRotating = errors.New("a rotation of the CA is not over")
 
-// ErrNotRotating says that there is one CA, and nothing to retire.
+// ErrNotRotating reports that there is one CA, and nothing to retire.
 var ErrNotRotating = errors.New("there is one CA only")
 
 // RetireCA removes all CAs but the newest from dir, their keys too. Whoever trusts

@@ -118,7 +118,7 @@ func Fingerprint(cert *x509.Certificate) string {
 	return fingerprintPrefix + hex.EncodeToString(sum[:])
 }
 
-// ValidFingerprint says whether a text has the form that Fingerprint writes.
+// ValidFingerprint reports whether a text has the form that Fingerprint writes.
 func ValidFingerprint(text string) bool {
 	digits, ok := strings.CutPrefix(text, fingerprintPrefix)
 	return ok && len(digits) == hex.EncodedLen(sha256.Size) && strings.Trim(digits, "0123456789abcdef") == ""

@@ -86,7 +86,7 @@ func ParseInvite(word string) (Invite, error) {
 	return invite, nil
 }
 
-// ValidAddress says whether address is a host:port that can be dialled.
+// ValidAddress reports whether address is a host:port that can be dialled.
 func ValidAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

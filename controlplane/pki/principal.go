@@ -52,7 +52,7 @@ func (p Principal) URI() *url.URL {
 
 func (p Principal) String() string { return string(p.Kind) + ":" + p.Name }
 
-// Validate says whether every part has the form that a certificate may carry.
+// Validate reports whether every part has the form that a certificate may carry.
 func (p Principal) Validate() error {
 	switch p.Kind {
 	case KindAgent, KindServer, KindTrail:
@@ -72,7 +72,7 @@ func (p Principal) Validate() error {
 	return nil
 }
 
-// ValidName says whether an agent, and so its instance, may have this name.
+// ValidName reports whether an agent, and so its instance, may have this name.
 func ValidName(name string) error {
 	if !agentName.MatchString(name) {
 		return fmt.Errorf("the name %q must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit", name)
@@ -80,7 +80,7 @@ func ValidName(name string) error {
 	return nil
 }
 
-// ValidUserName says whether a person may have this name.
+// ValidUserName reports whether a person may have this name.
 func ValidUserName(name string) error {
 	if !userName.MatchString(name) {
 		return fmt.Errorf("the name %q must be 1 to 63 of A-Z a-z 0-9 . _ @ - and start with a letter or digit", name)

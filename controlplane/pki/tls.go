@@ -60,7 +60,7 @@ func serverConfig(cas []*CA, now func() time.Time, check func(Principal) error) 
 	}
 }
 
-// issuedByOne says whether a chain still ends in one of the CAs. A session that is
+// issuedByOne reports whether a chain still ends in one of the CAs. A session that is
 // resumed brings the chains of its first handshake, which may be of a CA that was
 // retired since.
 func issuedByOne(chains [][]*x509.Certificate, cas []*CA) bool {
@@ -145,7 +145,7 @@ func verifyServer(chain, trusted []*x509.Certificate) error {
 }
 
 // serverCertificate makes the control plane's certificate when it is first needed
-// and anew at two thirds of its life.
+// and again at two thirds of its life.
 type serverCertificate struct {
 	ca  *CA
 	now func() time.Time

@@ -24,7 +24,7 @@ const trailKeyFile = "trail.key"
 // TrailKey returns the key in the folder (trail.key, PKCS#8 PEM, 0600) that signs
 // heads of the trail, made where there is none, and what returns a certificate for
 // it, DER, of the CA that everybody trusts at that moment. The key lasts as long as
-// the trail does; its certificate is made anew at each start and for each CA.
+// the trail does; its certificate is made again at each start and for each CA.
 func (a *Authorities) TrailKey(now func() time.Time) (crypto.Signer, func() ([]byte, error), error) {
 	key, err := trailKey(a.dir)
 	if err != nil {

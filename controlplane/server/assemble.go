@@ -58,7 +58,7 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	}}, nil
 }
 
-// trailSignature says whether a head or a seal of the trail was signed with the trail's
+// trailSignature reports whether a head or a seal of the trail was signed with the trail's
 // key, under whichever CA, or with one that a CA of now has certified for that.
 func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.Signed) error {
 	return func(signed chain.Signed) error {

@@ -89,7 +89,7 @@ func (c caller) may(method string) bool {
 	}
 }
 
-// sees says whether db1 is in what a list shows a caller. What else answers may
+// sees reports whether db1 is in what a list shows a caller. What else answers may
 // name it or not.
 func (c caller) sees(method string, shown bool) bool {
 	switch touches[method] {
@@ -303,7 +303,7 @@ func call(t *testing.T, conn *grpc.ClientConn, method string, streams grpc.Strea
 	return response.ProtoReflect().GetUnknown(), err
 }
 
-// passed says whether a call got as far as its method.
+// passed reports whether a call got as far as its method.
 func passed(method string, err error) bool {
 	if strings.HasSuffix(method, "/Enroll") { // it refuses an empty secret itself
 		return strings.Contains(status.Convert(err).Message(), "the invite is not one of this control plane")

@@ -27,7 +27,7 @@ func newPeer(t *testing.T, cp *servertest.ControlPlane, dir string) *peer {
 	return &peer{cp.Address(), config}
 }
 
-// connect says whether the server lets the peer in, by waiting for its first bytes:
+// connect reports whether the server lets the peer in, by waiting for its first bytes:
 // in TLS 1.3 a client is told of its certificate's refusal only after its own
 // handshake.
 func (p *peer) connect() (resumed bool, err error) {

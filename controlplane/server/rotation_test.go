@@ -26,7 +26,7 @@ type holder struct {
 	conn     *grpc.ClientConn
 }
 
-// hold loads an identity anew, as a start of its program does.
+// hold loads an identity again, as a start of its program does.
 func hold(t *testing.T, cp *servertest.ControlPlane, dir string) *holder {
 	t.Helper()
 	identity, err := client.Load(dir)
@@ -57,7 +57,7 @@ func (h *holder) looks(t *testing.T) bool {
 	return renewed
 }
 
-// isLetIn dials anew with what is on disk.
+// isLetIn dials again with what is on disk.
 func isLetIn(t *testing.T, cp *servertest.ControlPlane, dir string) error {
 	t.Helper()
 	_, err := pgharborv1.NewIdentityServiceClient(hold(t, cp, dir).conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})

@@ -177,7 +177,7 @@ func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
 	}
 }
 
-// names says whether an error is about an entry, and what has happened to it.
+// names reports whether an error is about an entry, and what has happened to it.
 func names(err error, entry int64, kind string) bool {
 	return regexp.MustCompile(fmt.Sprintf(`\b(?:entry|entries) %d\b`, entry)).MatchString(err.Error()) && strings.Contains(err.Error(), kind)
 }

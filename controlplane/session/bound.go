@@ -145,7 +145,7 @@ func words(most int) bound {
 // name is one of pgharbor's making.
 func name(most int) bound { return text(most, unicode.IsControl, "control characters") }
 
-// holds says whether a text is within a bound of texts.
+// holds reports whether a text is within a bound of texts.
 func (b bound) holds(text string) bool {
 	_, err := b.check(protoreflect.ValueOfString(text))
 	return err == nil

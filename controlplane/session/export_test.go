@@ -14,7 +14,7 @@ func LimitInventory(tb testing.TB, bytes int) {
 	tb.Cleanup(func() { maxInventory = before })
 }
 
-// HasBound says whether a field is in the table, with a bound of its kind.
+// HasBound reports whether a field is in the table, with a bound of its kind.
 func HasBound(field protoreflect.FieldDescriptor) bool {
 	b, found := bounds[field.FullName()]
 	ours := field.Message() != nil && field.Message().FullName().Parent() != "google.protobuf"

@@ -40,7 +40,7 @@ type Registry struct {
 	workers sync.WaitGroup
 }
 
-// Connected says whether an instance's agent has a session.
+// Connected reports whether an instance's agent has a session.
 func (r *Registry) Connected(instance string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -61,7 +61,7 @@ func (s *session) takeTrailHead(ctx context.Context, told *pgharborv1.TrailHead)
 }
 
 // forgetTrailHead forgets what the agent had seen, where somebody has accepted beside
-// it that the trail begins anew.
+// it that the trail begins again.
 func (s *session) forgetTrailHead(ctx context.Context) error {
 	held, err := s.Catalog.Trail.HeadOf(ctx, s.instance)
 	if err != nil || !held.Valid() {

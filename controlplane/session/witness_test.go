@@ -110,7 +110,7 @@ func TestAnOldCatalogIsNoWitnessAgainstNewBackups(t *testing.T) {
 	}
 }
 
-// The first key is the one to know an agent by. Another one is told of, until an OWNER has the agent enrolled anew.
+// The first key is the one to know an agent by. Another one is told of, until an OWNER has the agent enrolled again.
 func TestSigningKeys(t *testing.T) {
 	cp := start(t)
 	key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)

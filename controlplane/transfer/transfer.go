@@ -80,7 +80,7 @@ func (b *Broker) Claim(id, instance string) (*Transfer, error) {
 	return t, nil
 }
 
-// Claimed says whether a sender has come, be it done or not.
+// Claimed reports whether a sender has come, be it done or not.
 func (t *Transfer) Claimed() bool {
 	t.broker.mu.Lock()
 	defer t.broker.mu.Unlock()

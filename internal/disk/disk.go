@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked says that another process holds a lock that was not waited for.
+// ErrLocked reports that another process holds a lock that was not waited for.
 var ErrLocked = errors.New("locked by another process")
 
 // SyncFolder makes the names in a folder durable. Without it a crash may take back a rename that the program has relied on.

@@ -13,9 +13,9 @@ import (
 
 // What is wrong with a file. Each comes in an error that says the mode or the owner.
 var (
-	// ErrChangeable says that others than its user and root may change the file, or put another in its place.
+	// ErrChangeable reports that others than its user and root may change the file, or put another in its place.
 	ErrChangeable = errors.New("others may change it")
-	// ErrReadable says that others may read the file.
+	// ErrReadable reports that others may read the file.
 	ErrReadable = errors.New("others may read it")
 )
 

@@ -19,7 +19,7 @@ type refusals struct {
 	last map[string]time.Time
 }
 
-// fresh says whether this is the first time in a while, and notes it.
+// fresh reports whether this is the first time in a while, and notes it.
 func (r *refusals) fresh(identity string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -112,7 +112,7 @@ func (s *scopedStream) RecvMsg(message any) error {
 	return err
 }
 
-// changed says whether the stream may go on under the rights of this moment.
+// changed reports whether the stream may go on under the rights of this moment.
 func (s *scopedStream) changed(caller fleet.Caller) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

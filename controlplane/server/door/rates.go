@@ -24,7 +24,7 @@ type rates struct {
 	forgot   time.Time // when those who ask nothing were dropped last
 }
 
-// allow says whether a peer may make one more call now; kind is empty for a
+// allow reports whether a peer may make one more call now; kind is empty for a
 // stranger.
 func (r *rates) allow(who string, kind pki.Kind) bool {
 	now := r.now()
