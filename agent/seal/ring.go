@@ -42,6 +42,9 @@ func (r Ring) Encrypt(w io.Writer) (io.WriteCloser, error) {
 	return NewOpenSSL(r.Passphrases.Current, rand.Reader).Seal(w)
 }
 
+// Known says whether this program knows a scheme, with or without a key for it.
+func Known(scheme string) bool { return scheme == SchemeNone || scheme == SchemeOpenSSL }
+
 // StartSize is how many bytes of a file tell its scheme.
 const StartSize = len(opensslMagic)
 

@@ -24,7 +24,7 @@ func passphrase(ctx context.Context, a *app, backup *pgharborv1.Backup, file str
 	if backup.GetEncryption() == seal.SchemeNone {
 		return "", nil
 	}
-	if backup.GetEncryption() != seal.SchemeOpenSSL {
+	if !seal.Known(backup.GetEncryption()) {
 		return "", exit.Fail(exit.Failed, "this pgharbor does not know the encryption %q", backup.GetEncryption())
 	}
 	if file == "" {

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -50,8 +49,9 @@ func copyOpened(ctx context.Context, backup *pgharborv1.Backup, sealed, plain *P
 		return err
 	}
 	var dump io.Reader = sealed.file
-	if backup.GetEncryption() != seal.SchemeNone {
-		opened, err := seal.NewOpenSSL(passphrase, rand.Reader).Open(dump)
+	keys := seal.Ring{Passphrases: seal.Passphrases{Current: passphrase}}
+	if openers := keys.Openers(backup.GetEncryption()); len(openers) > 0 {
+		opened, err := openers[0].Open(dump)
 		if err != nil {
 			return err
 		}
