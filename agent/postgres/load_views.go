@@ -31,8 +31,8 @@ func (l *guardedLoader) fillViews(ctx context.Context, s *loadSessions, views []
 	return nil
 }
 
-// fillView fills one by the login of its owner. The server runs the query as the owner, and nothing of it as who asks for it, so that the
-// superuser fills what a login is not let fill.
+// fillView fills one by the login of its owner. Where the login is refused, the superuser fills it: the server runs the query as the view's
+// owner, whoever asks for it.
 func (l *guardedLoader) fillView(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	if !l.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)

@@ -1,4 +1,4 @@
-// Package seal encrypts and decrypts backups. There is a file for each scheme.
+// Package seal encrypts and decrypts backups. There is a file for each scheme, and a Ring that answers for all of them.
 package seal
 
 import (
