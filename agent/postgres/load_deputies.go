@@ -10,9 +10,9 @@ import (
 // A deputy is a function of a superuser that may run what others made: whoever runs the one may run the other. With an empty search path it
 // comes to that by a name that stands in its body, by SQL that it puts together, or by a path of its own.
 
-// superusersRoutines are the functions that superusers made: oid, schema, name, owner, body in small letters, and whether the body does not tell
-// what they run. One whose body is no text has what it runs among its dependencies.
-var superusersRoutines = `SELECT p.oid, n.nspname, p.proname, r.rolname, pg_catalog.lower(p.prosrc), (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
+// superusersRoutines are the functions that superusers made: oid, schema, name, owner, body and name in small letters, and whether the body does not
+// tell what they run. One whose body is no text has what it runs among its dependencies.
+var superusersRoutines = `SELECT p.oid, n.nspname, p.proname, r.rolname, pg_catalog.lower(p.prosrc), pg_catalog.lower(p.proname::pg_catalog.text), (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
 		OR g.lanname IN ('sql', 'plpgsql') AND p.prosrc ~* '\m(execute|dblink\w*|ts_stat|ts_rewrite|\w+_to_xml\w*|operator)\M'
 		OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE pg_catalog.starts_with(c.setting, 'search_path=')
 			AND c.setting !~ '^search_path=("?pg_(catalog|temp)"?|""|[, ])*$'))::pg_catalog.text
@@ -30,7 +30,7 @@ var othersNames = `SELECT DISTINCT pg_catalog.lower(o.name), CASE WHEN ` + trust
 
 // routine is a function of a superuser.
 type routine struct {
-	oid, name, body string // the last two in small letters
+	oid, name, body string // the last two in small letters, as the server has them in the database's locale
 	code            reachedCode
 	untold          bool // its body does not tell what it runs
 }
@@ -53,7 +53,7 @@ func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reac
 	}
 	look := deputyLook{names: names, pending: map[string]bool{}, seen: map[string]bool{}}
 	for _, row := range rows {
-		look.routines = append(look.routines, routine{oid: row[0], name: strings.ToLower(row[2]), body: row[4], untold: row[5] == "true",
+		look.routines = append(look.routines, routine{oid: row[0], body: row[4], name: row[5], untold: row[6] == "true",
 			code: reachedCode{what: "function " + row[1] + "." + row[2], owner: row[3]}})
 	}
 	for _, oid := range functions {
