@@ -104,10 +104,10 @@ func (g *globals) ownSearchPath() string {
 func (e *Engine) loadWith(ctx context.Context, temporary string, file Object, found *verified, searchPath string, progress *reporter) error {
 	if found.archive != nil && found.archive.Usable() {
 		progress.of(len(found.tables))
-		err := e.Instance.LoadArchive(ctx, temporary, postgres.ArchiveLoad{
+		err := postgres.ArchiveLoad{
 			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
-		})
+		}.Into(ctx, e.Instance, temporary)
 		if errors.Is(err, archive.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}

@@ -28,7 +28,7 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, 
 			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, OnRead: progress.add,
 		}
-		rows, err := e.Instance.LoadGuarded(ctx, database, load)
+		rows, err := load.Into(ctx, e.Instance, database)
 		return rows, guardedError(err)
 	}
 	load.Plain = func(ctx context.Context) (io.Reader, func() error, error) {
@@ -40,7 +40,7 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, 
 		src, closeSource := e.plainOf(ctx, found.format, checked)
 		return src, closeSource, nil
 	}
-	rows, err := e.Instance.LoadGuarded(ctx, database, load)
+	rows, err := load.Into(ctx, e.Instance, database)
 	return rows, guardedError(err)
 }
 

@@ -9,13 +9,13 @@ import (
 )
 
 // LendPublic lets who is to own a database use its schema public and make objects there while pg_restore or psql fills it as a role that is
-// no superuser, and returns what takes that back. A LoadGuarded does so by itself.
-func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
+// no superuser, and returns what takes that back. A GuardedLoad does so by itself.
+func LendPublic(ctx context.Context, i *Instance, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	server, err := i.Server(ctx)
 	if err != nil || server.Superuser {
 		return func(context.Context) error { return nil }, err
 	}
-	return i.lendPublic(ctx, database, owner, d)
+	return lendPublic(ctx, i, database, owner, d)
 }
 
 // lendPublic does it for any role that restores.
@@ -23,7 +23,7 @@ func (i *Instance) LendPublic(ctx context.Context, database, owner string, d *du
 // From PostgreSQL 15 on, a database's owner may do so by being its owner, and while the database is filled, that is the agent's role.
 // Without it no role but a superuser could give away objects there, and each table would have to be moved for its indexes. Nothing is lent
 // where the dump has another owner for the schema.
-func (i *Instance) lendPublic(ctx context.Context, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
+func lendPublic(ctx context.Context, i *Instance, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	server, err := i.Server(ctx)
 	if err != nil || server.Number < 150000 || owner == "" || owner == server.CurrentUser || ownsPublic(d) {

@@ -1,19 +1,15 @@
 package postgres
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/dump"
@@ -39,16 +35,12 @@ type ArchiveLoad struct {
 	OnTable    func()      // the rows of a table are loaded; likewise
 }
 
-// LoadArchive restores an archive into a database that is to be dropped if it fails: its definitions, then the rows of
+// Into restores an archive into a database that is to be dropped if it fails: its definitions, then the rows of
 // its tables over several connections, each read from its own place in the archive, then indexes, constraints and rights by
 // pg_restore with jobs. No part of the archive gets to a disk: pg_restore reads the table of contents from memory. ErrChanged
 // says that the archive is not what was indexed.
-func (i *Instance) LoadArchive(ctx context.Context, database string, load ArchiveLoad) error {
+func (load ArchiveLoad) Into(ctx context.Context, i *Instance, database string) error {
 	server, err := i.Server(ctx)
-	if err != nil {
-		return err
-	}
-	tool, err := i.findTool(ctx, "pg_restore", server)
 	if err != nil {
 		return err
 	}
@@ -58,7 +50,7 @@ func (i *Instance) LoadArchive(ctx context.Context, database string, load Archiv
 			return err
 		}
 	}
-	l := &archiveLoader{Instance: i, ArchiveLoad: load, contents: contents, server: server, tool: tool, database: database}
+	l := &archiveLoader{Instance: i, ArchiveLoad: load, contents: contents, server: server, database: database}
 	if err := l.restore(ctx, contents.Definitions(), "--single-transaction"); err != nil {
 		return err
 	}
@@ -73,69 +65,12 @@ type archiveLoader struct {
 	ArchiveLoad
 	contents *archive.Contents
 	server   Server
-	tool     Tool
 	database string
 }
 
-// noWait lets commits not wait for the disk: the database gets its name by one that does, and the log has an order.
-const noWait = "synchronous_commit=off"
-
 // settings are those of our own sessions.
 func (l *archiveLoader) settings() []string {
-	return append(loadSettings(l.server), noWait)
-}
-
-// restore runs pg_restore for the listed entries, none of which has data in the archive.
-func (l *archiveLoader) restore(ctx context.Context, list []byte, how ...string) error {
-	if len(list) == 0 {
-		return nil
-	}
-	contents, err := inMemory("contents", l.contents.Raw)
-	if err != nil {
-		return err
-	}
-	defer contents.Close()
-	process, entries, err := l.process(ctx, list, contents, how...)
-	if err != nil {
-		return err
-	}
-	defer entries.Close()
-	if err := process.start(); err != nil {
-		return err
-	}
-	return process.wait()
-}
-
-// process is a pg_restore for the listed entries, of an archive in memory or, where that is nil, of its standard input. The
-// caller closes the file with the entries.
-func (l *archiveLoader) process(ctx context.Context, list []byte, archive *os.File, how ...string) (*process, *os.File, error) {
-	entries, err := inMemory("list", list)
-	if err != nil {
-		return nil, nil, err
-	}
-	args := restoreArgs(l.database, append(how, "--use-list=/proc/self/fd/3")...)
-	files := []*os.File{entries}
-	if archive != nil {
-		args = append(args, "/proc/self/fd/4")
-		files = append(files, archive)
-	}
-	process := l.newProcess(ctx, l.tool, l.database, args...)
-	process.cmd.Env = withOptions(process.cmd.Env, append(restoreSettings(l.server), noWait, "default_transaction_read_only=off"))
-	process.cmd.ExtraFiles = files
-	return process, entries, nil
-}
-
-// inMemory is a file without a name that holds data, and never gets to a disk.
-func inMemory(name string, data []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	file := os.NewFile(uintptr(fd), name)
-	if _, err := file.Write(data); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
+	return append(loadSettings(l.server), NoWait)
 }
 
 // tableTask is the rows of one table.
@@ -194,22 +129,22 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 	return nil
 }
 
+// restore runs pg_restore for the listed entries, none of which has data in the archive.
+func (l *archiveLoader) restore(ctx context.Context, list []byte, how ...string) error {
+	return l.RestoreEntries(ctx, l.database, list, l.contents.Raw, nil, how...)
+}
+
 // other restores what is no table: pg_restore reads the contents and then the blocks of it.
 func (l *archiveLoader) other(ctx context.Context, list []byte, blocks []archive.Block, how ...string) error {
 	source, err := l.Open()
 	if err != nil {
 		return err
 	}
-	process, entries, err := l.process(ctx, list, nil, how...)
-	if err != nil {
-		return err
-	}
-	defer entries.Close()
-	readers := []io.Reader{bytes.NewReader(l.contents.Raw)}
+	var readers []io.Reader
 	for _, b := range blocks {
 		readers = append(readers, &lateReader{open: func() (io.Reader, error) { return l.block(source, b) }})
 	}
-	return feed(process, io.MultiReader(readers...))
+	return l.RestoreEntries(ctx, l.database, list, l.contents.Raw, io.MultiReader(readers...), how...)
 }
 
 // block reads a block from its place.

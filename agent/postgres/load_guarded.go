@@ -31,10 +31,10 @@ type GuardedLoad struct {
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
-// LoadGuarded runs a dump into an empty database, which is to be dropped if it fails: there is no transaction around the
+// Into runs a dump into an empty database, which is to be dropped if it fails: there is no transaction around the
 // whole, so that any number of objects can be loaded. It returns how many rows of each table the server took. A
 // *ContentError says that the dump can't be loaded in this way.
-func (i *Instance) LoadGuarded(ctx context.Context, database string, load GuardedLoad) (map[Table]int64, error) {
+func (load GuardedLoad) Into(ctx context.Context, i *Instance, database string) (map[Table]int64, error) {
 	if err := load.Definitions.Err; err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (l *guardedLoader) load(ctx context.Context, s *loadSessions) error {
 	if err != nil {
 		return err
 	}
-	takeBack, err := l.lendPublic(ctx, l.database, l.Owner, d)
+	takeBack, err := lendPublic(ctx, l.Instance, l.database, l.Owner, d)
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,9 @@ import (
 // loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
 // its place in the archive; then sequences are set, as in a plain dump.
 func (l *guardedLoader) loadArchive(ctx context.Context, pass dataPass) error {
-	tool, err := l.findTool(ctx, "pg_restore", l.server)
-	if err != nil {
-		return err
-	}
 	load := *l.Archive
 	load.Jobs = l.Jobs
-	a := &archiveLoader{Instance: l.Instance, ArchiveLoad: load, contents: load.Archive.Contents, server: l.server, tool: tool, database: l.database}
+	a := &archiveLoader{Instance: l.Instance, ArchiveLoad: load, contents: load.Archive.Contents, server: l.server, database: l.database}
 	if pass.first {
 		if err := l.archiveObjects(ctx, a); err != nil {
 			return err

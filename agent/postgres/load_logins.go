@@ -9,9 +9,6 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// ErrNoLogin reports that no login could be had that runs what must not run with the superuser's rights.
-var ErrNoLogin = errors.New("no login of an owner can be had")
-
 const noLogin = "it is loaded by a login of its own, and none is to be had"
 
 // connectAs opens a session, with a login made for it alone.
@@ -104,12 +101,12 @@ func (l *guardedLoader) dropLogins(ctx context.Context, s *loadSessions) error {
 			return err
 		}
 	}
-	return l.DropLoadRoles(ctx, l.database)
+	return DropLoadRoles(ctx, l.Instance, l.database)
 }
 
-// DropLoadRoles ends the logins of a LoadGuarded and drops their roles. One that somebody has given something elsewhere stays,
+// DropLoadRoles ends the logins of a GuardedLoad and drops their roles. One that somebody has given something elsewhere stays,
 // without a login and a member of nothing.
-func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
+func DropLoadRoles(ctx context.Context, i *Instance, database string) error {
 	rows, err := i.query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
 	if err != nil {
 		return err
@@ -120,7 +117,7 @@ func (i *Instance) DropLoadRoles(ctx context.Context, database string) error {
 		}
 		err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])) // its memberships go with it
 		if sqlState(err) == stateDependents {
-			err = i.endLogin(ctx, row[0])
+			err = endLogin(ctx, i, row[0])
 		}
 		if err != nil {
 			return err
@@ -134,7 +131,7 @@ const memberOf = `SELECT g.rolname FROM pg_catalog.pg_auth_members m JOIN pg_cat
 	JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = $1`
 
 // endLogin takes from a role its login and its memberships: code that ran as it may have given it another password.
-func (i *Instance) endLogin(ctx context.Context, role string) error {
+func endLogin(ctx context.Context, i *Instance, role string) error {
 	groups, err := i.query(ctx, memberOf, role)
 	if err != nil {
 		return err

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// ErrNoLogin reports that no login could be had that runs what must not run with the superuser's rights.
+var ErrNoLogin = errors.New("no login of an owner can be had")
+
 // NoWayIn says that the server lets none in by a password, on any way that the agent has to it.
 type NoWayIn struct {
 	Line string // that pg_hba.conf lacks

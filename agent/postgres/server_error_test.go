@@ -198,10 +198,10 @@ func loadArchive(t *testing.T, instance *postgres.Instance, database, dumped str
 	if _, err := io.WriteString(index, dumped); err != nil || !index.Usable() {
 		t.Fatalf("the archive is not usable: %v", err)
 	}
-	return instance.LoadArchive(t.Context(), database, postgres.ArchiveLoad{
+	return postgres.ArchiveLoad{
 		Archive: index, Jobs: 1, OnRead: func(int) {}, OnTable: func() {},
 		Open: func() (postgres.ArchiveSource, error) { return archiveIn{strings.NewReader(dumped)}, nil },
-	})
+	}.Into(t.Context(), instance, database)
 }
 
 type archiveIn struct{ whole io.ReaderAt }
