@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
@@ -198,9 +199,9 @@ func loadArchive(t *testing.T, instance *postgres.Instance, database, dumped str
 	if _, err := io.WriteString(index, dumped); err != nil || !index.Usable() {
 		t.Fatalf("the archive is not usable: %v", err)
 	}
-	return postgres.ArchiveLoad{
-		Archive: index, Jobs: 1, OnRead: func(int) {}, OnTable: func() {},
-		Open: func() (postgres.ArchiveSource, error) { return archiveIn{strings.NewReader(dumped)}, nil },
+	return load.Archive{
+		Index: index, Jobs: 1, OnRead: func(int) {}, OnTable: func() {},
+		Open: func() (load.ArchiveSource, error) { return archiveIn{strings.NewReader(dumped)}, nil },
 	}.Into(t.Context(), instance, database)
 }
 

@@ -22,15 +22,15 @@ func (t *Throwaway) AddTablespace(ctx context.Context, name string) error {
 	if err := t.makeFolder(folder); err != nil {
 		return err
 	}
-	if err := t.execute(ctx, "CREATE TABLESPACE "+quoteName(name)+" LOCATION"+quoteLiteral(filepath.Join(t.dir, folder))); err != nil {
+	if err := t.Execute(ctx, "CREATE TABLESPACE "+QuoteName(name)+" LOCATION"+QuoteLiteral(filepath.Join(t.dir, folder))); err != nil {
 		return err
 	}
-	return t.execute(ctx, "GRANT CREATE ON TABLESPACE "+quoteName(name)+" TO PUBLIC")
+	return t.Execute(ctx, "GRANT CREATE ON TABLESPACE "+QuoteName(name)+" TO PUBLIC")
 }
 
 // Tables lists the tables that a dump has rows of: no views, no parents of partitions, nothing of the system.
 func (i *Instance) Tables(ctx context.Context, database string) ([]Table, error) {
-	conn, err := i.look(ctx, database)
+	conn, err := i.Look(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (i *Instance) Tables(ctx context.Context, database string) ([]Table, error)
 
 // Roles lists the roles of the instance, but for PostgreSQL's own.
 func (i *Instance) Roles(ctx context.Context) ([]string, error) {
-	rows, err := i.query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE rolname NOT LIKE 'pg\_%' ORDER BY 1`)
+	rows, err := i.Query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE rolname NOT LIKE 'pg\_%' ORDER BY 1`)
 	names := make([]string, len(rows))
 	for n, row := range rows {
 		names[n] = row[0]

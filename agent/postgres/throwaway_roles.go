@@ -22,7 +22,7 @@ func (t *Throwaway) AddRoles(ctx context.Context, roles []string) error {
 	}
 	slices.Sort(missing)
 	for _, role := range slices.Compact(missing) {
-		if err := t.execute(ctx, "CREATE ROLE "+quoteName(role)+" SUPERUSER NOLOGIN"); err != nil {
+		if err := t.Execute(ctx, "CREATE ROLE "+QuoteName(role)+" SUPERUSER NOLOGIN"); err != nil {
 			return fmt.Errorf("role %q: %w", role, err)
 		}
 	}
@@ -50,7 +50,7 @@ func (t *Throwaway) AddRolesOf(ctx context.Context, globals []byte) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return run(ctx, conn, append(append([]string{"BEGIN"}, maker.likenesses(script)...), "COMMIT")...)
+	return Run(ctx, conn, append(append([]string{"BEGIN"}, maker.likenesses(script)...), "COMMIT")...)
 }
 
 // likenesses are the statements that make roles which can do what those of the script could, and no more of them.
@@ -59,9 +59,9 @@ func (m *roleMaker) likenesses(script []dump.Statement) []string {
 	for _, s := range script {
 		switch {
 		case s.Begins("CREATE", "ROLE") && len(s.Words) == 3 && m.makes(s.Name(2)):
-			made = append(made, "CREATE ROLE "+quoteName(s.Name(2))+" NOLOGIN")
+			made = append(made, "CREATE ROLE "+QuoteName(s.Name(2))+" NOLOGIN")
 		case s.Begins("ALTER", "ROLE") && len(s.Words) > 3 && s.Words[3].Is("WITH") && m.makes(s.Name(2)):
-			made = append(made, "ALTER ROLE "+quoteName(s.Name(2))+" WITH NOLOGIN "+strings.Join(attributesIn(s), " "))
+			made = append(made, "ALTER ROLE "+QuoteName(s.Name(2))+" WITH NOLOGIN "+strings.Join(attributesIn(s), " "))
 		case s.Begins("GRANT") && len(s.Words) > 3 && s.Words[2].Is("TO") && m.makes(s.Name(3)):
 			if sql := m.membership(s); sql != "" {
 				made = append(made, sql)

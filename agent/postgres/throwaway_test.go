@@ -62,7 +62,7 @@ func TestThrowawayServerIsNotTrusted(t *testing.T) {
 		"SELECT repeat('x', 1000000) FROM generate_series(1, 300)":                 errAnswers.Error(),
 		"SELECT repeat('x', 1000) FROM generate_series(1, 400000), (VALUES (1)) v": errAnswers.Error(),
 	} {
-		if _, err := server.query(t.Context(), sql); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := server.Query(t.Context(), sql); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestThrowawayRolesAreAsTheyWere(t *testing.T) {
 	if err := server.AddRoles(t.Context(), []string{"unknown", "chief"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := server.query(t.Context(), `SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin,
+	got, err := server.Query(t.Context(), `SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin,
 		rolpassword IS NULL, NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setrole = a.oid), (SELECT string_agg(roleid::regrole::text, ',') FROM pg_auth_members WHERE member = a.oid)
 		FROM pg_authid a WHERE rolname NOT LIKE 'pg\_%' ORDER BY 1`)
 	want := [][]string{
