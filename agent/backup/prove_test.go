@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 // provingGround is a folder that a server of another user can reach, and that has a short path. Nothing may be left in it.
@@ -310,18 +311,18 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 func TestAServerWhoseOwnerIsGoneIsRemoved(t *testing.T) {
 	postgrestest.Shared(t)
 	engine, ground := newEngine(t), provingGround(t)
-	request := postgres.ThrowawayRequest{Dir: filepath.Join(ground, postgres.ThrowawayPrefix+"1")}
-	if _, err := engine.Instance.StartThrowaway(t.Context(), request); err != nil {
+	request := throwaway.Request{Dir: filepath.Join(ground, throwaway.Prefix+"1")}
+	if _, err := throwaway.Start(t.Context(), engine.Instance, request); err != nil {
 		t.Fatal(err)
 	}
 	if len(processesIn(t, ground)) == 0 {
 		t.Fatal("there is no server")
 	}
-	if err := postgres.RemoveThrowaway(ground); err == nil {
+	if err := throwaway.Remove(ground); err == nil {
 		t.Error("any folder may be removed")
 	}
 	for range 2 { // the second time there is none
-		if err := postgres.RemoveThrowaway(request.Dir); err != nil {
+		if err := throwaway.Remove(request.Dir); err != nil {
 			t.Fatal(err)
 		}
 	}

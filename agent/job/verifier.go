@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 	"github.com/pgharbor/pgharbor/internal/pause"
 	"github.com/pgharbor/pgharbor/internal/random"
 )
@@ -198,7 +199,7 @@ func (v *Verifier) verifyDir() (string, error) {
 // removeThrowaway removes what a test restore left, and keeps its record for the
 // next start where that can't be.
 func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
-	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
+	if err := throwaway.Remove(work.Throwaway); err != nil {
 		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
 		if err := work.Leave(); err != nil {
 			v.log.Error("a record of work could not be left", "error", err)

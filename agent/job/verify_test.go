@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 // provingGround is a folder for throwaway servers: a short path, which their user
@@ -220,8 +220,8 @@ func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
 func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	ground := provingGround(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
-	dir := filepath.Join(ground, postgres.ThrowawayPrefix+"1")
-	if _, err := r.Engine.Instance.StartThrowaway(t.Context(), postgres.ThrowawayRequest{Dir: dir}); err != nil {
+	dir := filepath.Join(ground, throwaway.Prefix+"1")
+	if _, err := throwaway.Start(t.Context(), r.Engine.Instance, throwaway.Request{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "verify-1", Throwaway: dir})

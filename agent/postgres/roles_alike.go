@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,39 +12,23 @@ import (
 // nobody logs in there, and hashes are not for what is restored to see.
 var attributes = []string{"SUPERUSER", "INHERIT", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
 
-// AddRoles makes the roles that the server does not have and of which only the name is known. None may log in. Each is a
-// superuser: what a role could do is not known, and what it lacks here must not count against a backup.
-func (t *Throwaway) AddRoles(ctx context.Context, roles []string) error {
-	missing, err := t.MissingRoles(ctx, roles)
-	if err != nil {
-		return err
-	}
-	slices.Sort(missing)
-	for _, role := range slices.Compact(missing) {
-		if err := t.Execute(ctx, "CREATE ROLE "+QuoteName(role)+" SUPERUSER NOLOGIN"); err != nil {
-			return fmt.Errorf("role %q: %w", role, err)
-		}
-	}
-	return nil
-}
-
-// AddRolesOf makes the roles of a Globals' script that the server does not have, with the attributes and memberships that
-// they had: what row security shows a role, and what it may own, depends on these.
-func (t *Throwaway) AddRolesOf(ctx context.Context, globals []byte) error {
-	server, err := t.Server(ctx)
+// MakeRolesAlike makes the roles of a Globals' script that the server does not have, with the attributes and memberships that
+// they had, on a throwaway server: what row security shows a role, and what it may own, depends on these.
+func (i *Instance) MakeRolesAlike(ctx context.Context, globals []byte) error {
+	server, err := i.Server(ctx)
 	if err != nil {
 		return err
 	}
 	script := dump.SplitScript(globals)
-	missing, err := t.MissingRoles(ctx, rolesMade(script))
+	missing, err := i.MissingRoles(ctx, rolesMade(script))
 	if err != nil {
 		return err
 	}
 	maker := &roleMaker{missing: missing, server: server, superuser: true}
-	if maker.groups, err = t.groups(ctx, missing, true); err != nil {
+	if maker.groups, err = i.groups(ctx, missing, true); err != nil {
 		return err
 	}
-	conn, err := t.administer(ctx)
+	conn, err := i.administer(ctx)
 	if err != nil {
 		return err
 	}

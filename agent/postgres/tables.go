@@ -1,32 +1,6 @@
 package postgres
 
-import (
-	"context"
-	"maps"
-	"path/filepath"
-	"strconv"
-)
-
-// inheritedEnviron is what tools get of the agent's environment.
-func (i *Instance) inheritedEnviron() map[string]string {
-	if i.settings.resolved == nil {
-		return map[string]string{}
-	}
-	return maps.Clone(i.settings.environ)
-}
-
-// AddTablespace makes an empty tablespace within the server's folder, for everybody.
-func (t *Throwaway) AddTablespace(ctx context.Context, name string) error {
-	t.spaces++
-	folder := filepath.Join(spaceFolder, strconv.Itoa(t.spaces))
-	if err := t.makeFolder(folder); err != nil {
-		return err
-	}
-	if err := t.Execute(ctx, "CREATE TABLESPACE "+QuoteName(name)+" LOCATION"+QuoteLiteral(filepath.Join(t.dir, folder))); err != nil {
-		return err
-	}
-	return t.Execute(ctx, "GRANT CREATE ON TABLESPACE "+QuoteName(name)+" TO PUBLIC")
-}
+import "context"
 
 // Tables lists the tables that a dump has rows of: no views, no parents of partitions, nothing of the system.
 func (i *Instance) Tables(ctx context.Context, database string) ([]Table, error) {

@@ -1,4 +1,4 @@
-package postgres
+package throwaway
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 // maxPidFile is more than a postmaster.pid has.
 const maxPidFile = 4 << 10
 
-// RemoveThrowaway removes a throwaway server whose owner is gone, as after a kill: it ends every process that works in its
+// Remove removes a throwaway server whose owner is gone, as after a kill: it ends every process that works in its
 // folder, and removes that. It is no error where there is none.
-func RemoveThrowaway(dir string) error {
-	if !filepath.IsAbs(dir) || !strings.HasPrefix(filepath.Base(dir), ThrowawayPrefix) {
+func Remove(dir string) error {
+	if !filepath.IsAbs(dir) || !strings.HasPrefix(filepath.Base(dir), Prefix) {
 		return fmt.Errorf("%q is no folder of a throwaway server", dir)
 	}
 	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {

@@ -1,4 +1,4 @@
-package postgres
+package throwaway
 
 import (
 	"context"
@@ -12,10 +12,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/agent/cage"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
 // The folders of a throwaway server, in its own. That itself is not the server's, so it can't put anything in their places.
@@ -31,15 +33,19 @@ const (
 const (
 	// maxProcesses bounds those of the server's user, where that is one of its own.
 	maxProcesses = 1024
+	// logLimit is how much of the end of its log is kept, in bytes.
+	logLimit = 16 << 10
+	// logGrace is how long a program's log may stay open after its end, held by a child of its own.
+	logGrace = 5 * time.Second
 	// leastMemory is what each process may have of its own whatever the host has.
 	leastMemory = 1 << 30
 	// maxAnswer bounds what a session takes from a throwaway server: the names of a million tables, and their counts.
 	maxAnswer = 256 << 20
 )
 
-// throwawayUsers are whom a server of root's is run as: the first that exists. It is none that owns an instance's data, or
+// users are whom a server of root's is run as: the first that exists. It is none that owns an instance's data, or
 // that an instance lets in by name.
-var throwawayUsers = []string{"pgharbor-cage", "nobody"}
+var users = []string{"pgharbor-cage", "nobody"}
 
 // Cage is what holds a throwaway server.
 type Cage struct {
@@ -88,7 +94,7 @@ func unprivileged() (*cage.User, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
-	for _, name := range throwawayUsers {
+	for _, name := range users {
 		account, err := user.Lookup(name)
 		if err != nil {
 			continue
@@ -100,55 +106,55 @@ func unprivileged() (*cage.User, error) {
 		}
 		return &cage.User{UID: uint32(uid), GID: uint32(gid)}, nil
 	}
-	return nil, fmt.Errorf("PostgreSQL does not run as root, and none of the users %q exists", throwawayUsers)
+	return nil, fmt.Errorf("PostgreSQL does not run as root, and none of the users %q exists", users)
 }
 
-func (t *Throwaway) data() string { return filepath.Join(t.dir, dataFolder) }
-func (t *Throwaway) run() string  { return filepath.Join(t.dir, runFolder) }
+func (s *Server) data() string { return filepath.Join(s.dir, dataFolder) }
+func (s *Server) run() string  { return filepath.Join(s.dir, runFolder) }
 
 // makeFolders makes the server's folder and those in it. Another user may pass through the first, and has the others.
-func (t *Throwaway) makeFolders() error {
+func (s *Server) makeFolders() error {
 	mode := os.FileMode(0o700)
-	if t.user != nil {
+	if s.user != nil {
 		mode = 0o711
 	}
-	if err := os.Mkdir(t.dir, 0o700); err != nil {
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return err
 	}
 	var err error
-	if t.own, err = os.OpenRoot(t.dir); err != nil {
+	if s.own, err = os.OpenRoot(s.dir); err != nil {
 		return err
 	}
-	if err := errors.Join(t.own.Chmod(".", mode), t.own.Mkdir(spaceFolder, 0o700), t.own.Chmod(spaceFolder, mode)); err != nil {
+	if err := errors.Join(s.own.Chmod(".", mode), s.own.Mkdir(spaceFolder, 0o700), s.own.Chmod(spaceFolder, mode)); err != nil {
 		return err
 	}
-	if t.Cage == nil || !t.Cage.ownIPC {
-		if err := t.own.Mkdir(sharedFolder, 0o700); err != nil {
+	if s.Cage == nil || !s.Cage.ownIPC {
+		if err := s.own.Mkdir(sharedFolder, 0o700); err != nil {
 			return err
 		}
 	}
-	return errors.Join(t.makeFolder(dataFolder), t.makeFolder(runFolder), t.makeFolder(tmpFolder))
+	return errors.Join(s.makeFolder(dataFolder), s.makeFolder(runFolder), s.makeFolder(tmpFolder))
 }
 
 // makeFolder makes one that is the server's. It follows no link out of the server's own.
-func (t *Throwaway) makeFolder(name string) error {
-	if err := t.own.Mkdir(name, 0o700); err != nil || t.user == nil {
+func (s *Server) makeFolder(name string) error {
+	if err := s.own.Mkdir(name, 0o700); err != nil || s.user == nil {
 		return err
 	}
-	return t.own.Lchown(name, int(t.user.UID), int(t.user.GID))
+	return s.own.Lchown(name, int(s.user.UID), int(s.user.GID))
 }
 
 // reachable is an error where the server's user, another one than this, could not get at its own folder.
-func (t *Throwaway) reachable() error {
-	if t.user == nil {
+func (s *Server) reachable() error {
+	if s.user == nil {
 		return nil
 	}
-	for dir := filepath.Dir(t.dir); ; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(s.dir); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return err
 		}
-		owned := info.Sys().(*syscall.Stat_t).Uid == t.user.UID //nolint:forcetypeassert // it is Linux's
+		owned := info.Sys().(*syscall.Stat_t).Uid == s.user.UID //nolint:forcetypeassert // it is Linux's
 		if info.Mode()&0o001 == 0 && !owned {
 			return fmt.Errorf("%s is closed to the user that the throwaway server runs as, because PostgreSQL does not run as root: let BACKUP_VERIFY_DIR name another folder", dir)
 		}
@@ -159,24 +165,24 @@ func (t *Throwaway) reachable() error {
 }
 
 // command is a program of the server, in a cage where there is one, with nothing of the agent's environment.
-func (t *Throwaway) command(ctx context.Context, found binaries, program string, args ...string) (*exec.Cmd, error) {
-	path := filepath.Join(found.dir, program)
+func (s *Server) command(ctx context.Context, found postgres.Binaries, program string, args ...string) (*exec.Cmd, error) {
+	path := filepath.Join(found.Dir, program)
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir, cmd.Stderr, cmd.WaitDelay = t.dir, t.log, stderrGrace
-	cmd.Env = []string{"PATH=" + found.dir + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "TMPDIR=" + filepath.Join(t.dir, tmpFolder)}
+	cmd.Dir, cmd.Stderr, cmd.WaitDelay = s.dir, s.log, logGrace
+	cmd.Env = []string{"PATH=" + found.Dir + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "TMPDIR=" + filepath.Join(s.dir, tmpFolder)}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	// A session of its own has no terminal. What its first process starts, ends with it: initdb at once, the server in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if program == "postgres" {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
 	}
-	if t.Cage == nil {
-		if t.user != nil {
-			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: t.user.UID, Gid: t.user.GID}
+	if s.Cage == nil {
+		if s.user != nil {
+			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: s.user.UID, Gid: s.user.GID}
 		}
 		return cmd, nil
 	}
-	spec := t.spec(found, program, cmd.SysProcAttr.Pdeathsig)
+	spec := s.spec(found, program, cmd.SysProcAttr.Pdeathsig)
 	spec.Isolate(cmd.SysProcAttr)
 	arguments, err := spec.Arguments(path, args...)
 	cmd.Path, cmd.Args = cage.Program, arguments
@@ -185,20 +191,20 @@ func (t *Throwaway) command(ctx context.Context, found binaries, program string,
 
 // spec is what a program of the server may reach: its folders, and what the system has for every program. The server itself
 // executes nothing; initdb starts it through a shell.
-func (t *Throwaway) spec(found binaries, program string, death syscall.Signal) cage.Spec {
+func (s *Server) spec(found postgres.Binaries, program string, death syscall.Signal) cage.Spec {
 	spec := cage.Spec{
-		Read:  append(serverFiles(found.dir), systemFiles...),
-		Write: []string{t.data(), t.run(), filepath.Join(t.dir, tmpFolder), filepath.Join(t.dir, spaceFolder), os.DevNull},
-		User:  t.user, SharedMemory: true, OwnIPC: t.Cage.ownIPC,
+		Read:  append(serverFiles(found.Dir), systemFiles...),
+		Write: []string{s.data(), s.run(), filepath.Join(s.dir, tmpFolder), filepath.Join(s.dir, spaceFolder), os.DevNull},
+		User:  s.user, SharedMemory: true, OwnIPC: s.Cage.ownIPC,
 		Memory:      memoryLimit(),
 		DeathSignal: death,
 	}
-	if t.user != nil {
+	if s.user != nil {
 		spec.Processes = maxProcesses
 	}
-	programs := []string{filepath.Join(found.dir, "postgres")}
+	programs := []string{filepath.Join(found.Dir, "postgres")}
 	if program != "postgres" {
-		programs = append(programs, filepath.Join(found.dir, program), "/bin/sh")
+		programs = append(programs, filepath.Join(found.Dir, program), "/bin/sh")
 	}
 	for _, path := range programs {
 		files := cage.Executables(path)

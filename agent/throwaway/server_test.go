@@ -1,4 +1,4 @@
-package postgres
+package throwaway
 
 import (
 	"errors"
@@ -9,15 +9,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-func startThrowaway(t *testing.T) *Throwaway {
+func startServer(t *testing.T) *Server {
 	t.Helper()
-	settings, err := SettingsFrom([]string{"PATH=" + os.Getenv("PATH")})
+	settings, err := postgres.SettingsFrom([]string{"PATH=" + os.Getenv("PATH")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance, err := Open(settings, t.TempDir())
+	instance, err := postgres.Open(settings, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +27,7 @@ func startThrowaway(t *testing.T) *Throwaway {
 	if err := errors.Join(err, os.Chmod(ground, 0o711)); err != nil {
 		t.Fatal(err)
 	}
-	server, err := instance.StartThrowaway(t.Context(), ThrowawayRequest{Dir: filepath.Join(ground, ThrowawayPrefix+"1")})
+	server, err := Start(t.Context(), instance, Request{Dir: filepath.Join(ground, Prefix+"1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +40,8 @@ func startThrowaway(t *testing.T) *Throwaway {
 }
 
 // What the server answers is bounded, and what it may have put in the place of its folders leads the agent nowhere.
-func TestThrowawayServerIsNotTrusted(t *testing.T) {
-	server := startThrowaway(t)
+func TestServerIsNotTrusted(t *testing.T) {
+	server := startServer(t)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", server.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +61,8 @@ func TestThrowawayServerIsNotTrusted(t *testing.T) {
 	}
 	for sql, want := range map[string]string{
 		"SELECT repeat('x', 20000000)":                                             "",
-		"SELECT repeat('x', 1000000) FROM generate_series(1, 300)":                 errAnswers.Error(),
-		"SELECT repeat('x', 1000) FROM generate_series(1, 400000), (VALUES (1)) v": errAnswers.Error(),
+		"SELECT repeat('x', 1000000) FROM generate_series(1, 300)":                 postgres.ErrAnswers.Error(),
+		"SELECT repeat('x', 1000) FROM generate_series(1, 400000), (VALUES (1)) v": postgres.ErrAnswers.Error(),
 	} {
 		if _, err := server.Query(t.Context(), sql); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", sql, err)
@@ -83,13 +85,13 @@ func TestThrowawayServerIsNotTrusted(t *testing.T) {
 }
 
 // A role of the backup has what it could do, and neither its password nor its login.
-func TestThrowawayRolesAreAsTheyWere(t *testing.T) {
-	server := startThrowaway(t)
+func TestRolesAreAsTheyWere(t *testing.T) {
+	server := startServer(t)
 	globals := "CREATE ROLE chief;\nALTER ROLE chief WITH SUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN REPLICATION BYPASSRLS PASSWORD 'SCRAM-SHA-256$4096:x$y:z' VALID UNTIL 'infinity';\n" +
 		"CREATE ROLE \"a \"\"clerk\"\" SUPERUSER\";\nALTER ROLE \"a \"\"clerk\"\" SUPERUSER\" WITH NOSUPERUSER NOINHERIT CREATEROLE CREATEDB NOLOGIN NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;\n" +
 		"ALTER ROLE chief SET search_path TO 'x';\nALTER ROLE pgharbor_throwaway WITH NOSUPERUSER;\nGRANT chief TO \"a \"\"clerk\"\" SUPERUSER\" GRANTED BY postgres;\n"
 	for range 2 { // the second time, all are there
-		if err := server.AddRolesOf(t.Context(), []byte(globals)); err != nil {
+		if err := server.MakeRolesAlike(t.Context(), []byte(globals)); err != nil {
 			t.Fatal(err)
 		}
 	}
