@@ -70,7 +70,7 @@ func (a *agent) idOf(what string) (string, error) {
 	}
 	inventory, unread := a.runner.Engine.Inventory()
 	for _, stored := range inventory {
-		if found, err := os.Stat(a.store.Path(stored.Location)); err == nil && os.SameFile(wanted, found) {
+		if found, err := os.Stat(a.store.Describe(stored.Location)); err == nil && os.SameFile(wanted, found) {
 			return stored.ID, nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
@@ -89,7 +90,7 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	if err != nil {
 		return proof, "", err
 	}
-	proof, err = a.runner.Verifier.VerifyFile(ctx, path, file.manifest, origin, consent)
+	proof, err = a.runner.Verifier.VerifyFile(ctx, local.File(path), file.manifest, origin, consent)
 	return proof, heldAgainst, err
 }
 

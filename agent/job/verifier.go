@@ -125,9 +125,9 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 // VerifyFile is VerifyBackup for a file that need not be in the backup folder;
 // manifest is nil where it has none. Nothing of it is remembered. By its origin,
 // and what somebody says of that, the load is confined or not.
-func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
-	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: backup.File(path), Manifest: manifest})
+	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}

@@ -55,7 +55,7 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
 		t.Fatalf("%+v", outcome)
 	}
-	path := store.GlobalsName(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location))
+	path := store.GlobalsName(folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestVerifyJob(t *testing.T) {
 		t.Error("the digest has not changed")
 	}
 	// One that does not come back is told apart from one that could not be tried.
-	path := r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location)
+	path := folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

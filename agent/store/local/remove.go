@@ -1,10 +1,12 @@
-package store
+package local
 
 import (
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // removing is the run id of a manifest that was put aside because its backup is being removed.
@@ -12,10 +14,10 @@ const removing = "removing"
 
 // Remove removes a backup. It stops being one at a single step, when its manifest is put aside; after a crash in between,
 // Sweep or a second Remove takes the rest. Where the file can't be removed, the manifest comes back. What is gone already
-// is no error; one that is held is ErrHeld.
-func (s *Store) Remove(loc Location) error {
+// is no error; one that is held is store.ErrHeld.
+func (s *Store) Remove(loc store.Location) error {
 	d, err := s.locate(loc)
-	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrMoved) {
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, store.ErrMoved) {
 		return nil
 	}
 	if err != nil {
@@ -25,9 +27,9 @@ func (s *Store) Remove(loc Location) error {
 	if held, err := d.exists(loc.File + holdSuffix); err != nil {
 		return err
 	} else if held {
-		return wrapPath("remove", s.Path(loc), ErrHeld)
+		return wrapPath("remove", s.Path(loc), store.ErrHeld)
 	}
-	manifest := loc.File + manifestSuffix
+	manifest := store.ManifestName(loc.File)
 	aside := partialName(manifest, removing)
 	if err := d.rename(manifest, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -72,7 +74,7 @@ func (s *Store) Sweep() (removed []string, err error) {
 
 func (s *Store) sweepDatabase(database string) (removed []string, err error) {
 	unlock, err := s.Lock(database)
-	if errors.Is(err, ErrLocked) {
+	if errors.Is(err, store.ErrLocked) {
 		return nil, nil // its run is alive
 	}
 	if err != nil {
@@ -121,7 +123,7 @@ func (d *folder) namesOf(partial string, items []fs.DirEntry) (names []string) {
 	}
 	for _, item := range items {
 		other, err := d.root.Lstat(item.Name())
-		if err == nil && baseNames.MatchString(item.Name()) && os.SameFile(info, other) {
+		if err == nil && store.IsBackup(item.Name()) && os.SameFile(info, other) {
 			names = append(names, item.Name())
 		}
 	}
@@ -132,7 +134,7 @@ func (d *folder) namesOf(partial string, items []fs.DirEntry) (names []string) {
 // may be removed.
 func (d *folder) sweep(partial string, names []string) (removed []string, err error) {
 	for _, name := range names {
-		kept, err := d.exists(name + manifestSuffix)
+		kept, err := d.exists(store.ManifestName(name))
 		if err != nil {
 			return removed, err
 		}

@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"bytes"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const base = "backup-2026-11-23-01-00-00.sql.enc"
@@ -31,7 +33,7 @@ func open(t testing.TB, dir string) *Store {
 }
 
 // put stores a backup whose manifest is its own file's name.
-func put(t testing.TB, s *Store, database, name, runID, content string) Location {
+func put(t testing.TB, s *Store, database, name, runID, content string) store.Location {
 	t.Helper()
 	f, err := s.Create(database, name, runID)
 	if err != nil {
@@ -47,7 +49,7 @@ func put(t testing.TB, s *Store, database, name, runID, content string) Location
 	return loc
 }
 
-func nameAsManifest(loc Location) ([]byte, error) { return []byte(loc.File), nil }
+func nameAsManifest(loc store.Location) ([]byte, error) { return []byte(loc.File), nil }
 
 // listed returns the backups as "database/file size".
 func listed(t testing.TB, s *Store) (all []string) {
@@ -96,12 +98,12 @@ func TestABackupIsStoredListedOpenedAndRemoved(t *testing.T) {
 			t.Errorf("%s: mode %v, error %v, want %v", path, info.Mode(), err, mode)
 		}
 	}
-	f, err := s.Open(loc)
+	f, err := s.Open(loc, store.Dump)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if data, err := io.ReadAll(f); err != nil || string(data) != "sealed" {
+	if data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size())); err != nil || string(data) != "sealed" {
 		t.Errorf("read %q, %v", data, err)
 	}
 	if data, err := os.ReadFile(s.Path(loc)); err != nil || string(data) != "sealed" {
@@ -115,7 +117,7 @@ func TestABackupIsStoredListedOpenedAndRemoved(t *testing.T) {
 	if left := onDisk(t, dir); left != nil {
 		t.Errorf("left after Remove: %q", left)
 	}
-	if _, err := s.Open(loc); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Open(loc, store.Dump); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open after Remove: %v", err)
 	}
 }
@@ -124,7 +126,7 @@ func TestNoBackupReplacesAnother(t *testing.T) {
 	s := open(t, t.TempDir())
 	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run1", "first")
 	loc := put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run2", "second!")
-	if want := (Location{"shop", "backup-2027-01-01-00-00-00.sql"}); loc != want {
+	if want := (store.Location{Database: "shop", File: "backup-2027-01-01-00-00-00.sql"}); loc != want {
 		t.Errorf("the second backup of the same second is %v, want %v", loc, want)
 	}
 	want := []string{"shop/backup-2026-12-31-23-59-59.sql 5", "shop/backup-2027-01-01-00-00-00.sql 7"}
@@ -133,7 +135,7 @@ func TestNoBackupReplacesAnother(t *testing.T) {
 	}
 
 	// A manifest alone, whose file somebody removed, keeps its name too.
-	if err := os.Remove(s.Path(Location{"shop", "backup-2026-12-31-23-59-59.sql"})); err != nil {
+	if err := os.Remove(s.Path(store.Location{Database: "shop", File: "backup-2026-12-31-23-59-59.sql"})); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run3", "third")
@@ -189,7 +191,7 @@ func TestAbortAndAFailedManifestLeaveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	cause := errors.New("no manifest today")
-	if _, err := f.Commit(func(Location) ([]byte, error) { return nil, cause }); !errors.Is(err, cause) {
+	if _, err := f.Commit(func(store.Location) ([]byte, error) { return nil, cause }); !errors.Is(err, cause) {
 		t.Errorf("Commit: %v", err)
 	}
 	if left := onDisk(t, dir); left != nil {
@@ -205,7 +207,7 @@ func TestOneRunADatabaseAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []*Store{s, other} {
-		if _, err := s.Lock("shop"); !errors.Is(err, ErrLocked) {
+		if _, err := s.Lock("shop"); !errors.Is(err, store.ErrLocked) {
 			t.Errorf("second lock: %v, want ErrLocked", err)
 		}
 	}
@@ -221,7 +223,7 @@ func TestOneRunADatabaseAtATime(t *testing.T) {
 		t.Fatalf("lock after unlock: %v", err)
 	}
 	unlock() // of the earlier holder: must not free the new one's
-	if _, err := s.Lock("shop"); !errors.Is(err, ErrLocked) {
+	if _, err := s.Lock("shop"); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("lock of what the other holds: %v, want ErrLocked", err)
 	}
 	again()
@@ -258,7 +260,7 @@ func TestHostileNamesOfDatabasesStayInTheFolder(t *testing.T) {
 		t.Errorf("beside the folder stands %v, %v", outside, err)
 	}
 	for _, name := range []string{"", strings.Repeat("/", 200)} {
-		if _, err := s.Create(name, base, "run"); !errors.Is(err, ErrName) {
+		if _, err := s.Create(name, base, "run"); !errors.Is(err, store.ErrName) {
 			t.Errorf("Create for database %q: %v, want ErrName", name, err)
 		}
 	}
@@ -272,7 +274,7 @@ func TestEncodedNamesAreUniqueAndPlain(t *testing.T) {
 		}
 		folder, err := encode(name)
 		if err != nil {
-			if name != "" && len(name)*3 <= maxName {
+			if name != "" && len(name)*3 <= store.MaxName {
 				t.Fatal(err)
 			}
 			return
@@ -310,18 +312,18 @@ func TestHostileNamesOfFilesAreRefused(t *testing.T) {
 	}
 	for _, name := range []string{"", ".", "..", "../secret", "/etc/passwd", ".lock", base + ".manifest.json", base + "/", "secret",
 		base + "\x00", "backup-2026-11-23-01-00-00.sql\n", "backup-old.sql"} {
-		loc := Location{"shop", name}
-		_, err := s.Open(loc)
-		_, manifestErr := s.ReadManifest(loc)
+		loc := store.Location{Database: "shop", File: name}
+		_, err := s.Open(loc, store.Dump)
+		_, manifestErr := s.Open(loc, store.Manifest)
 		_, createErr := s.Create("shop", name, "run2")
 		for _, err := range []error{err, manifestErr, createErr, s.Remove(loc), s.Adopt(loc, nil)} {
-			if !errors.Is(err, ErrName) {
+			if !errors.Is(err, store.ErrName) {
 				t.Errorf("%q: %v, want ErrName", name, err)
 			}
 		}
 	}
 	for _, runID := range []string{"", "../x", "a/b", "A", strings.Repeat("a", 65)} {
-		if _, err := s.Create("shop", base, runID); !errors.Is(err, ErrName) {
+		if _, err := s.Create("shop", base, runID); !errors.Is(err, store.ErrName) {
 			t.Errorf("run id %q: %v, want ErrName", runID, err)
 		}
 	}
@@ -340,7 +342,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		if err := os.Symlink(target, s.Path(loc)); err != nil {
 			t.Fatal(err)
 		}
-		if f, err := s.Open(loc); err == nil {
+		if f, err := s.Open(loc, store.Dump); err == nil {
 			_ = f.Close()
 			t.Errorf("a link to %s is opened", target)
 		}
@@ -361,7 +363,7 @@ func TestForeignFilesArePassedOverAndBrokenManifestsNamed(t *testing.T) {
 	s := open(t, dir)
 	put(t, s, "shop", base, "run1", "x")
 	for path, size := range map[string]int64{"README": 1, "shop/notes.txt": 1, "shop/.hidden": 1, "shop/x.manifest.json": 1, "%zz/" + base: 1,
-		"shop/backup-2026-11-23-09-00-00.sql.manifest.json": maxManifest + 1} {
+		"shop/backup-2026-11-23-09-00-00.sql.manifest.json": store.MaxManifest + 1} {
 		path = filepath.Join(dir, path)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
 			t.Fatal(err)
@@ -423,13 +425,13 @@ func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
 	if loose, err := s.Loose(); err != nil || loose != nil {
 		t.Errorf("loose after adoption: %v, %v", loose, err)
 	}
-	if err := s.Remove(Location{File: names[1]}); err != nil {
+	if err := s.Remove(store.Location{File: names[1]}); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff([]string{"/" + names[0] + " 7"}, listed(t, s)); diff != "" {
 		t.Error(diff)
 	}
-	if err := s.Adopt(Location{File: "backup-absent.sql"}, nil); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.Adopt(store.Location{File: "backup-absent.sql"}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("adoption of a file that is absent: %v", err)
 	}
 }
@@ -444,19 +446,19 @@ func TestNothingIsWrittenWhereAMountWentAway(t *testing.T) {
 	if err := errors.Join(os.Rename(dir, dir+".gone"), os.Mkdir(dir, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Commit(nameAsManifest); !errors.Is(err, ErrMoved) {
+	if _, err := f.Commit(nameAsManifest); !errors.Is(err, store.ErrMoved) {
 		t.Errorf("Commit: %v, want ErrMoved", err)
 	}
 	_, createErr := s.Create("shop", base, "run2")
 	_, lockErr := s.Lock("shop")
 	_, looseErr := s.Loose()
-	for _, err := range []error{createErr, lockErr, looseErr, s.Remove(Location{"shop", base})} {
-		if !errors.Is(err, ErrMoved) {
+	for _, err := range []error{createErr, lockErr, looseErr, s.Remove(store.Location{Database: "shop", File: base})} {
+		if !errors.Is(err, store.ErrMoved) {
 			t.Errorf("%v, want ErrMoved", err)
 		}
 	}
 	for _, err := range s.Manifests() {
-		if !errors.Is(err, ErrMoved) {
+		if !errors.Is(err, store.ErrMoved) {
 			t.Errorf("Manifests: %v, want ErrMoved", err)
 		}
 	}
@@ -485,7 +487,7 @@ func TestLargeWritesArriveWhole(t *testing.T) {
 	if err != nil || !bytes.Equal(data, bytes.Repeat(chunk, 20)) {
 		t.Errorf("%d bytes are stored, error %v", len(data), err)
 	}
-	if free, err := s.Free(); err != nil || free <= 0 {
-		t.Errorf("Free = %d, %v", free, err)
+	if space, err := s.Space(); err != nil || space.Free <= 0 {
+		t.Errorf("free are %d, %v", space.Free, err)
 	}
 }

@@ -1,8 +1,10 @@
-package store
+package local
 
 import (
 	"errors"
 	"io/fs"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const (
@@ -14,19 +16,16 @@ const (
 	maxHold = 64 << 10
 )
 
-// ErrHeld reports that a backup is held, and is not removed before it is released.
-var ErrHeld = errors.New("the backup is held")
-
 // Hold keeps a backup from Remove until Release, durably: content, which is for its reader to judge, stands beside the
 // file, so that the hold goes wherever the folder goes. It replaces an earlier hold. fs.ErrNotExist where there is no such
 // backup. The caller sees to it that no Remove of the same backup is under way.
-func (s *Store) Hold(loc Location, content []byte) error {
+func (s *Store) Hold(loc store.Location, content []byte) error {
 	d, err := s.locate(loc)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	manifest := loc.File + manifestSuffix
+	manifest := store.ManifestName(loc.File)
 	if stands, err := d.exists(manifest); err != nil || !stands {
 		return errors.Join(err, wrapPath("hold", s.Path(loc), fs.ErrNotExist))
 	}
@@ -49,7 +48,7 @@ func (s *Store) Hold(loc Location, content []byte) error {
 }
 
 // Release ends the hold of a backup. It is no error where there is none.
-func (s *Store) Release(loc Location) error {
+func (s *Store) Release(loc store.Location) error {
 	d, err := s.locate(loc)
 	if err != nil {
 		return err

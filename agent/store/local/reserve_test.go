@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const mebi = 1 << 20
@@ -40,8 +42,8 @@ func TestWhatOthersAskLeavesTheReserveFree(t *testing.T) {
 		free := tt.free
 		diskOf(s, tt.size, &free)
 		s.SetReserve(tt.reserve * mebi)
-		err := s.Room(tt.asked*mebi, tt.besides*mebi)
-		if (err == nil) != tt.taken || err != nil && !errors.Is(err, ErrReserve) {
+		err := store.Room(s, tt.asked*mebi, tt.besides*mebi)
+		if (err == nil) != tt.taken || err != nil && !errors.Is(err, store.ErrReserve) {
 			t.Errorf("%+v: %v", tt, err)
 		}
 	}
@@ -59,7 +61,7 @@ func TestABackupForOthersStopsBeforeTheReserve(t *testing.T) {
 			t.Fatal(err)
 		}
 		if forOthers {
-			if err := file.KeepReserve(); err != nil {
+			if file, err = store.KeepReserve(s, file); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -70,13 +72,13 @@ func TestABackupForOthersStopsBeforeTheReserve(t *testing.T) {
 				free--
 			}
 		}
-		if stopped := errors.Is(err, ErrReserve); stopped != forOthers || stopped && free < 50 {
+		if stopped := errors.Is(err, store.ErrReserve); stopped != forOthers || stopped && free < 50 {
 			t.Errorf("for others is %v: %v, with %d MiB free", forOthers, err, free)
 		}
 		if err := file.Abort(); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(s.Path(Location{"shop", "backup-2026-01-02-03-04-05.sql"})); err == nil {
+		if _, err := os.Stat(s.Path(store.Location{Database: "shop", File: "backup-2026-01-02-03-04-05.sql"})); err == nil {
 			t.Error("something is left")
 		}
 	}

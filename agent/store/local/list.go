@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -6,18 +6,17 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
-)
 
-// maxManifest bounds what is read of a manifest: room for some 200,000 tables.
-const maxManifest = 32 << 20
+	"github.com/pgharbor/pgharbor/agent/store"
+)
 
 // Manifests goes through all backups: of each the entry, or an error that names the file which could not be read. Such an
 // error does not end the walk. Files that are none of ours are passed over.
-func (s *Store) Manifests() iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
+func (s *Store) Manifests() iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
 		databases, err := s.databases()
 		if err != nil {
-			yield(Entry{}, err)
+			yield(store.Entry{}, err)
 			return
 		}
 		for _, database := range databases {
@@ -47,20 +46,20 @@ func (s *Store) databases() ([]string, error) {
 }
 
 // manifestsOf yields the entries of one folder, and says whether the walk goes on.
-func (s *Store) manifestsOf(database string, yield func(Entry, error) bool) bool {
+func (s *Store) manifestsOf(database string, yield func(store.Entry, error) bool) bool {
 	d, err := s.folder(database)
 	if err != nil {
-		return yield(Entry{Location: Location{Database: database}}, err)
+		return yield(store.Entry{Location: store.Location{Database: database}}, err)
 	}
 	defer d.close()
 	items, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
-		return yield(Entry{Location: Location{Database: database}}, fmt.Errorf("folder of %q: %w", database, err))
+		return yield(store.Entry{Location: store.Location{Database: database}}, fmt.Errorf("folder of %q: %w", database, err))
 	}
 	for _, item := range items {
-		name, ok := strings.CutSuffix(item.Name(), manifestSuffix)
-		loc := Location{database, name}
-		if !ok || !loc.valid() {
+		name, ok := strings.CutSuffix(item.Name(), store.ManifestName(""))
+		loc := store.Location{Database: database, File: name}
+		if !ok || loc.Check() != nil {
 			continue
 		}
 		entry, err := d.entry(loc)
@@ -74,9 +73,9 @@ func (s *Store) manifestsOf(database string, yield func(Entry, error) bool) bool
 	return true
 }
 
-func (d *folder) entry(loc Location) (Entry, error) {
-	entry := Entry{Location: loc, Size: -1}
-	data, err := d.read(loc.File+manifestSuffix, maxManifest)
+func (d *folder) entry(loc store.Location) (store.Entry, error) {
+	entry := store.Entry{Location: loc, Size: -1}
+	data, err := d.read(store.ManifestName(loc.File), store.MaxManifest)
 	if err != nil {
 		return entry, fmt.Errorf("manifest of %q: %w", loc.Database, err)
 	}
@@ -88,13 +87,13 @@ func (d *folder) entry(loc Location) (Entry, error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return entry, fmt.Errorf("file of %q: %w", loc.Database, err)
 	}
-	entry.GlobalsSize = d.sizeOf(GlobalsName(loc.File))
+	entry.GlobalsSize = d.sizeOf(store.GlobalsName(loc.File))
 	return entry, nil
 }
 
 // Loose lists the backup-*.sql[.enc] that stand directly in the folder without a manifest, as the old script left them.
 // Their Manifest is nil.
-func (s *Store) Loose() ([]Entry, error) {
+func (s *Store) Loose() ([]store.Entry, error) {
 	if err := s.unmoved(); err != nil {
 		return nil, err
 	}
@@ -102,13 +101,13 @@ func (s *Store) Loose() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var loose []Entry
+	var loose []store.Entry
 	for _, item := range items {
-		loc := Location{File: item.Name()}
-		if !looseNames.MatchString(loc.File) || !loc.valid() || !item.Type().IsRegular() {
+		loc := store.Location{File: item.Name()}
+		if !store.IsLoose(loc.File) || loc.Check() != nil || !item.Type().IsRegular() {
 			continue
 		}
-		adopted, err := s.top.exists(loc.File + manifestSuffix)
+		adopted, err := s.top.exists(store.ManifestName(loc.File))
 		if err != nil {
 			return nil, err
 		}
@@ -119,14 +118,14 @@ func (s *Store) Loose() ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		loose = append(loose, Entry{Location: loc, Size: info.Size(), ModTime: info.ModTime().UTC()})
+		loose = append(loose, store.Entry{Location: loc, Size: info.Size(), ModTime: info.ModTime().UTC()})
 	}
 	return loose, nil
 }
 
 // Adopt writes the manifest of a file that stands without one. The caller holds the lock of the location's database. It
 // never replaces a manifest: fs.ErrExist.
-func (s *Store) Adopt(loc Location, manifest []byte) error {
+func (s *Store) Adopt(loc store.Location, manifest []byte) error {
 	d, err := s.locate(loc)
 	if err != nil {
 		return err
@@ -135,37 +134,13 @@ func (s *Store) Adopt(loc Location, manifest []byte) error {
 	if _, err := d.root.Lstat(loc.File); err != nil {
 		return err
 	}
-	return d.writeNew(loc.File+manifestSuffix, "adopt", manifest)
-}
-
-// Open opens a stored file for reading; fs.ErrNotExist where it is gone. Symbolic links are not followed.
-func (s *Store) Open(loc Location) (*Object, error) {
-	d, err := s.locate(loc)
-	if err != nil {
-		return nil, err
-	}
-	defer d.close()
-	f, _, err := d.open(loc.File)
-	if err != nil {
-		return nil, err
-	}
-	return newObject(f)
-}
-
-// ReadManifest returns the manifest of a backup; fs.ErrNotExist where there is none.
-func (s *Store) ReadManifest(loc Location) ([]byte, error) {
-	d, err := s.locate(loc)
-	if err != nil {
-		return nil, err
-	}
-	defer d.close()
-	return d.read(loc.File+manifestSuffix, maxManifest)
+	return d.writeNew(store.ManifestName(loc.File), "adopt", manifest)
 }
 
 // locate opens the folder of a location whose name may be looked up. The caller closes it.
-func (s *Store) locate(loc Location) (*folder, error) {
-	if !loc.valid() {
-		return nil, fmt.Errorf("%w: %q of database %q", ErrName, loc.File, loc.Database)
+func (s *Store) locate(loc store.Location) (*folder, error) {
+	if err := loc.Check(); err != nil {
+		return nil, err
 	}
 	return s.folder(loc.Database)
 }

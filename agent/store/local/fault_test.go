@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // backUp makes one backup as the agent does, with whatever faults the store has.
@@ -35,7 +37,7 @@ func backUp(s *Store) error {
 	return err
 }
 
-func removeIt(s *Store) error { return s.Remove(Location{"shop", base}) }
+func removeIt(s *Store) error { return s.Remove(store.Location{Database: "shop", File: base}) }
 
 // steps returns what work does to the disk, in order.
 func steps(t *testing.T, prepare, work func(*Store) error) (all []string) {
@@ -44,7 +46,7 @@ func steps(t *testing.T, prepare, work func(*Store) error) (all []string) {
 		t.Fatal(err)
 	}
 	s.top.fault = func(step, name string) error {
-		name = strings.NewReplacer(base+manifestSuffix, "MANIFEST", base+globalsSuffix, "GLOBALS", base, "FILE").Replace(filepath.Base(name))
+		name = strings.NewReplacer(store.ManifestName(base), "MANIFEST", store.GlobalsName(base), "GLOBALS", base, "FILE").Replace(filepath.Base(name))
 		all = append(all, step+" "+name)
 		return nil
 	}

@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -103,6 +103,22 @@ func (d *folder) remove(name string) error {
 		return err
 	}
 	return nil
+}
+
+// makeAll makes a folder and those above it, private, where they are not there. They need not survive a crash.
+func (d *folder) makeAll(name string) error {
+	if err := d.before("make-folders", name); err != nil {
+		return err
+	}
+	return d.root.MkdirAll(name, 0o700)
+}
+
+// removeAll removes a folder with all that is in it; that it is gone already is no error.
+func (d *folder) removeAll(name string) error {
+	if err := d.before("remove-all", name); err != nil {
+		return err
+	}
+	return d.root.RemoveAll(name)
 }
 
 // makePrivate takes from others what an older folder gives them, as far as this user may and the file system knows of

@@ -1,4 +1,4 @@
-package store_test
+package local_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // A backup is there once its manifest is, and not before.
@@ -16,7 +17,7 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	s, err := store.Open(dir)
+	s, err := local.Open(dir)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 const (
@@ -19,8 +21,8 @@ const (
 
 var errDone = errors.New("the backup file was already committed or discarded")
 
-// File is a backup being written, by one goroutine. It ends by Commit or Abort.
-type File struct {
+// pending implements store.Pending.
+type pending struct {
 	store    *Store
 	folder   *folder
 	database string
@@ -29,16 +31,15 @@ type File struct {
 	file     *os.File
 	globals  []byte // the content of the companion; nil where there is none
 	size     int64
-	started  int64    // up to where writeback was asked for
-	sparing  *Sparing // nil: it may have all that is free
+	started  int64 // up to where writeback was asked for
 	err      error
 }
 
 // Create begins a backup of database under a hidden name that no reader takes for one. The caller holds the database's
-// lock. baseName is backup-YYYY-MM-DD-HH-mm-ss.{sql|dump}[.zst][.enc]; runID is 1 to 64 characters of [a-z0-9-].
-func (s *Store) Create(database, baseName, runID string) (*File, error) {
-	if database == "" || !baseNames.MatchString(baseName) || !runIDs.MatchString(runID) {
-		return nil, fmt.Errorf("%w: %q of database %q, run %q", ErrName, baseName, database, runID)
+// lock. store.ErrName where store.CheckNew refuses a name.
+func (s *Store) Create(database, baseName, runID string) (store.Pending, error) {
+	if err := store.CheckNew(database, baseName, runID); err != nil {
+		return nil, err
 	}
 	d, err := s.makeFolder(database)
 	if err != nil {
@@ -48,24 +49,13 @@ func (s *Store) Create(database, baseName, runID string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	return &File{store: s, folder: d, database: database, name: baseName, runID: runID, file: file}, nil
+	return &pending{store: s, folder: d, database: database, name: baseName, runID: runID, file: file}, nil
 }
 
-// KeepReserve lets the file be written only as far as it leaves the reserve of the disk free.
-func (f *File) KeepReserve() error {
-	f.sparing = f.store.Spare(0)
-	return f.store.Room(0, 0)
-}
-
-// Write appends p; large writes are best. After an error only Abort is left.
-func (f *File) Write(p []byte) (int, error) {
+// Write implements store.Pending.
+func (f *pending) Write(p []byte) (int, error) {
 	if f.err != nil {
 		return 0, f.err
-	}
-	if f.sparing != nil {
-		if f.err = f.sparing.Take(len(p)); f.err != nil {
-			return 0, f.err
-		}
 	}
 	n, err := f.folder.write(f.file, p)
 	f.size += int64(n)
@@ -82,23 +72,23 @@ func (f *File) Write(p []byte) (int, error) {
 // is free), fsync of the folder, the companion likewise, the manifest, fsync of the folder. The manifest is asked for once
 // the name stands.
 // After an error nothing of the backup is left, as far as the disk still obeys; Sweep clears the rest.
-func (f *File) Commit(manifest func(Location) ([]byte, error)) (Location, error) {
+func (f *pending) Commit(manifest func(store.Location) ([]byte, error)) (store.Location, error) {
 	if f.err != nil {
-		return Location{}, errors.Join(f.err, f.Abort())
+		return store.Location{}, errors.Join(f.err, f.Abort())
 	}
 	if err := f.store.unmoved(); err != nil {
-		return Location{}, errors.Join(err, f.Abort())
+		return store.Location{}, errors.Join(err, f.Abort())
 	}
 	if err := f.folder.settle(f.file); err != nil {
-		return Location{}, errors.Join(err, f.Abort())
+		return store.Location{}, errors.Join(err, f.Abort())
 	}
 	name, err := f.place()
 	if err != nil {
-		return Location{}, errors.Join(err, f.Abort())
+		return store.Location{}, errors.Join(err, f.Abort())
 	}
-	loc := Location{f.database, name}
+	loc := store.Location{Database: f.database, File: name}
 	if err := f.describe(loc, manifest); err != nil {
-		return Location{}, errors.Join(err, f.withdraw(name), f.Abort())
+		return store.Location{}, errors.Join(err, f.withdraw(name), f.Abort())
 	}
 	// The backup stands. A partial name that stays is only a second link to it, which the next sweep takes away.
 	_ = f.discard()
@@ -106,10 +96,10 @@ func (f *File) Commit(manifest func(Location) ([]byte, error)) (Location, error)
 }
 
 // place gives the file the first name that is free, from its own second on.
-func (f *File) place() (name string, err error) {
+func (f *pending) place() (name string, err error) {
 	name = f.name
 	for range maxBumps {
-		taken, err := f.folder.exists(name + manifestSuffix)
+		taken, err := f.folder.exists(store.ManifestName(name))
 		if err == nil && !taken {
 			err = f.folder.place(partialName(f.name, f.runID), name)
 			taken = errors.Is(err, fs.ErrExist)
@@ -117,19 +107,19 @@ func (f *File) place() (name string, err error) {
 		if !taken {
 			return name, err
 		}
-		if name, err = nextSecond(name); err != nil {
+		if name, err = store.NextSecond(name); err != nil {
 			return "", err
 		}
 	}
 	return "", fmt.Errorf("%s and the names of the hour after it: %w", f.name, fs.ErrExist)
 }
 
-func (f *File) describe(loc Location, manifest func(Location) ([]byte, error)) error {
+func (f *pending) describe(loc store.Location, manifest func(store.Location) ([]byte, error)) error {
 	if err := f.folder.settleNames(); err != nil {
 		return err
 	}
 	if f.globals != nil {
-		if err := f.folder.writeNew(GlobalsName(loc.File), f.runID, f.globals); err != nil {
+		if err := f.folder.writeNew(store.GlobalsName(loc.File), f.runID, f.globals); err != nil {
 			return err
 		}
 	}
@@ -137,27 +127,30 @@ func (f *File) describe(loc Location, manifest func(Location) ([]byte, error)) e
 	if err != nil {
 		return err
 	}
-	return f.folder.writeNew(loc.File+manifestSuffix, f.runID, data)
+	return f.folder.writeNew(store.ManifestName(loc.File), f.runID, data)
 }
 
 // withdraw takes the name back, unless a manifest stands that no longer goes: a manifest without its file would be damage.
-func (f *File) withdraw(name string) error {
-	stands, err := f.folder.exists(name + manifestSuffix)
+func (f *pending) withdraw(name string) error {
+	stands, err := f.folder.exists(store.ManifestName(name))
 	if err != nil || stands {
 		return err
 	}
 	return f.folder.removeBackup(name)
 }
 
-// Abort removes what was written. After Commit or Abort it does nothing.
-func (f *File) Abort() error {
+// AddGlobals implements store.Pending.
+func (f *pending) AddGlobals(content []byte) { f.globals = content }
+
+// Abort implements store.Pending.
+func (f *pending) Abort() error {
 	if errors.Is(f.err, errDone) {
 		return nil
 	}
 	return f.discard()
 }
 
-func (f *File) discard() error {
+func (f *pending) discard() error {
 	f.err = errDone
 	err := f.file.Close()
 	if errors.Is(err, fs.ErrClosed) {

@@ -1,4 +1,4 @@
-package store
+package local
 
 import (
 	"errors"
@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-var held = Location{"shop", base}
+var held = store.Location{Database: "shop", File: base}
 
 func holdOf(t *testing.T, s *Store) []byte {
 	t.Helper()
@@ -42,7 +44,7 @@ func TestAHeldBackupIsNotRemoved(t *testing.T) {
 			t.Errorf("the hold is %q", got)
 		}
 	}
-	if err := s.Remove(held); !errors.Is(err, ErrHeld) {
+	if err := s.Remove(held); !errors.Is(err, store.ErrHeld) {
 		t.Errorf("removed: %v", err)
 	}
 	if _, err := s.Sweep(); err != nil {
@@ -75,7 +77,7 @@ func TestAHoldThatCannotBeReadHolds(t *testing.T) {
 	if got := holdOf(t, s); got == nil {
 		t.Error("it is not held")
 	}
-	if err := s.Remove(held); !errors.Is(err, ErrHeld) {
+	if err := s.Remove(held); !errors.Is(err, store.ErrHeld) {
 		t.Errorf("removed: %v", err)
 	}
 }
