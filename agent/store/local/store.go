@@ -18,8 +18,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Store is an open folder of backups, and implements backup.Store. It is safe for concurrent use; of one database, one run at a time may write,
-// which is what Lock is for.
+// Store is an open folder of backups, and implements backup.Store. It is safe for concurrent use; of one database, one
+// run at a time may write, which is what Lock is for.
 type Store struct {
 	path    string
 	top     *folder
