@@ -1,7 +1,9 @@
 package local
 
 import (
+	"errors"
 	"io"
+	"os"
 	"path"
 
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -20,13 +22,24 @@ func (s *Store) CreateIncoming(id string, part store.Part) (io.WriteCloser, erro
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
 	f, err := d.create(part.Of(incomingFile))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.close())
 	}
-	return f, nil
+	return received{d, f}, nil
 }
+
+// received is a part that is being written. It need not be durable.
+type received struct {
+	folder *folder
+	file   *os.File
+}
+
+// Write implements io.Writer.
+func (r received) Write(p []byte) (int, error) { return r.folder.write(r.file, p) }
+
+// Close implements io.Closer.
+func (r received) Close() error { return errors.Join(r.file.Close(), r.folder.close()) }
 
 // OpenIncoming opens what CreateIncoming made; fs.ErrNotExist where it is gone.
 func (s *Store) OpenIncoming(id string, part store.Part) (store.Object, error) {

@@ -83,3 +83,31 @@ func TestABackupForOthersStopsBeforeTheReserve(t *testing.T) {
 		}
 	}
 }
+
+// What was cut by the reserve is no backup, whatever its writer does next.
+func TestABackupThatTheReserveCutIsNotCommitted(t *testing.T) {
+	s := open(t, t.TempDir())
+	free := int64(100)
+	diskOf(s, 200, &free)
+	s.SetReserve(50 * mebi)
+	file, err := s.Create("shop", base, "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err = store.KeepReserve(s, file); err != nil {
+		t.Fatal(err)
+	}
+	free = 40
+	for range 2 { // it does not go on after an error, although there is room again
+		if _, err := file.Write(make([]byte, mebi)); !errors.Is(err, store.ErrReserve) {
+			t.Errorf("Write: %v", err)
+		}
+		free = 100
+	}
+	if _, err := file.Commit(nameAsManifest); !errors.Is(err, store.ErrReserve) {
+		t.Errorf("Commit: %v", err)
+	}
+	if left := onDisk(t, s.Dir()); left != nil {
+		t.Errorf("left: %q", left)
+	}
+}
