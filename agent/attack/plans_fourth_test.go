@@ -17,7 +17,18 @@ var forges = `CREATE SCHEMA zzz;` + arm("zzz.arm", `INSERT INTO bobs.votes VALUE
 const hidden = `SET ROLE bob; CREATE TABLE bobs.docs (open boolean, s text); INSERT INTO bobs.docs VALUES (false, 'secret'), (true, 'open'); GRANT SELECT ON bobs.docs TO mallory;
 	ALTER TABLE bobs.docs ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON bobs.docs USING (open);`
 
-// plansFourth run code by functions of the server's own that look harmless.
+// atCommit is a function of mallory's that has some SQL run when a statement of a login commits; %1$I in it is the schema of that login.
+func atCommit(sql string) string {
+	return schemaTrap + `CREATE FUNCTION trap.call() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''closed''); RETURN 1; END';
+		CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('` + sql + `', session_user); RETURN new; END $$;` +
+		arm("trap.arm", `CREATE TEMP TABLE queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO queue VALUES (1);`)
+}
+
+// closedView is a view of mallory's in a schema where she may make nothing. It is made again when the key is there that it is grouped by.
+const closedView = `CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO mallory; CREATE TABLE closed.acc (id int PRIMARY KEY, m text); ALTER TABLE closed.acc OWNER TO mallory;
+	CREATE VIEW closed.vw AS SELECT a.id, a.m, '{1}'::trap.d[] AS d FROM closed.acc a GROUP BY a.id; ALTER VIEW closed.vw OWNER TO mallory`
+
+// plansFourth run code by functions of the server's own that look harmless, and put another kind of object where a table is to go.
 var plansFourth = map[string]plan{
 	"fourth table to xml": {before: votes, probe: forged,
 		hers: forges + `CREATE VIEW zzz.v AS SELECT zzz.arm_v(1) AS n; CREATE TABLE zzz.zz (n int CHECK (table_to_xml('zzz.v', true, false, '') IS NOT NULL)); INSERT INTO zzz.zz VALUES (1)`},
@@ -31,6 +42,16 @@ var plansFourth = map[string]plan{
 		hers: forges + `CREATE TABLE zzz.par (n int) PARTITION BY HASH ((n + zzz.arm(1))); CREATE TABLE zzz.zz (r regclass, n int, CHECK (satisfies_hash_partition(r, 2, 0, n) IS NOT NULL)); INSERT INTO zzz.zz VALUES ('zzz.par', 1)`},
 	"fourth key of partitions in a column": {before: votes, probe: forged,
 		hers: forges + `CREATE TABLE zzz.par (n int) PARTITION BY HASH ((n + zzz.arm(1))); CREATE TABLE zzz.zz (r regclass, n int, b boolean GENERATED ALWAYS AS (satisfies_hash_partition(r, 2, 0, n)) STORED); INSERT INTO zzz.zz VALUES ('zzz.par', 1)`},
+	"fourth view in a closed schema": {ours: true, hers: atCommit(`DROP TABLE %1$I.tt; CREATE VIEW %1$I.tt AS SELECT trap.call() AS n`),
+		after: `CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO mallory; CREATE TABLE closed.tt (n int) PARTITION BY RANGE ((n + trap.arm(1))); ALTER TABLE closed.tt OWNER TO mallory`,
+		probe: map[string]string{"SELECT relkind FROM pg_class WHERE relname = 'tt'": "p"}},
+	"fourth renamed in a closed schema": {ours: true, hers: atCommit(`ALTER TABLE %1$I.tt RENAME TO gone; CREATE TABLE %1$I.tt (evil int)`),
+		after: `CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO mallory; CREATE TABLE closed.tt (n int) PARTITION BY RANGE ((n + trap.arm(1))); ALTER TABLE closed.tt OWNER TO mallory`,
+		probe: map[string]string{"SELECT count(*) FROM pg_attribute WHERE attname = 'evil'": "0"}},
+	"fourth table for a view in a closed schema": {ours: true, hers: atCommit(`ALTER VIEW %1$I.vw RENAME TO gone; CREATE TABLE %1$I.vw (n int)`) + `CREATE DOMAIN trap.d AS int CHECK (trap.arm(VALUE) > 0)`,
+		after: closedView, probe: map[string]string{"SELECT relkind FROM pg_class WHERE relname = 'vw'": "v"}},
+	"fourth taken from a closed schema": {ours: true, hers: atCommit(`ALTER VIEW %1$I.vw RENAME TO gone`) + `CREATE DOMAIN trap.d AS int CHECK (trap.arm(VALUE) > 0)`,
+		after: closedView, probe: map[string]string{"SELECT relkind FROM pg_class WHERE relname = 'vw'": "v"}},
 }
 
 // plansOfRows read rows that row security hides, while others are loaded.
