@@ -57,18 +57,17 @@ func (l *loader) loadPass(ctx context.Context, s *loadSessions, pass dataPass) e
 }
 
 // calling are the tables whose rows call functions as they are loaded, that may look into other tables. Where there are several owners, any
-// function counts.
+// function counts, and of the server's own any that may run one.
 func (l *loader) calling(ctx context.Context, s *loadSessions) (map[string]bool, error) {
 	names := l.filled()
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	condition := "true"
-	if !l.shared {
-		condition = mayQuery(l.server)
+	if l.shared {
+		return callingTables(ctx, admin.conn, names, "true", mayRun)
 	}
-	return callingTables(ctx, admin.conn, names, condition)
+	return callingTables(ctx, admin.conn, names, mayQuery(l.server), mayRead)
 }
 
 // filled are the tables that the dump has rows of.

@@ -72,7 +72,7 @@ type loader struct {
 	paths   map[string]string // search paths of owners' own
 	schemas []dump.Definition // that give schemas their owners
 	stands  []dump.Definition // what is to stand on rows, and is not made yet
-	forced  []dump.Definition // row security that binds owners, where that is not set yet
+	forced  []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
 	guards  map[string]string // what each statement of these guards, by its text
 	refused laterTables       // whose rows the server refused
 	// ofPublic are the grants that the schema public comes with.
@@ -121,12 +121,14 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	l.stands, l.forced = d.After, d.Forced
-	if l.server.Superuser {
-		if err := l.defineAll(ctx, s, d.Policies); err != nil {
-			return err
-		}
-	} else {
-		l.stands = slices.Concat(d.Policies, d.After) // they would bind who loads the rows
+	policies := d.Policies
+	if !l.server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
+		var enabled []dump.Definition
+		policies, enabled = splitPolicies(policies)
+		l.forced = slices.Concat(enabled, d.Forced)
+	}
+	if err := l.defineAll(ctx, s, policies); err != nil {
+		return err
 	}
 	if err := l.loadData(ctx, s); err != nil {
 		return err

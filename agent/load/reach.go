@@ -152,11 +152,12 @@ func (w reach) functions(ctx context.Context, s *loadSessions, from start) ([]st
 	return s.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
-// The oids of pg_proc, pg_type, pg_class and pg_constraint.
+// The oids of pg_type, pg_proc, pg_class, pg_attrdef and pg_constraint.
 const (
 	classOfTypes       = "1247"
 	classOfFunctions   = "1255"
 	classOfTables      = "1259"
+	classOfDefaults    = "2604"
 	classOfConstraints = "2606"
 )
 
