@@ -7,7 +7,6 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
-	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
 // forges adds a row to bob's votes in his name, where no trigger says whose it is.
@@ -21,7 +20,7 @@ const hidden = `SET ROLE bob; CREATE TABLE bobs.docs (open boolean, s text); INS
 func atCommit(sql string) string {
 	return schemaTrap + `CREATE FUNCTION trap.call() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM hers.spring(''closed''); RETURN 1; END';
 		CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('` + sql + `', session_user); RETURN new; END $$;` +
-		arm("trap.arm", `CREATE TEMP TABLE queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO queue VALUES (1);`)
+		arm("trap.arm", `CREATE TABLE trap.queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON trap.queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO trap.queue VALUES (1);`)
 }
 
 // closedView is a view of mallory's in a schema where she may make nothing. It is made again when the key is there that it is grouped by.
@@ -67,25 +66,6 @@ var plansOfRows = map[string]plan{
 			CREATE TABLE aaa.t (n int); CREATE RULE r AS ON INSERT TO aaa.t WHERE ('{1}'::aaa.d[] IS NULL) DO INSTEAD NOTHING; CREATE TABLE aaa.zz (n int CHECK (aaa.arm_v(-1) < n OR true)); INSERT INTO aaa.zz VALUES (1)`},
 }
 
-// smallEngine is an engine on a server, with an agent that is no superuser and may give mallory and bob what is theirs.
-func smallEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Engine {
-	t.Helper()
-	engine := loadEngine(t, server, format)
-	settings, err := postgres.SettingsFrom(append(server.Environ(), "PGUSER=agent"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if engine.Instance, err = postgres.Open(settings, t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := engine.Instance.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return engine
-}
-
 // Code of an owner that runs while rows are loaded sees no row that row security hides from it, whoever restores. Loaded as everybody does,
 // the plans work.
 func TestCodeDuringALoadSeesNoHiddenRows(t *testing.T) {
@@ -98,7 +78,7 @@ func TestCodeDuringALoadSeesNoHiddenRows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := loadServer(t)
-			as(t, server, "postgres", `CREATE ROLE agent LOGIN CREATEDB CREATEROLE BYPASSRLS; GRANT mallory, bob TO agent WITH ADMIN OPTION; GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_signal_backend TO agent;`+bobs)
+			as(t, server, "postgres", smallRole+";"+bobs)
 			as(t, server, "mallory", weapons+"CREATE TABLE hers.log (s text); GRANT USAGE ON SCHEMA hers TO PUBLIC; GRANT ALL ON hers.log TO PUBLIC")
 			for _, step := range []struct{ role, sql string }{{"postgres", p.before}, {"mallory", p.hers}, {"postgres", p.after}} {
 				as(t, server, step.role, step.sql)

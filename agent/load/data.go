@@ -30,12 +30,18 @@ func (l *loader) loadData(ctx context.Context, s *loadSessions) error {
 		if err := l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true}); err != nil {
 			return err
 		}
-		return l.guard(ctx, s, "") // what comes next may run code as well
+		if err := l.guard(ctx, s, ""); err != nil { // what comes next may run code as well
+			return err
+		}
+		return l.withhold(ctx, s)
 	}
 	if err := l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return !late[name] }, first: true}); err != nil {
 		return err
 	}
 	if err := l.guard(ctx, s, ""); err != nil {
+		return err
+	}
+	if err := l.withhold(ctx, s); err != nil {
 		return err
 	}
 	return l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return late[name] }, serial: true, last: true})

@@ -140,6 +140,12 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if err != nil || len(code) > 0 || !w.deputies {
 		return code, err
 	}
+	if code, err := s.codeOf(ctx, anyCode); err != nil || len(code) == 0 {
+		return nil, err // there is nothing to run
+	}
+	if code, err := w.textRunners(ctx, s, from); err != nil || len(code) > 0 {
+		return code, err
+	}
 	functions, err := w.functions(ctx, s, from)
 	if err != nil {
 		return nil, err

@@ -253,7 +253,9 @@ func (s *loadSessions) run(ctx context.Context, d dump.Definition) error {
 	if err != nil {
 		return err
 	}
+	admin.conn.TakeWarning()
 	err = admin.run(ctx, d)
+	s.loader.heed(d, admin.conn.TakeWarning())
 	if d.As != "" && postgres.SQLState(err) == postgres.StateNoPrivilege {
 		err = s.grantAs(ctx, d, err)
 	}
