@@ -34,10 +34,22 @@ const (
 	BackupRemoved = "removed"
 )
 
+// Kinds of a backup.
+const (
+	KindLogical = "logical" // a dump by pg_dump
+)
+
+// What a backup is of.
+const (
+	SubjectDatabase = "database"
+	SubjectInstance = "instance" // the whole of it
+)
+
 // What retention says of a backup.
 const (
 	RetentionKept     = "kept"
 	RetentionKeptLast = "kept-last"
+	RetentionNeeded   = "kept-needed" // by another backup that stays
 	RetentionExpired  = "expired"
 )
 
