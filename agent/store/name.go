@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 )
 
 var (
-	baseNames  = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:sql|dump)(?:\.zst)?(?:\.enc)?)$`)
+	baseNames  = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:` + strings.Join(subject.Endings(), "|") + `)(?:\.zst)?(?:\.enc)?)$`)
 	looseNames = regexp.MustCompile(`^backup-[^/\x00]*\.sql(?:\.enc)?$`)
 	runIDs     = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 	partials   = regexp.MustCompile(`^\.(backup-[^/\x00]*?)(\.manifest\.json)?\.([a-z0-9-]{1,64})\.partial$`)
@@ -68,12 +70,16 @@ func decode(folder string) (string, bool) {
 	return out.String(), err == nil && again == folder
 }
 
+// Unmanaged reports whether the file stands directly in the store's folder, as the old script left its own. Such a place
+// says nothing of the database that the file is of.
+func (l Location) Unmanaged() bool { return l.Database == "" }
+
 // valid reports whether a location may be looked up. Within a database's folder all names are the store's own.
 func (l Location) valid() bool {
 	if len(l.File)+len(manifestSuffix) > maxName {
 		return false
 	}
-	return baseNames.MatchString(l.File) || l.Database == "" && looseNames.MatchString(l.File)
+	return baseNames.MatchString(l.File) || l.Unmanaged() && looseNames.MatchString(l.File)
 }
 
 // nextSecond returns the name that a backup of one second later has.

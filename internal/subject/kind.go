@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pgharbor/pgharbor/internal/words"
 )
@@ -61,6 +62,16 @@ func Endings() []string {
 type Series struct {
 	Subject Subject
 	Kind    Kind
+}
+
+// Key is a text that no other series has. That of a database's dumps is the name of the database, by which the chains of
+// signatures know them.
+func (s Series) Key() string {
+	database, _ := s.Subject.Database()
+	if s == LogicalOf(database) {
+		return database
+	}
+	return strings.Join([]string{"", s.Kind.Word(), s.Subject.word, s.Subject.database}, "\x00") // no database's name has a NUL
 }
 
 // LogicalOf is the series of the dumps of a database.
