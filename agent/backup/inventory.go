@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/store"
-	"github.com/pgharbor/pgharbor/internal/subject"
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
@@ -69,7 +68,7 @@ func judge(entry store.Entry) (Stored, error) {
 		return Stored{}, err
 	}
 	of := manifest.Series().Subject
-	if manifest.Filename != entry.File || (!entry.Unmanaged() && of != subject.Database(entry.Database)) {
+	if manifest.Filename != entry.File || (!entry.Unmanaged() && of.Place() != entry.Database) {
 		return Stored{}, fmt.Errorf("%w: it is that of %q, %s", ErrForged, manifest.Filename, of)
 	}
 	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent, Hold: readHold(entry.Hold)}

@@ -2,6 +2,9 @@ package backup_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
@@ -124,6 +128,43 @@ func mustBeOfANewerOne(t *testing.T, engine *backup.Engine, stored backup.Stored
 	}
 }
 
+func TestABackupOfTheWholeInstanceHasAPlaceOfItsOwnInTheStore(t *testing.T) {
+	engine := newEngine(t)
+	place := subject.Instance().Place()
+	unlock, err := engine.Store.Lock(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	file, err := engine.Store.Create(place, "backup-2026-06-30-01-00-00.tar.zst", "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte("a base backup")); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("a base backup"))
+	if _, err := file.Commit(func(at store.Location) ([]byte, error) {
+		return json.Marshal(backup.Manifest{
+			Version: 1, ID: "base", Instance: "test", Kind: "base", Subject: subject.Instance().Word(), Filename: at.File, Complete: true,
+			SizeBytes: 13, SHA256: hex.EncodeToString(sum[:]), CreatedAt: start, DependsOn: []string{"another"},
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	inventory, err := engine.Inventory()
+	if err != nil || len(inventory) != 1 || inventory[0].State != backup.StatePresent || inventory[0].Series().Subject != subject.Instance() {
+		t.Fatalf("%+v, %v", inventory, err)
+	}
+	if damage, err := engine.Scrub(t.Context(), inventory[0], nil); damage != "" || err != nil {
+		t.Errorf("read again: %q, %v", damage, err)
+	}
+	mustBeOfANewerOne(t, engine, inventory[0])
+	if err := engine.Remove("base"); err != nil || len(files(t, engine)) != 0 {
+		t.Errorf("%v are left, %v", files(t, engine), err)
+	}
+}
+
 func TestAManifestThatContradictsItselfIsDamaged(t *testing.T) {
 	content := `{"version":1,"id":"a","filename":"backup-2026-06-30-01-00-00.sql","sha256":"a","created_at":"2026-06-30T01:00:00Z",`
 	for _, of := range []string{`"subject":"database","database":""}`, `"subject":"instance","database":"harbour"}`} {
@@ -155,7 +196,7 @@ func TestEachSeriesHasItsOwnChainOfSignatures(t *testing.T) {
 	base := subject.ReadKind("base")
 	for _, series := range []subject.Series{
 		subject.LogicalOf("harbour"), {Subject: subject.Database("harbour"), Kind: base}, {Subject: subject.Instance(), Kind: base},
-		{Subject: subject.Instance()}, subject.LogicalOf("instance"),
+		{Subject: subject.Instance()}, subject.LogicalOf("instance"), subject.LogicalOf(""),
 	} {
 		if first, second := sign(series), sign(series); first != 1 || second != 2 {
 			t.Errorf("%s: %d, %d", series, first, second)

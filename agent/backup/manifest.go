@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -109,13 +110,13 @@ func (m Manifest) ofSeries(s subject.Series) Manifest {
 	return m
 }
 
-// restorable returns subject.ErrNewer for a backup that only a newer pgharbor can restore and verify. A file without a
-// manifest is taken for a dump.
-func (m *Manifest) restorable() error {
-	if m == nil {
+// Restorable returns nil for a dump: a restore loads that into a database, and a test restore counts its rows. A file
+// without a manifest is taken for one. subject.ErrNewer says that only a newer pgharbor knows what to do with the backup.
+func (m *Manifest) Restorable() error {
+	if m == nil || m.Series().Kind == subject.Logical && m.Series().Check() == nil {
 		return nil
 	}
-	return m.Series().Check()
+	return cmp.Or(m.Series().Check(), errNoDump)
 }
 
 // marshal returns the manifest as it is stored.

@@ -48,7 +48,7 @@ func (e *Engine) verify(ctx context.Context, file Object, manifest *Manifest, pr
 
 // open opens the head of a file. Only where that fails, more is read, to tell why. What is no dump is not looked at.
 func (e *Engine) open(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*source, error) {
-	if err := manifest.restorable(); err != nil {
+	if err := manifest.Restorable(); err != nil {
 		return nil, err
 	}
 	if manifest != nil && file.Size() != manifest.SizeBytes {

@@ -277,7 +277,7 @@ func (v *Verifier) verifyNewest(ctx context.Context) {
 func newestOfEach(backups []Backup) []Backup {
 	newest := map[subject.Series]Backup{}
 	for _, b := range backups { // oldest first
-		if b.Complete && b.State != backup.StateMissing && b.Series().Check() == nil {
+		if b.Complete && b.State != backup.StateMissing && b.Restorable() == nil {
 			newest[b.Series()] = b
 		}
 	}

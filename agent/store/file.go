@@ -35,7 +35,7 @@ type File struct {
 }
 
 // Create begins a backup of database under a hidden name that no reader takes for one. The caller holds the database's
-// lock. baseName is backup-YYYY-MM-DD-HH-mm-ss.{sql|dump}[.zst][.enc]; runID is 1 to 64 characters of [a-z0-9-].
+// lock. baseName is backup-YYYY-MM-DD-HH-mm-ss.TYPE[.zst][.enc], where TYPE is up to 16 letters such as sql; runID is 1 to 64 characters of [a-z0-9-].
 func (s *Store) Create(database, baseName, runID string) (*File, error) {
 	if database == "" || !baseNames.MatchString(baseName) || !runIDs.MatchString(runID) {
 		return nil, fmt.Errorf("%w: %q of database %q, run %q", ErrName, baseName, database, runID)

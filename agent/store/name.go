@@ -7,8 +7,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 const (
@@ -20,7 +18,7 @@ const (
 )
 
 var (
-	baseNames  = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:` + strings.Join(subject.Endings(), "|") + `)(?:\.zst)?(?:\.enc)?)$`)
+	baseNames  = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.[a-z]{1,16}(?:\.zst)?(?:\.enc)?)$`) // of any kind, a newer one's too
 	looseNames = regexp.MustCompile(`^backup-[^/\x00]*\.sql(?:\.enc)?$`)
 	runIDs     = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 	partials   = regexp.MustCompile(`^\.(backup-[^/\x00]*?)(\.manifest\.json)?\.([a-z0-9-]{1,64})\.partial$`)
@@ -71,7 +69,7 @@ func decode(folder string) (string, bool) {
 }
 
 // Unmanaged reports whether the file stands directly in the store's folder, as the old script left its own. Such a place
-// says nothing of the database that the file is of.
+// says nothing of the database that the file is of. Each other place is that of a subject, see subject.Subject.Place.
 func (l Location) Unmanaged() bool { return l.Database == "" }
 
 // valid reports whether a location may be looked up. Within a database's folder all names are the store's own.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/internal/intact"
-	"github.com/pgharbor/pgharbor/internal/words"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // runsCount is for how long a scheduled run makes its database one to judge.
@@ -144,7 +144,7 @@ func (l *look) plausible() any { return micros(l.now.Add(fleet.ClockSkew)) }
 
 // ofDumps is the kind by which a database is judged: one of another kind is no newer
 // dump, and no dump's size is held against it.
-const ofDumps = `kind = '` + words.KindLogical + `'`
+var ofDumps = `kind = '` + subject.Logical.Word() + `'`
 
 // newestBackups fills in of each what health judges and shows.
 func (l *look) newestBackups(ctx context.Context) error {
@@ -153,7 +153,7 @@ func (l *look) newestBackups(ctx context.Context) error {
 		return err
 	}
 	// The rule of intact.Is, by an index.
-	const good = `instance = ?2 AND database = named.value AND ` + ofDumps + ` AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.ProofFailed + `'`
+	good := `instance = ?2 AND database = named.value AND ` + ofDumps + ` AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.ProofFailed + `'`
 	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
 		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
 		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)

@@ -5,12 +5,16 @@ package subject
 import (
 	"errors"
 	"fmt"
-
-	"github.com/pgharbor/pgharbor/internal/words"
 )
 
 // ErrNewer reports a kind or a subject that this pgharbor does not know: a newer one made the backup.
 var ErrNewer = errors.New("it is of a newer pgharbor")
+
+// The words of subjects, on the wire, in manifests and in the catalog. None of them ever changes.
+const (
+	ofDatabase = "database"
+	ofInstance = "instance" // the whole of it
+)
 
 // Subject is what a backup is of: a database by its name, or the whole instance. The zero value is a database whose name
 // nobody knows. Two subjects are the same where they are equal by ==.
@@ -23,11 +27,11 @@ func Database(name string) Subject {
 	if name == "" {
 		return Subject{}
 	}
-	return Subject{words.SubjectDatabase, name}
+	return Subject{ofDatabase, name}
 }
 
 // Instance is the subject that is the whole instance.
-func Instance() Subject { return Subject{word: words.SubjectInstance} }
+func Instance() Subject { return Subject{word: ofInstance} }
 
 // Read is the subject that a word and a database's name stand for in a manifest, on the wire and in the catalog. Without
 // a word, as all had it before there was one, it is the database. A word that is not known is kept as it is. An error
@@ -36,9 +40,9 @@ func Read(word, database string) (Subject, error) {
 	switch {
 	case word == "":
 		return Database(database), nil
-	case word == words.SubjectDatabase && database == "":
+	case word == ofDatabase && database == "":
 		return Subject{}, errors.New("its subject is a database, and it names none")
-	case word == words.SubjectInstance && database != "":
+	case word == ofInstance && database != "":
 		return Subject{}, fmt.Errorf("its subject is the whole instance, and it names the database %q", database)
 	}
 	return Subject{word, database}, nil
@@ -49,7 +53,21 @@ func (s Subject) Word() string { return s.word }
 
 // Database returns the database's name; ok is false where the subject is no database, or one without a known name.
 func (s Subject) Database() (name string, ok bool) {
-	return s.database, s.word == words.SubjectDatabase
+	return s.database, s.word == ofDatabase
+}
+
+// Place is the name under which a store keeps what is of the subject: that of a database is its own name, and no other
+// subject's is one that a database can have. It is "" for a database whose name nobody knows, which no store chooses a
+// place for.
+func (s Subject) Place() string {
+	if s.word == ofDatabase || s == (Subject{}) {
+		return s.database
+	}
+	place := "\x00" + s.word // no name of PostgreSQL has a NUL
+	if s.database != "" {
+		place += "\x00" + s.database
+	}
+	return place
 }
 
 // String names the subject for people.
@@ -57,9 +75,9 @@ func (s Subject) String() string {
 	switch s.word {
 	case "":
 		return "a database whose name is not known"
-	case words.SubjectDatabase:
+	case ofDatabase:
 		return fmt.Sprintf("database %q", s.database)
-	case words.SubjectInstance:
+	case ofInstance:
 		return "the whole instance"
 	default:
 		return fmt.Sprintf("%q %q", s.word, s.database)

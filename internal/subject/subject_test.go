@@ -2,7 +2,6 @@ package subject_test
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -99,7 +98,24 @@ func TestFilesAreNamedByKindAndFormat(t *testing.T) {
 	if ending := subject.ReadKind("base").Ending("plain"); ending != "" {
 		t.Errorf("a kind that is not known is called %q", ending)
 	}
-	if all := subject.Endings(); !slices.Equal(all, []string{"dump", "sql"}) {
-		t.Errorf("files end in %q", all)
+}
+
+func TestEachSubjectHasAPlaceAndEachSeriesAKeyOfItsOwn(t *testing.T) {
+	base := subject.ReadKind("base")
+	seen := map[string]bool{}
+	for _, s := range []subject.Subject{
+		subject.Database("shop"), subject.Database("instance"), subject.Instance(), read(t, "tablespace", "shop"), read(t, "tablespace", ""), subject.Database(""),
+	} {
+		for _, text := range []string{"place " + s.Place(), "key " + (subject.Series{Subject: s}).Key(), "key " + (subject.Series{Subject: s, Kind: base}).Key()} {
+			if seen[text] {
+				t.Errorf("%q stands for two, one of them is %s", text, s)
+			}
+			seen[text] = true
+		}
+		if name, ok := s.Database(); ok && (s.Place() != name || subject.LogicalOf(name).Key() != name) {
+			t.Errorf("the place of %s is %q, the key of its dumps %q", s, s.Place(), subject.LogicalOf(name).Key())
+		} else if !ok && s != subject.Database("") && !strings.Contains(s.Place(), "\x00") {
+			t.Errorf("the place of %s could be a database's: %q", s, s.Place())
+		}
 	}
 }

@@ -34,17 +34,6 @@ const (
 	BackupRemoved = "removed"
 )
 
-// Kinds of a backup.
-const (
-	KindLogical = "logical" // a dump by pg_dump
-)
-
-// What a backup is of.
-const (
-	SubjectDatabase = "database"
-	SubjectInstance = "instance" // the whole of it
-)
-
 // What retention says of a backup.
 const (
 	RetentionKept     = "kept"
