@@ -37,7 +37,7 @@ func TestTheKindAndTheSubjectOfABackupAreWrittenAndProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	for old, changed := range map[string]string{
-		"  \"kind\": \"logical\",\n": "", `"kind": "logical"`: `"kind": "base"`, "  \"subject\": \"database\",\n": "", `"subject": "database"`: `"subject": "tablespace"`,
+		"  \"kind\": \"logical\",\n": "", `"kind": "logical"`: `"kind": "unheard"`, "  \"subject\": \"database\",\n": "", `"subject": "database"`: `"subject": "tablespace"`,
 	} {
 		mustBreak(t, old+" made "+changed, bytes.Replace(content, []byte(old), []byte(changed), 1), key)
 	}
@@ -82,7 +82,7 @@ func TestABackupOfANewerKindIsKeptHashedAndNotRestored(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
 	made := backUp(t, engine, "harbour")
-	changeManifest(t, engine, made.ID, `"kind": "logical"`, `"kind": "base"`)
+	changeManifest(t, engine, made.ID, `"kind": "logical"`, `"kind": "unheard"`)
 	stored, err := engine.Find(made.ID)
 	if err != nil || stored.State != backup.StatePresent {
 		t.Fatalf("%+v, %v", stored, err)
@@ -111,7 +111,7 @@ func mustBeOfANewerOne(t *testing.T, engine *backup.Engine, stored backup.Stored
 	for name, err := range map[string]error{
 		"restore": engine.Restore(t.Context(), request), "look ahead": engine.LookAhead(t.Context(), request), "verify": proveErr,
 	} {
-		if !errors.Is(err, subject.ErrNewer) || !strings.Contains(err.Error(), `of a newer pgharbor: its kind is "base"`) {
+		if !errors.Is(err, subject.ErrNewer) || !strings.Contains(err.Error(), `of a newer pgharbor: its kind is "unheard"`) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if backup.Failure(err) == backup.FailureIntegrity {
@@ -146,7 +146,7 @@ func TestABackupOfTheWholeInstanceHasAPlaceOfItsOwnInTheStore(t *testing.T) {
 	sum := sha256.Sum256([]byte("a base backup"))
 	if _, err := file.Commit(func(at store.Location) ([]byte, error) {
 		return json.Marshal(backup.Manifest{
-			Version: 1, ID: "base", Instance: "test", Kind: "base", Subject: subject.Instance().Word(), Filename: at.File, Complete: true,
+			Version: 1, ID: "base", Instance: "test", Kind: "unheard", Subject: subject.Instance().Word(), Filename: at.File, Complete: true,
 			SizeBytes: 13, SHA256: hex.EncodeToString(sum[:]), CreatedAt: start, DependsOn: []string{"another"},
 		})
 	}); err != nil {
@@ -193,7 +193,7 @@ func TestEachSeriesHasItsOwnChainOfSignatures(t *testing.T) {
 		}
 		return got
 	}
-	base := subject.ReadKind("base")
+	base := subject.ReadKind("unheard")
 	for _, series := range []subject.Series{
 		subject.LogicalOf("harbour"), {Subject: subject.Database("harbour"), Kind: base}, {Subject: subject.Instance(), Kind: base},
 		{Subject: subject.Instance()}, subject.LogicalOf("instance"), subject.LogicalOf(""),

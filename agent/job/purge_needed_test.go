@@ -93,7 +93,7 @@ func ofNewerKind(r *Runner, t *testing.T, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content = bytes.Replace(content, []byte(`{"version":1,`), []byte(`{"version":1,"kind":"base",`), 1)
+	content = bytes.Replace(content, []byte(`{"version":1,`), []byte(`{"version":1,"kind":"unheard",`), 1)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}

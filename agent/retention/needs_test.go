@@ -14,7 +14,7 @@ import (
 )
 
 // wholeInstance is a series that this pgharbor does not know.
-var wholeInstance = subject.Series{Subject: subject.Instance(), Kind: subject.ReadKind("base")}
+var wholeInstance = subject.Series{Subject: subject.Instance(), Kind: subject.ReadKind("unheard")}
 
 // aged is a good dump of a database, as many days old.
 func aged(id string, days int, dependsOn ...string) Backup {
@@ -113,7 +113,7 @@ func TestABackupWithoutWhatItDependsOnCountsForNothing(t *testing.T) {
 func TestALaterKindDoesNotTakeThePlaceOfAnother(t *testing.T) {
 	base := func(id string, days int) Backup {
 		b := aged(id, days)
-		b.Of.Kind = subject.ReadKind("base")
+		b.Of.Kind = subject.ReadKind("unheard")
 		return b
 	}
 	got := statuses([]Backup{aged("dump2", 50), aged("dump", 40), base("base", 35), base("base2", 1)})
@@ -125,7 +125,7 @@ func TestALaterKindDoesNotTakeThePlaceOfAnother(t *testing.T) {
 
 func TestWhatOnlyANewerOneKnowsStays(t *testing.T) {
 	for name, of := range map[string]subject.Series{
-		"a kind":    {Subject: subject.Database("x"), Kind: subject.ReadKind("base")},
+		"a kind":    {Subject: subject.Database("x"), Kind: subject.ReadKind("unheard")},
 		"a subject": {Subject: subject.Instance()},
 	} {
 		backups := []Backup{{ID: "old", Of: of, CreatedAt: ago(400 * day), Good: true}, {ID: "new", Of: of, CreatedAt: ago(day), Good: true}}

@@ -109,8 +109,8 @@ func TestShowNamesABackupThatOnlyANewerOneCanRestore(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = sampleBackups()
 	f.backups[0].Kind, f.backups[0].Subject = "logical", "database"
-	f.backups[1].Kind, f.backups[1].Subject, f.backups[1].Database = "base", "instance", ""
-	if got := f.run(t, "show", "id2"); got.code != exit.Done || !strings.Contains(got.stdout, `it is of a newer pgharbor: its kind is "base"`) {
+	f.backups[1].Kind, f.backups[1].Subject, f.backups[1].Database = "unheard", "instance", ""
+	if got := f.run(t, "show", "id2"); got.code != exit.Done || !strings.Contains(got.stdout, `it is of a newer pgharbor: its kind is "unheard"`) {
 		t.Errorf("%+v", got)
 	}
 	for _, id := range []string{"id1", "id3"} { // the second as by a control plane that knows no kinds

@@ -43,7 +43,7 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 			b.Instance, b.Database, b.Kind, b.DependsOn = "db4", "wiki", kind, dependsOn
 		}
 	}
-	backups = append(backups, backup("link", 1, chain("logical", "base")), backup("base", 90, chain("logical")), backup("foreign", 99, chain("wal")))
+	backups = append(backups, backup("link", 1, chain("logical", "base")), backup("base", 90, chain("logical")), backup("foreign", 99, chain("unheard")))
 	var out strings.Builder
 	printer := &output.Printer{Stdout: &out, Now: func() time.Time { return now }, Format: output.FormatTable}
 	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}, {Instance: "db3", KeepLast: 2}, {Instance: "db4", KeepLast: 1}}

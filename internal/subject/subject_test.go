@@ -41,7 +41,7 @@ func TestWhatIsWrittenIsReadAsTheSame(t *testing.T) {
 			t.Errorf("%s is read as %s", s, got)
 		}
 	}
-	for _, word := range []string{"logical", "base"} {
+	for _, word := range []string{"logical", "unheard"} {
 		if got := subject.ReadKind(word).Word(); got != word {
 			t.Errorf("the kind %q is written as %q", word, got)
 		}
@@ -74,7 +74,7 @@ func TestWhatANewerOneMadeIsToldByItsWord(t *testing.T) {
 	}{
 		"a dump of a database":      {subject.LogicalOf("shop"), ""},
 		"an imported file":          {subject.LogicalOf(""), ""},
-		"another kind":              {subject.Series{Subject: subject.Database("shop"), Kind: subject.ReadKind("base")}, `"base"`},
+		"another kind":              {subject.Series{Subject: subject.Database("shop"), Kind: subject.ReadKind("unheard")}, `"unheard"`},
 		"a dump of an instance":     {subject.Series{Subject: subject.Instance()}, "the whole instance"},
 		"a dump of something else":  {subject.Series{Subject: read(t, "tablespace", "fast")}, `"tablespace"`},
 		"another kind of something": {subject.Series{Subject: read(t, "tablespace", "fast"), Kind: subject.ReadKind("wal")}, `"wal"`},
@@ -95,13 +95,13 @@ func TestFilesAreNamedByKindAndFormat(t *testing.T) {
 	if ending := subject.Logical.Ending("tar"); ending != "" {
 		t.Errorf("a format that is not known is called %q", ending)
 	}
-	if ending := subject.ReadKind("base").Ending("plain"); ending != "" {
+	if ending := subject.ReadKind("unheard").Ending("plain"); ending != "" {
 		t.Errorf("a kind that is not known is called %q", ending)
 	}
 }
 
 func TestEachSubjectHasAPlaceAndEachSeriesAKeyOfItsOwn(t *testing.T) {
-	base := subject.ReadKind("base")
+	base := subject.ReadKind("unheard")
 	seen := map[string]bool{}
 	for _, s := range []subject.Subject{
 		subject.Database("shop"), subject.Database("instance"), subject.Instance(), read(t, "tablespace", "shop"), read(t, "tablespace", ""), subject.Database(""),
