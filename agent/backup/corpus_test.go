@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
@@ -103,6 +104,63 @@ func TestManifestsOfBeforeAreProvenAsBefore(t *testing.T) {
 				t.Errorf("%s: %q, %v, want %q", name, origin.Kind, err, look.want)
 			}
 		}
+	}
+}
+
+func TestTheHostThatHasThePassphraseKnowsItsManifestsOfBefore(t *testing.T) {
+	for name, want := range corpus {
+		if want.alone != backup.OriginShared {
+			continue
+		}
+		stored, m, _ := readCorpus(t, name)
+		maker := reader(t)
+		maker.InstanceName = m.Instance
+		kind := backup.OriginPassphrase
+		if name == "unproven" {
+			kind = backup.OriginRestored
+		}
+		if origin, err := maker.Origin(stored, m, nil); err != nil || origin.Kind != kind {
+			t.Errorf("%s: %q, %v, want %q", name, origin.Kind, err, kind)
+		}
+		maker.Keys.Passphrases.Current = "close sesame"
+		if origin, err := maker.Origin(stored, m, nil); err != nil || origin.Kind != backup.OriginUnknown {
+			t.Errorf("%s, with another passphrase: %q, %v", name, origin.Kind, err)
+		}
+	}
+}
+
+func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
+	for name, want := range corpus {
+		t.Run(name, func(t *testing.T) {
+			files, err := store.Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = files.Close() })
+			engine := reader(t)
+			engine.Store = files
+			stored, m, _ := readCorpus(t, name)
+			at := store.Location{Database: m.Database, File: m.Filename}
+			if m.Trigger == backup.TriggerAdopted {
+				at.Database = ""
+			}
+			path := files.Path(at) + ".manifest.json"
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, stored, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if err := engine.BeginSigning(); err != nil {
+				t.Fatal(err)
+			}
+			inventory, err := engine.Inventory()
+			if err != nil || len(inventory) != 1 || inventory[0].State != backup.StateMissing || inventory[0].Series() != subject.LogicalOf(want.database) {
+				t.Fatalf("%+v, %v", inventory, err)
+			}
+			if m.Signature == nil && m.Trigger != backup.TriggerAdopted {
+				if origin, err := engine.Origin(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
+					t.Errorf("%q, %v", origin.Kind, err)
+				}
+			}
+		})
 	}
 }
 
