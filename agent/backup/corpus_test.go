@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
@@ -132,7 +133,7 @@ func TestTheHostThatHasThePassphraseKnowsItsManifestsOfBefore(t *testing.T) {
 func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 	for name, want := range corpus {
 		t.Run(name, func(t *testing.T) {
-			files, err := store.Open(t.TempDir())
+			files, err := local.Open(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}

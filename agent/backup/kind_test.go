@@ -47,7 +47,7 @@ func TestTheSubjectOfAnImportedFileIsWritten(t *testing.T) {
 	for _, database := range []string{"harbour", ""} {
 		engine := newEngine(t)
 		dump := "--\n-- PostgreSQL database dump\n--\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
-		if err := os.WriteFile(engine.Store.Dir()+"/backup-2026-06-30-01-00-00.sql", []byte(dump), 0o600); err != nil {
+		if err := os.WriteFile(folderOf(engine).Dir()+"/backup-2026-06-30-01-00-00.sql", []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		imported, err := engine.Adopt(t.Context(), database)
@@ -73,7 +73,7 @@ func changeManifest(t *testing.T, engine *backup.Engine, id, old, changed string
 		t.Fatalf("%q is not in %s", old, content)
 	}
 	content = bytes.Replace(content, []byte(old), []byte(changed), 1)
-	if err := os.WriteFile(engine.Store.Path(stored.Location)+".manifest.json", content, 0o600); err != nil {
+	if err := os.WriteFile(folderOf(engine).Path(stored.Location)+".manifest.json", content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

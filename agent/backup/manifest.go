@@ -93,9 +93,6 @@ type Manifest struct {
 // Encryption is how a file is encrypted.
 type Encryption = seal.Encryption
 
-// manifestSuffix is added to a file's name for the name of its manifest.
-const manifestSuffix = ".manifest.json"
-
 // Series is what the backup is of, and of which kind. A manifest of before there were kinds is of a logical dump of its
 // database.
 func (m Manifest) Series() subject.Series {
@@ -150,6 +147,3 @@ func ParseManifest(data []byte) (Manifest, error) {
 	}
 	return m, nil
 }
-
-// ManifestPath is where the manifest of a file stands.
-func ManifestPath(file string) string { return file + manifestSuffix }

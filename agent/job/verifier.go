@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 	"github.com/pgharbor/pgharbor/internal/pause"
 	"github.com/pgharbor/pgharbor/internal/random"
 	"github.com/pgharbor/pgharbor/internal/subject"
@@ -125,9 +126,9 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 // VerifyFile is VerifyBackup for a file that need not be in the backup folder;
 // manifest is nil where it has none. Nothing of it is remembered. By its origin,
 // and what somebody says of that, the load is confined or not.
-func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
-	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: backup.File(path), Manifest: manifest})
+	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
 	if err == nil && proof.State == backup.ProofFailed {
 		err = errDisproved{proof}
 	}
@@ -199,7 +200,7 @@ func (v *Verifier) verifyDir() (string, error) {
 // removeThrowaway removes what a test restore left, and keeps its record for the
 // next start where that can't be.
 func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
-	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
+	if err := throwaway.Remove(work.Throwaway); err != nil {
 		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
 		if err := work.Leave(); err != nil {
 			v.log.Error("a record of work could not be left", "error", err)
