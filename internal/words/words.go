@@ -38,6 +38,7 @@ const (
 const (
 	RetentionKept     = "kept"
 	RetentionKeptLast = "kept-last"
+	RetentionNeeded   = "kept-needed" // by another backup that stays
 	RetentionExpired  = "expired"
 )
 
