@@ -50,11 +50,11 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(t, "db1", "db2")
 		ctx, leave := context.WithCancel(t.Context())
-		var crowd sync.WaitGroup
+		var waiters sync.WaitGroup
 		var answered atomic.Int32
 		for n := range 200 {
 			query := []health.Query{{}, {Instance: "db1"}, {Scope: fleet.Scope{"db2"}}, {Verdicts: []fleet.Verdict{fleet.VerdictDuplicate}}}[n%4]
-			crowd.Go(func() {
+			waiters.Go(func() {
 				for ctx.Err() == nil {
 					if _, err := p.Fleet(ctx, query); err == nil {
 						answered.Add(1)
@@ -88,7 +88,7 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 		}
 		leave()
 		close(p.step)
-		crowd.Wait()
+		waiters.Wait()
 	})
 }
 

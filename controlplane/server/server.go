@@ -25,7 +25,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
-	"github.com/pgharbor/pgharbor/controlplane/server/door"
+	"github.com/pgharbor/pgharbor/controlplane/server/admission"
 )
 
 const (
@@ -141,9 +141,9 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
-	limits, lobbyLimits := door.Share(door.Descriptors())
-	entrance := door.New(limits, c.Now, metrics)
-	grpcServer, err := newGRPC(a, entrance, rpc)
+	limits, httpLimits := admission.Share(admission.Descriptors())
+	controller := admission.New(limits, c.Now, metrics)
+	grpcServer, err := newGRPC(a, controller, rpc)
 	if err != nil {
 		return err
 	}
@@ -162,11 +162,11 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 			return err
 		}
 		httpAddress = httpListener.Addr()
-		lobby := entrance.Lobby(httpListener, lobbyLimits, c.Now)
-		httpServer.Handler, httpServer.ConnState = lobby.Guard(status.Handler(metrics)), lobby.Note
-		group.Go(func() error { return unlessClosed(httpServer.Serve(lobby)) })
+		bounded := controller.HTTPListener(httpListener, httpLimits, c.Now)
+		httpServer.Handler, httpServer.ConnState = bounded.Handler(status.Handler(metrics)), bounded.ConnState
+		group.Go(func() error { return unlessClosed(httpServer.Serve(bounded)) })
 	}
-	group.Go(func() error { return unlessClosed(grpcServer.Serve(entrance.Listen(grpcListener))) })
+	group.Go(func() error { return unlessClosed(grpcServer.Serve(controller.Listen(grpcListener))) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a.API)
 	group.Go(func() error { a.Approvals.RunExpiry(groupCtx, a.Sessions.Heartbeat); return nil })

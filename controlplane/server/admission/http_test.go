@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// openLobby serves "ok" behind small bounds, and blocks requests of /wait until release.
-func openLobby(t *testing.T, limits LobbyLimits) (l *Lobby, arrived, release chan struct{}) {
+// listenHTTP serves "ok" behind small bounds, and blocks requests of /wait until release.
+func listenHTTP(t *testing.T, limits HTTPLimits) (l *HTTPListener, arrived, release chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = New(Default, time.Now, prometheus.NewRegistry()).Lobby(listener, limits, time.Now)
+	l = New(Default, time.Now, prometheus.NewRegistry()).HTTPListener(listener, limits, time.Now)
 	arrived, release = make(chan struct{}, 100), make(chan struct{})
-	server := &http.Server{ReadHeaderTimeout: time.Minute, ConnState: l.Note, Handler: l.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: time.Minute, ConnState: l.ConnState, Handler: l.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			arrived <- struct{}{}
 			<-release
@@ -36,7 +36,7 @@ func openLobby(t *testing.T, limits LobbyLimits) (l *Lobby, arrived, release cha
 	return l, arrived, release
 }
 
-func ask(t *testing.T, l *Lobby, from, path string) (int, error) {
+func ask(t *testing.T, l *HTTPListener, from, path string) (int, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -55,8 +55,8 @@ func ask(t *testing.T, l *Lobby, from, path string) (int, error) {
 }
 
 func TestWhoOnlyHoldsConnectionsOpenKeepsNobodyOut(t *testing.T) {
-	limits := LobbyLimits{Connections: 8, ConnectionsOfAddress: 4, Requests: 1000, Burst: 1000, Working: 4, Unread: 1 << 30}
-	l, _, _ := openLobby(t, limits)
+	limits := HTTPLimits{Connections: 8, ConnectionsOfAddress: 4, Requests: 1000, Burst: 1000, Working: 4, Unread: 1 << 30}
+	l, _, _ := listenHTTP(t, limits)
 	for _, from := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
 		for range 30 {
 			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext(t.Context(), "tcp", l.Addr().String())
@@ -73,14 +73,14 @@ func TestWhoOnlyHoldsConnectionsOpenKeepsNobodyOut(t *testing.T) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.guests) > limits.Connections {
-		t.Errorf("%d connections are open", len(l.guests))
+	if len(l.conns) > limits.Connections {
+		t.Errorf("%d connections are open", len(l.conns))
 	}
 }
 
 // Who is being answered keeps the place, and who comes is then sent away.
 func TestWhoIsBusyIsNotSentAway(t *testing.T) {
-	l, arrived, release := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 3, Requests: 1000, Burst: 1000, Working: 8, Unread: 1 << 30})
+	l, arrived, release := listenHTTP(t, HTTPLimits{Connections: 8, ConnectionsOfAddress: 3, Requests: 1000, Burst: 1000, Working: 8, Unread: 1 << 30})
 	answers := make(chan int, 3)
 	for range 3 {
 		go func() { code, _ := ask(t, l, "127.0.0.2", "/wait"); answers <- code }()
@@ -101,7 +101,7 @@ func TestWhoIsBusyIsNotSentAway(t *testing.T) {
 }
 
 func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
-	l, _, _ := openLobby(t, LobbyLimits{Connections: 8, ConnectionsOfAddress: 8, Requests: 1, Burst: 3, Working: 4, Unread: 1 << 30})
+	l, _, _ := listenHTTP(t, HTTPLimits{Connections: 8, ConnectionsOfAddress: 8, Requests: 1, Burst: 3, Working: 4, Unread: 1 << 30})
 	l.rates.now = func() time.Time { return time.Unix(1000, 0) } // any flood is a fast one
 	for n, want := range []int{200, 200, 200, 429} {
 		if code, err := ask(t, l, "127.0.0.2", "/"); err != nil || code != want {
@@ -116,13 +116,13 @@ func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
 // Whatever the limit of descriptors, some are left for files, and those with certificates have a part.
 func TestConnectionsAreShared(t *testing.T) {
 	for _, connections := range []int{64, 128, 896, 1 << 20} {
-		limits, lobby := Share(connections)
-		if limits.Accepted+lobby.Connections > connections || limits.Handshakes+limits.Strangers > limits.Accepted/2 ||
-			limits.HandshakesOfAddress < 1 || lobby.ConnectionsOfAddress < 1 || limits.StrangersOfAddress >= limits.Strangers {
-			t.Errorf("%d: %+v %+v", connections, limits, lobby)
+		limits, http := Share(connections)
+		if limits.Accepted+http.Connections > connections || limits.Handshakes+limits.Anonymous > limits.Accepted/2 ||
+			limits.HandshakesOfAddress < 1 || http.ConnectionsOfAddress < 1 || limits.AnonymousOfAddress >= limits.Anonymous {
+			t.Errorf("%d: %+v %+v", connections, limits, http)
 		}
 	}
-	if limits, lobby := Share(1 << 20); limits.Handshakes != Default.Handshakes || limits.Strangers != Default.Strangers || lobby != DefaultLobby {
-		t.Errorf("with plenty: %+v %+v", limits, lobby)
+	if limits, http := Share(1 << 20); limits.Handshakes != Default.Handshakes || limits.Anonymous != Default.Anonymous || http != DefaultHTTP {
+		t.Errorf("with plenty: %+v %+v", limits, http)
 	}
 }

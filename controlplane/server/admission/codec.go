@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"context"
@@ -22,24 +22,24 @@ const (
 	decoding = 3 * maxDecoded
 )
 
-// Codec is gRPC's codec of protobuf messages, with the door's bounds: what an encoded
+// Codec is gRPC's codec of protobuf messages, within the controller's limits: what an encoded
 // message becomes in memory is known before it is decoded. Two bytes on the wire may be
 // a struct of hundreds. Who sends more than is taken has the call ended.
-func (d *Door) Codec() encoding.CodecV2 {
-	return weighing{
+func (d *Controller) Codec() encoding.CodecV2 {
+	return weightedCodec{
 		CodecV2: encoding.GetCodecV2(encodingproto.Name), turns: semaphore.NewWeighted(decoding),
 		tooHeavy: d.refused.WithLabelValues("messages").Inc,
 	}
 }
 
-type weighing struct {
+type weightedCodec struct {
 	encoding.CodecV2
 	turns    *semaphore.Weighted
 	tooHeavy func()
 }
 
 // Unmarshal implements encoding.CodecV2.
-func (w weighing) Unmarshal(message mem.BufferSlice, v any) error {
+func (w weightedCodec) Unmarshal(message mem.BufferSlice, v any) error {
 	into, ok := v.(proto.Message)
 	if !ok {
 		return w.CodecV2.Unmarshal(message, v)

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"errors"
@@ -12,32 +12,32 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-func TestCrowdHasRoomForOthers(t *testing.T) {
-	c := &crowd{most: 5, mostOfOne: 3}
-	var leave []func()
+func TestALimiterHasRoomForOthers(t *testing.T) {
+	c := &limiter{most: 5, mostOfOne: 3}
+	var release []func()
 	for range 3 {
-		l, err := c.enter("a")
+		l, err := c.acquire("a")
 		if err != nil {
 			t.Fatal(err)
 		}
-		leave = append(leave, l)
+		release = append(release, l)
 	}
-	if _, err := c.enter("a"); !errors.Is(err, errCrowded) {
+	if _, err := c.acquire("a"); !errors.Is(err, errTooMany) {
 		t.Errorf("a fourth of one peer: %v", err)
 	}
 	for range 2 {
-		if _, err := c.enter("b"); err != nil {
+		if _, err := c.acquire("b"); err != nil {
 			t.Errorf("another peer: %v", err)
 		}
 	}
-	if _, err := c.enter("c"); !errors.Is(err, errCrowded) {
+	if _, err := c.acquire("c"); !errors.Is(err, errTooMany) {
 		t.Errorf("a sixth in all: %v", err)
 	}
-	leave[0]()
-	if _, err := c.enter("c"); err != nil {
+	release[0]()
+	if _, err := c.acquire("c"); err != nil {
 		t.Errorf("once one has left: %v", err)
 	}
-	for _, l := range leave[1:] {
+	for _, l := range release[1:] {
 		l()
 	}
 	if c.of["a"] != 0 || len(c.of) != 2 {
@@ -66,8 +66,8 @@ func TestRateOfOnePeerIsNotThatOfOthers(t *testing.T) {
 	if n := allowed("agent:db1", pki.KindAgent, 3000); n != Default.Calls {
 		t.Errorf("a second later %d times", n)
 	}
-	if n := allowed("192.0.2.1", "", 3000); n != Default.StrangerBurst {
-		t.Errorf("strangers of one address %d times", n)
+	if n := allowed("192.0.2.1", "", 3000); n != Default.AnonymousBurst {
+		t.Errorf("anonymous peers of one address %d times", n)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestMeteredConnEndsWithTooMuch(t *testing.T) {
 	tooMuch, registry := prometheus.NewCounter(prometheus.CounterOpts{Name: "x"}), prometheus.NewRegistry()
 	registry.MustRegister(tooMuch)
 	left := 0
-	c := &meteredConn{Conn: here, most: 100, tooMuch: tooMuch, leave: func() { left++ }}
+	c := &meteredConn{Conn: here, most: 100, tooMuch: tooMuch, release: func() { left++ }}
 	go func() {
 		for {
 			if _, err := there.Write(make([]byte, 50)); err != nil {

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// decode has the codec of a door decode a message, in two parts, and says how many bytes
+// decode has the codec decode a message, in two parts, and says how many bytes
 // were allocated for it.
 func decode(encoded []byte, into proto.Message) (allocated int, err error) {
 	codec := New(Default, nil, prometheus.NewRegistry()).Codec()

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"context"
@@ -35,7 +35,7 @@ type owed struct {
 // left is how much of it has not left.
 func (o *owed) left() int64 { return max(0, o.answered-o.conn.sent.Load()) }
 
-func (u *unread) enter(who string, conn *meteredConn) {
+func (u *unread) add(who string, conn *meteredConn) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.of == nil {
@@ -47,7 +47,7 @@ func (u *unread) enter(who string, conn *meteredConn) {
 	u.of[who][conn.RemoteAddr().String()] = &owed{conn: conn}
 }
 
-func (u *unread) leave(who string, conn *meteredConn) {
+func (u *unread) release(who string, conn *meteredConn) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.of[who], conn.RemoteAddr().String())
@@ -97,7 +97,7 @@ func (u *unread) stuck(who string) *meteredConn {
 }
 
 // AnswerUnary gives a person who does not read answers no more of them.
-func (d *Door) AnswerUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (d *Controller) AnswerUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	from, who := person(ctx)
 	if who == "" {
 		return handler(ctx, request)
@@ -114,29 +114,29 @@ func (d *Door) AnswerUnary(ctx context.Context, request any, _ *grpc.UnaryServer
 
 // AnswerStream counts what streams send: it leaves by the same connections. It refuses
 // nothing, for a stream waits for its reader.
-func (d *Door) AnswerStream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+func (d *Controller) AnswerStream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if from, who := person(stream.Context()); who != "" {
-		stream = &countedStream{ServerStream: stream, door: d, who: who, from: from}
+		stream = &countedStream{ServerStream: stream, admission: d, who: who, from: from}
 	}
 	return handler(server, stream)
 }
 
 type countedStream struct {
 	grpc.ServerStream
-	door *Door
-	who  string
-	from net.Addr
+	admission *Controller
+	who       string
+	from      net.Addr
 }
 
 func (s *countedStream) SendMsg(message any) error {
 	if m, ok := message.(proto.Message); ok {
-		s.door.unread.answer(s.who, s.from, int64(proto.Size(m)), 1<<62)
+		s.admission.unread.answer(s.who, s.from, int64(proto.Size(m)), 1<<62)
 	}
 	return s.ServerStream.SendMsg(message)
 }
 
 // refuseAnswer also ends the connection that is in the way.
-func (d *Door) refuseAnswer(who string) error {
+func (d *Controller) refuseAnswer(who string) error {
 	if conn := d.unread.stuck(who); conn != nil {
 		_ = conn.Close() // its transport meets the end of it
 	}

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 // Tap bounds the rate of calls, and how many of an agent or a person are under way,
 // before a call's message is read.
-func (d *Door) Tap(ctx context.Context, call *tap.Info) (context.Context, error) {
+func (d *Controller) Tap(ctx context.Context, call *tap.Info) (context.Context, error) {
 	from, ok := peer.FromContext(ctx)
 	if !ok {
 		return ctx, nil
@@ -23,18 +23,18 @@ func (d *Door) Tap(ctx context.Context, call *tap.Info) (context.Context, error)
 		return ctx, d.refuse("calls", "too many calls of "+who+": wait a moment, and ask less often")
 	}
 	if kind == "" {
-		return ctx, nil // all that a stranger's connection may send is little
+		return ctx, nil // an anonymous connection may send only little anyway
 	}
 	return ctx, d.begin(ctx, who, call.FullMethodName)
 }
 
 // begin notes that a call is under way until its context ends.
-func (d *Door) begin(ctx context.Context, who, method string) error {
-	leave, err := d.underWay.enter(who)
+func (d *Controller) begin(ctx context.Context, who, method string) error {
+	release, err := d.underWay.acquire(who)
 	if err != nil {
 		return d.refuse("calls under way", "too many calls of "+who+" are under way: wait until some of them have ended")
 	}
-	var few *crowd
+	var few *limiter
 	var why string
 	switch method {
 	case pgharborv1.HealthService_WatchHealth_FullMethodName:
@@ -42,19 +42,19 @@ func (d *Door) begin(ctx context.Context, who, method string) error {
 	case pgharborv1.SessionService_Connect_FullMethodName:
 		few, why = d.sessions, " has sessions enough at once: wait until one of them has ended"
 	default:
-		context.AfterFunc(ctx, leave)
+		context.AfterFunc(ctx, release)
 		return nil
 	}
-	leaveFew, err := few.enter(who)
+	releaseFew, err := few.acquire(who)
 	if err != nil {
-		leave()
+		release()
 		return d.refuse("calls under way", who+why)
 	}
-	context.AfterFunc(ctx, func() { leaveFew(); leave() })
+	context.AfterFunc(ctx, func() { releaseFew(); release() })
 	return nil
 }
 
-func (d *Door) refuse(of, why string) error {
+func (d *Controller) refuse(of, why string) error {
 	d.refused.WithLabelValues(of).Inc()
 	return status.Error(codes.ResourceExhausted, why)
 }

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"errors"
@@ -9,11 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// errCrowded refuses one more of a peer, or of all.
-var errCrowded = errors.New("too many at once")
+// errTooMany reports that a limiter is full, for one peer or for all.
+var errTooMany = errors.New("too many at once")
 
-// crowd counts who is there; a bound of 0 is none.
-type crowd struct {
+// limiter limits how many there are at once, in all and of one peer; 0 is no limit.
+type limiter struct {
 	most, mostOfOne int
 
 	mu    sync.Mutex
@@ -21,22 +21,22 @@ type crowd struct {
 	of    map[string]int
 }
 
-// enter admits one more of a peer until leave, or returns errCrowded.
-func (c *crowd) enter(who string) (leave func(), err error) {
+// acquire admits one more of a peer until release is called, or returns errTooMany.
+func (c *limiter) acquire(who string) (release func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.most > 0 && c.total >= c.most || c.mostOfOne > 0 && c.of[who] >= c.mostOfOne {
-		return nil, errCrowded
+		return nil, errTooMany
 	}
 	if c.of == nil {
 		c.of = map[string]int{}
 	}
 	c.total++
 	c.of[who]++
-	return func() { c.leave(who) }, nil
+	return func() { c.release(who) }, nil
 }
 
-func (c *crowd) leave(who string) {
+func (c *limiter) release(who string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
@@ -45,20 +45,20 @@ func (c *crowd) leave(who string) {
 	}
 }
 
-// errTooMuch ends a connection that has sent more than its peer can have to say.
+// errTooMuch ends a connection that has sent more than its limit.
 var errTooMuch = errors.New("the connection has sent too much")
 
-// shareOfSent is the part of what a peer was sent that it may send beyond its
-// bound: a long download is answered with a stream of small acknowledgements.
+// shareOfSent lets a peer send this share of what it was sent above its limit: the client
+// acknowledges a long download with many small frames.
 const shareOfSent = 64
 
-// meteredConn bounds what is read of a connection, and gives its place up once.
+// meteredConn limits how much is read from a connection, and releases its slot once.
 type meteredConn struct {
 	net.Conn
-	most       int64 // bytes; 0 is no bound
+	most       int64 // bytes; 0 is no limit
 	read, sent atomic.Int64
 	tooMuch    prometheus.Counter
-	leave      func()
+	release    func()
 }
 
 func (c *meteredConn) Read(p []byte) (int, error) {
@@ -77,6 +77,6 @@ func (c *meteredConn) Write(p []byte) (int, error) {
 }
 
 func (c *meteredConn) Close() error {
-	c.leave()
+	c.release()
 	return c.Conn.Close()
 }

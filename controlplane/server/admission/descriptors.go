@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"net"
@@ -9,7 +9,7 @@ import (
 
 const (
 	// reservedDescriptors stay for the catalog, the keys, the log and what goes out:
-	// whoever connects gets none of them.
+	// no connection gets them.
 	reservedDescriptors = 128
 	// fewestDescriptors are those with which a control plane still serves somebody.
 	fewestDescriptors = 64
@@ -27,51 +27,51 @@ func Descriptors() int {
 
 // Share divides the connections of a process between those with certificates, who
 // always have a part of them, and everybody else.
-func Share(connections int) (Limits, LobbyLimits) {
-	limits, lobby := Default, DefaultLobby
+func Share(connections int) (Limits, HTTPLimits) {
+	limits, httpLimits := Default, DefaultHTTP
 	limits.Accepted = connections
-	lobby.Connections = min(lobby.Connections, connections/8)
-	lobby.ConnectionsOfAddress = min(lobby.ConnectionsOfAddress, connections/16)
-	limits.Accepted -= lobby.Connections
+	httpLimits.Connections = min(httpLimits.Connections, connections/8)
+	httpLimits.ConnectionsOfAddress = min(httpLimits.ConnectionsOfAddress, connections/16)
+	limits.Accepted -= httpLimits.Connections
 	limits.Handshakes = min(limits.Handshakes, limits.Accepted/4)
 	limits.HandshakesOfAddress = min(limits.HandshakesOfAddress, limits.Handshakes/4)
-	limits.Strangers = min(limits.Strangers, limits.Accepted/4)
-	limits.StrangersOfAddress = min(limits.StrangersOfAddress, limits.Strangers/4)
-	return limits, lobby
+	limits.Anonymous = min(limits.Anonymous, limits.Accepted/4)
+	limits.AnonymousOfAddress = min(limits.AnonymousOfAddress, limits.Anonymous/4)
+	return limits, httpLimits
 }
 
 // Listen bounds the connections of a listener in all, before their handshake.
-func (d *Door) Listen(listener net.Listener) net.Listener {
-	return &entrance{Listener: listener, door: d}
+func (d *Controller) Listen(listener net.Listener) net.Listener {
+	return &boundedListener{Listener: listener, admission: d}
 }
 
-type entrance struct {
+type boundedListener struct {
 	net.Listener
-	door *Door
+	admission *Controller
 }
 
-func (e *entrance) Accept() (net.Conn, error) {
+func (e *boundedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := e.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		leave, err := e.door.accepted.enter("")
+		release, err := e.admission.accepted.acquire("")
 		if err == nil {
-			return &countedConn{Conn: conn, leave: sync.OnceFunc(leave)}, nil
+			return &countedConn{Conn: conn, release: sync.OnceFunc(release)}, nil
 		}
-		e.door.refused.WithLabelValues("descriptors").Inc()
-		_ = conn.Close() // it was told nothing yet
+		e.admission.refused.WithLabelValues("descriptors").Inc()
+		_ = conn.Close() // nothing was sent to it yet
 	}
 }
 
-// countedConn gives its place up once.
+// countedConn releases its slot once.
 type countedConn struct {
 	net.Conn
-	leave func()
+	release func()
 }
 
 func (c *countedConn) Close() error {
-	c.leave()
+	c.release()
 	return c.Conn.Close()
 }

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 const largeAnswer = 16 << 20 // more than the buffers of a connection
 
 // askAndNotRead asks for a large answer and reads no more of it than its beginning.
-func askAndNotRead(t *testing.T, l *Lobby, from string) net.Conn {
+func askAndNotRead(t *testing.T, l *HTTPListener, from string) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
@@ -36,7 +36,7 @@ func begun(t *testing.T, conn net.Conn) {
 }
 
 func TestWhoReadsNothingHoldsNoTurn(t *testing.T) {
-	l, _, _ := openLobby(t, LobbyLimits{Connections: 32, ConnectionsOfAddress: 16, Requests: 1000, Burst: 1000, Working: 2, Unread: 1 << 30})
+	l, _, _ := listenHTTP(t, HTTPLimits{Connections: 32, ConnectionsOfAddress: 16, Requests: 1000, Burst: 1000, Working: 2, Unread: 1 << 30})
 	for range 8 {
 		begun(t, askAndNotRead(t, l, "127.0.0.2"))
 	}
@@ -49,12 +49,12 @@ func TestWhoReadsNothingHoldsNoTurn(t *testing.T) {
 
 // Nor a place, nor more memory than all of them may.
 func TestWhoReadsNothingGivesWay(t *testing.T) {
-	for name, limits := range map[string]LobbyLimits{
+	for name, limits := range map[string]HTTPLimits{
 		"to connections": {Connections: 4, ConnectionsOfAddress: 4, Requests: 1000, Burst: 1000, Working: 2, Unread: 1 << 30},
 		"to answers":     {Connections: 32, ConnectionsOfAddress: 32, Requests: 1000, Burst: 1000, Working: 2, Unread: 4*largeAnswer + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, _, _ := openLobby(t, limits)
+			l, _, _ := listenHTTP(t, limits)
 			var all []net.Conn
 			for range 8 {
 				conn := askAndNotRead(t, l, "127.0.0.2")

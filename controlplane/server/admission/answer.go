@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 // tellWithin is how long an answer may take to be read.
 const tellWithin = 30 * time.Second
 
-// answer is what a handler says, kept until its turn is over: who reads slowly, or
-// not at all, then holds a connection and no turn.
+// answer buffers what a handler writes until its turn is over, so that a client that reads slowly,
+// or not at all, holds a connection but no turn.
 type answer struct {
 	header http.Header
 	status int
@@ -30,9 +30,8 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.body.Write(p)
 }
 
-// work has a request worked on when its turn has come; nil where whoever asked has
-// left by then.
-func (l *Lobby) work(next http.Handler, r *http.Request) *answer {
+// work handles a request when its turn has come. It returns nil if the client has gone by then.
+func (l *HTTPListener) work(next http.Handler, r *http.Request) *answer {
 	select {
 	case l.turns <- struct{}{}:
 		defer func() { <-l.turns }()
@@ -46,19 +45,19 @@ func (l *Lobby) work(next http.Handler, r *http.Request) *answer {
 }
 
 // tell sends an answer, in a time that is bounded.
-func (l *Lobby) tell(w http.ResponseWriter, r *http.Request, a *answer) {
+func (l *HTTPListener) tell(w http.ResponseWriter, r *http.Request, a *answer) {
 	defer l.telling(r.RemoteAddr, int64(a.body.Len()))()
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes()) // whoever asked has left
+	_, _ = w.Write(a.body.Bytes()) // the client has gone
 }
 
-// telling notes that a guest has an answer to read, and from then on gives way to
-// others as one that asks nothing does. Where the answers that are not read are too
-// many bytes, those go that have not been read for the longest time.
-func (l *Lobby) telling(address string, bytes int64) (told func()) {
+// telling records that a client has an answer to read; from then on its connection counts as idle.
+// If too many bytes of answers are unread, the ones that have waited for the longest time are
+// dropped.
+func (l *HTTPListener) telling(address string, bytes int64) (told func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unread += bytes
@@ -69,13 +68,13 @@ func (l *Lobby) telling(address string, bytes int64) (told func()) {
 		}
 		l.unread -= slowest.unread
 		slowest.unread = 0
-		delete(l.guests, slowest)
+		delete(l.conns, slowest)
 		l.refused.Inc()
 		_ = slowest.Conn.Close() // its server meets the end of it
 	}
-	this := l.guest(address)
-	if this == nil { // it gave way already
-		return func() { l.told(&guest{unread: bytes}) }
+	this := l.conn(address)
+	if this == nil { // it was closed already
+		return func() { l.told(&httpConn{unread: bytes}) }
 	}
 	this.busy, this.since, this.unread = false, l.now(), bytes
 	late := time.AfterFunc(tellWithin, func() { _ = this.Conn.Close() }) // its server meets the end of it
@@ -85,16 +84,16 @@ func (l *Lobby) telling(address string, bytes int64) (told func()) {
 	}
 }
 
-func (l *Lobby) told(g *guest) {
+func (l *HTTPListener) told(g *httpConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unread -= g.unread
 	g.unread = 0
 }
 
-// guest finds who is there by the address of the connection.
-func (l *Lobby) guest(address string) *guest {
-	for g := range l.guests {
+// conn finds a connection by its remote address.
+func (l *HTTPListener) conn(address string) *httpConn {
+	for g := range l.conns {
 		if g.Conn.RemoteAddr().String() == address {
 			return g
 		}
@@ -102,9 +101,9 @@ func (l *Lobby) guest(address string) *guest {
 	return nil
 }
 
-// slowest is who has had an answer to read for the longest time.
-func (l *Lobby) slowest() (slowest *guest) {
-	for g := range l.guests {
+// slowest is the connection that has had an answer to read for the longest time.
+func (l *HTTPListener) slowest() (slowest *httpConn) {
+	for g := range l.conns {
 		if g.unread > 0 && (slowest == nil || g.since.Before(slowest.since)) {
 			slowest = g
 		}

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"sync"
@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// mostRated bounds how many peers are remembered. Beyond that, strangers share one
+// mostRated bounds how many peers are remembered. Beyond that, anonymous peers share one
 // rate: somebody has very many addresses.
 const mostRated = 4096
 
@@ -24,8 +24,8 @@ type rates struct {
 	forgot   time.Time // when those who ask nothing were dropped last
 }
 
-// allow reports whether a peer may make one more call now; kind is empty for a
-// stranger.
+// allow reports whether a peer may make one more call now; kind is empty for an
+// anonymous peer.
 func (r *rates) allow(who string, kind pki.Kind) bool {
 	now := r.now()
 	r.mu.Lock()
@@ -44,7 +44,7 @@ func (r *rates) newcomer(who string, kind pki.Kind, now time.Time) *rate.Limiter
 	}
 	calls, burst := r.limits.Calls, r.limits.Burst
 	if kind == "" {
-		calls, burst = r.limits.StrangerCalls, r.limits.StrangerBurst
+		calls, burst = r.limits.AnonymousCalls, r.limits.AnonymousBurst
 	}
 	if len(r.of) >= mostRated && kind == "" {
 		if r.overflow == nil {

@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"context"
@@ -28,8 +28,8 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 	now := time.Unix(1000, 0)
 	u := &unread{now: func() time.Time { return now }}
 	conn := func(who string, port int) *meteredConn {
-		c := &meteredConn{Conn: &somewhere{port: port}, leave: func() {}}
-		u.enter(who, c)
+		c := &meteredConn{Conn: &somewhere{port: port}, release: func() {}}
+		u.add(who, c)
 		return c
 	}
 	first, second, other := conn("user:vera", 1), conn("user:vera", 2), conn("user:olga", 3)
@@ -55,10 +55,10 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 	first.sent.Add(60)
 	answers(first, "user:vera", true)
 	answers(first, "user:vera", false)
-	u.leave("user:vera", second)
+	u.release("user:vera", second)
 	answers(first, "user:vera", true)
-	u.leave("user:vera", first)
-	u.leave("user:olga", other)
+	u.release("user:vera", first)
+	u.release("user:olga", other)
 	if len(u.of) != 0 {
 		t.Errorf("who has left is still known: %v", u.of)
 	}
@@ -92,8 +92,8 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 	begin(t.Context(), "agent:shop", upload, Default.UnderWay-Default.Sessions)
 	end()
 	for deadline := time.After(10 * time.Second); ; {
-		if leave, err := d.underWay.enter("user:vera"); err == nil {
-			leave()
+		if release, err := d.underWay.acquire("user:vera"); err == nil {
+			release()
 			break
 		}
 		select {
