@@ -57,7 +57,7 @@ type InventoryReader struct {
 	plans     *Plans
 	clock     *Clock
 	warnings  *warnings
-	changed   chan struct{} // rings when the inventory has
+	changed   chan struct{} // holds one token once the inventory has
 
 	mu   sync.Mutex
 	last Inventory
@@ -114,11 +114,10 @@ func (b Backup) good() bool {
 // told at once.
 func (i *InventoryReader) announce() {
 	i.forget()
-	ring(i.changed)
+	notify(i.changed)
 }
 
-// Changed rings when something has changed about the backups that no
-// report tells.
+// Changed holds one token once something has changed about the backups that no report tells.
 func (i *InventoryReader) Changed() <-chan struct{} { return i.changed }
 
 // read does not keep what it read while something ended that changed it:

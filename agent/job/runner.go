@@ -192,10 +192,10 @@ func (r *Runner) Responds() {
 	r.Plans.wake()
 }
 
-// ring puts a token in a doorbell, where there may be one already.
-func ring(bell chan struct{}) {
+// notify puts a token into a channel of one slot, unless it holds one already.
+func notify(changed chan struct{}) {
 	select {
-	case bell <- struct{}{}:
+	case changed <- struct{}{}:
 	default:
 	}
 }

@@ -211,8 +211,8 @@ type connection struct {
 	stream grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
 	end    context.CancelCauseFunc
 
-	acked           chan struct{} // rings after an acknowledgement
-	inventoryWanted chan struct{} // rings when the control plane asked for it
+	acked           chan struct{} // holds one token after an acknowledgement
+	inventoryWanted chan struct{} // holds one token once the control plane asked for it
 
 	saidAnew atomic.Bool // the hello said that the trail begins again, and no head came since
 

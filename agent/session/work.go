@@ -26,7 +26,7 @@ type Jobs interface {
 	// Accept begins a job, unless it has been before, and does not wait for it.
 	Accept(context.Context, job.Job)
 	Jobs() []job.JobProgress
-	// Changed rings when a job was accepted or has made progress.
+	// Changed holds one token once a job was accepted or has made progress.
 	Changed() <-chan struct{}
 }
 
@@ -38,14 +38,14 @@ type Inventory interface {
 	// Current may be some seconds old.
 	Current() job.Inventory
 	Fresh() job.Inventory
-	// Changed rings when something has changed that no report tells.
+	// Changed holds one token once something has changed that no report tells.
 	Changed() <-chan struct{}
 	Tables(job.Backup) []backup.TableRows
 }
 
 // Journal is the news that is not acknowledged.
 type Journal interface {
-	// Changed rings when this process has added an entry.
+	// Changed holds one token once this process has added an entry.
 	Changed() <-chan struct{}
 	Pending() ([]string, error)
 	Read(id string) (state.Entry, error)

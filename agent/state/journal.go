@@ -19,7 +19,7 @@ import (
 // append to one journal: a backup by hand beside the daemon that reports it.
 type Journal struct {
 	dir     string
-	changed chan struct{} // a doorbell: something was appended by this process
+	changed chan struct{} // holds one token after this process has appended something
 
 	mu    sync.Mutex
 	names map[string]string // id -> file, of the entries that Pending has listed
@@ -35,8 +35,8 @@ func openJournal(dir string) (*Journal, error) {
 	return j, j.locked(func() error { return removeTemporary(dir) })
 }
 
-// Changed rings after an entry was appended by this process; those of others are
-// found by looking again now and then.
+// Changed holds one token after an entry was appended by this process; those of others are found by
+// looking again now and then.
 func (j *Journal) Changed() <-chan struct{} { return j.changed }
 
 // Append adds an entry after all others. An entry whose id is pending already is

@@ -60,7 +60,7 @@ func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.Revo
 	if err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(revoked.String()))
+	s.Notifications.Notify(session.CallerChannel(revoked.String()))
 	agent, err := s.Catalog.Agents.Get(ctx, revoked.Name)
 	if err != nil {
 		return nil, err

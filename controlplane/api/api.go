@@ -29,21 +29,21 @@ import (
 // API is what the services work with. Its fields are set before use and not
 // changed after.
 type API struct {
-	Catalog   *catalog.Catalog
-	CA        *pki.Authorities
-	Trail     *audit.Trail
-	Guard     *guard.Guard
-	Approvals *approval.Gate
-	Enrolment *enrolment.Enroller
-	Invites   *enrolment.Inviter
-	Heads     *audit.Heads
-	Sessions  *session.Registry
-	Bells     *session.Bells
-	Transfers *transfer.Broker
-	Judge     *health.Judge
-	Notifier  *notify.Notifier
-	Log       *slog.Logger
-	Now       func() time.Time
+	Catalog       *catalog.Catalog
+	CA            *pki.Authorities
+	Trail         *audit.Trail
+	Guard         *guard.Guard
+	Approvals     *approval.Gate
+	Enrolment     *enrolment.Enroller
+	Invites       *enrolment.Inviter
+	Heads         *audit.Heads
+	Sessions      *session.Registry
+	Notifications *session.Notifications
+	Transfers     *transfer.Broker
+	Judge         *health.Judge
+	Notifier      *notify.Notifier
+	Log           *slog.Logger
+	Now           func() time.Time
 
 	handlers sync.WaitGroup // what streams have begun beside themselves
 }

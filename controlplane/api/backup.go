@@ -57,9 +57,8 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 	return &pgharborv1.StartBackupResponse{Job: jobToProto(job, nil)}, nil
 }
 
-// startJob asks an agent for something on behalf of the caller: the trail
-// first, then the row, then the bell. The trail's entry is completed when the
-// job ends.
+// startJob asks an agent for something on behalf of the caller: the trail first, then the row, then
+// the notification. The trail's entry is completed when the job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
 	caller := guard.CallerFrom(ctx)
 	if err := checkTexts(action.Reason, requestID, job.Spec.Database, job.Spec.TargetDatabase); err != nil {

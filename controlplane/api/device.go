@@ -72,7 +72,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	if err != nil {
 		return nil, err
 	}
-	a.Bells.Ring(session.CallerBell(owner.String()))
+	a.Notifications.Notify(session.CallerChannel(owner.String()))
 	return deviceOf(ctx)(device), nil
 }
 

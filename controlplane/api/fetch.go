@@ -95,7 +95,7 @@ func (s *transferService) toFetch(ctx context.Context, instance, id string) (fle
 // ask for it.
 func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, backup fleet.Backup) (_ context.Context, leave func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	changed, deaf := s.Bells.Listen(session.CallerBell(restore.RequestedBy))
+	changed, deaf := s.Notifications.Listen(session.CallerChannel(restore.RequestedBy))
 	s.handlers.Go(func() {
 		for {
 			select {

@@ -80,8 +80,8 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 	}
 }
 
-// Download rings the agent that has the file and passes on what it sends. The
-// trail says how much of it left, also where it ended early.
+// Download notifies the agent that has the file and passes on what it sends. The trail says how
+// much of it left, also where it ended early.
 func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) (err error) {
 	ctx := stream.Context()
 	if err := checkTexts(request.GetReason(), ""); err != nil {
@@ -142,7 +142,7 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	id := fleet.NewID()
 	from := s.Transfers.Open(id, d.backup.Instance)
 	defer from.Close()
-	ended, leave := s.Bells.Listen(session.JobBell(id))
+	ended, leave := s.Notifications.Listen(session.JobChannel(id))
 	defer leave()
 	_, err = s.Sessions.Submit(ctx, fleet.Job{
 		ID: id, Kind: fleet.JobSend, Instance: d.backup.Instance, RequestedBy: d.requestedBy,

@@ -170,9 +170,9 @@ func (s *userService) lonely(ctx context.Context) ([]string, error) {
 		"nor another be invited, until pgharbor-controlplane recover-owner --owner NAME on the control plane's host"}, nil
 }
 
-// changeUser changes what somebody may do, on behalf of the caller: the trail
-// first, then the change, then the bell, which ends the live streams that they
-// may no longer have. It returns them as they are then.
+// changeUser changes what somebody may do, on behalf of the caller: the trail first, then the
+// change, then the notification, which ends the live streams that they may no longer have. It
+// returns them as they are then.
 func (s *userService) changeUser(ctx context.Context, name, action, detail string, change func(by string) error) (*pgharborv1.User, error) {
 	if err := pki.ValidUserName(name); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
@@ -185,7 +185,7 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(whose))
+	s.Notifications.Notify(session.CallerChannel(whose))
 	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return nil, err

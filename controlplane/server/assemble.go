@@ -33,7 +33,7 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	if err != nil {
 		return nil, err
 	}
-	bells, trail := &session.Bells{}, &audit.Trail{Store: store.Trail, Now: c.Now}
+	notifications, trail := &session.Notifications{}, &audit.Trail{Store: store.Trail, Now: c.Now}
 	approvals := &approval.Gate{Catalog: store, Trail: trail, Log: c.Log, Now: c.Now}
 	heads := &audit.Heads{
 		Store: store.Trail, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
@@ -45,14 +45,14 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	}
 	certificates := &guard.Certificates{Catalog: store, Trail: trail, Now: c.Now}
 	return &controlPlane{certificates: certificates, API: &api.API{
-		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now,
+		Catalog: store, CA: ca, Notifications: notifications, Log: c.Log, Now: c.Now,
 		Guard: &guard.Guard{
 			Authenticator: certificates,
-			Catalog:       store, Trail: trail, Bells: bells, Log: c.Log, Now: c.Now,
+			Catalog:       store, Trail: trail, Notifications: notifications, Log: c.Log, Now: c.Now,
 		},
 		Trail: trail, Heads: heads, Approvals: approvals, Invites: inviter(store, ca, trail, advertise),
 		Enrolment: &enrolment.Enroller{Catalog: store, CA: ca, Trail: trail, Approvals: approvals, Now: c.Now, CertificateLife: c.CertificateLife},
-		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
+		Sessions:  &session.Registry{Catalog: store, Notifications: notifications, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
 		Judge:     judge, Notifier: notifier,
 	}}, nil

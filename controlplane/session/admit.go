@@ -34,7 +34,7 @@ func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err err
 		if older == nil {
 			return func() { r.leave(s) }, nil
 		}
-		answer, forget := r.Bells.Listen(older.answerBell())
+		answer, forget := r.Notifications.Listen(older.answerChannel())
 		older.challenge()
 		select {
 		case <-answer:
@@ -103,8 +103,8 @@ func (s *session) challenge() {
 	}
 }
 
-// answerBell rings when the agent has sent a page of its inventory.
-func (s *session) answerBell() string { return "answer/" + s.instance + "/" + s.incarnation }
+// answerChannel is notified when the agent has sent a page of its inventory.
+func (s *session) answerChannel() string { return "answer/" + s.instance + "/" + s.incarnation }
 
 // refuse notes the second agent, in the catalog for health and, when it is news,
 // on the trail: it comes again and again.

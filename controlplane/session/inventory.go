@@ -48,7 +48,7 @@ func inventoryRequest() *pgharborv1.ConnectResponse {
 }
 
 func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
-	s.Bells.Ring(s.answerBell())
+	s.Notifications.Notify(s.answerChannel())
 	s.inventoryBytes += weight(page)
 	if s.inventoryBytes > maxInventory {
 		s.inventory = nil

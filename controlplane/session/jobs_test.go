@@ -24,7 +24,7 @@ func TestJobIsARowBeforeItIsOffered(t *testing.T) {
 	if got := cp.job(t, job.ID).State; got != fleet.JobOffered {
 		t.Errorf("once offered it is %s", got)
 	}
-	// While the session lasts, the bell is enough.
+	// While the session lasts, a notification is enough.
 	next := cp.submit(t, "db1")
 	if got := a.offer(t).GetJobId(); got != next.ID {
 		t.Errorf("offered %s, want %s", got, next.ID)
@@ -123,10 +123,10 @@ func TestJobThatIsNotBegunInTimeIsLostUntilItsResultComes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rung, leave := registry.Bells.Listen("job/" + job.ID)
+		notified, leave := registry.Notifications.Listen("job/" + job.ID)
 		defer leave()
 		begun := time.Now()
-		<-rung
+		<-notified
 		if took := time.Since(begun); took < fleet.AcceptWithin || took > fleet.AcceptWithin+registry.Heartbeat {
 			t.Errorf("it was given up after %s", took)
 		}
@@ -154,7 +154,7 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 		if err := registry.Catalog.Jobs.RecordProgress(t.Context(), "db1", job.ID, fleet.Progress{Phase: "dump"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		rung, leave := registry.Bells.Listen("job/" + job.ID)
+		notified, leave := registry.Notifications.Listen("job/" + job.ID)
 		defer leave()
 		// It is heard of for an hour, well past the deadline to begin.
 		for range 60 {
@@ -162,13 +162,13 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			select {
-			case <-rung:
+			case <-notified:
 				t.Fatal("the job of an agent that lives was given up")
 			case <-time.After(time.Minute):
 			}
 		}
 		silent := time.Now()
-		<-rung
+		<-notified
 		if took := time.Since(silent); took < fleet.SilentWithin-time.Minute || took > fleet.SilentWithin+registry.Heartbeat {
 			t.Errorf("it was given up after %s", took)
 		}

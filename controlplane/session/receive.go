@@ -47,7 +47,7 @@ func (s *session) take(ctx context.Context, message *pgharborv1.ConnectRequest) 
 	case *pgharborv1.ConnectRequest_Report:
 		return s.takeReport(ctx, m.Report)
 	case *pgharborv1.ConnectRequest_JobUpdate:
-		defer s.Bells.Ring(JobBell(m.JobUpdate.GetJobId()))
+		defer s.Notifications.Notify(JobChannel(m.JobUpdate.GetJobId()))
 		return s.Catalog.Jobs.RecordProgress(ctx, s.instance, m.JobUpdate.GetJobId(), progressFrom(m.JobUpdate.GetProgress()), s.Now().UTC())
 	default:
 		return nil // a newer agent may say more than we understand
@@ -149,7 +149,7 @@ func (s *session) takeResult(ctx context.Context, finished *pgharborv1.JobFinish
 	if result.Restore != nil {
 		result.Restore.UndoneAt = notAfter(now, result.Restore.UndoneAt)
 	}
-	defer s.Bells.Ring(JobBell(finished.GetJobId()))
+	defer s.Notifications.Notify(JobChannel(finished.GetJobId()))
 	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, finished.GetJobId(), result, now)
 	return err
 }
@@ -190,7 +190,7 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 		return err
 	}
 	if run.JobID != "" {
-		s.Bells.Ring(JobBell(run.JobID))
+		s.Notifications.Notify(JobChannel(run.JobID))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type session struct {
 	end         context.CancelCauseFunc
 	ended       <-chan struct{}
 	outbox      chan *pgharborv1.ConnectResponse
-	challenged  chan struct{} // rings when the agent is to show that it lives
+	challenged  chan struct{} // holds one token once the agent is to show that it is alive
 
 	// held are jobs that the agent said it works on, so they are not offered.
 	held map[string]bool
@@ -142,15 +142,14 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 	return s.takeTrailHead(ctx, hello.GetTrailHead())
 }
 
-// send writes what is in the outbox, and offers due jobs whenever the bell
-// rings.
+// send writes what is in the outbox, and offers due jobs at each notification.
 func (s *session) send(ctx context.Context) error {
 	if err := s.stream.Send(<-s.outbox); err != nil { // the welcome comes before any offer
 		return err
 	}
-	bell, leave := s.Bells.Listen(AgentBell(s.instance))
+	notified, leave := s.Notifications.Listen(AgentChannel(s.instance))
 	defer leave()
-	s.Bells.Ring(AgentBell(s.instance)) // for jobs from before the session
+	s.Notifications.Notify(AgentChannel(s.instance)) // for jobs from before the session
 	offered := map[string]bool{}
 	headDue := time.NewTicker(s.Heartbeat)
 	defer headDue.Stop()
@@ -169,7 +168,7 @@ func (s *session) send(ctx context.Context) error {
 			if err := s.stream.Send(inventoryRequest()); err != nil {
 				return err
 			}
-		case <-bell:
+		case <-notified:
 			if err := s.offerDue(ctx, offered); err != nil {
 				return err
 			}
@@ -201,7 +200,7 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		s.Bells.Ring(JobBell(job.ID))
+		s.Notifications.Notify(JobChannel(job.ID))
 		offer := offerOf(job)
 		if err := s.addSource(ctx, job, offer.GetRestore()); err != nil {
 			return err

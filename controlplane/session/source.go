@@ -24,7 +24,7 @@ func (s *session) checkTarget(ctx context.Context, job fleet.Job) error {
 	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, job.ID,
 		fleet.JobResult{State: fleet.JobFailed, Error: why.Error(), Failure: fleet.FailureOther, FinishedAt: now}, now)
 	s.Log.Warn("job refused", "job", job.ID, "instance", s.instance, "reason", why)
-	s.Bells.Ring(JobBell(job.ID))
+	s.Notifications.Notify(JobChannel(job.ID))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type Guard struct {
 	Authenticator Authenticator
 	Catalog       *catalog.Catalog
 	Trail         *audit.Trail
-	Bells         *session.Bells
+	Notifications *session.Notifications
 	Log           *slog.Logger
 	Now           func() time.Time
 

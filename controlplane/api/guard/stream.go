@@ -26,7 +26,7 @@ func (g *Guard) Stream(server any, stream grpc.ServerStream, info *grpc.StreamSe
 	defer cancel(nil)
 	scoped := newScopedStream(ctx, g, stream, info.FullMethod, caller)
 
-	changed, leave := g.Bells.Listen(session.CallerBell(caller.String()))
+	changed, leave := g.Notifications.Listen(session.CallerChannel(caller.String()))
 	defer leave()
 	again := func() error {
 		_, caller, err := g.authorize(stream.Context(), info.FullMethod)
