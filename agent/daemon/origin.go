@@ -56,8 +56,8 @@ func (a *agent) trusts(instance string) bool {
 	return err == nil && allowed.Trusts(instance)
 }
 
-// originOf judges who made a file. In the backup folder a manifest must stand
-// beside its own file.
+// originOf decides who made a file. In the backup folder a manifest must stand beside its own
+// file.
 func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	inside := a.keeps(file.path)
 	switch {

@@ -33,14 +33,14 @@ type Status struct {
 	Databases      []Database
 	Warnings       []string // one sentence each
 	// FreeBytes is what the disk of the backup folder has left, unless
-	// FolderTrouble says why the folder can't be used.
+	// FolderWarning says why the folder can't be used.
 	FreeBytes     int64
-	FolderTrouble string
+	FolderWarning string
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string
-	// HostPolicy is what the control plane may ask for: nothing, where PolicyTrouble says why the policy can't be used.
+	// HostPolicy is what the control plane may ask for: nothing, where PolicyWarning says why the policy can't be used.
 	HostPolicy    policy.Policy
-	PolicyTrouble string
+	PolicyWarning string
 }
 
 // Database is one database of the instance.
@@ -126,9 +126,9 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 	if !asked {
 		status.Databases = s.coverage.assumed()
 	}
-	status.FreeBytes, status.FolderTrouble = s.lookAtFolder()
+	status.FreeBytes, status.FolderWarning = s.lookAtFolder()
 	status.Warnings = append(status.Warnings, s.lookAtSecrets()...)
-	status.HostPolicy, status.PolicyTrouble = s.admission.lookAtPolicy()
+	status.HostPolicy, status.PolicyWarning = s.admission.lookAtPolicy()
 	s.coverage.see(status.Databases)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 }
 
 // lookAtFolder says what the backup folder has left, or why it can't be used.
-func (s *StatusReader) lookAtFolder() (free int64, trouble string) {
+func (s *StatusReader) lookAtFolder() (free int64, warning string) {
 	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}

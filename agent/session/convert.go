@@ -43,14 +43,14 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), ScrubDays: int32(s.ScrubDays),
 		VerifySchedule: text(s.VerifySchedule), NextVerifyAt: timestamp(s.NextVerify),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
-		FolderTrouble: text(s.FolderTrouble), RetentionBlocked: text(s.RetentionBlocked),
+		FolderTrouble: text(s.FolderWarning), RetentionBlocked: text(s.RetentionBlocked),
 	}
-	if s.FolderTrouble == "" {
+	if s.FolderWarning == "" {
 		status.FreeBytes = &s.FreeBytes
 	}
 	status.Policy = &pgharborv1.HostPolicy{
 		Jobs: s.HostPolicy.Jobs, Replace: s.HostPolicy.Replace, RestoreFrom: texts(s.HostPolicy.RestoreFrom), Unproven: s.HostPolicy.Unproven,
-		SuperuserRoles: s.HostPolicy.SuperuserRoles, TrustContent: s.HostPolicy.TrustContent, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyTrouble),
+		SuperuserRoles: s.HostPolicy.SuperuserRoles, TrustContent: s.HostPolicy.TrustContent, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyWarning),
 	}
 	for _, d := range s.Databases {
 		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})

@@ -69,7 +69,7 @@ type Session struct {
 // Run holds a session, one after the other, until ctx ends. Jobs that it accepts
 // live as long as ctx does; the runner waits for them.
 func (s *Session) Run(ctx context.Context) {
-	failures, trouble := 0, trouble{}
+	failures, warning := 0, warning{}
 	for {
 		welcomed, err := s.hold(ctx)
 		if ctx.Err() != nil {
@@ -79,12 +79,12 @@ func (s *Session) Run(ctx context.Context) {
 			failures = 0
 		}
 		now := s.Now()
-		if trouble.news(explain(err), welcomed, now) {
-			s.Log.Warn(trouble.text, "since", trouble.since.UTC().Format(time.RFC3339))
+		if warning.news(explain(err), welcomed, now) {
+			s.Log.Warn(warning.text, "since", warning.since.UTC().Format(time.RFC3339))
 		} else {
-			s.Log.Debug(trouble.text)
+			s.Log.Debug(warning.text)
 		}
-		s.tell(fmt.Sprintf("since %s: %s", trouble.since.UTC().Format(time.RFC3339), trouble.text))
+		s.tell(fmt.Sprintf("since %s: %s", warning.since.UTC().Format(time.RFC3339), warning.text))
 		if !pause.For(ctx, delay(failures, refused(err))) {
 			return
 		}
@@ -92,18 +92,18 @@ func (s *Session) Run(ctx context.Context) {
 	}
 }
 
-// trouble is why there is no session, and since when.
-type trouble struct {
+// warning is why there is no session, and since when.
+type warning struct {
 	text        string
 	since, told time.Time
 }
 
-// tellAgain is how often the same trouble is logged: whoever looks at today's log is
-// to find it there.
+// tellAgain is how often the same warning is logged: whoever looks at today's log is to find it
+// there.
 const tellAgain = time.Hour
 
 // news takes a failed session in, and says whether somebody is to be told.
-func (t *trouble) news(text string, welcomed bool, now time.Time) bool {
+func (t *warning) news(text string, welcomed bool, now time.Time) bool {
 	if welcomed || t.since.IsZero() {
 		t.since = now
 	}
@@ -144,7 +144,7 @@ func refused(err error) bool {
 	}
 }
 
-// explain is the line that the log gets, the same for the same trouble.
+// explain is the line that the log gets, the same for the same warning.
 func explain(err error) string {
 	text := "the session has ended; the agent works on and tries again: "
 	var said *status.Status

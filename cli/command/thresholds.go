@@ -99,7 +99,7 @@ func thresholdsSetCommand(a *app) *cobra.Command {
 	}
 	flags.Int32Var(&t.SizePercent, "size-percent", 0, "how far a size may be off the median of 7 days")
 	flags.BoolVar(&t.Encryption, "encryption", false, "plain files are not enough")
-	flags.BoolVar(&t.Ignore, "ignore", false, "judge nothing of it")
+	flags.BoolVar(&t.Ignore, "ignore", false, "report nothing of it")
 	return cmd
 }
 

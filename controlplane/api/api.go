@@ -40,7 +40,7 @@ type API struct {
 	Sessions      *session.Registry
 	Notifications *session.Notifications
 	Transfers     *transfer.Broker
-	Judge         *health.Judge
+	Evaluator     *health.Evaluator
 	Notifier      *notify.Notifier
 	Log           *slog.Logger
 	Now           func() time.Time

@@ -32,7 +32,7 @@ func serveHTTP(t *testing.T) (http.Handler, *catalog.Catalog) {
 	clock := func() time.Time { return now }
 	status := &api.Status{
 		Catalog: c, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
+		Evaluator: &health.Evaluator{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 	}
 	return status.Handler(prometheus.NewRegistry()), c
 }
@@ -130,7 +130,7 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	const words = "4111-1111"
 	free := int64(0)
 	err := c.Agents.RecordStatus(t.Context(), "db1", "1", fleet.AgentStatus{
-		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderTrouble: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
+		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderWarning: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
 	}, now)
 	if err != nil {
 		t.Fatal(err)
@@ -165,13 +165,13 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 			t.Errorf("%q is not in %s", want, body)
 		}
 	}
-	judge := health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second}
-	report, err := judge.Fleet(t.Context(), health.Query{})
+	evaluator := health.Evaluator{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second}
+	report, err := evaluator.Fleet(t.Context(), health.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := 0
-	for _, reason := range report.Judgements[0].Reasons {
+	for _, reason := range report.Statuses[0].Reasons {
 		told += strings.Count(reason.Text, words)
 	}
 	if told < 6 {

@@ -23,7 +23,7 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 		return nil, err
 	}
 	if scope := guard.ListScope(ctx); !scope.Whole() {
-		// What is judged by a rule is for those to see who see the judgement.
+		// What is evaluated by a rule is for those to see who see the status.
 		agents, err := s.Catalog.Agents.List(ctx, scope)
 		if err != nil {
 			return nil, err

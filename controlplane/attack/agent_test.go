@@ -25,7 +25,7 @@ func TestNamesOfOneAgentBlindNobody(t *testing.T) {
 	// The trap is live: as many names as one may have do get in.
 	connect(t, h.malloryConn, &pgharborv1.Hello{Status: databases(2000, "name-%d")})
 	if all := h.health(t)["mallory"]; len(all) != 2000 || verdicts(all)["REFUSED"] {
-		t.Errorf("of as many as may be, %d are judged: %v", len(all), verdicts(all))
+		t.Errorf("of as many as may be, %d are evaluated: %v", len(all), verdicts(all))
 	}
 	for name, hello := range map[string]*pgharborv1.Hello{
 		"many": {Status: databases(100_000, "a-name-of-many-%d")},
@@ -167,7 +167,7 @@ func TestFloodOfAnAgentIsEndedByItsRevocation(t *testing.T) {
 	}
 	h.honest.report(t, backupOf("shop0", 10))
 	if _, still := h.health(t)["mallory"]; still {
-		t.Error("who was revoked is judged")
+		t.Error("a revoked agent is evaluated")
 	}
 }
 

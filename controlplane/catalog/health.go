@@ -11,7 +11,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/intact"
 )
 
-// runsCount is for how long a scheduled run makes its database one to judge.
+// runsCount is for how long a scheduled run makes its database one to evaluate.
 const runsCount = 7 * 24 * time.Hour
 
 // Facts returns what is known of every database of every agent that was not revoked.
@@ -83,10 +83,10 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 // every instance has to connect to counts only where somebody backs it up. Of more
 // than an agent may have, those that exist come first.
 func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now time.Time) ([]string, error) {
-	judged := map[string]bool{}
+	relevant := map[string]bool{}
 	maintenance := "" // where the instance has it
 	for _, d := range agent.Status.Databases {
-		if judged[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !judged[d.Name] {
+		if relevant[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !relevant[d.Name] {
 			maintenance = d.Name
 		}
 	}
@@ -104,12 +104,12 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now 
 		agent.Name, micros(now.Add(-runsCount)), maintenance, most)
 	names := []string{}
 	for _, d := range agent.Status.Databases {
-		if judged[d.Name] && d.Name != "" && len(names) < most {
+		if relevant[d.Name] && d.Name != "" && len(names) < most {
 			names = append(names, d.Name)
 		}
 	}
 	for _, name := range known {
-		if !judged[name] && name != "" && len(names) < most {
+		if !relevant[name] && name != "" && len(names) < most {
 			names = append(names, name)
 		}
 	}
@@ -141,7 +141,7 @@ func list(all any) (string, error) {
 // Once it is right again, they must not hide for years what is made since.
 func (l *look) plausible() any { return micros(l.now.Add(fleet.ClockSkew)) }
 
-// newestBackups fills in of each what health judges and shows.
+// newestBackups fills in of each what health evaluates and shows.
 func (l *look) newestBackups(ctx context.Context) error {
 	names, err := list(l.names)
 	if err != nil {
@@ -204,14 +204,14 @@ func (l *look) sizesBefore(ctx context.Context) error {
 	return err
 }
 
-// judgedBytes bounds the words that are kept of a run or a proof while a fleet is
+// shownBytes bounds the words that are kept of a run or a proof while a fleet is
 // looked at: each of its databases has them, and a sentence is shown.
-const judgedBytes = 4 << 10
+const shownBytes = 4 << 10
 
-// scanJudged scans of a run what is judged and shown.
-func scanJudged(r row) (fleet.Run, error) {
+// scanEvaluated scans of a run what is evaluated and shown.
+func scanEvaluated(r row) (fleet.Run, error) {
 	run, err := scanRun(r)
-	run.Error, run.Warnings = fleet.Cut(run.Error, judgedBytes), nil
+	run.Error, run.Warnings = fleet.Cut(run.Error, shownBytes), nil
 	return run, err
 }
 
@@ -223,7 +223,7 @@ func (l *look) newestRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runs, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
+	runs, err := collect(ctx, l.q, scanEvaluated, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
 		SELECT (SELECT rowid FROM runs WHERE instance = ?2 AND database = named.value AND state <> 'running' ORDER BY finished_at DESC LIMIT 1)
 		FROM json_each(?1) AS named)`, names, l.instance)
 	for n := range runs {
@@ -236,7 +236,7 @@ func (l *look) newestRuns(ctx context.Context) error {
 const longestOf = 10
 
 func (l *look) runsUnderWay(ctx context.Context) error {
-	running, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs
+	running, err := collect(ctx, l.q, scanEvaluated, `SELECT `+runColumns+` FROM runs
 		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC LIMIT ?`, l.instance, fleet.RunsUnderWay)
 	l.agent.Busy = len(running) > 0
 	for n := range running {

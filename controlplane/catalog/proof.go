@@ -81,7 +81,7 @@ func (l *look) newestProofs(ctx context.Context) error {
 		}
 		b.Instance = l.instance
 		err = json.Unmarshal(proof, &b.Proof)
-		b.Proof = b.Proof.Bounded(judgedBytes)
+		b.Proof = b.Proof.Bounded(shownBytes)
 		return b, err
 	}
 	newest := func(condition, names string) ([]fleet.Backup, error) {

@@ -85,7 +85,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	if facts.Damaged != 1 || facts.Damage != "its hash" || facts.NewestBackup == nil || facts.NewestBackup.ID != older.ID {
 		t.Errorf("facts: %+v", facts)
 	}
-	if j := fleet.Judge(withAgent(facts), fleet.DefaultThresholds, now, time.Minute); j.Verdict != fleet.VerdictDamaged {
+	if j := fleet.Evaluate(withAgent(facts), fleet.DefaultThresholds, now, time.Minute); j.Verdict != fleet.VerdictDamaged {
 		t.Errorf("the verdict is %s: %+v", j.Verdict, j.Reasons)
 	}
 	scrubbed("db1", now.Add(time.Minute), "") // somebody brought the file back
@@ -114,13 +114,13 @@ func TestBackupThatFailedItsProofCountsForNothing(t *testing.T) {
 	for _, b := range []fleet.Backup{older, newest} {
 		record(t, c, aRun("db1", now), &b)
 	}
-	proved := func(id, state string, at time.Time, took time.Duration) fleet.Judgement {
+	proved := func(id, state string, at time.Time, took time.Duration) fleet.DatabaseStatus {
 		t.Helper()
 		proof := fleet.Proof{State: state, FinishedAt: at, RestoreTook: took, Differences: []string{"goods has 9 rows"}}
 		if err := c.Backups.RecordProof(t.Context(), "db1", id, proof); err != nil {
 			t.Fatal(err)
 		}
-		return fleet.Judge(withAgent(factsOf(t, c)["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
+		return fleet.Evaluate(withAgent(factsOf(t, c)["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
 	}
 	if j := proved(newest.ID, fleet.ProofSucceeded, now.Add(-30*time.Minute), time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != time.Minute {
 		t.Errorf("after a proof: %s, a restore takes %s, %+v", j.Verdict, j.RestoreTakes, j.Reasons)
@@ -207,7 +207,7 @@ func TestProofOutlivesItsBackup(t *testing.T) {
 	}
 	wanted := fleet.DefaultThresholds
 	wanted.ProofWithin = 24 * time.Hour
-	for _, r := range fleet.Judge(withAgent(got), wanted, now, time.Minute).Reasons {
+	for _, r := range fleet.Evaluate(withAgent(got), wanted, now, time.Minute).Reasons {
 		if r.Verdict == fleet.VerdictUnproven || r.Verdict == fleet.VerdictDamaged {
 			t.Errorf("%+v", r)
 		}

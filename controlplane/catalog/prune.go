@@ -49,9 +49,9 @@ func deleted(result sql.Result, err error) (int, error) {
 	return int(n), err
 }
 
-// pruneRuns deletes the oldest runs of an instance, those that began before a
-// moment where one is given. What health judges by stays: what is under way, and
-// of each database the run that ended last.
+// pruneRuns deletes the oldest runs of an instance, those that began before a moment where one is
+// given. What health evaluates stays: what is under way, and of each database the run that ended
+// last.
 func pruneRuns(ctx context.Context, tx *sql.Tx, instance string, before time.Time, most int) (int, error) {
 	began := int64(math.MaxInt64)
 	if !before.IsZero() {
@@ -84,10 +84,9 @@ func pruneJobs(ctx context.Context, tx *sql.Tx, before, now time.Time) (int, err
 	return deleted(tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))`, named))
 }
 
-// pruneRemoved deletes backups that were told to be removed before a moment, whatever
-// time the agent tells of them. What others are held against
-// stays: the newest of each chain of signatures, and the proofs that health judges
-// a database by.
+// pruneRemoved deletes backups that were told to be removed before a moment, whatever time the
+// agent tells of them. What others are held against stays: the newest of each chain of signatures,
+// and the proofs that health evaluates a database by.
 func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (
 		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removal_told_at < ?1

@@ -54,10 +54,10 @@ var ofAgent = []Verdict{
 	VerdictRefused,
 }
 
-// StepAlerts holds the alerts so far against the judgements of a look. An alert
-// fires at the second look in a row that sees it.
-func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep {
-	wrong := alertsOf(judgements)
+// StepAlerts holds the alerts so far against the statuses of one evaluation. An alert fires at the
+// second look in a row that sees it.
+func StepAlerts(known []Alert, statuses []DatabaseStatus, now time.Time) AlertStep {
+	wrong := alertsOf(statuses)
 	var step AlertStep
 	var due []pending
 	at := map[AlertKey]int{}
@@ -90,17 +90,17 @@ const (
 	alertText   = 1000 // bytes
 )
 
-// alertsOf are the reasons of all judgements, each once.
-func alertsOf(judgements []Judgement) []Alert {
+// alertsOf are the reasons of all statuses, each once.
+func alertsOf(statuses []DatabaseStatus) []Alert {
 	var all []Alert
 	listed := map[AlertKey]bool{}
 	many := map[AlertKey]int{}
-	for _, j := range judgements {
+	for _, j := range statuses {
 		for _, r := range j.Reasons {
 			many[AlertKey{Instance: j.Instance, Verdict: r.Verdict}]++
 		}
 	}
-	for _, j := range judgements {
+	for _, j := range statuses {
 		for _, r := range j.Reasons {
 			key := AlertKey{Instance: j.Instance, Database: j.Database, Verdict: r.Verdict}
 			alert := Alert{AlertKey: key, Text: Cut(r.Text, alertText), NextStep: Cut(r.NextStep, alertText)}

@@ -22,8 +22,8 @@ const (
 	ActionDownload  GuardedAction = "backup.download"
 	ActionRetention GuardedAction = "backup.retention" // a change of what is kept
 	ActionRelease   GuardedAction = "backup.release"   // of a hold
-	// ActionThresholds is any change of how health judges: what is ignored, or stale
-	// only after a year, turns no light red.
+	// ActionThresholds is any change of how health is evaluated: what is ignored, or stale only after
+	// a year, turns no light red.
 	ActionThresholds GuardedAction = "health.thresholds"
 )
 

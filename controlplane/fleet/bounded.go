@@ -16,16 +16,15 @@ func Cut(text string, most int) string {
 }
 
 const (
-	// textOfInstance bounds the texts of all judgements of an instance, in bytes,
-	// since each of its databases repeats what is said of their agent; textOfDatabase
-	// is left to each in any case.
+	// textOfInstance bounds the texts of all statuses of an instance, in bytes, since each of its
+	// databases repeats what is said of their agent; textOfDatabase is left to each in any case.
 	textOfInstance = 256 << 10
 	textOfDatabase = 500
 )
 
-// Bounded is the judgement with its texts cut, where they are long, to what is left
-// to one of so many databases of its instance.
-func (j Judgement) Bounded(databases int) Judgement {
+// Bounded is the status with its texts cut, where they are long, to what is left to one of so many
+// databases of its instance.
+func (j DatabaseStatus) Bounded(databases int) DatabaseStatus {
 	most := max(textOfInstance/max(databases, 1), textOfDatabase)
 	j.Warnings = cutAll(j.Warnings, most)
 	if j.Proved != nil {

@@ -14,8 +14,8 @@ func TestDifferencesOfManyProofsAreCut(t *testing.T) {
 	for range 100 {
 		kept.Proof.Differences = append(kept.Proof.Differences, strings.Repeat("d", 1000))
 	}
-	j := fleet.Judgement{Facts: fleet.Facts{Proved: &kept}}
-	size := func(j fleet.Judgement) int { return len(strings.Join(j.Proved.Proof.Differences, "")) }
+	j := fleet.DatabaseStatus{Facts: fleet.Facts{Proved: &kept}}
+	size := func(j fleet.DatabaseStatus) int { return len(strings.Join(j.Proved.Proof.Differences, "")) }
 	if got := size(j.Bounded(2000)); got == 0 || got > 1000 {
 		t.Errorf("of one of 2000 databases %d bytes are told", got)
 	}

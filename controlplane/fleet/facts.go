@@ -2,7 +2,7 @@ package fleet
 
 import "time"
 
-// Facts is all that is known of one database when it is judged.
+// Facts is all that is known of one database when it is evaluated.
 type Facts struct {
 	Instance string
 	// Database is empty for an instance of which no database is known.
@@ -15,9 +15,9 @@ type Facts struct {
 	Covered bool
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
-	// NewestBackup is the newest one that is present and complete and has not
-	// failed its proof, or nil. Of its manifest it has what is judged: whether it is
-	// encrypted, and the size of the dump.
+	// NewestBackup is the newest one that is present and complete and has not failed its proof, or
+	// nil. Of its manifest it has what is evaluated: whether it is encrypted, and the size of the
+	// dump.
 	NewestBackup *Backup
 	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run

@@ -1,6 +1,6 @@
-// Package fleet is the domain of the control plane: what a fleet consists of,
-// the words for its states, and the rules that judge it. It depends on the
-// standard library and on words, ids and quoting alone, and does no I/O.
+// Package fleet is the domain of the control plane: what a fleet consists of, the words for its
+// states, and the rules that evaluate it. It depends on the standard library and on words, ids and
+// quoting alone, and does no I/O.
 //
 // Every time is UTC, every size is in bytes, and a zero time means "not yet"
 // or "not known".
@@ -72,8 +72,8 @@ type AgentStatus struct {
 	// FreeBytes is what the disk of the backup folder has left; nil where the
 	// agent did not say.
 	FreeBytes *int64 `json:"free_bytes,omitempty"`
-	// FolderTrouble is why the backup folder can't be used, or empty.
-	FolderTrouble string `json:"folder_trouble,omitempty"`
+	// FolderWarning is why the backup folder can't be used, or empty.
+	FolderWarning string `json:"folder_trouble,omitempty"`
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string `json:"retention_blocked,omitempty"`
 	// CertificateEndsAt and CertificateLife are of the agent's own certificate.
@@ -96,14 +96,14 @@ type HostPolicy struct {
 	SuperuserRoles   bool     `json:"superuser_roles,omitempty"`
 	TrustContent     bool     `json:"trust_content,omitempty"`
 	ReleaseHostHolds bool     `json:"release_host_holds,omitempty"`
-	// Trouble is why the policy can't be used; then nothing is allowed.
-	Trouble string `json:"trouble,omitempty"`
+	// Warning is why the policy can't be used; then nothing is allowed.
+	Warning string `json:"trouble,omitempty"`
 }
 
 // String is the policy in a line.
 func (p HostPolicy) String() string {
-	if p.Trouble != "" {
-		return "nothing is allowed (" + p.Trouble + ")"
+	if p.Warning != "" {
+		return "nothing is allowed (" + p.Warning + ")"
 	}
 	return fmt.Sprintf("jobs %q, replace %t, restore_from %q, unproven %t, superuser_roles %t, trust_content %t, release_host_holds %t",
 		p.Jobs, p.Replace, p.RestoreFrom, p.Unproven, p.SuperuserRoles, p.TrustContent, p.ReleaseHostHolds)

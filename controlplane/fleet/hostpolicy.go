@@ -14,7 +14,7 @@ func (p *HostPolicy) Denies(job Job) string {
 	}
 	spec := job.Spec
 	switch {
-	case p.Trouble != "":
+	case p.Warning != "":
 		return "its policy can't be used"
 	case !slices.Contains(p.Jobs, string(job.Kind)):
 		return fmt.Sprintf("jobs has no %s", job.Kind)

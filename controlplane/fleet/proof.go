@@ -47,12 +47,12 @@ type Proof struct {
 }
 
 // again makes another backup and puts it to the test.
-func anew(j judging) string {
+func anew(j evaluation) string {
 	return shell.Command("pgharbor backup %s --database %s, then pgharbor verify with the id that it prints", j.Instance, j.Database)
 }
 
 // spoiled is about files that are there and are not what was stored.
-func spoiled(j judging) *Reason {
+func spoiled(j evaluation) *Reason {
 	if j.Damaged == 0 {
 		return nil
 	}
@@ -61,7 +61,7 @@ func spoiled(j judging) *Reason {
 }
 
 // disproved is about a backup that did not come back.
-func disproved(j judging) *Reason {
+func disproved(j evaluation) *Reason {
 	if j.Proved == nil || j.Proved.Proof.State != ProofFailed {
 		return nil
 	}
@@ -89,7 +89,7 @@ const verifyLate = 24 * time.Hour
 
 // unproven asks for a proof where a threshold or the agent's schedule does. A proof
 // that failed is no reason here, but damage.
-func unproven(j judging) *Reason {
+func unproven(j evaluation) *Reason {
 	next := shell.Command("pgharbor list --instance %s, then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly", j.Instance)
 	var proved time.Time
 	if j.Proved != nil {

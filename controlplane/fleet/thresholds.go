@@ -28,7 +28,7 @@ type Thresholds struct {
 	ProofWithin time.Duration `json:"proof_within,omitempty"`
 	// Encryption: plain files are not enough.
 	Encryption bool `json:"encryption,omitempty"`
-	// Ignore: nothing of the database is judged.
+	// Ignore: nothing of the database is evaluated.
 	Ignore bool `json:"ignore,omitempty"`
 }
 

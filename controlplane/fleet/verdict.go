@@ -89,23 +89,23 @@ type Reason struct {
 	NextStep string
 }
 
-// Judgement is the verdict on one database: the worst of its reasons.
-type Judgement struct {
+// DatabaseStatus is the verdict on one database: the worst of its reasons.
+type DatabaseStatus struct {
 	Facts
 	Verdict Verdict
 	Reasons []Reason // worst first; empty exactly where the verdict is OK
 }
 
-// Judge applies the rules of health to one database.
-func Judge(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) Judgement {
-	j := Judgement{Facts: f, Verdict: VerdictOK}
+// Evaluate applies the rules of health to one database.
+func Evaluate(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) DatabaseStatus {
+	j := DatabaseStatus{Facts: f, Verdict: VerdictOK}
 	if t.Ignore {
 		return j
 	}
 	if refused := refusal(f); refused != "" { // first: what is too long is cut at its end
 		j.Warnings = append([]string{refused}, f.Warnings...)
 	}
-	j.Reasons = reasons(judging{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
+	j.Reasons = reasons(evaluation{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
 	slices.SortStableFunc(j.Reasons, func(a, b Reason) int { return Worse(a.Verdict, b.Verdict) })
 	if len(j.Reasons) > 0 {
 		j.Verdict = j.Reasons[0].Verdict

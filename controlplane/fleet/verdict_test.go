@@ -28,8 +28,8 @@ func good() fleet.Facts {
 	}
 }
 
-// judged are facts, and the reasons that are found in them.
-var judged = []struct {
+// evaluated are facts, and the reasons that are found in them.
+var evaluated = []struct {
 	name   string
 	change func(*fleet.Facts)
 	want   []fleet.Verdict // of the reasons, worst first
@@ -103,7 +103,7 @@ var judged = []struct {
 	{"the next round just fits", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1 << 30 }, nil},
 	{"the next round does not fit", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
 	{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRoundBytes = nil, 1<<40 }, nil},
-	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
+	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderWarning = nil, "moved" },
 		[]fleet.Verdict{fleet.VerdictSpace}},
 	{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
 	{"the scheduled proof did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
@@ -118,14 +118,14 @@ var judged = []struct {
 	}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
 }
 
-func TestJudge(t *testing.T) {
-	for _, tt := range judged {
+func TestEvaluate(t *testing.T) {
+	for _, tt := range evaluated {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := good()
 			tt.change(&facts)
-			judgement := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat)
+			status := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat)
 			var reasons []fleet.Verdict
-			for _, r := range judgement.Reasons {
+			for _, r := range status.Reasons {
 				reasons = append(reasons, r.Verdict)
 				if r.Text == "" || r.NextStep == "" {
 					t.Errorf("a reason lacks its text or its next step: %+v", r)
@@ -134,8 +134,8 @@ func TestJudge(t *testing.T) {
 			if diff := cmp.Diff(tt.want, reasons); diff != "" {
 				t.Error(diff)
 			}
-			if want := append(tt.want, fleet.VerdictOK)[0]; judgement.Verdict != want {
-				t.Errorf("the verdict is %s, want %s", judgement.Verdict, want)
+			if want := append(tt.want, fleet.VerdictOK)[0]; status.Verdict != want {
+				t.Errorf("the verdict is %s, want %s", status.Verdict, want)
 			}
 		})
 	}
@@ -149,21 +149,21 @@ func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) 
 	}
 	facts := good()
 	facts.NewestBackup.CreatedAt = now.Add(-11 * time.Hour)
-	judge := func(database string) []fleet.Verdict {
+	evaluate := func(database string) []fleet.Verdict {
 		var found []fleet.Verdict
-		for _, r := range fleet.Judge(facts, fleet.ThresholdsFor(rules, facts.Instance, database), now, heartbeat).Reasons {
+		for _, r := range fleet.Evaluate(facts, fleet.ThresholdsFor(rules, facts.Instance, database), now, heartbeat).Reasons {
 			found = append(found, r.Verdict)
 		}
 		return found
 	}
-	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictStale, fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictStale, fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
 		t.Error(diff)
 	}
-	if found := judge("scratch"); found != nil {
+	if found := evaluate("scratch"); found != nil {
 		t.Errorf("what is to be passed over has %v", found)
 	}
 	facts.Instance = "db2"
-	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -184,7 +184,7 @@ func TestAProofIsAskedForWhereAThresholdSaysSo(t *testing.T) {
 		if !tt.at.IsZero() {
 			facts.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: tt.at}}}
 		}
-		if got := fleet.Judge(facts, wanted, now, heartbeat).Verdict; got != tt.want {
+		if got := fleet.Evaluate(facts, wanted, now, heartbeat).Verdict; got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -198,7 +198,7 @@ func TestWhatNoServerTakesIsNotBackedUpInCircles(t *testing.T) {
 	} {
 		facts := good()
 		facts.Proved = &fleet.Backup{ID: "id", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofFailed, Differences: []string{difference}}}}
-		next := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
+		next := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
 		if !strings.Contains(next, says) || strings.Contains(next, "pgharbor backup") != (difference[0] == 's') {
 			t.Errorf("%s: %s", difference, next)
 		}
@@ -234,12 +234,12 @@ func TestHealthWarnsOfABackupThatARestoreRefuses(t *testing.T) {
 	facts := good()
 	facts.Warnings = []string{"the agent's own"}
 	facts.Proved = &fleet.Backup{ID: "id1", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}}}
-	judge := func() fleet.Judgement { return fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat) }
-	if got := judge(); len(got.Warnings) != 1 {
+	evaluate := func() fleet.DatabaseStatus { return fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat) }
+	if got := evaluate(); len(got.Warnings) != 1 {
 		t.Errorf("of one that all take: %q", got.Warnings)
 	}
 	facts.Proved.Proof.Refuses = "index given calls app.fits"
-	got := judge()
+	got := evaluate()
 	if got.Verdict != fleet.VerdictOK || len(got.Warnings) != 2 || !strings.Contains(got.Warnings[0], `backup id1 of "shop"`) ||
 		!strings.Contains(got.Warnings[0], "index given calls app.fits") {
 		t.Errorf("%s, %q", got.Verdict, got.Warnings)

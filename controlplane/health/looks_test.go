@@ -16,10 +16,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/health"
 )
 
-// paced is a judge in a synctest bubble whose looks begin one at a time, as the test
-// says.
+// paced is an evaluator in a synctest bubble whose looks begin one at a time, as the test says.
 type paced struct {
-	*health.Judge
+	*health.Evaluator
 	began atomic.Int32
 	step  chan struct{}
 }
@@ -35,7 +34,7 @@ func newPaced(t *testing.T, instances ...string) *paced {
 		invite(t, c, name, now)
 	}
 	p := &paced{step: make(chan struct{})}
-	p.Judge = &health.Judge{Catalog: c, Heartbeat: 10 * time.Second, Now: func() time.Time {
+	p.Evaluator = &health.Evaluator{Catalog: c, Heartbeat: 10 * time.Second, Now: func() time.Time {
 		p.began.Add(1)
 		<-p.step
 		return now
@@ -80,7 +79,7 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 		default:
 			t.Fatal("the metrics wait for a third look")
 		}
-		if err != nil || len(metrics.Judgements) != 2 {
+		if err != nil || len(metrics.Statuses) != 2 {
 			t.Errorf("they got %+v, %v", metrics, err)
 		}
 		if answered.Load() < 200 {
@@ -121,7 +120,7 @@ func TestALookGoesOnWithoutWhoAskedFirst(t *testing.T) {
 			t.Errorf("who left the look under way got %v", err)
 		}
 		p.step <- struct{}{}
-		if err := <-stayed; err != nil || len(second.Judgements) != 1 {
+		if err := <-stayed; err != nil || len(second.Statuses) != 1 {
 			t.Errorf("who stayed got %+v, %v", second, err)
 		}
 	})
@@ -143,9 +142,9 @@ func TestASharedLookIsToldWithinTheScope(t *testing.T) {
 		{health.Query{Instance: "prod-1"}, []string{"prod-1"}},
 		{health.Query{Verdicts: []fleet.Verdict{fleet.VerdictFailed}}, nil},
 	} {
-		report, err := metrics.Judge.Fleet(t.Context(), tt.query)
+		report, err := metrics.Evaluator.Fleet(t.Context(), tt.query)
 		var got []string
-		for _, j := range report.Judgements {
+		for _, j := range report.Statuses {
 			got = append(got, j.Instance)
 		}
 		if err != nil || !slices.Equal(got, tt.want) {

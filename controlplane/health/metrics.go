@@ -43,9 +43,9 @@ var (
 	transfersDesc = prometheus.NewDesc("pgharbor_transfers_open", "Downloads that are under way.", nil, nil)
 )
 
-// Collector reports the judgements of the moment as Prometheus metrics.
+// Collector reports the statuses of the moment as Prometheus metrics.
 type Collector struct {
-	Judge     *Judge
+	Evaluator *Evaluator
 	Log       *slog.Logger
 	Connected func() int
 	Transfers func() int
@@ -81,9 +81,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(transfersDesc, float64(c.Transfers()))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
 	defer cancel()
-	asked := c.Judge.Now()
-	report, err := c.Judge.Fleet(ctx, Query{})
-	gauge(latencyDesc, c.Judge.Now().Sub(asked).Seconds())
+	asked := c.Evaluator.Now()
+	report, err := c.Evaluator.Fleet(ctx, Query{})
+	gauge(latencyDesc, c.Evaluator.Now().Sub(asked).Seconds())
 	if err != nil {
 		c.Log.Error("the catalog did not answer a scrape", "error", err)
 		gauge(upDesc, 0)
@@ -91,7 +91,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(upDesc, 1)
 	told := map[string]bool{}
-	for _, j := range report.Judgements {
+	for _, j := range report.Statuses {
 		if !told[j.Instance] {
 			told[j.Instance] = true
 			collectAgent(gauge, j.Instance, j.Agent)
@@ -114,7 +114,7 @@ func collectAgent(gauge gauges, instance string, a fleet.AgentFacts) {
 	}
 }
 
-func collectDatabase(gauge gauges, j *fleet.Judgement) {
+func collectDatabase(gauge gauges, j *fleet.DatabaseStatus) {
 	gauge(verdictDesc, 1, j.Instance, j.Database, string(j.Verdict))
 	told := map[fleet.Verdict]bool{}
 	for _, r := range j.Reasons {

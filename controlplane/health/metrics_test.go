@@ -27,7 +27,7 @@ func collector(t *testing.T) (*health.Collector, *catalog.Catalog) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return &health.Collector{
-		Judge:     &health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second},
+		Evaluator: &health.Evaluator{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second},
 		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Connected: func() int { return 2 }, Transfers: func() int { return 1 },
 	}, c
@@ -194,29 +194,29 @@ func TestMetricsWithoutACatalog(t *testing.T) {
 
 func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 	metrics, c := collector(t)
-	judge := metrics.Judge
-	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy {
+	evaluator := metrics.Evaluator
+	if report, err := evaluator.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy {
 		t.Errorf("an empty fleet: %+v, %v", report, err)
 	}
 	good := fleet.Backup{ID: fleet.NewID(), Instance: "a-good", Database: "shop", CreatedAt: now, Complete: true}
 	invite(t, c, "a-good", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "a-good", Database: "shop", State: fleet.RunSucceeded, StartedAt: now, FinishedAt: now}, &good)
-	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy || len(report.Judgements) != 1 {
+	if report, err := evaluator.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy || len(report.Statuses) != 1 {
 		t.Errorf("one good instance: %+v, %v", report, err)
 	}
 	invite(t, c, "b-unknown", time.Time{})
 	invite(t, c, "c-failed", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "c-failed", Database: "shop", Trigger: "schedule", State: fleet.RunFailed, StartedAt: now, FinishedAt: now}, nil)
-	report, err := judge.Fleet(t.Context(), health.Query{})
-	if err != nil || report.Healthy || len(report.Judgements) != 3 {
+	report, err := evaluator.Fleet(t.Context(), health.Query{})
+	if err != nil || report.Healthy || len(report.Statuses) != 3 {
 		t.Fatalf("got %+v, %v", report, err)
 	}
 	for i, want := range []string{"c-failed", "b-unknown", "a-good"} {
-		if got := report.Judgements[i].Instance; got != want {
+		if got := report.Statuses[i].Instance; got != want {
 			t.Errorf("%d is %s, want %s", i, got, want)
 		}
 	}
-	if report, err := judge.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
+	if report, err := evaluator.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
 		t.Errorf("the good one alone: %+v, %v", report, err)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Heartbeat is a dead man's switch: it calls a URL for as long as the control plane
-// can judge its fleet. Whoever waits for the calls learns when they stay away,
-// which no alert of ours could tell.
+// Heartbeat is a dead man's switch: it calls a URL for as long as the control plane can evaluate
+// its fleet. Whoever waits for the calls learns when they stay away, which no alert of ours could
+// tell.
 type Heartbeat struct {
 	URL   string
 	Every time.Duration

@@ -40,7 +40,7 @@ func newStage(t *testing.T, config string) *stage {
 	s := &stage{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return s.at }
 	s.Notifier = &notify.Notifier{
-		Catalog: c, Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
+		Catalog: c, Evaluator: &health.Evaluator{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 		Channels: load(t, config, clock), Now: clock, Every: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	invite := fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: "db1", CreatedAt: s.at, ExpiresAt: s.at}

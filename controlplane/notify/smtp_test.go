@@ -158,7 +158,7 @@ func TestAMailOfAHostileName(t *testing.T) {
 	status := fleet.AgentStatus{BackupsEnabled: true}
 	for _, name := range []string{"x';touch y;'", "$(touch y)", "a\nBcc: evil@example.com\n\ntouch y", "\u202etxt\u200b"} {
 		facts := fleet.Facts{Instance: "db1", Database: name, Exists: true, Agent: fleet.AgentFacts{LastSeenAt: s.at, Status: status}}
-		reason := fleet.Judge(facts, fleet.DefaultThresholds, s.at, time.Minute).Reasons[0]
+		reason := fleet.Evaluate(facts, fleet.DefaultThresholds, s.at, time.Minute).Reasons[0]
 		news := fleet.News{Kind: fleet.NewsFiring, Alert: fleet.Alert{
 			AlertKey: fleet.AlertKey{Instance: "db1", Database: name, Verdict: reason.Verdict}, Text: name, NextStep: reason.NextStep,
 		}}

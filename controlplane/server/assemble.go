@@ -38,8 +38,8 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	heads := &audit.Heads{
 		Store: store.Trail, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
-	judge := &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
-	notifier, err := newNotifier(c, store, judge)
+	evaluator := &health.Evaluator{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
+	notifier, err := newNotifier(c, store, evaluator)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 		Enrolment: &enrolment.Enroller{Catalog: store, CA: ca, Trail: trail, Approvals: approvals, Now: c.Now, CertificateLife: c.CertificateLife},
 		Sessions:  &session.Registry{Catalog: store, Notifications: notifications, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
-		Judge:     judge, Notifier: notifier,
+		Evaluator: evaluator, Notifier: notifier,
 	}}, nil
 }
 

@@ -12,8 +12,7 @@ import (
 // pruneEvery is how often the catalog is pruned.
 const pruneEvery = 10 * time.Minute
 
-// checkBounds fills in what is not set, and refuses bounds with which a fleet can't
-// be judged.
+// checkBounds fills in what is not set, and refuses bounds with which a fleet can't be evaluated.
 func (c *Config) checkBounds() error {
 	if c.Share == (fleet.Share{}) {
 		c.Share = fleet.DefaultShare

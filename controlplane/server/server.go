@@ -140,7 +140,7 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 	metrics := prometheus.NewRegistry()
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
+		&health.Collector{Evaluator: a.Evaluator, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
 	limits, httpLimits := admission.Share(admission.Descriptors())
 	controller := admission.New(limits, c.Now, metrics)
 	grpcServer, err := newGRPC(a, controller, rpc)
@@ -153,7 +153,7 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 		return err
 	}
 	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
-	httpServer, status := newHTTP(c.Log), &api.Status{Catalog: a.Catalog, Judge: a.Judge, Log: c.Log}
+	httpServer, status := newHTTP(c.Log), &api.Status{Catalog: a.Catalog, Evaluator: a.Evaluator, Log: c.Log}
 	group, groupCtx := errgroup.WithContext(ctx)
 	var httpAddress net.Addr
 	if c.HTTPListen != "" {

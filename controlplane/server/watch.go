@@ -19,8 +19,8 @@ import (
 const DefaultSwitchEvery = time.Minute
 
 // newNotifier looks at the fleet as often as an agent would count as silent.
-func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify.Notifier, error) {
-	n := &notify.Notifier{Catalog: store, Judge: judge, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat, Started: c.Now().UTC()}
+func newNotifier(c Config, store *catalog.Catalog, evaluator *health.Evaluator) (*notify.Notifier, error) {
+	n := &notify.Notifier{Catalog: store, Evaluator: evaluator, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat, Started: c.Now().UTC()}
 	if target, err := url.Parse(c.SwitchURL); c.SwitchURL != "" && (err != nil || target.Host == "") {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "--dead-mans-switch must be a URL, https://…")
 	}
@@ -45,7 +45,7 @@ func watch(ctx context.Context, group *errgroup.Group, c Config, a *api.API) {
 		return
 	}
 	beats := &notify.Heartbeat{URL: c.SwitchURL, Every: c.SwitchEvery, Log: c.Log, Alive: func(ctx context.Context) error {
-		_, err := a.Judge.Fleet(ctx, health.Query{})
+		_, err := a.Evaluator.Fleet(ctx, health.Query{})
 		return err
 	}}
 	group.Go(func() error { beats.Run(ctx); return nil })

@@ -22,7 +22,7 @@ func TestAClockThatMovesIsAlarmed(t *testing.T) {
 		if err != nil || len(facts) != 1 {
 			t.Fatalf("%+v, %v", facts, err)
 		}
-		reasons := fleet.Judge(facts[0], fleet.DefaultThresholds, time.Now(), time.Minute).Reasons
+		reasons := fleet.Evaluate(facts[0], fleet.DefaultThresholds, time.Now(), time.Minute).Reasons
 		if got := slices.ContainsFunc(reasons, func(r fleet.Reason) bool { return r.Verdict == fleet.VerdictClock }); got != want {
 			t.Errorf("moved by %s: %+v", moved, reasons)
 		}

@@ -43,7 +43,7 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
 		VerifySchedule: s.GetVerifySchedule(), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
 		Encrypting: s.GetEncrypting(), Warnings: s.GetWarnings(),
-		FolderTrouble: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
+		FolderWarning: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
 		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
 	}
 	if s != nil && s.FreeBytes != nil {
@@ -64,7 +64,7 @@ func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
 	}
 	return &fleet.HostPolicy{
 		Jobs: p.GetJobs(), Replace: p.GetReplace(), RestoreFrom: p.GetRestoreFrom(), Unproven: p.GetUnproven(),
-		SuperuserRoles: p.GetSuperuserRoles(), TrustContent: p.GetTrustContent(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: p.GetTrouble(),
+		SuperuserRoles: p.GetSuperuserRoles(), TrustContent: p.GetTrustContent(), ReleaseHostHolds: p.GetReleaseHostHolds(), Warning: p.GetTrouble(),
 	}
 }
 

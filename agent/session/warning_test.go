@@ -6,9 +6,9 @@ import (
 )
 
 // A control plane that stays away is in the log once an hour, with since when.
-func TestTroubleIsToldOnceAnHour(t *testing.T) {
+func TestAWarningIsToldOnceAnHour(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	var now trouble
+	var now warning
 	told := 0
 	for minute := range 3*60 + 1 {
 		if now.news("it can't be reached", false, begin.Add(time.Duration(minute)*time.Minute)) {
@@ -20,9 +20,9 @@ func TestTroubleIsToldOnceAnHour(t *testing.T) {
 	}
 	later := begin.Add(4 * time.Hour)
 	if !now.news("it refuses this agent", false, later) || !now.since.Equal(begin) {
-		t.Error("another trouble is no news")
+		t.Error("another warning is not told")
 	}
 	if now.news("it refuses this agent", true, later.Add(time.Minute)); !now.since.Equal(later.Add(time.Minute)) {
-		t.Errorf("after a session the trouble is from before it: %s", now.since)
+		t.Errorf("after a session the warning is from before it: %s", now.since)
 	}
 }
