@@ -96,8 +96,8 @@ func AllowOn(method string, caller fleet.Caller, instances ...string) error {
 			return err
 		}
 	}
-	if rule.Leaving != "" && slices.ContainsFunc(instances, func(i string) bool { return i != instances[0] }) {
-		return allowAt(caller, rule.Leaving, instances[0])
+	if rule.Egress != "" && slices.ContainsFunc(instances, func(i string) bool { return i != instances[0] }) {
+		return allowAt(caller, rule.Egress, instances[0])
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestOutOfScopeIsDenied(t *testing.T) {
 }
 
 // A restore on another instance takes the permission for what leaves, where it leaves.
-func TestLeavingTakesAPermissionOfItsOwn(t *testing.T) {
+func TestEgressTakesAPermissionOfItsOwn(t *testing.T) {
 	const method = "/pgharbor.v1.RestoreService/CreateRestore"
 	restore := fleet.Grant{Permission: "backup.restore"}
 	export := func(scope ...string) fleet.Grant { return fleet.Grant{Permission: "backup.export", Instances: scope} }

@@ -55,7 +55,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 	defer leave()
 	sent, err := s.relay(ctx, delivery{
 		backup: backup, whole: true, requestedBy: restore.RequestedBy, to: stream,
-		left: &leaving{trail: s.Trail, sequence: sequence, size: end, announced: announced},
+		egress: &egress{trail: s.Trail, sequence: sequence, size: end, announced: announced},
 		header: func(ctx context.Context, from *transfer.Transfer) error {
 			manifest, err := from.Manifest(ctx)
 			if err != nil {
@@ -119,7 +119,7 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 	if err != nil {
 		return err
 	}
-	why := checkLeaving(user.Caller(), backup, restore.Instance)
+	why := checkEgress(user.Caller(), backup, restore.Instance)
 	if !user.RevokedAt.IsZero() {
 		why = fleet.NewProblem(fleet.ErrDenied, "%s, who asked for the restore, was revoked", restore.RequestedBy)
 	}

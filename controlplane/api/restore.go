@@ -36,7 +36,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 		if enrolment, err = s.Catalog.Agents.Enrolment(ctx, instance); err != nil {
 			return nil, err
 		}
-		if err := checkLeaving(guard.CallerFrom(ctx), backup, instance); err != nil {
+		if err := checkEgress(guard.CallerFrom(ctx), backup, instance); err != nil {
 			return nil, s.Guard.Deny(ctx, pgharborv1.RestoreService_CreateRestore_FullMethodName, guard.CallerFrom(ctx), source, err)
 		}
 	}
@@ -99,11 +99,11 @@ func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, tar
 	return target, backup.Instance, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
-// checkLeaving holds a backup that leaves its instance for another one within what
+// checkEgress holds a backup that leaves its instance for another one within what
 // whoever asked for that may do: when they ask, and when its bytes are about to
 // leave. One that is not sealed is plaintext on the other's host, and so it takes
 // what a download takes.
-func checkLeaving(c fleet.Caller, backup fleet.Backup, target string) error {
+func checkEgress(c fleet.Caller, backup fleet.Backup, target string) error {
 	if err := access.AllowOn(pgharborv1.RestoreService_CreateRestore_FullMethodName, c, backup.Instance, target); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (g *Gate) PassInvite(ctx context.Context, caller fleet.Caller, i fleet.Invi
 	}
 	i.Grants = person.Grants
 	// Whoever redeems it is nobody until then, also where the person is somebody.
-	if !access.Empowers(fleet.Caller{}, person.Caller()) {
+	if !access.EscalatesPrivileges(fleet.Caller{}, person.Caller()) {
 		return i, nil
 	}
 	before := fleet.User{}
@@ -60,7 +60,7 @@ func (g *Gate) PassEnrolment(ctx context.Context, i fleet.Invite, device, key st
 		return nil
 	}
 	person, err := g.invitee(ctx, i)
-	if err != nil || !access.Empowers(fleet.Caller{}, person.Caller()) {
+	if err != nil || !access.EscalatesPrivileges(fleet.Caller{}, person.Caller()) {
 		return err
 	}
 	inviter := fleet.Caller{Kind: chain.ActorInvite, Name: strings.TrimPrefix(i.CreatedBy, string(fleet.CallerUser)+":")}
@@ -122,7 +122,7 @@ func (g *Gate) passGrowth(ctx context.Context, caller fleet.Caller, before, afte
 
 // passPower is Pass for rights that somebody gets, where those make them able to approve.
 func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
-	if !access.Empowers(before.Caller(), after.Caller()) {
+	if !access.EscalatesPrivileges(before.Caller(), after.Caller()) {
 		return "", nil
 	}
 	return g.passRights(ctx, caller, before, after, details...)
@@ -132,7 +132,7 @@ func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after
 // and after are part of the request, so an unused approval is void once they change.
 func (g *Gate) passRights(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	details = append(details, fleet.Detail{Name: "rights before", Value: rights(before)}, fleet.Detail{Name: "rights after", Value: rights(after)})
-	return g.Pass(ctx, caller, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: after.Caller().String(), Details: details})
+	return g.Pass(ctx, caller, fleet.GuardedRequest{Action: fleet.ActionEscalate, Target: after.Caller().String(), Details: details})
 }
 
 // rights are what a person may do, in words.

@@ -39,7 +39,7 @@ const ActionUndo GuardedAction = "restore.undo"
 // for approvals.
 const (
 	ActionLoosenPolicy GuardedAction = "policy.loosen"
-	ActionEmpower      GuardedAction = "user.empower"  // whatever makes somebody able to approve
+	ActionEscalate     GuardedAction = "user.empower"  // privilege escalation: any change that makes somebody able to approve
 	ActionEnroll       GuardedAction = "device.enroll" // a device of somebody who is, by an invite that nobody approved of
 )
 
@@ -47,7 +47,7 @@ const (
 var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease, ActionThresholds}
 
 // GuardedActions are all.
-var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower, ActionEnroll)
+var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEscalate, ActionEnroll)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {

@@ -226,7 +226,7 @@ func TestAConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheDeadMansSwitchIsCalledWhileTheWorkIsDone(t *testing.T) {
+func TestTheHeartbeatURLIsCalledWhileTheWorkIsDone(t *testing.T) {
 	calls := make(chan struct{}, 100)
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls <- struct{}{} }))
 	defer receiver.Close()

@@ -60,10 +60,10 @@ type Config struct {
 	Heartbeat       time.Duration
 	CertificateLife time.Duration
 	AlertsFile      string // the channels over which people are told; empty for none
-	// SwitchURL is called every SwitchEvery for as long as the control plane does
+	// HeartbeatURL is called every HeartbeatURLEvery for as long as the control plane does
 	// its work; empty for none.
-	SwitchURL   string
-	SwitchEvery time.Duration
+	HeartbeatURL      string
+	HeartbeatURLEvery time.Duration
 	// Share is what one agent may hold, and Keep for how long what is over is kept;
 	// the zero values are fleet's defaults.
 	Share fleet.Share

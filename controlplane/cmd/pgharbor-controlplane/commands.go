@@ -135,7 +135,7 @@ func serveCommand() *cobra.Command {
 			if c.DataDir == "" {
 				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
-			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.SwitchEvery <= 0 {
+			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.HeartbeatURLEvery <= 0 {
 				return usageError(fmt.Errorf("--heartbeat, --certificate-life and --dead-mans-switch-every are durations over 0, such as 10s, 720h and 1m"))
 			}
 			c.Keep = days.keep()
@@ -149,8 +149,8 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents are to be heard of")
 	cmd.Flags().DurationVar(&c.CertificateLife, "certificate-life", server.DefaultCertificateLife, "life of the certificates of agents and people")
 	cmd.Flags().StringVar(&c.AlertsFile, "alerts", "", "file of the channels (webhooks, mail) over which people are told what is wrong")
-	cmd.Flags().StringVar(&c.SwitchURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")
-	cmd.Flags().DurationVar(&c.SwitchEvery, "dead-mans-switch-every", server.DefaultSwitchEvery, "how often it is called")
+	cmd.Flags().StringVar(&c.HeartbeatURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")
+	cmd.Flags().DurationVar(&c.HeartbeatURLEvery, "dead-mans-switch-every", server.DefaultHeartbeatURLEvery, "how often it is called")
 	boundFlags(cmd.Flags(), &c.Share, &days)
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	return cmd
