@@ -87,7 +87,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
 	root.PersistentFlags().StringVar(&c.policyFile, "policy-file", policy.DefaultPath, "file that says what the control plane may ask of this host; only root and this user may write to it")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newTrail(),
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newAuditLog(),
 		c.newHold(), c.newRelease(), c.newUnmark())
 	usage.NameMissing(root)
 	return root

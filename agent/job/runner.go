@@ -56,7 +56,7 @@ type Runner struct {
 	Holds         *Holds
 	Queue         *Queue
 	Status        *StatusReader
-	Trail         *Trail
+	AuditLog      *AuditLog
 	Recovery      *Recovery
 
 	log       *slog.Logger
@@ -98,7 +98,7 @@ func New(c Config) *Runner {
 	}
 	r.admission = &admission{engine: c.Engine, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
 	r.orphans = &orphans{engine: c.Engine, log: c.Log}
-	r.Trail = &Trail{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
+	r.AuditLog = &AuditLog{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
 	r.Plans.onSet = append(r.Plans.onSet, func() {
 		c.Log.Info("another plan is in force", "source", r.Plans.Get().Source)
 		r.Inventory.announce() // retention may say something else

@@ -15,7 +15,7 @@ const (
 	warnSkew      = "skew"
 	warnScrub     = "scrub"
 	warnChecks    = "checks"
-	warnTrail     = "trail"
+	warnAuditLog  = "trail"
 	warnVerify    = "verify"
 	warnPolicy    = "policy"
 	warnDisplaced = "kept-"

@@ -27,7 +27,7 @@ func (c *connection) receive(work context.Context) error {
 		case *pgharborv1.ConnectResponse_InventoryRequest:
 			notify(c.inventoryWanted)
 		case *pgharborv1.ConnectResponse_TrailHead:
-			if err := c.takeTrailHead(m.TrailHead); err != nil {
+			if err := c.takeCheckpoint(m.TrailHead); err != nil {
 				return err
 			}
 		default: // a newer control plane may say more than we understand

@@ -56,9 +56,9 @@ type Session struct {
 	// Certificate, which may be nil, says when the agent's own certificate ends and
 	// how long it was made for.
 	Certificate func() (ends time.Time, life time.Duration)
-	// TrailKey returns the key of a certificate that signs the control plane's trail,
-	// where the fleet's CA has issued it. Without it, the trail is not witnessed.
-	TrailKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
+	// AuditKey returns the key of a certificate that signs the control plane's audit log, where the
+	// fleet's CA has issued it. Without it, the audit log is not witnessed.
+	AuditKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
 	// OnState, which may be nil, hears in a line how it stands with the control plane
 	// whenever that has changed.
 	OnState func(line string)
@@ -214,7 +214,7 @@ type connection struct {
 	acked           chan struct{} // holds one token after an acknowledgement
 	inventoryWanted chan struct{} // holds one token once the control plane asked for it
 
-	saidAnew atomic.Bool // the hello said that the trail begins again, and no head came since
+	saidAnew atomic.Bool // the hello said that the audit log begins again, and no checkpoint came since
 
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged
@@ -247,7 +247,7 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	defer watchdog.Stop()
 	c.lastStatus = c.agent.status()
 	hello := &pgharborv1.Hello{
-		TrailHead:    c.heldTrailHead(),
+		TrailHead:    c.heldCheckpoint(),
 		AgentVersion: c.agent.Version, Status: c.lastStatus, InventoryDigest: c.agent.Work.Inventory.Current().Digest, Incarnation: c.agent.Incarnation, Host: c.agent.Host,
 		SigningKey: c.agent.Work.SigningKey(),
 	}

@@ -16,7 +16,7 @@ type Work struct {
 	Inventory Inventory
 	Journal   Journal
 	Status    Status
-	Trail     Trail
+	AuditLog  AuditLog
 	// SigningKey is the public key with which the agent signs manifests; nil where it has none.
 	SigningKey func() []byte
 }
@@ -55,17 +55,17 @@ type Journal interface {
 // Status is what the agent says of itself.
 type Status interface{ Last() job.Status }
 
-// Trail holds heads of the control plane's trail.
-type Trail interface {
-	Hear(head chain.SignedHead, unsigned error)
-	Head() (head *chain.SignedHead, anew bool)
-	// BeginsAnew reports whether another trail was accepted and no head of it has come.
+// AuditLog holds checkpoints of the control plane's audit log.
+type AuditLog interface {
+	Hear(checkpoint chain.SignedCheckpoint, unsigned error)
+	Checkpoint() (checkpoint *chain.SignedCheckpoint, anew bool)
+	// BeginsAnew reports whether another audit log was accepted and no checkpoint of it has come.
 	BeginsAnew() bool
 }
 
 // WorkOf is the work of a runner.
 func WorkOf(r *job.Runner) Work {
 	return Work{
-		Jobs: r.Queue, Runs: r.Runs, Inventory: r.Inventory, Journal: r.State.Journal, Status: r.Status, Trail: r.Trail, SigningKey: r.SigningKey,
+		Jobs: r.Queue, Runs: r.Runs, Inventory: r.Inventory, Journal: r.State.Journal, Status: r.Status, AuditLog: r.AuditLog, SigningKey: r.SigningKey,
 	}
 }

@@ -17,7 +17,7 @@ type Folder struct {
 	Checks    *Checks    // what checks of backups have found
 	Displaced *Displaced // databases that restores have replaced
 	History   *History   // what has ended, for people on this host
-	Witness   *Witness   // heads of the control plane's trail
+	Witness   *Witness   // checkpoints of the control plane's audit log
 
 	dir string
 }

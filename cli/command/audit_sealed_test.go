@@ -37,9 +37,9 @@ func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 	}
 }
 
-// Whoever has the keys of a control plane writes its whole past again and seals that off, past every head that somebody
-// holds. Then no head is taken for checked: not one that is asked for, and not what was verified before, at any run,
-// until somebody has seen the file.
+// Whoever has the keys of a control plane writes its whole past again and seals that off, past
+// every checkpoint that somebody holds. Then no checkpoint is taken for checked: not one that is
+// asked for, and not what was verified before, at any run, until somebody has seen the file.
 func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
@@ -60,23 +60,23 @@ func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {
 	f.verifies(t, exit.Done, "")
 }
 
-func mustHead(t *testing.T, text string) chain.Head {
+func mustCheckpoint(t *testing.T, text string) chain.Checkpoint {
 	t.Helper()
-	head, err := chain.ParseHead(text)
+	checkpoint, err := chain.ParseCheckpoint(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return head
+	return checkpoint
 }
 
-// What was sealed off as it was is confirmed by its files, which the trail goes on from.
+// What was sealed off as it was is confirmed by its files, which the audit log goes on from.
 func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
 	f.verifies(t, exit.Done, "")
 	seen, third, forged := "6:"+f.entries[5].GetHash(), "3:"+f.entries[2].GetHash(), "3:"+strings.Repeat("0", 64)
 	f.tells(t, 9, "user:a")
-	f.verifies(t, exit.Failed, "nothing of the trail was sealed off", "--sealed", f.exported(t, 6))
+	f.verifies(t, exit.Failed, "nothing of the audit log was sealed off", "--sealed", f.exported(t, 6))
 	file, short := f.exported(t, 8), f.exported(t, 7)
 	first := f.exported(t, 3)
 	f.entries = f.entries[3:]
@@ -84,11 +84,11 @@ func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 	f.tells(t, 9, "user:a")
 	f.sealedAt(t, 8, true)
 	f.verifies(t, exit.Done, "is not checked: "+seen)
-	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, f.pki, mustHead(t, third))}}
+	f.checkpoints.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedCheckpoint(t, f.pki, mustCheckpoint(t, third))}}
 	if got := f.run(t, "audit", "verify"); !strings.Contains(got.stdout, "not checked therefore: the agent of shop-db: entry 3") {
 		t.Errorf("of what an agent has seen: %+v", got)
 	}
-	f.verifies(t, exit.Failed, "end with entry 7, and the trail was sealed off up to entry 8", "--sealed", short)
+	f.verifies(t, exit.Failed, "end with entry 7, and the audit log was sealed off up to entry 8", "--sealed", short)
 	f.verifies(t, exit.Integrity, "entry 1 was dropped", "--sealed", second, "--sealed", first)
 	f.verifies(t, exit.Integrity, "whoever noted --head has seen it with 000", "--sealed", file, "--head", forged)
 	f.verifies(t, exit.Failed, "can't be checked", "--sealed", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))

@@ -47,7 +47,7 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 	flags.StringVar(&d.output, "output", "", "the file to write, or a folder for it (default: the backup's own name, here)")
 	flags.BoolVar(&d.decrypt, "decrypt", false, "write the dump, decrypted and decompressed")
 	flags.StringVar(&d.passphraseFile, "passphrase-file", "", "file with the passphrase on its first line")
-	flags.StringVar(&d.reason, "reason", "", "why, for the trail")
+	flags.StringVar(&d.reason, "reason", "", "why, for the audit log")
 	a.approvable(cmd)
 	return cmd
 }

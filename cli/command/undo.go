@@ -123,7 +123,7 @@ who made it within 15 minutes.`,
 		}),
 	})
 	cmd.Flags().StringVar(&request.Confirm, "confirm", "", "the name of the database that was replaced")
-	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	a.approvable(cmd)
 	return cmd
 }

@@ -134,6 +134,6 @@ func TestDownloadResumes(t *testing.T) {
 		t.Errorf("%d downloads began at byte 0, not 1; the second is to go on", n)
 	}
 	if !strings.Contains(trail, "left, sha256") {
-		t.Error("the trail does not say how much left")
+		t.Error("the audit log does not say how much left")
 	}
 }

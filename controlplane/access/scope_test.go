@@ -33,7 +33,7 @@ func TestScopes(t *testing.T) {
 		{"a grant that the role can't have", person("VIEWER", nil, fleet.Grant{Permission: "backup.restore"}), "backup.restore", false, "", false},
 		{"an OWNER", person("OWNER", nil), "user.manage", true, "prod-1 prod-2 stage-1", true},
 		{"an OWNER of a part", person("OWNER", fleet.Scope{"prod-*"}), "user.manage", false, "", false},
-		{"an OWNER of a part, at the trail", person("OWNER", fleet.Scope{"*"}), "audit.read", false, "", false},
+		{"an OWNER of a part, at the audit log", person("OWNER", fleet.Scope{"*"}), "audit.read", false, "", false},
 		{"an OWNER of a part, at its agents", person("OWNER", fleet.Scope{"prod-*"}), "agent.manage", true, "prod-1 prod-2", false},
 		{"an agent", fleet.Caller{Kind: fleet.CallerAgent, Name: "prod-1", Role: "OWNER"}, "backup.list", false, "", false},
 	} {

@@ -31,12 +31,12 @@ import (
 type API struct {
 	Catalog       *catalog.Catalog
 	CA            *pki.Authorities
-	Trail         *audit.Trail
+	Audit         *audit.Log
 	Guard         *guard.Guard
 	Approvals     *approval.Gate
 	Enrolment     *enrolment.Enroller
 	Invites       *enrolment.Inviter
-	Heads         *audit.Heads
+	Checkpoints   *audit.Checkpoints
 	Sessions      *session.Registry
 	Notifications *session.Notifications
 	Transfers     *transfer.Broker
@@ -85,7 +85,7 @@ func stamp(t time.Time) *timestamppb.Timestamp {
 // page is the part of a list that a request asks for.
 func page(size int32, token string) catalog.Page { return catalog.Page{Size: int(size), Token: token} }
 
-// What a person may write, in bytes: it is kept in the trail for ever.
+// What a person may write, in bytes: it is kept in the audit log for ever.
 const (
 	maxReason    = 1000
 	maxRequestID = 100

@@ -19,7 +19,7 @@ const (
 // the first byte of the range is sent. So a download that is cut off, or whose control plane is
 // killed, still shows the most that can have left. No byte waits for more than that entry.
 type egress struct {
-	trail     *audit.Trail
+	auditLog  *audit.Log
 	sequence  int64 // of the entry that began the download, which covers the first range
 	from      int64 // the first byte of the download
 	size      int64 // of the file
@@ -33,7 +33,7 @@ func firstAnnounced(from, size int64) int64 { return min(from+firstRange, size) 
 func (l *egress) upTo(ctx context.Context, end int64) error {
 	for l.announced < end {
 		next := min(l.announced+min(max(l.announced-l.from, firstRange), lastRange), l.size)
-		if err := l.trail.Ongoing(ctx, l.sequence, fmt.Sprintf("bytes %d to %d of %d leave", l.announced, next, l.size)); err != nil {
+		if err := l.auditLog.Ongoing(ctx, l.sequence, fmt.Sprintf("bytes %d to %d of %d leave", l.announced, next, l.size)); err != nil {
 			return err
 		}
 		l.announced = next

@@ -102,7 +102,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 			return err
 		}
 	}
-	return s.Trail.Do(ctx, audit.Action{
+	return s.Audit.Do(ctx, audit.Action{
 		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
 	}, effect)
 }

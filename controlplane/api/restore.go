@@ -55,8 +55,8 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(fleet.Restore{Job: job})}, nil
 }
 
-// checkRestore refuses a request that can't be meant, and returns what the trail says
-// of its roles.
+// checkRestore refuses a request that can't be meant, and returns what the audit log says of its
+// roles.
 func checkRestore(request *pgharborv1.CreateRestoreRequest) (roles string, err error) {
 	target := request.GetTargetDatabase()
 	if err := fleet.CheckTarget(target); err != nil {
@@ -66,12 +66,12 @@ func checkRestore(request *pgharborv1.CreateRestoreRequest) (roles string, err e
 	case request.GetConfirm() != target:
 		return "", fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
 	case strings.TrimSpace(request.GetReason()) == "":
-		return "", fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
+		return "", fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the audit log")
 	}
 	return rolesDetail(request.GetWithRoles())
 }
 
-// restoreDetail is what the trail says of a restore.
+// restoreDetail is what the audit log says of a restore.
 func restoreDetail(spec fleet.JobSpec, roles string) string {
 	detail := "into the database " + spec.TargetDatabase
 	if spec.Replace {
@@ -115,7 +115,7 @@ func checkEgress(c fleet.Caller, backup fleet.Backup, target string) error {
 		WithHint("set BACKUP_ENCRYPT_PASSPHRASE_FILE on the agent of %s and make a new backup, or let an OWNER restore this one", backup.Instance)
 }
 
-// rolesDetail is what the trail says of the roles that a restore makes.
+// rolesDetail is what the audit log says of the roles that a restore makes.
 func rolesDetail(withRoles string) (string, error) {
 	switch withRoles {
 	case "":

@@ -36,8 +36,8 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 	}, nil
 }
 
-// SetThreshold is a change of policy: who makes health blind to something stands
-// in the trail with it.
+// SetThreshold is a change of policy: who makes health blind to something stands in the audit log
+// with it.
 func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.SetThresholdRequest) (*pgharborv1.SetThresholdResponse, error) {
 	rule, err := thresholdFrom(request.GetThreshold())
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *healthService) changeThresholds(ctx context.Context, action string, nex
 			return err
 		}
 	}
-	return s.Trail.Do(ctx, audit.Action{
+	return s.Audit.Do(ctx, audit.Action{
 		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Pattern, Detail: "from " + limits(before) + " to " + limits(next),
 	}, effect)
 }

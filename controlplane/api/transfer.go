@@ -80,7 +80,7 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 	}
 }
 
-// Download notifies the agent that has the file and passes on what it sends. The trail says how
+// Download notifies the agent that has the file and passes on what it sends. The audit log says how
 // much of it left, also where it ended early.
 func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) (err error) {
 	ctx := stream.Context()
@@ -107,7 +107,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	}
 	defer func() { err = errors.Join(err, endUse(err)) }()
 	announced := firstAnnounced(request.GetOffset(), backup.SizeBytes)
-	sequence, err := s.Trail.Begin(ctx, audit.Action{
+	sequence, err := s.Audit.Begin(ctx, audit.Action{
 		Actor: caller.String(), Action: string(fleet.PermissionBackupDownload), Instance: backup.Instance,
 		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d, up to byte %d first", request.GetOffset(), backup.SizeBytes, announced),
 	})
@@ -116,7 +116,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	}
 	sent, err := s.relay(ctx, delivery{
 		backup: backup, requestedBy: caller.String(), to: stream,
-		egress: &egress{trail: s.Trail, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced},
+		egress: &egress{auditLog: s.Audit, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced},
 		header: func(context.Context, *transfer.Transfer) error {
 			return stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
 				Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
@@ -124,7 +124,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 		},
 	})
 	detail := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
-	return errors.Join(err, s.Trail.End(ctx, sequence, detail, err))
+	return errors.Join(err, s.Audit.End(ctx, sequence, detail, err))
 }
 
 // delivery is the way of one backup from the agent that has it to a receiver.

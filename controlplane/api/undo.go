@@ -10,14 +10,14 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// What the trail calls these; the permission of both is that of a restore.
+// What the audit log calls these; the permission of both is that of a restore.
 const (
 	actionPreview = "restore.preview"
 	actionUndo    = "restore.undo"
 )
 
-// PreviewRestore asks the agent to look ahead. The trail has it too: it makes
-// the agent open the file.
+// PreviewRestore asks the agent to look ahead. The audit log has it too: it makes the agent open
+// the file.
 func (s *restoreService) PreviewRestore(ctx context.Context, request *pgharborv1.PreviewRestoreRequest) (*pgharborv1.PreviewRestoreResponse, error) {
 	target := request.GetTargetDatabase()
 	if err := fleet.CheckTarget(target); err != nil {

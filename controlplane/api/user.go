@@ -170,7 +170,7 @@ func (s *userService) lonely(ctx context.Context) ([]string, error) {
 		"nor another be invited, until pgharbor-controlplane recover-owner --owner NAME on the control plane's host"}, nil
 }
 
-// changeUser changes what somebody may do, on behalf of the caller: the trail first, then the
+// changeUser changes what somebody may do, on behalf of the caller: the audit log first, then the
 // change, then the notification, which ends the live streams that they may no longer have. It
 // returns them as they are then.
 func (s *userService) changeUser(ctx context.Context, name, action, detail string, change func(by string) error) (*pgharborv1.User, error) {
@@ -180,9 +180,9 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	by, whose := guard.CallerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
 	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
-		return nil, s.Trail.RefusedBefore(ctx, entry, err)
+		return nil, s.Audit.RefusedBefore(ctx, entry, err)
 	}
-	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
+	if err := s.Audit.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
 	s.Notifications.Notify(session.CallerChannel(whose))

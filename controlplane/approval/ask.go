@@ -19,9 +19,9 @@ func (g *Gate) ask(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequ
 	if err := g.Catalog.Approvals.MayAsk(ctx, approval); err != nil {
 		refused := approval
 		refused.ID = "" // it is none, and the next one is the same
-		return errors.Join(err, g.Trail.Denied(ctx, actionOn(caller, "approval.ask", refused)))
+		return errors.Join(err, g.Audit.Denied(ctx, actionOn(caller, "approval.ask", refused)))
 	}
-	err := g.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
+	err := g.Audit.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
 		asked, err := g.Catalog.Approvals.Ask(ctx, approval)
 		if err == nil && asked.ID != approval.ID { // the same request, twice at once
 			return waits(asked)

@@ -19,7 +19,7 @@ import (
 // not changed after.
 type Gate struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
+	Audit   *audit.Log
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -34,7 +34,7 @@ func (g *Gate) Pass(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 	if err != nil || approval.ID == "" {
 		return "", err
 	}
-	return approval.DecidedBy, g.Trail.Do(ctx, actionOn(caller, "approval.use", approval), func() error {
+	return approval.DecidedBy, g.Audit.Do(ctx, actionOn(caller, "approval.use", approval), func() error {
 		return g.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalUsed, g.Now().UTC())
 	})
 }
@@ -46,16 +46,16 @@ func (g *Gate) PassUntil(ctx context.Context, caller fleet.Caller, r fleet.Guard
 	if err != nil || approval.ID == "" {
 		return func(error) error { return nil }, err
 	}
-	sequence, err := g.Trail.Begin(ctx, actionOn(caller, "approval.use", approval))
+	sequence, err := g.Audit.Begin(ctx, actionOn(caller, "approval.use", approval))
 	if err != nil {
 		return nil, err
 	}
 	if err := g.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalInUse, g.Now().UTC()); err != nil {
-		return nil, errors.Join(err, g.Trail.End(ctx, sequence, "", err))
+		return nil, errors.Join(err, g.Audit.End(ctx, sequence, "", err))
 	}
 	return func(failed error) error {
 		err := g.Catalog.Approvals.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
-		return errors.Join(err, g.Trail.End(ctx, sequence, "", errors.Join(failed, err)))
+		return errors.Join(err, g.Audit.End(ctx, sequence, "", errors.Join(failed, err)))
 	}, nil
 }
 
@@ -144,7 +144,7 @@ func (g *Gate) find(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 			WithHint("pgharbor approvals show %s; another request needs another --reason, or to be another one", approval.ID)
 		action := actionOn(caller, string(r.Action), approval)
 		action.Detail = denied.Text
-		return none, errors.Join(denied, g.Trail.Denied(ctx, action))
+		return none, errors.Join(denied, g.Audit.Denied(ctx, action))
 	default:
 		return none, g.ask(ctx, caller, r, demand)
 	}

@@ -165,7 +165,7 @@ func verdicts(all []*pgharborv1.DatabaseHealth) map[string]bool {
 	return found
 }
 
-// entries are the trail's, of an action and an actor.
+// entries are the audit log's, of an action and an actor.
 func (h *harbor) entries(t *testing.T, action, actor string) []*pgharborv1.AuditEntry {
 	t.Helper()
 	list, err := pgharborv1.NewAuditServiceClient(h.Owner(t)).ListAuditEntries(bounded(t),

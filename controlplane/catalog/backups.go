@@ -77,9 +77,9 @@ func (s Backups) Get(ctx context.Context, id string) (fleet.Backup, error) {
 	return b, missing(err, "backup %q", id)
 }
 
-// recordBackup keeps a backup as its agent describes it. What was removed
-// stays removed and what is damaged stays so: a late report does not bring it
-// back. One that becomes suspect is on the trail by that.
+// recordBackup keeps a backup as its agent describes it. What was removed stays removed and what is
+// damaged stays so: a late report does not bring it back. One that becomes suspect is in the audit
+// log by that.
 func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
 	if err != nil {

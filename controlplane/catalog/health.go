@@ -42,7 +42,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	if err != nil {
 		return nil, err
 	}
-	disputes, err := trailWarnings(ctx, q, agent.Name)
+	disputes, err := auditLogWarnings(ctx, q, agent.Name)
 	if err != nil {
 		return nil, err
 	}

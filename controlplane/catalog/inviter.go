@@ -32,8 +32,8 @@ func makerStillMay(ctx context.Context, tx *sql.Tx, maker fleet.Caller) error {
 	return err
 }
 
-// voiding is why open invites end, and by whom. It is an entry of the trail, in the
-// same transaction.
+// voiding is why open invites end, and by whom. It is an entry of the audit log, in the same
+// transaction.
 type voiding struct {
 	by, target string
 	why        string // follows their number

@@ -132,10 +132,9 @@ func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	return missing(err, "job %q", restoreID)
 }
 
-// Finish notes how a job ended, once: where it has ended before, only
-// "lost" gives way. The trail's entry of its start is completed in the same
-// transaction. It returns the job as it is now, or fleet.ErrNotFound for a job
-// that the instance does not have.
+// Finish notes how a job ended, once: where it has ended before, only "lost" gives way. The audit
+// log's entry of its start is completed in the same transaction. It returns the job as it is now,
+// or fleet.ErrNotFound for a job that the instance does not have.
 func (s Jobs) Finish(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
 	var job fleet.Job
 	err := s.reports.within(ctx, func(tx *sql.Tx) error {

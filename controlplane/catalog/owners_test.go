@@ -179,9 +179,9 @@ func TestDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
+	entries, _, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
 	if err != nil || len(entries) != 1 || entries[0].Actor != "user:olga" || entries[0].Target != "device:"+phone.Identity || entries[0].Detail != "phone" {
-		t.Errorf("the trail has %+v, %v", entries, err)
+		t.Errorf("the audit log has %+v, %v", entries, err)
 	}
 	if _, err := c.Devices.Revoke(t.Context(), "owner", phone.Identity, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("as another person's: %v", err)

@@ -9,9 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Prune deletes what is older than it is kept for, and that nothing rests on any
-// longer, and returns how many rows those were. What was counted is told then. Each transaction deletes a few
-// hundred. The trail is never pruned.
+// Prune deletes what is older than it is kept for, and that nothing rests on any longer, and
+// returns how many rows those were. What was counted is told then. Each transaction deletes a few
+// hundred. The audit log is never pruned.
 func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pruned int, err error) {
 	agents, err := c.Agents.List(ctx, nil)
 	if err != nil {
@@ -104,8 +104,8 @@ func pruneApprovals(ctx context.Context, tx *sql.Tx, before time.Time) (int, err
 			AND coalesce(used_at, decided_at, expires_at) < ?1 LIMIT ?2)`, micros(before), reportRows))
 }
 
-// pruneInvites deletes invites that were used or have expired. Until then, who
-// comes with a used one again is told so, and is on the trail.
+// pruneInvites deletes invites that were used or have expired. Until then, who comes with a used
+// one again is told so, and is in the audit log.
 func pruneInvites(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM invites WHERE rowid IN (
 		SELECT rowid FROM invites WHERE expires_at < ?1 LIMIT ?2)`, micros(before), reportRows))

@@ -127,11 +127,11 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 	}
 }
 
-func TestExpiredInvitesGoAndTheTrailStays(t *testing.T) {
+func TestExpiredInvitesGoAndTheAuditLogStays(t *testing.T) {
 	c, _ := open(t)
 	old := invite(t, c, fleet.CallerUser, "ada", fleet.RoleViewer)
 	for n := range 10 {
-		if _, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
+		if _, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,5 +141,5 @@ func TestExpiredInvitesGoAndTheTrailStays(t *testing.T) {
 	if _, err := c.Invites.Get(t.Context(), old.SecretHash); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("the invite: %v", err)
 	}
-	verifyTrail(t, c, 10)
+	verifyAuditLog(t, c, 10)
 }

@@ -77,10 +77,10 @@ func (i *Identity) Name() string { return i.principal.Name }
 // NotAfter is when the certificate in use ends.
 func (i *Identity) NotAfter() time.Time { return i.cert.Load().Leaf.NotAfter }
 
-// TrailKey returns the key of a certificate with which the control plane signs
-// heads of its trail, where a pinned CA has issued it and it held at that moment.
-func (i *Identity) TrailKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
-	return pki.VerifyTrailCertificate(certificate, at, i.Trusted()...)
+// AuditKey returns the key of a certificate with which the control plane signs checkpoints of its
+// audit log, where a pinned CA has issued it and it held at that moment.
+func (i *Identity) AuditKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
+	return pki.VerifyAuditCertificate(certificate, at, i.Trusted()...)
 }
 
 // RenewAt is when the certificate in use should be replaced.

@@ -72,7 +72,7 @@ type Job struct {
 	Error       string
 	Failure     string
 	Progress    Progress
-	// AuditSequence is the entry of the trail that the job's end completes.
+	// AuditSequence is the entry of the audit log that the job's end completes.
 	AuditSequence int64
 }
 

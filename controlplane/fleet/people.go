@@ -66,7 +66,7 @@ type Grant struct {
 	Instances  Scope
 }
 
-// String is the grant as the trail names it.
+// String is the grant as the audit log names it.
 func (g Grant) String() string {
 	if g.Instances.Whole() {
 		return string(g.Permission)
@@ -126,7 +126,7 @@ type Caller struct {
 	LastSeenAt time.Time // of this device; zero: it has not signed in yet
 }
 
-// String is the caller as the trail names it.
+// String is the caller as the audit log names it.
 func (c Caller) String() string { return string(c.Kind) + ":" + c.Name }
 
 // Invite is the right to enrol, once. The secret itself is never kept.

@@ -55,7 +55,7 @@ func (p Principal) String() string { return string(p.Kind) + ":" + p.Name }
 // Validate reports whether every part has the form that a certificate may carry.
 func (p Principal) Validate() error {
 	switch p.Kind {
-	case KindAgent, KindServer, KindTrail:
+	case KindAgent, KindServer, KindAuditLog:
 		if err := ValidName(p.Name); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func NewCSR(key crypto.Signer) ([]byte, error) {
 // user, for ttl from now or until the CA itself ends. Nothing but the key is taken
 // from the request.
 func (ca *CA) Sign(csrDER []byte, p Principal, ttl time.Duration, now time.Time) (Issued, error) {
-	if p.Kind == KindServer || p.Kind == KindTrail {
+	if p.Kind == KindServer || p.Kind == KindAuditLog {
 		return Issued{}, errors.New("a control plane's certificate is not made by request")
 	}
 	public, err := requestedKey(csrDER)

@@ -52,7 +52,7 @@ func serverConfig(cas []*CA, now func() time.Time, check func(Principal) error) 
 			if err != nil {
 				return err
 			}
-			if p.Kind == KindServer || p.Kind == KindTrail {
+			if p.Kind == KindServer || p.Kind == KindAuditLog {
 				return fmt.Errorf("%w: a control plane is nobody's client", ErrNoPrincipal)
 			}
 			return check(p)

@@ -79,9 +79,9 @@ func announced(t *testing.T, entries []entry) (ends []int, last entry) {
 	return ends, entries[len(entries)-1]
 }
 
-// Each range is on the trail before its first byte leaves, and is as long as all
-// that left before it.
-func TestDownloadIsOnTheTrailByRanges(t *testing.T) {
+// Each range is in the audit log before its first byte leaves, and is as long as all that left
+// before it.
+func TestDownloadIsInTheAuditLogByRanges(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	const chunks = 20
@@ -94,10 +94,10 @@ func TestDownloadIsOnTheTrailByRanges(t *testing.T) {
 	if got, err := rest(stream); got != "" || err != nil {
 		t.Fatalf("got %q, %v", got, err)
 	}
-	all := trail(t, cp, "backup.download")
+	all := auditLog(t, cp, "backup.download")
 	ends, last := announced(t, all)
 	if !slices.Equal(ends, []int{2, 4, 8, 16, 20}) || last.Outcome != "succeeded" || !strings.Contains(all[0].Detail, fmt.Sprintf("up to byte %d first", mebibyte)) {
-		t.Errorf("the trail: %+v", all)
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -111,8 +111,8 @@ func TestDownloadThatIsAbortedShowsHowMuchLeft(t *testing.T) {
 	if err := owner.Close(); err != nil {
 		t.Fatal(err)
 	}
-	endOfTrail(t, cp, "backup.download")
-	ends, last := announced(t, trail(t, cp, "backup.download"))
+	endOfAuditLog(t, cp, "backup.download")
+	ends, last := announced(t, auditLog(t, cp, "backup.download"))
 	if ends[len(ends)-1] != 8 || !strings.Contains(last.Detail, fmt.Sprintf("bytes 0 to %d of %d left", 5*mebibyte, 100*mebibyte)) {
 		t.Errorf("ranges up to %v MiB, and it ends with %+v", ends, last)
 	}
@@ -126,7 +126,7 @@ func TestControlPlaneThatIsKilledShowsHowMuchLeft(t *testing.T) {
 	a.sends(t, stream, 5)
 	p.kill(t)
 	cp.Run(t)
-	ends, last := announced(t, trail(t, cp, "backup.download"))
+	ends, last := announced(t, auditLog(t, cp, "backup.download"))
 	want := fmt.Sprintf("the control plane stopped in the middle of it, after it wrote: bytes %d to %d of %d leave", 4*mebibyte, 8*mebibyte, 100*mebibyte)
 	if !slices.Equal(ends, []int{2, 4, 8}) || last.Outcome != "failed" || last.Detail != want || last.Reason != "ticket 7" {
 		t.Errorf("ranges up to %v MiB, and it ends with %+v", ends, last)

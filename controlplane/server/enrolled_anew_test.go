@@ -51,8 +51,8 @@ func TestABackupDoesNotGoToAnAgentThatWasEnrolledSince(t *testing.T) {
 	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "enrolled anew") || content != "" {
 		t.Errorf("another agent fetches %q, %v", content, err)
 	}
-	if told := trail(t, cp, "backup.fetch"); len(told) != 1 || told[0].Outcome != "denied" {
-		t.Errorf("the trail tells %+v", told)
+	if told := auditLog(t, cp, "backup.fetch"); len(told) != 1 || told[0].Outcome != "denied" {
+		t.Errorf("the audit log tells %+v", told)
 	}
 	anew.connect(t)
 	watch, err := pgharborv1.NewJobServiceClient(cp.Owner(t)).WatchJob(bounded(t), &pgharborv1.WatchJobRequest{Id: id})

@@ -103,7 +103,7 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err != nil {
 		return made, err
 	}
-	if _, _, err := ca.TrailKey(o.Now); err != nil {
+	if _, _, err := ca.AuditKey(o.Now); err != nil {
 		return made, err
 	}
 	c, err := catalog.Open(ctx, filepath.Join(dir, catalogFile))
@@ -114,14 +114,14 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err := c.SetSetting(ctx, settingAdvertise, o.Advertise); err != nil {
 		return made, err
 	}
-	invites := inviter(c, ca, &audit.Trail{Store: c.Trail, Now: o.Now}, o.Advertise)
+	invites := inviter(c, ca, &audit.Log{Store: c.AuditLog, Now: o.Now}, o.Advertise)
 	word, invite, err := invites.InviteFirstOwner(ctx, o.Owner, ownerInviteLife)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 
 // inviter makes invites that bring whoever has one to this control plane.
-func inviter(c *catalog.Catalog, ca *pki.Authorities, trail *audit.Trail, address string) *enrolment.Inviter {
-	return &enrolment.Inviter{Catalog: c, Trail: trail, Now: trail.Now, Address: address, Fingerprint: ca.Fingerprint}
+func inviter(c *catalog.Catalog, ca *pki.Authorities, auditLog *audit.Log, address string) *enrolment.Inviter {
+	return &enrolment.Inviter{Catalog: c, Audit: auditLog, Now: auditLog.Now, Address: address, Fingerprint: ca.Fingerprint}
 }
 
 // install moves what was made into place, the catalog last: where it stands,

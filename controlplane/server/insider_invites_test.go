@@ -76,11 +76,11 @@ func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 			if status.Code(err) != codes.Unauthenticated || !strings.Contains(err.Error(), "void") {
 				t.Errorf("after it: %v", err)
 			}
-			if told := trail(t, cp, "invite.void"); len(told) != 1 || told[0].Actor != "user:owner" || told[0].Target != "user:olga" {
-				t.Errorf("the trail: %+v", told)
+			if told := auditLog(t, cp, "invite.void"); len(told) != 1 || told[0].Actor != "user:owner" || told[0].Target != "user:olga" {
+				t.Errorf("the audit log: %+v", told)
 			}
-			if last := endOfTrail(t, cp, "identity.enroll"); last.Outcome != "denied" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
-				t.Errorf("the trail ends with %+v", last)
+			if last := endOfAuditLog(t, cp, "identity.enroll"); last.Outcome != "denied" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
+				t.Errorf("the audit log ends with %+v", last)
 			}
 			deviceOf(t, olga) // who she is goes on
 		})

@@ -154,8 +154,8 @@ func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	if _, err := policies.RemovePolicy(bounded(t), remove); err != nil {
 		t.Error(err)
 	}
-	if all := trail(t, cp, "policy.remove"); len(all) != 4 || !strings.HasSuffix(all[3].Detail+all[2].Detail, "to nothing") {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "policy.remove"); len(all) != 4 || !strings.HasSuffix(all[3].Detail+all[2].Detail, "to nothing") {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -249,8 +249,8 @@ func TestThresholdsWaitForAnotherPerson(t *testing.T) {
 	if err := remove("prod-2/none"); status.Code(err) != codes.NotFound {
 		t.Errorf("of what is not there: %v", err)
 	}
-	if told := endOfTrail(t, cp, "threshold.set"); told.Outcome != "succeeded" || told.Target != "*/shop" {
-		t.Errorf("the trail ends with %+v", told)
+	if told := endOfAuditLog(t, cp, "threshold.set"); told.Outcome != "succeeded" || told.Target != "*/shop" {
+		t.Errorf("the audit log ends with %+v", told)
 	}
 	_, err = pgharborv1.NewPolicyServiceClient(owner).SetPolicy(bounded(t), &pgharborv1.SetPolicyRequest{Glob: "x", RequireReason: []string{"thresholds"}})
 	if status.Code(err) != codes.InvalidArgument {

@@ -21,9 +21,9 @@ type RecoverOptions struct {
 	Now     func() time.Time
 }
 
-// RecoverOwner makes an invite for an OWNER of the whole fleet, for the day on
-// which no OWNER can log in any longer. Who may read and write the data folder may
-// do all anyway, so nothing else is asked for; the trail says that the host did it.
+// RecoverOwner makes an invite for an OWNER of the whole fleet, for the day on which no OWNER can
+// log in any longer. Who may read and write the data folder may do all anyway, so nothing else is
+// asked for; the audit log says that the host did it.
 //
 // It works while the control plane serves and while it does not. What it changes is
 // nothing that the control plane holds in memory.
@@ -44,7 +44,7 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 	if err != nil {
 		return made, err
 	}
-	word, invite, err := inviter(store, ca, &audit.Trail{Store: store.Trail, Now: o.Now}, advertise).RecoverOwner(ctx, o.Owner)
+	word, invite, err := inviter(store, ca, &audit.Log{Store: store.AuditLog, Now: o.Now}, advertise).RecoverOwner(ctx, o.Owner)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 

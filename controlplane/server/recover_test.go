@@ -20,8 +20,8 @@ func recoverOwner(t *testing.T, cp *servertest.ControlPlane, name string) (serve
 	return server.RecoverOwner(t.Context(), server.RecoverOptions{DataDir: cp.DataDir, Owner: name, Now: time.Now})
 }
 
-// The host makes an OWNER, beside the control plane that serves and while it does
-// not, and the trail of both holds.
+// The host makes an OWNER, beside the control plane that serves and while it does not, and the
+// audit log of both holds.
 func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 	cp := servertest.Start(t)
 	device := deviceOf(t, cp.Owner(t))
@@ -68,15 +68,15 @@ func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 		"host user:owner succeeded", "host user:owner started",
 	}
 	if len(got) != len(want) {
-		t.Fatalf("the trail has %q", got)
+		t.Fatalf("the audit log has %q", got)
 	}
 	for i := range want {
 		if got[i] != want[i] {
-			t.Errorf("the trail has %q", got)
+			t.Errorf("the audit log has %q", got)
 		}
 	}
 	if _, err := server.VerifyAudit(t.Context(), cp.DataDir); err != nil {
-		t.Errorf("the trail: %v", err)
+		t.Errorf("the audit log: %v", err)
 	}
 }
 

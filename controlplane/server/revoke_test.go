@@ -115,8 +115,8 @@ func TestRevocationEndsADownload(t *testing.T) {
 	if _, err := up.CloseAndRecv(); status.Code(err) != codes.Canceled {
 		t.Errorf("the sender was told %v", err)
 	}
-	if last := endOfTrail(t, cp, "backup.download"); last.Outcome != "failed" || !strings.HasPrefix(last.Detail, "bytes 0 to 5 of") {
-		t.Errorf("the trail ends with %+v", last)
+	if last := endOfAuditLog(t, cp, "backup.download"); last.Outcome != "failed" || !strings.HasPrefix(last.Detail, "bytes 0 to 5 of") {
+		t.Errorf("the audit log ends with %+v", last)
 	}
 }
 
@@ -140,23 +140,23 @@ func TestRevocationEndsADownloadThatStalls(t *testing.T) {
 	case <-bounded(t).Done():
 		t.Fatal("the sender still sends")
 	}
-	if last := endOfTrail(t, cp, "backup.download"); last.Outcome != "failed" {
-		t.Errorf("the trail ends with %+v", last)
+	if last := endOfAuditLog(t, cp, "backup.download"); last.Outcome != "failed" {
+		t.Errorf("the audit log ends with %+v", last)
 	}
 }
 
-// endOfTrail waits until an action's newest entry completes it, which is a
+// endOfAuditLog waits until an action's newest entry completes it, which is a
 // moment after the caller was told.
-func endOfTrail(t *testing.T, cp *servertest.ControlPlane, action string) entry {
+func endOfAuditLog(t *testing.T, cp *servertest.ControlPlane, action string) entry {
 	t.Helper()
 	owner, ticker := cp.Owner(t), time.Tick(10*time.Millisecond)
 	for ctx := bounded(t); ctx.Err() == nil; <-ticker {
-		all := trailBy(t, owner, action)
+		all := auditLogBy(t, owner, action)
 		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted && last.Outcome != chain.OutcomeOngoing {
 			return last
 		}
 	}
-	t.Fatalf("the trail of %s has no end", action)
+	t.Fatalf("the audit log of %s has no end", action)
 	return entry{}
 }
 

@@ -64,7 +64,7 @@ func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 		if err != nil {
 			return err
 		}
-		err = onTrail(ctx, store, now, "ca.rotate", before.Authorities[0].Fingerprint, "", func() error {
+		err = inAuditLog(ctx, store, now, "ca.rotate", before.Authorities[0].Fingerprint, "", func() error {
 			_, err := pki.RotateCA(folder, now)
 			return err
 		})
@@ -100,7 +100,7 @@ func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (C
 		}
 		oldest := before.Authorities[len(before.Authorities)-1].Fingerprint
 		detail := fmt.Sprintf("%d locked out", len(before.Behind))
-		if err := onTrail(ctx, store, now, "ca.retire", oldest, detail, func() error { return pki.RetireCA(folder) }); err != nil {
+		if err := inAuditLog(ctx, store, now, "ca.retire", oldest, detail, func() error { return pki.RetireCA(folder) }); err != nil {
 			return err
 		}
 		state, err = casOf(ctx, store, folder, now)
@@ -125,9 +125,9 @@ func onHost(ctx context.Context, dataDir string, f func(store *catalog.Catalog, 
 	return f(store, filepath.Join(dataDir, pkiFolder))
 }
 
-func onTrail(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
-	trail := &audit.Trail{Store: store.Trail, Now: func() time.Time { return now }}
-	return trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
+func inAuditLog(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
+	auditLog := &audit.Log{Store: store.AuditLog, Now: func() time.Time { return now }}
+	return auditLog.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
 }
 
 func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.Time) (CAs, error) {

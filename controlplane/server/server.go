@@ -102,11 +102,11 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	store.SetShare(c.Share)
-	// A trail that can't be written is no reason to hide what the catalog knows.
-	if ended, err := store.Trail.Reconcile(ctx, c.Now().UTC()); err != nil {
-		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
+	// An audit log that can't be written is no reason to hide what the catalog knows.
+	if ended, err := store.AuditLog.Reconcile(ctx, c.Now().UTC()); err != nil {
+		c.Log.Error("what a broken-off control plane left open in the audit log could not be ended", "error", err)
 	} else if ended > 0 {
-		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", ended)
+		c.Log.Warn("ended in the audit log what was under way when the control plane broke off", "entries", ended)
 	}
 	if err := store.Approvals.Reconcile(ctx); err != nil {
 		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
@@ -115,23 +115,23 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	defer onTrailWhileServing(ctx, a.API)()
-	defer tellLastRepeats(ctx, c, a.Trail)
+	defer inAuditLogWhileServing(ctx, a.API)()
+	defer tellLastRepeats(ctx, c, a.Audit)
 	return serve(ctx, c, a)
 }
 
-// onTrailWhileServing writes that the control plane serves; the returned function,
-// that it has stopped. One that is killed has its entry ended by the next. A trail
-// that can't be written keeps nobody from reading.
-func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
-	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
+// inAuditLogWhileServing writes that the control plane serves; the returned function, that it has
+// stopped. One that is killed has its entry ended by the next. An audit log that can't be written
+// keeps nobody from reading.
+func inAuditLogWhileServing(ctx context.Context, a *api.API) (stopped func()) {
+	sequence, err := a.Audit.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
 	if err != nil {
 		a.Log.Error("the control plane serves what can be read", "error", err)
 		return func() {}
 	}
 	return func() {
-		if err := a.Trail.End(ctx, sequence, "", nil); err != nil {
-			a.Log.Error("the trail does not say that the control plane has stopped", "error", err)
+		if err := a.Audit.End(ctx, sequence, "", nil); err != nil {
+			a.Log.Error("the audit log does not say that the control plane has stopped", "error", err)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	begun := entry{"user:owner", "restore.undo", "db1", id, "a mistake", "started", "of the database shop"}
 	ended := begun
 	ended.Outcome, ended.Detail = "succeeded", "job "+started.GetJobId()
-	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
+	if diff := cmp.Diff([]entry{begun, ended}, auditLog(t, cp, "restore.undo")); diff != "" {
 		t.Error(diff)
 	}
 	checkNoSecondUndo(t, restores, id)
@@ -199,8 +199,8 @@ func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
 	if all := got.GetRestore().GetChecks(); len(all) != 1 || all[0].String() != check.String() {
 		t.Errorf("the checks are %v", all)
 	}
-	if all := trail(t, cp, "restore.preview"); len(all) != 2 || all[1].Outcome != "succeeded" {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "restore.preview"); len(all) != 2 || all[1].Outcome != "succeeded" {
+		t.Errorf("the audit log: %+v", all)
 	}
 	if list, err := restores.ListRestores(bounded(t), &pgharborv1.ListRestoresRequest{}); err != nil || len(list.GetRestores()) != 0 {
 		t.Errorf("it is listed as a restore: %v, %v", list, err)

@@ -106,8 +106,8 @@ func (s *session) challenge() {
 // answerChannel is notified when the agent has sent a page of its inventory.
 func (s *session) answerChannel() string { return "answer/" + s.instance + "/" + s.incarnation }
 
-// refuse notes the second agent, in the catalog for health and, when it is news,
-// on the trail: it comes again and again.
+// refuse notes the second agent, in the catalog for health and, when it is news, in the audit log:
+// it comes again and again.
 func (r *Registry) refuse(ctx context.Context, s, older *session) error {
 	agent, err := r.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
@@ -117,7 +117,7 @@ func (r *Registry) refuse(ctx context.Context, s, older *session) error {
 	duplicate := fleet.Duplicate{Host: s.host, At: r.Now().UTC()}
 	if duplicate.NewsAfter(agent.Duplicate) {
 		name := string(fleet.CallerAgent) + ":" + s.instance
-		err = r.Trail.Denied(ctx, audit.Action{
+		err = r.Audit.Denied(ctx, audit.Action{
 			Actor: name, Action: "agent.duplicate", Instance: s.instance, Target: name,
 			Detail: "a second agent with this identity, on " + here + ", is refused: the one on " + there + " is connected",
 		})

@@ -195,7 +195,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.Proof.differences":       list(100, words(1000)),
 	"pgharbor.v1.Proof.refuses":           words(1000),
 
-	// ---- the trail's witness
+	// ---- the audit log's witness
 	"pgharbor.v1.TrailHead.sequence":    number(1 << 53),
 	"pgharbor.v1.TrailHead.hash":        hash,
 	"pgharbor.v1.TrailHead.at":          moment,

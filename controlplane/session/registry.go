@@ -26,9 +26,9 @@ var ErrShutdown = errors.New("the control plane is shutting down")
 // exported fields are set before use and not changed after.
 type Registry struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
-	// Heads, which may be nil, signs the heads of the trail that agents are sent.
-	Heads         *audit.Heads
+	Audit   *audit.Log
+	// Checkpoints, which may be nil, signs the checkpoints of the audit log that agents are sent.
+	Checkpoints   *audit.Checkpoints
 	Notifications *Notifications
 	Log           *slog.Logger
 	Now           func() time.Time

@@ -38,8 +38,8 @@ type session struct {
 
 	// held are jobs that the agent said it works on, so they are not offered.
 	held map[string]bool
-	// toldHead is the head of the trail that the agent was sent last; the sender's.
-	toldHead chain.Head
+	// toldCheckpoint is the checkpoint of the audit log that the agent was sent last; the sender's.
+	toldCheckpoint chain.Checkpoint
 	// ---
 	// unheld are jobs that run by the catalog, but not by the agent's word.
 	unheld         []string
@@ -139,7 +139,7 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 		HeartbeatInterval: durationpb.New(s.Heartbeat), ServerTime: timestamppb.New(now),
 	}}}
 	s.wantInventory(hello.GetInventoryDigest())
-	return s.takeTrailHead(ctx, hello.GetTrailHead())
+	return s.takeCheckpoint(ctx, hello.GetTrailHead())
 }
 
 // send writes what is in the outbox, and offers due jobs at each notification.
@@ -151,9 +151,9 @@ func (s *session) send(ctx context.Context) error {
 	defer leave()
 	s.Notifications.Notify(AgentChannel(s.instance)) // for jobs from before the session
 	offered := map[string]bool{}
-	headDue := time.NewTicker(s.Heartbeat)
-	defer headDue.Stop()
-	if err := s.sendTrailHead(ctx); err != nil {
+	checkpointDue := time.NewTicker(s.Heartbeat)
+	defer checkpointDue.Stop()
+	if err := s.sendCheckpoint(ctx); err != nil {
 		return err
 	}
 	for {
@@ -172,8 +172,8 @@ func (s *session) send(ctx context.Context) error {
 			if err := s.offerDue(ctx, offered); err != nil {
 				return err
 			}
-		case <-headDue.C:
-			if err := s.sendTrailHead(ctx); err != nil {
+		case <-checkpointDue.C:
+			if err := s.sendCheckpoint(ctx); err != nil {
 				return err
 			}
 		}

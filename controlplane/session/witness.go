@@ -14,11 +14,11 @@ import (
 // its files for others, or its folder for an older one, would have to reach the
 // control plane too.
 
-// actionSigningKey is the trail's word for a key that an agent shows.
+// actionSigningKey is the audit log's word for a key that an agent shows.
 const actionSigningKey = "agent.signing-key"
 
-// examine marks the backups that the catalog has seen otherwise. Each is on the
-// trail as it is kept as damaged.
+// examine marks the backups that the catalog has seen otherwise. Each is in the audit log as it is
+// kept as damaged.
 func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 	suspects, err := s.Catalog.Backups.Witness(ctx, s.instance, backups)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	}
 	told := audit.Action{Actor: "agent:" + s.instance, Action: actionSigningKey, Instance: s.instance, Target: fleet.KeyID(key), Detail: detail}
 	// It has happened; a witness only watches.
-	if err := s.Trail.Often(ctx, told, func() error { return nil }); err != nil {
+	if err := s.Audit.Often(ctx, told, func() error { return nil }); err != nil {
 		return err
 	}
 	return s.Catalog.Agents.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())

@@ -1,5 +1,6 @@
-// Package trail verifies the trail of a control plane on a person's machine, and remembers there what was verified.
-package trail
+// Package auditlog verifies the audit log of a control plane on a person's machine, and remembers
+// there what was verified.
+package auditlog
 
 import (
 	"bytes"
@@ -29,7 +30,7 @@ func WriteEntry(out io.Writer, e *pgharborv1.AuditEntry) error {
 	return err
 }
 
-// EntryFrom returns an entry of the wire as the trail has it.
+// EntryFrom returns an entry of the wire as the audit log has it.
 func EntryFrom(e *pgharborv1.AuditEntry) chain.Entry {
 	return chain.Entry{
 		Sequence: e.GetSequence(), At: e.GetAt().AsTime(), Actor: e.GetActor(), Action: e.GetAction(), Instance: e.GetInstance(),
@@ -38,18 +39,18 @@ func EntryFrom(e *pgharborv1.AuditEntry) chain.Entry {
 	}
 }
 
-// HeadFrom returns a signed head of the wire as the trail has it.
-func HeadFrom(h *pgharborv1.TrailHead) chain.SignedHead {
-	return chain.SignedHead{
-		Head: chain.Head{Sequence: h.GetSequence(), Hash: h.GetHash()}, At: h.GetAt().AsTime(),
+// CheckpointFrom returns a signed checkpoint of the wire as the audit log has it.
+func CheckpointFrom(h *pgharborv1.TrailHead) chain.SignedCheckpoint {
+	return chain.SignedCheckpoint{
+		Checkpoint: chain.Checkpoint{Sequence: h.GetSequence(), Hash: h.GetHash()}, At: h.GetAt().AsTime(),
 		Signature: h.GetSignature(), Certificate: h.GetCertificate(),
 	}
 }
 
-// SealFrom returns a seal of the wire as the trail has it.
+// SealFrom returns a seal of the wire as the audit log has it.
 func SealFrom(s *pgharborv1.TrailSeal) chain.Seal {
 	return chain.Seal{
-		Head: chain.Head{Sequence: s.GetSequence(), Hash: s.GetHash()}, FileSHA256: s.GetFileSha256(), At: s.GetAt().AsTime(),
+		Checkpoint: chain.Checkpoint{Sequence: s.GetSequence(), Hash: s.GetHash()}, FileSHA256: s.GetFileSha256(), At: s.GetAt().AsTime(),
 		Signature: s.GetSignature(), Certificate: s.GetCertificate(),
 	}
 }

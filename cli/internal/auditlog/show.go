@@ -1,4 +1,4 @@
-package trail
+package auditlog
 
 import (
 	"fmt"
@@ -8,22 +8,22 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Show prints what a trail that holds was compared with.
-func Show(out *output.Printer, verifier *chain.Verifier, after chain.Head, witnesses []chain.Witness) error {
-	head := verifier.Head()
-	verified := &pgharborv1.TrailVerification{Sequence: head.Sequence, Hash: head.Hash}
+// Show prints what an audit log that holds was compared with.
+func Show(out *output.Printer, verifier *chain.Verifier, after chain.Checkpoint, witnesses []chain.Witness) error {
+	checkpoint := verifier.Checkpoint()
+	verified := &pgharborv1.TrailVerification{Sequence: checkpoint.Sequence, Hash: checkpoint.Hash}
 	if after.Valid() {
 		verified.After = after.String()
 	}
 	for _, w := range witnesses {
-		if !before(w.Head, after) {
+		if !before(w.Checkpoint, after) {
 			verified.Witnesses = append(verified.Witnesses, seenBy(w))
 		}
 	}
 	return out.Print(verified, func() error {
-		text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
+		text := fmt.Sprintf("The audit log holds: %d entries, checkpoint %s\n", checkpoint.Sequence, checkpoint)
 		if after.Valid() {
-			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, head %s\n", after.Sequence, after)
+			text += fmt.Sprintf("Sealed off before that, and not looked at: entries 1 to %d, checkpoint %s\n", after.Sequence, after)
 			text += unchecked(witnesses, after)
 		}
 		if len(verified.Witnesses) > 0 {
@@ -38,14 +38,16 @@ func Show(out *output.Printer, verifier *chain.Verifier, after chain.Head, witne
 }
 
 // unchecked has a line for each witness who has seen only the part that was sealed off.
-func unchecked(witnesses []chain.Witness, after chain.Head) (text string) {
+func unchecked(witnesses []chain.Witness, after chain.Checkpoint) (text string) {
 	for _, w := range witnesses {
-		if before(w.Head, after) {
+		if before(w.Checkpoint, after) {
 			text += "  not checked therefore: " + output.Line(seenBy(w)) + "\n"
 		}
 	}
 	return text
 }
 
-// seenBy says who has seen the trail, and up to where.
-func seenBy(w chain.Witness) string { return fmt.Sprintf("%s: entry %d", w.Name, w.Head.Sequence) }
+// seenBy says who has seen the audit log, and up to where.
+func seenBy(w chain.Witness) string {
+	return fmt.Sprintf("%s: entry %d", w.Name, w.Checkpoint.Sequence)
+}

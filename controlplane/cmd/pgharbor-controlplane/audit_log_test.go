@@ -17,9 +17,9 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// onTheTrail is what each command leaves there; one that only looks leaves nothing.
+// inTheAuditLog is what each command leaves there; one that only looks leaves nothing.
 // Who adds a command adds its row, and where in the row of commands it makes sense.
-var onTheTrail = []struct{ command, action, flags string }{
+var inTheAuditLog = []struct{ command, action, flags string }{
 	{"init", "user.invite", ""},
 	{"serve", "controlplane.serve", "--listen 127.0.0.1:0 --http-listen="},
 	{"ca list", "", ""},
@@ -30,7 +30,7 @@ var onTheTrail = []struct{ command, action, flags string }{
 	{"audit seal", "audit.seal", ""}, // of a control plane that is a year old
 }
 
-// aYearOld makes a data folder whose trail began a year ago, and returns what it takes
+// aYearOld makes a data folder whose audit log began a year ago, and returns what it takes
 // to seal that off.
 func aYearOld(t *testing.T) (dir string, flags []string, entries int64) {
 	t.Helper()
@@ -43,14 +43,14 @@ func aYearOld(t *testing.T) (dir string, flags []string, entries int64) {
 	return dir, []string{"--year", strconv.Itoa(then.UTC().Year()), filepath.Join(t.TempDir(), "trail.jsonl")}, 2
 }
 
-func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
+func TestEveryCommandOnTheHostIsInTheAuditLog(t *testing.T) {
 	left := map[string]bool{}
 	for _, command := range commandsBelow(rootCommand()) {
 		left[strings.TrimPrefix(command, "pgharbor-controlplane ")] = true
 	}
 	dir := filepath.Join(t.TempDir(), "data")
 	var before int64
-	for _, tt := range onTheTrail {
+	for _, tt := range inTheAuditLog {
 		if !left[tt.command] {
 			t.Errorf("there is no command %q", tt.command)
 		}
@@ -80,7 +80,7 @@ func TestEveryCommandOnTheHostIsOnTheTrail(t *testing.T) {
 		}
 	}
 	for command := range left {
-		t.Errorf("the table does not say what %q leaves on the trail", command)
+		t.Errorf("the table does not say what %q leaves in the audit log", command)
 	}
 }
 
@@ -103,7 +103,7 @@ func entriesAfter(t *testing.T, dir string, sequence int64) ([]chain.Entry, int6
 		t.Fatal(err)
 	}
 	defer c.Close()
-	entries, err := c.Trail.After(t.Context(), sequence, 100)
+	entries, err := c.AuditLog.After(t.Context(), sequence, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,24 +18,24 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// signedHead is a head of one of two trails, as the control plane sends it.
-func signedHead(t *testing.T, key crypto.Signer, sequence int64, trail string) *pgharborv1.ConnectResponse {
+// signedCheckpoint is a checkpoint of one of two audit logs, as the control plane sends it.
+func signedCheckpoint(t *testing.T, key crypto.Signer, sequence int64, auditLog string) *pgharborv1.ConnectResponse {
 	t.Helper()
-	head, err := chain.Sign(chain.Head{Sequence: sequence, Hash: strings.Repeat(trail, 64)}, time.Now(), key, []byte("certificate"))
+	checkpoint, err := chain.Sign(chain.Checkpoint{Sequence: sequence, Hash: strings.Repeat(auditLog, 64)}, time.Now(), key, []byte("certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &pgharborv1.ConnectResponse{Message: &pgharborv1.ConnectResponse_TrailHead{TrailHead: &pgharborv1.TrailHead{
-		Sequence: head.Sequence, Hash: head.Hash, At: timestamppb.New(head.At), Signature: head.Signature, Certificate: head.Certificate,
+		Sequence: checkpoint.Sequence, Hash: checkpoint.Hash, At: timestamppb.New(checkpoint.At), Signature: checkpoint.Signature, Certificate: checkpoint.Certificate,
 	}}}
 }
 
-// awaitDoubt reads on to a status that warns of the trail, and returns the warning.
+// awaitDoubt reads on to a status that warns of the audit log, and returns the warning.
 func (p *peer) awaitDoubt() string {
 	var doubt string
 	p.until(func(m *pgharborv1.ConnectRequest) bool {
 		warnings := m.GetHeartbeat().GetStatus().GetWarnings()
-		if i := slices.IndexFunc(warnings, func(w string) bool { return strings.Contains(w, "trail is in doubt") }); i >= 0 {
+		if i := slices.IndexFunc(warnings, func(w string) bool { return strings.Contains(w, "audit log is in doubt") }); i >= 0 {
 			doubt = warnings[i]
 		}
 		return doubt != ""
@@ -43,7 +43,7 @@ func (p *peer) awaitDoubt() string {
 	return doubt
 }
 
-func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
+func TestCheckpointsOfTheAuditLogAreKeptAndTold(t *testing.T) {
 	leakless(t)
 	harbor, conn := openHarbor(t)
 	key, err := pki.NewKey()
@@ -52,7 +52,7 @@ func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
 	}
 	work := newRunner(t)
 	connect(t, conn, work, func(s *session.Session) {
-		s.TrailKey = func(certificate []byte, _ time.Time) (crypto.PublicKey, error) {
+		s.AuditKey = func(certificate []byte, _ time.Time) (crypto.PublicKey, error) {
 			if string(certificate) != "certificate" {
 				return nil, errors.New("of another CA")
 			}
@@ -63,13 +63,13 @@ func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
 	if hello.GetTrailHead() != nil {
 		t.Errorf("a new agent has seen %v", hello.GetTrailHead())
 	}
-	// A head that somebody else has signed is not kept, and said to be in doubt.
+	// A checkpoint that somebody else has signed is not kept, and said to be in doubt.
 	stranger, err := pki.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.send(signedHead(t, key, 5, "a"))
-	p.send(signedHead(t, stranger, 6, "a"))
+	p.send(signedCheckpoint(t, key, 5, "a"))
+	p.send(signedCheckpoint(t, stranger, 6, "a"))
 	if doubt := p.awaitDoubt(); !strings.Contains(doubt, "not signed") {
 		t.Errorf("the warning is %q", doubt)
 	}
@@ -79,8 +79,8 @@ func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
 		t.Errorf("the agent says that it has seen %v", told)
 	}
 
-	// One that is signed, and of another trail, leaves the older one standing.
-	p.send(signedHead(t, key, 5, "b"))
+	// One that is signed, and of another audit log, leaves the older one standing.
+	p.send(signedCheckpoint(t, key, 5, "b"))
 	if doubt := p.awaitDoubt(); !strings.Contains(doubt, "entry 5") || !strings.Contains(doubt, "bbbb") {
 		t.Errorf("the warning is %q", doubt)
 	}
@@ -98,7 +98,7 @@ func TestHeadsOfTheTrailAreKeptAndTold(t *testing.T) {
 			t.Errorf("once that is accepted, it says %v", hello.GetTrailHead())
 		}
 		p.until(isHeartbeat)
-		p.send(signedHead(t, key, 5, "b"))
+		p.send(signedCheckpoint(t, key, 5, "b"))
 		p.until(isHeartbeat)
 		p.until(isHeartbeat)
 	}

@@ -18,7 +18,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-func TestRefusedCallIsOnTheTrail(t *testing.T) {
+func TestRefusedCallIsInTheAuditLog(t *testing.T) {
 	cp := servertest.Start(t)
 	vera := cp.User(t, "vera", fleet.RoleViewer)
 	_, err := pgharborv1.NewRestoreServiceClient(vera).CreateRestore(bounded(t), &pgharborv1.CreateRestoreRequest{BackupId: "x"})
@@ -33,14 +33,14 @@ func TestRefusedCallIsOnTheTrail(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for _, action := range []string{"RestoreService/CreateRestore", "TransferService/Download"} {
-		all := trail(t, cp, action)
+		all := auditLog(t, cp, action)
 		if len(all) != 1 || all[0].Actor != "user:vera" || all[0].Outcome != "denied" || !strings.Contains(all[0].Detail, "VIEWER") {
-			t.Errorf("the trail of %s: %+v", action, all)
+			t.Errorf("the audit log of %s: %+v", action, all)
 		}
 	}
 }
 
-func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
+func TestRestoreIsInTheAuditLogFromItsReasonToItsEnd(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	backup := a.hasBackup(t, 10)
@@ -68,7 +68,7 @@ func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
 			begun := entry{"user:owner", "backup.restore", "db1", backup, "ticket 7", "started", "into the database " + tt.target}
 			ended := begun
 			ended.Outcome, ended.Detail = tt.outcome, strings.ReplaceAll(tt.detail, "%s", id)
-			all := trail(t, cp, "backup.restore")
+			all := auditLog(t, cp, "backup.restore")
 			if diff := cmp.Diff([]entry{begun, ended}, all[len(all)-2:]); diff != "" {
 				t.Error(diff)
 			}
@@ -82,7 +82,7 @@ func TestRestoreIsOnTheTrailFromItsReasonToItsEnd(t *testing.T) {
 
 // A control plane that was killed could not say how a download ended: the next
 // one says so.
-func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedOnTheTrail(t *testing.T) {
+func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedInTheAuditLog(t *testing.T) {
 	cp := servertest.Start(t)
 	cp.Owner(t) // enrolled while the invite's address is served
 	cp.Stop(t)
@@ -91,16 +91,16 @@ func TestDownloadUnderWayWhenTheControlPlaneDiedIsEndedOnTheTrail(t *testing.T) 
 		t.Fatal(err)
 	}
 	begun := chain.Entry{At: time.Now(), Actor: "user:owner", Action: "backup.download", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted}
-	if _, err := c.Trail.Append(t.Context(), begun); err != nil {
+	if _, err := c.AuditLog.Append(t.Context(), begun); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
 	cp.Run(t)
-	all := trail(t, cp, "backup.download")
+	all := auditLog(t, cp, "backup.download")
 	if len(all) != 2 || all[1].Outcome != "failed" || all[1].Reason != "why" || !strings.Contains(all[1].Detail, "stopped in the middle") {
-		t.Errorf("the trail: %+v", all)
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -133,8 +133,8 @@ func TestRestoreThatMakesNoSenseIsRefusedBeforeAnythingHappens(t *testing.T) {
 			}
 		})
 	}
-	if all := trail(t, cp, "backup.restore"); len(all) != 0 {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "backup.restore"); len(all) != 0 {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -152,8 +152,8 @@ func TestRepeatedRequestIsOneJob(t *testing.T) {
 	if err != nil || second.GetJob().GetId() != first.GetJob().GetId() {
 		t.Errorf("the second is %v, %v; the first was %v", second, err, first)
 	}
-	if all := trail(t, cp, "backup.run"); len(all) != 1 {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "backup.run"); len(all) != 1 {
+		t.Errorf("the audit log: %+v", all)
 	}
 	// The same id of another person is another request.
 	other, err := pgharborv1.NewBackupServiceClient(cp.User(t, "olga", fleet.RoleOperator)).StartBackup(bounded(t), request)
@@ -180,7 +180,7 @@ func TestBackupOfAnAgentThatIsAwayIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatTheTrailKeepsIsBounded(t *testing.T) {
+func TestWhatTheAuditLogKeepsIsBounded(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	backup, owner, long := a.hasBackup(t, 10), cp.Owner(t), strings.Repeat("why? ", 1000)
@@ -206,7 +206,7 @@ func TestWhatTheTrailKeepsIsBounded(t *testing.T) {
 			t.Errorf("%s of 5,000 bytes: %v", name, err)
 		}
 	}
-	if kept := append(trail(t, cp, "backup.restore"), trail(t, cp, "backup.run")...); len(kept) != 0 {
-		t.Errorf("the trail: %+v", kept)
+	if kept := append(auditLog(t, cp, "backup.restore"), auditLog(t, cp, "backup.run")...); len(kept) != 0 {
+		t.Errorf("the audit log: %+v", kept)
 	}
 }

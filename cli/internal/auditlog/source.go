@@ -1,4 +1,4 @@
-package trail
+package auditlog
 
 import (
 	"bufio"
@@ -14,10 +14,11 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Source hands the entries of a trail to add, the oldest first, and ends with the first error of that.
+// Source hands the entries of an audit log to add, the oldest first, and ends with the first error
+// of that.
 type Source func(add func(*pgharborv1.AuditEntry) error) error
 
-// ControlPlane is the trail that a control plane has, from where it was sealed off.
+// ControlPlane is the audit log that a control plane has, from where it was sealed off.
 func ControlPlane(ctx context.Context, conn *grpc.ClientConn) Source {
 	return func(add func(*pgharborv1.AuditEntry) error) error { return each(ctx, conn, add) }
 }
@@ -45,7 +46,7 @@ func each(ctx context.Context, conn *grpc.ClientConn, add func(*pgharborv1.Audit
 	}
 }
 
-// File is a trail, or a part of one, that was exported to a file; - is standard input.
+// File is an audit log, or a part of one, that was exported to a file; - is standard input.
 func File(path string, stdin io.Reader) Source {
 	return func(add func(*pgharborv1.AuditEntry) error) error {
 		in := stdin
@@ -72,7 +73,7 @@ func eachLine(in io.Reader, add func(*pgharborv1.AuditEntry) error) error {
 		if len(bytes.TrimSpace(line)) > 0 {
 			var entry pgharborv1.AuditEntry
 			if err := protojson.Unmarshal(line, &entry); err != nil {
-				return exit.Fail(exit.Integrity, "line %d is no entry of a trail: %w", number, err)
+				return exit.Fail(exit.Integrity, "line %d is no entry of an audit log: %w", number, err)
 			}
 			if err := add(&entry); err != nil {
 				return err
