@@ -5,8 +5,9 @@
 // abstract sockets), a seccomp filter (the network, sockets of others, and whatever else a file's path does not guard), and
 // no_new_privs (nothing that it executes can lift the two). A namespace keeps shared memory apart, where one can be had. Where this process is root, another user's id comes on top.
 //
-// Go can run nothing between fork and exec. So the program that links this package starts itself once more: as argv[0] says
-// that it is to be a cage, it confines itself before main, and becomes the program that is to be confined.
+// Go can run nothing between fork and exec. So the program that links this package starts itself
+// once more: as argv[0] says that it is to be a cage, it sandboxes itself before main, and becomes
+// the program to be sandboxed.
 package cage
 
 import (

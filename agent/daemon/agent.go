@@ -139,7 +139,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
 		State: a.state, Log: a.log, Now: a.now,
-		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), AdoptDatabase: s.AdoptDatabase,
+		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), ImportDatabase: s.ImportDatabase,
 		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
 	if job.Unencrypted(seal.Ring{Passphrases: s.Passphrases}) {

@@ -114,8 +114,8 @@ func stateError(dir string, err error) error {
 	return err
 }
 
-// coveredDatabases describes the databases that a round backs up. One that is
-// named and missing is an error.
+// coveredDatabases describes the databases that a scheduled run backs up. One that is named and
+// missing is an error.
 func (a *agent) coveredDatabases(ctx context.Context) ([]postgres.Database, error) {
 	databases, err := a.instance.Databases(ctx)
 	if err != nil || len(a.settings.Databases) == 0 {
@@ -144,8 +144,8 @@ func (a *agent) checkClock(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("%s off the database server's", skew), nil
 }
 
-// checkSpace opens the backup folder, writes to it, and compares its free space
-// with what the next round may need.
+// checkSpace opens the backup folder, writes to it, and compares its free space with what the next
+// scheduled run may need.
 func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	const writable = "let BACKUP_DIR name a folder that this user may write to"
 	backups, err := store.Open(a.settings.Dir)

@@ -102,7 +102,7 @@ func hintFor(err error) string {
 	case errors.Is(err, backup.ErrConfinedOnly):
 		return "restore it beside, into a new database, without --replace and without its roles; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrUnproven):
-		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
+		return "upgrade psql, or restore it sandboxed all the same: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
 	case cannotRead(err):

@@ -52,7 +52,7 @@ type variables struct {
 	Schedule           string `env:"BACKUP_SCHEDULE"`
 	Timezone           string `env:"BACKUP_TIMEZONE"`
 	Databases          string `env:"BACKUP_DATABASES"`
-	AdoptDatabase      string `env:"BACKUP_ADOPT_DATABASE"`
+	ImportDatabase     string `env:"BACKUP_ADOPT_DATABASE"`
 	Format             string `env:"BACKUP_FORMAT"`
 	Compression        string `env:"BACKUP_COMPRESSION"`
 	Concurrency        string `env:"BACKUP_CONCURRENCY"`
@@ -80,16 +80,16 @@ type settings struct {
 	Location    *time.Location
 	Timezone    string // the name of Location
 	Databases   []string
-	// AdoptDatabase is the one that the old script's files are of; empty: the one of Connection.
-	AdoptDatabase string
-	Format        string
-	Compression   string
-	Concurrency   int
-	Scrub         job.Scrub
-	KeepOldDays   int // 0: until it is dropped by hand
-	Verify        job.Verify
-	RestoreJobs   int   // 0: as many as there are processors, at most 4
-	Reserve       int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
+	// ImportDatabase is the one that the old script files are of; empty: the one of Connection.
+	ImportDatabase string
+	Format         string
+	Compression    string
+	Concurrency    int
+	Scrub          job.Scrub
+	KeepOldDays    int // 0: until it is dropped by hand
+	Verify         job.Verify
+	RestoreJobs    int   // 0: as many as there are processors, at most 4
+	Reserve        int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
 	// SecretFiles are the files with secrets that the settings name.
 	SecretFiles []job.SecretFile
 	// Hidden are the files and folders of the agent's own that no tool of PostgreSQL's has a use for; absolute.
@@ -104,7 +104,7 @@ func readSettings(environ []string) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	s := settings{Dir: cmp.Or(v.Dir, defaultDir), AdoptDatabase: v.AdoptDatabase}
+	s := settings{Dir: cmp.Or(v.Dir, defaultDir), ImportDatabase: v.ImportDatabase}
 	var problems []error
 	check := func(err error) { problems = append(problems, err) }
 

@@ -19,12 +19,12 @@ func TestSettingsByDefault(t *testing.T) {
 	}
 	if s.Enabled || s.Dir != "./backups" || s.Policy.Days != 30 || s.Policy.KeepLast != 3 || s.Concurrency != 1 ||
 		s.Schedule.String() != "0 1 * * *" || s.Format != "plain" || s.Compression != "none" || s.Timezone != "Europe/Berlin" ||
-		s.Passphrases.Current != "" || s.Databases != nil || s.AdoptDatabase != "" {
+		s.Passphrases.Current != "" || s.Databases != nil || s.ImportDatabase != "" {
 		t.Errorf("defaults: %+v", s)
 	}
 }
 
-func TestSettingsOfProof(t *testing.T) {
+func TestSettingsOfTestRestores(t *testing.T) {
 	s, err := readSettings([]string{"TZ=UTC"})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ becomes of a stored backup, given by its id, is remembered and reported.`,
 		},
 	}
 	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
-	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, confined, also with a psql that is known to be vulnerable")
+	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, sandboxed, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "load a file of unknown origin as your own: you know who made it")
 	return cmd
 }
@@ -50,12 +50,12 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	if err := a.runner.Recovery.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
-	var proof backup.Proof
+	var testRestore backup.Proof
 	heldAgainst := "as its manifest says"
 	if isFile {
-		proof, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
+		testRestore, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
 	} else {
-		proof, err = a.runner.Verifier.VerifyBackup(ctx, what, nil)
+		testRestore, err = a.runner.Verifier.VerifyBackup(ctx, what, nil)
 	}
 	switch {
 	case !isFile && errors.Is(err, backup.ErrNotFound):
@@ -66,18 +66,18 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 		return fmt.Errorf("verify %s: %w", oneLine(what), err)
 	}
 	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, %s, by PostgreSQL %s; the restore took %s\n",
-		oneLine(what), proof.Tables, proof.Rows, heldAgainst, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
-	if err == nil && proof.Refuses != "" {
-		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(proof.Refuses))
+		oneLine(what), testRestore.Tables, testRestore.Rows, heldAgainst, testRestore.ServerVersion, testRestore.RestoreTook.Round(100*time.Millisecond))
+	if err == nil && testRestore.Refuses != "" {
+		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(testRestore.Refuses))
 	}
 	return err
 }
 
 // verifyFile also says what the rows were held against.
-func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (proof backup.Proof, heldAgainst string, err error) {
+func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (testRestore backup.Proof, heldAgainst string, err error) {
 	file, err := findFile(path)
 	if err != nil {
-		return proof, "", err
+		return testRestore, "", err
 	}
 	heldAgainst = "as its manifest says"
 	if file.manifest == nil {
@@ -86,10 +86,10 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	}
 	origin, err := a.originOf(file)
 	if err != nil {
-		return proof, "", err
+		return testRestore, "", err
 	}
-	proof, err = a.runner.Verifier.VerifyFile(ctx, path, file.manifest, origin, consent)
-	return proof, heldAgainst, err
+	testRestore, err = a.runner.Verifier.VerifyFile(ctx, path, file.manifest, origin, consent)
+	return testRestore, heldAgainst, err
 }
 
 // checkVerify reports whether there is something that backups can be tried out in.

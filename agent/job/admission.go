@@ -46,7 +46,7 @@ func (a *admission) notAllowed(what string) error {
 }
 
 // admitAsked is admit for what the control plane asks for: its word that a file is another agent's proves nothing.
-func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin, of backup.Manifest) (confined bool, err error) {
+func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin, of backup.Manifest) (sandboxed bool, err error) {
 	if origin.Ours() || p.Unproven {
 		return a.admit(ctx, origin, "")
 	}

@@ -13,13 +13,14 @@ type Consent string
 
 // What there is to say.
 const (
-	ConsentUnsigned Consent = "unsigned" // it may be loaded confined, whatever psql does with it
+	ConsentUnsigned Consent = "unsigned" // it may be loaded sandboxed, whatever psql does with it
 	ConsentTrust    Consent = "trust"    // they know who made it: it is loaded with the agent's rights
 )
 
-// admit reports whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
-// is known to run commands from a crafted dump, unless somebody consents.
-func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
+// admit reports whether a file is to be loaded sandboxed, by who made it. A file that no known
+// agent made is refused where psql is known to run commands from a crafted dump, unless somebody
+// consents.
+func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (sandboxed bool, err error) {
 	switch {
 	case origin.Proven():
 		return false, nil

@@ -37,15 +37,16 @@ func withPsql(t *testing.T, version string) *Runner {
 	return newRunner(t, func(c *Config) { c.Engine.Instance = instance })
 }
 
-// By who made a file, by what somebody says of it and by what psql is, it is loaded as it is, confined, or not at all.
+// By who made a file, by what somebody says of it and by what psql is, it is loaded as it is,
+// sandboxed, or not at all.
 func TestAdmit(t *testing.T) {
 	safe, vulnerable := withPsql(t, "18.7"), withPsql(t, "15.19")
 	tests := []struct {
-		kind     backup.OriginKind
-		runner   *Runner
-		consent  Consent
-		confined bool
-		err      error
+		kind      backup.OriginKind
+		runner    *Runner
+		consent   Consent
+		sandboxed bool
+		err       error
 	}{
 		{backup.OriginSigned, vulnerable, "", false, nil},
 		{backup.OriginPassphrase, vulnerable, "", false, nil},
@@ -63,9 +64,9 @@ func TestAdmit(t *testing.T) {
 		{backup.OriginUnknown, vulnerable, ConsentTrust, false, nil},
 	}
 	for _, test := range tests {
-		confined, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
-		if confined != test.confined || !errors.Is(err, test.err) {
-			t.Errorf("%s with %q: confined is %t, %v", test.kind, test.consent, confined, err)
+		sandboxed, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
+		if sandboxed != test.sandboxed || !errors.Is(err, test.err) {
+			t.Errorf("%s with %q: sandboxed is %t, %v", test.kind, test.consent, sandboxed, err)
 		}
 	}
 }
@@ -111,11 +112,11 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 		}
 	}
 	if stored.Globals != nil {
-		companion, err := os.ReadFile(path + ".globals")
+		globals, err := os.ReadFile(path + ".globals")
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.content = append(l.content, companion...)
+		l.content = append(l.content, globals...)
 	}
 	key, err := other.Engine.Signer.PublicKey()
 	if err != nil {
@@ -197,22 +198,22 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 // What a killed agent had fetched goes when the next one starts.
 func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	r := newRunner(t, nil)
-	place, err := r.Engine.Store.Receive("job1")
+	incoming, err := r.Engine.Store.Receive("job1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := place.Create()
+	file, err := incoming.Create()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(file.Close(), place.Close()); err != nil {
+	if err := errors.Join(file.Close(), incoming.Close()); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "lent2"}})
 	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(place.Path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(incoming.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
 }

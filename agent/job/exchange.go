@@ -48,7 +48,7 @@ func (x *exchange) end(ctx context.Context, err error) error {
 	case kept != nil && reconcileErr == nil:
 		return errors.Join(err, errOutcomeUnknown) // another server answers now
 	case reconcileErr != nil && err == nil:
-		x.displacements.log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", reconcileErr)
+		x.displacements.log.Error("what a restore replaced could not be recorded; it will be tried again", "restore", x.restoreID, "error", reconcileErr)
 		return nil
 	case reconcileErr != nil:
 		return fmt.Errorf("%w: %w", err, errOutcomeUnknown)

@@ -30,8 +30,8 @@ type Fetcher interface {
 	Fetch(ctx context.Context, transferID string, to Receiver) error
 }
 
-// Receiver takes the manifest of a backup, as it is stored, and then the bytes of
-// its file and, right after them, of its companion.
+// Receiver takes the manifest of a backup, as it is stored, and then the bytes of its file and,
+// right after them, of its globals file.
 type Receiver interface {
 	Begin(manifest []byte) error
 	io.Writer
@@ -55,23 +55,23 @@ func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreS
 			r.log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
 		}
 	}
-	place, err := r.engine.Store.Receive(task.id)
+	incoming, err := r.engine.Store.Receive(task.id)
 	if err != nil {
 		return request, origin, done, err
 	}
-	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, place: place, lookAhead: func(request backup.RestoreRequest) error {
+	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, incoming: incoming, preflight: func(request backup.RestoreRequest) error {
 		return r.engine.LookAhead(ctx, request)
 	}, admit: func(origin backup.Origin, of backup.Manifest) error {
 		_, err := r.admission.admitAsked(ctx, task.allowed, origin, of)
 		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
-	if err = errors.Join(err, fetched.close(), place.Close()); err != nil {
+	if err = errors.Join(err, fetched.close(), incoming.Close()); err != nil {
 		done()
 		return request, origin, done, err
 	}
 	request = fetched.request()
-	request.From = backup.File(place.Path)
+	request.From = backup.File(incoming.Path)
 	return request, fetched.origin, done, nil
 }
 
@@ -82,9 +82,9 @@ type fetched struct {
 	restorer  *Restorer
 	spec      RestoreSpec
 	progress  func(backup.Progress)
-	place     *store.Incoming
+	incoming  *store.Incoming
 	sparing   *store.Sparing
-	lookAhead func(backup.RestoreRequest) error
+	preflight func(backup.RestoreRequest) error
 	admit     func(backup.Origin, backup.Manifest) error
 
 	manifest backup.Manifest
@@ -120,7 +120,7 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	if err := f.admit(f.origin, f.manifest); err != nil {
 		return err
 	}
-	if err := f.lookAhead(f.request()); err != nil {
+	if err := f.preflight(f.request()); err != nil {
 		return err
 	}
 	return f.makeRoom()
@@ -139,18 +139,18 @@ func (f *fetched) makeRoom() error {
 	if f.manifest.Globals != nil {
 		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
-	ownRound := f.restorer.coverage.nextRoundBytes() // goes first
-	if err := f.restorer.engine.Store.Room(need, ownRound); err != nil {
+	scheduledBytes := f.restorer.coverage.nextRunBytes() // goes first
+	if err := f.restorer.engine.Store.Room(need, scheduledBytes); err != nil {
 		return err
 	}
-	f.sparing = f.restorer.engine.Store.Spare(ownRound)
-	file, err := f.place.Create()
+	f.sparing = f.restorer.engine.Store.Spare(scheduledBytes)
+	file, err := f.incoming.Create()
 	if err != nil {
 		return err
 	}
 	f.files = append(f.files, part{file, f.manifest.SizeBytes})
 	if f.manifest.Globals != nil {
-		file, err := f.place.CreateGlobals()
+		file, err := f.incoming.CreateGlobals()
 		if err != nil {
 			return err
 		}

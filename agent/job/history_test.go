@@ -78,7 +78,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		t.Run(format, func(t *testing.T) {
 			refusedDatabase(t, "cards")
-			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, provingGround(t) })
+			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, testRestoreServer(t) })
 			outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 			if outcome.Err != nil {
 				t.Fatal(outcome.Err)

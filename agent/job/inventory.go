@@ -21,7 +21,7 @@ import (
 // out: an inventory is held in memory, and they are most of a manifest.
 type Backup struct {
 	backup.Stored
-	Check     state.Check
+	Check     state.CheckState
 	Retention retention.Decision
 }
 
@@ -103,11 +103,11 @@ func (i *InventoryReader) forgotten() int {
 // good says that a backup counts: it is whole as far as is known, and no test
 // restore of it has failed.
 func (b Backup) good() bool {
-	proof := ""
-	if b.Check.Proof != nil {
-		proof = b.Check.Proof.State
+	testRestore := ""
+	if b.Check.TestRestore != nil {
+		testRestore = b.Check.TestRestore.State
 	}
-	return intact.Is(b.Complete, b.State, proof)
+	return intact.Is(b.Complete, b.State, testRestore)
 }
 
 // announce makes the next look a fresh one, and has the control plane
@@ -139,7 +139,7 @@ func (i *InventoryReader) read() Inventory {
 }
 
 // evaluated is the inventory of what is stored, with what checks have found and what retention says of it.
-func evaluated(stored []backup.Stored, checks map[string]state.Check, policy retention.Policy, now time.Time) Inventory {
+func evaluated(stored []backup.Stored, checks map[string]state.CheckState, policy retention.Policy, now time.Time) Inventory {
 	backups := make([]Backup, len(stored))
 	aged := make([]retention.Backup, len(stored))
 	for n, s := range stored {
@@ -196,8 +196,8 @@ func (b Backup) findings() string {
 	if b.Damage != "" {
 		text += fmt.Sprintf(" %q", b.Damage)
 	}
-	if proof := b.Check.Proof; proof != nil {
-		text += fmt.Sprintf(" %s %d", proof.State, proof.FinishedAt.UnixMilli())
+	if testRestore := b.Check.TestRestore; testRestore != nil {
+		text += fmt.Sprintf(" %s %d", testRestore.State, testRestore.FinishedAt.UnixMilli())
 	}
 	return text
 }

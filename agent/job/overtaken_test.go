@@ -60,11 +60,11 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 // Struck between the exchange and its end, a restore leaves nothing of what was fetched for it.
 func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	y := newYard(t)
-	place, err := y.runner.Engine.Store.Receive("overtaken")
+	incoming, err := y.runner.Engine.Store.Receive("overtaken")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(place.Close(), y.replaceHere()); err != nil {
+	if err := errors.Join(incoming.Close(), y.replaceHere()); err != nil {
 		t.Fatal(err)
 	}
 	work, err := y.runner.State.Records.Begin(state.Record{ID: "restore-overtaken", Restore: &state.Restore{ID: "overtaken", Target: "shop", Replace: true}})
@@ -72,7 +72,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.runner.Recovery.recoverWork(t.Context(), work)
-	if _, err := os.Lstat(filepath.Dir(place.Path)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Dir(incoming.Path)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its place is there: %v", err)
 	}
 	if in := y.inService(); in != "new" {
@@ -81,7 +81,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 }
 
 // What was replaced under a clock that was years behind is kept for its days all the same.
-func TestKeptThroughAClockThatIsSet(t *testing.T) {
+func TestDisplacedThroughAClockThatIsSet(t *testing.T) {
 	y := newYard(t)
 	right := time.Now()
 	now := right

@@ -27,7 +27,7 @@ type Plan struct {
 	KeepOldDays int
 }
 
-// covers reports whether a round by the plan backs up a database.
+// covers reports whether a scheduled run by the plan backs up a database.
 func (p Plan) covers(database string) bool {
 	return len(p.Databases) == 0 || slices.Contains(p.Databases, database)
 }

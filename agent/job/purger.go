@@ -163,7 +163,7 @@ func (p *purger) isDue() bool {
 	return p.last.IsZero() || since >= purgeEvery || since < -setBack
 }
 
-// next is when a purge is due, where a round is at the time run; zero: none is.
+// next is when a purge is due, where a scheduled run is at the time run; zero: none is.
 func (p *purger) next(run time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,8 +39,8 @@ func (r *Recovery) Recover(ctx context.Context) error {
 	return errors.Join(err, sweepErr)
 }
 
-// RecoverRestores drops what restores by hand left, also those for a proof, and leaves all else to who
-// has the backup folder.
+// RecoverRestores drops what restores by hand left, also those for a test restore, and leaves all
+// else to who has the backup folder.
 func (r *Recovery) RecoverRestores(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()
 	for _, work := range works {

@@ -178,7 +178,7 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 
 // What was replaced is kept for its days, never dropped before the new one has stood for them, and dropped then. It is no
 // database to back up.
-func TestKeptForItsDays(t *testing.T) {
+func TestDisplacedForItsDays(t *testing.T) {
 	y := newYard(t)
 	if err := y.start(never).Wait(); err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 	y.recover()
 	told := entries(t, y.runner.State)
 	if len(told) != 1 || told[0].Result == nil || told[0].Result.State != state.StateSucceeded || told[0].Result.Outcome == nil ||
-		told[0].Result.Outcome.Kept != kept.OldName || told[0].Result.Outcome.Until.IsZero() {
+		told[0].Result.Outcome.Displaced != kept.OldName || told[0].Result.Outcome.Until.IsZero() {
 		t.Errorf("told of the restore: %+v", told)
 	}
 
@@ -263,20 +263,20 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 		t.Errorf("noted of the undo: %+v, %v", noted, err)
 	}
 	told = entries(t, y.runner.State)
-	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == kept.NewName }); len(told) != 2 || at < 0 ||
+	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Displaced == kept.NewName }); len(told) != 2 || at < 0 ||
 		told[at].Result.JobID != kept.JobID || told[at].Result.Outcome.UndoneAt.IsZero() {
 		t.Errorf("told of the undo: %+v", told)
 	}
 	y.server.DropDatabase(t, kept.NewName)
 	y.runner.Displacements.maintain(t.Context())
 	told = entries(t, y.runner.State)
-	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == "" }) {
+	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Displaced == "" }) {
 		t.Errorf("nobody was told that nothing is kept any more: %+v", told)
 	}
 }
 
 // A record that is of another server is left alone.
-func TestKeptOfAnotherServer(t *testing.T) {
+func TestDisplacedOnAnotherServer(t *testing.T) {
 	y := newYard(t)
 	release, err := y.runner.State.Displaced.Lock(t.Context())
 	if err != nil {

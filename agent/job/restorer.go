@@ -64,9 +64,9 @@ func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreS
 	}, origin, r.reads.begin(stored.ID), nil
 }
 
-// proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
+// testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
 // of the file.
-func (r *Restorer) proofCheck(request backup.RestoreRequest) []backup.Check {
+func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Check {
 	if !state.ValidID(request.Manifest.ID) {
 		return nil
 	}
@@ -75,25 +75,23 @@ func (r *Restorer) proofCheck(request backup.RestoreRequest) []backup.Check {
 		r.log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
 		return nil
 	}
-	return []backup.Check{backup.ProofCheck(known.Proof, request.TrustContent)}
+	return []backup.Check{backup.ProofCheck(known.TestRestore, request.TrustContent)}
 }
 
-// Preview looks ahead to a restore of a file of some origin, of which somebody
-// may say more.
+// Preview runs the preflight of a restore of a file of some origin, of which somebody may say more.
 func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
 	var err error
 	request.Confined, err = r.admission.admit(ctx, origin, consent)
 	checks := append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
 	if request.Manifest == nil || !origin.Ours() {
-		return checks // another's manifest may name the proof of one of ours
+		return checks // another's manifest may name the passphrase MAC of one of ours
 	}
-	return append(checks, r.proofCheck(request)...)
+	return append(checks, r.testRestoreCheck(request)...)
 }
 
-// RestoreFile restores a file by hand, without a job, and returns the restore's
-// id and what the restored database lacks. A record of it makes sure that its
-// temporary database goes, whatever happens. By its origin, and what somebody says
-// of that, the load is confined or not.
+// RestoreFile restores a file by hand, without a job, and returns the restore's id and what the
+// restored database lacks. A record of it makes sure that its temporary database goes, whatever
+// happens. By its origin, and what somebody says of that, the load is sandboxed or not.
 func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (id string, lacks []string, err error) {
 	if request.Confined, err = r.admission.admit(ctx, origin, consent); err != nil {
 		return "", nil, err

@@ -25,9 +25,9 @@ type Config struct {
 	HostPolicy func() (policy.Policy, error)
 	// DefaultDatabase is the one that the connection settings name.
 	DefaultDatabase string
-	// AdoptDatabase is the one that the files of the old script are of, which do not
+	// ImportDatabase is the one that the files of the old script are of, which do not
 	// say it; empty means DefaultDatabase, as the script had it.
-	AdoptDatabase string
+	ImportDatabase string
 	// SecretFiles are the files with secrets, which health warns of where they are not
 	// private.
 	SecretFiles []SecretFile
@@ -164,7 +164,7 @@ func (r *Runner) addWork(c Config) {
 	r.scheduler = &scheduler{
 		log: c.Log, plans: r.Plans, clock: r.Clock, runs: r.Runs, purger: r.purger, scrubber: r.scrubber, verifier: r.Verifier,
 		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, orphans: r.orphans, displacements: r.Displacements,
-		adopter:  &adopter{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, adoptDatabase: c.AdoptDatabase},
+		importer: &importer{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, importDatabase: c.ImportDatabase},
 		upcoming: upcoming, lookEvery: c.LookEvery,
 	}
 }

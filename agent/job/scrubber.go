@@ -110,7 +110,7 @@ func (s *scrubber) scrubbed(b Backup, damage string) {
 	} else {
 		s.log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
 	}
-	err := s.checks.Update(b.ID, func(c *state.Check) { c.ScrubbedAt, c.Damage = now, damage })
+	err := s.checks.Update(b.ID, func(c *state.CheckState) { c.ScrubbedAt, c.Damage = now, damage })
 	if err != nil {
 		s.log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
 		s.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())

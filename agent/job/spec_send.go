@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks
-// for the manifest before it and the companion after it, too.
+// SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks for the manifest
+// before it and the globals file after it, too.
 type SendSpec struct {
 	BackupID string
 	Offset   int64
@@ -64,15 +64,15 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 		}
 	}
 	if s.Whole && stored.Globals != nil {
-		companion, err := on.engine.Store.OpenGlobals(stored.Location)
+		globals, err := on.engine.Store.OpenGlobals(stored.Location)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}
 		if err != nil {
 			return err
 		}
-		defer companion.Close()
-		all, total = io.MultiReader(file, companion), total+stored.Globals.SizeBytes
+		defer globals.Close()
+		all, total = io.MultiReader(file, globals), total+stored.Globals.SizeBytes
 	}
 	content := &countedReader{
 		source: all, done: s.Offset,

@@ -9,7 +9,7 @@ import (
 const (
 	warnJournal   = "journal"
 	warnInventory = "inventory"
-	warnAdoption  = "adoption"
+	warnImport    = "adoption"
 	warnPurge     = "purge"
 	warnClock     = "clock"
 	warnSkew      = "skew"

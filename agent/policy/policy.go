@@ -22,17 +22,18 @@ const (
 	maxGlob    = 128 // bytes
 )
 
-// Policy is what the control plane may ask for. What people do on the host by hand it does not bound, but for whose proof
-// by the passphrase counts: RestoreFrom.
+// Policy is what the control plane may ask for. What people do on the host by hand it does not
+// bound, but for whose passphrase MAC counts: RestoreFrom.
 type Policy struct {
 	// Jobs are the kinds of job that are done.
 	Jobs []string
 	// Replace: a restore may take the place of a database in service, and an undo put the other back.
 	Replace bool
-	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a manifest of theirs has a proof
-	// by a passphrase of this host's, it proves who made it.
+	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a
+	// manifest of theirs has a passphrase MAC of this host's, it proves who made it.
 	RestoreFrom []string
-	// Unproven: a file of another instance may be restored, confined, although nothing on this host proves who made it.
+	// Unproven: a file of another instance may be restored, sandboxed, although nothing on this
+	// host proves who made it.
 	Unproven bool
 	// SuperuserRoles: a restore may make roles with superuser attributes.
 	SuperuserRoles bool
@@ -71,7 +72,7 @@ func (p Policy) check() error {
 // Allows reports whether jobs of a kind are done.
 func (p Policy) Allows(kind string) bool { return slices.Contains(p.Jobs, kind) }
 
-// Trusts reports whether another instance is named as one whose proof by the passphrase counts.
+// Trusts reports whether another instance is named as one whose passphrase MAC counts.
 func (p Policy) Trusts(instance string) bool {
 	return slices.ContainsFunc(p.RestoreFrom, func(glob string) bool {
 		matches, _ := path.Match(glob, instance)
@@ -87,7 +88,7 @@ func (p Policy) String() string {
 		what    string
 	}{
 		{p.Replace, "replacing a database"},
-		{p.Unproven, "unproven files, confined"},
+		{p.Unproven, "unproven files, sandboxed"},
 		{p.SuperuserRoles, "superuser roles"},
 		{p.TrustContent, "trust in the content of dumps"},
 		{p.ReleaseHostHolds, "release of holds set on this host"},

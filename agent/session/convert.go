@@ -97,9 +97,9 @@ func reportOf(entry state.Entry, inventory job.Inventory) *pgharborv1.Report {
 		report.Event = &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
 			BackupId: entry.Scrub.BackupID, ScrubbedAt: timestamp(entry.Scrub.ScrubbedAt), Damage: text(entry.Scrub.Damage),
 		}}
-	case entry.Proof != nil:
+	case entry.TestRestore != nil:
 		report.Event = &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{
-			BackupId: entry.Proof.BackupID, Proof: proofOf(&entry.Proof.Proof),
+			BackupId: entry.TestRestore.BackupID, Proof: testRestoreOf(&entry.TestRestore.TestRestore),
 		}}
 	case entry.Result != nil:
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
@@ -116,7 +116,7 @@ func outcomeOf(o *state.RestoreOutcome) *pgharborv1.RestoreOutcome {
 		return nil
 	}
 	return &pgharborv1.RestoreOutcome{
-		RestoreId: o.RestoreID, KeptDatabase: text(o.Kept), KeptUntil: timestamp(o.Until), UndoneAt: timestamp(o.UndoneAt),
+		RestoreId: o.RestoreID, KeptDatabase: text(o.Displaced), KeptUntil: timestamp(o.Until), UndoneAt: timestamp(o.UndoneAt),
 	}
 }
 
@@ -176,7 +176,7 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
 	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)
-	held.Proof = proofOf(b.Check.Proof)
+	held.Proof = testRestoreOf(b.Check.TestRestore)
 	if b.Hold != nil {
 		held.Held, held.HoldReason, held.HeldBy = true, text(b.Hold.Reason), text(b.Hold.By)
 	}
@@ -187,8 +187,8 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	return held
 }
 
-// proofOf is nil where there was no test restore.
-func proofOf(p *backup.Proof) *pgharborv1.Proof {
+// testRestoreOf is nil where there was no test restore.
+func testRestoreOf(p *backup.Proof) *pgharborv1.Proof {
 	if p == nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (k *DisplacedDatabase) Outcome() *RestoreOutcome {
 	if k == nil {
 		return nil
 	}
-	return &RestoreOutcome{RestoreID: k.RestoreID, Kept: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
+	return &RestoreOutcome{RestoreID: k.RestoreID, Displaced: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
 }
 
 // LockEvery is how often a lock is tried that somebody holds.

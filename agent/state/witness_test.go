@@ -42,7 +42,7 @@ func take(t *testing.T, w *state.Witness, checkpoints ...chain.SignedCheckpoint)
 
 func TestWitnessKeepsTheOlderCheckpointOfAnAuditLogThatWasRewritten(t *testing.T) {
 	for name, other := range map[string]chain.SignedCheckpoint{
-		"another hash":    checkpointOf(7, "b"),
+		"another hash":          checkpointOf(7, "b"),
 		"an earlier checkpoint": checkpointOf(6, "a"),
 	} {
 		t.Run(name, func(t *testing.T) {

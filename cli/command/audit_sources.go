@@ -17,7 +17,7 @@ import (
 
 // verifyAuditLog verifies the control plane's audit log, from its first entry or from the last
 // seal, and remembers its checkpoint.
-func verifyAuditLog(ctx context.Context, a *app, v auditVerification, after chain.Checkpoint, noted []chain.Witness) error {
+func verifyAuditLog(ctx context.Context, a *app, v auditVerification, after chain.Checkpoint, given []chain.Witness) error {
 	dir, err := a.logins.CurrentIdentity()
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func verifyAuditLog(ctx context.Context, a *app, v auditVerification, after chai
 		return err
 	}
 	remembered := memory.Witnesses()
-	all := slices.Concat(remembered, noted, seen)
+	all := slices.Concat(remembered, given, seen)
 	if len(v.sealed) == 0 {
 		after = sealed.Checkpoint
 	} else if err := auditlog.VerifySealed(sealedFiles(a, v.sealed), after, sealed.Checkpoint, all); err != nil {
@@ -59,13 +59,13 @@ func verifyAuditLog(ctx context.Context, a *app, v auditVerification, after chai
 	}
 	memory.Verified(verifier.Checkpoint(), after, a.out.Now())
 	warnOfUnchecked(a.out, memory, sealed.Checkpoint)
-	if err := auditlog.AllChecked(noted, after); err != nil {
+	if err := auditlog.AllChecked(given, after); err != nil {
 		return err
 	}
 	if err := memory.Keep(); err != nil {
 		return err
 	}
-	return auditlog.Show(a.out, verifier, after, slices.Concat(noted, seen, remembered[max(len(remembered)-1, 0):]))
+	return auditlog.Show(a.out, verifier, after, slices.Concat(given, seen, remembered[max(len(remembered)-1, 0):]))
 }
 
 func sealedFiles(a *app, paths []string) []auditlog.Source {
@@ -98,7 +98,7 @@ func seenCheckpoints(ctx context.Context, a *app, conn *grpc.ClientConn, identit
 	}
 	for _, held := range checkpoints.GetWitnessed() {
 		checkpoint := auditlog.CheckpointFrom(held.GetHead())
-		// A CA that was replaced since can't vouch for what it signed.
+		// A CA that was replaced since can't attest what it signed.
 		if err := auditlog.SignedBy(identity, checkpoint); err != nil {
 			a.out.Say("pgharbor: warning: what the agent of %s has seen is left out: %v", output.Name(held.GetInstance()), err)
 			continue

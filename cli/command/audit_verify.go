@@ -30,7 +30,7 @@ this moment the one that later ones are held to.`,
 	})
 	cmd.Flags().StringVar(&v.file, "file", "", "verify an export instead of the control plane's audit log; - is standard input")
 	cmd.Flags().StringArrayVar(&v.checkpoints, "head", nil,
-		"a checkpoint that somebody has noted, SEQUENCE:HASH, as pgharbor-agent trail prints it; may be given more than once")
+		"a checkpoint that somebody wrote down, SEQUENCE:HASH, as pgharbor-agent trail prints it; may be given more than once")
 	cmd.Flags().StringArrayVar(&v.sealed, "sealed", nil,
 		"a file that was sealed off, to be verified before the control plane's audit log; once for each, the oldest first")
 	cmd.Flags().BoolVar(&v.accept, "accept", false, "forget what you verified before")
@@ -50,7 +50,7 @@ type auditVerification struct {
 }
 
 // asked names the witness of a checkpoint that was given with --head.
-const asked = "whoever noted --head"
+const asked = "whoever gave --head"
 
 func verifyAudit(ctx context.Context, a *app, v auditVerification) error {
 	var witnesses []chain.Witness

@@ -53,7 +53,7 @@ func (f *fleet) goesOn(last, e chain.Entry) chain.Entry {
 
 // sealedAt makes the control plane say that its audit log was sealed off at an entry, as one more
 // entry says where noted.
-func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
+func (f *fleet) sealedAt(t *testing.T, n int, recorded bool) {
 	t.Helper()
 	at := chain.Checkpoint{Sequence: int64(n), Hash: f.entries[n-1].GetHash()}
 	key, certificate := auditKey(t, f.pki)
@@ -61,7 +61,7 @@ func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if noted {
+	if recorded {
 		last := f.goesOn(auditlog.EntryFrom(f.entries[len(f.entries)-1]), chain.Entry{
 			Actor: "host", Action: chain.ActionSeal, Target: at.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
 		})

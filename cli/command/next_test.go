@@ -65,8 +65,8 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 	}
 }
 
-// A backup that did not come back is to be made again, and proven then.
-func TestTheNextStepAfterAFailedProof(t *testing.T) {
+// A backup that did not come back is to be made again, and tested by a restore then.
+func TestTheNextStepAfterAFailedTestRestore(t *testing.T) {
 	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: syntax_error (SQLSTATE 42601)", "integrity")
 	if !errors.As(err, &p) || p.Code != exit.Integrity || !strings.Contains(p.Hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.Hint, "pgharbor-agent runs job1") {
@@ -88,7 +88,7 @@ func TestAPreviewElsewhere(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = []*pgharborv1.Backup{{Id: "id1", Instance: "shop-db"}}
 	got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "spare-db", "--preview")
-	if got.code != exit.Usage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db looks ahead") {
+	if got.code != exit.Usage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db runs the preflight") {
 		t.Errorf("%+v", got)
 	}
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})

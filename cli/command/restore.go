@@ -47,7 +47,7 @@ Postgres.`,
 	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
 	flags.StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	flags.BoolVar(&request.Replace, "replace", false, "take the place of the database that has the name, which is kept")
-	flags.BoolVar(&preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
+	flags.BoolVar(&preview, "preview", false, "only run the preflight: a line each, OK, WARN or FAILED with what to do")
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
 	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, where its host allows that: you trust everybody who owned something in the database")

@@ -105,9 +105,9 @@ func (w *world) refusals(row string) {
 		full["restore "+test.name] = host
 	}
 	w.decode(&listed, "pgharbor", "list", "--database", "raised", "-o", "json")
-	proven := listed.Backups[0].ID
-	answers["verify"] = w.fails("pgharbor", "verify", proven)
-	full["verify"] = proven
+	tested := listed.Backups[0].ID
+	answers["verify"] = w.fails("pgharbor", "verify", tested)
+	full["verify"] = tested
 	for _, name := range []string{"broken", "noisy"} {
 		w.server.CreateDatabase(w.T, name)
 	}
@@ -125,7 +125,7 @@ func (w *world) refusals(row string) {
 			w.Errorf("the dump is said to have failed so: %s", run.Error)
 		}
 	}
-	w.askAll(answers, "show "+proven)
+	w.askAll(answers, "show "+tested)
 	for asked, answer := range answers {
 		if strings.Contains(answer, row) {
 			w.Errorf("%s answers with the row: %s", asked, answer)

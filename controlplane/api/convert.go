@@ -30,7 +30,7 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256, SignedBy: m.SignedBy,
 		UnprovenOrigin: m.UnprovenOrigin,
 		Held:           b.Held, HoldReason: b.HoldReason, HeldBy: b.HeldBy,
-		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: proofToProto(b.Proof),
+		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: testRestoreToProto(b.TestRestore),
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
 		Globals:   globalsToProto(m.Globals),
 	}
@@ -44,8 +44,8 @@ func globalsToProto(g *fleet.Globals) *pgharborv1.Globals {
 	return &pgharborv1.Globals{Filename: g.Filename, SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords}
 }
 
-// proofToProto is nil where there was no test restore.
-func proofToProto(p fleet.Proof) *pgharborv1.Proof {
+// testRestoreToProto is nil where there was no test restore.
+func testRestoreToProto(p fleet.TestRestore) *pgharborv1.Proof {
 	if p.State == "" {
 		return nil
 	}
@@ -94,8 +94,8 @@ func restoreToProto(r fleet.Restore) *pgharborv1.Restore {
 		State: string(r.State), Reason: r.Spec.Reason, RequestedBy: r.RequestedBy,
 		CreatedAt: stamp(r.CreatedAt), StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt),
 		Error: r.Error, Failure: r.Failure, Progress: progressToProto(r.Progress),
-		Replace: r.Spec.Replace, KeptDatabase: r.Kept, KeptUntil: stamp(r.KeptUntil), UndoneAt: stamp(r.UndoneAt), Warnings: r.Warnings,
-		Checks: toProto(r.Checks, func(c fleet.RestoreCheck) *pgharborv1.RestoreCheck {
+		Replace: r.Spec.Replace, KeptDatabase: r.Displaced, KeptUntil: stamp(r.DisplacedUntil), UndoneAt: stamp(r.UndoneAt), Warnings: r.Warnings,
+		Checks: toProto(r.Checks, func(c fleet.PreflightCheck) *pgharborv1.RestoreCheck {
 			return &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: c.Detail, Remedy: c.Remedy}
 		}),
 	}

@@ -103,8 +103,8 @@ func databaseStatusToProto(j *fleet.DatabaseStatus) *pgharborv1.DatabaseHealth {
 		shown.RecentSizesBytes = append(shown.RecentSizesBytes, j.NewestBackup.SizeBytes)
 		shown.NewestBackupAt, shown.NewestBackupSizeBytes = stamp(j.NewestBackup.CreatedAt), j.NewestBackup.SizeBytes
 	}
-	if j.Proved != nil {
-		shown.Proof = proofToProto(j.Proved.Proof)
+	if j.TestRestored != nil {
+		shown.Proof = testRestoreToProto(j.TestRestored.TestRestore)
 	}
 	if j.RestoreTakes > 0 {
 		shown.RestoreTakes = durationpb.New(j.RestoreTakes)

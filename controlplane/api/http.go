@@ -86,21 +86,21 @@ func withoutWords(r health.Report) *pgharborv1.GetHealthResponse {
 			reason.Text = r.Statuses[n].Reasons[m].Public
 		}
 		database.Warnings = nil
-		database.Proof = proofWithoutWords(database.GetProof())
+		database.Proof = testRestoreWithoutWords(database.GetProof())
 	}
 	return shown
 }
 
-// proofWithoutWords has what is known to be a code or a figure, and nothing else that
-// a proof may come to say.
-func proofWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
+// testRestoreWithoutWords has what is known to be a code or a figure, and nothing else that a test
+// restore may come to say.
+func testRestoreWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
 	if p == nil {
 		return nil
 	}
 	shown := &pgharborv1.Proof{
 		State: p.GetState(), FinishedAt: p.GetFinishedAt(), RestoreTook: p.GetRestoreTook(), Took: p.GetTook(), Tables: p.GetTables(), Rows: p.GetRows(),
 	}
-	if slices.Contains(fleet.ProofMethods, p.GetMethod()) {
+	if slices.Contains(fleet.TestRestoreMethods, p.GetMethod()) {
 		shown.Method = p.GetMethod()
 	}
 	return shown

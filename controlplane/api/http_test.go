@@ -142,8 +142,8 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	if err != nil || len(backups) != 1 {
 		t.Fatal(backups, err)
 	}
-	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
-	if err := c.Backups.RecordProof(t.Context(), "db1", backups[0].ID, proof); err != nil {
+	testRestore := fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
+	if err := c.Backups.RecordTestRestore(t.Context(), "db1", backups[0].ID, testRestore); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Backups.RecordScrub(t.Context(), "db1", backups[0].ID, now, words); err != nil {

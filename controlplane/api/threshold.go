@@ -98,7 +98,7 @@ func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {
 	rule := fleet.ThresholdRule{Pattern: t.GetPattern(), Thresholds: fleet.Thresholds{
 		StaleAfter: t.GetStaleAfter().AsDuration(), SizePercent: int(t.GetSizePercent()), HangAfter: t.GetHangAfter().AsDuration(),
 		MissedAfter: t.GetMissedAfter().AsDuration(), ClockOffset: t.GetClockOffset().AsDuration(),
-		CertificateLeft: t.GetCertificateLeft().AsDuration(), ProofWithin: t.GetProofWithin().AsDuration(),
+		CertificateLeft: t.GetCertificateLeft().AsDuration(), TestRestoreWithin: t.GetProofWithin().AsDuration(),
 		Encryption: t.GetEncryption(), Ignore: t.GetIgnore(),
 	}}
 	set := rule.Thresholds
@@ -106,7 +106,7 @@ func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {
 	case rule.Pattern == "" || len(rule.Pattern) > maxPattern:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold needs a pattern of at most %d bytes", maxPattern).
 			WithHint("the pattern is matched against instance/database: 'shop-db/*', '*/scratch', '*'")
-	case min(set.StaleAfter, set.HangAfter, set.MissedAfter, set.ClockOffset, set.CertificateLeft, set.ProofWithin) < 0 || set.SizePercent < 0:
+	case min(set.StaleAfter, set.HangAfter, set.MissedAfter, set.ClockOffset, set.CertificateLeft, set.TestRestoreWithin) < 0 || set.SizePercent < 0:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold below zero makes no sense")
 	case set == fleet.Thresholds{}:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "the thresholds for %q set nothing", rule.Pattern)
@@ -119,7 +119,7 @@ func thresholdToProto(rule fleet.ThresholdRule) *pgharborv1.Threshold {
 	return &pgharborv1.Threshold{
 		Pattern: rule.Pattern, StaleAfter: span(t.StaleAfter), SizePercent: int32(t.SizePercent), HangAfter: span(t.HangAfter),
 		MissedAfter: span(t.MissedAfter), ClockOffset: span(t.ClockOffset), CertificateLeft: span(t.CertificateLeft),
-		ProofWithin: span(t.ProofWithin), Encryption: t.Encryption, Ignore: t.Ignore, SetBy: rule.SetBy, SetAt: stamp(rule.SetAt),
+		ProofWithin: span(t.TestRestoreWithin), Encryption: t.Encryption, Ignore: t.Ignore, SetBy: rule.SetBy, SetAt: stamp(rule.SetAt),
 	}
 }
 

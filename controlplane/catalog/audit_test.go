@@ -77,7 +77,7 @@ func TestAuditLogOnlyGrows(t *testing.T) {
 	}
 }
 
-func TestAuditLogOfABrokenOffControlPlaneIsSettled(t *testing.T) {
+func TestAuditLogOfABrokenOffControlPlaneIsCompleted(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	begin := func(target string) int64 {
@@ -96,8 +96,8 @@ func TestAuditLogOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{1, 0} {
-		if settled, err := c.AuditLog.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
-			t.Errorf("settled %d entries, %v, want %d", settled, err, want)
+		if completed, err := c.AuditLog.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || completed != want {
+			t.Errorf("settled %d entries, %v, want %d", completed, err, want)
 		}
 	}
 	last := verifyAuditLog(t, c, 5)[0]

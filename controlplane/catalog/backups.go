@@ -18,14 +18,14 @@ const backupColumns = `id, instance, database, state, created_at, complete, size
 	retention_status, retention_expires, retention_reason, manifest, held, hold_reason, held_by, scrubbed_at, iif(damage = '', suspect, damage), proof`
 
 func scanBackup(r row) (b fleet.Backup, err error) {
-	var manifest, proof []byte
+	var manifest, testRestore []byte
 	err = r.Scan(&b.ID, &b.Instance, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
 		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest,
-		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &proof)
+		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &testRestore)
 	if err != nil {
 		return b, err
 	}
-	if err := json.Unmarshal(proof, &b.Proof); err != nil {
+	if err := json.Unmarshal(testRestore, &b.TestRestore); err != nil {
 		return b, err
 	}
 	return b, json.Unmarshal(manifest, &b.Manifest)

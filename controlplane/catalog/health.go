@@ -60,7 +60,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 		}
 	}
 	for _, at := range []func(context.Context) error{
-		l.newestBackups, l.sizesBefore, l.newestRuns, l.runsUnderWay, l.wrongBackups, l.newestProofs, l.lastRestores,
+		l.newestBackups, l.sizesBefore, l.newestRuns, l.runsUnderWay, l.wrongBackups, l.newestTestRestores, l.lastRestores,
 	} {
 		if err := at(ctx); err != nil {
 			return nil, err
@@ -68,7 +68,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	}
 	for _, f := range all {
 		if f.Covered && f.NewestBackup != nil {
-			l.agent.NextRoundBytes = fleet.AddSizes(l.agent.NextRoundBytes, f.NewestBackup.SizeBytes)
+			l.agent.NextRunBytes = fleet.AddSizes(l.agent.NextRunBytes, f.NewestBackup.SizeBytes)
 		}
 	}
 	for n := range all {
@@ -148,7 +148,7 @@ func (l *look) newestBackups(ctx context.Context) error {
 		return err
 	}
 	// The rule of intact.Is, by an index.
-	const good = `instance = ?2 AND database = named.value AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.ProofFailed + `'`
+	const good = `instance = ?2 AND database = named.value AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.TestRestoreFailed + `'`
 	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
 		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
 		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)
@@ -204,8 +204,8 @@ func (l *look) sizesBefore(ctx context.Context) error {
 	return err
 }
 
-// shownBytes bounds the words that are kept of a run or a proof while a fleet is
-// looked at: each of its databases has them, and a sentence is shown.
+// shownBytes bounds the words that are kept of a run or a test restore while a fleet is looked at:
+// each of its databases has them, and a sentence is shown.
 const shownBytes = 4 << 10
 
 // scanEvaluated scans of a run what is evaluated and shown.

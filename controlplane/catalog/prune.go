@@ -86,7 +86,7 @@ func pruneJobs(ctx context.Context, tx *sql.Tx, before, now time.Time) (int, err
 
 // pruneRemoved deletes backups that were told to be removed before a moment, whatever time the
 // agent tells of them. What others are held against stays: the newest of each chain of signatures,
-// and the proofs that health evaluates a database by.
+// and the test restores that health evaluates a database by.
 func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (
 		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removal_told_at < ?1

@@ -26,7 +26,7 @@ func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResu
 		SELECT id, ?, ?, ? FROM jobs WHERE id = ? AND instance = ? AND kind = 'restore'
 		ON CONFLICT (job_id) DO UPDATE SET kept_database = excluded.kept_database, kept_until = excluded.kept_until,
 			undone_at = excluded.undone_at`,
-		r.Restore.Kept, micros(r.Restore.KeptUntil), micros(r.Restore.UndoneAt), r.Restore.RestoreID, job.Instance)
+		r.Restore.Displaced, micros(r.Restore.DisplacedUntil), micros(r.Restore.UndoneAt), r.Restore.RestoreID, job.Instance)
 	return err
 }
 
@@ -53,7 +53,7 @@ const restoreColumns = jobColumns + `, coalesce(kept_database, ''), kept_until, 
 
 func scanRestore(r row) (restore fleet.Restore, err error) {
 	var checks, warnings []byte
-	restore.Job, err = scanJob(also{r, []any{&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks, &warnings}})
+	restore.Job, err = scanJob(also{r, []any{&restore.Displaced, instant{&restore.DisplacedUntil}, instant{&restore.UndoneAt}, &checks, &warnings}})
 	if err != nil {
 		return restore, err
 	}

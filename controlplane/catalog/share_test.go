@@ -135,8 +135,8 @@ func TestSizesWithoutASumBreakNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range facts {
-		if fleet.Evaluate(f, fleet.DefaultThresholds, now, time.Minute); f.Agent.NextRoundBytes < 0 {
-			t.Errorf("the next round takes %d bytes", f.Agent.NextRoundBytes)
+		if fleet.Evaluate(f, fleet.DefaultThresholds, now, time.Minute); f.Agent.NextRunBytes < 0 {
+			t.Errorf("the next scheduled run takes %d bytes", f.Agent.NextRunBytes)
 		}
 	}
 }

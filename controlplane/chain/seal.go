@@ -57,7 +57,7 @@ func (s Seal) note() string {
 	return fmt.Sprintf(" to %d, in a file with the SHA-256 %s", s.Sequence, s.FileSHA256)
 }
 
-// NotedIn reports whether an entry is the one that was written before this seal.
-func (s Seal) NotedIn(e Entry) bool {
+// RecordedIn reports whether an entry is the one that was written before this seal.
+func (s Seal) RecordedIn(e Entry) bool {
 	return e.Action == ActionSeal && e.Outcome == OutcomeStarted && e.Target == s.String() && strings.HasSuffix(e.Detail, s.note())
 }

@@ -54,11 +54,11 @@ func TestAuditLogAfterASealSaysThatItWasSealedOff(t *testing.T) {
 	seal := chain.Seal{Checkpoint: checkpoint(before[2]), FileSHA256: strings.Repeat("a", 64)}
 	note := chain.Entry{Action: chain.ActionSeal, Outcome: chain.OutcomeStarted, Target: seal.String(), Detail: seal.Note(1)}
 	for name, change := range map[string]func(*chain.Entry){
-		"":                func(*chain.Entry) {},
-		"another action":  func(e *chain.Entry) { e.Action = "audit.read" },
-		"another checkpoint":    func(e *chain.Entry) { e.Target = checkpoint(before[1]).String() },
-		"another file":    func(e *chain.Entry) { e.Detail = strings.ReplaceAll(e.Detail, "a", "b") },
-		"what was denied": func(e *chain.Entry) { e.Outcome = chain.OutcomeDenied },
+		"":                   func(*chain.Entry) {},
+		"another action":     func(e *chain.Entry) { e.Action = "audit.read" },
+		"another checkpoint": func(e *chain.Entry) { e.Target = checkpoint(before[1]).String() },
+		"another file":       func(e *chain.Entry) { e.Detail = strings.ReplaceAll(e.Detail, "a", "b") },
+		"what was denied":    func(e *chain.Entry) { e.Outcome = chain.OutcomeDenied },
 	} {
 		verifier, err := chain.NewVerifierSealed(seal)
 		if err != nil {

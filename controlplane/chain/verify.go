@@ -17,7 +17,7 @@ const (
 // Break is the first place where an audit log does not hold.
 type Break struct {
 	// Sequence is the first entry that is wrong or missing. Of an audit log that was Rewritten with
-	// new hashes, it is the first that can be: those before it are vouched for.
+	// new hashes, it is the first that can be: those before it are attested.
 	Sequence int64
 	Kind     string
 	text     string
@@ -40,7 +40,7 @@ type Witness struct {
 type Verifier struct {
 	last      Entry
 	witnesses []Witness // those that the audit log has yet to reach, in their order
-	vouched   int64     // the last entry up to which a witness agrees
+	attested  int64     // the last entry up to which a witness agrees
 	seal      *Seal     // the one that no entry has spoken of yet
 }
 
@@ -63,10 +63,10 @@ func NewVerifierAfter(sealed Checkpoint, witnesses ...Witness) (*Verifier, error
 		switch {
 		case w.Checkpoint.Sequence < sealed.Sequence:
 		case w.Checkpoint.Hash != sealed.Hash:
-			return nil, broken(v.vouched+1, Rewritten, "the audit log was rewritten before it was sealed off: entry %d has the hash %s, and %s has seen it with %s",
+			return nil, broken(v.attested+1, Rewritten, "the audit log was rewritten before it was sealed off: entry %d has the hash %s, and %s has seen it with %s",
 				sealed.Sequence, sealed.Hash, w.Name, w.Checkpoint.Hash)
 		default:
-			v.vouched = sealed.Sequence
+			v.attested = sealed.Sequence
 		}
 	}
 	return v, nil
@@ -93,18 +93,18 @@ func (v *Verifier) Add(e Entry) error {
 		return err
 	}
 	v.last = e
-	if v.seal != nil && v.seal.NotedIn(e) {
+	if v.seal != nil && v.seal.RecordedIn(e) {
 		v.seal = nil
 	}
 	for len(v.witnesses) > 0 && v.witnesses[0].Checkpoint.Sequence <= e.Sequence {
 		w := v.witnesses[0]
 		v.witnesses = v.witnesses[1:]
 		if w.Checkpoint.Hash != e.Hash {
-			return broken(v.vouched+1, Rewritten,
+			return broken(v.attested+1, Rewritten,
 				"the audit log was rewritten, in one of the entries %d to %d: entry %d has the hash %s, and %s has seen it with %s",
-				v.vouched+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Checkpoint.Hash)
+				v.attested+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Checkpoint.Hash)
 		}
-		v.vouched = e.Sequence
+		v.attested = e.Sequence
 	}
 	return nil
 }

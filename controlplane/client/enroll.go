@@ -50,7 +50,7 @@ func EnrollDevice(ctx context.Context, dir, invite, device string) (*Identity, e
 		return nil, err
 	}
 	kept.device = device
-	if err := kept.settle(kept.enroll(ctx, dir, pending, parsed)); err != nil {
+	if err := kept.finish(kept.enroll(ctx, dir, pending, parsed)); err != nil {
 		return nil, err
 	}
 	return Load(dir)

@@ -58,9 +58,9 @@ func openPendingKey(dir string, invite pki.Invite) (*pendingKey, error) {
 	return p, disk.SyncFolder(filepath.Dir(dir))
 }
 
-// settle removes the key once nothing can come of it any more, and passes the
+// finish removes the key once nothing can come of it any more, and passes the
 // outcome of the attempt on.
-func (p *pendingKey) settle(outcome error) error {
+func (p *pendingKey) finish(outcome error) error {
 	if outcome != nil && (p.old || p.sent) && !final(outcome) {
 		return outcome
 	}

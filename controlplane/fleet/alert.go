@@ -73,7 +73,7 @@ func StepAlerts(known []Alert, statuses []DatabaseStatus, now time.Time) AlertSt
 			due = append(due, step.clears(alert, now)...)
 		}
 	}
-	step.settle(due)
+	step.fit(due)
 	for _, alert := range wrong {
 		if !seen[alert.AlertKey] {
 			alert.Since = now

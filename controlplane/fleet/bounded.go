@@ -27,10 +27,10 @@ const (
 func (j DatabaseStatus) Bounded(databases int) DatabaseStatus {
 	most := max(textOfInstance/max(databases, 1), textOfDatabase)
 	j.Warnings = cutAll(j.Warnings, most)
-	if j.Proved != nil {
-		proved := *j.Proved
-		proved.Proof = proved.Proof.Bounded(most)
-		j.Proved = &proved
+	if j.TestRestored != nil {
+		tested := *j.TestRestored
+		tested.TestRestore = tested.TestRestore.Bounded(most)
+		j.TestRestored = &tested
 	}
 	for n := range j.Reasons {
 		j.Reasons[n].Text = Cut(j.Reasons[n].Text, most/2)
@@ -39,8 +39,9 @@ func (j DatabaseStatus) Bounded(databases int) DatabaseStatus {
 	return j
 }
 
-// Bounded is the proof with no more bytes of differences, and of what a restore refuses, than so many.
-func (p Proof) Bounded(most int) Proof {
+// Bounded is the test restore with no more bytes of differences, and of what a restore refuses,
+// than so many.
+func (p TestRestore) Bounded(most int) TestRestore {
 	p.Differences = cutAll(p.Differences, most)
 	p.Refuses = Cut(p.Refuses, most)
 	return p

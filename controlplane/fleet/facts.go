@@ -15,9 +15,9 @@ type Facts struct {
 	Covered bool
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
-	// NewestBackup is the newest one that is present and complete and has not failed its proof, or
-	// nil. Of its manifest it has what is evaluated: whether it is encrypted, and the size of the
-	// dump.
+	// NewestBackup is the newest one that is present and complete and has not failed its test
+	// restore, or nil. Of its manifest it has what is evaluated: whether it is encrypted, and the
+	// size of the dump.
 	NewestBackup *Backup
 	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run
@@ -36,10 +36,10 @@ type Facts struct {
 	// Damage is what is wrong with the newest of them.
 	Damaged int
 	Damage  string
-	// Proved is the backup whose proof is the newest, or nil, and of it the id and the
-	// proof; RestoreTakes is how long the newest test restore that succeeded took,
-	// zero where none did.
-	Proved       *Backup
+	// TestRestored is the backup whose test restore is the newest, or nil, and of it the id and the
+	// test restore; RestoreTakes is how long the newest test restore that succeeded took, zero
+	// where none did.
+	TestRestored *Backup
 	RestoreTakes time.Duration
 	// Warnings are what an operator should know whatever the verdict.
 	Warnings []string
@@ -59,9 +59,9 @@ type AgentFacts struct {
 	// Refused is what was not taken of what it said last.
 	Refused Refusal
 	Status  AgentStatus
-	// NextRoundBytes is what its next round will store, by the newest backups of
-	// the databases that it covers.
-	NextRoundBytes int64
+	// NextRunBytes is what its next scheduled run will store, by the newest backups of the
+	// databases that it covers.
+	NextRunBytes int64
 }
 
 // Size is that of one backup, in bytes.

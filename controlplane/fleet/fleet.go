@@ -131,7 +131,7 @@ type Backup struct {
 	Database   string
 	State      string
 	CreatedAt  time.Time
-	Complete   bool // false: an adopted file without an end marker; counts for nothing
+	Complete   bool // false: an imported file without an end marker; counts for nothing
 	SizeBytes  int64
 	RemovedAt  time.Time
 	RemovedFor string

@@ -91,7 +91,7 @@ type JobSpec struct {
 	TargetEnrolment string `json:"target_enrolment,omitempty"`
 	// Unsealed: what leaves that instance is plaintext.
 	Unsealed bool `json:"unsealed,omitempty"`
-	// Whole asks for the manifest and the companion of a file that is sent, too.
+	// Whole asks for the manifest and the globals file of a file that is sent, too.
 	Whole     bool   `json:"whole,omitempty"`
 	WithRoles string `json:"with_roles,omitempty"`
 	// TrustContent: the code in the dump may run with all the rights of the agent.
@@ -133,8 +133,8 @@ type JobResult struct {
 	FinishedAt time.Time
 	// Restore is nil for all but restores that replaced a database, and undos.
 	Restore *RestoreOutcome
-	// Checks are of a look ahead to a restore.
-	Checks []RestoreCheck
+	// Checks are of a preflight to a restore.
+	Checks []PreflightCheck
 	// Warnings are what a restored database lacks.
 	Warnings []string
 }

@@ -7,7 +7,7 @@ import "time"
 type Restore struct {
 	Job
 	RestoreOutcome
-	Checks []RestoreCheck
+	Checks []PreflightCheck
 	// Warnings are what the restored database lacks, in its agent's words.
 	Warnings []string
 }
@@ -15,11 +15,11 @@ type Restore struct {
 // RestoreOutcome is what became of the database that a restore replaced.
 type RestoreOutcome struct {
 	RestoreID string
-	// Kept is the name under which that database is kept, or after an undo the
+	// Displaced is the name under which that database is kept, or after an undo the
 	// restored one; empty where neither is.
-	Kept      string
-	KeptUntil time.Time // zero: until it is dropped by hand
-	UndoneAt  time.Time
+	Displaced      string
+	DisplacedUntil time.Time // zero: until it is dropped by hand
+	UndoneAt       time.Time
 }
 
 // UndoWindow is how long after a replacement whoever made it may take it back on the
@@ -35,9 +35,9 @@ func (r Restore) CoversUndo(by Caller, now time.Time) bool {
 	return r.State == JobSucceeded && r.RequestedBy == by.String() && !r.FinishedAt.IsZero() && since < UndoWindow && since > -ClockSkew
 }
 
-// RestoreCheck is one line of a look ahead; Result is a word of the agent's:
-// "OK", "WARN" or "FAILED".
-type RestoreCheck struct {
+// PreflightCheck is one line of a preflight; Result is a word of the agent's: "OK", "WARN" or
+// "FAILED".
+type PreflightCheck struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	Detail string `json:"detail"`

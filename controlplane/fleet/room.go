@@ -24,10 +24,10 @@ func (p pending) order() int {
 	return slices.Index([]string{NewsFiring, NewsResolved, NewsReminder}, p.news.Kind)
 }
 
-// settle tells as much as one notification has room for. The rest stays as it was and
+// fit tells as much as one notification has room for. The rest stays as it was and
 // so is due at the next look again: nothing is told twice, and nothing is left out
 // for good.
-func (s *AlertStep) settle(due []pending) {
+func (s *AlertStep) fit(due []pending) {
 	inTurn(due)
 	room := newsBytes
 	for n, p := range due {

@@ -26,7 +26,7 @@ type rule func(evaluation) *Reason
 var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked, refused}
 
 // Of a database that is known.
-var databaseRules = []rule{unprotected, damaged, spoiled, disproved, failed, hung, missed, stale, sizeOff, unencrypted, unproven}
+var databaseRules = []rule{unprotected, damaged, spoiled, failedTestRestore, failed, hung, missed, stale, sizeOff, unencrypted, noTestRestore}
 
 func reasons(j evaluation) (found []Reason) {
 	if j.Agent.LastSeenAt.IsZero() {
@@ -127,11 +127,11 @@ func spaceShort(j evaluation) *Reason {
 	if j.Agent.Status.FolderWarning != "" {
 		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used").quoting(j.Agent.Status.FolderWarning)
 	}
-	if free == nil || j.Agent.NextRoundBytes == 0 || *free >= j.Agent.NextRoundBytes {
+	if free == nil || j.Agent.NextRunBytes == 0 || *free >= j.Agent.NextRunBytes {
 		return nil
 	}
 	return reason(VerdictSpace, "make room in the agent's BACKUP_DIR, or lower BACKUP_RETENTION_DAYS",
-		"the backup folder has %d bytes free, and the next round takes about %d", *free, j.Agent.NextRoundBytes)
+		"the backup folder has %d bytes free, and the next scheduled run takes about %d", *free, j.Agent.NextRunBytes)
 }
 
 func retentionBlocked(j evaluation) *Reason {
@@ -234,7 +234,7 @@ func missed(j evaluation) *Reason {
 		return nil // and the agent has yet to say when the next one is due
 	}
 	return reason(VerdictMissed, shell.Command("look at pgharbor-agent on its host, then pgharbor backup %s", j.Instance),
-		"the round of %s did not begin", due.Format(time.RFC3339))
+		"the scheduled run of %s did not begin", due.Format(time.RFC3339))
 }
 
 func stale(j evaluation) *Reason {

@@ -21,14 +21,14 @@ const (
 	// Those that practice added.
 	VerdictDuplicate   Verdict = "DUPLICATE"   // two agents run with one identity
 	VerdictHung        Verdict = "HUNG"        // a run takes far longer than ever
-	VerdictMissed      Verdict = "MISSED"      // a scheduled round did not begin
+	VerdictMissed      Verdict = "MISSED"      // a scheduled run did not begin
 	VerdictClock       Verdict = "CLOCK"       // the agent's clock is off
 	VerdictCertificate Verdict = "CERTIFICATE" // it ends soon, and was not renewed
-	VerdictSpace       Verdict = "SPACE"       // the next round will not fit
+	VerdictSpace       Verdict = "SPACE"       // the next scheduled run will not fit
 	VerdictUnencrypted Verdict = "UNENCRYPTED" // files are plain where they should not be
 	VerdictOutdated    Verdict = "OUTDATED"    // pg_dump is older than its server
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
-	VerdictUnproven    Verdict = "UNPROVEN"    // no proof, or one that is too old
+	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
 	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
 )
 

@@ -90,7 +90,7 @@ pgharbor_agent_last_seen_timestamp_seconds{instance="db1"} 1.7723664e+09
 # HELP pgharbor_agent_next_purge_timestamp_seconds When the agent's retention works next.
 # TYPE pgharbor_agent_next_purge_timestamp_seconds gauge
 pgharbor_agent_next_purge_timestamp_seconds{instance="db1"} 1.7723736e+09
-# HELP pgharbor_agent_next_run_timestamp_seconds When the agent's next scheduled round is due.
+# HELP pgharbor_agent_next_run_timestamp_seconds When the agent's next scheduled run is due.
 # TYPE pgharbor_agent_next_run_timestamp_seconds gauge
 pgharbor_agent_next_run_timestamp_seconds{instance="db1"} 1.77237e+09
 # HELP pgharbor_agents_connected Agents that have a session now.

@@ -251,8 +251,8 @@ func TestTheHeartbeatURLIsCalledWhileTheWorkIsDone(t *testing.T) {
 	<-ended
 }
 
-// A channel that hangs is tried once a round, however much waits for it: looks and
-// other channels go on.
+// A channel that hangs is tried once a round, however much waits for it: looks and other
+// channels go on.
 func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
 	h := newHook(t, http.StatusBadGateway, http.StatusBadGateway)
 	s := newStage(t, h.config(t, "rosebud"))

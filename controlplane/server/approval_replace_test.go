@@ -141,8 +141,8 @@ func TestReplacementThatIsSentAgainIsTheSame(t *testing.T) {
 	a.offer(t)
 }
 
-// Who looks ahead touches nothing, and waits for nobody.
-func TestLookAheadWaitsForNobody(t *testing.T) {
+// A preflight touches nothing, and waits for nobody.
+func TestAPreflightWaitsForNobody(t *testing.T) {
 	_, owner, _, request, id := replacing(t)
 	_, err := pgharborv1.NewRestoreServiceClient(owner).PreviewRestore(bounded(t), &pgharborv1.PreviewRestoreRequest{
 		BackupId: request.GetBackupId(), TargetDatabase: "shop", Replace: true,

@@ -46,7 +46,7 @@ func TestSignedCheckpointIsNoSeal(t *testing.T) {
 		t.Errorf("verified up to %s, %v", got, err)
 	}
 	if sealed, _, err := seal(t, cp.DataDir, nextYear().Year()-1); !errors.Is(err, fleet.ErrIntegrity) {
-		t.Errorf("the next seal vouches for it: %+v, %v", sealed, err)
+		t.Errorf("the next seal attests it: %+v, %v", sealed, err)
 	}
 	cp.Run(t)
 	again, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})

@@ -81,8 +81,8 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	})
 }
 
-// sealer returns what signs a seal with the keys of the folder, and the seal before it,
-// once that holds: the next one vouches for all that is missing.
+// sealer returns what signs a seal with the keys of the folder, and the seal before it, once that
+// holds: the next one attests all that is missing.
 func sealer(ctx context.Context, store *catalog.Catalog, o SealOptions) (sign func(Sealed) (chain.Seal, error), before chain.Seal, err error) {
 	ca, err := pki.LoadAuthorities(filepath.Join(o.DataDir, pkiFolder))
 	if err != nil {

@@ -117,16 +117,16 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
 	return fleet.Findings{
 		Held: b.GetHeld(), HoldReason: b.GetHoldReason(), HeldBy: b.GetHeldBy(),
-		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: b.GetDamage(), Proof: proofFrom(b.GetProof()),
+		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: b.GetDamage(), TestRestore: testRestoreFrom(b.GetProof()),
 	}
 }
 
-// proofFrom is the zero Proof where none was sent, or one that says nothing.
-func proofFrom(p *pgharborv1.Proof) fleet.Proof {
-	if (p.GetState() != fleet.ProofSucceeded && p.GetState() != fleet.ProofFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
-		return fleet.Proof{}
+// testRestoreFrom is the zero TestRestore where none was sent, or one that says nothing.
+func testRestoreFrom(p *pgharborv1.Proof) fleet.TestRestore {
+	if (p.GetState() != fleet.TestRestoreSucceeded && p.GetState() != fleet.TestRestoreFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
+		return fleet.TestRestore{}
 	}
-	return fleet.Proof{
+	return fleet.TestRestore{
 		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: p.GetServerVersion(), Method: p.GetMethod(),
 		RestoreTook: p.GetRestoreTook().AsDuration(), Took: p.GetTook().AsDuration(),
 		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: p.GetDifferences(), Refuses: p.GetRefuses(),
@@ -174,10 +174,10 @@ func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	}
 }
 
-func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.RestoreCheck {
-	var all []fleet.RestoreCheck
+func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.PreflightCheck {
+	var all []fleet.PreflightCheck
 	for _, c := range checks {
-		all = append(all, fleet.RestoreCheck{Name: c.GetName(), Result: c.GetResult(), Detail: c.GetDetail(), Remedy: c.GetRemedy()})
+		all = append(all, fleet.PreflightCheck{Name: c.GetName(), Result: c.GetResult(), Detail: c.GetDetail(), Remedy: c.GetRemedy()})
 	}
 	return all
 }
@@ -187,7 +187,7 @@ func restoreFrom(o *pgharborv1.RestoreOutcome) *fleet.RestoreOutcome {
 		return nil
 	}
 	return &fleet.RestoreOutcome{
-		RestoreID: o.GetRestoreId(), Kept: o.GetKeptDatabase(), KeptUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
+		RestoreID: o.GetRestoreId(), Displaced: o.GetKeptDatabase(), DisplacedUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
 	}
 }
 

@@ -195,8 +195,8 @@ func (a *agent) report(t *testing.T, r *pgharborv1.Report) {
 	}
 }
 
-// settle returns once all that was sent has been taken over.
-func (a *agent) settle(t *testing.T) {
+// allTaken returns once all that was sent has been taken over.
+func (a *agent) allTaken(t *testing.T) {
 	t.Helper()
 	a.report(t, &pgharborv1.Report{})
 }

@@ -94,7 +94,7 @@ func forgetAhead(b *fleet.Backup, now time.Time) {
 	if ahead(b.ScrubbedAt) {
 		b.ScrubbedAt = time.Time{}
 	}
-	if ahead(b.Proof.FinishedAt) {
-		b.Proof = fleet.Proof{}
+	if ahead(b.TestRestore.FinishedAt) {
+		b.TestRestore = fleet.TestRestore{}
 	}
 }

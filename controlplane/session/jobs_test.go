@@ -61,7 +61,7 @@ func TestJobIsOfferedAgainUntilItIsBegun(t *testing.T) {
 	}
 	a.send(t, jobUpdate(job.ID, "dump"))
 	a.send(t, jobUpdate(next.ID, "dump"))
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.job(t, job.ID); got.State != fleet.JobRunning || got.StartedAt.IsZero() || got.Progress.Phase != "dump" {
 		t.Errorf("once begun it is %+v", got)
 	}
@@ -81,7 +81,7 @@ func TestJobEndsOnce(t *testing.T) {
 	a.report(t, jobFinished(job.ID, "succeeded"))
 	a.report(t, jobFinished(job.ID, "failed"))
 	a.send(t, jobUpdate(job.ID, "dump"))
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.job(t, job.ID); got.State != fleet.JobSucceeded || got.Progress.Phase != "" {
 		t.Errorf("it is %+v", got)
 	}
@@ -96,13 +96,13 @@ func TestJobThatTheAgentForgotIsLost(t *testing.T) {
 	for range 3 {
 		a.send(t, jobUpdate(a.offer(t).GetJobId(), "dump"))
 	}
-	a.settle(t)
+	a.allTaken(t)
 	a.end()
 
 	a = cp.connect(t, "db1", &pgharborv1.Hello{RunningJobIds: []string{held.ID}})
 	a.report(t, jobFinished(finished.ID, "succeeded"))
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{}))
-	a.settle(t)
+	a.allTaken(t)
 	for job, want := range map[string]fleet.JobState{forgotten.ID: fleet.JobLost, finished.ID: fleet.JobSucceeded, held.ID: fleet.JobRunning} {
 		if got := cp.job(t, job).State; got != want {
 			t.Errorf("a job is %s, want %s", got, want)

@@ -130,7 +130,7 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:
-		return s.takeProof(ctx, event.BackupProved)
+		return s.takeTestRestore(ctx, event.BackupProved)
 	case *pgharborv1.Report_JobFinished:
 		return s.takeResult(ctx, event.JobFinished)
 	default:

@@ -42,7 +42,7 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 	rolledBack, next := aBackup(inChain(2)), aBackup(inChain(3))
 	for range 2 {
 		a.send(t, inventory("swapped", next, swapped, second, rolledBack))
-		a.settle(t)
+		a.allTaken(t)
 	}
 	states := cp.backups(t, "db1")
 	for id, want := range map[string]string{
@@ -79,7 +79,7 @@ func TestEachSuspectBackupIsInTheAuditLog(t *testing.T) {
 	swapped = append(swapped, good)
 	for _, digest := range []string{"swapped", "swapped again"} {
 		a.send(t, inventory(digest, swapped...))
-		a.settle(t)
+		a.allTaken(t)
 	}
 	told := cp.auditLog(t, "backup.suspect")
 	if len(told) != 30 {
@@ -88,7 +88,7 @@ func TestEachSuspectBackupIsInTheAuditLog(t *testing.T) {
 	// Of what the agent's share has no room for, nothing is kept, and nothing told.
 	for _, digest := range []string{"more", "more again"} {
 		a.send(t, inventory(digest, append(swapped, aBackup(inChain(1)), aBackup(inChain(2)))...))
-		a.settle(t)
+		a.allTaken(t)
 	}
 	if told := cp.auditLog(t, "backup.suspect"); len(told) != 31 {
 		t.Errorf("one more is kept, and the audit log tells %q", told)
@@ -102,7 +102,7 @@ func TestAnOldCatalogIsNoWitnessAgainstNewBackups(t *testing.T) {
 	a.report(t, runFinished(aRun(), aBackup(inChain(1))))
 	b2, b3 := aBackup(inChain(2)), aBackup(inChain(3))
 	a.send(t, inventory("more", b3, b2))
-	a.settle(t)
+	a.allTaken(t)
 	for _, b := range []*pgharborv1.Backup{b2, b3} {
 		if got := cp.backups(t, "db1")[b.GetId()]; got != fleet.BackupPresent {
 			t.Errorf("the backup %d is %s", b.GetSequence(), got)
@@ -132,7 +132,7 @@ func TestSigningKeys(t *testing.T) {
 			t.Errorf("%s: warned of is %v", step.name, got)
 		}
 		a.send(t, heartbeat(&pgharborv1.Heartbeat{Status: &pgharborv1.AgentStatus{}}))
-		a.settle(t)
+		a.allTaken(t)
 		if got := warned(); got != step.warned {
 			t.Errorf("%s, after a heartbeat: warned of is %v", step.name, got)
 		}

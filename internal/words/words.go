@@ -43,8 +43,8 @@ const (
 
 // Ways of a test restore.
 const (
-	ProofThrowaway = "throwaway"
-	ProofInstance  = "instance"
+	TestRestoreThrowaway = "throwaway"
+	TestRestoreInstance  = "instance"
 )
 
 // Results of a check before a restore.

@@ -84,8 +84,8 @@ func before(checkpoint, start chain.Checkpoint) bool { return checkpoint.Sequenc
 
 // AllChecked returns an error if one of the checkpoints that somebody asked for is older than what
 // was verified. The audit log may still be right: nothing shows that it is wrong.
-func AllChecked(noted []chain.Witness, after chain.Checkpoint) error {
-	for _, w := range noted {
+func AllChecked(given []chain.Witness, after chain.Checkpoint) error {
+	for _, w := range given {
 		if before(w.Checkpoint, after) {
 			return exit.Fail(exit.Failed, "--head %s can't be checked: entry %d is in what was sealed off, up to entry %d, and was not looked at; what comes after that holds",
 				w.Checkpoint, w.Checkpoint.Sequence, after.Sequence).

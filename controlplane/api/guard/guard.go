@@ -104,7 +104,7 @@ func (g *Guard) signIn(ctx context.Context, caller fleet.Caller) error {
 	}
 	err := g.Catalog.Devices.SignIn(ctx, caller, now)
 	if err != nil && !caller.LastSeenAt.IsZero() {
-		g.Log.Warn("it could not be noted that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
+		g.Log.Warn("it could not be recorded that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
 		return nil
 	}
 	return err

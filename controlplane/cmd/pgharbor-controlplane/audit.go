@@ -67,7 +67,7 @@ can't be checked here: exit 1.`,
 		},
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "", "folder that init made, or a copy of it")
-	cmd.Flags().StringArrayVar(&seen, "head", nil, "a checkpoint that somebody has noted, SEQUENCE:HASH; may be given more than once")
+	cmd.Flags().StringArrayVar(&seen, "head", nil, "a checkpoint that somebody wrote down, SEQUENCE:HASH; may be given more than once")
 	return cmd
 }
 

@@ -17,27 +17,27 @@ type Findings struct {
 	HeldBy     string // "user:NAME"
 	// ScrubbedAt is when its file was last read again; Damage is what was wrong
 	// with it then, "" for nothing.
-	ScrubbedAt time.Time
-	Damage     string
-	Proof      Proof // its newest test restore; zero: none
+	ScrubbedAt  time.Time
+	Damage      string
+	TestRestore TestRestore // its newest test restore; zero: none
 }
 
-// The states of a proof.
+// The states of a test restore.
 const (
-	ProofSucceeded = words.Succeeded
-	ProofFailed    = words.Failed
+	TestRestoreSucceeded = words.Succeeded
+	TestRestoreFailed    = words.Failed
 )
 
-// ProofMethods are the ways to restore for a test: on a server of its own, or into a
+// TestRestoreMethods are the ways to restore for a test: on a server of its own, or into a
 // temporary database.
-var ProofMethods = []string{words.ProofThrowaway, words.ProofInstance}
+var TestRestoreMethods = []string{words.TestRestoreThrowaway, words.TestRestoreInstance}
 
-// Proof is how a test restore of a backup ended; kept as JSON in the catalog.
-type Proof struct {
+// TestRestore is how a test restore of a backup ended; kept as JSON in the catalog.
+type TestRestore struct {
 	State         string        `json:"state,omitempty"`
 	FinishedAt    time.Time     `json:"finished_at,omitzero"`
 	ServerVersion string        `json:"server_version,omitempty"`
-	Method        string        `json:"method,omitempty"` // one of ProofMethods
+	Method        string        `json:"method,omitempty"` // one of TestRestoreMethods
 	RestoreTook   time.Duration `json:"restore_took,omitempty"`
 	Took          time.Duration `json:"took,omitempty"`
 	Tables        int           `json:"tables,omitempty"`
@@ -60,53 +60,54 @@ func spoiled(j evaluation) *Reason {
 		"%d backups are damaged", j.Damaged).quoting("of the newest of them, " + j.Damage)
 }
 
-// disproved is about a backup that did not come back.
-func disproved(j evaluation) *Reason {
-	if j.Proved == nil || j.Proved.Proof.State != ProofFailed {
+// failedTestRestore is about a backup that did not come back.
+func failedTestRestore(j evaluation) *Reason {
+	if j.TestRestored == nil || j.TestRestored.TestRestore.State != TestRestoreFailed {
 		return nil
 	}
-	why := strings.Join(j.Proved.Proof.Differences, "; ")
+	why := strings.Join(j.TestRestored.TestRestore.Differences, "; ")
 	next := unloadable.NextStep(why)
 	if next == "" {
 		next = anew(j)
 	}
-	return reason(VerdictDamaged, next, "the test restore of backup %s failed", j.Proved.ID).quoting(why)
+	return reason(VerdictDamaged, next, "the test restore of backup %s failed", j.TestRestored.ID).quoting(why)
 }
 
-// refusal warns of a backup that is proven, and that a restore refuses all the same; "" where none is.
+// refusal warns of a backup whose test restore succeeded, and that a restore refuses all the same;
+// "" where none is.
 func refusal(f Facts) string {
-	proved := f.Proved
-	if proved == nil || proved.Proof.State != ProofSucceeded || proved.Proof.Refuses == "" {
+	tested := f.TestRestored
+	if tested == nil || tested.TestRestore.State != TestRestoreSucceeded || tested.TestRestore.Refuses == "" {
 		return ""
 	}
 	return fmt.Sprintf("a restore of backup %s of %q into a live server will be refused, without --trust-content: %s",
-		proved.ID, f.Database, proved.Proof.Refuses)
+		tested.ID, f.Database, tested.TestRestore.Refuses)
 }
 
-// verifyLate is how long after its time a round of test restores must have begun: it
-// waits for backups that are under way.
+// verifyLate is how long after its time a scheduled run of test restores must have begun: it waits
+// for backups that are under way.
 const verifyLate = 24 * time.Hour
 
-// unproven asks for a proof where a threshold or the agent's schedule does. A proof
-// that failed is no reason here, but damage.
-func unproven(j evaluation) *Reason {
+// noTestRestore asks for a test restore where a threshold or the agent's schedule does. A test
+// restore that failed is no reason here, but damage.
+func noTestRestore(j evaluation) *Reason {
 	next := shell.Command("pgharbor list --instance %s, then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly", j.Instance)
-	var proved time.Time
-	if j.Proved != nil {
-		proved = j.Proved.Proof.FinishedAt
+	var tested time.Time
+	if j.TestRestored != nil {
+		tested = j.TestRestored.TestRestore.FinishedAt
 	}
 	due := j.Agent.Status.NextVerifyAt
 	switch {
 	case j.NewestBackup == nil:
 		return nil // and that is worse
-	case !due.IsZero() && j.now.Sub(due) >= verifyLate && proved.Before(due):
+	case !due.IsZero() && j.now.Sub(due) >= verifyLate && tested.Before(due):
 		return reason(VerdictUnproven, next, "the test restores of %s did not take place", due.Format(time.RFC3339))
-	case j.ProofWithin == 0:
+	case j.TestRestoreWithin == 0:
 		return nil
-	case proved.IsZero():
-		return reason(VerdictUnproven, next, "no backup was ever restored to prove it, and a proof is wanted every %s", j.ProofWithin)
-	case j.now.Sub(proved) >= j.ProofWithin:
-		return reason(VerdictUnproven, next, "the newest proof is %s old, and one is wanted every %s", j.now.Sub(proved).Round(time.Hour), j.ProofWithin)
+	case tested.IsZero():
+		return reason(VerdictUnproven, next, "no backup was ever restored for a test, and a test restore is wanted every %s", j.TestRestoreWithin)
+	case j.now.Sub(tested) >= j.TestRestoreWithin:
+		return reason(VerdictUnproven, next, "the newest test restore is %s old, and one is wanted every %s", j.now.Sub(tested).Round(time.Hour), j.TestRestoreWithin)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func TestInventoryTellsWhatIsKnownBesideTheManifest(t *testing.T) {
 	b.State = fleet.BackupDamaged
 	b.Findings = fleet.Findings{
 		Held: true, HoldReason: "audit", HeldBy: "user:ada", ScrubbedAt: now, Damage: "its hash",
-		Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now, ServerVersion: "15.18", Method: "throwaway",
+		TestRestore: fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: now, ServerVersion: "15.18", Method: "throwaway",
 			RestoreTook: time.Minute, Took: 2 * time.Minute, Tables: 3, Rows: 1 << 40},
 	}
 	inventory(t, c, b)
@@ -51,7 +51,7 @@ func TestInventoryTellsWhatIsKnownBesideTheManifest(t *testing.T) {
 	// An agent with a new state folder has forgotten what it did, but not what it sees.
 	inventory(t, c, late)
 	want := late
-	want.ScrubbedAt, want.Proof = b.ScrubbedAt, b.Proof
+	want.ScrubbedAt, want.TestRestore = b.ScrubbedAt, b.TestRestore
 	if diff := cmp.Diff(want, backupOf(t, c, b.ID)); diff != "" {
 		t.Errorf("after a forgetful inventory: %s", diff)
 	}
@@ -107,36 +107,36 @@ func withAgent(f fleet.Facts) fleet.Facts {
 	return f
 }
 
-func TestBackupThatFailedItsProofCountsForNothing(t *testing.T) {
+func TestBackupThatFailedItsTestRestoreCountsForNothing(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	older, newest := aBackup("db1", now.Add(-30*time.Hour)), aBackup("db1", now.Add(-time.Hour))
 	for _, b := range []fleet.Backup{older, newest} {
 		record(t, c, aRun("db1", now), &b)
 	}
-	proved := func(id, state string, at time.Time, took time.Duration) fleet.DatabaseStatus {
+	tested := func(id, state string, at time.Time, took time.Duration) fleet.DatabaseStatus {
 		t.Helper()
-		proof := fleet.Proof{State: state, FinishedAt: at, RestoreTook: took, Differences: []string{"goods has 9 rows"}}
-		if err := c.Backups.RecordProof(t.Context(), "db1", id, proof); err != nil {
+		testRestore := fleet.TestRestore{State: state, FinishedAt: at, RestoreTook: took, Differences: []string{"goods has 9 rows"}}
+		if err := c.Backups.RecordTestRestore(t.Context(), "db1", id, testRestore); err != nil {
 			t.Fatal(err)
 		}
 		return fleet.Evaluate(withAgent(factsOf(t, c)["db1/shop"]), fleet.DefaultThresholds, now, time.Minute)
 	}
-	if j := proved(newest.ID, fleet.ProofSucceeded, now.Add(-30*time.Minute), time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != time.Minute {
-		t.Errorf("after a proof: %s, a restore takes %s, %+v", j.Verdict, j.RestoreTakes, j.Reasons)
+	if j := tested(newest.ID, fleet.TestRestoreSucceeded, now.Add(-30*time.Minute), time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != time.Minute {
+		t.Errorf("after a test restore: %s, a restore takes %s, %+v", j.Verdict, j.RestoreTakes, j.Reasons)
 	}
-	j := proved(newest.ID, fleet.ProofFailed, now.Add(-20*time.Minute), time.Hour)
-	if j.Verdict != fleet.VerdictDamaged || j.NewestBackup == nil || j.NewestBackup.ID != older.ID || j.Proved.Proof.Differences[0] != "goods has 9 rows" {
+	j := tested(newest.ID, fleet.TestRestoreFailed, now.Add(-20*time.Minute), time.Hour)
+	if j.Verdict != fleet.VerdictDamaged || j.NewestBackup == nil || j.NewestBackup.ID != older.ID || j.TestRestored.TestRestore.Differences[0] != "goods has 9 rows" {
 		t.Errorf("after a failed one: %s, the newest is %+v", j.Verdict, j.NewestBackup)
 	}
 	// The one before it is 30 h old, which the verdict also says.
 	if len(j.Reasons) != 2 || j.Reasons[1].Verdict != fleet.VerdictStale {
 		t.Errorf("reasons: %+v", j.Reasons)
 	}
-	if j := proved(newest.ID, fleet.ProofSucceeded, now.Add(-25*time.Minute), time.Hour); j.Verdict != fleet.VerdictDamaged {
+	if j := tested(newest.ID, fleet.TestRestoreSucceeded, now.Add(-25*time.Minute), time.Hour); j.Verdict != fleet.VerdictDamaged {
 		t.Errorf("after a late report of an earlier one: %s", j.Verdict)
 	}
-	if j := proved(newest.ID, fleet.ProofSucceeded, now, 2*time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != 2*time.Minute {
+	if j := tested(newest.ID, fleet.TestRestoreSucceeded, now, 2*time.Minute); j.Verdict != fleet.VerdictOK || j.RestoreTakes != 2*time.Minute {
 		t.Errorf("after another: %s, %+v", j.Verdict, j.Reasons)
 	}
 }
@@ -177,36 +177,36 @@ func TestHoldIsInTheCatalogWithTheEndOfItsJob(t *testing.T) {
 	}
 }
 
-// Retention goes on while proofs count for longer.
-func TestProofOutlivesItsBackup(t *testing.T) {
+// Retention goes on while test restores count for longer.
+func TestATestRestoreOutlivesItsBackup(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	proven, failed, newest := aBackup("db1", now.Add(-3*time.Hour)), aBackup("db1", now.Add(-2*time.Hour)), aBackup("db1", now.Add(-time.Hour))
-	for _, b := range []fleet.Backup{proven, failed, newest} {
+	tested, failed, newest := aBackup("db1", now.Add(-3*time.Hour)), aBackup("db1", now.Add(-2*time.Hour)), aBackup("db1", now.Add(-time.Hour))
+	for _, b := range []fleet.Backup{tested, failed, newest} {
 		record(t, c, aRun("db1", b.CreatedAt), &b)
 	}
-	for id, proof := range map[string]fleet.Proof{
-		proven.ID: {State: fleet.ProofSucceeded, FinishedAt: now.Add(-2 * time.Hour), RestoreTook: time.Minute},
-		failed.ID: {State: fleet.ProofFailed, FinishedAt: now.Add(-time.Hour), RestoreTook: time.Second},
+	for id, testRestore := range map[string]fleet.TestRestore{
+		tested.ID: {State: fleet.TestRestoreSucceeded, FinishedAt: now.Add(-2 * time.Hour), RestoreTook: time.Minute},
+		failed.ID: {State: fleet.TestRestoreFailed, FinishedAt: now.Add(-time.Hour), RestoreTook: time.Second},
 	} {
-		if err := c.Backups.RecordProof(t.Context(), "db1", id, proof); err != nil {
+		if err := c.Backups.RecordTestRestore(t.Context(), "db1", id, testRestore); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := factsOf(t, c)["db1/shop"]; got.Proved == nil || got.Proved.ID != failed.ID || got.RestoreTakes != time.Minute {
-		t.Errorf("while all are there: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
+	if got := factsOf(t, c)["db1/shop"]; got.TestRestored == nil || got.TestRestored.ID != failed.ID || got.RestoreTakes != time.Minute {
+		t.Errorf("while all are there: %+v, a restore takes %s", got.TestRestored, got.RestoreTakes)
 	}
-	for _, id := range []string{proven.ID, failed.ID} {
+	for _, id := range []string{tested.ID, failed.ID} {
 		if err := c.Backups.RecordRemoved(t.Context(), "db1", id, "past its days", now, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := factsOf(t, c)["db1/shop"]
-	if got.Proved == nil || got.Proved.ID != proven.ID || got.RestoreTakes != time.Minute {
-		t.Fatalf("once they are removed: %+v, a restore takes %s", got.Proved, got.RestoreTakes)
+	if got.TestRestored == nil || got.TestRestored.ID != tested.ID || got.RestoreTakes != time.Minute {
+		t.Fatalf("once they are removed: %+v, a restore takes %s", got.TestRestored, got.RestoreTakes)
 	}
 	wanted := fleet.DefaultThresholds
-	wanted.ProofWithin = 24 * time.Hour
+	wanted.TestRestoreWithin = 24 * time.Hour
 	for _, r := range fleet.Evaluate(withAgent(got), wanted, now, time.Minute).Reasons {
 		if r.Verdict == fleet.VerdictUnproven || r.Verdict == fleet.VerdictDamaged {
 			t.Errorf("%+v", r)

@@ -9,19 +9,19 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// recordFindings keeps what an agent's inventory says of a backup that is known.
-// A scrub or a proof that the catalog has and the agent no longer remembers
-// stays: its state folder may be a new one.
+// recordFindings keeps what an agent's inventory says of a backup that is known. A scrub or a test
+// restore that the catalog has and the agent no longer remembers stays: its state folder may be a
+// new one.
 func recordFindings(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE backups SET state = iif(state = 'removed', 'removed', iif(suspect = '', ?, 'damaged')), held = ?, hold_reason = ?, held_by = ?, damage = ?,
 			scrubbed_at = nullif(max(coalesce(scrubbed_at, 0), coalesce(?, 0)), 0)
 		WHERE id = ? AND instance = ?`,
 		b.State, b.Held, b.HoldReason, b.HeldBy, b.Damage, micros(b.ScrubbedAt), b.ID, b.Instance)
-	if err != nil || b.Proof.State == "" {
+	if err != nil || b.TestRestore.State == "" {
 		return err
 	}
-	return recordProof(ctx, tx, b.Instance, b.ID, b.Proof)
+	return recordTestRestore(ctx, tx, b.Instance, b.ID, b.TestRestore)
 }
 
 // RecordScrub notes that an agent has read a backup's file again, and what was
@@ -34,20 +34,20 @@ func (s Backups) RecordScrub(ctx context.Context, instance, id string, at time.T
 	return err
 }
 
-// RecordProof notes how a test restore of a backup ended.
-func (s Backups) RecordProof(ctx context.Context, instance, id string, proof fleet.Proof) error {
-	return s.reports.within(ctx, func(tx *sql.Tx) error { return recordProof(ctx, tx, instance, id, proof) })
+// RecordTestRestore notes how a test restore of a backup ended.
+func (s Backups) RecordTestRestore(ctx context.Context, instance, id string, testRestore fleet.TestRestore) error {
+	return s.reports.within(ctx, func(tx *sql.Tx) error { return recordTestRestore(ctx, tx, instance, id, testRestore) })
 }
 
-// recordProof keeps a proof unless a newer one is known.
-func recordProof(ctx context.Context, tx *sql.Tx, instance, id string, proof fleet.Proof) error {
-	content, err := json.Marshal(proof)
+// recordTestRestore keeps a test restore unless a newer one is known.
+func recordTestRestore(ctx context.Context, tx *sql.Tx, instance, id string, testRestore fleet.TestRestore) error {
+	content, err := json.Marshal(testRestore)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE backups SET proof = ?1, proof_state = ?2, proved_at = ?3
 		WHERE id = ?4 AND instance = ?5 AND coalesce(proved_at, 0) <= ?3`,
-		string(content), proof.State, micros(proof.FinishedAt), id, instance)
+		string(content), testRestore.State, micros(testRestore.FinishedAt), id, instance)
 	return err
 }
 
@@ -66,22 +66,22 @@ func takeHold(ctx context.Context, tx *sql.Tx, j fleet.Job) error {
 	return err
 }
 
-// newestProofs also finds how long a restore takes, by the newest that succeeded.
-// What was proven stays so when its backup has been removed since, past its days; a
-// backup that failed and is gone is no worry any more.
-func (l *look) newestProofs(ctx context.Context) error {
+// newestTestRestores also finds how long a restore takes, by the newest that succeeded. What a test
+// restore has shown stays so when its backup has been removed since, past its days; a backup that
+// failed and is gone is no worry any more.
+func (l *look) newestTestRestores(ctx context.Context) error {
 	names, err := list(l.names)
 	if err != nil {
 		return err
 	}
 	scan := func(r row) (b fleet.Backup, err error) {
-		var proof []byte
-		if err := r.Scan(&b.ID, &b.Database, &proof); err != nil {
+		var testRestore []byte
+		if err := r.Scan(&b.ID, &b.Database, &testRestore); err != nil {
 			return b, err
 		}
 		b.Instance = l.instance
-		err = json.Unmarshal(proof, &b.Proof)
-		b.Proof = b.Proof.Bounded(shownBytes)
+		err = json.Unmarshal(testRestore, &b.TestRestore)
+		b.TestRestore = b.TestRestore.Bounded(shownBytes)
 		return b, err
 	}
 	newest := func(condition, names string) ([]fleet.Backup, error) {
@@ -90,17 +90,17 @@ func (l *look) newestProofs(ctx context.Context) error {
 				ORDER BY proved_at DESC LIMIT 1)
 			FROM json_each(?1) AS named)`, names, l.instance)
 	}
-	proved, err := newest(`(state <> 'removed' OR proof_state = 'succeeded')`, names)
+	tested, err := newest(`(state <> 'removed' OR proof_state = 'succeeded')`, names)
 	if err != nil {
 		return err
 	}
 	failed := []string{}
-	for n, b := range proved {
-		l.of[b.Database].Proved = &proved[n]
-		if b.Proof.State == fleet.ProofFailed {
+	for n, b := range tested {
+		l.of[b.Database].TestRestored = &tested[n]
+		if b.TestRestore.State == fleet.TestRestoreFailed {
 			failed = append(failed, b.Database)
 		}
-		l.of[b.Database].RestoreTakes = b.Proof.RestoreTook
+		l.of[b.Database].RestoreTakes = b.TestRestore.RestoreTook
 	}
 	if len(failed) == 0 {
 		return nil
@@ -113,7 +113,7 @@ func (l *look) newestProofs(ctx context.Context) error {
 	}
 	good, err := newest(`proof_state = 'succeeded'`, names)
 	for _, b := range good {
-		l.of[b.Database].RestoreTakes = b.Proof.RestoreTook
+		l.of[b.Database].RestoreTakes = b.TestRestore.RestoreTook
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 // What changes about a backup is told at once, and not with the next heartbeat,
 // which here comes in minutes.
-func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
+func TestHoldsAndFailedTestRestoresAreToldAtOnce(t *testing.T) {
 	served := onServer(t)
 	leakless(t)
 	harbor, conn := openHarbor(t)
@@ -44,12 +44,12 @@ func TestHoldsAndFailedProofsAreToldAtOnce(t *testing.T) {
 	// Its content is no dump: put to the test, it fails.
 	p.offer(&pgharborv1.Offer{JobId: "job2", Spec: &pgharborv1.Offer_Verify{Verify: &pgharborv1.VerifySpec{BackupId: "backup0000000001"}}})
 	told = p.until(func(m *pgharborv1.ConnectRequest) bool { return m.GetReport().GetBackupProved() != nil })
-	proved := told[len(told)-1].GetReport().GetBackupProved()
-	if proved.GetBackupId() != "backup0000000001" || proved.GetProof().GetState() != backup.ProofFailed || len(proved.GetProof().GetDifferences()) != 1 {
-		t.Errorf("reported: %v", proved)
+	tested := told[len(told)-1].GetReport().GetBackupProved()
+	if tested.GetBackupId() != "backup0000000001" || tested.GetProof().GetState() != backup.ProofFailed || len(tested.GetProof().GetDifferences()) != 1 {
+		t.Errorf("reported: %v", tested)
 	}
-	if proof := inventoryOf(p).GetProof(); proof.GetState() != backup.ProofFailed || proof.GetFinishedAt() == nil {
-		t.Errorf("the inventory has the proof %v", proof)
+	if testRestore := inventoryOf(p).GetProof(); testRestore.GetState() != backup.ProofFailed || testRestore.GetFinishedAt() == nil {
+		t.Errorf("the inventory has the test restore %v", testRestore)
 	}
 }
 

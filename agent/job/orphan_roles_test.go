@@ -6,8 +6,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
-// The regular look of the agent drops the role of a confined restore whose database was dropped.
-func TestTheRoleOfAConfinedRestoreGoesWithItsDatabase(t *testing.T) {
+// The regular look of the agent drops the role of a sandboxed restore whose database was dropped.
+func TestTheRoleOfASandboxedRestoreGoesWithItsDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
 	r := newRunner(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
 	server.CreateDatabase(t, "washed")

@@ -19,12 +19,12 @@ func (s *session) takeScrub(ctx context.Context, scrub *pgharborv1.BackupScrubbe
 	return s.Catalog.Backups.RecordScrub(ctx, s.instance, scrub.GetBackupId(), at, damage)
 }
 
-// takeProof takes over how a test restore has ended.
-func (s *session) takeProof(ctx context.Context, proved *pgharborv1.BackupProved) error {
-	proof := proofFrom(proved.GetProof())
-	if proof.State == "" {
-		return invalid("the proof of backup %.64q lacks its state or its time", proved.GetBackupId())
+// takeTestRestore takes over how a test restore has ended.
+func (s *session) takeTestRestore(ctx context.Context, tested *pgharborv1.BackupProved) error {
+	testRestore := testRestoreFrom(tested.GetProof())
+	if testRestore.State == "" {
+		return invalid("the test restore of backup %.64q lacks its state or its time", tested.GetBackupId())
 	}
-	proof.FinishedAt = notAfter(s.Now().UTC(), proof.FinishedAt)
-	return s.Catalog.Backups.RecordProof(ctx, s.instance, proved.GetBackupId(), proof)
+	testRestore.FinishedAt = notAfter(s.Now().UTC(), testRestore.FinishedAt)
+	return s.Catalog.Backups.RecordTestRestore(ctx, s.instance, tested.GetBackupId(), testRestore)
 }
