@@ -76,7 +76,7 @@ func init() {
 	notHeld["ask a descriptor"] = true
 }
 
-// known is nil where a call was not refused but found nothing to do.
+// known is nil if a call was not refused but found nothing to do.
 func known(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return err

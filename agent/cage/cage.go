@@ -1,13 +1,15 @@
 // Package cage starts programs that can reach only what they are given: the throwaway servers of test restores, in which
 // whatever stands in a database runs with all rights, and the tools that read what others have written.
 //
-// Three of the kernel's means hold a program, and all that it starts, for as long as they live: Landlock (files, signals,
-// abstract sockets), a seccomp filter (the network, sockets of others, and whatever else a file's path does not guard), and
-// no_new_privs (nothing that it executes can lift the two). A namespace keeps shared memory apart, where one can be had. Where this process is root, another user's id comes on top.
+// Three of the kernel's means hold a program, and all that it starts, for as long as they live:
+// Landlock (files, signals, abstract sockets), a seccomp filter (the network, sockets of others,
+// and whatever else a file's path does not guard), and no_new_privs (nothing that it executes can
+// lift the two). A namespace keeps shared memory apart, if one is available. If this process is
+// root, another user's id comes on top.
 //
 // Go can run nothing between fork and exec. So the program that links this package starts itself
-// once more: as argv[0] says that it is to be a cage, it sandboxes itself before main, and becomes
-// the program to be sandboxed.
+// again: as argv[0] says that it is to be a cage, it sandboxes itself before main, and becomes the
+// program to be sandboxed.
 package cage
 
 import (
@@ -41,7 +43,7 @@ type Spec struct {
 	// its own, in which Isolate has the program started; else it is all that its user has.
 	SharedMemory bool `json:"shared_memory,omitempty"`
 	OwnIPC       bool `json:"own_ipc,omitempty"`
-	// User, where it is not nil, is whom the program runs as; only root can say so.
+	// User, if it is not nil, is whom the program runs as; only root can say so.
 	User *User `json:"user,omitempty"`
 	// Processes bounds how many processes the user may have at a time, those outside of the cage included; 0 does not.
 	Processes uint64 `json:"processes,omitempty"`
@@ -77,7 +79,7 @@ const name = "pgharbor-cage"
 // started then.
 const Failed = 125
 
-// Program is this program, which is to be started with the arguments of Arguments.
+// Program is this program, which must be started with the arguments of Arguments.
 const Program = "/proc/self/exe"
 
 // Arguments are those of Program, argv[0] included, for a program to be started in a cage: its path, and its own arguments.

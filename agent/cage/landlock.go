@@ -24,7 +24,7 @@ const (
 
 const abiTruncate = 3
 
-// handled are the rights that a version of Landlock denies where no rule allows them.
+// handled are the rights that a version of Landlock denies if no rule allows them.
 func handled(abi int, network bool) unix.LandlockRulesetAttr {
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: rightsOf1}
 	if abi >= 2 {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init makes a program that is to be a cage one, and does not return then. It stands before main so that every program that
-// links this package, those of its tests too, can be one; nothing but the initialisation of packages has run by then.
+// init makes a program that is to be a cage one, and does not return then. It stands before main so
+// that every program that links this package, those of its tests too, can be one; only the
+// initialisation of packages has run by then.
 func init() {
 	if len(os.Args) < 3 || os.Args[0] != name {
 		return
@@ -69,9 +70,10 @@ func (o order) close() error {
 	return nil
 }
 
-// bound sets the limits of the program, and lets the kernel end it before anything else where memory runs out.
+// bound sets the limits of the program, and lets the kernel end it before anything else if memory
+// runs out.
 func (o order) bound() error {
-	// Anybody may raise this of a process of their own. Where /proc is not to be written to, it stays.
+	// Anybody may raise this of a process of their own. If /proc is not to be written to, it stays.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(1000)), 0)
 	limits := map[int]uint64{unix.RLIMIT_CORE: 0}
 	if o.Processes > 0 {

@@ -81,7 +81,8 @@ func (a *agent) lacksToRestore(ctx context.Context) string {
 	return "; restores here would lack " + lacks + " (docs/agent.md, An agent that is no superuser)"
 }
 
-// checkLogins tries whether a restore gets in as the owners of what it loads. Who may make no roles is told that with the rights.
+// checkLogins tries whether a restore gets in as the owners of what it loads. Anyone who may make
+// no roles is told that with the rights.
 func (a *agent) checkLogins(ctx context.Context, _ *command) (string, error) {
 	makes, err := a.instance.MayMakeRoles(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (a *agent) checkState(context.Context, *command) (string, error) {
 	return a.state.Dir() + " can be written", nil
 }
 
-// stateError says of an error that the state folder is full, where it is.
+// stateError says of an error that the state folder is full, if it is.
 func stateError(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("the state folder %s is full: %w", dir, err)

@@ -136,7 +136,7 @@ func (c *command) stateDirGiven() bool { return c.root.PersistentFlags().Changed
 
 func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
 
-// terminal is standard input, where that is a terminal.
+// terminal is standard input, if that is a terminal.
 func (c *command) terminal() *os.File {
 	f, ok := c.Stdin.(*os.File)
 	if !ok {

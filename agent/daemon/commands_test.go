@@ -72,7 +72,8 @@ func TestErrorsTakeOneLine(t *testing.T) {
 	}
 }
 
-// Who is told that --trust-content would load a dump is told too that the dump itself may have brought that about.
+// Anyone who is told that --trust-content would load a dump is told too that the dump itself may
+// have brought that about.
 func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	refused := &postgres.ServerError{SQLState: "42501"}
 	for name, test := range map[string]struct {
@@ -89,7 +90,8 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	}
 }
 
-// Who restores by hand what no server takes is told what is wrong with the source, and where the way out stands.
+// Anyone who restores by hand what no server takes is told what is wrong with the source, and where
+// the way out stands.
 func TestTheHintForWhatNoServerTakes(t *testing.T) {
 	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION", "42501": "USAGE and CREATE on the schema"} {
 		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))

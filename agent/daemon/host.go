@@ -13,7 +13,7 @@ import (
 // which itself is not to be told (machine-id(5)). Without one, the id of the boot
 // stands in.
 func hostIdentity() string {
-	name, _ := os.Hostname() // only a help to whoever reads it
+	name, _ := os.Hostname() // only a help to its reader
 	id := cmp.Or(firstLine("/etc/machine-id"), firstLine("/proc/sys/kernel/random/boot_id"))
 	if id == "" {
 		return name

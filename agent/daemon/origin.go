@@ -12,12 +12,12 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// foundFile is a file to restore, with the manifest beside it; nil where there is
-// none, as beside a file of the old script.
+// foundFile is a file to restore, with the manifest beside it; nil if there is none, as beside a
+// file of the old script.
 type foundFile struct {
 	path     string
 	manifest *backup.Manifest
-	stored   []byte // the manifest as it stands there
+	stored   []byte // the manifest as it is there
 }
 
 func findFile(path string) (foundFile, error) {
@@ -41,10 +41,9 @@ func findFile(path string) (foundFile, error) {
 	return found, err
 }
 
-// trusts reports whether another instance's word counts here: where it was named on
-// the command line or in the host's policy, and on a host that has no name in a
-// fleet, such as the spare one of the worst day, where a person brings the file
-// and the passphrase and nothing says otherwise.
+// trusts reports whether another instance's word counts here: if it was named on the command line
+// or in the host's policy, and on a host that has no name in a fleet, such as the spare one of the
+// worst day, if a person brings the file and the passphrase and nothing says otherwise.
 func (a *agent) trusts(instance string) bool {
 	if _, err := os.Lstat(a.identityDir()); errors.Is(err, fs.ErrNotExist) || instance == a.fromInstance {
 		return true
@@ -56,8 +55,7 @@ func (a *agent) trusts(instance string) bool {
 	return err == nil && allowed.Trusts(instance)
 }
 
-// originOf decides who made a file. In the backup folder a manifest must stand beside its own
-// file.
+// originOf decides who made a file. In the backup folder a manifest must be next to its own file.
 func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	inside := a.keeps(file.path)
 	switch {

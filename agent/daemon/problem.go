@@ -148,7 +148,7 @@ func cannotRead(err error) bool {
 	return errors.As(err, &tool) && tool.Tool == "pg_dump" && strings.Contains(tool.Error(), "SQLSTATE 42501")
 }
 
-// loginHint is for a server on which no login of an owner can be had.
+// loginHint is for a server on which no login of an owner is available.
 func loginHint(err error) string {
 	var closed *postgres.NoWayIn
 	if errors.As(err, &closed) {
@@ -157,8 +157,8 @@ func loginHint(err error) string {
 	return "give the agent's role CREATEROLE and, from PostgreSQL 16 on, the ADMIN option on the owners: see \"An agent that is no superuser\" in docs/agent.md"
 }
 
-// contentHint is for a dump whose code would gain rights. Where code of the dump was refused something, it may have seen to
-// that, so that somebody runs it with all the rights of the agent.
+// contentHint is for a dump whose code would gain rights. If code of the dump was refused
+// something, it may have seen to that, so that somebody runs it with all the rights of the agent.
 func contentHint(err error) string {
 	const trust = "--trust-content runs that code with all the rights of the agent"
 	switch {

@@ -96,8 +96,7 @@ func (f rolesFlags) word() string {
 	}
 }
 
-// confirm wants the target's name twice, the second time from the terminal where
-// there is one.
+// confirm wants the target's name twice, the second time from the terminal if there is one.
 func (c *command) confirm(flags restoreFlags) error {
 	target, confirm := flags.target, flags.confirm
 	if target == "" {
@@ -175,7 +174,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	return c.tellLacks(lacks)
 }
 
-// tellLacks says what the restored database lacks.
+// tellLacks reports what the restored database lacks.
 func (c *command) tellLacks(lacks []string) error {
 	for _, what := range lacks {
 		if _, err := fmt.Fprintf(c.Stdout, "it lacks something: %s\n", oneLine(what)); err != nil {
@@ -185,7 +184,7 @@ func (c *command) tellLacks(lacks []string) error {
 	return nil
 }
 
-// tellRestored says what is where now.
+// tellRestored reports what is where now.
 func (c *command) tellRestored(a *agent, id, path, target string) error {
 	displaced, err := a.state.Displaced.Of(id)
 	if err != nil {

@@ -165,8 +165,7 @@ func absolute(paths ...string) ([]string, error) {
 	return all, nil
 }
 
-// verify is how backups are restored to prove them: by hand only, where no
-// schedule is set.
+// verify is how backups are restored to prove them: by hand only, if no schedule is set.
 func verify(v variables, location *time.Location) (job.Verify, error) {
 	verify := job.Verify{Dir: v.VerifyDir, Bin: v.VerifyBin, Timeout: defaultVerifyTimeout}
 	var problems []error
@@ -192,7 +191,7 @@ func verify(v variables, location *time.Location) (job.Verify, error) {
 	return verify, errors.Join(problems...)
 }
 
-// refusal says which variable is wrong and what is allowed; nil for no error.
+// refusal reports which variable is wrong and what is allowed; nil for no error.
 func refusal(name, value, allowed string, err error) error {
 	if err == nil {
 		return nil
@@ -227,7 +226,7 @@ func numberFrom(least int, name, value string, standard, most int) (int, error) 
 	return n, nil
 }
 
-// scrub is how stored files are read again: never, where the days are 0.
+// scrub is how stored files are read again: never, if the days are 0.
 func scrub(v variables) (job.Scrub, error) {
 	days, err := numberFrom(0, "BACKUP_SCRUB_DAYS", v.ScrubDays, defaultScrubDays, maxScrubDays)
 	mbps, mbpsErr := number("BACKUP_SCRUB_MBPS", v.ScrubMBPS, defaultScrubMBPS, maxScrubMBPS)

@@ -109,8 +109,8 @@ func TestPassphraseFileWins(t *testing.T) {
 	}
 }
 
-// Who may change a passphrase chooses with what backups are sealed. Who may only read it is said, and keeps nobody from
-// having backups.
+// Anyone who may change a passphrase chooses with what backups are sealed. Anyone who may only read
+// it is said, and keeps nobody from having backups.
 func TestAPassphraseFileThatOthersMayChangeIsRefused(t *testing.T) {
 	for _, variable := range []string{"BACKUP_ENCRYPT_PASSPHRASE_FILE", "BACKUP_OLD_PASSPHRASES_FILE"} {
 		for mode, refused := range map[fs.FileMode]bool{0o600: false, 0o400: false, 0o644: false, 0o664: true, 0o666: true} {

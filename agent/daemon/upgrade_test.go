@@ -93,7 +93,7 @@ func TestUpgradeOnAFolderOfSomebodyElse(t *testing.T) {
 	folder := filepath.Join(h.backups(), "upgraded")
 	err := os.MkdirAll(folder, 0o755)
 	for _, dir := range []string{h.backups(), folder} {
-		err = errors.Join(err, os.Chmod(dir, 0o777)) // root's, where this is root
+		err = errors.Join(err, os.Chmod(dir, 0o777)) // root's, if this is root
 	}
 	if err != nil {
 		t.Fatal(err)

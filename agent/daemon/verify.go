@@ -73,7 +73,7 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	return err
 }
 
-// verifyFile also says what the rows were held against.
+// verifyFile also reports what the rows were held against.
 func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (testRestore backup.Proof, heldAgainst string, err error) {
 	file, err := findFile(path)
 	if err != nil {
@@ -114,8 +114,8 @@ func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
 	return "", remedy{err, "install PostgreSQL's server of that version, name its folder with BACKUP_VERIFY_BINDIR, or set BACKUP_VERIFY_IN_INSTANCE=true"}
 }
 
-// checkCage says what would hold the servers of test restores. Where nothing would, and nobody has allowed that, a test
-// restore does not run; only who asked for them on a schedule must have it.
+// checkCage reports what would hold the servers of test restores. If nothing would, and nobody has
+// allowed that, a test restore does not run; only a host that has them on a schedule must have one.
 func (a *agent) checkCage(context.Context, *command) (string, error) {
 	verify := a.settings.Verify
 	found, err := postgres.FindCage()

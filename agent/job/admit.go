@@ -17,9 +17,8 @@ const (
 	ConsentTrust    Consent = "trust"    // they know who made it: it is loaded with the agent's rights
 )
 
-// admit reports whether a file is to be loaded sandboxed, by who made it. A file that no known
-// agent made is refused where psql is known to run commands from a crafted dump, unless somebody
-// consents.
+// admit reports whether a file must be loaded sandboxed, by who made it. A file that no known agent
+// made is refused if psql is known to run commands from a crafted dump, unless somebody consents.
 func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (sandboxed bool, err error) {
 	switch {
 	case origin.Proven():

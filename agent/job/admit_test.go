@@ -152,7 +152,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 	}
 	tests := map[string]struct {
 		change  func(l *lender, s *RestoreSpec)
-		failure string // "" where it succeeds
+		failure string // "" if it succeeds
 		says    string
 	}{
 		"as it is":         {func(*lender, *RestoreSpec) {}, "", ""},
@@ -218,7 +218,8 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	}
 }
 
-// Who is refused a file of another host is told which word of the policy would allow it, and of whom.
+// Anyone who is refused a file of another host is told which word of the policy would allow it, and
+// of whom.
 func TestADeniedInstanceIsNamedWithItsRule(t *testing.T) {
 	r := newRunner(t, nil)
 	_, err := r.admission.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})

@@ -34,7 +34,7 @@ func (t *AuditLog) Checkpoint() (checkpoint *chain.SignedCheckpoint, anew bool) 
 }
 
 // BeginsAnew reports whether somebody has accepted another audit log, and no checkpoint of it has
-// come since. What can't be read is said where checkpoints are taken.
+// come since. What can't be read is said if checkpoints are taken.
 func (t *AuditLog) BeginsAnew() bool {
 	_, anew, err := t.witness.Newest()
 	return err == nil && anew

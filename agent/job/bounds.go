@@ -26,7 +26,7 @@ var (
 	instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 )
 
-// errSpec reports that a job asks for what makes no sense, whoever asks for it.
+// errSpec reports that a job asks for what makes no sense, no matter who asks for it.
 var errSpec = errors.New("the job is refused")
 
 // check passes over a restore without a source.

@@ -38,7 +38,7 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	r.Wait()
 }
 
-// Whoever asks for many backups keeps the schedule waiting for one of them, and not for all.
+// Anyone who asks for many backups keeps the schedule waiting for one of them, and not for all.
 func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "asked")
 	r := newRunner(t, nil)

@@ -44,7 +44,7 @@ func (c *coverage) lastSeen() []Database {
 	return c.seen
 }
 
-// covered lists the databases that a scheduled run backs up. Where the server can't say which there
+// covered lists the databases that a scheduled run backs up. If the server can't say which there
 // are, they are those last known, so that each has its failed run.
 func (c *coverage) covered(ctx context.Context) []string {
 	if named := c.plans.Get().Databases; len(named) > 0 {

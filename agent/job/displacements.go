@@ -47,9 +47,9 @@ type Displacements struct {
 	warnings  *warnings
 }
 
-// reconcile brings the record of a restore in line with where its databases are,
-// and returns it: nil where nothing was exchanged, or nothing is kept any more.
-// It is for who holds the lock of what is kept.
+// reconcile brings the record of a restore in line with where its databases are, and returns it:
+// nil if nothing was exchanged, or nothing is kept any more. It is for who holds the lock of what
+// is kept.
 func (d *Displacements) reconcile(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
 	displaced, err := d.state.Displaced.Of(restoreID)
 	if err != nil || displaced == nil {
@@ -60,7 +60,8 @@ func (d *Displacements) reconcile(ctx context.Context, restoreID string) (*state
 		return nil, err
 	}
 	now := d.clock.Now().UTC()
-	// Where neither has the name, somebody has renamed or dropped it since; the old one's name tells what was before.
+	// If neither has the name, somebody has renamed or dropped it since; the old one's name tells
+	// what was before.
 	exchanged := stands.Place == backup.PlaceNew || stands.Place == backup.PlaceOther && stands.Old == displaced.OldName
 	switch {
 	case !displaced.InPlace() && exchanged:
@@ -96,7 +97,7 @@ func (d *Displacements) reconcileLocked(ctx context.Context, restoreID string) (
 	return d.reconcile(ctx, restoreID)
 }
 
-// keepUntil is the zero time where it is kept until it is dropped by hand.
+// keepUntil is the zero time if it is kept until it is dropped by hand.
 func (d *Displacements) keepUntil(from time.Time) time.Time {
 	days := d.plans.Get().KeepOldDays
 	if days == 0 {
@@ -105,8 +106,8 @@ func (d *Displacements) keepUntil(from time.Time) time.Time {
 	return from.AddDate(0, 0, days)
 }
 
-// tellOutcome reports to the control plane, where that asked for the restore,
-// what is kept of it by now.
+// tellOutcome reports to the control plane, if that asked for the restore, what is kept of it by
+// now.
 func (d *Displacements) tellOutcome(k state.DisplacedDatabase, outcome *state.RestoreOutcome) {
 	if k.JobID == "" {
 		return

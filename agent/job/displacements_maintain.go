@@ -9,9 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// maintain brings the records of what restores replaced in line with the server,
-// drops what has been kept for long enough, and says what takes space. Where
-// somebody else is at it, it is left for the next time.
+// maintain brings the records of what restores replaced in line with the server, drops what has
+// been kept for long enough, and reports what takes space. If somebody else is at it, it is left for
+// the next time.
 func (d *Displacements) maintain(ctx context.Context) {
 	all, err := d.state.Displaced.All()
 	if err != nil {
@@ -106,7 +106,7 @@ func (d *Displacements) forget(k state.DisplacedDatabase) error {
 	return d.state.Displaced.Forget(k.RestoreID)
 }
 
-// describe says what is kept, how much space it takes and what to do about it.
+// describe reports what is kept, how much space it takes and what to do about it.
 func (d *Displacements) describe(ctx context.Context, k state.DisplacedDatabase, name string) string {
 	until := "until it is dropped by hand"
 	if !k.Until.IsZero() {

@@ -56,7 +56,7 @@ func displace(t *testing.T, r *Runner) *exchanged {
 	return server
 }
 
-// By another plan, a displaced database that has a date keeps it, and none is dropped where all stay.
+// By another plan, a displaced database that has a date keeps it, and none is dropped if all stay.
 func TestADisplacedDatabaseIsDroppedAfterItsDays(t *testing.T) {
 	now := today
 	r := newOffline(t, func(c *Config) { c.Now, c.Plan.KeepOldDays = func() time.Time { return now }, 7 })

@@ -18,8 +18,8 @@ type exchange struct {
 	release          func()
 }
 
-// watch makes a restore say when it is about to replace a database. It
-// goes no further where that can't be recorded.
+// watch makes a restore say when it is about to replace a database. It goes no further if that
+// can't be recorded.
 func (d *Displacements) watch(ctx context.Context, request *backup.RestoreRequest, jobID string) *exchange {
 	x := &exchange{displacements: d, restoreID: request.RestoreID, jobID: jobID}
 	request.BeforeSwap = func(replacement backup.Replacement) error {

@@ -17,8 +17,7 @@ import (
 type Source struct {
 	Instance   string
 	TransferID string
-	// Key is the one that the control plane knows the other agent by; nil where it
-	// knows none.
+	// Key is the one that the control plane knows the other agent by; nil if it knows none.
 	Key  ed25519.PublicKey
 	From Fetcher
 }

@@ -48,8 +48,8 @@ func toolThat(t *testing.T, name, script string) func(*Config) {
 	return func(c *Config) { c.Engine.Instance = instance }
 }
 
-// leaves fails the test where a row is in anything that a control plane is told, and where the history has it not: then the
-// search would have nothing to find.
+// leaves fails the test if a row is in anything that a control plane is told, and if the history
+// has it not: then the search would have nothing to find.
 func leaves(t *testing.T, r *Runner, id, want string) {
 	t.Helper()
 	told, err := json.Marshal([]any{entries(t, r.State), r.Status.Last(), r.Inventory.Current()})

@@ -93,14 +93,14 @@ func (i *InventoryReader) forget() {
 	i.forgets++
 }
 
-// forgotten says how often the next look was made a fresh one.
+// forgotten reports how often the next look was made a fresh one.
 func (i *InventoryReader) forgotten() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.forgets
 }
 
-// good says that a backup counts: it is whole as far as is known, and no test
+// good reports whether a backup counts: it is whole as far as is known, and no test
 // restore of it has failed.
 func (b Backup) good() bool {
 	testRestore := ""
@@ -186,8 +186,8 @@ func (b Backup) ReportedStatus() string {
 	return b.Retention.Status
 }
 
-// findings is what the digest has of a backup's hold and checks; "" where there is
-// nothing, as in the digests of agents that know neither.
+// findings is what the digest has of a backup's hold and checks; "" if there is nothing, as in the
+// digests of agents that know neither.
 func (b Backup) findings() string {
 	text := ""
 	if b.Hold != nil {
@@ -202,8 +202,8 @@ func (b Backup) findings() string {
 	return text
 }
 
-// Tables returns the rows of each table of a backup, read from its manifest; nil
-// where that has gone meanwhile.
+// Tables returns the rows of each table of a backup, read from its manifest; nil if that has gone
+// meanwhile.
 func (i *InventoryReader) Tables(b Backup) []backup.TableRows {
 	content, err := i.manifests.ReadManifest(b.Location)
 	if err != nil {

@@ -24,8 +24,8 @@ type orphans struct {
 	waiting []orphan
 }
 
-// cleanUp drops what a broken restore left. Where the server is not there for
-// it, the work is kept for later, and the answer is false.
+// cleanUp drops what a broken restore left. If the server is not there for it, the work is kept for
+// later, and the answer is false.
 func (o *orphans) cleanUp(ctx context.Context, work *state.Work) bool {
 	if work == nil || work.Restore == nil {
 		return true

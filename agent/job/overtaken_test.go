@@ -80,7 +80,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	}
 }
 
-// What was replaced under a clock that was years behind is kept for its days all the same.
+// What was replaced under a clock that was years behind is kept for its days anyway.
 func TestDisplacedThroughAClockThatIsSet(t *testing.T) {
 	y := newYard(t)
 	right := time.Now()

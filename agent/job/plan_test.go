@@ -17,8 +17,8 @@ func scheduleOf(t *testing.T, expression string) *Schedule {
 	return schedule
 }
 
-// Who sleeps by a plan goes on by the next one: with an earlier scheduled run, with a later one, or
-// from no schedule at all.
+// Anyone who waits by a plan goes on by the next one: with an earlier scheduled run, with a later
+// one, or from no schedule at all.
 func TestAnotherPlanWakesWhoWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, after *Schedule

@@ -24,9 +24,9 @@ type Recovery struct {
 	displacements *Displacements
 }
 
-// Recover takes up what earlier agents on this state folder left: it removes
-// their rests and journals their runs and jobs as failed, or as succeeded where
-// the backup stands. It is to be called before any work.
+// Recover takes up what earlier agents on this state folder left: it removes their rests and
+// journals their runs and jobs as failed, or as succeeded if the backup stands. It must be called
+// before any work.
 func (r *Recovery) Recover(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()
 	removed, sweepErr := r.engine.Store.Sweep()
@@ -83,8 +83,8 @@ func (r *Recovery) recoverWork(ctx context.Context, work *state.Work) {
 	}
 }
 
-// recoverRestore ends a restore that was broken off. Where it was about to
-// replace a database, the server says whether it has.
+// recoverRestore ends a restore that was interrupted. If it was about to replace a database, the
+// server says whether it has.
 func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
 	kept, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
 	if err != nil {

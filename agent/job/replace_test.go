@@ -40,7 +40,7 @@ func TestReplaceKilledAtEachStep(t *testing.T) {
 	}
 }
 
-// Killed in the midst of the transaction that exchanges the two, nothing of it has happened.
+// Killed in the middle of the transaction that exchanges the two, nothing of it has happened.
 func TestReplaceKilledInTheExchange(t *testing.T) {
 	y := newYard(t)
 	holder, err := pgx.Connect(t.Context(), y.server.URL("postgres"))

@@ -45,7 +45,7 @@ func (r *Restorer) ownID(ctx context.Context, id string) error {
 }
 
 // restoreRequest finds the stored backup of a spec, or fetches another instance's,
-// and says who made it. It is in use until done.
+// and reports who made it. It is in use until done.
 func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	if spec.Source != nil {
 		return r.fetchedRequest(ctx, task, spec)
@@ -64,8 +64,8 @@ func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreS
 	}, origin, r.reads.begin(stored.ID), nil
 }
 
-// testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
-// of the file.
+// testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an
+// empty one if nothing is known of the file.
 func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Check {
 	if !state.ValidID(request.Manifest.ID) {
 		return nil
@@ -115,7 +115,7 @@ func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreReques
 	return request.RestoreID, lacks, err
 }
 
-// restore also returns what the restored database lacks; nothing where there is none.
+// restore also returns what the restored database lacks; nothing if there is none.
 func (r *Restorer) restore(ctx context.Context, request backup.RestoreRequest, jobID string) ([]string, error) {
 	release, err := r.turns.take(ctx)
 	if err != nil {

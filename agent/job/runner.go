@@ -200,7 +200,7 @@ func notify(changed chan struct{}) {
 	}
 }
 
-// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+// SigningKey is the public key with which the agent signs manifests; nil if it has none.
 func (r *Runner) SigningKey() []byte {
 	if r.Engine.Signer == nil {
 		return nil

@@ -15,7 +15,7 @@ func (s *StatusReader) lookAtSecrets() (warnings []string) {
 		switch err := secretfile.Check(file.Path); {
 		case errors.Is(err, secretfile.ErrReadable), errors.Is(err, secretfile.ErrChangeable):
 			warnings = append(warnings, "a file with a secret is not private ("+file.Setting+"): "+err.Error()+"; "+secretfile.Remedy)
-		default: // it is private, or whoever needs it says that it can't be read
+		default: // it is private, or anyone who needs it says that it can't be read
 		}
 	}
 	return warnings

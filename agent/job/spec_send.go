@@ -21,7 +21,7 @@ type SendSpec struct {
 	To       Uploader
 }
 
-// Uploader sends stored files to whoever waits for them.
+// Uploader sends stored files to anyone who waits for them.
 type Uploader interface {
 	// Upload sends content to its end under the transfer's id and returns once
 	// the other side has all of it. The manifest, which may be nil, goes before it.

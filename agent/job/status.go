@@ -15,8 +15,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
 
-// Status is what the agent says of itself and its instance, as last looked at.
-// Times are UTC; zero where there is none.
+// Status is what the agent says of itself and its instance, as last looked at. Times are UTC; zero
+// if there is none.
 type Status struct {
 	ServerVersion  string
 	DumpVersion    string
@@ -38,7 +38,8 @@ type Status struct {
 	FolderWarning string
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string
-	// HostPolicy is what the control plane may ask for: nothing, where PolicyWarning says why the policy can't be used.
+	// HostPolicy is what the control plane may ask for: nothing, if PolicyWarning says why the
+	// policy can't be used.
 	HostPolicy    policy.Policy
 	PolicyWarning string
 }
@@ -110,8 +111,8 @@ func (s *StatusReader) Last() Status {
 	return status
 }
 
-// LookEvery is how often the agent looks at its instance and its backup folder,
-// where nobody says otherwise.
+// LookEvery is how often the agent looks at its instance and its backup folder, if nobody says
+// otherwise.
 const LookEvery = 30 * time.Second
 
 // Refresh looks at the instance now, for some seconds at most, and says
@@ -139,7 +140,7 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 	return asked
 }
 
-// lookAtFolder says what the backup folder has left, or why it can't be used.
+// lookAtFolder reports what the backup folder has left, or why it can't be used.
 func (s *StatusReader) lookAtFolder() (free int64, warning string) {
 	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -221,7 +222,7 @@ const NoPassphrase = "backups are not encrypted: neither BACKUP_ENCRYPT_PASSPHRA
 // Unencrypted reports whether new backups are plain files.
 func Unencrypted(keys seal.Ring) bool { return !keys.Encrypts() }
 
-// sentence is "" where nothing is wrong.
+// sentence is "" if nothing is wrong.
 func sentence(what string, err error) string {
 	if err == nil {
 		return ""

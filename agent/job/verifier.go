@@ -29,8 +29,7 @@ type Verify struct {
 	Dir string
 	// Bin is the folder of a server's programs; empty means to look for them.
 	Bin string
-	// InInstance allows a temporary database of the instance where no server's
-	// programs are at hand.
+	// InInstance allows a temporary database of the instance if no server's programs are available.
 	InInstance bool
 	// WithoutCage lets throwaway servers run with nothing that holds them.
 	WithoutCage bool
@@ -41,7 +40,7 @@ type Verify struct {
 // errTooSlow is how a test restore ends that takes too long.
 var errTooSlow = errors.New("the test restore took longer than BACKUP_VERIFY_TIMEOUT allows")
 
-// testRestoreError is the job's error where the backup did not come back.
+// testRestoreError is the job's error if the backup did not come back.
 type testRestoreError struct{ testRestore backup.Proof }
 
 func (e testRestoreError) Error() string {
@@ -73,9 +72,9 @@ type Verifier struct {
 	turns     *turns
 }
 
-// VerifyBackup restores a stored backup for nothing but the test, remembers how that ended and
-// journals it. A backup that does not come back is an error too, of the failure "integrity", and
-// the Proof says why.
+// VerifyBackup restores a stored backup only for the test, remembers how that ended and journals
+// it. A backup that does not come back is an error too, of the failure "integrity", and the Proof
+// says why.
 func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
 	stored, err := v.findToVerify(id)
 	if err != nil {
@@ -121,9 +120,9 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 	})
 }
 
-// VerifyFile is VerifyBackup for a file that need not be in the backup folder; manifest is nil
-// where it has none. Nothing of it is remembered. By its origin, and what somebody says of that,
-// the load is sandboxed or not.
+// VerifyFile is VerifyBackup for a file that need not be in the backup folder; manifest is nil if
+// it has none. Nothing of it is remembered. By its origin, and what somebody says of that, the load
+// is sandboxed or not.
 func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
 	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.ProveRequest{From: backup.File(path), Manifest: manifest})
@@ -195,8 +194,8 @@ func (v *Verifier) verifyDir() (string, error) {
 	return dir, err
 }
 
-// removeThrowaway removes what a test restore left, and keeps its record for the
-// next start where that can't be.
+// removeThrowaway removes what a test restore left, and keeps its record for the next start if that
+// can't be.
 func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
 		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
@@ -205,7 +204,7 @@ func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 		}
 		return
 	}
-	if v.orphans.cleanUp(ctx, work) { // of the instance, where it was used
+	if v.orphans.cleanUp(ctx, work) { // of the instance, if it was used
 		v.recorder.finish(work)
 	}
 }
@@ -244,7 +243,7 @@ func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, 
 	if scrubbed {
 		entries = append(entries, state.ScrubEntry(state.ScrubResult{BackupID: stored.ID, ScrubbedAt: testRestore.FinishedAt, Damage: damage}))
 	}
-	v.inventory.announce() // before anybody can hear of it, and be told an inventory without it
+	v.inventory.announce() // before anybody can learn of it, and be told an inventory without it
 	v.recorder.finish(nil, entries...)
 }
 

@@ -188,8 +188,8 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	}
 }
 
-// What failed its test restore is none of the good ones that stay whatever their age; and while it
-// is the newest, nothing goes.
+// What failed its test restore is not one of the good ones that stay whatever their age; and while
+// it is the newest, nothing goes.
 func TestRetentionCountsNoBackupThatFailedItsTestRestore(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 80, 70, 60, 50) // two of them stay
@@ -237,7 +237,7 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	}
 }
 
-// Who asks for a preflight of a restore is told what the newest test restore has shown.
+// Anyone who asks for a preflight of a restore is told what the newest test restore has shown.
 func TestPreviewKnowsTheTestRestore(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "foretold")
 	r := newRunner(t, nil)

@@ -29,15 +29,16 @@ type Policy struct {
 	Jobs []string
 	// Replace: a restore may take the place of a database in service, and an undo put the other back.
 	Replace bool
-	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a
-	// manifest of theirs has a passphrase MAC of this host's, it proves who made it.
+	// RestoreFrom are the other instances, as globs, that are trusted as this one is: if a manifest
+	// of theirs has a passphrase MAC of this host's, it proves who made it.
 	RestoreFrom []string
 	// Unproven: a file of another instance may be restored, sandboxed, although nothing on this
 	// host proves who made it.
 	Unproven bool
 	// SuperuserRoles: a restore may make roles with superuser attributes.
 	SuperuserRoles bool
-	// TrustContent: the code in a dump may run with all the rights of the agent, where somebody asks for that.
+	// TrustContent: the code in a dump may run with all the rights of the agent, if somebody asks
+	// for that.
 	TrustContent bool
 	// ReleaseHostHolds: holds that were set on this host may be released or replaced.
 	ReleaseHostHolds bool

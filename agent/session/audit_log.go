@@ -13,7 +13,7 @@ import (
 // hello says it.
 var errBeginsAnew = errors.New("somebody has accepted here that the control plane's audit log is another one, and the next session says so")
 
-// mustSayAnew is errBeginsAnew where somebody has accepted another audit log since the hello.
+// mustSayAnew is errBeginsAnew if somebody has accepted another audit log since the hello.
 func (c *connection) mustSayAnew() error {
 	if c.agent.AuditKey == nil || c.saidAnew.Load() {
 		return nil
@@ -47,8 +47,8 @@ func (c *connection) takeCheckpoint(told *pgharborv1.TrailHead) error {
 	return nil
 }
 
-// heldCheckpoint is what the agent says of the audit log in its hello; nil where it knows nothing
-// of it.
+// heldCheckpoint is what the agent says of the audit log in its hello; nil if it knows nothing of
+// it.
 func (c *connection) heldCheckpoint() *pgharborv1.TrailHead {
 	if c.agent.AuditKey == nil {
 		return nil

@@ -73,8 +73,8 @@ func progressOf(p backup.Progress) *pgharborv1.Progress {
 	}
 }
 
-// reportOf makes a report of an entry. What retention says of a new backup is
-// taken from the inventory, where that has it.
+// reportOf makes a report of an entry. What retention says of a new backup is taken from the
+// inventory, if that has it.
 func reportOf(entry state.Entry, inventory job.Inventory) *pgharborv1.Report {
 	report := &pgharborv1.Report{Id: entry.ID}
 	switch {
@@ -128,8 +128,8 @@ func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
 	return all
 }
 
-// backupOf leaves the retention to the caller. Where its tables or roles are too many for
-// one message, they are left out: the manifest beside the file has them.
+// backupOf leaves the retention to the caller. If its tables or roles are too many for one message,
+// they are left out: the manifest beside the file has them.
 func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	b := &pgharborv1.Backup{
 		Id: m.ID, Database: text(m.Database), Filename: text(m.Filename), SizeBytes: m.SizeBytes, Sha256: m.SHA256,
@@ -164,9 +164,8 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	return b
 }
 
-// inventoryBackup is a backup of the inventory, or nil where its file is gone: to
-// the control plane that is one which the agent does not have. A damaged one
-// counts for nothing.
+// inventoryBackup is a backup of the inventory, or nil if its file is gone: to the control plane
+// that is one which the agent does not have. A damaged one does not count.
 func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	if b.State == backup.StateMissing {
 		return nil
@@ -187,7 +186,7 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	return held
 }
 
-// testRestoreOf is nil where there was no test restore.
+// testRestoreOf is nil if there was no test restore.
 func testRestoreOf(p *backup.Proof) *pgharborv1.Proof {
 	if p == nil {
 		return nil

@@ -56,7 +56,7 @@ type Session struct {
 	// Certificate, which may be nil, says when the agent's own certificate ends and
 	// how long it was made for.
 	Certificate func() (ends time.Time, life time.Duration)
-	// AuditKey returns the key of a certificate that signs the control plane's audit log, where the
+	// AuditKey returns the key of a certificate that signs the control plane's audit log, if the
 	// fleet's CA has issued it. Without it, the audit log is not witnessed.
 	AuditKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
 	// OnState, which may be nil, hears in a line how it stands with the control plane
@@ -98,11 +98,11 @@ type warning struct {
 	since, told time.Time
 }
 
-// tellAgain is how often the same warning is logged: whoever looks at today's log is to find it
+// tellAgain is how often the same warning is logged: anyone who looks at today's log is to find it
 // there.
 const tellAgain = time.Hour
 
-// news takes a failed session in, and says whether somebody is to be told.
+// news takes a failed session in, and reports whether somebody must be told.
 func (t *warning) news(text string, welcomed bool, now time.Time) bool {
 	if welcomed || t.since.IsZero() {
 		t.since = now
@@ -114,8 +114,8 @@ func (t *warning) news(text string, welcomed bool, now time.Time) bool {
 	return true
 }
 
-// tell says in a line how it stands with the control plane, for whoever looks at
-// the agent on its host.
+// tell says in a line how it stands with the control plane, for anyone who looks at the agent on
+// its host.
 func (s *Session) tell(line string) {
 	if s.OnState != nil {
 		s.OnState(line)
@@ -134,7 +134,7 @@ func delay(failures int, refused bool) time.Duration {
 	return shortest + rand.N(window-shortest) //nolint:gosec // it spreads agents in time, no more
 }
 
-// refused says that another attempt will end the same way, unless a person acts.
+// refused reports whether another attempt will end the same way, unless a person acts.
 func refused(err error) bool {
 	switch status.Code(err) {
 	case codes.Unauthenticated, codes.PermissionDenied, codes.Aborted:
@@ -241,7 +241,7 @@ func (s *Session) status() *pgharborv1.AgentStatus {
 
 var errNoWelcome = errors.New("the control plane did not answer the hello")
 
-// greet says what the agent holds, and hears how often it is to be heard of.
+// greet reports what the agent holds, and hears how often it must be heard from.
 func (c *connection) greet() (heartbeat time.Duration, err error) {
 	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
 	defer watchdog.Stop()

@@ -17,7 +17,7 @@ type Work struct {
 	Journal   Journal
 	Status    Status
 	AuditLog  AuditLog
-	// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+	// SigningKey is the public key with which the agent signs manifests; nil if it has none.
 	SigningKey func() []byte
 }
 

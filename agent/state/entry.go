@@ -25,8 +25,8 @@ const (
 // Entry is a piece of news for the control plane, kept in the journal until it
 // is acknowledged. One of Run, Removal, Result, Scrub and Proof is set.
 type Entry struct {
-	// ID is made of what the entry tells of, so that the same news has the same
-	// id although it was written twice.
+	// ID is made of what the entry reports, so that the same news has the same id although it was
+	// written twice.
 	ID          string             `json:"id"`
 	Run         *Run               `json:"run,omitempty"`
 	Backup      *backup.Manifest   `json:"backup,omitempty"` // of a run that succeeded
@@ -87,15 +87,15 @@ type Result struct {
 	About About `json:"-"`
 }
 
-// About is what the history has of a job beside its result.
+// About is what the history has of a job in addition to its result.
 type About struct {
 	Kind, Database, BackupID string
 	StartedAt                time.Time
 	Words                    string // as in Ended
 }
 
-// RestoreOutcome is what became of the database that a restore replaced. Kept is empty
-// where nothing is kept any more.
+// RestoreOutcome is what became of the database that a restore replaced. Kept is empty if nothing
+// is kept any more.
 type RestoreOutcome struct {
 	RestoreID string    `json:"restore_id"`
 	Displaced string    `json:"kept,omitempty"`

@@ -97,8 +97,8 @@ func isAt(f *os.File, path string) (bool, error) {
 	return os.SameFile(open, named), nil
 }
 
-// takeFile opens and locks a file and reads it. The file is nil where somebody
-// else holds its lock, or has removed it meanwhile.
+// takeFile opens and locks a file and reads it. The file is nil if somebody else holds its lock, or
+// has removed it meanwhile.
 func takeFile(path string) (*os.File, []byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -25,8 +25,8 @@ type Folder struct {
 // ErrRunning reports that another agent runs on the same state folder.
 var ErrRunning = errors.New("another pgharbor-agent runs on this state folder")
 
-// Open opens the state folder, making it (0700) where it does not exist. One
-// that others may write to is refused: they could put their own in its place.
+// Open opens the state folder, making it (0700) if it does not exist. One that others may write to
+// is refused: they could put their own in its place.
 func Open(dir string) (*Folder, error) {
 	s := &Folder{
 		Records:   &Records{dir: filepath.Join(dir, "runs")},

@@ -14,9 +14,9 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Journal is a folder of entries, a file each: `<sequence>-<id>.json`. An entry
-// is on disk when Append returns and stays until Ack. Several processes may
-// append to one journal: a backup by hand beside the daemon that reports it.
+// Journal is a folder of entries, a file each: `<sequence>-<id>.json`. An entry is on disk when
+// Append returns and stays until Ack. Several processes may append to one journal: a backup by hand
+// next to the daemon that reports it.
 type Journal struct {
 	dir     string
 	changed chan struct{} // holds one token after this process has appended something
@@ -116,8 +116,7 @@ func (j *Journal) Results(jobID string) (pending bool, all int) {
 	return pending, all
 }
 
-// Read returns an entry that Pending listed; fs.ErrNotExist where it has been
-// acknowledged since.
+// Read returns an entry that Pending listed; fs.ErrNotExist if it has been acknowledged since.
 func (j *Journal) Read(id string) (Entry, error) {
 	name, err := j.name(id)
 	if err != nil {

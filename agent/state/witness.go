@@ -22,7 +22,7 @@ const (
 	keptDays        = 400
 )
 
-// ErrOtherAuditLog is wrapped by Witness.Take where a checkpoint contradicts an earlier one.
+// ErrOtherAuditLog is wrapped by Witness.Take if a checkpoint contradicts an earlier one.
 var ErrOtherAuditLog = errors.New("the control plane's audit log is not the one that this agent has seen")
 
 // Witness keeps checkpoints of the control plane's audit log, as they were sent and signed: an
@@ -36,13 +36,13 @@ type SeenCheckpoint struct {
 	SeenAt time.Time `json:"seen_at"`
 	// Refused: it contradicts what was seen before. After it, none is taken.
 	Refused bool `json:"refused,omitempty"`
-	// Accepted marks where somebody has said that the next checkpoint begins again; it is no
+	// Accepted marks if somebody has said that the next checkpoint begins again; it is no
 	// checkpoint itself.
 	Accepted bool `json:"accepted,omitempty"`
 }
 
-// Take keeps a checkpoint whose signature was checked. Where it contradicts the newest one, or one
-// has before, the error wraps ErrOtherAuditLog and says how.
+// Take keeps a checkpoint whose signature was checked. If it contradicts the newest one, or one has
+// before, the error wraps ErrOtherAuditLog and reports how.
 func (w *Witness) Take(checkpoint chain.SignedCheckpoint, now time.Time) error {
 	return w.locked(func() error {
 		all, err := w.Seen()
@@ -65,7 +65,7 @@ func (w *Witness) Take(checkpoint chain.SignedCheckpoint, now time.Time) error {
 	})
 }
 
-// Newest returns the newest checkpoint that holds, nil where there is none, and whether that is
+// Newest returns the newest checkpoint that holds, nil if there is none, and whether that is
 // because of Accept. The error is the one that Take would return while another audit log was
 // offered since.
 func (w *Witness) Newest() (checkpoint *chain.SignedCheckpoint, anew bool, err error) {
@@ -115,8 +115,7 @@ func otherAuditLog(seen, offered chain.Checkpoint) error {
 		ErrOtherAuditLog, seen.Sequence, seen.Hash, offered.Sequence, offered.Hash)
 }
 
-// Seen returns all that is kept, oldest first. A line that a crash has cut counts
-// for nothing.
+// Seen returns all that is kept, oldest first. A line that a crash has cut does not count.
 func (w *Witness) Seen() ([]SeenCheckpoint, error) {
 	content, err := os.ReadFile(filepath.Join(w.dir, witnessFile))
 	if errors.Is(err, fs.ErrNotExist) {

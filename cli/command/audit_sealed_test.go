@@ -25,7 +25,7 @@ func (f *fleet) exported(t *testing.T, n int) string {
 	return path
 }
 
-// verifies runs audit verify, and complains where it ends or speaks otherwise.
+// verifies runs audit verify, and complains if it ends or speaks otherwise.
 func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 	t.Helper()
 	got := f.run(t, append([]string{"audit", "verify"}, args...)...)
@@ -37,7 +37,7 @@ func (f *fleet) verifies(t *testing.T, code int, says string, args ...string) {
 	}
 }
 
-// Whoever has the keys of a control plane writes its whole past again and seals that off, past
+// Anyone who has the keys of a control plane writes its whole past again and seals that off, past
 // every checkpoint that somebody holds. Then no checkpoint is taken for checked: not one that is
 // asked for, and not what was verified before, at any run, until somebody has seen the file.
 func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {

@@ -28,7 +28,7 @@ func (f *fleet) ListTrailHeads(context.Context, *pgharborv1.ListTrailHeadsReques
 	return f.checkpoints, nil
 }
 
-// tells makes the control plane tell of an audit log of n entries, all by one actor, with the
+// tells makes the control plane report an audit log of n entries, all by one actor, with the
 // checkpoint that it should have.
 func (f *fleet) tells(t *testing.T, n int, actor string) {
 	t.Helper()
@@ -174,7 +174,7 @@ func TestAuditLogThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 }
 
 // A checkpoint that was signed at some moment makes nothing one that was sealed off, nor does a
-// seal that the audit log does not speak of.
+// seal that the audit log does not mention.
 func TestAuditLogWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
 	for says, lie := range map[string]func(f *fleet){
 		"of what was sealed off: the seal of the audit log is not signed": func(f *fleet) {

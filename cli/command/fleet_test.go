@@ -218,7 +218,7 @@ func (f *fleet) ListBackups(_ context.Context, r *pgharborv1.ListBackupsRequest)
 	if to < len(f.backups) {
 		page.NextPageToken = strconv.Itoa(to)
 	}
-	// The last page is the one that fails, where one is to.
+	// The last page is the one that fails, if one is to.
 	if page.NextPageToken == "" && f.failWith != nil {
 		return nil, f.failWith
 	}

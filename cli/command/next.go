@@ -60,7 +60,8 @@ func nextStep(kind, failure, text, instance, id string) string {
 	return ""
 }
 
-// withWords adds to a next step where the server's own words are, if it has said more than the error does.
+// withWords adds to a next step if the server's own words are, if it has said more than the error
+// does.
 func withWords(step, instance, id, text string) string {
 	if said := inFull(instance, id, text); said != "" {
 		return step + "; " + said

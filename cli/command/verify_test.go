@@ -65,7 +65,7 @@ func TestHealthTellsHowLongARestoreTakes(t *testing.T) {
 	}
 }
 
-// That a backup's test restore succeeded is half of it, where a restore will refuse it.
+// That a backup's test restore succeeded is half of it, if a restore will refuse it.
 func TestVerifySaysWhatARestoreWillRefuse(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = sampleBackups()

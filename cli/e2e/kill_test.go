@@ -78,8 +78,7 @@ func (w *world) everyManifestHolds() {
 	}
 }
 
-// orphans lists what is in the backup folder and is neither a backup nor what stands
-// beside one.
+// orphans lists what is in the backup folder and is neither a backup nor what is next to one.
 func (w *world) orphans() string {
 	var orphans []string
 	files, _ := filepath.Glob(w.path("backups", "shop", "*"))

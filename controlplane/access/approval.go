@@ -69,7 +69,7 @@ func EscalatesPrivileges(before, after fleet.Caller) bool {
 	return false
 }
 
-// within says that what the scopes is all cover lies in each of was.
+// within reports whether what the scopes is all cover lies in each of was.
 func within(is, was []fleet.Scope) bool {
 	return !slices.ContainsFunc(was, func(outer fleet.Scope) bool {
 		return !slices.ContainsFunc(is, func(s fleet.Scope) bool { return s.Within(outer) })

@@ -85,7 +85,7 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.AuditService/ExportAuditEntries": {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 	"/pgharbor.v1.AuditService/ListTrailHeads":     {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 
-	// Who may decide on an approval depends on what it is for: MayApprove.
+	// Anyone who may decide on an approval depends on what it is for: MayApprove.
 	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList, Scoping: filtered()},
 	"/pgharbor.v1.ApprovalService/GetApproval":   {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},
 	"/pgharbor.v1.ApprovalService/Approve":       {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},

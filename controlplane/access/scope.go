@@ -61,8 +61,7 @@ var (
 // about is the scoping of an RPC that acts on what its request names.
 func about(subjects ...Subject) Scoping { return Scoping{Kind: BySubject, Subjects: subjects} }
 
-// filtered is the scoping of a list that may be asked for one instance, where
-// it has such a field.
+// filtered is the scoping of a list that may be asked for one instance, if it has such a field.
 func filtered(subjects ...Subject) Scoping { return Scoping{Kind: ByFilter, Subjects: subjects} }
 
 func instance(field string) Subject { return Subject{SubjectInstance, field} }

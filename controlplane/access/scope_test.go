@@ -10,8 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// A permission reaches as far as the scope of the person and, where it is a grant,
-// that of the grant.
+// A permission reaches as far as the scope of the person and, if it is a grant, that of the grant.
 func TestScopes(t *testing.T) {
 	for _, tt := range []struct {
 		what       string
@@ -60,8 +59,8 @@ func person(role fleet.Role, scope fleet.Scope, grants ...fleet.Grant) fleet.Cal
 	return fleet.Caller{Kind: fleet.CallerUser, Name: "p", Role: role, Instances: scope, Grants: grants}
 }
 
-// Every RPC says how a scope holds it, and what takes a permission that is of the
-// whole fleet takes the whole fleet.
+// Every RPC says how a scope holds it, and what takes a permission that is of the whole fleet takes
+// the whole fleet.
 func TestEveryRuleSaysHowItIsScoped(t *testing.T) {
 	for _, method := range access.Methods() {
 		rule, _ := access.RuleFor(method)

@@ -1,7 +1,6 @@
-// Package api serves pgharbor.v1: one file a gRPC service, each method a few
-// lines between the wire and the domain. Who calls, and whether they may, is
-// decided by package guard before a method runs; how an error looks on the
-// wire is decided in errors.go.
+// Package api serves pgharbor.v1: one file a gRPC service, each method a few lines between the wire
+// and the domain. Anyone who calls, and whether they may, is decided by package guard before a
+// method runs; how an error looks on the wire is decided in errors.go.
 package api
 
 import (

@@ -37,8 +37,8 @@ func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1
 	return &pgharborv1.ListAuditEntriesResponse{Entries: toProto(entries, entryToProto), NextPageToken: next}, nil
 }
 
-// ExportAuditEntries sends pages that are read one by one: entries do not change,
-// so that together they are of one moment all the same.
+// ExportAuditEntries sends pages that are read one by one: entries do not change, so that together
+// they are of one moment anyway.
 func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stream grpc.ServerStreamingServer[pgharborv1.ExportAuditEntriesResponse]) error {
 	ctx := stream.Context()
 	checkpoint, err := s.Catalog.AuditLog.Checkpoint(ctx)
@@ -59,7 +59,7 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 			return err
 		}
 		// What was added since is for the next export. An audit log that somebody has cut meanwhile
-		// ends where it ends, and whoever verifies it will see that.
+		// ends where it ends, and anyone who verifies it will see that.
 		for len(entries) > 0 && entries[len(entries)-1].Sequence > checkpoint.Sequence {
 			entries = entries[:len(entries)-1]
 		}

@@ -44,7 +44,7 @@ func globalsToProto(g *fleet.Globals) *pgharborv1.Globals {
 	return &pgharborv1.Globals{Filename: g.Filename, SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords}
 }
 
-// testRestoreToProto is nil where there was no test restore.
+// testRestoreToProto is nil if there was no test restore.
 func testRestoreToProto(p fleet.TestRestore) *pgharborv1.Proof {
 	if p.State == "" {
 		return nil
@@ -116,7 +116,7 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 	}
 }
 
-// hostPolicyToProto is nil where the agent did not say.
+// hostPolicyToProto is nil if the agent did not say.
 func hostPolicyToProto(p *fleet.HostPolicy) *pgharborv1.HostPolicy {
 	if p == nil {
 		return nil

@@ -76,7 +76,7 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	return deviceOf(ctx)(device), nil
 }
 
-// deviceOf converts a device for whoever calls.
+// deviceOf converts a device for the caller.
 func deviceOf(ctx context.Context) func(fleet.Device) *pgharborv1.Device {
 	this := guard.CallerFrom(ctx).Identity
 	return func(d fleet.Device) *pgharborv1.Device {

@@ -16,8 +16,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// actionFetch is what the audit log calls a backup that goes to another agent. Who asked for it is
-// who asked for the restore.
+// actionFetch is what the audit log calls a backup that goes to another agent. Anyone who asked for
+// it is who asked for the restore.
 const actionFetch = "backup.fetch"
 
 // Fetch passes on to an agent what the agent of another instance holds, for a restore that somebody
@@ -91,8 +91,7 @@ func (s *transferService) toFetch(ctx context.Context, instance, id string) (fle
 	return restore, backup, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
-// whileAsked is a context that ends when whoever asked for a restore could no longer
-// ask for it.
+// whileAsked is a context that ends when the requester of a restore could no longer ask for it.
 func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, backup fleet.Backup) (_ context.Context, leave func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	changed, deaf := s.Notifications.Listen(session.CallerChannel(restore.RequestedBy))
@@ -111,8 +110,8 @@ func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, bac
 	return ctx, func() { cancel(nil); deaf() }
 }
 
-// checkRequester refuses to let a backup leave for a restore that whoever asked for
-// it could no longer ask for.
+// checkRequester refuses to let a backup leave for a restore that its requester could no longer ask
+// for.
 func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
 	name := strings.TrimPrefix(restore.RequestedBy, string(fleet.CallerUser)+":")
 	user, err := s.Catalog.Users.Get(ctx, name)

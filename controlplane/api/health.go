@@ -36,8 +36,8 @@ func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHe
 	return reportToProto(report), nil
 }
 
-// WatchHealth evaluates at every heartbeat: most verdicts come of time going by, and no change of
-// the catalog tells of that. Between two looks it holds a digest alone.
+// WatchHealth evaluates at every heartbeat: most verdicts come of time passing, and no change of
+// the catalog reports that. Between two looks it holds a digest alone.
 func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchHealthResponse]) error {
 	ctx := stream.Context()
 	ticker := time.NewTicker(s.Evaluator.Heartbeat)

@@ -122,8 +122,8 @@ func TestFleetHealthAsJSON(t *testing.T) {
 	}
 }
 
-// Whoever asks without a certificate gets codes, figures and names, and nothing that an agent says in words of its own;
-// GetHealth, which asks for one, has all of it.
+// Anyone who asks without a certificate gets codes, figures and names, and nothing that an agent
+// says in words of its own; GetHealth, which asks for one, has all of it.
 func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	h, c := serveHTTP(t)
 	hasBackup(t, c, "db1", time.Hour)

@@ -107,7 +107,7 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 	}, effect)
 }
 
-// policy returns the policy with a glob, the zero Policy where there is none.
+// policy returns the policy with a glob, the zero Policy if there is none.
 func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, error) {
 	policies, err := s.Catalog.Policies.List(ctx)
 	if i := slices.IndexFunc(policies, func(p fleet.Policy) bool { return p.Glob == glob }); i >= 0 {

@@ -90,8 +90,8 @@ func restoreDetail(spec fleet.JobSpec, roles string) string {
 	return detail
 }
 
-// restoreOn returns the instance to restore on, and the backup's own where that
-// is another one; both agents are needed then.
+// restoreOn returns the instance to restore on, and the backup's own if that is another one; both
+// agents are needed then.
 func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, target string) (instance, source string, err error) {
 	if target == "" || target == backup.Instance {
 		return backup.Instance, "", nil
@@ -99,10 +99,9 @@ func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, tar
 	return target, backup.Instance, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
-// checkEgress holds a backup that leaves its instance for another one within what
-// whoever asked for that may do: when they ask, and when its bytes are about to
-// leave. One that is not sealed is plaintext on the other's host, and so it takes
-// what a download takes.
+// checkEgress holds a backup that leaves its instance for another one within what its requester may
+// do: when they ask, and when its bytes are about to leave. One that is not sealed is plaintext on
+// the other's host, and so it takes what a download takes.
 func checkEgress(c fleet.Caller, backup fleet.Backup, target string) error {
 	if err := access.AllowOn(pgharborv1.RestoreService_CreateRestore_FullMethodName, c, backup.Instance, target); err != nil {
 		return err

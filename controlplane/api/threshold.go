@@ -57,9 +57,9 @@ func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1
 	return &pgharborv1.RemoveThresholdResponse{}, err
 }
 
-// changeThresholds makes next stand in place of the rule of its pattern. Where a policy
-// says so it waits for another person, whichever way it goes: laid over each other,
-// what one rule loosens is hard to tell.
+// changeThresholds makes next stand in place of the rule of its pattern. If a policy says so it
+// waits for another person, whichever way it goes: laid over each other, what one rule loosens is
+// hard to tell.
 func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

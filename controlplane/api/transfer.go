@@ -80,8 +80,8 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 	}
 }
 
-// Download notifies the agent that has the file and passes on what it sends. The audit log says how
-// much of it left, also where it ended early.
+// Download notifies the agent that has the file and passes on what it sends. The audit log reports how
+// much of it left, also if it ended early.
 func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) (err error) {
 	ctx := stream.Context()
 	if err := checkTexts(request.GetReason(), ""); err != nil {

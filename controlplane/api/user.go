@@ -145,8 +145,8 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 	return &pgharborv1.RevokeUserResponse{User: user, Warnings: warnings}, nil
 }
 
-// lonely warns of policies that ask for a second person where there is only one who manages people: of what waits for that,
-// nothing can be approved.
+// lonely warns of policies that ask for a second person if there is only one who manages people: of
+// what waits for that, nothing can be approved.
 func (s *userService) lonely(ctx context.Context) ([]string, error) {
 	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {

@@ -46,8 +46,8 @@ func (g *Gate) Get(ctx context.Context, caller fleet.Caller, id string) (fleet.A
 	return approval, err
 }
 
-// noApproval also answers whoever an approval does not concern, so that its id tells
-// them nothing.
+// noApproval also answers anyone whom an approval does not concern, so that its id tells them
+// nothing.
 func noApproval(id string) error {
 	return fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", id)
 }

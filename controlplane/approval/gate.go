@@ -24,11 +24,10 @@ type Gate struct {
 	Now     func() time.Time
 }
 
-// Pass lets the caller's request pass where no policy asks for more. Where
-// one asks for a second person, it uses up the approval of exactly this
-// request; without one it asks for it and returns fleet.ErrConflict. It is to be
-// called last before the effect: what it lets pass, it lets pass once. By is who
-// approved; nobody where nobody had to.
+// Pass lets the caller's request pass if no policy asks for more. If one asks for a second person,
+// it uses up the approval of exactly this request; without one it asks for it and returns
+// fleet.ErrConflict. It must be called last before the effect: what it lets pass, it lets pass
+// once. By is who approved; nobody if nobody had to.
 func (g *Gate) Pass(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (by string, err error) {
 	approval, err := g.find(ctx, caller, r)
 	if err != nil || approval.ID == "" {
@@ -59,7 +58,7 @@ func (g *Gate) PassUntil(ctx context.Context, caller fleet.Caller, r fleet.Guard
 	}, nil
 }
 
-// PassJob is Pass for a job, where it is one that a policy can be about.
+// PassJob is Pass for a job, if it is one that a policy can be about.
 func (g *Gate) PassJob(ctx context.Context, caller fleet.Caller, job fleet.Job) error {
 	var action fleet.GuardedAction
 	switch {
@@ -105,8 +104,7 @@ func (g *Gate) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
 	return err
 }
 
-// find returns the approval that lets a request pass, or one without an
-// id where none is needed.
+// find returns the approval that lets a request pass, or one without an id if none is needed.
 func (g *Gate) find(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (none fleet.Approval, err error) {
 	policies, err := g.Catalog.Policies.List(ctx)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whoever could create a second person would need no approval of one: by an invite
-// that they redeem themselves, by another device of a colleague, or by a grant. So
-// whatever makes somebody able to approve needs an approval too.
+// Anyone who could create a second person would need no approval of one: by an invite that they
+// redeem themselves, by another device of a colleague, or by a grant. So whatever makes somebody
+// able to approve needs an approval too.
 
 // PassInvite is Pass for an invite to somebody who could approve. It returns
 // the invite with who approved, and of what grants: they are no part of the invite's
@@ -26,7 +26,7 @@ func (g *Gate) PassInvite(ctx context.Context, caller fleet.Caller, i fleet.Invi
 		return i, err
 	}
 	i.Grants = person.Grants
-	// Whoever redeems it is nobody until then, also where the person is somebody.
+	// Anyone who redeems it is nobody until then, also if the person is somebody.
 	if !access.EscalatesPrivileges(fleet.Caller{}, person.Caller()) {
 		return i, nil
 	}
@@ -50,11 +50,10 @@ func (g *Gate) invitee(ctx context.Context, i fleet.Invite) (fleet.User, error) 
 	}
 }
 
-// PassEnrolment is Pass for a person's new device, where the person could
-// approve and nobody approved of the invite: it is from before a policy asked for
-// that. Who made the invite asks, so that anybody else may decide, also the person
-// on another device; the host's own word needs nobody's. The key is part of the
-// request: what is let pass is this device.
+// PassEnrolment is Pass for a person's new device, if the person could approve and nobody approved
+// of the invite: it is from before a policy asked for that. Anyone who made the invite asks, so
+// that anybody else may decide, also the person on another device; the host's own word needs
+// nobody's. The key is part of the request: what is let pass is this device.
 func (g *Gate) PassEnrolment(ctx context.Context, i fleet.Invite, device, key string) error {
 	if i.Kind != fleet.CallerUser || i.ApprovedBy != "" || i.CreatedBy == chain.ActorHost || !i.Open(g.Now().UTC()) {
 		return nil
@@ -120,7 +119,7 @@ func (g *Gate) passGrowth(ctx context.Context, caller fleet.Caller, before, afte
 	return seen, err
 }
 
-// passPower is Pass for rights that somebody gets, where those make them able to approve.
+// passPower is Pass for rights that somebody gets, if those make them able to approve.
 func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	if !access.EscalatesPrivileges(before.Caller(), after.Caller()) {
 		return "", nil

@@ -193,7 +193,7 @@ func TestSettingsThatFlipAreAFewEntriesAndACount(t *testing.T) {
 	}
 }
 
-// Who may do nothing fills the audit log with that no more than others.
+// Anyone who may do nothing fills the audit log with that no more than others.
 func TestDenialsAreAFewEntries(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
 	vera := h.User(t, "vera", fleet.RoleViewer)

@@ -36,7 +36,7 @@ type session struct {
 	grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
 }
 
-// connect opens a session; whoever sends too much at once is welcomed all the same.
+// connect opens a session; anyone who sends too much at once is welcomed anyway.
 func connect(t *testing.T, conn *grpc.ClientConn, hello *pgharborv1.Hello) session {
 	t.Helper()
 	stream, err := pgharborv1.NewSessionServiceClient(conn).Connect(bounded(t))

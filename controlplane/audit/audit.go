@@ -1,5 +1,5 @@
 // Package audit keeps the audit log: what somebody was about to do is written before it takes
-// effect, and how it ended after it. Where the first can't be written, the action must not happen.
+// effect, and how it ended after it. If the first can't be written, the action must not happen.
 package audit
 
 import (
@@ -35,8 +35,8 @@ type Action struct {
 	Target   string
 	Reason   string
 	Detail   string
-	// Apart is what repeats of it are counted by, beside the actor and the action. It
-	// must be nothing that the actor can choose. It is not kept.
+	// Apart is what repeats of it are counted by, besides the actor and the action. It must be
+	// nothing that the actor can choose. It is not kept.
 	Apart string
 }
 

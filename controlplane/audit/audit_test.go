@@ -71,7 +71,7 @@ func TestDoWritesTheStartBeforeTheEffectAndThenTheEnd(t *testing.T) {
 				if diff := cmp.Diff([]chain.Entry{started}, pages.entries); diff != "" {
 					t.Errorf("at the effect: %s", diff)
 				}
-				cancel() // the caller hangs up; how it ended is written all the same
+				cancel() // the caller hangs up; how it ended is written anyway
 				return tt.err
 			})
 			if !errors.Is(err, tt.err) {

@@ -44,7 +44,7 @@ type Checkpoints struct {
 }
 
 // Current returns the checkpoint of this moment. One checkpoint is signed once under one CA. That
-// of an empty audit log is not Valid and not signed. The error wraps fleet.ErrIntegrity where the
+// of an empty audit log is not Valid and not signed. The error wraps fleet.ErrIntegrity if the
 // audit log was changed behind the control plane's back.
 func (h *Checkpoints) Current(ctx context.Context) (chain.SignedCheckpoint, error) {
 	checkpoint, err := h.Store.Checkpoint(ctx)

@@ -107,7 +107,7 @@ func (r *repeats) close(key repeating) {
 	delete(r.open, key)
 }
 
-// due takes out what is to be told now.
+// due takes out what must be told now.
 func (r *repeats) due(now time.Time, all bool) []over {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,8 +166,8 @@ func (t *Log) TellRepeats(ctx context.Context, all bool) (err error) {
 	return err
 }
 
-// RunRepeats tells repeats as their time goes by, until ctx ends. What is left then is
-// for TellRepeats.
+// RunRepeats tells repeats as their time passes, until ctx ends. What is left then is for
+// TellRepeats.
 func (t *Log) RunRepeats(ctx context.Context, failed func(error)) {
 	ticker := time.NewTicker(tellEvery)
 	defer ticker.Stop()

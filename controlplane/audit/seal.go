@@ -8,8 +8,8 @@ import (
 )
 
 // CheckSeal returns an error that wraps fleet.ErrIntegrity for a seal that the control plane has
-// not signed as one: whoever writes it into the catalog would have the entries before it taken for
-// sealed off. The zero Seal is that of a whole audit log.
+// not signed as one: anyone who writes it into the catalog would have the entries before it taken
+// for sealed off. The zero Seal is that of a whole audit log.
 func CheckSeal(seal chain.Seal, check func(chain.Signed) error) error {
 	if seal.Checkpoint == (chain.Checkpoint{}) {
 		return nil
@@ -22,8 +22,8 @@ func CheckSeal(seal chain.Seal, check func(chain.Signed) error) error {
 }
 
 // Seal returns up to where the audit log was sealed off, signed again under the CA of now, which
-// may be another than then; the zero Seal where it was not. One that does not hold is not signed:
-// the error wraps fleet.ErrIntegrity.
+// may be another than then; the zero Seal if it was not. One that does not hold is not signed: the
+// error wraps fleet.ErrIntegrity.
 func (h *Checkpoints) Seal(ctx context.Context) (chain.Seal, error) {
 	seal, err := h.Store.Sealed(ctx)
 	if err != nil || seal.Checkpoint == (chain.Checkpoint{}) {

@@ -40,7 +40,7 @@ func (s Agents) Get(ctx context.Context, name string) (fleet.Agent, error) {
 	return a, missing(err, "instance %q", name)
 }
 
-// Enrolment names the enrolment that holds for an instance, for people too; "" where none does.
+// Enrolment names the enrolment that holds for an instance, for people too; "" if none does.
 func (s Agents) Enrolment(ctx context.Context, name string) (string, error) {
 	var id string
 	var since time.Time

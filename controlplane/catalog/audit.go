@@ -29,15 +29,15 @@ func (s AuditLog) Append(ctx context.Context, e chain.Entry) (sequence int64, er
 	return sequence, err
 }
 
-// Complete adds the entry that says how the action of an earlier one
+// Complete adds the entry that reports how the action of an earlier one
 // ended.
 func (s AuditLog) Complete(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
 	return s.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
 }
 
-// Reconcile completes the entries whose action was under way when the control
-// plane ended without a word, and returns how many those are. It is to be called
-// before there are new ones. A job completes its own entry, whenever it ends.
+// Reconcile completes the entries whose action was under way when the control plane ended without a
+// word, and returns how many those are. It must be called before there are new ones. A job
+// completes its own entry, whenever it ends.
 func (s AuditLog) Reconcile(ctx context.Context, now time.Time) (ended int, err error) {
 	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
 	err = s.within(ctx, func(tx *sql.Tx) error {
@@ -54,7 +54,7 @@ func (s AuditLog) Reconcile(ctx context.Context, now time.Time) (ended int, err 
 	return ended, err
 }
 
-// brokenOff says how far an action may have come whose control plane has ended.
+// brokenOff reports how far an action may have come whose control plane has ended.
 func brokenOff(ctx context.Context, q queryer, started int64) (detail string, err error) {
 	err = q.QueryRowContext(ctx, `SELECT detail FROM audit WHERE completes = ? AND outcome = ? ORDER BY sequence DESC LIMIT 1`,
 		started, chain.OutcomeOngoing).Scan(&detail)

@@ -38,7 +38,7 @@ type BackupQuery struct {
 	Database       string
 	Since          time.Time
 	IncludeRemoved bool
-	// Scope limits them to the instances that whoever asks may see.
+	// Scope limits them to the instances that the caller may see.
 	Scope fleet.Scope
 }
 
@@ -128,8 +128,8 @@ func (s Backups) RecordRemoved(ctx context.Context, instance, id, reason string,
 // other instances, and those that its share has no room for, are passed over; why is
 // returned.
 //
-// It is written a few hundred rows at a time, each of which is true for itself. The
-// digest comes last: what was broken off is asked for again.
+// It is written a few hundred rows at a time, each of which is true for itself. The digest comes
+// last: what was interrupted is asked for again.
 func (s Backups) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
 	names := map[string]error{}
 	listed := make(map[string]bool, len(backups))

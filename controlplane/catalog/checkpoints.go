@@ -48,9 +48,9 @@ func (s AuditLog) HeldCheckpoints(ctx context.Context) ([]HeldCheckpoint, error)
 	return collect(ctx, s.db, scanHeldCheckpoint, `SELECT `+heldCheckpointColumns+` FROM trail_heads h ORDER BY h.instance`)
 }
 
-// TakeCheckpoint keeps the checkpoint that an agent says it holds, in place of the one before.
-// Where the audit log is not what the agent has seen, it returns in a sentence what differs, and
-// writes that down as an entry, once for each checkpoint.
+// TakeCheckpoint keeps the checkpoint that an agent says it holds, in place of the one before. If
+// the audit log is not what the agent has seen, it returns in a sentence what differs, and writes
+// that down as an entry, once for each checkpoint.
 func (s AuditLog) TakeCheckpoint(ctx context.Context, h HeldCheckpoint) (dispute string, err error) {
 	err = s.reports.within(ctx, func(tx *sql.Tx) error {
 		var known bool
@@ -77,7 +77,7 @@ func (s AuditLog) TakeCheckpoint(ctx context.Context, h HeldCheckpoint) (dispute
 	return dispute, err
 }
 
-// CheckpointOf returns the checkpoint that an agent holds; the zero Checkpoint where it holds none.
+// CheckpointOf returns the checkpoint that an agent holds; the zero Checkpoint if it holds none.
 func (s AuditLog) CheckpointOf(ctx context.Context, instance string) (chain.Checkpoint, error) {
 	held, err := collect(ctx, s.db, scanHeldCheckpoint, `SELECT `+heldCheckpointColumns+` FROM trail_heads h WHERE h.instance = ?`, instance)
 	if err != nil || len(held) == 0 {

@@ -77,14 +77,13 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	return all, nil
 }
 
-// databases returns those that the instance has, and those of which there is a
-// backup, or a run that says something: a name that somebody mistyped once is
-// no database, while one that the schedule has missed of late is. The one that
-// every instance has to connect to counts only where somebody backs it up. Of more
-// than an agent may have, those that exist come first.
+// databases returns those that the instance has, and those of which there is a backup, or a run
+// that says something: a name that somebody mistyped once is no database, while one that the
+// schedule has missed recently is. The one that every instance has to connect to counts only if
+// somebody backs it up. Of more than an agent may have, those that exist come first.
 func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now time.Time) ([]string, error) {
 	relevant := map[string]bool{}
-	maintenance := "" // where the instance has it
+	maintenance := "" // if the instance has it
 	for _, d := range agent.Status.Databases {
 		if relevant[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !relevant[d.Name] {
 			maintenance = d.Name
@@ -164,8 +163,8 @@ func (l *look) newestBackups(ctx context.Context) error {
 	return err
 }
 
-// sizesOf bounds the sizes of one database; whoever backs up each quarter of an hour
-// has fewer in a week.
+// sizesOf bounds the sizes of one database; anyone who backs up each quarter of an hour has fewer
+// in a week.
 const sizesOf = 700
 
 // sizesBefore also reads what retention has removed by now: it was as large as it

@@ -72,8 +72,8 @@ func (s Jobs) Running(ctx context.Context, instance string) ([]string, error) {
 	return collect(ctx, s.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
 }
 
-// RecordOffer notes that an agent is about to be told of a job. Where the job has
-// ended before, it is not to be told: fleet.ErrConflict.
+// RecordOffer notes that an agent is about to be told of a job. If the job has ended before, it is
+// not to be told: fleet.ErrConflict.
 func (s Jobs) RecordOffer(ctx context.Context, id string) error {
 	result, err := s.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
 	return changedOne(result, err, "job %s has ended before it was offered", id)
@@ -122,7 +122,7 @@ func (s Jobs) TakeFetch(ctx context.Context, restoreID string, now time.Time) er
 
 const fetchedBefore = "the backup for the restore %s was fetched before; it leaves its instance once for each restore"
 
-// CheckFetch returns fleet.ErrConflict where TakeFetch would.
+// CheckFetch returns fleet.ErrConflict if TakeFetch would.
 func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	var fetched bool
 	err := s.db.QueryRowContext(ctx, `SELECT fetched_at IS NOT NULL FROM jobs WHERE id = ?`, restoreID).Scan(&fetched)
@@ -132,7 +132,7 @@ func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	return missing(err, "job %q", restoreID)
 }
 
-// Finish notes how a job ended, once: where it has ended before, only "lost" gives way. The audit
+// Finish notes how a job ended, once: if it has ended before, only "lost" gives way. The audit
 // log's entry of its start is completed in the same transaction. It returns the job as it is now,
 // or fleet.ErrNotFound for a job that the instance does not have.
 func (s Jobs) Finish(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {

@@ -49,7 +49,7 @@ func deleted(result sql.Result, err error) (int, error) {
 	return int(n), err
 }
 
-// pruneRuns deletes the oldest runs of an instance, those that began before a moment where one is
+// pruneRuns deletes the oldest runs of an instance, those that began before a moment if one is
 // given. What health evaluates stays: what is under way, and of each database the run that ended
 // last.
 func pruneRuns(ctx context.Context, tx *sql.Tx, instance string, before time.Time, most int) (int, error) {
@@ -85,7 +85,7 @@ func pruneJobs(ctx context.Context, tx *sql.Tx, before, now time.Time) (int, err
 }
 
 // pruneRemoved deletes backups that were told to be removed before a moment, whatever time the
-// agent tells of them. What others are held against stays: the newest of each chain of signatures,
+// agent reports them. What others are held against stays: the newest of each chain of signatures,
 // and the test restores that health evaluates a database by.
 func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (

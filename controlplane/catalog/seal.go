@@ -10,9 +10,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Sealed returns up to where the audit log was sealed off; the zero Seal where it was not. Whether
-// the control plane has signed it is the caller's to check. A catalog of an earlier schema has
-// none.
+// Sealed returns up to where the audit log was sealed off; the zero Seal if it was not. Whether the
+// control plane has signed it is the caller's to check. A catalog of an earlier schema has none.
 func (s AuditLog) Sealed(ctx context.Context) (seal chain.Seal, err error) {
 	var kept bool
 	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealed')`).Scan(&kept)

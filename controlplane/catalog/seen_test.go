@@ -81,7 +81,7 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 	}
 }
 
-// Who was revoked has no rights that could grow: who is invited again would have them
+// Anyone who was revoked has no rights that could grow: who is invited again would have them
 // unseen.
 func TestNobodyIsGrantedAnythingOnceRevoked(t *testing.T) {
 	c, _ := open(t)

@@ -82,8 +82,8 @@ type shared struct {
 	share   fleet.Share
 }
 
-// within runs one transaction: committed where f returns nil, otherwise undone. It
-// goes before what agents report.
+// within runs one transaction: committed if f returns nil, otherwise undone. It goes before what
+// agents report.
 func (s *shared) within(ctx context.Context, f func(*sql.Tx) error) error {
 	return s.db.people.within(ctx, f)
 }

@@ -91,7 +91,7 @@ func TestSuspectsBeyondTheShareAreCounted(t *testing.T) {
 	}
 	suspects(4, now.Add(30*time.Hour))
 	entries(7)
-	suspects(1, now.Add(60*time.Hour)) // tells of the day before first
+	suspects(1, now.Add(60*time.Hour)) // reports the day before first
 	entries(9)
 	verifyAuditLog(t, c, 9)
 }

@@ -41,7 +41,7 @@ func TestInventoryTellsWhatIsKnownBesideTheManifest(t *testing.T) {
 	if diff := cmp.Diff(b, backupOf(t, c, b.ID)); diff != "" {
 		t.Error(diff)
 	}
-	// The report of its run, once more, knows nothing of that.
+	// The report of its run, again, knows nothing of that.
 	late := b
 	late.State, late.Findings = fleet.BackupPresent, fleet.Findings{}
 	record(t, c, aRun("db1", now), &late)

@@ -38,13 +38,13 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	return Checkpoint{}, fmt.Errorf("%.80q is no checkpoint of an audit log: it is SEQUENCE:HASH, with 64 hexadecimal digits", text)
 }
 
-// ErrSignature is wrapped where a checkpoint or a seal was not signed by whom it should be.
+// ErrSignature is wrapped if a checkpoint or a seal was not signed by whom it should be.
 var ErrSignature = errors.New("not signed by the control plane")
 
 // Signed is what the key of the audit log has signed: a SignedCheckpoint, or a Seal.
 type Signed interface {
-	// SignedBy returns an error that wraps ErrSignature where the holder of the key
-	// has not signed it. Whose key it is, is the caller's to know.
+	// SignedBy returns an error that wraps ErrSignature if the holder of the key has not signed it.
+	// Whose key it is, is the caller's to know.
 	SignedBy(key crypto.PublicKey) error
 	// Certified returns the certificate of the key that signed, and when it did.
 	Certified() (certificate []byte, at time.Time)
@@ -70,8 +70,8 @@ func Sign(checkpoint Checkpoint, at time.Time, key crypto.Signer, certificate []
 	return signed, nil
 }
 
-// SignedBy returns nil where the holder of the key has signed the checkpoint, and an error that
-// wraps ErrSignature otherwise. Whose key it is, is the caller's to know.
+// SignedBy returns nil if the holder of the key has signed the checkpoint, and an error that wraps
+// ErrSignature otherwise. Whose key it is, is the caller's to know.
 func (h SignedCheckpoint) SignedBy(key crypto.PublicKey) error {
 	if !h.Valid() || !signedBy(key, h.digest(), h.Signature) {
 		return fmt.Errorf("the checkpoint of the audit log is %w", ErrSignature)

@@ -26,9 +26,9 @@ const (
 const (
 	// ActorControlPlane does what nobody asked for.
 	ActorControlPlane = "controlplane"
-	// ActorHost is whoever works on the control plane's own machine.
+	// ActorHost is anyone who works on the control plane's own machine.
 	ActorHost = "host"
-	// ActorInvite is whoever holds an invite.
+	// ActorInvite is anyone who holds an invite.
 	ActorInvite = "invite"
 )
 

@@ -23,8 +23,8 @@ func write(actions ...string) []chain.Entry {
 	return entries
 }
 
-// Whoever has seen the checkpoint of an audit log finds out that the audit log was rewritten, even
-// where every hash of the new one holds.
+// Anyone who has seen the checkpoint of an audit log finds out that the audit log was rewritten,
+// even where every hash of the new one holds.
 func ExampleVerifier() {
 	seen := write("backup.download", "backup.restore")
 	checkpoint := chain.Checkpoint{Sequence: 2, Hash: seen[1].Hash}

@@ -33,8 +33,8 @@ func SignSeal(checkpoint Checkpoint, fileSHA256 string, at time.Time, key crypto
 	return seal, nil
 }
 
-// SignedBy returns nil where the holder of the key has signed the seal, and an error
-// that wraps ErrSignature otherwise.
+// SignedBy returns nil if the holder of the key has signed the seal, and an error that wraps
+// ErrSignature otherwise.
 func (s Seal) SignedBy(key crypto.PublicKey) error {
 	if !s.Valid() || !hexHash.MatchString(s.FileSHA256) || !signedBy(key, s.digest(), s.Signature) {
 		return fmt.Errorf("the seal of the audit log is %w", ErrSignature)

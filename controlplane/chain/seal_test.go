@@ -9,8 +9,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
-// A signature over a checkpoint, of which everybody holds some, is none of a seal, whatever file it
-// is given.
+// A signature over a checkpoint, of which everybody holds some, is not one over a seal, whatever
+// file it is given.
 func TestSealHoldsForItsKeyAndContentAlone(t *testing.T) {
 	key, other := newKey(t), newKey(t)
 	at := checkpoint(auditLogOf(3)[2])

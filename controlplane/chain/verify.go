@@ -53,7 +53,7 @@ func NewVerifier(witnesses ...Witness) *Verifier {
 
 // NewVerifierAfter is for an audit log whose entries up to a checkpoint were sealed off: the first
 // to be added is the next. What witnesses have seen of the part before it is for the files of that
-// to be held to. It returns a *Break where one has seen the checkpoint otherwise.
+// to be held to. It returns a *Break if one has seen the checkpoint otherwise.
 func NewVerifierAfter(sealed Checkpoint, witnesses ...Witness) (*Verifier, error) {
 	v := NewVerifier(witnesses...)
 	v.last = Entry{Sequence: sealed.Sequence, Hash: sealed.Hash}
@@ -86,8 +86,8 @@ func NewVerifierSealed(seal Seal, witnesses ...Witness) (*Verifier, error) {
 // Checkpoint is where the audit log ends, as far as it was added.
 func (v *Verifier) Checkpoint() Checkpoint { return Checkpoint{v.last.Sequence, v.last.Hash} }
 
-// Add takes the next entry, and returns a *Break where it does not follow. Then the audit log is
-// broken, and nothing more is to be added.
+// Add takes the next entry, and returns a *Break if it does not follow. Then the audit log is
+// broken, and nothing more may be added.
 func (v *Verifier) Add(e Entry) error {
 	if err := v.follows(e); err != nil {
 		return err
@@ -109,8 +109,8 @@ func (v *Verifier) Add(e Entry) error {
 	return nil
 }
 
-// End says that there are no more entries. It returns a *Break where a witness has
-// seen more than there is, or where what is missing was never sealed off.
+// End reports that there are no more entries. It returns a *Break if a witness has seen more than
+// there is, or if what is missing was never sealed off.
 func (v *Verifier) End() error {
 	switch {
 	case len(v.witnesses) == 0 && v.seal != nil:

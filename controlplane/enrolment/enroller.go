@@ -13,8 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// Enroller makes an identity of whoever redeems an invite, and renews it. All of its
-// fields are needed.
+// Enroller makes an identity of the one who redeems an invite, and renews it. All of its fields are
+// needed.
 type Enroller struct {
 	Catalog   *catalog.Catalog
 	CA        *pki.Authorities
@@ -51,7 +51,7 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 		return fleet.Caller{}, none, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
 	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID(), Device: r.Device}
-	// Who holds an invite is a stranger who can come with it any number of times.
+	// Anyone who holds an invite is a stranger who can come with it any number of times.
 	action := audit.Action{
 		Actor: chain.ActorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16], Apart: invite.SecretHash,
 	}
@@ -75,8 +75,8 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 	return invited, issued, err
 }
 
-// redeemed writes to the audit log what redeem does. The same enrolment again changes nothing but
-// until when it holds, and is counted after the first few times.
+// redeemed writes to the audit log what redeem does. The same enrolment again changes only until
+// when it holds, and is counted after the first few times.
 func (n *Enroller) redeemed(ctx context.Context, action audit.Action, again bool, redeem func() (string, error)) error {
 	if again && n.Audit.Again(action, chain.OutcomeSucceeded) {
 		if _, err := redeem(); err != nil {

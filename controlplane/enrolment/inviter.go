@@ -1,5 +1,5 @@
-// Package enrolment makes invites, and makes an identity of whoever redeems one. The
-// commands on the control plane's host use it as the API does.
+// Package enrolment makes invites, and makes an identity of the one who redeems one. The commands
+// on the control plane's host use it as the API does.
 package enrolment
 
 import (
@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// InviteLife is how long an invite holds where nobody says otherwise.
+	// InviteLife is how long an invite holds if nobody says otherwise.
 	InviteLife    = time.Hour
 	maxInviteLife = 7 * 24 * time.Hour
 )
@@ -33,14 +33,14 @@ type Inviter struct {
 	Catalog *catalog.Catalog
 	Audit   *audit.Log
 	Now     func() time.Time
-	// Address is where whoever is invited reaches the control plane, host:port.
+	// Address is where the invited person reaches the control plane, host:port.
 	Address string
 	// Fingerprint returns that of the CA by which they know it.
 	Fingerprint func() string
 }
 
-// Invite makes an invite for whoever i names, on behalf of somebody. It returns the
-// word that redeems it, which is worth an identity and is never kept or logged.
+// Invite makes an invite for the one that i names, on behalf of somebody. It returns the word that
+// redeems it, which is worth an identity and is never kept or logged.
 func (n *Inviter) Invite(ctx context.Context, maker fleet.Caller, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
 	i.Maker, i.CreatedBy = maker, maker.String()
 	return n.inAuditLog(ctx, audit.Action{
@@ -55,8 +55,8 @@ func (n *Inviter) InviteFirstOwner(ctx context.Context, name string, life time.D
 	}, ownerByHost(name), life, n.Catalog.Invites.Create)
 }
 
-// RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of
-// whoever holds the control plane's host.
+// RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of anyone who holds the
+// control plane's host.
 func (n *Inviter) RecoverOwner(ctx context.Context, name string) (string, fleet.Invite, error) {
 	return n.inAuditLog(ctx, audit.Action{
 		Actor: chain.ActorHost, Action: "owner.recover", Target: "user:" + name,

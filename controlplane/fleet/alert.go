@@ -9,13 +9,13 @@ import (
 const (
 	// RemindAfter is how often somebody is reminded of an alert that stays.
 	RemindAfter = 24 * time.Hour
-	// ClearFor is how long nothing must be wrong before an alert is resolved. What
-	// comes back sooner is the same alert, so that what flaps tells of itself once.
+	// ClearFor is how long nothing must be wrong before an alert is resolved. What comes back
+	// sooner is the same alert, so that what flaps reports itself once.
 	ClearFor = 30 * time.Minute
 )
 
-// AlertKey is what an alert is about. Where a verdict is about an agent and not
-// one of its databases, Database is empty: a host that is down is one alert.
+// AlertKey is what an alert is about. If a verdict is about an agent and not one of its databases,
+// Database is empty: a host that is down is one alert.
 type AlertKey struct {
 	Instance string
 	Database string
@@ -42,7 +42,7 @@ type AlertStep struct {
 	// Keep are all alerts as they are after it, and Drop those that have ended.
 	Keep []Alert
 	Drop []AlertKey
-	// What somebody is to be told.
+	// What somebody must be told.
 	Firing, Reminders, Resolved []Alert
 	// More is how many others are due, and had no room: they are told at the next looks.
 	More int

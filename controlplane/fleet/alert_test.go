@@ -107,7 +107,7 @@ func TestASecondReasonIsAnAlertOfItsOwn(t *testing.T) {
 	w.expect(t, "firing STALE db1/shop", "firing FAILED db1/shop")
 }
 
-// An agent that has thousands of databases, or says so, tells of them once.
+// An agent that has thousands of databases, or says so, reports them once.
 func TestManyDatabasesOfAnInstanceAreOneAlert(t *testing.T) {
 	many := func(n int) (all []fleet.DatabaseStatus) {
 		for i := range n {

@@ -2,7 +2,7 @@ package fleet
 
 import "strings"
 
-// Cut shortens a text to so many bytes, and says so where there is room for that.
+// Cut shortens a text to so many bytes, and says so if there is room for that.
 func Cut(text string, most int) string {
 	const more = " …"
 	switch {
@@ -22,7 +22,7 @@ const (
 	textOfDatabase = 500
 )
 
-// Bounded is the status with its texts cut, where they are long, to what is left to one of so many
+// Bounded is the status with its texts cut, if they are long, to what is left to one of so many
 // databases of its instance.
 func (j DatabaseStatus) Bounded(databases int) DatabaseStatus {
 	most := max(textOfInstance/max(databases, 1), textOfDatabase)

@@ -23,8 +23,8 @@ type Facts struct {
 	NewestRun *Run
 	// Running is the run under way that began first, or nil.
 	Running *Run
-	// LongestRun is how long the longest of the last runs that succeeded took, where
-	// one is under way; zero where there is none.
+	// LongestRun is how long the longest of the last runs that succeeded took, if one is under way;
+	// zero if there is none.
 	LongestRun time.Duration
 	// Sizes are those of the good backups of the SizeWindow before the newest,
 	// also of those that are removed by now; oldest first.
@@ -37,8 +37,8 @@ type Facts struct {
 	Damaged int
 	Damage  string
 	// TestRestored is the backup whose test restore is the newest, or nil, and of it the id and the
-	// test restore; RestoreTakes is how long the newest test restore that succeeded took, zero
-	// where none did.
+	// test restore; RestoreTakes is how long the newest test restore that succeeded took, zero if
+	// none did.
 	TestRestored *Backup
 	RestoreTakes time.Duration
 	// Warnings are what an operator should know whatever the verdict.
@@ -69,7 +69,7 @@ type Size struct {
 	At time.Time
 	// Stored is the file's, as sealed and compressed.
 	Stored int64
-	// Plain is the dump's; zero where it is not known.
+	// Plain is the dump's; zero if it is not known.
 	Plain int64
 }
 

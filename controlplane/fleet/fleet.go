@@ -69,8 +69,7 @@ type AgentStatus struct {
 	ScrubDays      int                `json:"scrub_days,omitempty"`
 	Databases      []InstanceDatabase `json:"databases,omitempty"`
 	Warnings       []string           `json:"warnings,omitempty"`
-	// FreeBytes is what the disk of the backup folder has left; nil where the
-	// agent did not say.
+	// FreeBytes is what the disk of the backup folder has left; nil if the agent did not say.
 	FreeBytes *int64 `json:"free_bytes,omitempty"`
 	// FolderWarning is why the backup folder can't be used, or empty.
 	FolderWarning string `json:"folder_trouble,omitempty"`
@@ -81,8 +80,8 @@ type AgentStatus struct {
 	CertificateLife   time.Duration `json:"certificate_life,omitempty"`
 	// Refused is what of this status the control plane did not take, a sentence each.
 	Refused []string `json:"refused,omitempty"`
-	// Policy is what the agent's host lets the control plane ask for; nil where an
-	// older agent does not say.
+	// Policy is what the agent's host lets the control plane ask for; nil if an older agent does
+	// not say.
 	Policy *HostPolicy `json:"policy,omitempty"`
 }
 
@@ -131,7 +130,7 @@ type Backup struct {
 	Database   string
 	State      string
 	CreatedAt  time.Time
-	Complete   bool // false: an imported file without an end marker; counts for nothing
+	Complete   bool // false: an imported file without an end marker; does not count
 	SizeBytes  int64
 	RemovedAt  time.Time
 	RemovedFor string

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Denies is what this policy does not let a job do; "" where it lets it, and where nothing is known. A policy may have changed
-// since its agent told it: so this is for a warning, and not to refuse by.
+// Denies is what this policy does not let a job do; "" if it lets it, and if nothing is known. A
+// policy may have changed since its agent told it: so this is for a warning, and not to refuse by.
 func (p *HostPolicy) Denies(job Job) string {
 	if p == nil {
 		return ""

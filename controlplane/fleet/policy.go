@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How long an approval holds where no policy says, and what a policy may say.
+// How long an approval holds if no policy says, and what a policy may say.
 const (
 	DefaultApprovalTTL = time.Hour
 	MinApprovalTTL     = time.Minute

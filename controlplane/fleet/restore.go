@@ -2,8 +2,7 @@ package fleet
 
 import "time"
 
-// Restore is a restore, or the preview of one: the job, and what came of it
-// beside its end.
+// Restore is a restore, or the preview of one: the job, and what came of it in addition to its end.
 type Restore struct {
 	Job
 	RestoreOutcome
@@ -15,21 +14,20 @@ type Restore struct {
 // RestoreOutcome is what became of the database that a restore replaced.
 type RestoreOutcome struct {
 	RestoreID string
-	// Displaced is the name under which that database is kept, or after an undo the
-	// restored one; empty where neither is.
+	// Displaced is the name under which that database is kept, or after an undo the restored one;
+	// empty if neither is.
 	Displaced      string
 	DisplacedUntil time.Time // zero: until it is dropped by hand
 	UndoneAt       time.Time
 }
 
-// UndoWindow is how long after a replacement whoever made it may take it back on the
-// consent that they had for it.
+// UndoWindow is how long after a replacement its maker may take it back on the consent that they
+// had for it.
 const UndoWindow = 15 * time.Minute
 
-// CoversUndo reports whether what was said of a replacement covers its undo too, by a
-// caller and at a moment. Later than the window, nobody knows here what was written
-// to the new database meanwhile, so it counts as written to; and so it does where
-// the agent's clock says nothing.
+// CoversUndo reports whether what was said of a replacement covers its undo too, by a caller and at
+// a moment. Later than the window, nobody knows here what was written to the new database
+// meanwhile, so it counts as written to; and so it does if the agent's clock says nothing.
 func (r Restore) CoversUndo(by Caller, now time.Time) bool {
 	since := now.Sub(r.FinishedAt)
 	return r.State == JobSucceeded && r.RequestedBy == by.String() && !r.FinishedAt.IsZero() && since < UndoWindow && since > -ClockSkew

@@ -84,7 +84,7 @@ func TestNewsOfOneInstanceLeaveRoomForOthers(t *testing.T) {
 	}
 }
 
-// Whoever always has something new does not keep waiting what is older.
+// Anyone who always has something new does not keep waiting what is older.
 func TestWhatWaitsLongerIsToldFirst(t *testing.T) {
 	var known []fleet.Alert
 	for n := range 100 {

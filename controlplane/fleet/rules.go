@@ -109,7 +109,7 @@ func outdated(j evaluation) *Reason {
 		quoting(j.Agent.Status.DumpVersion + " and " + j.Agent.Status.ServerVersion)
 }
 
-// major is the first number of a version; 0 where it is none.
+// major is the first number of a version; 0 if it is none.
 func major(version string) int {
 	digits := strings.TrimLeft(version, " ")
 	if end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }); end >= 0 {
@@ -141,7 +141,7 @@ func retentionBlocked(j evaluation) *Reason {
 	return reason(VerdictBlocked, shell.Command("pgharbor retention --instance %s; ", j.Instance)+lookAtInstance, "retention removes nothing").quoting(j.Agent.Status.RetentionBlocked)
 }
 
-// refused speaks of what this status lacks, and of what was refused of late.
+// refused is about what this status lacks, and about what was refused recently.
 func refused(j evaluation) *Reason {
 	const next = "see the log of the control plane; what one agent may have here is set with --agent-databases and its like (docs/health.md)"
 	texts := j.Agent.Status.Refused
@@ -158,12 +158,12 @@ func refused(j evaluation) *Reason {
 // whether they stay is not yet known.
 const guestFor = 7 * 24 * time.Hour
 
-// MaintenanceDatabase is the one that every instance has, to connect to. Nobody
-// is alarmed where no schedule covers it.
+// MaintenanceDatabase is the one that every instance has, to connect to. Nobody is alarmed if no
+// schedule covers it.
 const MaintenanceDatabase = "postgres"
 
-// unprotected: where the schedule is off as a whole, somebody backs up by hand or
-// by a cron of their own, and freshness says whether they do.
+// unprotected: if the schedule is off as a whole, somebody backs up by hand or by a cron of their
+// own, and freshness says whether they do.
 func unprotected(j evaluation) *Reason {
 	switch {
 	case !j.Exists, j.Covered, j.Database == MaintenanceDatabase:

@@ -10,7 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
-// Findings is what is known of a backup beside its manifest.
+// Findings is what is known of a backup in addition to its manifest.
 type Findings struct {
 	Held       bool // retention leaves it alone
 	HoldReason string
@@ -73,8 +73,8 @@ func failedTestRestore(j evaluation) *Reason {
 	return reason(VerdictDamaged, next, "the test restore of backup %s failed", j.TestRestored.ID).quoting(why)
 }
 
-// refusal warns of a backup whose test restore succeeded, and that a restore refuses all the same;
-// "" where none is.
+// refusal warns of a backup whose test restore succeeded, and that a restore refuses anyway; "" if
+// none is.
 func refusal(f Facts) string {
 	tested := f.TestRestored
 	if tested == nil || tested.TestRestore.State != TestRestoreSucceeded || tested.TestRestore.Refuses == "" {
@@ -88,8 +88,8 @@ func refusal(f Facts) string {
 // for backups that are under way.
 const verifyLate = 24 * time.Hour
 
-// noTestRestore asks for a test restore where a threshold or the agent's schedule does. A test
-// restore that failed is no reason here, but damage.
+// noTestRestore asks for a test restore if a threshold or the agent's schedule does. A test restore
+// that failed is no reason here, but damage.
 func noTestRestore(j evaluation) *Reason {
 	next := shell.Command("pgharbor list --instance %s, then pgharbor verify the newest; BACKUP_VERIFY_SCHEDULE of the agent does so regularly", j.Instance)
 	var tested time.Time

@@ -13,8 +13,8 @@ type Thresholds struct {
 	StaleAfter time.Duration `json:"stale_after,omitempty"`
 	// SizePercent is how far the newest backup's size may be off the median.
 	SizePercent int `json:"size_percent,omitempty"`
-	// HangAfter is how long a run may take where nothing is known of earlier ones;
-	// else a run hangs that takes five times as long as the longest of the last.
+	// HangAfter is how long a run may take if nothing is known of earlier ones; else a run hangs
+	// that takes five times as long as the longest of the last.
 	HangAfter time.Duration `json:"hang_after,omitempty"`
 	// MissedAfter is how long after its time a scheduled run must have begun.
 	MissedAfter time.Duration `json:"missed_after,omitempty"`

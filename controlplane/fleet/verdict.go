@@ -25,7 +25,7 @@ const (
 	VerdictClock       Verdict = "CLOCK"       // the agent's clock is off
 	VerdictCertificate Verdict = "CERTIFICATE" // it ends soon, and was not renewed
 	VerdictSpace       Verdict = "SPACE"       // the next scheduled run will not fit
-	VerdictUnencrypted Verdict = "UNENCRYPTED" // files are plain where they should not be
+	VerdictUnencrypted Verdict = "UNENCRYPTED" // files are plain if they should not be
 	VerdictOutdated    Verdict = "OUTDATED"    // pg_dump is older than its server
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
 	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
@@ -47,7 +47,7 @@ func Verdicts() []Verdict {
 	return all
 }
 
-// Worse orders verdicts: negative where a is worse than b.
+// Worse orders verdicts: negative if a is worse than b.
 func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
 
 const (
@@ -67,8 +67,8 @@ const (
 	RefusedAgain = 5 * time.Minute
 )
 
-// Duplicate is an agent that was refused because another with its identity is
-// connected; zero where there was none.
+// Duplicate is an agent that was refused because another with its identity is connected; zero if
+// there was none.
 type Duplicate struct {
 	Host string // as the refused one says
 	At   time.Time
@@ -93,7 +93,7 @@ type Reason struct {
 type DatabaseStatus struct {
 	Facts
 	Verdict Verdict
-	Reasons []Reason // worst first; empty exactly where the verdict is OK
+	Reasons []Reason // worst first; empty exactly if the verdict is OK
 }
 
 // Evaluate applies the rules of health to one database.

@@ -95,9 +95,9 @@ func (j *Evaluator) evaluate(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// Digest is another one once a verdict or a reason has come or gone. The words of a
-// reason change every minute, with the ages in them, and are no part of it. Who
-// watches keeps it, and not the report, which may take much memory.
+// Digest is another one once a verdict or a reason has come or gone. The words of a reason change
+// every minute, with the ages in them, and are no part of it. Anyone who watches keeps it, and not
+// the report, which may take much memory.
 func (r Report) Digest() [sha256.Size]byte {
 	digest := sha256.New()
 	for _, j := range r.Statuses {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// A delivery that failed is tried again after a pause that doubles, and given up
-	// after a day: the reminder tells of what is still wrong.
+	// A delivery that failed is tried again after a pause that doubles, and given up after a day:
+	// the reminder reports what is still wrong.
 	firstRetry = 10 * time.Second
 	lastRetry  = time.Hour
 	giveUpFor  = 24 * time.Hour
@@ -37,8 +37,7 @@ type Channel interface {
 // ErrRefused reports that the other side will not take the notification.
 var ErrRefused = errors.New("refused")
 
-// Notifier looks at the fleet and tells of what has changed. Its fields are set
-// before Run.
+// Notifier looks at the fleet and reports what has changed. Its fields are set before Run.
 type Notifier struct {
 	Catalog   *catalog.Catalog
 	Evaluator *health.Evaluator

@@ -176,7 +176,7 @@ func TestADeliveryThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-// What is queued outlives the process: it is in the catalog with what it tells of.
+// What is queued outlives the process: it is in the catalog with what it reports.
 func TestNewsSurviveARestart(t *testing.T) {
 	h := newHook(t, http.StatusBadGateway)
 	s := newStage(t, h.config(t, "x"))

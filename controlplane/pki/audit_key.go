@@ -22,9 +22,9 @@ const KindAuditLog Kind = "trail"
 const auditKeyFile = "trail.key"
 
 // AuditKey returns the key in the folder (trail.key, PKCS#8 PEM, 0600) that signs checkpoints of
-// the audit log, made where there is none, and what returns a certificate for it, DER, of the CA
-// that everybody trusts at that moment. The key lasts as long as the audit log does; its
-// certificate is made again at each start and for each CA.
+// the audit log, made if there is none, and what returns a certificate for it, DER, of the CA that
+// everybody trusts at that moment. The key lasts as long as the audit log does; its certificate is
+// made again at each start and for each CA.
 func (a *Authorities) AuditKey(now func() time.Time) (crypto.Signer, func() ([]byte, error), error) {
 	key, err := auditKey(a.dir)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Authorities are the CAs of a fleet, as they stand in a folder: one, and while a
-// rotation lasts an older and a newer one. Both are trusted then. The older one
-// goes on certifying the control plane itself, because that is the one that every
-// peer pins, and the newer one certifies those who have said that they trust it.
+// Authorities are the CAs of a fleet, as they are in a folder: one, and while a rotation lasts an
+// older and a newer one. Both are trusted then. The older one goes on certifying the control plane
+// itself, because that is the one that every peer pins, and the newer one certifies those who have
+// said that they trust it.
 //
 // Another process may rotate or retire a CA meanwhile; the next handshake and the
 // next certificate go by what the folder holds then. It is safe for concurrent
@@ -81,9 +81,9 @@ func (a *Authorities) Certificates() []*x509.Certificate {
 	return certs
 }
 
-// Sign is CA.Sign by the newest CA among the fingerprints that the holder trusts,
-// or by the oldest where it has named none: a certificate of a CA that its holder
-// does not know would be refused by the holder.
+// Sign is CA.Sign by the newest CA among the fingerprints that the holder trusts, or by the oldest
+// if it has named none: a certificate of a CA that its holder does not know would be refused by the
+// holder.
 func (a *Authorities) Sign(csrDER []byte, p Principal, ttl time.Duration, now time.Time, trusted ...string) (Issued, error) {
 	cas := a.all()
 	for _, ca := range slices.Backward(cas) {
@@ -134,8 +134,8 @@ var ErrRotating = errors.New("a rotation of the CA is not over")
 // ErrNotRotating reports that there is one CA, and nothing to retire.
 var ErrNotRotating = errors.New("there is one CA only")
 
-// RetireCA removes all CAs but the newest from dir, their keys too. Whoever trusts
-// only an older one can't come back after that.
+// RetireCA removes all CAs but the newest from dir, their keys too. Anyone who trusts only an older
+// one can't come back after that.
 func RetireCA(dir string) error {
 	names, err := caNames(dir)
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// ErrBadRequest is wrapped by Sign where the certificate request itself is at
-// fault.
+// ErrBadRequest is wrapped by Sign if the certificate request itself is at fault.
 var ErrBadRequest = errors.New("the certificate request is refused")
 
 // A P-256 request takes some 200 bytes.

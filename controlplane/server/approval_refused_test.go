@@ -27,7 +27,7 @@ func openCatalog(t *testing.T, cp *servertest.ControlPlane) *catalog.Catalog {
 	return c
 }
 
-// Whoever edits an approved request has another one.
+// Anyone who edits an approved request has another one.
 func TestEditedRequestIsNotTheOneThatWasApproved(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	backup, other := a.hasBackup(t, 4), a.hasBackup(t, 4)

@@ -27,7 +27,7 @@ func twoOwners(t *testing.T, change ...func(*server.Config)) (cp *servertest.Con
 	return cp, connectAgent(t, cp, "prod-1"), cp.Owner(t), cp.User(t, "bob", fleet.RoleOwner)
 }
 
-// guarded is twoOwners where a download from prod-* waits for another person.
+// guarded is twoOwners if a download from prod-* waits for another person.
 func guarded(t *testing.T, change ...func(*server.Config)) (cp *servertest.ControlPlane, a *agent, owner, bob *grpc.ClientConn) {
 	t.Helper()
 	cp, a, owner, bob = twoOwners(t, change...)
@@ -216,7 +216,7 @@ func TestResumedDownloadNeedsNoSecondApproval(t *testing.T) {
 	}
 }
 
-// Nor does one that was under way when the control plane broke off.
+// Nor does one that was under way when the control plane was interrupted.
 func TestApprovalInUseOutlivesTheControlPlane(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 10)}

@@ -82,8 +82,8 @@ func SealedCheckpoint(ctx context.Context, dataDir string) (_ chain.Checkpoint, 
 	return sealed.Checkpoint, checked, err
 }
 
-// checkSeal holds the seal to the keys of the folder, where it has them: a copy may be
-// of the catalog alone.
+// checkSeal holds the seal to the keys of the folder, if it has them: a copy may be of the catalog
+// alone.
 func checkSeal(dataDir string, sealed chain.Seal) (checked bool, err error) {
 	dir := filepath.Join(dataDir, pkiFolder)
 	if _, err := os.Stat(dir); sealed.Checkpoint == (chain.Checkpoint{}) || errors.Is(err, fs.ErrNotExist) {

@@ -59,8 +59,8 @@ func prune(ctx context.Context, c Config, a *api.API) {
 	}
 }
 
-// dropSealed deletes what a seal that was broken off has left, and nothing for one that
-// the control plane has not signed.
+// dropSealed deletes what a seal that was interrupted has left, and nothing for one that the
+// control plane has not signed.
 func dropSealed(ctx context.Context, c Config, a *api.API) {
 	seal, err := a.Checkpoints.Seal(ctx)
 	if err == nil && seal.Valid() {

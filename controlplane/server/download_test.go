@@ -64,7 +64,7 @@ func TestDownloadFromAnOffset(t *testing.T) {
 	}
 }
 
-// What is less than the whole file is never a finished download, and the audit log says how much of
+// What is less than the whole file is never a finished download, and the audit log reports how much of
 // it left.
 func TestDownloadThatIsCutShort(t *testing.T) {
 	cp := servertest.Start(t)

@@ -118,8 +118,8 @@ func TestDownloadThatIsAbortedShowsHowMuchLeft(t *testing.T) {
 	}
 }
 
-// A control plane that is killed can't say how a download ended. What it wrote
-// before the bytes left is there all the same, and the next one ends the entry.
+// A control plane that is killed can't say how a download ended. What it wrote before the bytes
+// left is there anyway, and the next one ends the entry.
 func TestControlPlaneThatIsKilledShowsHowMuchLeft(t *testing.T) {
 	cp, p, owner, a, backup := inProcess(t, 100*mebibyte)
 	stream, _ := download(t, owner, &pgharborv1.DownloadRequest{BackupId: backup, Reason: "ticket 7"})

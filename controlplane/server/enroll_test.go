@@ -70,14 +70,14 @@ func TestOneOfManyRedemptionsWins(t *testing.T) {
 			outcomes[e.Outcome]++
 		}
 	}
-	// Who came once it was used is counted; who came at the same moment had begun.
+	// Anyone who came once it was used is counted; who came at the same moment had begun.
 	if outcomes["succeeded"] != 1 || outcomes["started"] != 1+outcomes["failed"] || outcomes["failed"]+outcomes["denied"] == 0 {
 		t.Errorf("the audit log has %v", outcomes)
 	}
 }
 
-// Who has the word of an invite that is used up, or was used with their key, came as
-// often as they liked, with two entries each time.
+// Anyone who has the word of an invite that is used up, or was used with their key, came as often
+// as they liked, with two entries each time.
 func TestInviteThatIsUsedUpIsAFewEntries(t *testing.T) {
 	cp := servertest.Start(t)
 	word, other := cp.InviteUser(t, "vera", fleet.RoleViewer), cp.InviteUser(t, "carl", fleet.RoleViewer)

@@ -11,7 +11,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Whoever approved meant the host that had the name then. One person who enrols a host of their own under it has another request.
+// The approver meant the host that had the name then. One person who enrols a host of their own
+// under it has another request.
 func TestAnApprovalIsForTheAgentOfThen(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	connectAgent(t, cp, "spare")

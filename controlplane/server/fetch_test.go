@@ -104,7 +104,7 @@ func TestFetch(t *testing.T) {
 		told[1].Outcome != "succeeded" || !strings.HasPrefix(told[1].Detail, "6 of 6 bytes left for db2") {
 		t.Errorf("the audit log tells %+v", told)
 	}
-	// Once the restore has ended, nothing can be had any more.
+	// Once the restore has ended, nothing is available any more.
 	target.finishes(t, offer.GetJobId(), string(fleet.JobSucceeded), "", "")
 	if _, _, err := target.fetch(t, from.GetTransferId()); status.Code(err) != codes.NotFound {
 		t.Errorf("after the end: %v", err)
@@ -149,7 +149,7 @@ func TestRestoreElsewhereNeedsBothAgents(t *testing.T) {
 	if _, err := restores.CreateRestore(bounded(t), request("db4")); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "db1") {
 		t.Errorf("without the source's agent: %v", err)
 	}
-	// Whoever may restore on one of the two alone may not do this.
+	// Anyone who may restore on one of the two alone may not do this.
 	for scope, code := range map[string]codes.Code{"db1": codes.PermissionDenied, "db4": codes.NotFound} {
 		conn := cp.User(t, "at-"+scope, fleet.RoleOwner, scope)
 		if _, err := pgharborv1.NewRestoreServiceClient(conn).CreateRestore(bounded(t), request("db4")); status.Code(err) != code {

@@ -27,9 +27,9 @@ func (d tamper) claims(h chain.SignedCheckpoint, file string) {
 	d.do(`DELETE FROM audit WHERE sequence <= ?`, h.Sequence)
 }
 
-// Whoever writes the catalog's file has signed checkpoints at hand: any agent and any OWNER is sent
-// one. None of them makes the past one that was sealed off, not even with the entry of a seal after
-// it.
+// Anyone who writes the catalog's file has signed checkpoints available: any agent and any OWNER is
+// sent one. None of them makes the past one that was sealed off, not even with the entry of a seal
+// after it.
 func TestSignedCheckpointIsNoSeal(t *testing.T) {
 	cp := servertest.Start(t)
 	cp.InviteAgent(t, "db1")

@@ -119,13 +119,12 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 
-// inviter makes invites that bring whoever has one to this control plane.
+// inviter makes invites that bring anyone who has one to this control plane.
 func inviter(c *catalog.Catalog, ca *pki.Authorities, auditLog *audit.Log, address string) *enrolment.Inviter {
 	return &enrolment.Inviter{Catalog: c, Audit: auditLog, Now: auditLog.Now, Address: address, Fingerprint: ca.Fingerprint}
 }
 
-// install moves what was made into place, the catalog last: where it stands,
-// all stands.
+// install moves what was made into place, the catalog last: where it is, all stands.
 func install(dir, staging string) error {
 	if err := os.RemoveAll(filepath.Join(dir, pkiFolder)); err != nil { // of an Init that was cut off: no catalog, no use
 		return err

@@ -51,8 +51,8 @@ func growths(t *testing.T) map[string]func(pgharborv1.UserServiceClient) error {
 	}
 }
 
-// A spare invite from before somebody's rights grew made a device with the new ones,
-// and so a second person, for whoever had kept it.
+// A spare invite from before somebody's rights grew made a device with the new ones, and so a
+// second person, for anyone who had kept it.
 func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 	for name, grow := range growths(t) {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestSpareInviteFromBeforeAPolicyWaits(t *testing.T) {
 	if err := tryEnrolling(t, cp, dir, spare); err != nil {
 		t.Errorf("approved: %v", err)
 	}
-	// Who could approve of nothing waits for nobody.
+	// Anyone who could approve of nothing waits for nobody.
 	if err := tryEnrolling(t, cp, filepath.Join(t.TempDir(), "vera"), viewer); err != nil {
 		t.Errorf("a VIEWER: %v", err)
 	}
@@ -168,7 +168,7 @@ func TestGrantIsApprovedForTheDevicesThatThereAre(t *testing.T) {
 	}
 }
 
-// Who is revoked leaves no invites behind whose words they know.
+// Anyone who is revoked leaves no invites behind whose words they know.
 func TestInvitesOfWhoIsRevokedAreVoid(t *testing.T) {
 	cp, _, _, bob := twoOwners(t)
 	left := inviteFrom(t, bob, "vera", fleet.RoleViewer)

@@ -29,8 +29,8 @@ func carryingOff(t *testing.T, sealed bool) (cp *servertest.ControlPlane, olga *
 	}
 }
 
-// Who may restore, and has an agent of their own, had whole files sent there without
-// the right to download any: that they leave takes a permission of its own.
+// Anyone who may restore, and has an agent of their own, had whole files sent there without the
+// right to download any: that they leave takes a permission of its own.
 func TestFilesDoNotLeaveByTheRightToRestore(t *testing.T) {
 	cp, olga, _, mine, request := carryingOff(t, true)
 	err := restoring(t, olga, request)
@@ -123,8 +123,8 @@ func TestPlaintextDoesNotLeaveByTheRightToExport(t *testing.T) {
 	}
 }
 
-// What she had asked for while she might leaves no longer when she may not, before its
-// first byte or in the midst of it.
+// What she had asked for while she might leaves no longer when she may not, before its first byte
+// or in the middle of it.
 func TestFileStaysWhenItsRequesterMayNoLonger(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *servertest.ControlPlane){
 		"revoked": func(t *testing.T, cp *servertest.ControlPlane) { revokeUser(t, cp, "olga") },

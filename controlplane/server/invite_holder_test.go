@@ -10,9 +10,9 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Whoever holds an invite to an OWNER from before a policy asks in its maker's name for each device
-// that they bring. A few of these wait; the maker has room for requests of their own, and the audit
-// log has a few entries.
+// Anyone who holds an invite to an OWNER from before a policy asks in its maker's name for each
+// device that they bring. A few of these wait; the maker has room for requests of their own, and
+// the audit log has a few entries.
 func TestHolderOfAnInviteLeavesItsMakerRoom(t *testing.T) {
 	cp, _, owner, _ := twoOwners(t)
 	invite, err := pki.ParseInvite(inviteFrom(t, owner, "zed", fleet.RoleOwner))

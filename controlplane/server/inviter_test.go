@@ -14,12 +14,12 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Whoever made an invite knows its word: it ends with the device and with the rights
-// that it was made with, and else it goes on.
+// Anyone who made an invite knows its word: it ends with the device and with the rights that it was
+// made with, and else it goes on.
 func TestInvitesEndWithTheRightsOfWhoMadeThem(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(t *testing.T, cp *servertest.ControlPlane, bob *grpc.ClientConn)
-		target string // of the audit log's entry; empty where the invite goes on
+		target string // of the audit log's entry; empty if the invite goes on
 	}{
 		"the device is revoked": {func(t *testing.T, cp *servertest.ControlPlane, bob *grpc.ClientConn) {
 			revokeDevice(t, cp, "bob", deviceOf(t, bob))

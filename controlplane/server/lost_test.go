@@ -131,8 +131,8 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	}
 }
 
-// The reply to a renewal is lost, and the agent is started again before it tries
-// once more: it is the agent that it was.
+// The reply to a renewal is lost, and the agent is started again before it tries again: it is the
+// agent that it was.
 func TestLostReplyToARenewalLocksNobodyOut(t *testing.T) {
 	cp := servertest.Start(t)
 	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))

@@ -229,7 +229,7 @@ func TestEveryMutationIsInTheAuditLog(t *testing.T) {
 	}
 }
 
-// Where the audit log can't be written, nothing that belongs on it happens.
+// If the audit log can't be written, nothing that belongs on it happens.
 func TestWithoutAnAuditLogNothingHappens(t *testing.T) {
 	h := newHarbor(t)
 	db, err := sql.Open("sqlite", filepath.Join(h.DataDir, "catalog.db"))
@@ -243,8 +243,8 @@ func TestWithoutAnAuditLogNothingHappens(t *testing.T) {
 	h.changesNothing(t)
 }
 
-// Nor does it where the disk is full. What can be read is shown, nothing is lost,
-// and once there is room all goes on.
+// Nor does it if the disk is full. What can be read is shown, nothing is lost, and once there is
+// room all goes on.
 func TestWhereTheDiskIsFullNothingHappens(t *testing.T) {
 	h := newHarbor(t)
 	h.Stop(t)

@@ -37,7 +37,7 @@ func TestPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
-// Where one person is all there is, nobody could ever approve of anything.
+// If one person is all there is, nobody could ever approve of anything.
 func TestOnePersonCannotLockTheFleet(t *testing.T) {
 	cp := servertest.Start(t)
 	policies := pgharborv1.NewPolicyServiceClient(cp.Owner(t))
@@ -106,7 +106,7 @@ func TestPoliciesAddUp(t *testing.T) {
 	}
 }
 
-// Who is held by a policy does not lift it alone, not even for a moment.
+// Anyone who is held by a policy does not lift it alone, not even for a moment.
 func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	policies := pgharborv1.NewPolicyServiceClient(owner)
@@ -213,8 +213,8 @@ func TestWhoeverCouldApproveIsMadeByTwo(t *testing.T) {
 	}
 }
 
-// Who turns health blind does not do so alone, where a policy says so; whatever the
-// pattern is that reaches the instance.
+// Anyone who turns health blind does not do so alone, if a policy says so; whatever the pattern is
+// that reaches the instance.
 func TestThresholdsWaitForAnotherPerson(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	thresholds := pgharborv1.NewHealthServiceClient(owner)

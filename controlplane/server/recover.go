@@ -22,8 +22,8 @@ type RecoverOptions struct {
 }
 
 // RecoverOwner makes an invite for an OWNER of the whole fleet, for the day on which no OWNER can
-// log in any longer. Who may read and write the data folder may do all anyway, so nothing else is
-// asked for; the audit log says that the host did it.
+// log in any longer. Anyone who may read and write the data folder may do all anyway, so nothing
+// else is asked for; the audit log says that the host did it.
 //
 // It works while the control plane serves and while it does not. What it changes is
 // nothing that the control plane holds in memory.
@@ -48,9 +48,8 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 
-// openOnHost opens the catalog of a data folder for a command on its host. Where no
-// control plane runs, none can start until done; beside one, the schema is left as
-// it is.
+// openOnHost opens the catalog of a data folder for a command on its host. If no control plane
+// runs, none can start until done; beside one, the schema is left as it is.
 func openOnHost(ctx context.Context, dataDir string) (_ *catalog.Catalog, done func() error, err error) {
 	path := filepath.Join(dataDir, catalogFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

@@ -47,7 +47,7 @@ func TestRevocationEndsASession(t *testing.T) {
 	if err := a.ended(); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("the session ended with %v", err)
 	}
-	// The connection stands, and is worth nothing.
+	// The connection stands, and has no value.
 	_, err := pgharborv1.NewIdentityServiceClient(a.conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
 	if status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a call over the old connection: %v", err)
@@ -173,7 +173,7 @@ func TestLastOwnerCannotBeRevoked(t *testing.T) {
 	}
 }
 
-// Where policies ask for a second person, whoever leaves one alone is told.
+// If policies ask for a second person, anyone who leaves one alone is told.
 func TestWhoLeavesOneOwnerAloneIsTold(t *testing.T) {
 	t.Parallel()
 	_, _, _, bob := guarded(t)

@@ -257,8 +257,8 @@ func TestAnotherScopeEndsAWatchOfHealth(t *testing.T) {
 	}
 }
 
-// An agent that is revoked in the middle of a download sends no more, and whoever
-// downloads is told.
+// An agent that is revoked in the middle of a download sends no more, and anyone who downloads is
+// told.
 func TestRevocationOfAnAgentEndsItsUpload(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")

@@ -44,7 +44,7 @@ type Behind struct {
 	Why    string    `json:"why"`
 }
 
-// ListCAs says how far a rotation has come. The control plane may be running.
+// ListCAs reports how far a rotation has come. The control plane may be running.
 func ListCAs(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) (err error) {
@@ -54,9 +54,9 @@ func ListCAs(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	return state, err
 }
 
-// RotateCA makes the next CA. The control plane may be running: it certifies by
-// the new one from then on, whoever has come to trust it. fleet.ErrConflict says
-// that the last rotation is not over.
+// RotateCA makes the next CA. The control plane may be running: it certifies by the new one from
+// then on, anyone who has come to trust it. fleet.ErrConflict says that the last rotation is not
+// over.
 func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) error {
@@ -174,7 +174,7 @@ func describe(certs []*x509.Certificate) []Authority {
 	return all
 }
 
-// behind says why a holder still needs an older CA, or nothing. Whose certificate
+// behind reports why a holder still needs an older CA, or nothing. Whose certificate
 // has ended is out already.
 func behind(h catalog.Holder, newest string, now time.Time) string {
 	switch {

@@ -46,7 +46,7 @@ func hold(t *testing.T, cp *servertest.ControlPlane, dir string) *holder {
 // looked is how often somebody has looked; each look is an hour after the last.
 var looked atomic.Int64
 
-// looks does what every program does once an hour, and says whether it has
+// looks does what every program does once an hour, and reports whether it has
 // another certificate now.
 func (h *holder) looks(t *testing.T) bool {
 	t.Helper()

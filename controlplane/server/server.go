@@ -29,21 +29,21 @@ import (
 )
 
 const (
-	// DefaultHeartbeat is how often an agent is to be heard of.
+	// DefaultHeartbeat is how often an agent must be heard from.
 	DefaultHeartbeat = 10 * time.Second
 	// DefaultCertificateLife is that of agents' and people's certificates.
 	DefaultCertificateLife = 30 * 24 * time.Hour
 
 	maxMessage   = 4 << 20  // bytes; a manifest of a database with very many tables
-	maxAnswer    = 64 << 20 // bytes; the health of a large fleet where all is wrong
+	maxAnswer    = 64 << 20 // bytes; the health of a large fleet if all is wrong
 	maxHeader    = 64 << 10 // bytes of a call's metadata
 	maxStreams   = 256      // of one connection
 	streamWindow = 1 << 20  // bytes in flight of one transfer
 	connWindow   = 4 << 20
 	drainWithin  = 5 * time.Second
 
-	// idleWithin ends a connection without a call; whoever has more to ask dials
-	// again, and sees nothing of it.
+	// idleWithin ends a connection without a call; anyone who has more to ask dials again, and sees
+	// nothing of it.
 	idleWithin = 15 * time.Minute
 
 	drainHTTPWithin = time.Second
@@ -60,8 +60,8 @@ type Config struct {
 	Heartbeat       time.Duration
 	CertificateLife time.Duration
 	AlertsFile      string // the channels over which people are told; empty for none
-	// HeartbeatURL is called every HeartbeatURLEvery for as long as the control plane does
-	// its work; empty for none.
+	// HeartbeatURL is called every HeartbeatURLEvery for as long as the control plane works; empty
+	// for none.
 	HeartbeatURL      string
 	HeartbeatURLEvery time.Duration
 	// Share is what one agent may hold, and Keep for how long what is over is kept;
@@ -70,7 +70,7 @@ type Config struct {
 	Keep  fleet.Keep
 	Log   *slog.Logger
 	Now   func() time.Time
-	// Ready, where set, is told the addresses once both are open.
+	// Ready, if set, is told the addresses once both are open.
 	Ready func(grpc, http net.Addr)
 }
 

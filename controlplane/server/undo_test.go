@@ -90,7 +90,7 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 		t.Errorf("kept is %v", r)
 	}
 
-	forgeOutcome(t, cp, restores, id) // another agent can't speak of it
+	forgeOutcome(t, cp, restores, id) // another agent can't report on it
 	if r := get(); r.GetKeptDatabase() != "shop_before_x" {
 		t.Errorf("another agent has made it %v", r)
 	}
@@ -124,8 +124,8 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	}
 }
 
-// What an undo takes out of service may be days of writes, so it waits where the
-// replacement did; but for who made that, in its first minutes.
+// What an undo takes out of service may be days of writes, so it waits if the replacement did; but
+// for who made that, in its first minutes.
 func TestUndoWaitsWhereTheReplacementDid(t *testing.T) {
 	clock := newHandClock()
 	cp, a, owner, bob := twoOwners(t, clock.into)
@@ -211,7 +211,7 @@ func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
 	}
 }
 
-// What a restored database lacks is told to whoever asked for it.
+// What a restored database lacks is told to the requester.
 func TestWhatARestoreLacksIsToldAndKept(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)

@@ -98,7 +98,7 @@ func TestAgentIsSentTheSignedCheckpoint(t *testing.T) {
 }
 
 // What an agent holds and the audit log no longer has is said in the log, in health and in the
-// audit log, once, and to whoever verifies.
+// audit log, once, and to anyone who verifies.
 func TestAgentThatHasSeenAnotherAuditLogIsHeard(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -84,7 +84,7 @@ func runThatIs(state string) *pgharborv1.Run {
 }
 
 // What an agent says in words of its own may hold a row of a database. A test restore told its
-// server_version and its method to whoever reaches the port.
+// server_version and its method to anyone who reaches the port.
 func TestStrangersHearNoWordsOfAgents(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)

@@ -14,9 +14,9 @@ import (
 // has one, and lives.
 var ErrDuplicate = errors.New("another agent with the same identity is connected")
 
-// answerWithin bounds how long an agent that is connected has to show that it
-// lives; where heartbeats are more frequent, it is as long as silence may be. It
-// is less than an agent waits for its welcome.
+// answerWithin bounds how long an agent that is connected has to show that it lives; if heartbeats
+// are more frequent, it is as long as silence may be. It is less than an agent waits for its
+// welcome.
 const answerWithin = 20 * time.Second
 
 // admit makes s the session of its instance, until leave. An older session of
@@ -52,9 +52,8 @@ func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err err
 	}
 }
 
-// enter makes s the session of its instance and ends an older one, or returns
-// the older one where that may be another agent's: not the one that is known to
-// be dead.
+// enter makes s the session of its instance and ends an older one, or returns the older one if that
+// may be another agent's: not the one that is known to be dead.
 func (r *Registry) enter(s, dead *session) (older *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +78,7 @@ func (r *Registry) leave(s *session) {
 	}
 }
 
-// lives says that the session has not ended yet, as far as this side knows.
+// lives reports whether the session has not ended yet, as far as this side knows.
 func (s *session) lives() bool {
 	select {
 	case <-s.ended:

@@ -49,7 +49,7 @@ func addMessages(all map[protoreflect.FullName]protoreflect.MessageDescriptor, m
 	}
 }
 
-// Whoever adds a field says what an agent may put in it.
+// Anyone who adds a field says what an agent may put in it.
 func TestEveryFieldOfAnAgentHasABound(t *testing.T) {
 	messages := agentMessages(t)
 	if messages["pgharbor.v1.AgentStatus"] == nil || messages["pgharbor.v1.FetchRequest"] == nil {
@@ -98,7 +98,7 @@ func emptyOf(t *testing.T, m protoreflect.MessageDescriptor) proto.Message {
 	return kind.New().Interface()
 }
 
-// worstOf puts the worst that there is into a field; nil where there is none.
+// worstOf puts the worst that there is into a field; nil if there is none.
 func worstOf(field protoreflect.FieldDescriptor) func(protoreflect.Message) {
 	var value protoreflect.Value
 	switch field.Kind() {

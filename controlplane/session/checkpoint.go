@@ -14,7 +14,7 @@ import (
 )
 
 // Agents are the witnesses of the audit log: each keeps signed checkpoints of it, and says when it
-// connects what the newest is. Where the audit log has another entry in that place, or none, it was
+// connects what the newest is. If the audit log has another entry in that place, or none, it was
 // rewritten, or the catalog is an older copy. Nothing is done about it here but to say so.
 
 // sendCheckpoint sends where the audit log ends, unless the agent was told.
@@ -59,7 +59,7 @@ func (s *session) takeCheckpoint(ctx context.Context, told *pgharborv1.TrailHead
 	return err
 }
 
-// forgetCheckpoint forgets what the agent had seen, where somebody has accepted beside it that the
+// forgetCheckpoint forgets what the agent had seen, if somebody has accepted beside it that the
 // audit log begins again.
 func (s *session) forgetCheckpoint(ctx context.Context) error {
 	held, err := s.Catalog.AuditLog.CheckpointOf(ctx, s.instance)

@@ -22,7 +22,7 @@ func invalid(format string, args ...any) error {
 	return fleet.NewProblem(fleet.ErrInvalid, format, args...)
 }
 
-// timeFrom is the zero time where nothing was sent.
+// timeFrom is the zero time if nothing was sent.
 func timeFrom(t *timestamppb.Timestamp) time.Time {
 	if t == nil || t.CheckValid() != nil {
 		return time.Time{}
@@ -57,7 +57,7 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 	return status
 }
 
-// policyFrom is nil where an agent does not say.
+// policyFrom is nil if an agent does not say.
 func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
 	if p == nil {
 		return nil
@@ -121,7 +121,7 @@ func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
 	}
 }
 
-// testRestoreFrom is the zero TestRestore where none was sent, or one that says nothing.
+// testRestoreFrom is the zero TestRestore if none was sent, or one that says nothing.
 func testRestoreFrom(p *pgharborv1.Proof) fleet.TestRestore {
 	if (p.GetState() != fleet.TestRestoreSucceeded && p.GetState() != fleet.TestRestoreFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
 		return fleet.TestRestore{}

@@ -110,8 +110,8 @@ func TestJobThatTheAgentForgotIsLost(t *testing.T) {
 	}
 }
 
-// Whoever waits for a job is told in bounded time, and what the agent did is
-// the truth when it arrives after all.
+// Anyone who waits for a job is told in bounded time, and what the agent did is the truth when it
+// arrives after all.
 func TestJobThatIsNotBegunInTimeIsLostUntilItsResultComes(t *testing.T) {
 	cp := start(t)
 	cp.invite(t, "db1")
@@ -156,7 +156,7 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 		}
 		notified, leave := registry.Notifications.Listen("job/" + job.ID)
 		defer leave()
-		// It is heard of for an hour, well past the deadline to begin.
+		// It is heard from for an hour, well past the deadline to begin.
 		for range 60 {
 			if err := registry.Catalog.Agents.RecordSeen(t.Context(), "db1", time.Now()); err != nil {
 				t.Fatal(err)

@@ -165,7 +165,7 @@ func (s *session) happened(at *timestamppb.Timestamp) time.Time {
 	return now
 }
 
-// record keeps a run, and its backup where it made one.
+// record keeps a run, and its backup if it made one.
 func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.Backup) error {
 	run, err := runFrom(s.instance, r)
 	if err != nil {
@@ -195,7 +195,7 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 	return nil
 }
 
-// notAfter is the time at, or now where at is further ahead than clocks may be.
+// notAfter is the time at, or now if at is further ahead than clocks may be.
 func notAfter(now, at time.Time) time.Time {
 	if at.After(now.Add(fleet.ClockSkew)) {
 		return now

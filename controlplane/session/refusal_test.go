@@ -11,7 +11,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// An agent speaks of its own instance, whatever ids it knows.
+// An agent reports on its own instance, whatever ids it knows.
 func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	cp := start(t)
 	b := aBackup()

@@ -32,7 +32,7 @@ type Registry struct {
 	Notifications *Notifications
 	Log           *slog.Logger
 	Now           func() time.Time
-	// Heartbeat is how often an agent is to be heard of.
+	// Heartbeat is how often an agent must be heard from.
 	Heartbeat time.Duration
 
 	mu      sync.Mutex

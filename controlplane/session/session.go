@@ -47,7 +47,7 @@ type session struct {
 	inventoryBytes int
 	askedFor       string // the digest for which the inventory was asked for
 	takenDigest    string
-	keyWarning     string        // of the key that the agent signs with; "" where it is the one it is known by
+	keyWarning     string        // of the key that the agent signs with; "" if it is the one it is known by
 	leftOut        []string      // of the agent's status
 	refusal        fleet.Refusal // since it was told; its time is when that was
 }

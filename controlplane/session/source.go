@@ -31,8 +31,8 @@ func (s *session) checkTarget(ctx context.Context, job fleet.Job) error {
 	return why
 }
 
-// addSource tells an agent that is to restore another instance's backup where to
-// fetch it, and by which key the other agent is known.
+// addSource tells an agent that is to restore another instance's backup where to fetch it, and by
+// which key the other agent is known.
 func (s *session) addSource(ctx context.Context, job fleet.Job, spec *pgharborv1.RestoreSpec) error {
 	if spec == nil || job.Spec.SourceInstance == "" {
 		return nil

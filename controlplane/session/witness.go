@@ -10,9 +10,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// The catalog is a second witness to what an agent's folder holds: whoever swaps
-// its files for others, or its folder for an older one, would have to reach the
-// control plane too.
+// The catalog is a second witness to what an agent's folder holds: anyone who swaps its files for
+// others, or its folder for an older one, would have to reach the control plane too.
 
 // actionSigningKey is the audit log's word for a key that an agent shows.
 const actionSigningKey = "agent.signing-key"
@@ -35,8 +34,8 @@ func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 	return nil
 }
 
-// takeKey notes with which key the agent signs, and keeps a warning where that is
-// another one than it is known by.
+// takeKey notes with which key the agent signs, and keeps a warning if that is another one than it
+// is known by.
 func (s *session) takeKey(ctx context.Context, key []byte) error {
 	if len(key) != ed25519.PublicKeySize {
 		return nil // an agent from before signatures, or one that has nothing to sign yet

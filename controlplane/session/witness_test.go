@@ -30,7 +30,7 @@ func (cp *controlPlane) auditLog(t *testing.T, action string) []string {
 }
 
 // A backup that comes back as another file, and a chain that goes back, are damage that the audit
-// log tells of once. Nothing is forgotten by that.
+// log reports once. Nothing is forgotten by that.
 func TestTheCatalogIsAWitness(t *testing.T) {
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
@@ -62,8 +62,8 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 	}
 }
 
-// Each backup that was swapped is one to know of: none is only counted, also where an
-// inventory brings many, and none is told of twice.
+// Each backup that was swapped is one to know of: none is only counted, also if an inventory brings
+// many, and none is told of twice.
 func TestEachSuspectBackupIsInTheAuditLog(t *testing.T) {
 	cp := start(t)
 	cp.Catalog.SetShare(fleet.Share{Databases: 10, Backups: 32, Runs: 1000, Bytes: 64 << 20})

@@ -10,7 +10,7 @@ const (
 	TestRestoreFailed = words.Failed
 )
 
-// Is says that a backup is whole as far as is known: its manifest and its file belong
+// Is reports whether a backup is whole as far as is known: its manifest and its file belong
 // together, nothing speaks against the file, and no test restore of it has failed.
 func Is(complete bool, state, testRestore string) bool {
 	return complete && state == Present && testRestore != TestRestoreFailed

@@ -19,7 +19,7 @@ var (
 	ErrReadable = errors.New("others may read it")
 )
 
-// Remedy is what to do about a file, for whoever reads of one of the errors.
+// Remedy is what to do about a file, for anyone who reads of one of the errors.
 const Remedy = "chmod 600 it, and let it belong to the user that reads it, or to root"
 
 // Check looks at a file that holds a secret, or where a link leads to. It returns ErrChangeable before ErrReadable, nil
@@ -52,7 +52,8 @@ func CheckChange(path string) error {
 	return changeable(info)
 }
 
-// look returns nil for what is no regular file. Who may write to the folder can put another file in the place of this one.
+// look returns nil for what is no regular file. Anyone who may write to the folder can put another
+// file in the place of this one.
 func look(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {

@@ -1,10 +1,11 @@
-// Package unloadable says what to do about a backup that is whole, and whose content no server takes as it stands: the source
-// holds what it would not take itself any more. Another backup of the same database ends in the same way.
+// Package unloadable says what to do about a backup that is whole, and whose content no server
+// takes as it is: the source holds what it would not take itself any more. Another backup of the
+// same database ends in the same way.
 package unloadable
 
 import "regexp"
 
-// where is the page with the ways out.
+// if is the page with the ways out.
 const where = `; what to do, and how to get at what is in this backup: "What does not come back" in docs/restore.md`
 
 // reasons are what a server says, by its SQLSTATE, and what it means of the source.
@@ -31,7 +32,8 @@ var reasons = []struct {
 	},
 }
 
-// NextStep is what to do after a load that failed with these words; "" where they tell of something else.
+// NextStep is what to do after a load that failed with these words; "" if they report something
+// else.
 func NextStep(text string) string {
 	for _, reason := range reasons {
 		if reason.said.MatchString(text) {

@@ -47,7 +47,7 @@ func unchecked(witnesses []chain.Witness, after chain.Checkpoint) (text string) 
 	return text
 }
 
-// seenBy says who has seen the audit log, and up to where.
+// seenBy reports who has seen the audit log, and up to where.
 func seenBy(w chain.Witness) string {
 	return fmt.Sprintf("%s: entry %d", w.Name, w.Checkpoint.Sequence)
 }

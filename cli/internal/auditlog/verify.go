@@ -23,7 +23,7 @@ func adding(verifier *chain.Verifier) func(*pgharborv1.AuditEntry) error {
 }
 
 // VerifyFile verifies an export. After is the checkpoint of the part before it; the zero Checkpoint
-// where it is a whole
+// if it is a whole
 func VerifyFile(file Source, after chain.Checkpoint, witnesses []chain.Witness) (*chain.Verifier, error) {
 	verifier, err := chain.NewVerifierAfter(after, witnesses...)
 	if err != nil {

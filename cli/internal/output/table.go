@@ -38,7 +38,7 @@ func (t *Table) Add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
-// Write prints the table, with nothing at the ends of lines, or the text where it has no rows.
+// Write prints the table, with nothing at the ends of lines, or the text if it has no rows.
 func (t *Table) Write(w io.Writer, none string) error {
 	if len(t.rows) == 0 {
 		_, err := fmt.Fprintln(w, none)

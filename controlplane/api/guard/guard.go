@@ -1,6 +1,6 @@
 // Package guard is the one way into the API, whatever a call came by: who calls, what they may do
-// and where, the bounds of what they send, and the entry of the audit log where they are refused.
-// How a caller shows who they are is an Authenticator's.
+// and where, the bounds of what they send, and the entry of the audit log if they are refused. How
+// a caller shows who they are is an Authenticator's.
 package guard
 
 import (

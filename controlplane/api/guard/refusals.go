@@ -13,7 +13,7 @@ const (
 	maxRefused = 10_000
 )
 
-// refusals remembers which certificates were tried of late in vain.
+// refusals remembers which certificates were tried recently without success.
 type refusals struct {
 	mu   sync.Mutex
 	last map[string]time.Time

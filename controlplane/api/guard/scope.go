@@ -74,9 +74,9 @@ type thing struct {
 	id, instance string
 }
 
-// hideStrange answers whoever may not see the instance of a thing as if there were no such thing:
-// an id tells strangers nothing, not even that it is one. Both ways are written to the audit log,
-// so that neither takes longer than the other.
+// hideStrange answers anyone who may not see the instance of a thing as if there were no such
+// thing: an id tells strangers nothing, not even that it is one. Both ways are written to the audit
+// log, so that neither takes longer than the other.
 func (g *Guard) hideStrange(ctx context.Context, method string, caller fleet.Caller, t thing, lookup error) error {
 	exists := lookup == nil
 	switch {

@@ -17,8 +17,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// inTheAuditLog is what each command leaves there; one that only looks leaves nothing.
-// Who adds a command adds its row, and where in the row of commands it makes sense.
+// inTheAuditLog is what each command leaves there; one that only looks leaves nothing. Anyone who
+// adds a command adds its row, and where in the row of commands it makes sense.
 var inTheAuditLog = []struct{ command, action, flags string }{
 	{"init", "user.invite", ""},
 	{"serve", "controlplane.serve", "--listen 127.0.0.1:0 --http-listen="},

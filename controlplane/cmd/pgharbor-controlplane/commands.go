@@ -18,7 +18,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
-// defaultAddress is where the control plane serves agents and people, and what invites carry, where nobody says another.
+// defaultAddress is where the control plane serves agents and people, and what invites carry, if
+// nobody says another.
 const defaultAddress = "127.0.0.1:7443"
 
 // usageError is for a command line that makes no sense.
@@ -49,9 +50,8 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// fromEnvironment gives every flag that was not set the value of
-// PGHARBOR_<FLAG>, where there is one. An empty one is none, as for the agent:
-// an empty address would be that of every interface.
+// fromEnvironment gives every flag that was not set the value of PGHARBOR_<FLAG>, if there is one.
+// An empty one is none, as for the agent: an empty address would be that of every interface.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		variable := "PGHARBOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -109,8 +109,8 @@ Then %s, the first OWNER, logs in once, before %s:
 	return err
 }
 
-// serveLine is the command that serves at the address that invites carry. Without --listen it would serve where nobody but
-// this host gets to, and on another port than the one that was asked for.
+// serveLine is the command that serves at the address that invites carry. Without --listen it would
+// serve where only this host gets to, and on another port than the one that was asked for.
 func serveLine(o server.InitOptions) string {
 	const command = "pgharbor-controlplane serve --data-dir %s"
 	host, port, err := net.SplitHostPort(o.Advertise)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxDecoded bounds what one message becomes in memory. The heaviest that anybody
-	// honest sends, a page of an inventory with nothing but short names, is 16 MiB.
+	// maxDecoded bounds what one message becomes in memory. The heaviest that anybody honest sends,
+	// a page of an inventory with only short names, is 16 MiB.
 	maxDecoded = 24 << 20
 	// light is what is decoded without waiting for others.
 	light = 1 << 20
@@ -23,8 +23,8 @@ const (
 )
 
 // Codec is gRPC's codec of protobuf messages, within the controller's limits: what an encoded
-// message becomes in memory is known before it is decoded. Two bytes on the wire may be
-// a struct of hundreds. Who sends more than is taken has the call ended.
+// message becomes in memory is known before it is decoded. Two bytes on the wire may be a struct of
+// hundreds. Anyone who sends more than is taken has the call ended.
 func (d *Controller) Codec() encoding.CodecV2 {
 	return weightedCodec{
 		CodecV2: encoding.GetCodecV2(encodingproto.Name), turns: semaphore.NewWeighted(decoding),

@@ -12,7 +12,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// decode has the codec decode a message, in two parts, and says how many bytes
+// decode has the codec decode a message, in two parts, and reports how many bytes
 // were allocated for it.
 func decode(encoded []byte, into proto.Message) (allocated int, err error) {
 	codec := New(Default, nil, prometheus.NewRegistry()).Codec()
@@ -71,7 +71,7 @@ func TestWeightIsThatOfTheDecodedMessage(t *testing.T) {
 		into := m.into.ProtoReflect().New().Interface()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_ = proto.Unmarshal(encoded, into) // one of them is broken off
+		_ = proto.Unmarshal(encoded, into) // one of them is cut
 		runtime.ReadMemStats(&after)
 		took := int(after.TotalAlloc - before.TotalAlloc)
 		if took > 2*weight || weight > 4*took {

@@ -118,7 +118,7 @@ func TestMeteredConnEndsWithTooMuch(t *testing.T) {
 	if counted, err := registry.Gather(); err != nil || counted[0].GetMetric()[0].GetCounter().GetValue() != 1 {
 		t.Errorf("counted: %v, %v", counted, err)
 	}
-	// Who is sent much may answer more.
+	// Anyone who is sent much may answer more.
 	c.sent.Store(100 * shareOfSent)
 	if _, err := c.Read(buffer); err != nil {
 		t.Errorf("after a long download: %v", err)

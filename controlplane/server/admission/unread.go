@@ -16,16 +16,15 @@ import (
 // readWithin is how long a person may leave answers unread while they ask for more.
 const readWithin = time.Minute
 
-// unread knows what was answered to people and has not left yet. A call that is no
-// stream ends with its answer on the way: from then on the connection alone tells
-// whether whoever asked reads it.
+// unread knows what was answered to people and has not left yet. A call that is no stream ends with
+// its answer on the way: from then on the connection alone tells whether the requester reads it.
 type unread struct {
 	now func() time.Time
 	mu  sync.Mutex
 	of  map[string]map[string]*owed // by person, and by the address of the connection
 }
 
-// owed is what was answered over a connection, as if nothing but answers left by it.
+// owed is what was answered over a connection, as if only answers left by it.
 type owed struct {
 	conn     *meteredConn
 	answered int64
@@ -56,9 +55,9 @@ func (u *unread) release(who string, conn *meteredConn) {
 	}
 }
 
-// answer notes an answer over the connection from an address, unless more than most
-// bytes of its person are unread. What left before counts for nothing: who has read
-// much may not leave much unread for it.
+// answer notes an answer over the connection from an address, unless more than most bytes of its
+// person are unread. What left before does not count: who has read much may not leave much unread
+// for it.
 func (u *unread) answer(who string, from net.Addr, bytes, most int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,9 +77,8 @@ func (u *unread) answer(who string, from net.Addr, bytes, most int64) bool {
 	return true
 }
 
-// stuck is the connection of a person that has owed the most, where that is for too
-// long. It may be that nothing is held for it any longer, where whoever asked has
-// taken the call back.
+// stuck is the connection of a person that has owed the most, if that is for too long. It may be
+// that nothing is held for it any longer, if the requester has taken the call back.
 func (u *unread) stuck(who string) *meteredConn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -143,7 +141,7 @@ func (d *Controller) refuseAnswer(who string) error {
 	return d.refuse("answers", who+" has not read what was answered before: read it, then ask again")
 }
 
-// person is who calls, where it is one, and from which address.
+// person is who calls, if it is one, and from which address.
 func person(ctx context.Context) (net.Addr, string) {
 	from, ok := peer.FromContext(ctx)
 	if !ok {

@@ -39,8 +39,8 @@ func weigh(encoded []byte, m protoreflect.MessageDescriptor, most int) int {
 	return weight
 }
 
-// weighField weighs the value of one field, as often as it stands there: also of a
-// field that holds one value, each may be made before the next takes its place.
+// weighField weighs the value of one field, as often as it is there: also of a field that holds one
+// value, each may be made before the next takes its place.
 func weighField(value []byte, kind protowire.Type, field protoreflect.FieldDescriptor, most int) int {
 	if field == nil {
 		return len(value) // is kept as it is
