@@ -76,10 +76,10 @@ func (s *Signer) key() (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// Begin makes the key where there is none. What was stored before is noted by its hash, as noted returns it (SHA-256 of
-// each manifest, hexadecimal): that has no signature, and is known all the same. On a folder that has a key it does
-// nothing.
-func (s *Signer) Begin(noted func() ([]string, error)) error {
+// Begin makes the key if there is none. What was stored before is grandfathered by its hash, as
+// grandfathered returns it (SHA-256 of each manifest, hexadecimal): that has no signature, and is
+// known all the same. On a folder that has a key it does nothing.
+func (s *Signer) Begin(grandfathered func() ([]string, error)) error {
 	if _, err := os.Lstat(filepath.Join(s.dir, keyName)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Signer) Begin(noted func() ([]string, error)) error {
 		if _, err := os.Lstat(filepath.Join(s.dir, keyName)); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		hashes, err := noted()
+		hashes, err := grandfathered()
 		if err != nil {
 			return fmt.Errorf("signing key: what was stored before it can't be read: %w", err)
 		}
@@ -100,7 +100,7 @@ func (s *Signer) Begin(noted func() ([]string, error)) error {
 			return err
 		}
 		// The chain first: a key without it would call unsigned backups of before forged.
-		if err := s.writeChain(chain{Noted: hashes, Heads: map[string]Link{}}); err != nil {
+		if err := s.writeChain(chain{Grandfathered: hashes, Heads: map[string]Link{}}); err != nil {
 			return err
 		}
 		return s.write(keyName, pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: encoded}))
