@@ -16,8 +16,8 @@ const (
 	whenCreated   = 0x4        // DN_CREATE
 )
 
-// ofWhatItReads are attacks on a file, or a folder, by a descriptor that only reads it. Not every file system knows each;
-// then the answer is another than that it is not permitted.
+// ofWhatItReads are attacks on a file, or a folder, by a descriptor that only reads it. Not every
+// file system knows each; then the answer is another than that it is not permitted.
 var ofWhatItReads = map[string]func(fd int) error{
 	"open what it reads":      func(fd int) error { return errors.Join(unix.Fchmod(fd, 0o777|unix.S_ISUID), isOpened(fd)) },
 	"give away what it reads": func(fd int) error { return unix.Fchown(fd, os.Getuid(), os.Getgid()) },

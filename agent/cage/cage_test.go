@@ -247,7 +247,8 @@ func try(t *testing.T, attack string, cage *Spec, args []string) (int, string) {
 	return cmd.ProcessState.ExitCode(), strings.TrimSpace(stderr.String())
 }
 
-// What is held reaches nothing that it was not given, by whichever user; without a cage, each of these attacks succeeds.
+// What is held reaches nothing that it was not given, by whichever user; without a cage, each of
+// these attacks succeeds.
 func TestACageHoldsAgainstEveryAttack(t *testing.T) {
 	support, err := Check()
 	if err != nil {

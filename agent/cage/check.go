@@ -38,8 +38,8 @@ func Check() (Support, error) {
 	return Support{Landlock: version}, nil
 }
 
-// Gaps reports what a cage does not hold here, of a program of another user than this or of the same one, with shared memory of its own or
-// not: one phrase each.
+// Gaps reports what a cage does not hold here, of a program of another user than this or of the
+// same one, with shared memory of its own or not: one phrase each.
 func (s Support) Gaps(otherUser, ownIPC bool) (gaps []string) {
 	if !otherUser && s.Landlock < abiScopes {
 		gaps = append(gaps, "signals to other processes of this user, which Linux 6.12 and newer hold")

@@ -35,8 +35,9 @@ type rule struct {
 	second uint32 // of isOfAnother; may be the same
 }
 
-// newestCall is the last system call that was known when this was written, mseal, the same one on every architecture. What is
-// newer is unknown to the cage, and so are those of another architecture's interface (x32), which have higher numbers.
+// newestCall is the last system call that was known when this was written, mseal, the same one on
+// every architecture. What is newer is unknown to the cage, and so are those of another
+// architecture's interface (x32), which have higher numbers.
 const newestCall = unix.SYS_MSEAL
 
 const (
@@ -96,8 +97,9 @@ var sometimes = []rule{
 	{call: unix.SYS_SCHED_SETATTR, answer: refuse, test: differs, value: 0},
 }
 
-// noFileSystem keeps a program from what a file system has of its own for files that are open for reading: flags such as
-// "immutable", encryption, a snapshot of a folder. There are many, so what there may be is named. A network needs those of sockets.
+// noFileSystem keeps a program from what a file system has of its own for files that are open for
+// reading: flags such as "immutable", encryption, a snapshot of a folder. There are many, so what
+// there may be is named. A network needs those of sockets.
 func noFileSystem(network bool) rule {
 	r := rule{call: unix.SYS_IOCTL, answer: refuse, test: isOfAnother, arg: 1, value: ofTerminals, second: ofTerminals}
 	if network {
@@ -106,8 +108,8 @@ func noFileSystem(network bool) rule {
 	return r
 }
 
-// noNetwork leaves a program a socket to listen on and nobody to speak to first. The address of a message is in memory, where
-// a filter does not look.
+// noNetwork leaves a program a socket to listen on and nobody to speak to first. The address of a
+// message is in memory, where a filter does not look.
 var noNetwork = []rule{
 	{call: unix.SYS_SOCKET, answer: refuse, test: differs, value: unix.AF_UNIX},
 	{call: unix.SYS_SOCKETPAIR, answer: refuse, test: differs, value: unix.AF_UNIX},
@@ -122,8 +124,8 @@ var noSharedMemory = []rule{
 	{call: unix.SYS_SHMGET, answer: refuse}, {call: unix.SYS_SHMAT, answer: refuse}, {call: unix.SYS_SHMCTL, answer: refuse},
 }
 
-// noTruncate stands in for a Landlock that does not guard the length of files. A server empties a file so before it removes
-// it, and need not.
+// noTruncate stands in for a Landlock that does not guard the length of files. A server empties a
+// file so before it removes it, and need not.
 var noTruncate = rule{call: unix.SYS_TRUNCATE, answer: pretend}
 
 // rules are all that apply.

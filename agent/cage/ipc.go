@@ -18,7 +18,8 @@ import (
 // mapped: the program and what belongs to its user look as if they were the user's that stands for
 // all unknown ones.
 
-// Isolate gives what a program is started with the namespaces that its cage takes from its start on; it belongs to Arguments.
+// Isolate gives what a program is started with the namespaces that its cage takes from its start
+// on; it belongs to Arguments.
 func (s Spec) Isolate(attributes *syscall.SysProcAttr) {
 	switch {
 	case !s.OwnIPC:

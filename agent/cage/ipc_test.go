@@ -62,7 +62,8 @@ func call(number, a, b, c uintptr) error {
 	return nil
 }
 
-// shared makes what programs share without files, open to everybody, and returns the id of the memory and the key of all.
+// shared makes what programs share without files, open to everybody, and returns the id of the
+// memory and the key of all.
 func shared(t *testing.T) (id, key string) {
 	t.Helper()
 	number := os.Getpid()

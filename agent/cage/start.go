@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init makes a program that is to be a cage one, and does not return then. It stands before main so
+// init makes a program that becomes a cage one, and does not return then. It runs before main so
 // that every program that links this package, those of its tests too, can be one; only the
 // initialisation of packages has run by then.
 func init() {
@@ -27,8 +27,8 @@ func init() {
 	os.Exit(Failed)
 }
 
-// become confines the calling thread and then turns the process into the program. All of it is the thread's alone, and exec
-// keeps what the thread has that calls it and ends the others.
+// become confines the calling thread and then turns the process into the program. All of it is the
+// thread's alone, and exec keeps what the thread has that calls it and ends the others.
 func become(text string, argv []string) error {
 	runtime.LockOSThread()
 	var o order
@@ -113,8 +113,8 @@ func (o order) changeUser() error {
 	return nil
 }
 
-// endWithParent asks the kernel for a signal when who started this dies. It forgets that with the change of the user, so
-// this comes after; and who died before sends none.
+// endWithParent asks the kernel for a signal when who started this dies. It forgets that with the
+// change of the user, so this comes after; and who died before sends none.
 func (o order) endWithParent() error {
 	if o.DeathSignal == 0 {
 		return nil

@@ -84,9 +84,9 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	return a, nil
 }
 
-// beginSigning makes the key once all that stands in the backup folder was noted. Anyone who has
-// not opened that folder must not make it. If it is not available, backups are made without, which
-// is better than none, and the next start tries again.
+// beginSigning makes the key once all manifests in the backup folder are grandfathered. Anyone who
+// has not opened that folder must not make it. If it is not available, backups are made without,
+// which is better than none, and the next start tries again.
 func beginSigning(engine *backup.Engine) (warnings []string) {
 	if err := engine.BeginSigning(); err != nil {
 		warnings = append(warnings, "manifests are not signed until the next start: "+err.Error())

@@ -68,7 +68,8 @@ func (a *agent) checkRights(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("all of %d databases can be read", len(databases)) + a.lacksToRestore(ctx), nil
 }
 
-// lacksToRestore is what the role lacks for any restore, for the end of a line; who only backs up lacks it with no harm.
+// lacksToRestore is what the role lacks for any restore, for the end of a line; who only backs up
+// lacks it with no harm.
 func (a *agent) lacksToRestore(ctx context.Context) string {
 	lacks, err := a.instance.MayReplace(ctx, "")
 	makes, rolesErr := a.instance.MayMakeRoles(ctx)
@@ -197,7 +198,7 @@ func (a *agent) checkControlPlane(ctx context.Context, _ *command) (string, erro
 		return "not enrolled: the agent works alone", nil
 	}
 	if err != nil {
-		return "", remedy{err, "remove the identity and enrol anew: pgharbor-agent enroll INVITE"}
+		return "", remedy{err, "remove the identity and enrol again: pgharbor-agent enroll INVITE"}
 	}
 	conn, err := identity.Dial()
 	if err != nil {

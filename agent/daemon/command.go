@@ -66,7 +66,7 @@ func Main(ctx context.Context, p Process) int {
 func (c *command) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pgharbor-agent",
-		Short: "Backs up the PostgreSQL instance beside it",
+		Short: "Backs up the PostgreSQL instance on its host",
 		Long: `pgharbor-agent backs up the databases of one PostgreSQL instance: it dumps, seals,
 keeps and removes by policy, and restores. It works alone; enrolled, it also
 does so for a control plane.

@@ -104,7 +104,7 @@ func TestTheHintForWhatNoServerTakes(t *testing.T) {
 // A backup that may not read something is no restore that lacks a right.
 func TestTheHintForWhatABackupMayNotRead(t *testing.T) {
 	hint := hintFor(&postgres.ToolError{Tool: "pg_dump", Exit: 1, Stderr: "pg_dump: error: could not open large object 1: ERROR:  permission denied for large object 1\n", Err: errors.New("exit status 1")})
-	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up anew") {
+	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up again") {
 		t.Error(hint)
 	}
 }

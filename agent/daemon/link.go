@@ -65,7 +65,7 @@ func (a *agent) awaitIdentity(ctx context.Context) *client.Identity {
 			a.log.Info("not enrolled with a control plane: the agent works alone", "hint", "pgharbor-agent enroll INVITE")
 		default:
 			a.log.Error("the identity can't be used: the agent works alone", "error", err,
-				"hint", "remove the folder of the identity and enrol anew with a new invite", "folder", a.identityDir())
+				"hint", "remove the folder of the identity and enrol again with a new invite", "folder", a.identityDir())
 		}
 		if err != nil {
 			logged = err.Error()

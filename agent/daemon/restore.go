@@ -75,7 +75,7 @@ the role that owns the table and no others. What can't be loaded so is named;
 	cmd.Flags().BoolVar(&flags.preview, "preview", false, "only run the preflight: a line each, OK, WARN or FAILED with what to do")
 	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
-	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, if another one made it and only the passphrase shows that")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, sandboxed, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "restore a file of unknown origin as your own, with all the rights of the agent: you know who made it")
 	cmd.Flags().BoolVar(&flags.trustContent, "trust-content", false, "run the code in the dump with all the rights of the agent: you trust everybody who owned something in the database")
@@ -108,7 +108,7 @@ func (c *command) confirm(flags restoreFlags) error {
 	if terminal := c.terminal(); confirm == "" && terminal != nil {
 		does := "makes the database"
 		if flags.replace {
-			does = "replaces, where it exists, the database"
+			does = "replaces, if it exists, the database"
 		}
 		if flags.trustContent {
 			does = "runs the code in the dump with all the rights of the agent, and " + does
@@ -152,7 +152,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	if file.manifest == nil {
-		c.log.Warn("the file has no manifest beside it: that it is what pg_dump wrote, only its end marker can say")
+		c.log.Warn("the file has no manifest next to it: that it is what pg_dump wrote, only its end marker can say")
 	}
 	origin, err := a.originOf(file)
 	var id string

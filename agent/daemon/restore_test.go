@@ -57,7 +57,7 @@ func TestAFileOfUnknownOriginTakesNoPlaceAndSaysWhatHelps(t *testing.T) {
 	h := newHost(t)
 	file := bare(t, h, "taken")
 	code, _, stderr := h.run("restore", file, "--to-database", "taken", "--confirm", "taken", "--replace", "--unsigned")
-	if code != exit.Usage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it beside, into a new database") ||
+	if code != exit.Usage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it into a new database") ||
 		strings.Contains(stderr, "upgrade psql") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}

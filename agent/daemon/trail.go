@@ -56,7 +56,7 @@ func (c *command) showAuditLog() error {
 		at := seen.SeenAt.Format(time.RFC3339)
 		switch {
 		case seen.Accepted:
-			fmt.Fprintf(c.Stdout, "%s  --- accepted: what follows begins anew\n", at)
+			fmt.Fprintf(c.Stdout, "%s  --- accepted: what follows begins again\n", at)
 		case seen.Refused:
 			fmt.Fprintf(c.Stdout, "%s  %s  REFUSED: it contradicts the one before\n", at, seen.Checkpoint)
 		default:

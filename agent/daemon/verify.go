@@ -29,7 +29,7 @@ becomes of a stored backup, given by its id, is remembered and reported.`,
 			return c.verify(cmd.Context(), args[0], origin)
 		},
 	}
-	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, if another one made it and only the passphrase shows that")
 	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, sandboxed, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "load a file of unknown origin as your own: you know who made it")
 	return cmd
@@ -82,7 +82,7 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	heldAgainst = "as its manifest says"
 	if file.manifest == nil {
 		heldAgainst = "as many as go by in it"
-		a.log.Warn("the file has no manifest beside it: its rows are held against those that go by in it")
+		a.log.Warn("the file has no manifest next to it: its rows are held against those that go by in it")
 	}
 	origin, err := a.originOf(file)
 	if err != nil {
@@ -127,5 +127,5 @@ func (a *agent) checkCage(context.Context, *command) (string, error) {
 	case verify.Schedule == nil:
 		return fmt.Sprintf("test restores do not run here: %v", err), nil
 	}
-	return "", remedy{err, "test restores need Linux 5.13 or newer with Landlock (lsm=landlock,…), and seccomp; or set BACKUP_VERIFY_WITHOUT_CAGE=true where you trust all that stands in the databases"}
+	return "", remedy{err, "test restores need Linux 5.13 or newer with Landlock (lsm=landlock,…), and seccomp; or set BACKUP_VERIFY_WITHOUT_CAGE=true if you trust all that is in the databases"}
 }

@@ -25,8 +25,9 @@ func (a *admission) hostPolicy() (policy.Policy, error) {
 	return a.readPolicy()
 }
 
-// permit reports what the host lets the control plane ask for, and refuses a job that it does not allow. What depends on the
-// file or on the hold that is asked for is seen later, by admitAsked and HoldSpec.run.
+// permit reports what the host lets the control plane ask for, and refuses a job that it does not
+// allow. What depends on the file or on the hold that is asked for is seen later, by admitAsked and
+// HoldSpec.run.
 func (a *admission) permit(spec Spec) (policy.Policy, error) {
 	p, err := a.hostPolicy()
 	if err != nil {

@@ -26,7 +26,8 @@ func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Con
 	case consent == ConsentTrust:
 		a.log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
 		return false, nil
-	// What stands in the agent's own folder was put there on this host; what else is said of a file, anybody may say.
+	// What is in the agent's own folder was put there on this host; what else is said of a file,
+	// anybody may say.
 	case origin.Kind != backup.OriginFolder && consent != ConsentUnsigned:
 		if err := a.checkClient(ctx); err != nil {
 			return false, err

@@ -135,8 +135,8 @@ func dropRestored(t *testing.T, database string) {
 	}
 }
 
-// Another instance's backup is restored if it is what that instance's agent signed, and whatever was fetched is gone in the
-// end.
+// Another instance's backup is restored if it is what that instance's agent signed, and whatever
+// was fetched is gone in the end.
 func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "lent")

@@ -27,17 +27,17 @@ func (t *AuditLog) Hear(checkpoint chain.SignedCheckpoint, unsigned error) {
 
 // Checkpoint returns the newest checkpoint of the audit log that the agent holds, or nil, and
 // whether somebody has said that the next one begins again.
-func (t *AuditLog) Checkpoint() (checkpoint *chain.SignedCheckpoint, anew bool) {
-	checkpoint, anew, err := t.witness.Newest()
+func (t *AuditLog) Checkpoint() (checkpoint *chain.SignedCheckpoint, again bool) {
+	checkpoint, again, err := t.witness.Newest()
 	t.note(err)
-	return checkpoint, anew
+	return checkpoint, again
 }
 
-// BeginsAnew reports whether somebody has accepted another audit log, and no checkpoint of it has
+// BeginsAgain reports whether somebody has accepted another audit log, and no checkpoint of it has
 // come since. What can't be read is said if checkpoints are taken.
-func (t *AuditLog) BeginsAnew() bool {
-	_, anew, err := t.witness.Newest()
-	return err == nil && anew
+func (t *AuditLog) BeginsAgain() bool {
+	_, again, err := t.witness.Newest()
+	return err == nil && again
 }
 
 func (t *AuditLog) note(err error) {

@@ -74,7 +74,8 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	r.Wait()
 }
 
-// A control plane that takes no results fills no disk with them: each is a file of the state folder until it is acknowledged.
+// A control plane that takes no results fills no disk with them: each is a file of the state folder
+// until it is acknowledged.
 func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
 	r := newOffline(t, nil)
 	for n := range 2 * maxUntold {

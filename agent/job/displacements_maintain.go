@@ -10,8 +10,8 @@ import (
 )
 
 // maintain brings the records of what restores replaced in line with the server, drops what has
-// been kept for long enough, and reports what takes space. If somebody else is at it, it is left for
-// the next time.
+// been kept for long enough, and reports what takes space. If somebody else is working on it, it is
+// left for the next time.
 func (d *Displacements) maintain(ctx context.Context) {
 	all, err := d.state.Displaced.All()
 	if err != nil {

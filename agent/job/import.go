@@ -24,7 +24,7 @@ func (a *importer) importFiles(ctx context.Context) {
 			"file", manifest.Filename, "database", manifest.Database, "backup", manifest.ID, "complete", manifest.Complete)
 	}
 	if len(imported) > 0 && a.importDatabase == "" {
-		a.log.Warn("the files of the old script do not say which database they are of; where that is another one, set BACKUP_ADOPT_DATABASE",
+		a.log.Warn("the files of the old script do not say which database they are of; if that is another one, set BACKUP_ADOPT_DATABASE",
 			"database", a.defaultDatabase)
 	}
 	if len(imported) > 0 {

@@ -100,8 +100,8 @@ func (i *InventoryReader) forgotten() int {
 	return i.forgets
 }
 
-// good reports whether a backup counts: it is whole as far as is known, and no test
-// restore of it has failed.
+// good reports whether a backup counts: it is whole as far as known, and no test restore of it has
+// failed.
 func (b Backup) good() bool {
 	testRestore := ""
 	if b.Check.TestRestore != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// replaceHere replaces shop in this process. When the restore has made its plan, and before it may exchange the two, the
-// server is given statements.
+// replaceHere replaces shop in this process. When the restore has made its plan, and before it may
+// exchange the two, the server is given statements.
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
 	request := backup.RestoreRequest{From: backup.File(y.dump), Target: "shop", Replace: true, RestoreID: "overtaken"}

@@ -72,7 +72,7 @@ func TestAPlanWithoutAScheduleHasNoScheduledRun(t *testing.T) {
 
 // Other rules of retention say something else of the same backups, and the control
 // plane is told.
-func TestAnotherPlanMakesTheInventoryAnew(t *testing.T) {
+func TestAnotherPlanMakesTheInventoryAgain(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 60, 1)
 	if kept := r.Inventory.Current().Backups[0].Retention.Keep; kept {

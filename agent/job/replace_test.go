@@ -176,8 +176,8 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 	}
 }
 
-// What was replaced is kept for its days, never dropped before the new one has stood for them, and dropped then. It is no
-// database to back up.
+// What was replaced is kept for its days, never dropped before the new one has stood for them, and
+// dropped then. It is no database to back up.
 func TestDisplacedForItsDays(t *testing.T) {
 	y := newYard(t)
 	if err := y.start(never).Wait(); err != nil {

@@ -27,8 +27,9 @@ type Restorer struct {
 	turns         *turns
 }
 
-// ownID refuses a restore by an id that stands for something already: a restore drops the database that is named after its id, and
-// writes again what is known of what it has replaced. The control plane gives the ids.
+// ownID refuses a restore by an id that stands for something already: a restore drops the database
+// that is named after its id, and writes again what is known of what it has replaced. The control
+// plane gives the ids.
 func (r *Restorer) ownID(ctx context.Context, id string) error {
 	kept, err := r.state.Displaced.Of(id)
 	if err != nil {

@@ -21,7 +21,8 @@ type Config struct {
 	Now    func() time.Time
 	// Clock reports whether the clock may be gone by.
 	Clock *retention.ClockGuard
-	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
+	// HostPolicy says what the control plane may ask for, as it is now; after an error that is
+	// nothing. Nil: the default.
 	HostPolicy func() (policy.Policy, error)
 	// DefaultDatabase is the one that the connection settings name.
 	DefaultDatabase string

@@ -46,8 +46,8 @@ type scrubber struct {
 // dueScrub returns the backup that must be read next, the one that was not for the longest time,
 // and how long to wait for it. It is due once that time has come to the period; yet between two
 // scrubs there is half of a file's share of the period, so that a folder full of files that all are
-// due, as on the first day, is not read at once. One that was tried in vain waits until the others
-// had their turn.
+// due, as on the first day, is not read at once. One that was tried without success waits until the
+// others had their turn.
 func dueScrub(backups []Backup, tried map[string]time.Time, last, now time.Time, period time.Duration) (next *Backup, wait time.Duration) {
 	lookedAt := func(b *Backup) time.Time { return later(lookedAt(*b, now), tried[b.ID]) }
 	count := 0

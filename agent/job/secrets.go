@@ -9,7 +9,8 @@ import (
 // SecretFile is a file with a secret, and the setting that names it, as people know it.
 type SecretFile struct{ Setting, Path string }
 
-// lookAtSecrets returns a warning for each file with a secret that others can read or change. The path stays on the host.
+// lookAtSecrets returns a warning for each file with a secret that others can read or change. The
+// path stays on the host.
 func (s *StatusReader) lookAtSecrets() (warnings []string) {
 	for _, file := range s.secretFiles {
 		switch err := secretfile.Check(file.Path); {

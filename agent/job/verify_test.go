@@ -97,7 +97,7 @@ func TestVerifyJob(t *testing.T) {
 	if r.Inventory.Current().Digest == before {
 		t.Error("the digest has not changed")
 	}
-	// One that does not come back is told apart from one that could not be tried.
+	// One that does not come back is distinguished from one that could not be tried.
 	path := r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -278,7 +278,7 @@ func TestPreviewKnowsTheTestRestore(t *testing.T) {
 	verify(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
 	holds(look("job3"), "WARN", "will be refused: index given calls app.fits", "--trust-content")
 	if got := backup.ProofCheck(r.Inventory.Current().Backups[0].Check.TestRestore, true); got.Result != backup.CheckOK {
-		t.Errorf("whoever trusts the content is told %s", got)
+		t.Errorf("who trusts the content is told %s", got)
 	}
 	verify(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})
 	holds(look("job5"), "WARN", "failed: table public.t did not come back", "another backup")

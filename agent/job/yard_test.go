@@ -19,8 +19,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// What a killed process did, and when it was to be killed: PHASE kills it when the phase begins, "swapped" right after the
-// exchange, "never" not at all.
+// What a killed process did, and when it was to be killed: PHASE kills it when the phase begins,
+// "swapped" right after the exchange, "never" not at all.
 const (
 	fileVariable = "PGHARBOR_TEST_FILE"
 	dieVariable  = "PGHARBOR_TEST_DIE"

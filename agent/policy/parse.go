@@ -16,9 +16,10 @@ func (p *Policy) words() map[string]any {
 	}
 }
 
-// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an error, lest a word that
-// was mistyped allows what it was to deny. The JSON package alone is more lenient: to it JOBS is jobs, the last of two holds,
-// and null leaves what was there, which in a list is a job of the default.
+// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an
+// error, lest a word that was mistyped allows what it was to deny. The JSON package alone is more
+// lenient: to it JOBS is jobs, the last of two holds, and null leaves what was there, which in a
+// list is a job of the default.
 func Parse(content []byte) (Policy, error) {
 	var whole map[string]json.RawMessage
 	if err := json.Unmarshal(content, &whole); err != nil {

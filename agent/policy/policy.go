@@ -1,6 +1,6 @@
-// Package policy is the say that an agent's host has: what the control plane may ask of the agent, in a file that only the
-// host's own people can write. Without the file the defaults hold, which are safe; a file that can't be read, or that
-// others may write to, allows nothing.
+// Package policy is the say that an agent's host has: what the control plane may ask of the agent,
+// in a file that only the host's own people can write. Without the file the defaults hold, which
+// are safe; a file that can't be read, or that others may write to, allows nothing.
 package policy
 
 import (
@@ -44,8 +44,9 @@ type Policy struct {
 	ReleaseHostHolds bool
 }
 
-// Default is the policy of a host without a file. A database may be replaced, because that is what the worst day takes and
-// the one that was there is kept beside; all else that could give somebody more than they had must be allowed by name.
+// Default is the policy of a host without a file. A database may be replaced, because that is what
+// the worst day takes and the one that was there is kept beside; all else that could give somebody
+// more than they had must be allowed by name.
 func Default() Policy {
 	return Policy{Jobs: slices.Clone(allJobs), Replace: true, RestoreFrom: []string{}}
 }

@@ -9,17 +9,17 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// errBeginsAnew ends a session in which the control plane was not told of that: a
+// errBeginsAgain ends a session in which the control plane was not told of that: a
 // hello says it.
-var errBeginsAnew = errors.New("somebody has accepted here that the control plane's audit log is another one, and the next session says so")
+var errBeginsAgain = errors.New("somebody has accepted here that the control plane's audit log is another one, and the next session says so")
 
-// mustSayAnew is errBeginsAnew if somebody has accepted another audit log since the hello.
-func (c *connection) mustSayAnew() error {
-	if c.agent.AuditKey == nil || c.saidAnew.Load() {
+// mustSayAgain is errBeginsAgain if somebody has accepted another audit log since the hello.
+func (c *connection) mustSayAgain() error {
+	if c.agent.AuditKey == nil || c.saidAgain.Load() {
 		return nil
 	}
-	if c.agent.Work.AuditLog.BeginsAnew() {
-		return errBeginsAnew
+	if c.agent.Work.AuditLog.BeginsAgain() {
+		return errBeginsAgain
 	}
 	return nil
 }
@@ -29,7 +29,7 @@ func (c *connection) takeCheckpoint(told *pgharborv1.TrailHead) error {
 	if c.agent.AuditKey == nil {
 		return nil
 	}
-	if err := c.mustSayAnew(); err != nil {
+	if err := c.mustSayAgain(); err != nil {
 		return err // before the checkpoint takes the place of what was accepted
 	}
 	checkpoint := chain.SignedCheckpoint{
@@ -41,8 +41,8 @@ func (c *connection) takeCheckpoint(told *pgharborv1.TrailHead) error {
 		err = checkpoint.SignedBy(key)
 	}
 	c.agent.Work.AuditLog.Hear(checkpoint, err)
-	if !c.agent.Work.AuditLog.BeginsAnew() {
-		c.saidAnew.Store(false)
+	if !c.agent.Work.AuditLog.BeginsAgain() {
+		c.saidAgain.Store(false)
 	}
 	return nil
 }
@@ -53,9 +53,9 @@ func (c *connection) heldCheckpoint() *pgharborv1.TrailHead {
 	if c.agent.AuditKey == nil {
 		return nil
 	}
-	switch h, anew := c.agent.Work.AuditLog.Checkpoint(); {
-	case anew:
-		c.saidAnew.Store(true)
+	switch h, again := c.agent.Work.AuditLog.Checkpoint(); {
+	case again:
+		c.saidAgain.Store(true)
 		return &pgharborv1.TrailHead{BeginsAnew: true}
 	case h == nil:
 		return nil

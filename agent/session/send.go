@@ -63,7 +63,7 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			updateSet = false
 			err = c.sendUpdates()
 		case <-beat.C:
-			if err := c.mustSayAnew(); err != nil {
+			if err := c.mustSayAgain(); err != nil {
 				return err
 			}
 			// Other processes append to the journal too.

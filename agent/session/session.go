@@ -1,7 +1,6 @@
-// Package session keeps the agent connected to its control plane: it says what
-// the agent holds, sends the journal until it is acknowledged, and hands offered
-// jobs to the runner. A session that breaks is opened again, for ever; the agent
-// works without one.
+// Package session keeps the agent connected to its control plane: it says what the agent holds,
+// sends the journal until it is acknowledged, and hands offered jobs to the runner. A session that
+// breaks is opened again, forever; the agent works without one.
 package session
 
 import (
@@ -214,7 +213,7 @@ type connection struct {
 	acked           chan struct{} // holds one token after an acknowledgement
 	inventoryWanted chan struct{} // holds one token once the control plane asked for it
 
-	saidAnew atomic.Bool // the hello said that the audit log begins again, and no checkpoint came since
+	saidAgain atomic.Bool // the hello said that the audit log begins again, and no checkpoint came since
 
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged

@@ -58,9 +58,9 @@ type Status interface{ Last() job.Status }
 // AuditLog holds checkpoints of the control plane's audit log.
 type AuditLog interface {
 	Hear(checkpoint chain.SignedCheckpoint, unsigned error)
-	Checkpoint() (checkpoint *chain.SignedCheckpoint, anew bool)
-	// BeginsAnew reports whether another audit log was accepted and no checkpoint of it has come.
-	BeginsAnew() bool
+	Checkpoint() (checkpoint *chain.SignedCheckpoint, again bool)
+	// BeginsAgain reports whether another audit log was accepted and no checkpoint of it has come.
+	BeginsAgain() bool
 }
 
 // WorkOf is the work of a runner.

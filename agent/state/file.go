@@ -56,8 +56,8 @@ func makeLocked(dir, path string) (*os.File, error) {
 	return f, nil
 }
 
-// lockFolder waits for the lock of a folder, which is held for moments: while something is made in it that is to have a lock
-// of its own, and while what has none is removed. Close ends it.
+// lockFolder waits for the lock of a folder, which is held for moments: while something is made in
+// it that is to have a lock of its own, and while what has none is removed. Close ends it.
 func lockFolder(dir string) (*os.File, error) {
 	folder, err := os.Open(dir)
 	if err != nil {

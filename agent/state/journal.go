@@ -100,7 +100,8 @@ func (j *Journal) Pending() ([]string, error) {
 	return ids, nil
 }
 
-// Results reports whether a job's result is pending, and how many results of jobs are. What can't be read counts as absent.
+// Results reports whether a job's result is pending, and how many results of jobs are. What can't
+// be read counts as absent.
 func (j *Journal) Results(jobID string) (pending bool, all int) {
 	names, err := j.list()
 	if err != nil {

@@ -68,7 +68,7 @@ func (w *Witness) Take(checkpoint chain.SignedCheckpoint, now time.Time) error {
 // Newest returns the newest checkpoint that holds, nil if there is none, and whether that is
 // because of Accept. The error is the one that Take would return while another audit log was
 // offered since.
-func (w *Witness) Newest() (checkpoint *chain.SignedCheckpoint, anew bool, err error) {
+func (w *Witness) Newest() (checkpoint *chain.SignedCheckpoint, again bool, err error) {
 	all, err := w.Seen()
 	if err != nil {
 		return nil, false, err

@@ -61,7 +61,7 @@ func TestWitnessKeepsTheOlderCheckpointOfAnAuditLogThatWasRewritten(t *testing.T
 			if err := w.Accept(witnessed); err != nil {
 				t.Fatal(err)
 			}
-			if newest, anew, err := w.Newest(); newest != nil || !anew || err != nil {
+			if newest, again, err := w.Newest(); newest != nil || !again || err != nil {
 				t.Errorf("once accepted, the newest is %v, %v", newest, err)
 			}
 			take(t, w, checkpointOf(3, "b"))

@@ -54,7 +54,7 @@ func TestAPastThatWasRewrittenAndSealedOffIsNotTakenForChecked(t *testing.T) {
 		f.verifies(t, exit.Failed, "--head "+seen+" can't be checked: entry 6 is in what was sealed off, up to entry 8", "--head", seen)
 		f.verifies(t, exit.Failed, "--sealed FILE --head 3:aaa", "--head", "3:"+strings.Repeat("a", 64))
 		f.verifies(t, exit.Integrity, "your own verification", "--sealed", forged)
-		f.verifies(t, exit.Integrity, "whoever gave --head", "--file", forged, "--head", seen)
+		f.verifies(t, exit.Integrity, "the witness of --head", "--file", forged, "--head", seen)
 	}
 	f.verifies(t, exit.Done, "", "--accept")
 	f.verifies(t, exit.Done, "")
@@ -69,7 +69,7 @@ func mustCheckpoint(t *testing.T, text string) chain.Checkpoint {
 	return checkpoint
 }
 
-// What was sealed off as it was is confirmed by its files, which the audit log goes on from.
+// What was sealed off as it was is confirmed by its files, which the audit log continues from.
 func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
@@ -90,13 +90,13 @@ func TestWhatWasSealedOffIsVerifiedWithItsFiles(t *testing.T) {
 	}
 	f.verifies(t, exit.Failed, "end with entry 7, and the audit log was sealed off up to entry 8", "--sealed", short)
 	f.verifies(t, exit.Integrity, "entry 1 was dropped", "--sealed", second, "--sealed", first)
-	f.verifies(t, exit.Integrity, "whoever gave --head has seen it with 000", "--sealed", file, "--head", forged)
+	f.verifies(t, exit.Integrity, "the witness of --head has seen it with 000", "--sealed", file, "--head", forged)
 	f.verifies(t, exit.Failed, "can't be checked", "--sealed", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))
 	f.verifies(t, exit.Done, "is not checked: "+seen) // nothing of this has confirmed it
 	f.verifies(t, exit.Done, "", "--sealed", first, "--sealed", second, "--head", third)
 	f.verifies(t, exit.Done, "") // it has now
 	got := f.run(t, "audit", "verify", "--sealed", second, "--after", third, "--head", third)
-	if got.code != exit.Done || !strings.Contains(got.stdout, "entries 1 to 3,") || !strings.Contains(got.stdout, "whoever gave --head: entry 3") {
+	if got.code != exit.Done || !strings.Contains(got.stdout, "entries 1 to 3,") || !strings.Contains(got.stdout, "the witness of --head: entry 3") {
 		t.Errorf("after the first part: %+v", got)
 	}
 	f.verifies(t, exit.Failed, "can't be checked", "--file", second, "--after", third, "--head", "2:"+strings.Repeat("0", 64))

@@ -34,7 +34,7 @@ this moment the one that later ones are held to.`,
 	cmd.Flags().StringArrayVar(&v.sealed, "sealed", nil,
 		"a file that was sealed off, to be verified before the control plane's audit log; once for each, the oldest first")
 	cmd.Flags().BoolVar(&v.accept, "accept", false, "forget what you verified before")
-	cmd.Flags().StringVar(&v.after, "after", "", "with --file or --sealed: the checkpoint of the part before it, SEQUENCE:HASH, where the (first) file is a part that was sealed off later")
+	cmd.Flags().StringVar(&v.after, "after", "", "with --file or --sealed: the checkpoint of the part before it, SEQUENCE:HASH, if the (first) file is a part that was sealed off later")
 	cmd.MarkFlagsMutuallyExclusive("file", "accept")
 	cmd.MarkFlagsMutuallyExclusive("file", "sealed")
 	return cmd
@@ -50,7 +50,7 @@ type auditVerification struct {
 }
 
 // asked names the witness of a checkpoint that was given with --head.
-const asked = "whoever gave --head"
+const asked = "the witness of --head"
 
 func verifyAudit(ctx context.Context, a *app, v auditVerification) error {
 	var witnesses []chain.Witness

@@ -148,8 +148,8 @@ func TestControlPlaneThatLiesAboutTheAuditLogIsFoundOut(t *testing.T) {
 	}
 }
 
-// What was sealed off is not fetched any longer: the rest goes on from its seal, and is still held to what was verified
-// before.
+// What was sealed off is not fetched any longer: the rest continues from its seal, and is still
+// held to what was verified before.
 func TestAuditLogThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")

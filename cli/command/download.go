@@ -29,7 +29,7 @@ func downloadCommand(a *app) *cobra.Command {
 	var d download
 	cmd := &cobra.Command{
 		Use:   "download ID",
-		Short: "Download a backup, and open it on this machine where that is asked for",
+		Short: "Download a backup, and open it on this machine if that is asked for",
 		Long: `Download writes the sealed file as it is stored. It goes to a hidden file beside its
 target, which a later download goes on with after a cut, and takes its name when size
 and SHA-256 hold. An existing file is never overwritten.

@@ -50,7 +50,7 @@ Postgres.`,
 	flags.BoolVar(&preview, "preview", false, "only run the preflight: a line each, OK, WARN or FAILED with what to do")
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
-	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, where its host allows that: you trust everybody who owned something in the database")
+	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, if its host allows that: you trust everybody who owned something in the database")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
 	a.approvable(cmd)
 	require(cmd, "to-database")

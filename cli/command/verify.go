@@ -20,7 +20,7 @@ func verifyCommand(a *app) *cobra.Command {
 	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "verify ID",
-		Short: "Prove that a backup restores, in a throwaway server beside its agent",
+		Short: "Restore a backup for a test, in a throwaway server on its agent's host",
 		Long: `Verify has the agent restore a backup into a server of its own, which nobody can reach,
 count the rows of every table against the manifest, and remove all of that again. The
 instance is not touched. A backup that does not come back counts for nothing from then on.`,

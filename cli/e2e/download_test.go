@@ -100,8 +100,8 @@ func (l *line) down(client io.Writer, server io.Reader) {
 	}
 }
 
-// TestDownloadResumes cuts the line in the middle of a download. The same
-// command goes on from where it was, and what it saves is whole.
+// TestDownloadResumes cuts the line in the middle of a download. The same command continues from
+// where it was, and what it saves is whole.
 func TestDownloadResumes(t *testing.T) {
 	w := newWorld(t, programs(t))
 	w.server.Exec(t, "postgres", "CREATE DATABASE shop")

@@ -81,8 +81,9 @@ func (w *world) fails(program string, args ...string) string {
 // pointsToTheHost is a hint that ends with where the server's own words are, whatever it says before.
 var pointsToTheHost = regexp.MustCompile(`(?m)^\s*hint: .*the server's own words are on the host of shop-db: pgharbor-agent runs `)
 
-// refusals makes dumps, restores and test restores fail with a row in the words of the server, and asks in every way how
-// they ended. Neither the answers nor the commands have the row; the host of the agent has it.
+// refusals makes dumps, restores and test restores fail with a row in the words of the server, and
+// asks in every way how they ended. Neither the answers nor the commands have the row; the host of
+// the agent has it.
 func (w *world) refusals(row string) {
 	w.Helper()
 	answers := map[string]string{}

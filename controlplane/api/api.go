@@ -84,7 +84,7 @@ func stamp(t time.Time) *timestamppb.Timestamp {
 // page is the part of a list that a request asks for.
 func page(size int32, token string) catalog.Page { return catalog.Page{Size: int(size), Token: token} }
 
-// What a person may write, in bytes: it is kept in the audit log for ever.
+// What a person may write, in bytes: it is kept in the audit log forever.
 const (
 	maxReason    = 1000
 	maxRequestID = 100

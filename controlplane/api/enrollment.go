@@ -30,7 +30,7 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	}, nil
 }
 
-// inviteLife is for how long an invite is to hold, as a request says or by default.
+// inviteLife is for how long an invite must hold, as a request says or by default.
 func inviteLife(ttl *durationpb.Duration) (time.Duration, error) {
 	life := enrolment.InviteLife
 	if ttl != nil {

@@ -128,7 +128,8 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 	return s.denied(ctx, restore, backup, why)
 }
 
-// checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was asked for, and approved of.
+// checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was
+// asked for, and approved of.
 func (s *transferService) checkTarget(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
 	now, err := s.Catalog.Agents.Enrolment(ctx, restore.Instance)
 	if err != nil {

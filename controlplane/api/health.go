@@ -37,7 +37,7 @@ func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHe
 }
 
 // WatchHealth evaluates at every heartbeat: most verdicts come of time passing, and no change of
-// the catalog reports that. Between two looks it holds a digest alone.
+// the catalog reports that. Between two looks it holds only a digest.
 func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchHealthResponse]) error {
 	ctx := stream.Context()
 	ticker := time.NewTicker(s.Evaluator.Heartbeat)

@@ -77,8 +77,8 @@ func (s *Status) fleetHealth(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, status, "application/json", append(body, '\n'))
 }
 
-// withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing that an agent says in
-// words of its own.
+// withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing
+// that an agent says in its own words.
 func withoutWords(r health.Report) *pgharborv1.GetHealthResponse {
 	shown := reportToProto(r)
 	for n, database := range shown.GetDatabases() {

@@ -123,7 +123,7 @@ func TestFleetHealthAsJSON(t *testing.T) {
 }
 
 // Anyone who asks without a certificate gets codes, figures and names, and nothing that an agent
-// says in words of its own; GetHealth, which asks for one, has all of it.
+// says in its own words; GetHealth, which asks for one, has all of it.
 func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	h, c := serveHTTP(t)
 	hasBackup(t, c, "db1", time.Hour)

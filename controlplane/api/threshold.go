@@ -36,8 +36,8 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 	}, nil
 }
 
-// SetThreshold is a change of policy: who makes health blind to something stands in the audit log
-// with it.
+// SetThreshold is a change of policy: who makes health blind to something is in the audit log with
+// it.
 func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.SetThresholdRequest) (*pgharborv1.SetThresholdResponse, error) {
 	rule, err := thresholdFrom(request.GetThreshold())
 	if err != nil {

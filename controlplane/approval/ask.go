@@ -46,7 +46,7 @@ func (g *Gate) CheckDecider(ctx context.Context, r fleet.GuardedRequest) error {
 		}
 	}
 	return fleet.NewProblem(fleet.ErrConflict, "this takes another person with the permission %s, and there is none", r.Action.Permission()).
-		WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in; where that takes another person too, on the control plane's host: pgharbor-controlplane recover-owner --owner NAME")
+		WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in; if that takes another person too, on the control plane's host: pgharbor-controlplane recover-owner --owner NAME")
 }
 
 func waits(approval fleet.Approval) error {

@@ -38,8 +38,8 @@ func (g *Gate) Pass(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 	})
 }
 
-// PassUntil is Pass for an effect that may be interrupted and resumed, as a download is. The approval is in use until end is called; after an
-// error it can be used again until it expires.
+// PassUntil is Pass for an effect that may be interrupted and resumed, as a download is. The
+// approval is in use until end is called; after an error it can be used again until it expires.
 func (g *Gate) PassUntil(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (end func(error) error, err error) {
 	approval, err := g.find(ctx, caller, r)
 	if err != nil || approval.ID == "" {

@@ -117,8 +117,8 @@ func (t *Log) write(ctx context.Context, a Action, outcome string) (int64, error
 	})
 }
 
-// maxText bounds each text of an entry: what is written stays for ever, and a part
-// of it is what somebody who was refused has asked for.
+// maxText bounds each text of an entry: what is written stays forever, and a part of it is what
+// somebody who was refused has asked for.
 const maxText = 16 << 10 // bytes
 
 func clip(text string) string {

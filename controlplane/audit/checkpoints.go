@@ -70,7 +70,7 @@ func (h *Checkpoints) Current(ctx context.Context) (chain.SignedCheckpoint, erro
 	return signed, err
 }
 
-// stillThere reports whether the audit log goes on from the checkpoint that was signed last, and
+// stillThere reports whether the audit log continues from the checkpoint that was signed last, and
 // whether what it lacks was sealed off.
 func (h *Checkpoints) stillThere(ctx context.Context) error {
 	if h.dispute == "" {

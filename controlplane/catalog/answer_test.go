@@ -77,7 +77,7 @@ func TestRunsOfAJobAreAsManyAsAnAnswerHasRoomFor(t *testing.T) {
 	}
 }
 
-// A page ends if it has grown too large, and the next one goes on from there.
+// A page ends if it has grown too large, and the next one continues from there.
 func TestPagesOfLargeRowsAreShort(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")

@@ -113,8 +113,8 @@ func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) e
 	return s.tellSuspect(ctx, tx, b)
 }
 
-// RecordRemoved notes that an agent's retention removed a backup, when and why by its
-// word, and that it was told now: for how long it is kept counts from there.
+// RecordRemoved records that an agent's retention removed a backup, when and why by its word, and
+// that it was told now: for how long it is kept counts from there.
 func (s Backups) RecordRemoved(ctx context.Context, instance, id, reason string, at, now time.Time) error {
 	_, err := s.reports.ExecContext(ctx,
 		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ?, removal_told_at = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,

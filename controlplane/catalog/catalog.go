@@ -37,11 +37,11 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	return open(ctx, path, migrate)
 }
 
-// OpenBeside opens the catalog at path to write to it while the control plane serves it, of which
+// OpenWhileServed opens the catalog at path to write to it while the control plane serves it, of which
 // SQLite's write lock and its log (WAL) allow: each transaction is of one process alone, and seen
 // by the other once it is whole. The schema must be that of this program, and stays:
 // fleet.ErrConflict.
-func OpenBeside(ctx context.Context, path string) (*Catalog, error) {
+func OpenWhileServed(ctx context.Context, path string) (*Catalog, error) {
 	return open(ctx, path, checkSchema)
 }
 

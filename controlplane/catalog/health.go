@@ -214,9 +214,8 @@ func scanEvaluated(r row) (fleet.Run, error) {
 	return run, err
 }
 
-// newestRuns goes by the end: an attempt that was turned away because another was
-// under way began later and ended sooner, and says nothing once the other has
-// ended.
+// newestRuns uses the end: an attempt that was turned away because another was under way began
+// later and ended sooner, and says nothing once the other has ended.
 func (l *look) newestRuns(ctx context.Context) error {
 	names, err := list(l.names)
 	if err != nil {

@@ -97,7 +97,7 @@ func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error
 		ORDER BY removal_told_at LIMIT ?2)`, micros(before), reportRows))
 }
 
-// pruneApprovals deletes requests that can come to nothing any longer.
+// pruneApprovals deletes requests that can no longer have an effect.
 func pruneApprovals(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM approvals WHERE rowid IN (
 		SELECT rowid FROM approvals WHERE state IN ('used', 'denied', 'expired', 'void') AND created_at < ?1

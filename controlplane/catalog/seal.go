@@ -53,7 +53,7 @@ func (s AuditLog) Sealable(ctx context.Context, before time.Time) (h chain.Check
 	return h, err
 }
 
-// Seal notes that the audit log up to a checkpoint stands in a file, and goes on after it here. A
+// Seal records that the audit log up to a checkpoint is in a file, and goes on after it here. A
 // checkpoint that the audit log has not, or that is sealed already, is fleet.ErrConflict.
 func (s AuditLog) Seal(ctx context.Context, seal chain.Seal) error {
 	return s.within(ctx, func(tx *sql.Tx) error {

@@ -15,7 +15,7 @@ func (c *Catalog) SetShare(s fleet.Share) { c.share = s }
 // Share is what each agent may hold.
 func (c *Catalog) Share() fleet.Share { return c.share }
 
-// RecordRefusal notes what was not taken of what an agent said.
+// RecordRefusal records what was not taken of what an agent said.
 func (s Agents) RecordRefusal(ctx context.Context, name string, r fleet.Refusal) error {
 	_, err := s.reports.ExecContext(ctx,
 		`UPDATE agents SET refused = ?, refused_at = ?, refused_count = iif(coalesce(refused_at, 0) < ?, 0, refused_count) + ? WHERE name = ?`,

@@ -24,8 +24,8 @@ func recordFindings(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	return recordTestRestore(ctx, tx, b.Instance, b.ID, b.TestRestore)
 }
 
-// RecordScrub notes that an agent has read a backup's file again, and what was
-// wrong with it, "" for nothing. What was told out of order changes nothing.
+// RecordScrub records that an agent has read a backup's file again, and what was wrong with it, ""
+// for nothing. What was told out of order changes nothing.
 func (s Backups) RecordScrub(ctx context.Context, instance, id string, at time.Time, damage string) error {
 	_, err := s.reports.ExecContext(ctx, `
 		UPDATE backups SET scrubbed_at = ?1, damage = ?2,
@@ -34,7 +34,7 @@ func (s Backups) RecordScrub(ctx context.Context, instance, id string, at time.T
 	return err
 }
 
-// RecordTestRestore notes how a test restore of a backup ended.
+// RecordTestRestore records how a test restore of a backup ended.
 func (s Backups) RecordTestRestore(ctx context.Context, instance, id string, testRestore fleet.TestRestore) error {
 	return s.reports.within(ctx, func(tx *sql.Tx) error { return recordTestRestore(ctx, tx, instance, id, testRestore) })
 }

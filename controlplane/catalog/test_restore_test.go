@@ -101,7 +101,7 @@ func TestScrubsChangeTheVerdict(t *testing.T) {
 	}
 }
 
-// withAgent is facts of an agent that was just heard of.
+// withAgent is facts of an agent that was just heard from.
 func withAgent(f fleet.Facts) fleet.Facts {
 	f.Agent.LastSeenAt = now
 	return f

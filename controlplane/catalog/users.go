@@ -47,8 +47,8 @@ func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) 
 }
 
 // Grant gives a user a permission; if they have it, its scope becomes that of the new grant.
-// Invites to them as they were before are void from then on. If seen is given, they are to be as it
-// says: fleet.ErrConflict.
+// Invites to them as they were before are void from then on. If seen is given, they must match it:
+// fleet.ErrConflict.
 func (s Users) Grant(ctx context.Context, user string, seen *fleet.Seen, g fleet.Grant, by string, now time.Time) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		if _, err := personAs(ctx, tx, user, seen); err != nil {

@@ -51,7 +51,8 @@ func TestSumIsWhatItWas(t *testing.T) {
 	first := chain.Entry{
 		Sequence: 1, At: now, Actor: "host", Action: "user.invite", Target: "user:ada", Outcome: "started", Detail: "the first OWNER",
 	}
-	// printf '0:,1:1,16:1772366400123456,4:host,11:user.invite,0:,8:user:ada,0:,7:started,15:the first OWNER,1:0,' | sha256sum
+	// printf '0:,1:1,16:1772366400123456,4:host,11:user.invite,0:,8:user:ada,0:,7:started,15:the
+	// first OWNER,1:0,' | sha256sum
 	const want = "d4fd7abee18f7095207f65ced4784eadf339f348786060d7174c158916cce9f1"
 	if got := first.Sum(""); got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -22,7 +22,7 @@ type Seal struct {
 	Certificate []byte // of the key that signed, DER
 }
 
-// SignSeal signs that the audit log stands in a file up to a checkpoint.
+// SignSeal signs that the audit log is in a file up to a checkpoint.
 func SignSeal(checkpoint Checkpoint, fileSHA256 string, at time.Time, key crypto.Signer, certificate []byte) (Seal, error) {
 	seal := Seal{Checkpoint: checkpoint, FileSHA256: fileSHA256, At: at.UTC().Truncate(time.Microsecond), Certificate: certificate}
 	digest := seal.digest()

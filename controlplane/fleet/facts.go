@@ -47,7 +47,7 @@ type Facts struct {
 
 // AgentFacts is what is known of the agent beside an instance.
 type AgentFacts struct {
-	// LastSeenAt is when it was heard of last; zero: never.
+	// LastSeenAt is when it was heard from last; zero: never.
 	LastSeenAt time.Time
 	// ClockOffset is how far its clock was ahead of the control plane's at its
 	// last word; negative: behind.

@@ -35,7 +35,7 @@ func TestMatchGlob(t *testing.T) {
 			t.Errorf("MatchGlob(%q, %q) = %t", tt.pattern, tt.text, got)
 		}
 	}
-	// It does not take for ever.
+	// It does not take forever.
 	fleet.MatchGlob(strings.Repeat("a*", 50)+"b", strings.Repeat("a", 200))
 }
 

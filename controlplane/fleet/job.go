@@ -105,7 +105,7 @@ func (j Job) MeantFor(enrolment string) error {
 	if j.Spec.TargetEnrolment == "" || j.Spec.TargetEnrolment == enrolment {
 		return nil
 	}
-	return NewProblem(ErrConflict, "the agent of %s was enrolled anew since the restore was asked for: ask for it again", j.Instance)
+	return NewProblem(ErrConflict, "the agent of %s was enrolled again since the restore was asked for: ask for it again", j.Instance)
 }
 
 // The roles that a restore makes, if they are missing; empty is none.
@@ -119,7 +119,7 @@ type Progress struct {
 	Phase      string
 	DoneBytes  int64
 	TotalBytes int64
-	// Tables; both are zero if they are not told apart.
+	// Tables; both are zero if they are not distinguished.
 	DoneObjects  int64
 	TotalObjects int64
 }

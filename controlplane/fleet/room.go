@@ -12,7 +12,7 @@ import (
 // the few that are at the bounds of their texts.
 const newsBytes = 64 << 10
 
-// pending is an alert of which somebody must be told.
+// pending is an alert that somebody must be told of.
 type pending struct {
 	news  News      // with the alert as it is once they are told
 	until Alert     // as it is kept until there is room for it

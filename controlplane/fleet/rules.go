@@ -30,7 +30,7 @@ var databaseRules = []rule{unprotected, damaged, spoiled, failedTestRestore, fai
 
 func reasons(j evaluation) (found []Reason) {
 	if j.Agent.LastSeenAt.IsZero() {
-		return []Reason{*reason(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run beside the instance", "the agent has never connected")}
+		return []Reason{*reason(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run on the instance's host", "the agent has never connected")}
 	}
 	rules := append([]rule{}, agentRules...)
 	if j.Database == "" {
@@ -51,13 +51,13 @@ func reason(v Verdict, next, format string, args ...any) *Reason {
 	return &Reason{Verdict: v, NextStep: next, Text: text, Public: text}
 }
 
-// quoting adds to a reason what an agent said in words of its own.
+// quoting adds to a reason what an agent said in its own words.
 func (r *Reason) quoting(said string) *Reason {
 	r.Text += ": " + said
 	return r
 }
 
-const lookAtInstance = "run pgharbor-agent check beside the instance"
+const lookAtInstance = "run pgharbor-agent check on the instance's host"
 
 func nothingKnown(evaluation) *Reason {
 	return reason(VerdictUnknown, lookAtInstance, "no database of the instance is known")
@@ -104,7 +104,7 @@ func outdated(j evaluation) *Reason {
 	if server == 0 || dump == 0 || dump >= server {
 		return nil
 	}
-	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
+	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d on the instance's host", server),
 		"pg_dump of version %d refuses its server, which is of version %d", dump, server).
 		quoting(j.Agent.Status.DumpVersion + " and " + j.Agent.Status.ServerVersion)
 }
@@ -192,14 +192,14 @@ func damaged(j evaluation) *Reason {
 	if j.Missing == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, anew(j)+"; and look into the agent's BACKUP_DIR", "%d backups are gone from the agent's disk", j.Missing)
+	return reason(VerdictDamaged, backUpAgain(j)+"; and look into the agent's BACKUP_DIR", "%d backups are gone from the agent's disk", j.Missing)
 }
 
 func failed(j evaluation) *Reason {
 	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
 		return nil
 	}
-	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed beside the instance", j.Instance),
+	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed on the instance's host", j.Instance),
 		"the newest run failed").quoting(j.NewestRun.Error)
 }
 

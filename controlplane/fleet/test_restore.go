@@ -47,7 +47,7 @@ type TestRestore struct {
 }
 
 // again makes another backup and puts it to the test.
-func anew(j evaluation) string {
+func backUpAgain(j evaluation) string {
 	return shell.Command("pgharbor backup %s --database %s, then pgharbor verify with the id that it prints", j.Instance, j.Database)
 }
 
@@ -56,7 +56,7 @@ func spoiled(j evaluation) *Reason {
 	if j.Damaged == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, anew(j)+"; and look at the disk of the agent's BACKUP_DIR",
+	return reason(VerdictDamaged, backUpAgain(j)+"; and look at the disk of the agent's BACKUP_DIR",
 		"%d backups are damaged", j.Damaged).quoting("of the newest of them, " + j.Damage)
 }
 
@@ -68,7 +68,7 @@ func failedTestRestore(j evaluation) *Reason {
 	why := strings.Join(j.TestRestored.TestRestore.Differences, "; ")
 	next := unloadable.NextStep(why)
 	if next == "" {
-		next = anew(j)
+		next = backUpAgain(j)
 	}
 	return reason(VerdictDamaged, next, "the test restore of backup %s failed", j.TestRestored.ID).quoting(why)
 }

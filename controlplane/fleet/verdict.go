@@ -84,7 +84,8 @@ func (d Duplicate) NewsAfter(last Duplicate) bool {
 type Reason struct {
 	Verdict Verdict
 	Text    string
-	// Public is Text without what an agent said in words of its own, for who asks without a certificate.
+	// Public is Text without what an agent said in its own words, for who asks without a
+	// certificate.
 	Public   string
 	NextStep string
 }

@@ -55,7 +55,7 @@ var evaluated = []struct {
 	{"a second agent, not seen again", func(f *fleet.Facts) { f.Agent.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
 
 	{"no schedule covers it", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.NewestRun = false, nil, nil }, []fleet.Verdict{fleet.VerdictUnprotected}},
-	{"backed up by hand, beside the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
+	{"backed up by hand, without the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
 	{"backed up by hand, without a schedule", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled = false, false }, nil},
 	{"no schedule and no backup", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled, f.NewestBackup = false, false, nil },
 		[]fleet.Verdict{fleet.VerdictUnprotected}},

@@ -23,11 +23,11 @@ var (
 	sizeDesc            = prometheus.NewDesc("pgharbor_backup_newest_size_bytes", "The stored size of the newest good backup.", perDatabase, nil)
 	plainDesc           = prometheus.NewDesc("pgharbor_backup_newest_plain_size_bytes", "The size of the newest good backup's dump, before compression and encryption.", perDatabase, nil)
 	ranDesc             = prometheus.NewDesc("pgharbor_run_newest_timestamp_seconds", "When the newest run ended.", perDatabase, nil)
-	succeededDesc       = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 where the newest run succeeded, 0 where it failed.", perDatabase, nil)
+	succeededDesc       = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 if the newest run succeeded, 0 if it failed.", perDatabase, nil)
 	durationDesc        = prometheus.NewDesc("pgharbor_run_newest_duration_seconds", "How long the newest run took.", perDatabase, nil)
 	runningDesc         = prometheus.NewDesc("pgharbor_run_under_way_timestamp_seconds", "When the run began that is under way.", perDatabase, nil)
 	lastTestRestoreDesc = prometheus.NewDesc("pgharbor_proof_newest_timestamp_seconds", "When the newest test restore of a backup of the database ended.", perDatabase, nil)
-	testRestoreDesc     = prometheus.NewDesc("pgharbor_proof_newest_succeeded", "1 where the newest test restore found all that was dumped, 0 where not.", perDatabase, nil)
+	testRestoreDesc     = prometheus.NewDesc("pgharbor_proof_newest_succeeded", "1 if the newest test restore found all that was dumped, 0 if not.", perDatabase, nil)
 	restoreDesc         = prometheus.NewDesc("pgharbor_restore_expected_duration_seconds", "How long the newest test restore that succeeded took.", perDatabase, nil)
 
 	seenDesc        = prometheus.NewDesc("pgharbor_agent_last_seen_timestamp_seconds", "When the agent of the instance was heard of last.", perAgent, nil)
@@ -37,7 +37,7 @@ var (
 	freeDesc        = prometheus.NewDesc("pgharbor_agent_backup_folder_free_bytes", "What the disk of the agent's backup folder has left.", perAgent, nil)
 	certificateDesc = prometheus.NewDesc("pgharbor_agent_certificate_end_timestamp_seconds", "When the agent's certificate ends.", perAgent, nil)
 
-	upDesc        = prometheus.NewDesc("pgharbor_catalog_up", "1 where the catalog answered this scrape.", nil, nil)
+	upDesc        = prometheus.NewDesc("pgharbor_catalog_up", "1 if the catalog answered this scrape.", nil, nil)
 	latencyDesc   = prometheus.NewDesc("pgharbor_catalog_read_duration_seconds", "How long the catalog took to answer this scrape.", nil, nil)
 	connectedDesc = prometheus.NewDesc("pgharbor_agents_connected", "Agents that have a session now.", nil, nil)
 	transfersDesc = prometheus.NewDesc("pgharbor_transfers_open", "Downloads that are under way.", nil, nil)

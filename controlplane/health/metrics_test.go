@@ -73,7 +73,7 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 	return text.String()
 }
 
-// metricsOfAFleet are those of two instances, one of which was never heard of.
+// metricsOfAFleet are those of two instances, one of which was never heard from.
 const metricsOfAFleet = `
 # HELP pgharbor_agent_backup_folder_free_bytes What the disk of the agent's backup folder has left.
 # TYPE pgharbor_agent_backup_folder_free_bytes gauge
@@ -108,7 +108,7 @@ pgharbor_backup_newest_timestamp_seconds{database="shop",instance="db1"} 1.77236
 # HELP pgharbor_catalog_read_duration_seconds How long the catalog took to answer this scrape.
 # TYPE pgharbor_catalog_read_duration_seconds gauge
 pgharbor_catalog_read_duration_seconds 0
-# HELP pgharbor_catalog_up 1 where the catalog answered this scrape.
+# HELP pgharbor_catalog_up 1 if the catalog answered this scrape.
 # TYPE pgharbor_catalog_up gauge
 pgharbor_catalog_up 1
 # HELP pgharbor_database_reason 1 for each verdict that health has a reason for; the worst is the database's.
@@ -125,7 +125,7 @@ pgharbor_database_verdict{database="shop",instance="db1",verdict="OK"} 1
 # TYPE pgharbor_run_newest_duration_seconds gauge
 pgharbor_run_newest_duration_seconds{database="a \"b\"",instance="db1"} 1
 pgharbor_run_newest_duration_seconds{database="shop",instance="db1"} 90
-# HELP pgharbor_run_newest_succeeded 1 where the newest run succeeded, 0 where it failed.
+# HELP pgharbor_run_newest_succeeded 1 if the newest run succeeded, 0 if it failed.
 # TYPE pgharbor_run_newest_succeeded gauge
 pgharbor_run_newest_succeeded{database="a \"b\"",instance="db1"} 0
 pgharbor_run_newest_succeeded{database="shop",instance="db1"} 1

@@ -18,7 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
-// Config is the file of the channels, JSON. Secrets stand in files of their own.
+// Config is the file of the channels, JSON. Secrets are in separate files.
 type Config struct {
 	Webhooks []WebhookConfig `json:"webhooks"`
 	Mail     []MailConfig    `json:"mail"`

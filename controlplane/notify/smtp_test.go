@@ -150,8 +150,8 @@ func TestAMailSaysHowManyMoreThereAre(t *testing.T) {
 	}
 }
 
-// A mail about a database with a hostile name has nothing in it that a mail program acts upon, and its next step is safe to
-// paste.
+// A mail about a database with a hostile name has nothing in it that a mail program acts upon, and
+// its next step is safe to paste.
 func TestAMailOfAHostileName(t *testing.T) {
 	p := newPostOffice(t)
 	s := newStage(t, p.config(""))
@@ -237,8 +237,8 @@ func TestOneMailboxThatIsGoneKeepsNobodyElseFromBeingTold(t *testing.T) {
 	}
 }
 
-// A password goes over TLS only, and 127.0.0.1 is the one place where its absence
-// is forgiven by the standard library; a server that offers no login is told apart.
+// A password goes over TLS only, and 127.0.0.1 is the one place where its absence is forgiven by
+// the standard library; a server that offers no login is distinguished.
 func TestAPasswordIsNotSentToAServerThatOffersNoLogin(t *testing.T) {
 	p := newPostOffice(t)
 	file := filepath.Join(t.TempDir(), "password")

@@ -47,8 +47,8 @@ func (i Invite) String() string {
 	return invitePrefix + base64.RawURLEncoding.EncodeToString(append(body, sum[:inviteSumBytes]...))
 }
 
-// ParseInvite reads what String wrote, with white space around it. It tells a word
-// that was mistyped or cut from one that the control plane would refuse.
+// ParseInvite reads what String wrote, with whitespace around it. It tells a word that was mistyped
+// or cut from one that the control plane would refuse.
 func ParseInvite(word string) (Invite, error) {
 	word = strings.TrimSpace(word)
 	encoded, ok := strings.CutPrefix(word, invitePrefix)

@@ -40,7 +40,7 @@ func VerifyAudit(ctx context.Context, dataDir string, seen ...chain.Checkpoint) 
 		witnesses = append(witnesses, chain.Witness{Checkpoint: h.Checkpoint, Name: "the agent of " + h.Instance})
 	}
 	for _, checkpoint := range seen {
-		witnesses = append(witnesses, chain.Witness{Checkpoint: checkpoint, Name: "whoever gave --head"})
+		witnesses = append(witnesses, chain.Witness{Checkpoint: checkpoint, Name: "the witness of --head"})
 	}
 	sealed, err := store.AuditLog.Sealed(ctx)
 	if err != nil {

@@ -47,15 +47,15 @@ func TestABackupDoesNotGoToAnAgentThatWasEnrolledSince(t *testing.T) {
 	source, target := connectAgent(t, cp, "db1"), connectAgent(t, cp, "db2")
 	id := restoreElsewhere(t, cp, target, source.hasBackup(t, 6)).GetJobId()
 
-	anew := &agent{name: "db2", conn: cp.Agent(t, "db2")}
-	_, content, err := anew.fetch(t, id)
-	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "enrolled anew") || content != "" {
+	again := &agent{name: "db2", conn: cp.Agent(t, "db2")}
+	_, content, err := again.fetch(t, id)
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "enrolled again") || content != "" {
 		t.Errorf("another agent fetches %q, %v", content, err)
 	}
 	if told := auditLog(t, cp, "backup.fetch"); len(told) != 1 || told[0].Outcome != "denied" {
 		t.Errorf("the audit log tells %+v", told)
 	}
-	anew.connect(t)
+	again.connect(t)
 	watch, err := pgharborv1.NewJobServiceClient(cp.Owner(t)).WatchJob(bounded(t), &pgharborv1.WatchJobRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestABackupDoesNotGoToAnAgentThatWasEnrolledSince(t *testing.T) {
 			t.Fatal(err)
 		}
 		if job := response.GetJob(); job.GetState() == "failed" {
-			if !strings.Contains(job.GetError(), "enrolled anew") {
+			if !strings.Contains(job.GetError(), "enrolled again") {
 				t.Errorf("it ends with %q", job.GetError())
 			}
 			break

@@ -45,10 +45,9 @@ type Initialised struct {
 	ExpiresAt     time.Time `json:"expires_at"`
 }
 
-// Init makes the CA, the catalog and the first OWNER's invite in a folder. A
-// folder that has them already is left as it is: fleet.ErrExists. All is made
-// in a folder beside and moved in at the end, so that an Init that was cut off
-// can simply be run again.
+// Init makes the CA, the catalog and the first OWNER's invite in a folder. A folder that has them
+// already is left as it is: fleet.ErrExists. All is made in a separate folder and moved in at the
+// end, so that an Init that was cut off can simply be run again.
 func Init(ctx context.Context, o InitOptions) (Initialised, error) {
 	if err := checkInit(o); err != nil {
 		return Initialised{}, err

@@ -12,8 +12,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// What is in the audit log stays for ever, so anyone who is refused there must not be able to fill
-// a disk with it.
+// What is in the audit log stays forever, so anyone who is refused there must not be able to fill a
+// disk with it.
 func TestRefusalOfAVeryLongNameIsShortInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)

@@ -58,7 +58,7 @@ func openOnHost(ctx context.Context, dataDir string) (_ *catalog.Catalog, done f
 	}
 	unlock, err := lock(dataDir)
 	if errors.Is(err, fleet.ErrConflict) {
-		store, err := catalog.OpenBeside(ctx, path)
+		store, err := catalog.OpenWhileServed(ctx, path)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -25,11 +25,11 @@ func recoverOwner(t *testing.T, cp *servertest.ControlPlane, name string) (serve
 func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 	cp := servertest.Start(t)
 	device := deviceOf(t, cp.Owner(t))
-	beside, err := recoverOwner(t, cp, servertest.OwnerName)
+	second, err := recoverOwner(t, cp, servertest.OwnerName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner := cp.Dial(t, cp.Enroll(t, cp.Here(t, beside.Invite)))
+	owner := cp.Dial(t, cp.Enroll(t, cp.Here(t, second.Invite)))
 	if _, err := pgharborv1.NewUserServiceClient(owner).RevokeUserDevice(bounded(t),
 		&pgharborv1.RevokeUserDeviceRequest{Name: servertest.OwnerName, DeviceId: device}); err != nil {
 		t.Errorf("the new device can't end the lost one: %v", err)

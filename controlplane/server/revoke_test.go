@@ -59,7 +59,7 @@ func TestRevocationEndsASession(t *testing.T) {
 }
 
 // An instance has one agent: a new enrolment takes over from the one before.
-func TestEnrolmentAnewEndsTheEarlierSession(t *testing.T) {
+func TestAnotherEnrolmentEndsTheEarlierSession(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	connectAgent(t, cp, "db1")

@@ -96,7 +96,7 @@ func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (C
 		case len(before.Behind) > 0 && !force:
 			return fleet.NewProblem(fleet.ErrConflict, "%d would be locked out, the first of them %s: %s",
 				len(before.Behind), before.Behind[0].Who, before.Behind[0].Why).
-				WithHint("pgharbor-controlplane ca list --data-dir %s names them all; revoke those who are gone, or retire with --force and enrol them anew", dataDir)
+				WithHint("pgharbor-controlplane ca list --data-dir %s names them all; revoke those who are gone, or retire with --force and enrol them again", dataDir)
 		}
 		oldest := before.Authorities[len(before.Authorities)-1].Fingerprint
 		detail := fmt.Sprintf("%d locked out", len(before.Behind))

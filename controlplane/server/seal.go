@@ -37,9 +37,9 @@ type Sealed struct {
 }
 
 // SealAudit moves the entries of a year, and of those before, to a file: written, read again and
-// verified, before the catalog lets go of them. The audit log goes on from their signed checkpoint.
-// What was still under way then, and all after it, stays. It works while the control plane serves
-// and while it does not; one that was interrupted is finished by the next.
+// verified, before the catalog lets go of them. The audit log continues from their signed
+// checkpoint. What was still under way then, and all after it, stays. It works while the control
+// plane serves and while it does not; one that was interrupted is finished by the next.
 func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	end := time.Date(o.Year+1, 1, 1, 0, 0, 0, 0, time.UTC)
 	if o.Year < 2000 || o.Now().Before(end) {

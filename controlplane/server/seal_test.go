@@ -28,7 +28,7 @@ func seal(t *testing.T, dir string, year int) (server.Sealed, string, error) {
 	return sealed, file, err
 }
 
-// What was sealed off is in the file, whole, and the rest goes on from its checkpoint; an edit of
+// What was sealed off is in the file, whole, and the rest continues from its checkpoint; an edit of
 // the rest, and of the seal, is found as before.
 func TestAuditLogGoesOnFromWhatWasSealedOff(t *testing.T) {
 	dir, checkpoint := auditLogOnDisk(t, 1200) // more than are deleted at once

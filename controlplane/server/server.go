@@ -109,7 +109,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		c.Log.Warn("ended in the audit log what was under way when the control plane broke off", "entries", ended)
 	}
 	if err := store.Approvals.Reconcile(ctx); err != nil {
-		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
+		c.Log.Error("approvals of interrupted downloads could not be given back", "error", err)
 	}
 	a, err := assemble(ctx, c, ca, store)
 	if err != nil {

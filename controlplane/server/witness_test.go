@@ -142,7 +142,7 @@ func TestAgentThatHasSeenAnotherAuditLogIsHeard(t *testing.T) {
 	}
 }
 
-// An agent can't cast doubt in the audit log with a checkpoint that nobody has signed.
+// An agent can't cast doubt on the audit log with a checkpoint that nobody has signed.
 func TestCheckpointThatIsNotSignedProvesNothing(t *testing.T) {
 	cp := servertest.Start(t)
 	w := newWitness(t, cp, "db1")

@@ -83,7 +83,7 @@ func runThatIs(state string) *pgharborv1.Run {
 	return run
 }
 
-// What an agent says in words of its own may hold a row of a database. A test restore told its
+// What an agent says in its own words may hold a row of a database. A test restore told its
 // server_version and its method to anyone who reaches the port.
 func TestStrangersHearNoWordsOfAgents(t *testing.T) {
 	t.Parallel()

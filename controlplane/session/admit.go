@@ -19,12 +19,11 @@ var ErrDuplicate = errors.New("another agent with the same identity is connected
 // welcome.
 const answerWithin = 20 * time.Second
 
-// admit makes s the session of its instance, until leave. An older session of
-// the same start of the agent is superseded: its connection broke. One of
-// another start is either what a restart or a dead network has left, or that of
-// a second agent with a copy of the identity. So it is asked for its inventory,
-// which it answers at once if it lives; then s is refused, or two such agents
-// would throw each other out for ever. One that does not answer is superseded.
+// admit makes s the session of its instance, until leave. An older session of the same start of the
+// agent is superseded: its connection broke. One of another start is either what a restart or a
+// dead network has left, or that of a second agent with a copy of the identity. So it is asked for
+// its inventory, which it answers at once if it lives; then s is refused, or two such agents would
+// throw each other out forever. One that does not answer is superseded.
 func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err error) {
 	deadline := time.NewTimer(min(answerWithin, fleet.HeartbeatsMissed*r.Heartbeat))
 	defer deadline.Stop()
@@ -88,7 +87,7 @@ func (s *session) lives() bool {
 	}
 }
 
-// mayBeAnother: agents from before incarnations can't be told apart.
+// mayBeAnother: agents from before incarnations can't be distinguished.
 func (s *session) mayBeAnother(newer *session) bool {
 	return s.incarnation != "" && newer.incarnation != "" && s.incarnation != newer.incarnation
 }

@@ -17,8 +17,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// agentMessages are those that an agent can send, by the table of who may call what,
-// and all that can stand in them.
+// agentMessages are those that an agent can send, by the table of who may call what, and all that
+// can be in them.
 func agentMessages(t *testing.T) map[protoreflect.FullName]protoreflect.MessageDescriptor {
 	t.Helper()
 	var _ = grpc_health_v1.Health_ServiceDesc // registers its messages

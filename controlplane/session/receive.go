@@ -95,9 +95,9 @@ func (s *session) loseUnheld(ctx context.Context, id string) error {
 	return s.loseJob(ctx, s.instance, id, "the agent of "+s.instance+" no longer knows of the job")
 }
 
-// takeReport takes over an entry of the agent's journal and acknowledges it
-// once it is in the catalog. An entry that can never be taken over is
-// acknowledged too, and logged: the agent would send it for ever.
+// takeReport takes over an entry of the agent's journal and acknowledges it once it is in the
+// catalog. An entry that can never be taken over is acknowledged too, and logged: the agent would
+// send it forever.
 func (s *session) takeReport(ctx context.Context, report *pgharborv1.Report) error {
 	if err := s.unlessRefused(s.takeEvent(ctx, report), "a report"); err != nil {
 		return err

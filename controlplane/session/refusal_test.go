@@ -88,8 +88,8 @@ func garbage(huge string) map[string]func(*pgharborv1.Run, *pgharborv1.Backup) {
 	}
 }
 
-// What makes no sense is refused, and does not cost the agent its session: it
-// would send the same again for ever.
+// What makes no sense is refused, and does not cost the agent its session: it would send the same
+// again forever.
 func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})

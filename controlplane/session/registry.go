@@ -68,7 +68,7 @@ func (r *Registry) CheckReachable(ctx context.Context, instance string) error {
 		return nil
 	case agent.LastSeenAt.IsZero():
 		return fleet.NewProblem(fleet.ErrUnreachable, "the agent of %s has never connected", instance).
-			WithHint("run pgharbor-agent enroll and pgharbor-agent run beside the instance")
+			WithHint("run pgharbor-agent enroll and pgharbor-agent run on the instance's host")
 	default:
 		return fleet.NewProblem(fleet.ErrUnreachable, "the agent of %s is not connected; it was last heard of at %s",
 			instance, agent.LastSeenAt.Format(time.RFC3339)).WithHint("look at pgharbor-agent on its host, then pgharbor agents list")

@@ -195,7 +195,7 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 			err = s.Catalog.Jobs.RecordOffer(ctx, job.ID)
 		}
 		if errors.Is(err, fleet.ErrConflict) {
-			continue // it was cancelled meanwhile, or is for an agent of before
+			continue // it was cancelled meanwhile, or is for an agent of earlier releases
 		}
 		if err != nil {
 			return err

@@ -46,7 +46,7 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	}
 	if known.Changed(key) {
 		s.keyWarning = fmt.Sprintf("the agent signs with the key %s, and is known by %s: see who changed signing.key in its state folder, "+
-			"or enrol the agent anew", fleet.KeyID(key), fleet.KeyID(known.Pinned))
+			"or enrol the agent again", fleet.KeyID(key), fleet.KeyID(known.Pinned))
 	}
 	if bytes.Equal(known.Last, key) && !known.Pins(key) {
 		return nil

@@ -72,8 +72,8 @@ func OfFailure(failure string) int {
 	}
 }
 
-// Report writes an error as every program does: one line, and the next step as a second one. The caller has made both texts
-// safe for a terminal.
+// Report writes an error as every program does: one line, and the next step as a second one. The
+// caller has made both texts safe for a terminal.
 func Report(w io.Writer, program, text, hint string) {
 	fmt.Fprintf(w, "%s: %s\n", program, text)
 	if hint != "" {

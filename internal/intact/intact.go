@@ -10,8 +10,8 @@ const (
 	TestRestoreFailed = words.Failed
 )
 
-// Is reports whether a backup is whole as far as is known: its manifest and its file belong
-// together, nothing speaks against the file, and no test restore of it has failed.
+// Is reports whether a backup is whole as far as known: its manifest and its file belong together,
+// nothing speaks against the file, and no test restore of it has failed.
 func Is(complete bool, state, testRestore string) bool {
 	return complete && state == Present && testRestore != TestRestoreFailed
 }

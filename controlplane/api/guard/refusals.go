@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// refusedEvery is how often a certificate that was revoked is said to have been
-	// tried: an agent that was revoked tries for ever.
+	// refusedEvery is how often a certificate that was revoked is said to have been tried: an agent
+	// that was revoked tries forever.
 	refusedEvery = 24 * time.Hour
 	// maxRefused bounds the certificates that are remembered.
 	maxRefused = 10_000

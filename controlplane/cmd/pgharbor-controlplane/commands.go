@@ -146,7 +146,7 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.DataDir, "data-dir", "", "folder that init made")
 	cmd.Flags().StringVar(&c.Listen, "listen", defaultAddress, "address for agents and people (gRPC)")
 	cmd.Flags().StringVar(&c.HTTPListen, "http-listen", "127.0.0.1:7480", "address for health and metrics (HTTP, no certificate asked for); empty for none")
-	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents are to be heard of")
+	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents report")
 	cmd.Flags().DurationVar(&c.CertificateLife, "certificate-life", server.DefaultCertificateLife, "life of the certificates of agents and people")
 	cmd.Flags().StringVar(&c.AlertsFile, "alerts", "", "file of the channels (webhooks, mail) over which people are told what is wrong")
 	cmd.Flags().StringVar(&c.HeartbeatURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")

@@ -28,7 +28,7 @@ func (d *Controller) Tap(ctx context.Context, call *tap.Info) (context.Context, 
 	return ctx, d.begin(ctx, who, call.FullMethodName)
 }
 
-// begin notes that a call is under way until its context ends.
+// begin records that a call is under way until its context ends.
 func (d *Controller) begin(ctx context.Context, who, method string) error {
 	release, err := d.underWay.acquire(who)
 	if err != nil {
