@@ -32,7 +32,8 @@ type Spec struct {
 	// Read are the files, and the folders with all that is in them, that may be read. Those that do
 	// not exist are left out.
 	Read []string `json:"read,omitempty"`
-	// ReadAll allows to read everything that is there when the program starts, but for what stands in Hide.
+	// ReadAll allows to read everything that is there when the program starts, except for what is
+	// in Hide.
 	ReadAll bool     `json:"read_all,omitempty"`
 	Hide    []string `json:"hide,omitempty"`
 	// Execute are likewise those that may be read and executed; the loader of a dynamic program is one.

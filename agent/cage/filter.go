@@ -8,8 +8,8 @@ type answer uint32
 const (
 	refuse  answer = unix.SECCOMP_RET_ERRNO | answer(unix.EPERM)
 	unknown answer = unix.SECCOMP_RET_ERRNO | answer(unix.ENOSYS) // what is asked for so falls back on something older
-	// pretend says that it was done. A server ends if it can't change the mode of its own socket,
-	// and Landlock does not tell that from the mode of anybody else's file.
+	// pretend answers that it was done. A server ends if it can't change the mode of its own
+	// socket, and Landlock does not tell that from the mode of anybody else's file.
 	pretend answer = unix.SECCOMP_RET_ERRNO
 )
 

@@ -114,7 +114,7 @@ func (o order) changeUser() error {
 }
 
 // endWithParent asks the kernel for a signal when who started this dies. It forgets that with the
-// change of the user, so this comes after; and who died before sends none.
+// change of the user, so this comes after; and a process that died before sends none.
 func (o order) endWithParent() error {
 	if o.DeathSignal == 0 {
 		return nil

@@ -68,8 +68,8 @@ func (a *agent) checkRights(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("all of %d databases can be read", len(databases)) + a.lacksToRestore(ctx), nil
 }
 
-// lacksToRestore is what the role lacks for any restore, for the end of a line; who only backs up
-// lacks it with no harm.
+// lacksToRestore is what the role lacks for any restore, for the end of a line; an agent that only
+// backs up does not need it.
 func (a *agent) lacksToRestore(ctx context.Context) string {
 	lacks, err := a.instance.MayReplace(ctx, "")
 	makes, rolesErr := a.instance.MayMakeRoles(ctx)

@@ -91,7 +91,7 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 }
 
 // Anyone who restores by hand what no server takes is told what is wrong with the source, and where
-// the way out stands.
+// the way out is documented.
 func TestTheHintForWhatNoServerTakes(t *testing.T) {
 	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION", "42501": "USAGE and CREATE on the schema"} {
 		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))

@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// foundFile is a file to restore, with the manifest beside it; nil if there is none, as beside a
-// file of the old script.
+// foundFile is a file to restore, with the manifest next to it; nil if there is none, as for a file
+// of the old script.
 type foundFile struct {
 	path     string
 	manifest *backup.Manifest
@@ -82,7 +82,7 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	return origin, err
 }
 
-// keeps reports whether a file stands in BACKUP_DIR or in a folder of it.
+// keeps reports whether a file is in BACKUP_DIR or in a folder of it.
 func (a *agent) keeps(path string) bool {
 	folder, err := filepath.EvalSymlinks(a.settings.Dir)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// What a restore left out stands with its result, and not in the log alone.
+// What a restore left out is in its result, and not in the log alone.
 func TestARestoreByHandSaysWhatItLacks(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "lacking")

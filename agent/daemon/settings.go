@@ -244,8 +244,7 @@ func oneOf(name, value, standard, other string) (string, error) {
 	}
 }
 
-// list reads names separated by commas; one that has a comma itself stands in
-// double quotes.
+// list reads names separated by commas; one that has a comma itself is in double quotes.
 func list(name, value string) ([]string, error) {
 	if strings.TrimSpace(value) == "" {
 		return nil, nil

@@ -20,7 +20,7 @@ const reconcileTime = 30 * time.Second
 // errOutcomeUnknown reports that nobody knows yet whether databases were exchanged.
 var errOutcomeUnknown = errors.New("whether the restored database is in place will be known when the server is back")
 
-// exchanger puts one database in the place of another, and tells which stands where.
+// exchanger puts one database in the place of another, and tells which is where.
 type exchanger interface {
 	FindReplacement(context.Context, backup.Replacement) (backup.Stands, error)
 	// SettledReplacement ends what an exchange has left running, first.

@@ -45,7 +45,8 @@ var errOlderAgent = errors.New("the agent that has the backup sends no manifest;
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is
 // sealed as it was there, and goes when the restore is done.
 func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
-	// Its own backups stand here. What comes from elsewhere under its name may be anybody's who has the passphrase.
+	// Its own backups are here. What comes from elsewhere under its name may be anybody's who has
+	// the passphrase.
 	if spec.Source.Instance == r.engine.InstanceName {
 		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
 	}

@@ -20,7 +20,7 @@ type JobProgress struct {
 	backup.Progress
 }
 
-// Phases of a job beside those of the backup package.
+// Phases of a job in addition to those of the backup package.
 const (
 	PhaseWait = "wait" // for its turn
 	PhaseSend = "send"

@@ -25,7 +25,7 @@ type Recovery struct {
 }
 
 // Recover takes up what earlier agents on this state folder left: it removes their rests and
-// journals their runs and jobs as failed, or as succeeded if the backup stands. It must be called
+// journals their runs and jobs as failed, or as succeeded if the backup exists. It must be called
 // before any work.
 func (r *Recovery) Recover(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()

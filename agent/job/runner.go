@@ -82,8 +82,7 @@ const (
 // errInterrupted is how a run or a job ends when its agent does.
 var errInterrupted = errors.New("interrupted: the agent stopped during the run")
 
-// New returns a Runner that does nothing yet. Parts stand in the order in which
-// they need each other.
+// New returns a Runner that does nothing yet. Parts are in the order in which they need each other.
 func New(c Config) *Runner {
 	r := &Runner{Engine: c.Engine, State: c.State, Plans: newPlans(c.Plan), log: c.Log}
 	r.warnings = &warnings{byKey: map[string]string{}}

@@ -108,8 +108,8 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 	})
 }
 
-// The old script goes on for a while beside the agent, and a file that it was
-// still writing when the agent began must not wait for the agent's next start.
+// The old script goes on for a while next to the agent, and a file that it was still writing when
+// the agent began must not wait for the agent's next start.
 func TestFilesOfTheOldScriptAreImportedWhenTheyCome(t *testing.T) {
 	for name, of := range map[string]string{"": "postgres", "shop": "shop"} {
 		r := newOffline(t, func(c *Config) { c.DefaultDatabase, c.ImportDatabase = "postgres", name })

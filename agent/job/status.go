@@ -55,13 +55,13 @@ const (
 	statusTimeout = 15 * time.Second
 )
 
-// server is the instance and its tools, for who says how they stand.
+// server is the instance and its tools, for those who report their state.
 type server interface {
 	Server(context.Context) (postgres.Server, error)
 	ToolVersions(context.Context) ([]postgres.Tool, error)
 }
 
-// backupFolder is where backups are stored, for who says how it stands.
+// backupFolder is where backups are stored, for those who report their state.
 type backupFolder interface {
 	// Usable says why nothing can be stored there, if so.
 	Usable() error

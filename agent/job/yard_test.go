@@ -108,9 +108,9 @@ func (y *yard) inService() string {
 	return rows[0][0]
 }
 
-// recover is the next start of the agent, after which nothing may be half done: shop is
-// the old one and nothing is left beside it, or it is the new one, and the old is kept and
-// an undo brings it back.
+// recover is the next start of the agent, after which nothing may be half done: shop is the old one
+// and nothing is left next to it, or it is the new one, and the old is kept and an undo brings it
+// back.
 func (y *yard) recover() string {
 	y.Helper()
 	y.runner = newRunner(y.T, func(c *Config) {

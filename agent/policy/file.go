@@ -22,7 +22,7 @@ var ErrGone = errors.New("there is no such file, and one that is named must be t
 // ErrNotOurs reports that others than root and the agent's user may write a policy.
 var ErrNotOurs = errors.New("others than root and this user may write to it")
 
-// File is where the policy of a host stands.
+// File is where the policy of a host is stored.
 type File struct {
 	Path string
 	// Optional: the defaults hold if there is no file.

@@ -93,8 +93,8 @@ func set(into any, value json.RawMessage) error {
 	return nil
 }
 
-// inWords reports what was to stand there, where something else does: the JSON package mentions
-// types of Go.
+// inWords reports what should be there, where something else does: the JSON package mentions types
+// of Go.
 func inWords(err error, want string) error {
 	var other *json.UnmarshalTypeError
 	if errors.As(err, &other) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// DefaultPath is where the file stands unless somebody names another.
+// DefaultPath is where the file is unless somebody names another.
 const DefaultPath = "/etc/pgharbor/agent-policy.json"
 
 // The jobs that a control plane may ask for, by the words that the log and the control plane have for them.
@@ -45,8 +45,8 @@ type Policy struct {
 }
 
 // Default is the policy of a host without a file. A database may be replaced, because that is what
-// the worst day takes and the one that was there is kept beside; all else that could give somebody
-// more than they had must be allowed by name.
+// the worst day takes and the one that was there is kept under another name; all else that could
+// give somebody more than they had must be allowed by name.
 func Default() Policy {
 	return Policy{Jobs: slices.Clone(allJobs), Replace: true, RestoreFrom: []string{}}
 }

@@ -79,7 +79,7 @@ func TestCheckpointsOfTheAuditLogAreKeptAndTold(t *testing.T) {
 		t.Errorf("the agent says that it has seen %v", told)
 	}
 
-	// One that is signed, and of another audit log, leaves the older one standing.
+	// One that is signed, and of another audit log, leaves the older one in force.
 	p.send(signedCheckpoint(t, key, 5, "b"))
 	if doubt := p.awaitDoubt(); !strings.Contains(doubt, "entry 5") || !strings.Contains(doubt, "bbbb") {
 		t.Errorf("the warning is %q", doubt)

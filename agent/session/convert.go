@@ -129,7 +129,7 @@ func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
 }
 
 // backupOf leaves the retention to the caller. If its tables or roles are too many for one message,
-// they are left out: the manifest beside the file has them.
+// they are left out: the manifest next to the file has them.
 func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	b := &pgharborv1.Backup{
 		Id: m.ID, Database: text(m.Database), Filename: text(m.Filename), SizeBytes: m.SizeBytes, Sha256: m.SHA256,

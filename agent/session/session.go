@@ -58,7 +58,7 @@ type Session struct {
 	// AuditKey returns the key of a certificate that signs the control plane's audit log, if the
 	// fleet's CA has issued it. Without it, the audit log is not witnessed.
 	AuditKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
-	// OnState, which may be nil, hears in a line how it stands with the control plane
+	// OnState, which may be nil, hears in a line the state of its session with the control plane
 	// whenever that has changed.
 	OnState func(line string)
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
@@ -113,8 +113,8 @@ func (t *warning) news(text string, welcomed bool, now time.Time) bool {
 	return true
 }
 
-// tell says in a line how it stands with the control plane, for anyone who looks at the agent on
-// its host.
+// tell says in a line the state of its session with the control plane, for anyone who looks at the
+// agent on its host.
 func (s *Session) tell(line string) {
 	if s.OnState != nil {
 		s.OnState(line)
@@ -272,9 +272,8 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	return min(max(interval, time.Second), 5*time.Minute), nil
 }
 
-// write sends one message. It can block for as long as the control plane reads
-// nothing, which ends the session. io.EOF says that the stream is broken; why,
-// only Recv knows.
+// write sends one message. It can block for as long as the control plane reads nothing, which ends
+// the session. io.EOF means that the stream is broken; why, only Recv knows.
 func (c *connection) write(message *pgharborv1.ConnectRequest) error {
 	watchdog := time.AfterFunc(stallTimeout, func() {
 		c.end(fmt.Errorf("the control plane took nothing for %s", stallTimeout))

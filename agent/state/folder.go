@@ -57,8 +57,8 @@ func Open(dir string) (*Folder, error) {
 // Dir returns the folder as it was given to Open.
 func (f *Folder) Dir() string { return f.dir }
 
-// Lock makes this process the one agent that runs on the folder, until release
-// or the end of the process. ErrRunning says that there is one.
+// Lock makes this process the one agent that runs on the folder, until release or the end of the
+// process. ErrRunning reports that there is one.
 func (f *Folder) Lock() (release func() error, err error) {
 	lock, err := openLocked(filepath.Join(f.dir, "lock"), disk.TryLock)
 	if errors.Is(err, disk.ErrLocked) {

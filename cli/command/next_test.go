@@ -50,7 +50,7 @@ func TestTheNextStepAfterARestore(t *testing.T) {
 	}
 }
 
-// The host is named if it has more to say than what stands here, and else not.
+// The host is named if it has more to say than what is here, and else not.
 func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 	for told, want := range map[string]bool{
 		"table public.goods has 3 rows, and 4 went by in the dump":                                                    false,

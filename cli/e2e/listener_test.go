@@ -17,7 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// listener stands between the control plane and everybody else, with the control plane's own CA: it
+// listener is between the control plane and everybody else, with the control plane's own CA: it
 // takes TLS off, keeps all that is said, and puts TLS on again, with a certificate for anyone who
 // came. Nothing in the programs knows of it.
 type listener struct {

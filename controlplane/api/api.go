@@ -44,7 +44,7 @@ type API struct {
 	Log           *slog.Logger
 	Now           func() time.Time
 
-	handlers sync.WaitGroup // what streams have begun beside themselves
+	handlers sync.WaitGroup // what streams have begun in addition to themselves
 }
 
 // Wait returns when no stream is served any longer.

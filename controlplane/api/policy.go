@@ -83,9 +83,8 @@ func (s *policyService) RemovePolicy(ctx context.Context, request *pgharborv1.Re
 	return &pgharborv1.RemovePolicyResponse{Policy: policyToProto(removed)}, nil
 }
 
-// change makes next stand in place of the policy with its glob. To ask for less
-// where approvals are asked for takes an approval: who is held by a policy does
-// not lift it alone.
+// change puts next in place of the policy with its glob. To ask for less where approvals are asked
+// for takes an approval: nobody lifts alone a policy that holds them.
 func (s *policyService) change(ctx context.Context, action string, next fleet.Policy, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

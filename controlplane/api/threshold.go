@@ -36,8 +36,8 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 	}, nil
 }
 
-// SetThreshold is a change of policy: who makes health blind to something is in the audit log with
-// it.
+// SetThreshold is a change of policy: anyone who makes health blind to something is in the audit
+// log with it.
 func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.SetThresholdRequest) (*pgharborv1.SetThresholdResponse, error) {
 	rule, err := thresholdFrom(request.GetThreshold())
 	if err != nil {
@@ -57,9 +57,9 @@ func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1
 	return &pgharborv1.RemoveThresholdResponse{}, err
 }
 
-// changeThresholds makes next stand in place of the rule of its pattern. If a policy says so it
-// waits for another person, whichever way it goes: laid over each other, what one rule loosens is
-// hard to tell.
+// changeThresholds puts next in place of the rule of its pattern. If a policy says so it waits for
+// another person, whichever way it goes: laid over each other, what one rule loosens is hard to
+// tell.
 func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

@@ -1,6 +1,5 @@
-// Package approval decides what needs a second person, and lets each request pass
-// once after another person has agreed to exactly that one. It stands below the API,
-// which is one of its users.
+// Package approval decides what needs a second person, and lets each request pass once after
+// another person has agreed to exactly that one. It is below the API, which is one of its users.
 package approval
 
 import (
@@ -15,8 +14,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Gate stands between a request and its effect. Its fields are set before use and
-// not changed after.
+// Gate decides whether a request may have its effect. Its fields are set before use and not changed
+// after.
 type Gate struct {
 	Catalog *catalog.Catalog
 	Audit   *audit.Log

@@ -96,10 +96,9 @@ func (g *Gate) PassGrant(ctx context.Context, caller fleet.Caller, user fleet.Us
 	return g.passGrowth(ctx, caller, user, after, "grant", grant.String())
 }
 
-// passGrowth is Pass for rights that all devices of a person get at once. The
-// devices are part of the request: who approves sees whom it reaches, and a device
-// that comes later is no part of it. One may come until the very change, which
-// therefore holds the person against what is returned.
+// passGrowth is Pass for rights that all devices of a person get at once. The devices are part of
+// the request: the approver sees whom it reaches, and a device that comes later is no part of it.
+// One may come until the very change, which therefore holds the person against what is returned.
 func (g *Gate) passGrowth(ctx context.Context, caller fleet.Caller, before, after fleet.User, verb, words string) (*fleet.Seen, error) {
 	devices, err := g.Catalog.Devices.List(ctx, after.Name)
 	if err != nil {

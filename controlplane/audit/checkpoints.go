@@ -13,7 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// ActionDispute is the action of the entry that says that somebody has seen another audit log.
+// ActionDispute is the action of the entry that reports that somebody has seen another audit log.
 const ActionDispute = "trail.dispute"
 
 // CheckpointStore is what Checkpoints asks of the audit log.

@@ -15,7 +15,7 @@ import (
 const maxPending = 20
 
 // maxEnrolling is how many devices of one person may wait that invites of the same maker bring.
-// Anyone who holds an invite asks in its maker's name, who is to have room for requests of their
+// Anyone who holds an invite asks in its maker's name, who must have room for requests of their
 // own.
 const maxEnrolling = 3
 

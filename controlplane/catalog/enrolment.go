@@ -130,8 +130,8 @@ func (s Invites) Redeem(ctx context.Context, e Enrolment, now time.Time) (identi
 	return identity, err
 }
 
-// Check refuses what Redeem would, and changes nothing. Again says that the
-// invite was used with the same key before.
+// Check refuses what Redeem would, and changes nothing. Again reports that the invite was used with
+// the same key before.
 func (s Invites) Check(ctx context.Context, secretHash, key string, now time.Time) (again bool, err error) {
 	invite, use, err := invite(ctx, s.db, secretHash)
 	if err != nil {

@@ -104,8 +104,8 @@ func pruneApprovals(ctx context.Context, tx *sql.Tx, before time.Time) (int, err
 			AND coalesce(used_at, decided_at, expires_at) < ?1 LIMIT ?2)`, micros(before), reportRows))
 }
 
-// pruneInvites deletes invites that were used or have expired. Until then, who comes with a used
-// one again is told so, and is in the audit log.
+// pruneInvites deletes invites that were used or have expired. Until then, anyone who comes with a
+// used one again is told so, and is in the audit log.
 func pruneInvites(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM invites WHERE rowid IN (
 		SELECT rowid FROM invites WHERE expires_at < ?1 LIMIT ?2)`, micros(before), reportRows))

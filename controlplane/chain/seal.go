@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ActionSeal is the action of the entry that says that the audit log was sealed off.
+// ActionSeal is the action of the entry that reports that the audit log was sealed off.
 const ActionSeal = "audit.seal"
 
 // Seal says up to where an audit log was sealed off, and what file has the entries. It is signed

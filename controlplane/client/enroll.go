@@ -25,7 +25,7 @@ import (
 // the invite stays unused; a malformed invite is an ErrBadInvite; a refusal is the gRPC status of
 // the control plane.
 //
-// If the reply was lost, the error wraps ErrReplyLost: the key is kept beside dir, and to enrol
+// If the reply was lost, the error wraps ErrReplyLost: the key is kept next to dir, and to enrol
 // again with the same invite, while it holds, leads to the same identity.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	return EnrollDevice(ctx, dir, invite, "")

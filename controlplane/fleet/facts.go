@@ -45,7 +45,7 @@ type Facts struct {
 	Warnings []string
 }
 
-// AgentFacts is what is known of the agent beside an instance.
+// AgentFacts is what is known of the agent next to an instance.
 type AgentFacts struct {
 	// LastSeenAt is when it was heard from last; zero: never.
 	LastSeenAt time.Time

@@ -32,8 +32,7 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Agent is the agent beside one PostgreSQL instance; the instance carries its
-// name.
+// Agent is the agent next to one PostgreSQL instance; the instance carries its name.
 type Agent struct {
 	Name       string
 	CreatedAt  time.Time
@@ -174,8 +173,8 @@ type Manifest struct {
 	Globals        *Globals    `json:"globals,omitempty"`
 }
 
-// Globals describes what is kept beside a backup's file: the roles and
-// tablespaces of the instance, and the settings of the database.
+// Globals describes what is kept next to a backup's file: the roles and tablespaces of the
+// instance, and the settings of the database.
 type Globals struct {
 	Filename  string   `json:"filename"`
 	SizeBytes int64    `json:"size_bytes"`

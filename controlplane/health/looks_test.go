@@ -91,8 +91,8 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 	})
 }
 
-// A look is of all who wait for it: who asked first may leave first, and who is left
-// alone in it ends it.
+// A look is of all who wait for it: the first to ask may leave first, and the last one left ends
+// it.
 func TestALookGoesOnWithoutWhoAskedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(t, "db1")

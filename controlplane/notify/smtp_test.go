@@ -220,8 +220,8 @@ func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-// A colleague has left, and the server hangs up once it has the letter: the others
-// are told, once, and who tries the channel learns of it.
+// A colleague has left, and the server hangs up once it has the letter: the others are told, once,
+// and anyone who tries the channel learns of it.
 func TestOneMailboxThatIsGoneKeepsNobodyElseFromBeingTold(t *testing.T) {
 	p := newPostOffice(t)
 	p.refuse, p.rude = "b@example.com", true

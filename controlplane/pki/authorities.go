@@ -112,8 +112,8 @@ func (a *Authorities) ServerConfig(now func() time.Time, check func(Principal) e
 	return outer
 }
 
-// RotateCA makes the next CA in dir, beside the one that is there. It fails with
-// ErrRotating while an earlier rotation is not over.
+// RotateCA makes the next CA in dir, in addition to the current one. It fails with ErrRotating
+// while an earlier rotation is not over.
 func RotateCA(dir string, now time.Time) (*CA, error) {
 	names, err := caNames(dir)
 	if err != nil {

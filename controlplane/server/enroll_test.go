@@ -70,7 +70,7 @@ func TestOneOfManyRedemptionsWins(t *testing.T) {
 			outcomes[e.Outcome]++
 		}
 	}
-	// Anyone who came once it was used is counted; who came at the same moment had begun.
+	// Anyone who came once it was used is counted; those who came at the same moment had begun.
 	if outcomes["succeeded"] != 1 || outcomes["started"] != 1+outcomes["failed"] || outcomes["failed"]+outcomes["denied"] == 0 {
 		t.Errorf("the audit log has %v", outcomes)
 	}

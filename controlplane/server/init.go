@@ -17,7 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// What stands in the data folder.
+// What is in the data folder.
 const (
 	catalogFile = "catalog.db"
 	pkiFolder   = "pki"
@@ -123,7 +123,7 @@ func inviter(c *catalog.Catalog, ca *pki.Authorities, auditLog *audit.Log, addre
 	return &enrolment.Inviter{Catalog: c, Audit: auditLog, Now: auditLog.Now, Address: address, Fingerprint: ca.Fingerprint}
 }
 
-// install moves what was made into place, the catalog last: where it is, all stands.
+// install moves what was made into place, the catalog last: where it is, everything is.
 func install(dir, staging string) error {
 	if err := os.RemoveAll(filepath.Join(dir, pkiFolder)); err != nil { // of an Init that was cut off: no catalog, no use
 		return err

@@ -87,8 +87,8 @@ func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 	}
 }
 
-// Nor is an invite good for a second person that was made before a policy asked for
-// one: the new device waits, for anybody but who made its invite.
+// Nor is an invite good for a second person that was made before a policy asked for one: the new
+// device waits, for anybody except the maker of its invite.
 func TestSpareInviteFromBeforeAPolicyWaits(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	spare := inviteFrom(t, owner, "bob", fleet.RoleOwner) // which owner keeps

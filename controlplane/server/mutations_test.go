@@ -16,8 +16,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// reading are the RPCs that change nothing. A new RPC stands here, in
-// aboutItself or in mutations, or the tests fail.
+// reading are the RPCs that change nothing. A new RPC is listed here, in aboutItself or in
+// mutations, or the tests fail.
 var reading = strings.Fields(`
 	/pgharbor.v1.IdentityService/GetIdentity
 	/pgharbor.v1.IdentityService/ListDevices

@@ -141,7 +141,7 @@ func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	_, err := policies.RemovePolicy(bounded(t), remove)
 	id := waitsFor(t, err)
 	mustApprove(t, bob, id)
-	// What was approved of is the removal of what stood: not of what stands now.
+	// What was approved of is the removal of the policy of then, not of the one of now.
 	evenMore := stands()
 	evenMore.RequireApproval, evenMore.ApprovalTtl = []string{"download", "replace", "release", "retention"}, durationpb.New(time.Minute)
 	setPolicy(t, owner, evenMore)

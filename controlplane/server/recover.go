@@ -49,7 +49,7 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 }
 
 // openOnHost opens the catalog of a data folder for a command on its host. If no control plane
-// runs, none can start until done; beside one, the schema is left as it is.
+// runs, none can start until done; while one runs, the schema is left as it is.
 func openOnHost(ctx context.Context, dataDir string) (_ *catalog.Catalog, done func() error, err error) {
 	path := filepath.Join(dataDir, catalogFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

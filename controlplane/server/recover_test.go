@@ -20,8 +20,8 @@ func recoverOwner(t *testing.T, cp *servertest.ControlPlane, name string) (serve
 	return server.RecoverOwner(t.Context(), server.RecoverOptions{DataDir: cp.DataDir, Owner: name, Now: time.Now})
 }
 
-// The host makes an OWNER, beside the control plane that serves and while it does not, and the
-// audit log of both holds.
+// The host makes an OWNER, while the control plane serves and while it does not, and the audit log
+// of both holds.
 func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 	cp := servertest.Start(t)
 	device := deviceOf(t, cp.Owner(t))

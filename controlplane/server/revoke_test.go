@@ -47,7 +47,7 @@ func TestRevocationEndsASession(t *testing.T) {
 	if err := a.ended(); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("the session ended with %v", err)
 	}
-	// The connection stands, and has no value.
+	// The connection is open, and useless.
 	_, err := pgharborv1.NewIdentityServiceClient(a.conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
 	if status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a call over the old connection: %v", err)

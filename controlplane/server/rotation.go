@@ -18,8 +18,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// CAs is the state of the fleet's certificate authorities. More than one says
-// that a rotation is under way.
+// CAs is the state of the fleet's certificate authorities. More than one means that a rotation is
+// under way.
 type CAs struct {
 	Authorities []Authority `json:"authorities"` // the newest first
 	// Behind are those who would be locked out if the older CA were retired now.
@@ -55,7 +55,7 @@ func ListCAs(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 }
 
 // RotateCA makes the next CA. The control plane may be running: it certifies by the new one from
-// then on, anyone who has come to trust it. fleet.ErrConflict says that the last rotation is not
+// then on, anyone who has come to trust it. fleet.ErrConflict means that the last rotation is not
 // over.
 func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	var state CAs
@@ -81,8 +81,8 @@ func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	return state, err
 }
 
-// RetireCA removes the older CA, with its key. fleet.ErrConflict says that
-// somebody would be locked out by that, and leaves all as it is, unless forced.
+// RetireCA removes the older CA, with its key. fleet.ErrConflict means that somebody would be
+// locked out by that, and leaves all as it is, unless forced.
 func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) error {

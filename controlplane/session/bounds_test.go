@@ -69,7 +69,7 @@ func TestEveryFieldOfAnAgentHasABound(t *testing.T) {
 	}
 }
 
-// The worst of each kind does not come through, whichever field it stands in.
+// The worst of each kind does not come through, whichever field it is in.
 func TestWorstValueOfEachFieldIsNotTaken(t *testing.T) {
 	const most = 16 << 20 // bytes; and what is left of a message of 17 MiB is less
 	for _, m := range agentMessages(t) {
@@ -138,7 +138,7 @@ func worstOf(field protoreflect.FieldDescriptor) func(protoreflect.Message) {
 	}
 }
 
-// What is over costs what it stands in, and no more.
+// What is over costs what it is in, and no more.
 func TestWhatIsOverIsLeftOutAlone(t *testing.T) {
 	long, far := strings.Repeat("x", 1000), timestamppb.New(timestamppb.Now().AsTime().AddDate(500, 0, 0))
 	hello := &pgharborv1.Hello{

@@ -59,7 +59,7 @@ func (s *session) takeCheckpoint(ctx context.Context, told *pgharborv1.TrailHead
 	return err
 }
 
-// forgetCheckpoint forgets what the agent had seen, if somebody has accepted beside it that the
+// forgetCheckpoint forgets what the agent had seen, if somebody has accepted on its host that the
 // audit log begins again.
 func (s *session) forgetCheckpoint(ctx context.Context) error {
 	held, err := s.Catalog.AuditLog.CheckpointOf(ctx, s.instance)

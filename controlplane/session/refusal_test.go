@@ -153,5 +153,5 @@ func TestSessionBeginsWithAHello(t *testing.T) {
 	if m, err := stream.Recv(); err == nil {
 		t.Errorf("got %v", m)
 	}
-	a.allTaken(t) // the session that stands is not disturbed
+	a.allTaken(t) // the existing session is not disturbed
 }

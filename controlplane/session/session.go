@@ -222,6 +222,6 @@ func (s *session) reply(ctx context.Context, message *pgharborv1.ConnectResponse
 	}
 }
 
-// silence is how long a session may go without a message before it is taken
-// for dead, although its connection stands.
+// silence is how long a session may go without a message before it is taken for dead, although its
+// connection is open.
 func (r *Registry) silence() time.Duration { return 2 * fleet.HeartbeatsMissed * r.Heartbeat }

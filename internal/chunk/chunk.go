@@ -17,7 +17,7 @@ import (
 // field is the number of `chunk` in both messages.
 const field protowire.Number = 2
 
-// longestHead is the most that stands before the bytes: the tag and a length.
+// longestHead is the most that comes before the bytes: the tag and a length.
 const longestHead = 1 + 10
 
 // Chunk is an encoded message that holds bytes of a file and nothing else. It owns references to

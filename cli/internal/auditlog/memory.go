@@ -32,8 +32,8 @@ type Memory struct {
 type rememberedCheckpoint struct {
 	chain.Checkpoint
 	VerifiedAt time.Time `json:"verified_at"`
-	// Apart says that the one before it was sealed off by then, so that nothing has shown that this one's audit log was
-	// that one's.
+	// Apart means that the one before it was sealed off by then, so that nothing has shown that
+	// this one's audit log was that one's.
 	Apart bool `json:"apart,omitempty"`
 }
 

@@ -17,7 +17,8 @@ type Table struct {
 	rows     [][]string
 }
 
-// NewTable starts a table. A heading that begins with ">" is of a column of numbers, which stand to the right.
+// NewTable starts a table. A heading that begins with ">" is of a column of numbers, which are
+// aligned to the right.
 func NewTable(headings ...string) *Table {
 	t := &Table{numbers: map[int]bool{}}
 	for i, heading := range headings {

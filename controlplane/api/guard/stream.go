@@ -64,7 +64,8 @@ type scopedStream struct {
 	ctx    context.Context //nolint:containedctx // a stream is its context
 	method string
 
-	// limited says that the handler of a list has looked at the scope; nil if the stream is none.
+	// limited reports that the handler of a list has looked at the scope; nil if the stream is
+	// none.
 	limited *atomic.Bool
 
 	mu        sync.Mutex

@@ -78,7 +78,7 @@ func TestWhoOnlyHoldsConnectionsOpenKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-// Anyone who is being answered keeps the place, and who comes is then sent away.
+// Anyone who is being answered keeps the place, and a newcomer is then refused.
 func TestWhoIsBusyIsNotSentAway(t *testing.T) {
 	l, arrived, release := listenHTTP(t, HTTPLimits{Connections: 8, ConnectionsOfAddress: 3, Requests: 1000, Burst: 1000, Working: 8, Unread: 1 << 30})
 	answers := make(chan int, 3)

@@ -56,8 +56,8 @@ func (u *unread) release(who string, conn *meteredConn) {
 }
 
 // answer notes an answer over the connection from an address, unless more than most bytes of its
-// person are unread. What left before does not count: who has read much may not leave much unread
-// for it.
+// person are unread. What left before does not count: having read much does not allow leaving much
+// unread.
 func (u *unread) answer(who string, from net.Addr, bytes, most int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -19,9 +19,9 @@ const (
 	unknownWeight = 512
 )
 
-// weigh is about how many bytes an encoded message becomes in memory, or more than most
-// once it is more than that. It makes nothing of what it reads. What can't be decoded
-// weighs what stands before it: the decoder says what is wrong.
+// weigh is about how many bytes an encoded message becomes in memory, or more than most once it is
+// more than that. It makes nothing of what it reads. What can't be decoded weighs what comes before
+// it: the decoder says what is wrong.
 func weigh(encoded []byte, m protoreflect.MessageDescriptor, most int) int {
 	weight := structOf(m)
 	for len(encoded) > 0 && weight <= most {
