@@ -115,7 +115,7 @@ func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 	if now := held(); now == nil || now.By != "host:root" || now.Reason != "the audit" {
 		t.Fatalf("the hold is %+v", now)
 	}
-	path := filepath.Join(h.work.Engine.Store.Dir(), "goods")
+	path := filepath.Join(folderOf(h.work.Engine).Dir(), "goods")
 	files, err := filepath.Glob(filepath.Join(path, "*.hold.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)

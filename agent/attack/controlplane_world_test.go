@@ -32,6 +32,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/random"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
@@ -197,7 +198,7 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPol
 	if err != nil {
 		t.Fatal(err)
 	}
-	backups, err := store.Open(t.TempDir())
+	backups, err := local.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,9 +306,9 @@ func backedUp(t *testing.T, work *job.Runner, database, trigger string) (plunder
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := work.Engine.Store.Path(stored.Location)
+	path := folderOf(work.Engine).Path(stored.Location)
 	var what plunder
-	if what.manifest, err = os.ReadFile(backup.ManifestPath(path)); err != nil {
+	if what.manifest, err = os.ReadFile(store.ManifestName(path)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{path, path + ".globals"} {

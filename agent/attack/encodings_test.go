@@ -9,6 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // encoded are databases with names beyond ASCII, by their encoding. Owners are bob, and a role whose name only LATIN1 can say.
@@ -71,7 +72,7 @@ func comesBack(t *testing.T, server *postgrestest.Server, engine *backup.Engine,
 		change(&stored.Manifest)
 	}
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
 		OnWarning: func(text string) { t.Errorf("%s: %s", engine.Format, text) },
 	})
 	if err != nil {

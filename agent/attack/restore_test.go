@@ -16,7 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // weapons are what mallory has ready in her database: spring notes, with the name of a trap, whether it runs as a superuser,
@@ -252,7 +252,7 @@ func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backu
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := store.Open(filepath.Join(t.TempDir(), "backups"))
+	files, err := local.Open(filepath.Join(t.TempDir(), "backups"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func loadBackup(t *testing.T, engine *backup.Engine, manifest backup.Manifest, t
 		t.Fatal(err)
 	}
 	return engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
 	})
 }
 
@@ -299,3 +299,6 @@ func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
 		t.Errorf("%s logins are left", got)
 	}
 }
+
+// folderOf is the folder in which an engine keeps its backups.
+func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }

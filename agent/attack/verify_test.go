@@ -18,7 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // verifyHost is the host of an agent: a server that lives, and what the agent keeps. All of it is open to every user of the
@@ -111,7 +111,7 @@ func (h *verifyHost) newEngine(t *testing.T, base string) *backup.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := store.Open(base + "/backups")
+	files, err := local.Open(base + "/backups")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,14 +259,14 @@ func TestAFileOfUnknownOriginReachesNothingFromATestRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.heal(t)
-			if _, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.Confined = backup.File(path), true }); err != nil {
+			if _, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.Confined = local.File(path), true }); err != nil {
 				t.Logf("it is not proven: %v", err)
 			}
 			if harm := h.harm(t); len(harm) > 0 {
 				t.Errorf("it did harm: %q", harm)
 			}
 			h.heal(t)
-			proof, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.WithoutCage = backup.File(path), true })
+			proof, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.WithoutCage = local.File(path), true })
 			if len(h.harm(t)) == 0 {
 				t.Errorf("without a cage it does no harm, so that it shows nothing: %+v, %v", proof, err)
 			}

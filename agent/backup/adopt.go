@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -47,7 +45,7 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 			return adopted, context.Cause(ctx)
 		case errors.Is(err, errWritten):
 		case err != nil:
-			failed = append(failed, fmt.Errorf("adopt %s: %w", e.Store.Path(entry.Location), err))
+			failed = append(failed, fmt.Errorf("adopt %s: %w", e.Store.Describe(entry.Location), err))
 		default:
 			adopted = append(adopted, manifest)
 		}
@@ -56,7 +54,7 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 }
 
 func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
-	file, err := e.Store.Open(entry.Location)
+	file, err := e.Store.Open(entry.Location, store.Dump)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -123,20 +121,12 @@ func (e *Engine) looseTime(entry store.Entry) time.Time {
 // settled is how long a file has not changed that is taken for finished where nothing better can be known.
 const settled = time.Minute
 
-// beingWritten says that a process has a file open for writing: the kernel then refuses a read lease (fcntl(2)). Where
-// leases can't be had, as for another user's file, its last change tells.
-func (e *Engine) beingWritten(file *store.Object, modified time.Time) bool {
-	raw, err := file.SyscallConn()
-	if err == nil {
-		controlErr := raw.Control(func(fd uintptr) {
-			if _, err = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_RDLCK); err == nil {
-				_, err = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_UNLCK)
-			}
-		})
-		err = errors.Join(controlErr, err)
-	}
-	if err == nil || errors.Is(err, unix.EAGAIN) {
-		return err != nil
+// beingWritten reports whether a process has a file open for writing. Where its store can't tell, its last change does.
+func (e *Engine) beingWritten(file Object, modified time.Time) bool {
+	if watched, ok := file.(interface{ BeingWritten() (bool, error) }); ok {
+		if writing, err := watched.BeingWritten(); err == nil {
+			return writing
+		}
 	}
 	return e.Now().Sub(modified) < settled
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
-	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
@@ -86,7 +85,7 @@ func Failure(err error) string {
 // backup at a time.
 type Engine struct {
 	Instance     *postgres.Instance
-	Store        *store.Store
+	Store        Store
 	Keys         seal.Ring
 	Signer       *signing.Signer // signs manifests and knows whose signatures count; nil: manifests are not signed
 	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain

@@ -19,6 +19,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -43,7 +44,7 @@ func newEngine(t testing.TB, environ ...string) *backup.Engine {
 			t.Error(err)
 		}
 	})
-	files, err := store.Open(filepath.Join(t.TempDir(), "backups"))
+	files, err := local.Open(filepath.Join(t.TempDir(), "backups"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func restore(ctx context.Context, t *testing.T, engine *backup.Engine, id, targe
 		t.Fatal(err)
 	}
 	return engine.Restore(ctx, backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
 	})
 }
 
@@ -102,7 +103,7 @@ func restore(ctx context.Context, t *testing.T, engine *backup.Engine, id, targe
 func files(t *testing.T, engine *backup.Engine) []string {
 	t.Helper()
 	var names []string
-	err := filepath.WalkDir(engine.Store.Dir(), func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(folderOf(engine).Dir(), func(path string, entry os.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && !strings.HasSuffix(path, "lock") {
 			names = append(names, filepath.Base(path))
 		}
@@ -168,8 +169,8 @@ func TestManifest(t *testing.T) {
 	engine := newEngine(t)
 	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
-	stored, err := os.ReadFile(backup.ManifestPath(path))
+	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
+	stored, err := os.ReadFile(store.ManifestName(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,3 +213,6 @@ func sha(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
+
+// folderOf is the folder in which an engine keeps its backups.
+func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }

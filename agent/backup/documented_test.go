@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // The statements of the documentation are enough for backups, restores and replacements, and the look ahead says so.
@@ -34,7 +35,7 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 		manifest := backUp(t, engine, "shop")
 		for _, replace := range []bool{false, true} {
 			request := backup.RestoreRequest{
-				From: backup.File(filepath.Join(engine.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
+				From: local.File(filepath.Join(folderOf(engine).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
 			}
 			if replace {
 				request.Target = "shop"

@@ -57,7 +57,7 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 		return Manifest{}, err
 	}
 	if req.ForOthers {
-		if err := file.KeepReserve(); err != nil {
+		if file, err = store.KeepReserve(e.Store, file); err != nil {
 			return Manifest{}, errors.Join(err, file.Abort())
 		}
 	}
@@ -117,7 +117,7 @@ func (e *Engine) baseName(m Manifest) string {
 func (e *Engine) location() *time.Location { return cmp.Or(e.Location, time.UTC) }
 
 // write puts the dump into file and, read at the same time, the globals beside it.
-func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file *store.File) error {
+func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file store.Pending) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	globals := e.collectGlobals(ctx, req.Database)

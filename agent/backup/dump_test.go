@@ -249,7 +249,7 @@ func TestOddNames(t *testing.T) {
 			if err != nil || stored.Database != name || stored.Location.Database != name {
 				t.Fatalf("found %+v, %v", stored.Location, err)
 			}
-			inside, err := filepath.Rel(engine.Store.Dir(), engine.Store.Path(stored.Location))
+			inside, err := filepath.Rel(folderOf(engine).Dir(), folderOf(engine).Path(stored.Location))
 			if err != nil || strings.Count(inside, "/") != 1 || strings.HasPrefix(inside, ".") {
 				t.Errorf("it is stored at %q", inside)
 			}

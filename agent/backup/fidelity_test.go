@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // kind is a query for one kind of object.
@@ -175,7 +176,7 @@ func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 		manifest := backUp(t, engine, "everything")
 		ctx, stop := context.WithCancel(t.Context())
 		err := engine.Restore(ctx, backup.RestoreRequest{
-			From: backup.File(engine.Store.Path(find(t, engine, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
+			From: local.File(folderOf(engine).Path(find(t, engine, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseAnalyze {
 					stop()
@@ -199,9 +200,9 @@ func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
 		engine := newEngine(t)
 		engine.Format, engine.Compression, engine.Keys.Passphrases.Current = postgres.FormatCustom, compression, "secret"
 		manifest := backUp(t, engine, "harbour")
-		path, changed := engine.Store.Path(find(t, engine, manifest).Location), false
+		path, changed := folderOf(engine).Path(find(t, engine, manifest).Location), false
 		err := engine.Restore(t.Context(), backup.RestoreRequest{
-			From: backup.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
+			From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseRestore && !changed {
 					changed = true

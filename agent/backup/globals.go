@@ -66,7 +66,7 @@ type collected struct {
 
 // addGlobals gives the backup its companion. Without roles a backup is worth more than none: where they can't be had, it
 // has no companion and says so with its warnings.
-func (e *Engine) addGlobals(m *Manifest, file *store.File, c collected) error {
+func (e *Engine) addGlobals(m *Manifest, file store.Pending, c collected) error {
 	if c.err != nil {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("warning: roles, tablespaces and the settings of the database are not kept: %v", c.err))
 		return nil

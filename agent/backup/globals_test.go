@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // engineOn returns an engine on a server of its own, with the store of another.
@@ -185,7 +186,7 @@ func restoreLacking(t *testing.T, engine *backup.Engine, manifest backup.Manifes
 		t.Fatal(err)
 	}
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
 		OnWarning: func(text string) { lacks = append(lacks, text) },
 	})
 	slices.Sort(lacks)
@@ -211,7 +212,7 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 	other := postgrestest.Start(t)
 	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
 	err := there.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(there.Store.Path(find(t, there, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "globals",
+		From: local.File(folderOf(there).Path(find(t, there, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "globals",
 		WithRoles: backup.RolesMissing, TrustContent: true, // which is loaded by psql
 	})
 	if err == nil {
@@ -228,7 +229,7 @@ func TestStockToolsOpenTheGlobals(t *testing.T) {
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE DATABASE harbour")
 	open := exec.CommandContext(t.Context(), "sh", "-c", `openssl enc -d -aes-256-cbc -pbkdf2 -pass env:P -in "$1" | "$2/psql" -X -q -d "$3"`,
-		"-", engine.Store.Path(find(t, engine, manifest).Location)+".globals", other.Bin, other.URL("postgres"))
+		"-", folderOf(engine).Path(find(t, engine, manifest).Location)+".globals", other.Bin, other.URL("postgres"))
 	open.Env = append(os.Environ(), "P=secret")
 	if output, err := open.CombinedOutput(); err != nil || strings.Count(string(output), "ERROR") > 1 { // of the role postgres, which exists
 		t.Fatalf("%v\n%s", err, output)
@@ -289,7 +290,7 @@ func TestGlobalsWithoutPasswords(t *testing.T) {
 	if manifest.Globals == nil || manifest.Globals.Passwords || !slices.Contains(manifest.Globals.Roles, "keeper") || len(manifest.Warnings) > 0 {
 		t.Fatalf("globals %+v, warnings %q", manifest.Globals, manifest.Warnings)
 	}
-	content, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "own", manifest.Globals.Filename))
+	content, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "own", manifest.Globals.Filename))
 	if err != nil || strings.Contains(string(content), "SCRAM") {
 		t.Errorf("passwords are in it, or %v", err)
 	}
@@ -300,7 +301,7 @@ func TestGlobalsBelongToTheBackup(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
 	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Globals.Filename)
+	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Globals.Filename)
 	if damage, err := engine.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage != "" {
 		t.Errorf("a whole one: %q, %v", damage, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // dumpEnd makes a script one that ends as a dump does.
@@ -153,7 +154,7 @@ func TestHostileDumps(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err := v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
+			err := v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
 			if after := v.state(t); after != before {
 				t.Errorf("it left a mark (%v):\n%s\nbefore:\n%s", err, after, before)
 			}
@@ -216,7 +217,7 @@ func TestAlteredArchives(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err = v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "victim", RestoreID: "altered", Confined: true})
+			err = v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
 			if err == nil {
 				t.Error("it is restored")
 			}
@@ -264,7 +265,7 @@ SELECT 'a'::text $$;
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{
-				From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
+				From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
 			}
 			if err := engine.Restore(t.Context(), request); err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -49,7 +48,7 @@ func (e *Engine) Inventory() ([]Stored, error) {
 			inventory = append(inventory, stored)
 		}
 		if err != nil {
-			unread = append(unread, fmt.Errorf("%s: %w", e.Store.Path(entry.Location), err))
+			unread = append(unread, fmt.Errorf("%s: %w", e.Store.Describe(entry.Location), err))
 		}
 	}
 	slices.SortFunc(inventory, func(a, b Stored) int {
@@ -92,22 +91,6 @@ func (e *Engine) Find(id string) (Stored, error) {
 		}
 	}
 	return Stored{}, errors.Join(fmt.Errorf("%w: %s", ErrNotFound, id), err)
-}
-
-// OpenStored opens a backup's file as it is stored, sealed. The caller closes it. ErrNotFound where it is gone.
-func (e *Engine) OpenStored(id string) (*store.Object, Stored, error) {
-	stored, err := e.Find(id)
-	if err != nil {
-		return nil, Stored{}, err
-	}
-	file, err := e.Store.Open(stored.Location)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, Stored{}, fmt.Errorf("%w: the file of %s is gone", ErrNotFound, id)
-	}
-	if err != nil {
-		return nil, Stored{}, err
-	}
-	return file, stored, nil
 }
 
 // Remove removes a backup; ErrNotFound where there is none.

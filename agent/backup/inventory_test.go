@@ -32,7 +32,7 @@ func TestInventory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return engine.Store.Path(stored.Location)
+		return folderOf(engine).Path(stored.Location)
 	}
 	if err := os.Remove(path(ids[0])); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestInventory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	content, err := io.ReadAll(file)
+	content, err := io.ReadAll(backup.From(file, 0))
 	if err != nil || sha(content) != stored.SHA256 {
 		t.Errorf("the opened file is not the stored one: %v", err)
 	}
@@ -88,7 +88,7 @@ func TestManifestsThatAreNot(t *testing.T) {
 			engine := newEngine(t)
 			bad := backUp(t, engine, "harbour")
 			good := backUp(t, engine, "harbour")
-			path := filepath.Join(engine.Store.Dir(), "harbour", bad.Filename+".manifest.json")
+			path := filepath.Join(folderOf(engine).Dir(), "harbour", bad.Filename+".manifest.json")
 			content, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +115,7 @@ func loose(t *testing.T, engine *backup.Engine, name, command string) {
 	t.Helper()
 	server := postgrestest.Shared(t)
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", command+" > "+name)
-	cmd.Env, cmd.Dir = append(server.Environ(), "PATH="+server.Bin+":"+os.Getenv("PATH"), "PASS=secret", "OLD=older"), engine.Store.Dir()
+	cmd.Env, cmd.Dir = append(server.Environ(), "PATH="+server.Bin+":"+os.Getenv("PATH"), "PASS=secret", "OLD=older"), folderOf(engine).Dir()
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, output)
 	}
@@ -157,7 +157,7 @@ func TestAdopt(t *testing.T) {
 	}
 	for n, test := range tests {
 		got := inventory[n]
-		content, err := os.ReadFile(filepath.Join(engine.Store.Dir(), test.file))
+		content, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), test.file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestAdopt(t *testing.T) {
 // A file that the old script still writes to is left alone until it is done.
 func TestAdoptWaitsForTheWriter(t *testing.T) {
 	engine := newEngine(t)
-	file, err := os.Create(filepath.Join(engine.Store.Dir(), "backup-2025-01-15-01-00-00.sql"))
+	file, err := os.Create(filepath.Join(folderOf(engine).Dir(), "backup-2025-01-15-01-00-00.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestFailure(t *testing.T) {
 // A sweep of another process takes what it finds half-made for broken.
 func TestAdoptLeavesTheFolderToWhoHasItLocked(t *testing.T) {
 	engine := newEngine(t)
-	if err := os.WriteFile(filepath.Join(engine.Store.Dir(), "backup-2025-01-15-01-00-00.sql"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folderOf(engine).Dir(), "backup-2025-01-15-01-00-00.sql"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	unlock, err := engine.Store.Lock("")

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
+	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -104,10 +105,10 @@ func (g *globals) ownSearchPath() string {
 func (e *Engine) loadWith(ctx context.Context, temporary string, file Object, found *verified, searchPath string, progress *reporter) error {
 	if found.archive != nil && found.archive.Usable() {
 		progress.of(len(found.tables))
-		err := e.Instance.LoadArchive(ctx, temporary, postgres.ArchiveLoad{
-			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
+		err := load.Archive{
+			Index: found.archive, Open: func() (load.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
-		})
+		}.Into(ctx, e.Instance, temporary)
 		if errors.Is(err, archive.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}
@@ -134,7 +135,7 @@ type loadError struct{ error }
 func (e loadError) Unwrap() error { return e.error }
 
 // from returns a source of the plain archive in a file, for one session.
-func (v *verified) from(file Object) (postgres.ArchiveSource, error) {
+func (v *verified) from(file Object) (load.ArchiveSource, error) {
 	if v.compressed {
 		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
@@ -18,20 +19,20 @@ var ErrContent = errors.New("the dump holds code that would run with more rights
 // loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns
 // how many rows of each table the server took.
 func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, found *verified, kept *globals, progress *reporter) (map[postgres.Table]int64, error) {
-	load := postgres.GuardedLoad{
+	guarded := load.Guarded{
 		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Owner: kept.owner(),
 		Jobs: e.restoreJobs(), OnTable: progress.object,
 	}
 	progress.of(len(found.tables))
 	if found.archive != nil && found.archive.Usable() {
-		load.Archive = &postgres.ArchiveLoad{
-			Archive: found.archive, Open: func() (postgres.ArchiveSource, error) { return found.from(file) },
+		guarded.Archive = &load.Archive{
+			Index: found.archive, Open: func() (load.ArchiveSource, error) { return found.from(file) },
 			Forward: found.compressed, OnRead: progress.add,
 		}
-		rows, err := e.Instance.LoadGuarded(ctx, database, load)
+		rows, err := guarded.Into(ctx, e.Instance, database)
 		return rows, guardedError(err)
 	}
-	load.Plain = func(ctx context.Context) (io.Reader, func() error, error) {
+	guarded.Plain = func(ctx context.Context) (io.Reader, func() error, error) {
 		checked, err := found.reader(file, progress)
 		if err != nil {
 			return nil, nil, err
@@ -40,7 +41,7 @@ func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, 
 		src, closeSource := e.plainOf(ctx, found.format, checked)
 		return src, closeSource, nil
 	}
-	rows, err := e.Instance.LoadGuarded(ctx, database, load)
+	rows, err := guarded.Into(ctx, e.Instance, database)
 	return rows, guardedError(err)
 }
 

@@ -86,9 +86,6 @@ type Manifest struct {
 // Encryption is how a file is encrypted.
 type Encryption = seal.Encryption
 
-// manifestSuffix is added to a file's name for the name of its manifest.
-const manifestSuffix = ".manifest.json"
-
 // marshal returns the manifest as it is stored.
 func (m Manifest) marshal() ([]byte, error) {
 	if m.Tables == nil {
@@ -117,6 +114,3 @@ func ParseManifest(data []byte) (Manifest, error) {
 	}
 	return m, nil
 }
-
-// ManifestPath is where the manifest of a file stands.
-func ManifestPath(file string) string { return file + manifestSuffix }

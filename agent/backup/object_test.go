@@ -37,7 +37,7 @@ func TestABackupIsRestoredFromWhereverItLives(t *testing.T) {
 		engine := newEngine(t, server.Environ()...)
 		engine.Format = format
 		manifest := backUp(t, engine, "anywhere")
-		path := engine.Store.Path(store.Location{Database: "anywhere", File: manifest.Filename})
+		path := folderOf(engine).Path(store.Location{Database: "anywhere", File: manifest.Filename})
 		file, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

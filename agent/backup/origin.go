@@ -3,9 +3,6 @@ package backup
 import (
 	"crypto/ed25519"
 	"fmt"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
@@ -92,33 +89,24 @@ func (e *Engine) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Or
 
 // OriginOf judges who made a stored backup.
 func (e *Engine) OriginOf(stored Stored) (Origin, error) {
-	content, err := e.Store.ReadManifest(stored.Location)
+	content, err := e.ReadManifest(stored.Location)
 	if err != nil {
 		return Origin{}, err
 	}
 	origin, err := e.Origin(content, stored.Manifest, nil)
 	if err == nil {
-		origin = origin.Within(e.Store.Path(stored.Location))
+		origin = origin.Within(e.Store.Private(stored.Location))
 	}
 	return origin, err
 }
 
-// Within says more of a file whose origin is not proven that stands in the backup folder, where the file and its folder are this
-// user's or root's and nobody else may write to them.
-func (o Origin) Within(path string) Origin {
-	if (o.Kind == OriginUnknown || o.Kind == OriginShared) && ownAlone(path) && ownAlone(filepath.Dir(path)) {
+// Within says more of a file whose origin is not proven that stands in the backup folder; private means that nobody but this
+// user and root can have put it there.
+func (o Origin) Within(private bool) Origin {
+	if (o.Kind == OriginUnknown || o.Kind == OriginShared) && private {
 		o.Kind = OriginFolder
 	}
 	return o
-}
-
-func ownAlone(path string) bool {
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o022 != 0 {
-		return false
-	}
-	owner := int(info.Sys().(*syscall.Stat_t).Uid) //nolint:forcetypeassert // it is Linux's
-	return owner == 0 || owner == os.Geteuid()
 }
 
 // CheckPassphrase reports whether a passphrase at hand opens what a manifest is of, as far as the manifest can tell:

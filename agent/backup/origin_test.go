@@ -30,7 +30,7 @@ func manifestOf(t *testing.T, engine *backup.Engine, id string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := engine.Store.ReadManifest(stored.Location)
+	content, err := engine.ReadManifest(stored.Location)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 		t.Fatalf("the first that is signed: %+v, %v", made, err)
 	}
 	content := manifestOf(t, engine, made.ID)
-	path := engine.Store.Path(stored.Location) + ".manifest.json"
+	path := folderOf(engine).Path(stored.Location) + ".manifest.json"
 	for name, forged := range map[string][]byte{
 		"without its signature": unsignedManifest(t, content),
 		"with more rows":        bytes.Replace(content, []byte(`"rows": 2000`), []byte(`"rows": 2001`), 1),
@@ -224,7 +224,7 @@ func FuzzSignedManifest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	content, err := engine.Store.ReadManifest(stored.Location)
+	content, err := engine.ReadManifest(stored.Location)
 	if err != nil {
 		f.Fatal(err)
 	}

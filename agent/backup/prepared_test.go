@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // A transaction that a file leaves prepared outlives its session, holds back the vacuum of the whole server, and lets nobody drop
@@ -19,7 +20,7 @@ func TestAPreparedTransactionOfAFileGoesWithItsDatabase(t *testing.T) {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(file), Target: "gift", RestoreID: "gift1", Confined: true})
+	err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(file), Target: "gift", RestoreID: "gift1", Confined: true})
 	if err == nil {
 		t.Error("it is restored without what is prepared")
 	}

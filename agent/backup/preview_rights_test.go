@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // lineOf is what a look ahead says of one thing, with its result.
@@ -32,7 +33,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.Check {
 		m, needs := manifest, *manifest.Needs
 		m.Needs = &needs
-		request := backup.RestoreRequest{From: backup.File(filepath.Join(stored.Store.Dir(), "shop", manifest.Filename)), Manifest: &m, Target: "again"}
+		request := backup.RestoreRequest{From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &m, Target: "again"}
 		if change != nil {
 			change(&request, &needs)
 		}
@@ -73,7 +74,7 @@ func TestPreviewForetellsWhatOfRolesCantBeMade(t *testing.T) {
 	server.Exec(t, "postgres", "DROP ROLE gone")
 	agent := newEngine(t, append(server.Environ(), "PGUSER=agent")...)
 	request := backup.RestoreRequest{
-		From: backup.File(filepath.Join(stored.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
+		From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
 	}
 	if got := lineOf(agent.Preview(t.Context(), request), "roles"); !strings.HasPrefix(got, `FAILED roles: the role "agent" lacks CREATEROLE to make the 1 that are missing`) {
 		t.Error(got)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // What stands in the way is told before a byte moves, by its name and with what to do, and the restore does not begin.
@@ -21,7 +22,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	if manifest.Needs == nil || !slices.Equal(manifest.Needs.Owners, []string{"postgres"}) {
 		t.Fatalf("the manifest says that the dump needs %+v", manifest.Needs)
 	}
-	path := filepath.Join(stored.Store.Dir(), "harbour", manifest.Filename)
+	path := filepath.Join(folderOf(stored).Dir(), "harbour", manifest.Filename)
 	tests := []struct {
 		failed string // the check
 		text   string // of its line
@@ -53,7 +54,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			engine.Store, engine.Keys.Passphrases = stored.Store, stored.Keys.Passphrases
 			changed, needs := manifest, *manifest.Needs
 			changed.Needs = &needs
-			request := backup.RestoreRequest{From: backup.File(path), Manifest: &changed, Target: "harbour2", RestoreID: "look"}
+			request := backup.RestoreRequest{From: local.File(path), Manifest: &changed, Target: "harbour2", RestoreID: "look"}
 			test.change(&request, &changed)
 			guarded, mark := noPsql(t, engine)
 			if test.role == "" {
@@ -85,7 +86,7 @@ func TestPreviewReadsTheFileWhereTheManifestDoesNotSay(t *testing.T) {
 	manifest := backUp(t, engine, "harbour")
 	manifest.Needs = nil
 	checks := engine.Preview(t.Context(), backup.RestoreRequest{
-		From: backup.File(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
+		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
 	})
 	var names []string
 	for _, check := range checks {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // A restore tells its phases in their order, with bytes, and of a plain dump the tables that are done.
@@ -19,7 +20,7 @@ func TestRestoreTellsItsProgress(t *testing.T) {
 	var phases []string
 	furthest := map[string]backup.Progress{}
 	err := engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
+		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
 		OnProgress: func(p backup.Progress) {
 			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
 				phases = append(phases, p.Phase)

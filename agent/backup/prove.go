@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 // provedDatabase is the database of a throwaway server.
@@ -37,13 +38,13 @@ type ProveRequest struct {
 
 // ThrowawayDir is the folder that a proof's server lives in: who records it before can remove it after a crash.
 func (r ProveRequest) ThrowawayDir() string {
-	return filepath.Join(r.Dir, postgres.ThrowawayPrefix+r.ID)
+	return filepath.Join(r.Dir, throwaway.Prefix+r.ID)
 }
 
 // Prove verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
 // removes all of that. A Proof, also a failed one, speaks of the backup; an error says that nothing was proven either way:
 // no room, no server, no cage for it, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
-// CleanUp and postgres.RemoveThrowaway remove the rest.
+// CleanUp and throwaway.Remove remove the rest.
 func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
 	if !restoreIDs.MatchString(req.ID) {
 		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
@@ -77,12 +78,12 @@ type proving struct {
 	live       *postgres.Instance
 	req        ProveRequest
 	file       Object
-	server     *postgres.Throwaway // nil where it is the instance's own
-	trusting   bool                // a guarded load was tried and did not go through
-	refused    error               // how it ended
-	unfilled   bool                // materialized views are left empty: what they read is out of reach
-	searchPath string              // to load with; "" is none, as the dump has it
-	counted    []counted           // by the load itself, where the instance's superuser is to plan no query of the dump's tables
+	server     *throwaway.Server // nil where it is the instance's own
+	trusting   bool              // a guarded load was tried and did not go through
+	refused    error             // how it ended
+	unfilled   bool              // materialized views are left empty: what they read is out of reach
+	searchPath string            // to load with; "" is none, as the dump has it
+	counted    []counted         // by the load itself, where the instance's superuser is to plan no query of the dump's tables
 	database   string
 	dir        string // whose room is watched; "" where it is not ours to see
 	proof      Proof
@@ -99,7 +100,7 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 	if err := p.enoughSpace(); err != nil {
 		return nil, err
 	}
-	p.server, err = e.Instance.StartThrowaway(ctx, postgres.ThrowawayRequest{
+	p.server, err = throwaway.Start(ctx, e.Instance, throwaway.Request{
 		Dir: p.req.ThrowawayDir(), Bin: p.req.Bin, Major: major, Tables: tables,
 		WithoutCage: p.req.WithoutCage,
 	})
@@ -108,7 +109,7 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 		p.proof.Cage = cageOf(p.server)
 		return p.server.Close, nil
 	}
-	if errors.Is(err, postgres.ErrNoCage) {
+	if errors.Is(err, throwaway.ErrNoCage) {
 		return nil, fmt.Errorf("%w; BACKUP_VERIFY_WITHOUT_CAGE=true allows a test restore that nothing holds", err)
 	}
 	if !errors.Is(err, postgres.ErrNoBinaries) {
@@ -131,7 +132,7 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 }
 
 // cageOf says what holds a server, and what that leaves open.
-func cageOf(server *postgres.Throwaway) string {
+func cageOf(server *throwaway.Server) string {
 	if server.Cage == nil {
 		return "none, as BACKUP_VERIFY_WITHOUT_CAGE allows"
 	}

@@ -16,7 +16,7 @@ const maxLacking = 200
 func (p *proving) addRoles(ctx context.Context) error {
 	var roles []string
 	if kept := p.kept(); kept != nil {
-		if err := p.server.AddRolesOf(ctx, kept.Script); err != nil {
+		if err := p.server.MakeRolesAlike(ctx, kept.Script); err != nil {
 			return fmt.Errorf("the roles kept with the backup: %w", err)
 		}
 	} else if m := p.req.Manifest; m != nil && m.Globals != nil {

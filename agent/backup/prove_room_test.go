@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // What a dump does in a test restore takes no more files of the disk than it leaves to others: code in it makes them one by one, empty. One
@@ -40,7 +41,7 @@ func TestATestRestoreLeavesFilesToOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := newEngine(t)
-	if _, err := engine.Prove(t.Context(), backup.ProveRequest{From: backup.File(path), ID: "proof0", Dir: proofs}); err != nil {
+	if _, err := engine.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof0", Dir: proofs}); err != nil {
 		t.Fatal(err)
 	}
 	if mounted != nil {
@@ -55,7 +56,7 @@ END $x$;
 	if err := os.WriteFile(path, []byte(dump+end), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	proof, err := engine.Prove(t.Context(), backup.ProveRequest{From: backup.File(path), ID: "proof1", Dir: proofs})
+	proof, err := engine.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: proofs})
 	if !errors.Is(err, backup.ErrNoRoom) {
 		t.Errorf("%+v, %v", proof, err)
 	}
@@ -65,7 +66,7 @@ END $x$;
 			t.Fatal(err)
 		}
 	}
-	if _, err := engine.Prove(t.Context(), backup.ProveRequest{From: backup.File(path), ID: "proof2", Dir: proofs}); !errors.Is(err, backup.ErrNoRoom) || !strings.Contains(err.Error(), "inodes") {
+	if _, err := engine.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof2", Dir: proofs}); !errors.Is(err, backup.ErrNoRoom) || !strings.Contains(err.Error(), "inodes") {
 		t.Error(err)
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/store/local"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 // provingGround is a folder that a server of another user can reach, and that has a short path. Nothing may be left in it.
@@ -66,7 +68,7 @@ func prove(t *testing.T, engine *backup.Engine, id string, change func(*backup.P
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := backup.ProveRequest{From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
+	request := backup.ProveRequest{From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
 	if change != nil {
 		change(&request)
 	}
@@ -80,7 +82,7 @@ func proveFile(t *testing.T, engine *backup.Engine, content string, confined boo
 	if err := os.WriteFile(path, []byte(content+"\n--\n-- PostgreSQL database dump complete\n--\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return engine.Prove(t.Context(), backup.ProveRequest{From: backup.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
+	return engine.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
 }
 
 func TestProveRestoresAndCounts(t *testing.T) {
@@ -174,7 +176,7 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := engine.Store.Path(stored.Location)
+	path := folderOf(engine).Path(stored.Location)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 		"no room":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
 		"no server":       {func(_ *backup.Engine, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
 		"no newer server": {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
-		"no file":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = backup.File("/nonexistent/x.gone") }, backup.ErrNotFound},
+		"no file":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
 		other := *engine
 		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })
@@ -294,7 +296,7 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = engine.Prove(ctx, backup.ProveRequest{
-			From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
+			From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == phase {
 					cancel()
@@ -310,18 +312,18 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 func TestAServerWhoseOwnerIsGoneIsRemoved(t *testing.T) {
 	postgrestest.Shared(t)
 	engine, ground := newEngine(t), provingGround(t)
-	request := postgres.ThrowawayRequest{Dir: filepath.Join(ground, postgres.ThrowawayPrefix+"1")}
-	if _, err := engine.Instance.StartThrowaway(t.Context(), request); err != nil {
+	request := throwaway.Request{Dir: filepath.Join(ground, throwaway.Prefix+"1")}
+	if _, err := throwaway.Start(t.Context(), engine.Instance, request); err != nil {
 		t.Fatal(err)
 	}
 	if len(processesIn(t, ground)) == 0 {
 		t.Fatal("there is no server")
 	}
-	if err := postgres.RemoveThrowaway(ground); err == nil {
+	if err := throwaway.Remove(ground); err == nil {
 		t.Error("any folder may be removed")
 	}
 	for range 2 { // the second time there is none
-		if err := postgres.RemoveThrowaway(request.Dir); err != nil {
+		if err := throwaway.Remove(request.Dir); err != nil {
 			t.Fatal(err)
 		}
 	}

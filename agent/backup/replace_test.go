@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 const endOfDump = "--\n-- PostgreSQL database dump complete\n--\n\n"
@@ -25,7 +26,7 @@ func replace(t *testing.T, engine *backup.Engine, manifest backup.Manifest, targ
 	t.Helper()
 	var replaced backup.Replacement
 	err := engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(filepath.Join(engine.Store.Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
+		From: local.File(filepath.Join(folderOf(engine).Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
 		RestoreID:  "replacing",
 		BeforeSwap: func(r backup.Replacement) error { replaced = r; return nil },
 	})
@@ -60,7 +61,7 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{
-				From: backup.File(path), Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
+				From: local.File(path), Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
 				BeforeSwap: func(backup.Replacement) error { return test.beforeSwap },
 			})
 			if err == nil || !strings.Contains(err.Error(), test.text) || test.want != nil && !errors.Is(err, test.want) {

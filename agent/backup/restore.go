@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
@@ -204,7 +205,7 @@ func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Da
 		}
 		return e.compareLoaded(rows, found.tables, req)
 	}
-	takeBack, err := e.Instance.LendPublic(ctx, temporary, kept.owner(), found.definitions)
+	takeBack, err := load.LendPublic(ctx, e.Instance, temporary, kept.owner(), found.definitions)
 	if err != nil {
 		return err
 	}
@@ -219,7 +220,7 @@ func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Da
 
 // dropOwnRoles drops the roles that a load into a temporary database made, which is gone.
 func (e *Engine) dropOwnRoles(ctx context.Context, temporary string) error {
-	return errors.Join(e.Instance.DropLoadRoles(ctx, temporary), e.Instance.DropConfined(ctx, temporary))
+	return errors.Join(load.DropRoles(ctx, e.Instance, temporary), e.Instance.DropConfined(ctx, temporary))
 }
 
 // clientEncoding is the line in which a dump says its encoding.

@@ -14,6 +14,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // untouched fails the test if a database is there that was to be restored, or a part of it.
@@ -70,7 +71,7 @@ func TestDamageIsToldApart(t *testing.T) {
 		engine := newEngine(t)
 		engine.Compression, engine.Keys.Passphrases = compression, right
 		manifest := backUp(t, engine, "harbour")
-		path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+		path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -121,11 +122,11 @@ func TestRestoreRefusals(t *testing.T) {
 	if err := restore(t.Context(), t, engine, manifest.ID, strings.Repeat("x", 64)); err == nil {
 		t.Error("a name that PostgreSQL would cut off is taken")
 	}
-	err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File("/not/there"), Target: "harbour2", RestoreID: "r"})
+	err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File("/not/there"), Target: "harbour2", RestoreID: "r"})
 	if backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
 		t.Error("a folder is taken for a file")
 	}
 	untouched(t, "harbour2")
@@ -157,11 +158,11 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			engine := newEngine(t)
 			manifest := backUp(t, engine, "harbour")
-			path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+			path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
 			ctx, stop := context.WithCancelCause(t.Context())
 			var once sync.Once
 			err := engine.Restore(ctx, backup.RestoreRequest{
-				From: backup.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
+				From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
 				OnProgress: func(p backup.Progress) {
 					if p.Phase == test.phase {
 						once.Do(func() { test.strike(path, stop) })
@@ -192,7 +193,7 @@ func TestRestoreWithAForeignSession(t *testing.T) {
 	defer cancel()
 	var foreign *exec.Cmd
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
 		OnProgress: func(p backup.Progress) {
 			if p.Phase == backup.PhaseAnalyze {
 				foreign = exec.CommandContext(ctx, server.Bin+"/psql", "-XAtc", "SELECT 'here'", "-c", "SELECT pg_sleep(1000)", server.URL(temporaries(t)[0]))
@@ -237,7 +238,7 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, trusted := range []bool{false, true} {
-				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
+				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("trusted %v: error = %v, want one that says %q", trusted, err, test.want)
 				}
@@ -264,7 +265,7 @@ func TestStockToolsBothWays(t *testing.T) {
 	engine.Keys.Passphrases.Current = "secret"
 
 	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := server.Value(t, "harbour2", fingerprint); got != want {
@@ -272,7 +273,7 @@ func TestStockToolsBothWays(t *testing.T) {
 	}
 
 	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename)
+	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
 	server.CreateDatabase(t, "harbour3")
 	run("openssl enc -d -aes-256-cbc -pbkdf2 -pass env:PASS -in '" + path + "' -out restore.sql; psql -qX -v ON_ERROR_STOP=1 -o /dev/null -d harbour3 -f restore.sql")
 	if got := server.Value(t, "harbour3", fingerprint); got != want {
@@ -286,14 +287,14 @@ func TestForeignFiles(t *testing.T) {
 	engine := newEngine(t)
 	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "harbour")
-	sealed, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
+	sealed, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename))
 	if err != nil {
 		t.Fatal(err)
 	}
 	engine.Keys.Passphrases.Current, engine.Format = "", postgres.FormatCustom
 	engine.Store = newEngine(t).Store
 	manifest = backUp(t, engine, "harbour")
-	archive, err := os.ReadFile(filepath.Join(engine.Store.Dir(), "harbour", manifest.Filename))
+	archive, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +317,7 @@ func TestForeignFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			engine.Keys.Passphrases.Current = test.passphrase
-			err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "harbour2", RestoreID: "foreign"})
+			err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "foreign"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)
 			}
@@ -343,8 +344,8 @@ func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
 	if err := restore(t.Context(), t, engine, manifest.ID, "latin2"); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(engine.Store.Dir(), "latin", manifest.Filename)
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: backup.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
+	path := filepath.Join(folderOf(engine).Dir(), "latin", manifest.Filename)
+	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"latin2", "latin3"} {

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
@@ -27,7 +25,7 @@ const MaxPace = scrubPiece
 // returns what is wrong, a sentence's worth, or "". An error says that nothing can be told: ErrNotFound that the file is
 // gone, others that ctx has ended or that the folder can't be reached. pace may be nil.
 func (e *Engine) Scrub(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
-	damage, err = scrubOpened(ctx, e.Store.Open, stored.Location, stored.SizeBytes, stored.SHA256, pace)
+	damage, err = e.scrubPart(ctx, stored.Location, store.Dump, stored.SizeBytes, stored.SHA256, pace)
 	if damage != "" || err != nil {
 		return damage, err
 	}
@@ -39,7 +37,7 @@ func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (da
 	if stored.Globals == nil {
 		return "", nil
 	}
-	damage, err = scrubOpened(ctx, e.Store.OpenGlobals, stored.Location, stored.Globals.SizeBytes, stored.Globals.SHA256, pace)
+	damage, err = e.scrubPart(ctx, stored.Location, store.Globals, stored.Globals.SizeBytes, stored.Globals.SHA256, pace)
 	if errors.Is(err, ErrNotFound) {
 		return "the file with its roles is gone", nil
 	}
@@ -49,16 +47,14 @@ func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (da
 	return damage, err
 }
 
-func scrubOpened(ctx context.Context, open func(store.Location) (*store.Object, error), loc store.Location,
-	size int64, sha string, pace Pace,
-) (damage string, err error) {
-	opened, err := open(loc)
+func (e *Engine) scrubPart(ctx context.Context, at store.Location, part store.Part, size int64, sha string, pace Pace) (damage string, err error) {
+	opened, err := e.Store.Open(at, part)
 	switch {
 	case errors.Is(err, store.ErrMoved):
 		return "", err
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%w: the file %s is gone", ErrNotFound, loc.File)
-	case errors.Is(err, unix.EIO), errors.Is(err, unix.EUCLEAN), errors.Is(err, unix.EBADMSG):
+		return "", fmt.Errorf("%w: the file %s is gone", ErrNotFound, at.File)
+	case errors.Is(err, store.ErrUnreadable):
 		return unreadable(err), nil
 	case err != nil:
 		return "", err

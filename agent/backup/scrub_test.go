@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 func TestScrub(t *testing.T) {
@@ -62,7 +62,7 @@ func TestScrubThatIsBrokenOffSaysNothingOfTheFile(t *testing.T) {
 
 func scrubPath(ctx context.Context, t *testing.T, path string, manifest Manifest, pace Pace) (string, error) {
 	t.Helper()
-	file, err := store.OpenFile(path)
+	file, err := local.File(path).Open()
 	if err != nil {
 		t.Fatal(err)
 	}

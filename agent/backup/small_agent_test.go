@@ -10,6 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 const publicRights = "SELECT coalesce(nspacl::text, '') FROM pg_namespace WHERE nspname = 'public'"
@@ -42,7 +43,7 @@ func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
 				agent.Format = format
 				manifest := backUp(t, agent, "shop")
 				if err := agent.Restore(t.Context(), backup.RestoreRequest{
-					From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
+					From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
 				}); err != nil {
 					t.Errorf("%s: %v\n%s", format, err, postgres.Words(err))
 					continue
@@ -68,7 +69,7 @@ func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) 
 		agent.Format = format
 		manifest := backUp(t, agent, "shop")
 		if err := agent.Restore(t.Context(), backup.RestoreRequest{
-			From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small",
+			From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small",
 		}); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
 		}
@@ -87,7 +88,7 @@ func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
 	manifest := backUp(t, agent, "shop")
 	look := func() string {
 		return lineOf(agent.Preview(t.Context(), backup.RestoreRequest{
-			From: backup.File(filepath.Join(agent.Store.Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again",
+			From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again",
 		}), "owners")
 	}
 	if got := look(); !strings.HasPrefix(got, "OK") {

@@ -10,6 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/signing"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // confinedRestore makes a database of a file that nobody knows, and returns the role that owns it then.
@@ -26,7 +27,7 @@ func confinedRestore(t *testing.T, engine *backup.Engine, id, target string) (ro
 		server.Exec(t, "postgres", `DROP ROLE IF EXISTS "`+role+`"`)
 	})
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
 		Confined: true, Origin: backup.OriginVouched,
 	})
 	if err != nil {
@@ -123,7 +124,7 @@ func TestTheMarkIsOfTheOneDatabase(t *testing.T) {
 	server.Exec(t, "washed", `REASSIGN OWNED BY "`+role+`" TO postgres`)
 	t.Cleanup(func() { server.DropDatabase(t, "washed_before_second") })
 	err = engine.Restore(t.Context(), backup.RestoreRequest{
-		From: backup.File(engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
+		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/state"
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
 
@@ -30,7 +30,7 @@ type agent struct {
 	settings settings
 	state    *state.Folder
 	instance *postgres.Instance
-	store    *store.Store
+	store    backup.Store
 	signer   *signing.Signer // nil if the state folder is one that goes again
 	policy   policy.File
 	// fromInstance is the instance that somebody on the host names as the file's.
@@ -104,11 +104,13 @@ func (a *agent) openStore(what purpose) (err error) {
 		}
 		a.closers = append(a.closers, func() error { return os.RemoveAll(dir) })
 	}
-	if a.store, err = store.Open(dir); err != nil {
+	folder, err := local.Open(dir)
+	if err != nil {
 		return withHint(err, "BACKUP_DIR names the folder of the backups; it must be writable")
 	}
-	a.store.SetReserve(a.settings.Reserve)
-	a.closers = append(a.closers, a.store.Close)
+	folder.SetReserve(a.settings.Reserve)
+	a.closers = append(a.closers, folder.Close)
+	a.store = folder
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (c *command) backup(ctx context.Context, database string) (err error) {
 	outcomes := a.runner.Runs.BackUp(ctx, request)
 	for _, outcome := range outcomes {
 		if m := outcome.Manifest; m != nil {
-			path := a.store.Path(store.Location{Database: m.Database, File: m.Filename})
+			path := a.store.Describe(store.Location{Database: m.Database, File: m.Filename})
 			fmt.Fprintf(c.Stdout, "%s  %d bytes  %s\n", m.ID, m.SizeBytes, oneLine(path))
 		}
 	}

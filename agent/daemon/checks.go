@@ -13,7 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/session"
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/controlplane/client"
 )
 
@@ -150,7 +150,7 @@ func (a *agent) checkClock(ctx context.Context, _ *command) (string, error) {
 // scheduled run may need.
 func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	const writable = "let BACKUP_DIR name a folder that this user may write to"
-	backups, err := store.Open(a.settings.Dir)
+	backups, err := local.Open(a.settings.Dir)
 	if err != nil {
 		return "", remedy{err, writable}
 	}
@@ -158,7 +158,7 @@ func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	if err := tryWrite(backups.Dir()); err != nil {
 		return "", remedy{err, writable}
 	}
-	free, err := backups.Free()
+	space, err := backups.Space()
 	if err != nil {
 		return "", err
 	}
@@ -168,13 +168,13 @@ func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	for _, database := range databases {
 		need = max(need, database.SizeBytes)
 	}
-	if free < need {
+	if space.Free < need {
 		return "", remedy{
-			fmt.Errorf("%s has %s free, and the largest database has %s", backups.Dir(), mebibytes(free), mebibytes(need)),
+			fmt.Errorf("%s has %s free, and the largest database has %s", backups.Dir(), mebibytes(space.Free), mebibytes(need)),
 			"make room, or let BACKUP_DIR name a larger disk",
 		}
 	}
-	return fmt.Sprintf("%s, %s free; the largest database has %s", backups.Dir(), mebibytes(free), mebibytes(need)), nil
+	return fmt.Sprintf("%s, %s free; the largest database has %s", backups.Dir(), mebibytes(space.Free), mebibytes(need)), nil
 }
 
 // tryWrite writes a file into dir, durably, and removes it.

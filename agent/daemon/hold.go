@@ -62,7 +62,8 @@ func (c *command) onStored(what, is string, do func(a *agent, id string) error) 
 	return err
 }
 
-// idOf is the id of the backup whose file this is; what is no file is an id.
+// idOf is the id of the backup whose file this is; what is no file is an id. A store that is no folder describes its
+// backups by no path, and then only ids are known.
 func (a *agent) idOf(what string) (string, error) {
 	wanted, err := os.Stat(what)
 	if err != nil {
@@ -70,7 +71,7 @@ func (a *agent) idOf(what string) (string, error) {
 	}
 	inventory, unread := a.runner.Engine.Inventory()
 	for _, stored := range inventory {
-		if found, err := os.Stat(a.store.Path(stored.Location)); err == nil && os.SameFile(wanted, found) {
+		if found, err := os.Stat(a.store.Describe(stored.Location)); err == nil && os.SameFile(wanted, found) {
 			return stored.ID, nil
 		}
 	}

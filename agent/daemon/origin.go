@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
@@ -29,7 +30,7 @@ func findFile(path string) (foundFile, error) {
 	} else if !info.Mode().IsRegular() {
 		return found, usageError(fmt.Errorf("%s is no file", path))
 	}
-	stored, err := os.ReadFile(backup.ManifestPath(path))
+	stored, err := local.File(path).Manifest()
 	if errors.Is(err, fs.ErrNotExist) {
 		return found, nil
 	}
@@ -77,7 +78,7 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 			"backup", file.manifest.Unproven.BackupID, "instance", file.manifest.Unproven.Instance)
 	}
 	if err == nil && inside {
-		origin = origin.Within(file.path)
+		origin = origin.Within(local.File(file.path).Private())
 	}
 	return origin, err
 }

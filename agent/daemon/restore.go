@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
@@ -26,7 +27,7 @@ type restoreFlags struct {
 }
 
 func (f restoreFlags) request(file foundFile) backup.RestoreRequest {
-	return backup.RestoreRequest{From: backup.File(file.path), Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles,
+	return backup.RestoreRequest{From: local.File(file.path), Manifest: file.manifest, Target: f.target, Replace: f.replace, WithRoles: f.withRoles,
 		TrustContent: f.trustContent}
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/store/local"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 func (c *command) newVerify() *cobra.Command {
@@ -88,7 +90,7 @@ func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent
 	if err != nil {
 		return testRestore, "", err
 	}
-	testRestore, err = a.runner.Verifier.VerifyFile(ctx, path, file.manifest, origin, consent)
+	testRestore, err = a.runner.Verifier.VerifyFile(ctx, local.File(path), file.manifest, origin, consent)
 	return testRestore, heldAgainst, err
 }
 
@@ -118,7 +120,7 @@ func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
 // allowed that, a test restore does not run; only a host that has them on a schedule must have one.
 func (a *agent) checkCage(context.Context, *command) (string, error) {
 	verify := a.settings.Verify
-	found, err := postgres.FindCage()
+	found, err := throwaway.FindCage()
 	switch {
 	case verify.WithoutCage:
 		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what stands in a backup can do there what this user can", nil

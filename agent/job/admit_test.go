@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // withPsql lets a runner find a psql that says it is of some version.
@@ -104,9 +105,9 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := other.Engine.Store.Path(stored.Location)
+	path := folderOf(other.Engine).Path(stored.Location)
 	var l lender
-	for name, into := range map[string]*[]byte{path: &l.content, backup.ManifestPath(path): &l.manifest} {
+	for name, into := range map[string]*[]byte{path: &l.content, store.ManifestName(path): &l.manifest} {
 		if *into, err = os.ReadFile(name); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +188,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 			if test.failure == "" && server.Value(t, "lent2", "SELECT count(*) FROM goods") != "100" {
 				t.Error("the rows are not there")
 			}
-			left, err := filepath.Glob(filepath.Join(r.Engine.Store.Dir(), ".incoming", "*"))
+			left, err := filepath.Glob(filepath.Join(folderOf(r.Engine).Dir(), ".incoming", "*"))
 			if err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
@@ -198,23 +199,19 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 // What a killed agent had fetched goes when the next one starts.
 func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	r := newRunner(t, nil)
-	incoming, err := r.Engine.Store.Receive("job1")
+	file, err := r.Engine.Store.CreateIncoming("job1", store.Dump)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := incoming.Create()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(file.Close(), incoming.Close()); err != nil {
+	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "lent2"}})
 	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(incoming.Path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it is still there: %v", err)
+	if left, err := filepath.Glob(filepath.Join(folderOf(r.Engine).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
+		t.Errorf("it is still there: %v, %v", left, err)
 	}
 }
 

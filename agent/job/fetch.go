@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -50,28 +49,28 @@ func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreS
 	if spec.Source.Instance == r.engine.InstanceName {
 		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
 	}
+	incoming := r.engine.Store
 	done = func() {
-		if err := r.engine.Store.RemoveIncoming(task.id); err != nil {
+		if err := incoming.RemoveIncoming(task.id); err != nil {
 			r.log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
 		}
 	}
-	incoming, err := r.engine.Store.Receive(task.id)
-	if err != nil {
+	if err := incoming.RemoveIncoming(task.id); err != nil { // of a broken restore of the same id
 		return request, origin, done, err
 	}
-	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, incoming: incoming, preflight: func(request backup.RestoreRequest) error {
+	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, id: task.id, preflight: func(request backup.RestoreRequest) error {
 		return r.engine.LookAhead(ctx, request)
 	}, admit: func(origin backup.Origin, of backup.Manifest) error {
 		_, err := r.admission.admitAsked(ctx, task.allowed, origin, of)
 		return err
 	}}
 	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
-	if err = errors.Join(err, fetched.close(), incoming.Close()); err != nil {
+	if err = errors.Join(err, fetched.close()); err != nil {
 		done()
 		return request, origin, done, err
 	}
 	request = fetched.request()
-	request.From = backup.File(incoming.Path)
+	request.From = r.engine.FetchedFor(task.id)
 	return request, fetched.origin, done, nil
 }
 
@@ -82,7 +81,7 @@ type fetched struct {
 	restorer  *Restorer
 	spec      RestoreSpec
 	progress  func(backup.Progress)
-	incoming  *store.Incoming
+	id        string // of the restore
 	sparing   *store.Sparing
 	preflight func(backup.RestoreRequest) error
 	admit     func(backup.Origin, backup.Manifest) error
@@ -95,7 +94,7 @@ type fetched struct {
 
 // part is one of the files that come, with the bytes that it lacks.
 type part struct {
-	file *os.File
+	file io.WriteCloser
 	left int64
 }
 
@@ -140,23 +139,24 @@ func (f *fetched) makeRoom() error {
 		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
 	scheduledBytes := f.restorer.coverage.nextRunBytes() // goes first
-	if err := f.restorer.engine.Store.Room(need, scheduledBytes); err != nil {
+	files := f.restorer.engine.Store
+	if err := store.Room(files, need, scheduledBytes); err != nil {
 		return err
 	}
-	f.sparing = f.restorer.engine.Store.Spare(scheduledBytes)
-	file, err := f.incoming.Create()
-	if err != nil {
+	f.sparing = store.Spare(files, scheduledBytes)
+	if err := f.expect(store.Dump, f.manifest.SizeBytes); err != nil || f.manifest.Globals == nil {
 		return err
 	}
-	f.files = append(f.files, part{file, f.manifest.SizeBytes})
-	if f.manifest.Globals != nil {
-		file, err := f.incoming.CreateGlobals()
-		if err != nil {
-			return err
-		}
-		f.files = append(f.files, part{file, f.manifest.Globals.SizeBytes})
+	return f.expect(store.Globals, f.manifest.Globals.SizeBytes)
+}
+
+// expect makes the file of a part that will have so many bytes.
+func (f *fetched) expect(which store.Part, size int64) error {
+	file, err := f.restorer.engine.Store.CreateIncoming(f.id, which)
+	if err == nil {
+		f.files = append(f.files, part{file, size})
 	}
-	return nil
+	return err
 }
 
 // Write implements io.Writer.

@@ -21,6 +21,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // newRunner is a runner on the shared server with folders of its own.
@@ -38,7 +39,7 @@ func newRunner(t *testing.T, change func(*Config)) *Runner {
 // newOffline is a runner with folders of its own, and no server.
 func newOffline(t *testing.T, change func(*Config)) *Runner {
 	t.Helper()
-	backups, err := store.Open(t.TempDir())
+	backups, err := local.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,3 +192,6 @@ func (t *turns) inUse() int {
 	defer t.mu.Unlock()
 	return t.taken
 }
+
+// folderOf is the folder in which an engine keeps its backups.
+func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }

@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // aRow is what a server quotes in its words, and no report may have.
@@ -99,7 +100,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			request := backup.RestoreRequest{From: backup.File(r.Engine.Store.Path(stored.Location)), Manifest: &stored.Manifest, Target: "again"}
+			request := backup.RestoreRequest{From: local.File(folderOf(r.Engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "again"}
 			restore, _, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
@@ -132,7 +133,7 @@ exec $real "$@"`
 		t.Fatalf("%+v", outcome)
 	}
 	leaves(t, r, outcome.Run.ID, "stay on the host")
-	manifest, err := os.ReadFile(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
+	manifest, err := os.ReadFile(folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
 	if err != nil || strings.Contains(string(manifest), aRow) {
 		t.Errorf("the manifest, which goes with a download: %v\n%s", err, manifest)
 	}

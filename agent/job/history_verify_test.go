@@ -6,6 +6,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // However a test restore is asked for, it has ended once.
@@ -32,11 +33,11 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 		"by a job": func() error { accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); return nil },
 		"by id":    func() error { _, err := r.Verifier.VerifyBackup(t.Context(), id, nil); return err },
 		"by file": func() error {
-			_, err := r.Verifier.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), &stored.Manifest, origin, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Engine).Path(stored.Location)), &stored.Manifest, origin, ConsentTrust)
 			return err
 		},
 		"by a file without a manifest": func() error {
-			_, err := r.Verifier.VerifyFile(t.Context(), r.Engine.Store.Path(stored.Location), nil, backup.Origin{}, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Engine).Path(stored.Location)), nil, backup.Origin{}, ConsentTrust)
 			return err
 		},
 	} {

@@ -9,6 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // Anyone who restores from afar does not read the log of the agent.
@@ -26,7 +27,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := r.Engine.Store.Path(stored.Location)
+	path := folderOf(r.Engine).Path(stored.Location)
 	if err := os.Remove(store.GlobalsName(path)); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 		t.Fatalf("result %+v", result)
 	}
 	tells("a job", result.Warnings)
-	request := backup.RestoreRequest{From: backup.File(path), Manifest: &stored.Manifest, Target: "part2"}
+	request := backup.RestoreRequest{From: local.File(path), Manifest: &stored.Manifest, Target: "part2"}
 	id, lacks, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{Kind: backup.OriginSigned}, "")
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,6 @@ package job
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -11,13 +9,15 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // replaceHere replaces shop in this process. When the restore has made its plan, and before it may
 // exchange the two, the server is given statements.
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
-	request := backup.RestoreRequest{From: backup.File(y.dump), Target: "shop", Replace: true, RestoreID: "overtaken"}
+	request := backup.RestoreRequest{From: local.File(y.dump), Target: "shop", Replace: true, RestoreID: "overtaken"}
 	exchange := y.runner.Displacements.watch(y.Context(), &request, "")
 	record := request.BeforeSwap
 	request.BeforeSwap = func(replacement backup.Replacement) error {
@@ -60,11 +60,12 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 // Struck between the exchange and its end, a restore leaves nothing of what was fetched for it.
 func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	y := newYard(t)
-	incoming, err := y.runner.Engine.Store.Receive("overtaken")
+	incoming := y.runner.Engine.Store
+	fetched, err := incoming.CreateIncoming("overtaken", store.Dump)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(incoming.Close(), y.replaceHere()); err != nil {
+	if err := errors.Join(fetched.Close(), y.replaceHere()); err != nil {
 		t.Fatal(err)
 	}
 	work, err := y.runner.State.Records.Begin(state.Record{ID: "restore-overtaken", Restore: &state.Restore{ID: "overtaken", Target: "shop", Replace: true}})
@@ -72,8 +73,8 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.runner.Recovery.recoverWork(t.Context(), work)
-	if _, err := os.Lstat(filepath.Dir(incoming.Path)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("its place is there: %v", err)
+	if left, err := filepath.Glob(filepath.Join(folderOf(y.runner.Engine).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if in := y.inService(); in != "new" {
 		t.Errorf("the %s one is in service", in)

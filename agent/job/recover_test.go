@@ -73,7 +73,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	if len(told) != 5 {
 		t.Errorf("%d entries: %v", len(told), told)
 	}
-	if _, err := os.Stat(r.Engine.Store.Path(expired)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(folderOf(r.Engine).Path(expired)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the file of the broken removal: %v", err)
 	}
 	if slices.Contains(server.Databases(t), "pgharbor_restore_job1") {

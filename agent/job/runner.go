@@ -90,7 +90,7 @@ func New(c Config) *Runner {
 	r.recorder = &recorder{state: c.State, log: c.Log, clock: r.Clock, warnings: r.warnings}
 	r.reads = &reads{underWayOf: map[string]int{}}
 	r.Inventory = &InventoryReader{
-		files: c.Engine, manifests: c.Engine.Store, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
+		files: c.Engine, manifests: c.Engine, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
 		changed: make(chan struct{}, 1),
 	}
 	r.coverage = &coverage{

@@ -113,7 +113,7 @@ func TestAStoppedAgentLeavesAFailedRunAndNothingElse(t *testing.T) {
 	if told := entries(t, r.State); len(told) != 2 {
 		t.Errorf("%d entries in the journal: %+v", len(told), told)
 	}
-	noFiles(t, r.Engine.Store.Dir())
+	noFiles(t, folderOf(r.Engine).Dir())
 }
 
 // noFiles fails for anything in the store but its folders and locks.

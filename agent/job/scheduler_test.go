@@ -128,7 +128,7 @@ func testImportOf(t *testing.T, r *Runner, database string) {
 		defer stop()
 		synctest.Wait()
 		dump := "--\n-- PostgreSQL database dump complete\n--\n\n"
-		path := filepath.Join(r.Engine.Store.Dir(), "backup-1999-12-31-01-00-00.sql")
+		path := filepath.Join(folderOf(r.Engine).Dir(), "backup-1999-12-31-01-00-00.sql")
 		if err := os.WriteFile(path, []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}

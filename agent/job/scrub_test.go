@@ -99,7 +99,7 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 			withDays(r, t, 1)
 			b := r.Inventory.Current().Backups[0]
 			before := r.Inventory.Current().Digest
-			if err := test.harm(r.Engine.Store.Path(b.Location)); err != nil {
+			if err := test.harm(folderOf(r.Engine).Path(b.Location)); err != nil {
 				t.Fatal(err)
 			}
 			r.scrubber.scrub(t.Context(), b)
@@ -157,11 +157,11 @@ func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
 // globalsAreAFolder gives a backup a globals file that no program can read.
 func globalsAreAFolder(t *testing.T, r *Runner, b Backup) {
 	t.Helper()
-	path := r.Engine.Store.Path(b.Location)
+	path := folderOf(r.Engine).Path(b.Location)
 	b.Globals = &backup.Globals{Filename: store.GlobalsName(b.Filename), SizeBytes: 1, SHA256: b.SHA256}
 	content, err := json.Marshal(b.Manifest)
 	if err == nil {
-		err = os.WriteFile(backup.ManifestPath(path), content, 0o600)
+		err = os.WriteFile(store.ManifestName(path), content, 0o600)
 	}
 	if err := errors.Join(err, os.Mkdir(store.GlobalsName(path), 0o700)); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
 	r := newOffline(t, nil)
 	withDays(r, t, 1)
 	b := r.Inventory.Current().Backups[0]
-	path := r.Engine.Store.Path(b.Location)
+	path := folderOf(r.Engine).Path(b.Location)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

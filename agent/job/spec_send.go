@@ -53,18 +53,15 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 		return err
 	}
 	defer file.Close()
-	if _, err := file.Seek(s.Offset, io.SeekStart); err != nil {
-		return fmt.Errorf("offset %d of %s: %w", s.Offset, stored.Filename, err)
-	}
 	var manifest []byte
-	all, total := io.Reader(file), stored.SizeBytes
+	all, total := io.Reader(backup.From(file, s.Offset)), stored.SizeBytes
 	if s.Whole {
-		if manifest, err = on.engine.Store.ReadManifest(stored.Location); err != nil {
+		if manifest, err = on.engine.ReadManifest(stored.Location); err != nil {
 			return err
 		}
 	}
 	if s.Whole && stored.Globals != nil {
-		globals, err := on.engine.Store.OpenGlobals(stored.Location)
+		globals, err := on.engine.SourceOf(stored).OpenGlobals()
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}
@@ -72,7 +69,7 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 			return err
 		}
 		defer globals.Close()
-		all, total = io.MultiReader(file, globals), total+stored.Globals.SizeBytes
+		all, total = io.MultiReader(all, backup.From(globals, 0)), total+stored.Globals.SizeBytes
 	}
 	content := &countedReader{
 		source: all, done: s.Offset,

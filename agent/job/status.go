@@ -13,6 +13,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // Status is what the agent says of itself and its instance, as last looked at. Times are UTC; zero
@@ -65,8 +66,7 @@ type server interface {
 type backupFolder interface {
 	// Usable says why nothing can be stored there, if so.
 	Usable() error
-	// Free is in bytes.
-	Free() (int64, error)
+	store.Spacious
 }
 
 // StatusReader looks at the instance and the backup folder, and remembers what it
@@ -145,11 +145,11 @@ func (s *StatusReader) lookAtFolder() (free int64, warning string) {
 	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	free, err := s.folder.Free()
+	space, err := s.folder.Space()
 	if err != nil {
 		return 0, err.Error()
 	}
-	return free, ""
+	return space.Free, ""
 }
 
 func (s *StatusReader) look(ctx context.Context) (status Status, asked bool) {

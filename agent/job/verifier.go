@@ -15,6 +15,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 	"github.com/pgharbor/pgharbor/internal/pause"
 	"github.com/pgharbor/pgharbor/internal/random"
 )
@@ -123,9 +124,9 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 // VerifyFile is VerifyBackup for a file that need not be in the backup folder; manifest is nil if
 // it has none. Nothing of it is remembered. By its origin, and what somebody says of that, the load
 // is sandboxed or not.
-func (v *Verifier) VerifyFile(ctx context.Context, path string, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
-	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.ProveRequest{From: backup.File(path), Manifest: manifest})
+	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
 	if err == nil && testRestore.State == backup.ProofFailed {
 		err = testRestoreError{testRestore}
 	}
@@ -197,7 +198,7 @@ func (v *Verifier) verifyDir() (string, error) {
 // removeThrowaway removes what a test restore left, and keeps its record for the next start if that
 // can't be.
 func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
-	if err := postgres.RemoveThrowaway(work.Throwaway); err != nil {
+	if err := throwaway.Remove(work.Throwaway); err != nil {
 		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
 		if err := work.Leave(); err != nil {
 			v.log.Error("a record of work could not be left", "error", err)

@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
 // testRestoreServer is a folder for throwaway servers: a short path, which their user
@@ -55,7 +55,7 @@ func TestATestRestoreDoesNotHideDamagedGlobals(t *testing.T) {
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
 		t.Fatalf("%+v", outcome)
 	}
-	path := store.GlobalsName(r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location))
+	path := store.GlobalsName(folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestVerifyJob(t *testing.T) {
 		t.Error("the digest has not changed")
 	}
 	// One that does not come back is distinguished from one that could not be tried.
-	path := r.Engine.Store.Path(r.Inventory.Current().Backups[0].Location)
+	path := folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -220,8 +220,8 @@ func TestRetentionCountsNoBackupThatFailedItsTestRestore(t *testing.T) {
 func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
-	dir := filepath.Join(ground, postgres.ThrowawayPrefix+"1")
-	if _, err := r.Engine.Instance.StartThrowaway(t.Context(), postgres.ThrowawayRequest{Dir: dir}); err != nil {
+	dir := filepath.Join(ground, throwaway.Prefix+"1")
+	if _, err := throwaway.Start(t.Context(), r.Engine.Instance, throwaway.Request{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "verify-1", Throwaway: dir})

@@ -16,7 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 	"github.com/pgharbor/pgharbor/agent/retention"
 	"github.com/pgharbor/pgharbor/agent/state"
-	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // What a killed process did, and when it was to be killed: PHASE kills it when the phase begins,
@@ -38,7 +38,7 @@ func replaceUntilKilled(folder *state.Folder) error {
 	if err != nil {
 		return err
 	}
-	files, err := store.Open(filepath.Join(folder.Dir(), "none"))
+	files, err := local.Open(filepath.Join(folder.Dir(), "none"))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func replaceUntilKilled(folder *state.Folder) error {
 		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, Plan: Plan{KeepOldDays: 7},
 	})
 	die := os.Getenv(dieVariable)
-	request := backup.RestoreRequest{From: backup.File(os.Getenv(fileVariable)), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
+	request := backup.RestoreRequest{From: local.File(os.Getenv(fileVariable)), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
 		if p.Phase == die && p.DoneObjects == 0 || die == swapped && p.Phase == backup.PhaseSwap && p.DoneObjects == 1 {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}

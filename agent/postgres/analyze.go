@@ -13,12 +13,12 @@ const analyzable = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
 
 // Analyze collects the planner's statistics of a whole database, over several sessions at once.
 func (i *Instance) Analyze(ctx context.Context, database string, sessions int) error {
-	conn, err := i.look(ctx, database)
+	conn, err := i.Look(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	found, err := ask(ctx, conn, analyzable)
+	found, err := Ask(ctx, conn, analyzable)
 	if err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func (i *Instance) Analyze(ctx context.Context, database string, sessions int) e
 // does. ANALYZE runs the functions of indexes and statistics with the rights of the table's owner. They find no names that have no
 // schema, as when the server collects statistics by itself: along a path they might find somebody else's.
 func (i *Instance) analyze(ctx context.Context, database string, tables <-chan string) error {
-	conn, err := i.connect(ctx, database)
+	conn, err := i.Connect(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for table := range tables {
-		if err := run(ctx, conn, "ANALYZE "+table); err != nil && !NameNotFound(err) {
+		if err := Run(ctx, conn, "ANALYZE "+table); err != nil && !NameNotFound(err) {
 			return err
 		}
 	}

@@ -7,49 +7,52 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/pgharbor/pgharbor/internal/tail"
 )
 
 // ErrNoBinaries reports that no server that would do can be started here.
 var ErrNoBinaries = errors.New("no server binaries are at hand")
 
-// binaries is an installed server.
-type binaries struct {
-	dir    string // of initdb and postgres
-	server Tool
+// Binaries are an installed server.
+type Binaries struct {
+	Dir    string // of initdb and postgres
+	Server Tool
 }
 
-// findBinaries looks for a server of the same major version or, where there is none, for the next newer one; 0 is content
-// with any. bin is the one folder to look in; empty means PATH, what pg_config says, and what distributions install.
-func (i *Instance) findBinaries(ctx context.Context, bin string, major int) (binaries, error) {
+// FindBinaries looks for a server of the same major version or, where there is none, for the next newer one; 0 is content
+// with any. bin is the one folder to look in; empty means PATH, what pg_config says, and what distributions install. ErrNoBinaries
+// reports that there is none.
+func (i *Instance) FindBinaries(ctx context.Context, bin string, major int) (Binaries, error) {
 	dirs := []string{bin}
 	if bin == "" {
 		var err error
 		if dirs, err = i.searchPath(); err != nil {
-			return binaries{}, err
+			return Binaries{}, err
 		}
 		if dir := i.configuredBin(ctx, dirs); dir != "" {
 			dirs = append(dirs, dir)
 		}
 	}
-	var best binaries
+	var best Binaries
 	for _, dir := range dirs {
 		if !filepath.IsAbs(dir) || !isProgram(filepath.Join(dir, "initdb")) || !isProgram(filepath.Join(dir, "postgres")) {
 			continue
 		}
 		server, err := i.toolVersion(ctx, "postgres", filepath.Join(dir, "postgres"))
 		if err != nil {
-			return binaries{}, err
+			return Binaries{}, err
 		}
 		found := server.Number / 10000
 		if found < major || found == 0 {
 			continue
 		}
-		if best.dir == "" || found < best.server.Number/10000 {
-			best = binaries{dir, server}
+		if best.Dir == "" || found < best.Server.Number/10000 {
+			best = Binaries{dir, server}
 		}
 	}
 	switch {
-	case best.dir != "":
+	case best.Dir != "":
 		return best, nil
 	case bin != "":
 		return best, fmt.Errorf("%w: %s has no initdb and postgres of version %d or newer", ErrNoBinaries, bin, major)
@@ -57,15 +60,14 @@ func (i *Instance) findBinaries(ctx context.Context, bin string, major int) (bin
 	return best, fmt.Errorf("%w: neither PATH nor pg_config lead to initdb and postgres of version %d or newer", ErrNoBinaries, major)
 }
 
-// ServerAtHand looks for the server that StartThrowaway would start for a dump of the instance as it is now, and returns its
-// version and the folder of its programs; ErrNoBinaries where there is none. bin is as in ThrowawayRequest.
+// ServerAtHand is FindBinaries for a dump of the instance as it is now; it returns the server's version and folder.
 func (i *Instance) ServerAtHand(ctx context.Context, bin string) (version, dir string, err error) {
 	server, err := i.Server(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	found, err := i.findBinaries(ctx, bin, server.Number/10000)
-	return found.server.Version, found.dir, err
+	found, err := i.FindBinaries(ctx, bin, server.Number/10000)
+	return found.Server.Version, found.Dir, err
 }
 
 // configuredBin asks the first pg_config for the folder of its server's programs; "" where it does not say.
@@ -78,7 +80,7 @@ func (i *Instance) configuredBin(ctx context.Context, dirs []string) string {
 		limited, cancel := context.WithTimeout(ctx, versionTimeout)
 		defer cancel()
 		process := i.newProcess(limited, Tool{Name: "pg_config", Path: path}, "", "--bindir")
-		output := &tail{limit: 4 << 10}
+		output := &tail.Writer{Limit: 4 << 10}
 		process.cmd.Stdout = output
 		if process.start() != nil || process.wait() != nil {
 			return ""

@@ -13,7 +13,8 @@ import (
 // maxMessage bounds one message of a server that is not to be trusted: a row of names, or an error.
 const maxMessage = 16 << 20
 
-var errAnswers = errors.New("the server answers with more than it was asked for")
+// ErrAnswers reports that a server that is not to be trusted answered with more than the bound.
+var ErrAnswers = errors.New("the server answers with more than it was asked for")
 
 // boundAnswers makes a session end with an error that is told too much, before that takes the memory of the host.
 func boundAnswers(config *pgconn.Config, limit int64) {
@@ -41,7 +42,7 @@ type boundedConn struct {
 // Read implements net.Conn.
 func (c *boundedConn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, errAnswers
+		return 0, ErrAnswers
 	}
 	n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)

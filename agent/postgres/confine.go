@@ -20,8 +20,8 @@ var ErrNoConfinement = errors.New("a role that is confined to the new database c
 // scramIterations is PostgreSQL's own default for the passwords of roles.
 const scramIterations = 4096
 
-// stateDependents is the SQLSTATE of a role that still owns something.
-const stateDependents = "2BP01"
+// StateDependents is the SQLSTATE of a role that still owns something.
+const StateDependents = "2BP01"
 
 // Confined reaches one database as a role that owns it, is no superuser, is a member of nothing, and has a password that
 // nobody else knows. What a script does as this role stays within the database.
@@ -41,25 +41,25 @@ func (i *Instance) Confine(ctx context.Context, database, role string) (*Confine
 		return nil, err
 	}
 	password := rand.Text()
-	verifier, err := scramVerifier(password)
+	verifier, err := ScramVerifier(password)
 	if err != nil {
 		return nil, err
 	}
 	statements := []string{
-		"CREATE ROLE " + quoteName(role) + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS PASSWORD" + quoteLiteral(verifier),
+		"CREATE ROLE " + QuoteName(role) + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS PASSWORD" + QuoteLiteral(verifier),
 	}
 	if !server.Superuser {
-		statements = append(statements, "GRANT "+quoteName(role)+" TO CURRENT_USER") // what gives a database away must be able to take it
+		statements = append(statements, "GRANT "+QuoteName(role)+" TO CURRENT_USER") // what gives a database away must be able to take it
 	}
-	statements = append(statements, "ALTER DATABASE "+quoteName(database)+" OWNER TO "+quoteName(role))
+	statements = append(statements, "ALTER DATABASE "+QuoteName(database)+" OWNER TO "+QuoteName(role))
 	for _, sql := range statements {
-		if err := i.execute(ctx, sql); err != nil {
+		if err := i.Execute(ctx, sql); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNoConfinement, err)
 		}
 	}
 	// From PostgreSQL 15 on it is the database's owner's.
 	if server.Number < 150000 {
-		if err := i.executeIn(ctx, database, "ALTER SCHEMA public OWNER TO "+quoteName(role)); err != nil {
+		if err := i.ExecuteIn(ctx, database, "ALTER SCHEMA public OWNER TO "+QuoteName(role)); err != nil {
 			return nil, err
 		}
 	}
@@ -108,24 +108,25 @@ func (c *Confined) Close(ctx context.Context) error {
 	if prepared && err == nil {
 		err = errPrepared
 	}
-	return errors.Join(err, c.Instance.Close(), c.admin.lockOut(ctx, c.role))
+	return errors.Join(err, c.Instance.Close(), c.admin.LockOut(ctx, c.role))
 }
 
-func (i *Instance) lockOut(ctx context.Context, role string) error {
-	_, err := i.query(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = $1", role)
-	return errors.Join(err, i.execute(ctx, "ALTER ROLE "+quoteName(role)+" NOLOGIN PASSWORD NULL"))
+// LockOut ends the sessions of a role and takes its login: it has no password afterwards, and may not log in.
+func (i *Instance) LockOut(ctx context.Context, role string) error {
+	_, err := i.Query(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = $1", role)
+	return errors.Join(err, i.Execute(ctx, "ALTER ROLE "+QuoteName(role)+" NOLOGIN PASSWORD NULL"))
 }
 
 // DropConfined drops the role of Confine after its database, where there is one. Where the database stands under another
 // name by now, the role is its owner and stays, without a login.
 func (i *Instance) DropConfined(ctx context.Context, role string) error {
-	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", role)
+	rows, err := i.Query(ctx, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", role)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	err = i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(role))
-	if sqlState(err) == stateDependents {
-		return i.lockOut(ctx, role)
+	err = i.Execute(ctx, "DROP ROLE IF EXISTS "+QuoteName(role))
+	if SQLState(err) == StateDependents {
+		return i.LockOut(ctx, role)
 	}
 	return err
 }
@@ -151,19 +152,19 @@ func (i *Instance) Restrict(ctx context.Context, script io.Reader) (io.Reader, e
 	return io.MultiReader(strings.NewReader(`\restrict `+rand.Text()+"\n"), script), nil
 }
 
-// executeIn runs one statement in a database.
-func (i *Instance) executeIn(ctx context.Context, database, sql string) error {
-	conn, err := i.connect(ctx, database)
+// ExecuteIn runs one statement in a database.
+func (i *Instance) ExecuteIn(ctx context.Context, database, sql string) error {
+	conn, err := i.Connect(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return run(ctx, conn, sql)
+	return Run(ctx, conn, sql)
 }
 
-// scramVerifier is what PostgreSQL keeps of a password (RFC 5802 and 7677), so that the password itself gets into no log of
+// ScramVerifier is what PostgreSQL keeps of a password (RFC 5802 and 7677), so that the password itself gets into no log of
 // the server's.
-func scramVerifier(password string) (string, error) {
+func ScramVerifier(password string) (string, error) {
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
 		return "", err

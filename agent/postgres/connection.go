@@ -25,43 +25,43 @@ const (
 	stateInvalidAuthorization = "28000"
 	stateInvalidPassword      = "28P01"
 	stateDuplicateDatabase    = "42P04"
-	stateNoPrivilege          = "42501"
+	StateNoPrivilege          = "42501"
 	stateInvalidParameter     = "22023"
 	stateOtherEncoding        = "22021" // the bytes are none of the database's encoding
-	stateUndefinedObject      = "42704" // of a parameter, too
+	StateUndefinedObject      = "42704" // of a parameter, too
 	stateProtocolViolation    = "08P01"
 	stateNotAccepting         = "55000" // the database takes no connections
-	stateNotReady             = "55000" // a materialized view is not filled
+	StateNotReady             = "55000" // a materialized view is not filled
 	stateObjectInUse          = "55006"
 	stateLockNotAvailable     = "55P03"
-	stateDeadlock             = "40P01"
+	StateDeadlock             = "40P01"
 	stateInternal             = "XX000"
 )
 
-// connect opens a session in a database to work in it. The caller closes it.
-func (i *Instance) connect(ctx context.Context, database string) (*session, error) {
+// Connect opens a session in a database to work in it. The caller closes it.
+func (i *Instance) Connect(ctx context.Context, database string) (*Session, error) {
 	return i.open(ctx, database, working)
 }
 
-// look opens a session in a database that only reads of its catalog. The caller closes it.
-func (i *Instance) look(ctx context.Context, database string) (*session, error) {
+// Look opens a session in a database that only reads of its catalog. The caller closes it.
+func (i *Instance) Look(ctx context.Context, database string) (*Session, error) {
 	return i.open(ctx, database, looking)
 }
 
 // open opens a session with the parameters that the server takes. What is known of the server may be of one that was there
 // before, or of a role that had other rights.
-func (i *Instance) open(ctx context.Context, database string, p purpose) (*session, error) {
+func (i *Instance) open(ctx context.Context, database string, p purpose) (*Session, error) {
 	known, err := i.learn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := i.dial(ctx, database, known, p)
-	switch state := sqlState(err); {
+	switch state := SQLState(err); {
 	case err == nil && leadingNumber(conn.ParameterStatus("server_version")) == known.major:
 		return begin(ctx, conn, p)
 	case err == nil:
 		err = conn.Close(ctx)
-	case state != stateUndefinedObject && state != stateNoPrivilege:
+	case state != StateUndefinedObject && state != StateNoPrivilege:
 		return nil, err
 	}
 	i.forget()
@@ -79,7 +79,7 @@ func (i *Instance) open(ctx context.Context, database string, p purpose) (*sessi
 }
 
 // dial opens a session with the parameters for a server of these traits.
-func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*session, error) {
+func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*Session, error) {
 	var words []string
 	for _, keyword := range spoken {
 		if value := i.settings.get(keyword); value != "" {
@@ -115,7 +115,7 @@ func (i *Instance) dial(ctx context.Context, database string, server traits, p p
 	if err != nil {
 		return nil, connectError(ctx, database, err)
 	}
-	conn := &session{opened}
+	conn := &Session{opened}
 	return conn, nil
 }
 
@@ -144,13 +144,13 @@ func connectError(ctx context.Context, database string, err error) error {
 
 // administer opens a session to work on what concerns the whole instance. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
-func (i *Instance) administer(ctx context.Context, avoid ...string) (*session, error) {
-	return i.inSome(avoid, func(database string) (*session, error) { return i.connect(ctx, database) })
+func (i *Instance) administer(ctx context.Context, avoid ...string) (*Session, error) {
+	return i.inSome(avoid, func(database string) (*Session, error) { return i.Connect(ctx, database) })
 }
 
 // inSome opens a session in the configured database, or in one that every instance has where that is gone, as it is when it
 // is to be restored.
-func (i *Instance) inSome(avoid []string, open func(database string) (*session, error)) (*session, error) {
+func (i *Instance) inSome(avoid []string, open func(database string) (*Session, error)) (*Session, error) {
 	candidates := []string{"postgres", "template1"}
 	if i.settings.User() != "" {
 		candidates = []string{"postgres", i.settings.User(), "template1"}
@@ -171,35 +171,35 @@ func (i *Instance) inSome(avoid []string, open func(database string) (*session, 
 		if !tried {
 			first, tried = err, true
 		}
-		if state := sqlState(err); state != stateInvalidCatalogName && state != stateNoPrivilege && state != stateNotAccepting {
+		if state := SQLState(err); state != stateInvalidCatalogName && state != StateNoPrivilege && state != stateNotAccepting {
 			break
 		}
 	}
 	return nil, first
 }
 
-// query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
-func (i *Instance) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
-	conn, err := i.inSome(nil, func(database string) (*session, error) { return i.look(ctx, database) })
+// Query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
+func (i *Instance) Query(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	conn, err := i.inSome(nil, func(database string) (*Session, error) { return i.Look(ctx, database) })
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return ask(ctx, conn, sql, args...)
+	return Ask(ctx, conn, sql, args...)
 }
 
-// queryIn asks something in a database itself: a role may have a name that only its encoding can say.
-func (i *Instance) queryIn(ctx context.Context, database, sql string, args ...string) ([][]string, error) {
-	conn, err := i.look(ctx, database)
+// QueryIn asks something in a database itself: a role may have a name that only its encoding can say.
+func (i *Instance) QueryIn(ctx context.Context, database, sql string, args ...string) ([][]string, error) {
+	conn, err := i.Look(ctx, database)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return ask(ctx, conn, sql, args...)
+	return Ask(ctx, conn, sql, args...)
 }
 
-// ask runs one statement in a session. Rows come as text, NULL as "".
-func ask(ctx context.Context, conn *session, sql string, args ...string) ([][]string, error) {
+// Ask runs one statement in a session. Rows come as text, NULL as "".
+func Ask(ctx context.Context, conn *Session, sql string, args ...string) ([][]string, error) {
 	values := make([][]byte, len(args))
 	for n, arg := range args {
 		values[n] = []byte(arg)
@@ -217,19 +217,19 @@ func ask(ctx context.Context, conn *session, sql string, args ...string) ([][]st
 	return rows, nil
 }
 
-// execute runs one statement in a session for the whole instance.
-func (i *Instance) execute(ctx context.Context, sql string) error {
+// Execute runs one statement in a session for the whole instance.
+func (i *Instance) Execute(ctx context.Context, sql string) error {
 	conn, err := i.administer(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return run(ctx, conn, sql)
+	return Run(ctx, conn, sql)
 }
 
 // IsAnswer reports whether an error is what the server answered, so that it is certain that it did not do what it was asked.
 func IsAnswer(err error) bool {
 	// Of a session that is ended, class 57, the last statement may have been carried out.
-	state := sqlState(err)
+	state := SQLState(err)
 	return state != "" && !strings.HasPrefix(state, "57P")
 }

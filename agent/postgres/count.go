@@ -16,7 +16,7 @@ type Table struct{ Schema, Name string }
 
 func (t Table) schema() string { return cmp.Or(t.Schema, "public") }
 
-func (t Table) quoted() string { return quoteName(t.schema()) + "." + quoteName(t.Name) }
+func (t Table) quoted() string { return QuoteName(t.schema()) + "." + QuoteName(t.Name) }
 
 // TableCount is what a database holds of a table, without the tables that inherit from it.
 type TableCount struct {
@@ -29,7 +29,7 @@ type TableCount struct {
 
 // CountRows counts the rows of tables, in their order, and calls counted after each. A table that is missing is an error.
 func (i *Instance) CountRows(ctx context.Context, database string, tables []Table, counted func()) ([]TableCount, error) {
-	conn, err := i.connect(ctx, database)
+	conn, err := i.Connect(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ const aboutTable = `SELECT pg_catalog.row_security_active(c.oid)::pg_catalog.tex
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
 
-func countRows(ctx context.Context, conn *session, table Table) (count TableCount, err error) {
-	about, err := ask(ctx, conn, aboutTable, table.schema(), table.Name)
+func countRows(ctx context.Context, conn *Session, table Table) (count TableCount, err error) {
+	about, err := Ask(ctx, conn, aboutTable, table.schema(), table.Name)
 	switch {
 	case err != nil:
 		return count, err
@@ -62,7 +62,7 @@ func countRows(ctx context.Context, conn *session, table Table) (count TableCoun
 	if count.Hidden {
 		return count, nil
 	}
-	rows, err := ask(ctx, conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.quoted())
+	rows, err := Ask(ctx, conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.quoted())
 	switch {
 	case NameNotFound(err):
 		count.Rows, err = copiedRows(ctx, conn, table, err)
@@ -82,8 +82,8 @@ const narrowColumn = `SELECT c.relkind::pg_catalog.text, COALESCE((SELECT a.attn
 // copiedRows counts the rows of a table that the server can't plan a query of. A plan looks into the expressions of indexes,
 // puts functions in SQL in their place, and fails where these look for names in a search path, as earthdistance's
 // ll_to_earth does. A COPY has no plan.
-func copiedRows(ctx context.Context, conn *session, table Table, unplanned error) (int64, error) {
-	about, err := ask(ctx, conn, narrowColumn, table.schema(), table.Name)
+func copiedRows(ctx context.Context, conn *Session, table Table, unplanned error) (int64, error) {
+	about, err := Ask(ctx, conn, narrowColumn, table.schema(), table.Name)
 	switch {
 	case err != nil || len(about) == 0:
 		return 0, unplanned
@@ -92,7 +92,7 @@ func copiedRows(ctx context.Context, conn *session, table Table, unplanned error
 	}
 	column := ""
 	if name := about[0][1]; name != "" {
-		column = " (" + quoteName(name) + ")"
+		column = " (" + QuoteName(name) + ")"
 	}
 	tag, err := conn.CopyTo(ctx, io.Discard, "COPY "+table.quoted()+column+" TO STDOUT")
 	if err != nil {
@@ -101,8 +101,8 @@ func copiedRows(ctx context.Context, conn *session, table Table, unplanned error
 	return tag.RowsAffected(), nil
 }
 
-// tableOf is the table that a qualified name in a dump means.
-func tableOf(qualified string) Table {
+// TableOf is the table that a qualified name in a dump means.
+func TableOf(qualified string) Table {
 	schema, name := dump.SplitQualified(qualified)
 	return Table{Schema: dump.Unquoted(schema), Name: dump.Unquoted(name)}
 }

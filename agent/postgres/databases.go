@@ -28,7 +28,7 @@ type Database struct {
 
 // Server asks the server what it is.
 func (i *Instance) Server(ctx context.Context) (Server, error) {
-	rows, err := i.query(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num'),
+	rows, err := i.Query(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num'),
 		rolsuper::pg_catalog.text, rolname FROM pg_catalog.pg_roles WHERE rolname = current_user`)
 	if err != nil {
 		return Server{}, err
@@ -65,7 +65,7 @@ func (i *Instance) Database(ctx context.Context, name string) (Database, error) 
 
 // DatabaseExists reports whether there is a database of this name, template or not.
 func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
-	rows, err := i.query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
+	rows, err := i.Query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
 	return len(rows) > 0, err
 }
 
@@ -81,7 +81,7 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 	case server.Number >= 150000:
 		provider, locale = "datlocprovider", "daticulocale"
 	}
-	rows, err := i.query(ctx, `SELECT datname, pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
+	rows, err := i.Query(ctx, `SELECT datname, pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
 		CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END
 		FROM pg_catalog.pg_database WHERE `+condition+` ORDER BY datname`, args...)
 	if err != nil {
@@ -109,10 +109,10 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string, like Databas
 	if err != nil {
 		return err
 	}
-	sql := "CREATE DATABASE " + quoteName(name) + " TEMPLATE template0"
+	sql := "CREATE DATABASE " + QuoteName(name) + " TEMPLATE template0"
 	option := func(keyword, value string) {
 		if value != "" {
-			sql += " " + keyword + " " + quoteLiteral(value)
+			sql += " " + keyword + " " + QuoteLiteral(value)
 		}
 	}
 	option("ENCODING", like.Encoding)
@@ -128,25 +128,25 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string, like Databas
 		}
 	}
 	if like.Tablespace != "" {
-		sql += " TABLESPACE " + quoteName(like.Tablespace)
+		sql += " TABLESPACE " + QuoteName(like.Tablespace)
 	}
 	// Who came in before PUBLIC lost the right would stay.
-	if err := i.execute(ctx, sql+" ALLOW_CONNECTIONS false"); err != nil {
+	if err := i.Execute(ctx, sql+" ALLOW_CONNECTIONS false"); err != nil {
 		return databaseError(err, name)
 	}
-	if err := i.execute(ctx, "REVOKE CONNECT ON DATABASE "+quoteName(name)+" FROM PUBLIC"); err != nil {
+	if err := i.Execute(ctx, "REVOKE CONNECT ON DATABASE "+QuoteName(name)+" FROM PUBLIC"); err != nil {
 		return err
 	}
-	return i.execute(ctx, "ALTER DATABASE "+quoteName(name)+" ALLOW_CONNECTIONS true")
+	return i.Execute(ctx, "ALTER DATABASE "+QuoteName(name)+" ALLOW_CONNECTIONS true")
 }
 
 // OpenDatabase lets everybody connect to a database, as to any that was just made.
 func (i *Instance) OpenDatabase(ctx context.Context, name string) error {
-	return i.execute(ctx, openToAll(name))
+	return i.Execute(ctx, openToAll(name))
 }
 
 func openToAll(database string) string {
-	return "GRANT CONNECT ON DATABASE " + quoteName(database) + " TO PUBLIC"
+	return "GRANT CONNECT ON DATABASE " + QuoteName(database) + " TO PUBLIC"
 }
 
 // DropDatabase drops a database and ends the sessions in it. It is no error where there is none.
@@ -156,7 +156,7 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 		return err
 	}
 	err = i.dropDatabase(ctx, server, name)
-	if sqlState(err) != stateObjectInUse {
+	if SQLState(err) != stateObjectInUse {
 		return err
 	}
 	// PostgreSQL does not drop a database that has subscriptions or prepared transactions, and a restored one may have.
@@ -169,12 +169,12 @@ func (i *Instance) DropDatabase(ctx context.Context, name string) error {
 
 func (i *Instance) dropDatabase(ctx context.Context, server Server, name string) error {
 	if server.Number >= 130000 {
-		return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)+" WITH (FORCE)")
+		return i.Execute(ctx, "DROP DATABASE IF EXISTS "+QuoteName(name)+" WITH (FORCE)")
 	}
 	if err := i.endSessions(ctx, name); err != nil {
 		return err
 	}
-	return i.execute(ctx, "DROP DATABASE IF EXISTS "+quoteName(name))
+	return i.Execute(ctx, "DROP DATABASE IF EXISTS "+QuoteName(name))
 }
 
 // RenameDatabase renames a database and ends the sessions in it that are in the way; ErrDatabaseExists where the new
@@ -186,8 +186,8 @@ func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
 	var err error
 	for range renameAttempts {
 		ended := i.endSessions(ctx, from)
-		err = i.execute(ctx, rename(from, to))
-		if sqlState(err) != stateObjectInUse || ended != nil {
+		err = i.Execute(ctx, rename(from, to))
+		if SQLState(err) != stateObjectInUse || ended != nil {
 			break
 		}
 	}
@@ -199,13 +199,13 @@ const endSessions = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog
 
 // endSessions ends all sessions in a database.
 func (i *Instance) endSessions(ctx context.Context, name string) error {
-	_, err := i.query(ctx, endSessions, name)
+	_, err := i.Query(ctx, endSessions, name)
 	return err
 }
 
 // databaseError gives the errors that callers act on their names.
 func databaseError(err error, name string) error {
-	switch sqlState(err) {
+	switch SQLState(err) {
 	case stateDuplicateDatabase:
 		return fmt.Errorf("%w: %q", ErrDatabaseExists, name)
 	case stateInvalidCatalogName:
@@ -227,9 +227,10 @@ func CheckName(name string) error {
 	return nil
 }
 
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+// QuoteName quotes an identifier.
+func QuoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// quoteLiteral quotes a string whatever standard_conforming_strings is.
-func quoteLiteral(text string) string {
+// QuoteLiteral quotes a string whatever standard_conforming_strings is.
+func QuoteLiteral(text string) string {
 	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
 }

@@ -20,7 +20,7 @@ type freeSettings struct {
 }
 
 func (i *Instance) freeSettings(ctx context.Context) (f freeSettings, err error) {
-	rows, err := i.query(ctx, knownSettings)
+	rows, err := i.Query(ctx, knownSettings)
 	if err != nil {
 		return f, err
 	}

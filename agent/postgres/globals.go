@@ -37,7 +37,7 @@ func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
 	if err != nil {
 		return Globals{}, err
 	}
-	rows, err := i.query(ctx, "SELECT pg_catalog.current_database(), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')::pg_catalog.text")
+	rows, err := i.Query(ctx, "SELECT pg_catalog.current_database(), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')::pg_catalog.text")
 	if err != nil {
 		return Globals{}, err
 	}

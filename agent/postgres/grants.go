@@ -6,12 +6,12 @@ import (
 )
 
 // keepGrantors leaves to the owner what the session's role can't give as who gave it.
-func (p *Properties) keepGrantors(ctx context.Context, conn *session) error {
+func (p *Properties) keepGrantors(ctx context.Context, conn *Session) error {
 	for n, g := range p.Grants {
 		if g.Grantor == "" {
 			continue
 		}
-		rows, err := ask(ctx, conn, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND pg_catalog.pg_has_role(oid, 'MEMBER')", g.Grantor)
+		rows, err := Ask(ctx, conn, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND pg_catalog.pg_has_role(oid, 'MEMBER')", g.Grantor)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (g Grant) statements(database string) []string {
 	if g.Grantor == "" {
 		return []string{grant}
 	}
-	return []string{"SET ROLE " + quoteName(g.Grantor), grant, "RESET ROLE"}
+	return []string{"SET ROLE " + QuoteName(g.Grantor), grant, "RESET ROLE"}
 }
 
 func (g Grant) grantee() string {
@@ -61,8 +61,8 @@ func (g Grant) grantee() string {
 	case g.Role == "":
 		return "PUBLIC"
 	case g.Grantable:
-		return quoteName(g.Role) + " WITH GRANT OPTION"
+		return QuoteName(g.Role) + " WITH GRANT OPTION"
 	default:
-		return quoteName(g.Role)
+		return QuoteName(g.Role)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // inherit gives a database that was just made what another has beside its content: its properties, and what may be done
 // with it. It works within the transaction of the session, and all of it succeeds or nothing.
-func inherit(ctx context.Context, conn *session, from, to string) error {
+func inherit(ctx context.Context, conn *Session, from, to string) error {
 	result := conn.ExecParams(ctx, properties, [][]byte{[]byte(from)}, nil, nil, nil).Read()
 	switch {
 	case result.Err != nil:
@@ -26,9 +26,9 @@ func inherit(ctx context.Context, conn *session, from, to string) error {
 	if result.Err != nil {
 		return result.Err
 	}
-	use := fmt.Sprintf("ALTER DATABASE %s IS_TEMPLATE %s ALLOW_CONNECTIONS %s", quoteName(to), result.Rows[0][0], result.Rows[0][1])
+	use := fmt.Sprintf("ALTER DATABASE %s IS_TEMPLATE %s ALLOW_CONNECTIONS %s", QuoteName(to), result.Rows[0][0], result.Rows[0][1])
 	for _, sql := range append(old.Statements(to), use) {
-		if err := run(ctx, conn, sql); err != nil {
+		if err := Run(ctx, conn, sql); err != nil {
 			return fmt.Errorf("what database %q has beside its content can't be carried over (%s): %w", from, withoutValue(sql), err)
 		}
 	}

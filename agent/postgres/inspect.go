@@ -9,7 +9,7 @@ import (
 
 // Clock asks the server what time it is there, UTC.
 func (i *Instance) Clock(ctx context.Context) (time.Time, error) {
-	rows, err := i.query(ctx, "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.numeric(20,3)")
+	rows, err := i.Query(ctx, "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.numeric(20,3)")
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -50,7 +50,7 @@ const unreadableObjects = `SELECT 'large object ' || pg_catalog.min(m.oid) ||
 // Unreadable lists the tables and sequences of a database on which a dump by this role would fail, each with its schema, and
 // says which large objects it would fail on.
 func (i *Instance) Unreadable(ctx context.Context, database string) ([]string, error) {
-	conn, err := i.look(ctx, database)
+	conn, err := i.Look(ctx, database)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (i *Instance) Load(ctx context.Context, database, format string, src io.Rea
 	if err != nil {
 		return err
 	}
-	settings := loadSettings(server)
+	settings := LoadSettings(server)
 	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose",
 		"--single-transaction", "--output=/dev/null", "--file=-"}
 	if format == FormatCustom {
@@ -54,10 +54,10 @@ func restoreArgs(database string, more ...string) []string {
 	return append([]string{"--no-password", "--exit-on-error", "--dbname=dbname=" + quoteConninfo(database)}, more...)
 }
 
-// loadSettings are the parameters of sessions that load a dump: it has event triggers of its own, which must not fire for
+// LoadSettings are the parameters of sessions that load a dump: it has event triggers of its own, which must not fire for
 // what comes after them in the dump. In the role of a replica no trigger fires that is not marked ALWAYS or REPLICA, and the
 // dump makes its others when its rows are loaded. Only a superuser may set it; nobody else can have made event triggers.
-func loadSettings(server Server) []string {
+func LoadSettings(server Server) []string {
 	switch {
 	case !server.Superuser:
 		return nil
@@ -73,7 +73,7 @@ func restoreSettings(server Server) []string {
 	if !server.Superuser {
 		return nil // who may not choose the language either
 	}
-	return append(loadSettings(server), "lc_messages=C")
+	return append(LoadSettings(server), "lc_messages=C")
 }
 
 // withOptions adds parameters of the session to a tool's environment.
@@ -96,9 +96,9 @@ func withOptions(environ, settings []string) []string {
 // emptySearchPath is how a dump begins its session, so that all names in it are found in the schema that it says.
 const emptySearchPath = "SELECT pg_catalog.set_config('search_path', '', false);"
 
-// searchPathTo is emptySearchPath with the path that sessions of the database begin with.
-func searchPathTo(path string) string {
-	return "SELECT pg_catalog.set_config('search_path'," + quoteLiteral(path) + ", false);"
+// SearchPathTo is emptySearchPath with the path that sessions of the database begin with.
+func SearchPathTo(path string) string {
+	return "SELECT pg_catalog.set_config('search_path'," + QuoteLiteral(path) + ", false);"
 }
 
 // WithSearchPath gives a plain dump another search path. head is how much of it is looked at.
@@ -108,7 +108,7 @@ func WithSearchPath(dump io.Reader, path string, head int) io.Reader {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return failedReader{err}
 	}
-	changed := strings.Replace(string(begin[:n]), "\n"+emptySearchPath+"\n", "\n"+searchPathTo(path)+"\n", 1)
+	changed := strings.Replace(string(begin[:n]), "\n"+emptySearchPath+"\n", "\n"+SearchPathTo(path)+"\n", 1)
 	return io.MultiReader(strings.NewReader(changed), dump)
 }
 

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// ErrNoLogin reports that no login could be had that runs what must not run with the superuser's rights.
+var ErrNoLogin = errors.New("no login of an owner can be had")
+
 // NoWayIn says that the server lets none in by a password, on any way that the agent has to it.
 type NoWayIn struct {
 	Line string // that pg_hba.conf lacks
@@ -47,7 +50,7 @@ func (i *Instance) noWayIn(ctx context.Context, answered []string, err error) er
 		line = ourSocket
 	}
 	host := i.settings.Host()
-	switch rows, askErr := i.query(ctx, "SELECT pg_catalog.inet_client_addr()::pg_catalog.text"); {
+	switch rows, askErr := i.Query(ctx, "SELECT pg_catalog.inet_client_addr()::pg_catalog.text"); {
 	case !i.bySocket() && askErr == nil && rows[0][0] != "":
 		line = "host all all " + rows[0][0] + " scram-sha-256"
 	case !i.bySocket():
@@ -78,8 +81,8 @@ func (i *Instance) inMemory(settings Settings) *Instance {
 	return &Instance{settings: settings, ConnectTimeout: i.ConnectTimeout}
 }
 
-// logInInMemory logs in as a role that has a password, for sessions alone. A *NoWayIn where the server lets it in nowhere.
-func (i *Instance) logInInMemory(ctx context.Context, database, role, password string) (*Instance, error) {
+// LogInInMemory logs in as a role that has a password, for sessions alone. A *NoWayIn where the server lets it in nowhere.
+func (i *Instance) LogInInMemory(ctx context.Context, database, role, password string) (*Instance, error) {
 	var refused []error
 	var answered []string
 	for _, host := range i.loginHosts() {
@@ -92,7 +95,7 @@ func (i *Instance) logInInMemory(ctx context.Context, database, role, password s
 			return nil, context.Cause(ctx)
 		}
 		refused = append(refused, err)
-		if sqlState(err) != "" {
+		if SQLState(err) != "" {
 			answered = append(answered, host)
 		}
 	}

@@ -22,7 +22,7 @@ func (i *Instance) Missing(ctx context.Context, of string, names []string) ([]st
 	if len(names) == 0 {
 		return nil, nil
 	}
-	rows, err := i.query(ctx, of)
+	rows, err := i.Query(ctx, of)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ type Use struct {
 
 // Use says who uses a database.
 func (i *Instance) Use(ctx context.Context, database string) (Use, error) {
-	rows, err := i.query(ctx, `SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+	rows, err := i.Query(ctx, `SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
 			WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()),
 		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = $1),
 		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots WHERE database = $1),
@@ -67,7 +67,7 @@ func (i *Instance) Use(ctx context.Context, database string) (Use, error) {
 // MayReplace says what rights the role lacks to make a database and, where replaced is not "", to put it in that one's
 // place; "" where it has them.
 func (i *Instance) MayReplace(ctx context.Context, replaced string) (lacks string, err error) {
-	rows, err := i.query(ctx, `SELECT (rolsuper OR rolcreatedb)::pg_catalog.text,
+	rows, err := i.Query(ctx, `SELECT (rolsuper OR rolcreatedb)::pg_catalog.text,
 		coalesce((SELECT (rolsuper OR pg_catalog.pg_has_role(datdba, 'MEMBER'))::pg_catalog.text FROM pg_catalog.pg_database WHERE datname = $1), 'true')
 		FROM pg_catalog.pg_roles WHERE rolname = current_user`, replaced)
 	if err != nil {
@@ -98,7 +98,7 @@ func (i *Instance) CheckLocale(ctx context.Context, like Database) error {
 	if server.Number < since {
 		return fmt.Errorf("%w: databases with the locale provider %s come with PostgreSQL %d", ErrNoLocale, like.LocaleProvider, since/10000)
 	}
-	known, err := i.query(ctx, `SELECT FROM pg_catalog.pg_database WHERE pg_catalog.pg_encoding_to_char(encoding) = $1 AND datcollate = $2 AND datctype = $3`,
+	known, err := i.Query(ctx, `SELECT FROM pg_catalog.pg_database WHERE pg_catalog.pg_encoding_to_char(encoding) = $1 AND datcollate = $2 AND datctype = $3`,
 		like.Encoding, like.Collate, like.CType)
 	if err != nil || len(known) > 0 && since == 0 {
 		return err
@@ -120,12 +120,12 @@ func (i *Instance) tryLocale(ctx context.Context, encoding, locale string) error
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	try := "CREATE COLLATION pg_temp.pgharbor_preview (PROVIDER = libc, LOCALE = " + quoteLiteral(locale) + ")"
-	err = run(ctx, conn, "BEGIN", try)
+	try := "CREATE COLLATION pg_temp.pgharbor_preview (PROVIDER = libc, LOCALE = " + QuoteLiteral(locale) + ")"
+	err = Run(ctx, conn, "BEGIN", try)
 	if err == nil {
-		return run(ctx, conn, "ROLLBACK")
+		return Run(ctx, conn, "ROLLBACK")
 	}
-	if sqlState(err) == stateInvalidParameter && conn.ParameterStatus("server_encoding") == encoding {
+	if SQLState(err) == stateInvalidParameter && conn.ParameterStatus("server_encoding") == encoding {
 		return fmt.Errorf("%w: %w", ErrNoLocale, err)
 	}
 	return err
@@ -138,7 +138,7 @@ func (i *Instance) FreeSpace(ctx context.Context) (free int64, dir string, err e
 	if host != "" && host[0] != '/' && host != "localhost" && host != "127.0.0.1" && host != "::1" {
 		return 0, "", fmt.Errorf("the server is on another host, %s", host)
 	}
-	rows, err := i.query(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'")
+	rows, err := i.Query(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'")
 	if err != nil {
 		return 0, "", err
 	}

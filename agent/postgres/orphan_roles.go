@@ -19,7 +19,7 @@ const orphanRoles = `SELECT r.rolname FROM pg_catalog.pg_roles r
 
 // DropOrphanRoles drops the roles that restores made for themselves and that own nothing any more, and returns them.
 func (i *Instance) DropOrphanRoles(ctx context.Context) (dropped []string, err error) {
-	rows, err := i.query(ctx, orphanRoles)
+	rows, err := i.Query(ctx, orphanRoles)
 	if err != nil {
 		return nil, err
 	}
@@ -27,8 +27,8 @@ func (i *Instance) DropOrphanRoles(ctx context.Context) (dropped []string, err e
 		if !strings.HasPrefix(row[0], OwnPrefix) {
 			continue
 		}
-		switch err := i.execute(ctx, "DROP ROLE IF EXISTS "+quoteName(row[0])); sqlState(err) {
-		case stateDependents, stateNoPrivilege: // it owns something by now, or is another agent's
+		switch err := i.Execute(ctx, "DROP ROLE IF EXISTS "+QuoteName(row[0])); SQLState(err) {
+		case StateDependents, StateNoPrivilege: // it owns something by now, or is another agent's
 			continue
 		default:
 			if err != nil {

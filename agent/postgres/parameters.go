@@ -132,7 +132,7 @@ func (i *Instance) toolOptions() string {
 
 // begin makes a session that was just opened what it is for, or closes it: where the parameters did not get to the server, as
 // a pooler that is told to ignore them opens sessions, nothing is asked.
-func begin(ctx context.Context, conn *session, p purpose) (*session, error) {
+func begin(ctx context.Context, conn *Session, p purpose) (*Session, error) {
 	// Not by a parameter at the start: the session is to be read-only and not the server, for target_session_attrs.
 	readOnly := "off"
 	if p == looking {
@@ -161,7 +161,7 @@ func (i *Instance) learn(ctx context.Context) (traits, error) {
 	if known := i.traits(); known.major != 0 {
 		return known, nil
 	}
-	conn, err := i.inSome(nil, func(database string) (*session, error) {
+	conn, err := i.inSome(nil, func(database string) (*Session, error) {
 		return i.dial(ctx, database, traits{}, looking)
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func (i *Instance) forget() {
 }
 
 // reported is what the server said of itself when the session began.
-func reported(conn *session) (traits, error) {
+func reported(conn *Session) (traits, error) {
 	version := conn.ParameterStatus("server_version")
 	major := leadingNumber(version)
 	if major <= 0 {

@@ -83,6 +83,20 @@ func Open(settings Settings, privateDir string) (*Instance, error) {
 	return instance, nil
 }
 
+// Beside opens another instance with the same environment of its tools. values are how it is reached, by the keywords of libpq;
+// a session takes no more than answerLimit bytes from it, for it is not to be trusted. The caller closes it.
+func (i *Instance) Beside(values map[string]string, answerLimit int64) (*Instance, error) {
+	environ := map[string]string{}
+	if i.settings.resolved != nil {
+		environ = maps.Clone(i.settings.environ)
+	}
+	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.dir))
+	if err == nil {
+		instance.answerLimit = answerLimit
+	}
+	return instance, err
+}
+
 // Close removes the private files. No tool may run any more.
 func (i *Instance) Close() error { return os.RemoveAll(i.dir) }
 

@@ -16,12 +16,12 @@ func (i *Instance) rollBackPrepared(ctx context.Context, database string) (any b
 	if !strings.HasPrefix(database, OwnPrefix) {
 		return false, nil
 	}
-	rows, err := i.query(ctx, "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = $1", database)
+	rows, err := i.Query(ctx, "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = $1", database)
 	if err != nil {
 		return false, err
 	}
 	for _, row := range rows {
-		err = errors.Join(err, i.executeIn(ctx, database, "ROLLBACK PREPARED"+quoteLiteral(row[0])))
+		err = errors.Join(err, i.ExecuteIn(ctx, database, "ROLLBACK PREPARED"+QuoteLiteral(row[0])))
 	}
 	return len(rows) > 0, err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pgharbor/pgharbor/internal/tail"
 )
 
 const (
@@ -28,7 +30,7 @@ type process struct {
 	cmd    *exec.Cmd
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	stderr *tail
+	stderr *tail.Writer
 	waited error
 	once   sync.Once
 }
@@ -36,7 +38,7 @@ type process struct {
 // newProcess prepares a tool. The caller may set its standard input and output, then starts it and waits for it.
 func (i *Instance) newProcess(ctx context.Context, tool Tool, database string, args ...string) *process {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &process{tool: tool, ctx: ctx, cancel: cancel, stderr: &tail{limit: stderrLimit}}
+	p := &process{tool: tool, ctx: ctx, cancel: cancel, stderr: &tail.Writer{Limit: stderrLimit}}
 	p.held = func() error { return i.confine(p) }
 	p.cmd = exec.CommandContext(ctx, tool.Path, args...)
 	p.cmd.Dir = i.workDir()
@@ -98,27 +100,4 @@ func pipe() (r, w *os.File, err error) {
 	// It is faster with it and right without.
 	_, _ = unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, pipeSize)
 	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
-}
-
-// tail is a writer that keeps the end of what it is given.
-type tail struct {
-	limit int
-	mu    sync.Mutex
-	kept  []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, p...)
-	if over := len(t.kept) - t.limit; over > 0 {
-		t.kept = append(t.kept[:0], t.kept[over:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.kept)
 }

@@ -62,7 +62,7 @@ const properties = `SELECT pg_catalog.json_build_object(
 
 // Properties returns those of a database; ErrNoDatabase where there is none.
 func (i *Instance) Properties(ctx context.Context, database string) (Properties, error) {
-	rows, err := i.query(ctx, properties, database)
+	rows, err := i.Query(ctx, properties, database)
 	if err != nil {
 		return Properties{}, err
 	}
@@ -95,14 +95,14 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for _, sql := range p.Statements(database) {
-		err := run(ctx, conn, sql)
-		if sqlState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
-			err = i.executeIn(ctx, database, sql)
+		err := Run(ctx, conn, sql)
+		if SQLState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
+			err = i.ExecuteIn(ctx, database, sql)
 		}
 		if err == nil {
 			continue
 		}
-		if sqlState(err) == "" {
+		if SQLState(err) == "" {
 			return leftOut, err // not the server's answer: the connection is gone
 		}
 		leftOut = append(leftOut, fmt.Sprintf("%s: %v", withoutValue(sql), err))
@@ -120,7 +120,7 @@ func (i *Instance) ownSettings(ctx context.Context, settings []Setting) (own []S
 		if free.has(s.Name) {
 			own = append(own, s)
 		} else {
-			leftOut = append(leftOut, fmt.Sprintf("the setting %s of another instance, which only a superuser may make", quoteName(s.Name)))
+			leftOut = append(leftOut, fmt.Sprintf("the setting %s of another instance, which only a superuser may make", QuoteName(s.Name)))
 		}
 	}
 	return own, leftOut, nil
@@ -138,23 +138,23 @@ func withoutValue(sql string) string {
 
 // Statements are the SQL that gives a new database these properties, each without a semicolon.
 func (p Properties) Statements(database string) []string {
-	name := quoteName(database)
+	name := QuoteName(database)
 	var sql []string
 	if p.Owner != "" {
-		sql = append(sql, "ALTER DATABASE "+name+" OWNER TO "+quoteName(p.Owner))
+		sql = append(sql, "ALTER DATABASE "+name+" OWNER TO "+QuoteName(p.Owner))
 	}
 	if p.ConnectionLimit != -1 {
 		sql = append(sql, fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", name, p.ConnectionLimit))
 	}
 	if p.Comment != "" {
-		sql = append(sql, "COMMENT ON DATABASE "+name+" IS"+quoteLiteral(p.Comment))
+		sql = append(sql, "COMMENT ON DATABASE "+name+" IS"+QuoteLiteral(p.Comment))
 	}
 	if p.Grants == nil {
 		sql = append(sql, openToAll(database))
 	} else {
 		sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
 		if p.Owner != "" {
-			sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM "+quoteName(p.Owner))
+			sql = append(sql, "REVOKE ALL ON DATABASE "+name+" FROM "+QuoteName(p.Owner))
 		}
 	}
 	sql = append(sql, p.grants(name)...)
@@ -164,12 +164,12 @@ func (p Properties) Statements(database string) []string {
 		}
 		subject := "ALTER DATABASE " + name
 		if s.Role != "" {
-			subject = "ALTER ROLE " + quoteName(s.Role) + " IN DATABASE " + name
+			subject = "ALTER ROLE " + QuoteName(s.Role) + " IN DATABASE " + name
 		}
-		sql = append(sql, subject+" SET "+quoteName(s.Name)+" TO"+s.value())
+		sql = append(sql, subject+" SET "+QuoteName(s.Name)+" TO"+s.value())
 	}
 	for _, l := range p.Labels {
-		sql = append(sql, "SECURITY LABEL FOR "+quoteName(l.Provider)+" ON DATABASE "+name+" IS"+quoteLiteral(l.Text))
+		sql = append(sql, "SECURITY LABEL FOR "+QuoteName(l.Provider)+" ON DATABASE "+name+" IS"+QuoteLiteral(l.Text))
 	}
 	return sql
 }
@@ -183,18 +183,18 @@ var lists = map[string]bool{
 
 func (s Setting) value() string {
 	if !lists[strings.ToLower(s.Name)] {
-		return quoteLiteral(s.Value)
+		return QuoteLiteral(s.Value)
 	}
 	var names []string
 	for rest := s.Value; rest != ""; {
 		w, length := dump.ReadWord([]byte(rest))
 		if text := strings.TrimSpace(w.Text); text != "," && (text != "" || w.Quoted) {
-			names = append(names, quoteLiteral(w.Text))
+			names = append(names, QuoteLiteral(w.Text))
 		}
 		rest = rest[length:]
 	}
 	if len(names) == 0 {
-		return quoteLiteral("")
+		return QuoteLiteral("")
 	}
 	return strings.Join(names, ",")
 }

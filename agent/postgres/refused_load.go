@@ -19,8 +19,8 @@ const (
 // NameNotFound reports whether a load failed because a name was not found. The function of a check, an index or a materialized
 // view may look for names in the search path of the database, which a dump empties.
 func NameNotFound(err error) bool {
-	switch sqlState(err) {
-	case stateUndefinedFunction, stateUndefinedTable, stateUndefinedObject:
+	switch SQLState(err) {
+	case stateUndefinedFunction, stateUndefinedTable, StateUndefinedObject:
 		return true
 	}
 	return false
@@ -35,7 +35,7 @@ var (
 
 // Lacks says of a load that failed which role or tablespace the server lacked; empty where it was something else.
 func Lacks(err error) (role, tablespace string) {
-	if state := sqlState(err); state != stateUndefinedObject && state != stateInvalidParameter {
+	if state := SQLState(err); state != StateUndefinedObject && state != stateInvalidParameter {
 		return "", ""
 	}
 	words := Words(err)
@@ -72,7 +72,7 @@ func RowsHidden(err error) bool {
 // is none of its type, a row that a constraint does not let in.
 func RefusesRows(err error) bool {
 	var content *dump.ContentError
-	state := sqlState(err)
+	state := SQLState(err)
 	return !errors.As(err, &content) && (strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23"))
 }
 
@@ -80,7 +80,7 @@ func RefusesRows(err error) bool {
 // by itself to run with no more rights than its owner's, to have it run with more.
 func CodeRefused(err error) bool {
 	var content *dump.ContentError
-	return errors.As(err, &content) && sqlState(content.Err) != "" && !LacksLogin(err)
+	return errors.As(err, &content) && SQLState(content.Err) != "" && !LacksLogin(err)
 }
 
 // LacksLogin says of a *ContentError whether it is not the dump that is at fault, but that no login of an owner can be had.
@@ -89,7 +89,7 @@ func LacksLogin(err error) bool { return errors.Is(err, ErrNoLogin) }
 // DiskFull reports whether the server had no room, to a session of ours or to a tool.
 func DiskFull(err error) bool {
 	const stateDiskFull = "53100"
-	if sqlState(err) == stateDiskFull {
+	if SQLState(err) == stateDiskFull {
 		return true
 	}
 	var tool *ToolError
@@ -132,7 +132,7 @@ func BlamesServer(err error) bool {
 	case "57": // operator intervention
 		return true
 	default:
-		return state == stateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
+		return state == StateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
 			state == stateInvalidParameter || role != "" || tablespace != "" ||
 			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(Words(err))
 	}

@@ -32,7 +32,7 @@ type roleMaker struct {
 func (m *roleMaker) makes(role string) bool { return slices.Contains(m.missing, role) }
 
 func (m *roleMaker) leaveOut(role, what string) {
-	m.leftOut = append(m.leftOut, "the role "+quoteName(role)+" "+what)
+	m.leftOut = append(m.leftOut, "the role "+QuoteName(role)+" "+what)
 }
 
 // statements are those that make the missing roles and nothing else.
@@ -46,14 +46,14 @@ func (m *roleMaker) statements(script []dump.Statement) []string {
 	for _, s := range script {
 		switch {
 		case s.Begins("CREATE", "ROLE") && len(s.Words) == 3 && m.makes(s.Name(2)):
-			add("CREATE ROLE " + quoteName(s.Name(2)))
+			add("CREATE ROLE " + QuoteName(s.Name(2)))
 		case s.Begins("COMMENT", "ON", "ROLE") && len(s.Words) == 6 && s.Words[4].Is("IS") && m.makes(s.Name(3)):
 			if text, ok := s.Literal(5); ok {
-				add("COMMENT ON ROLE " + quoteName(s.Name(3)) + " IS" + quoteLiteral(text))
+				add("COMMENT ON ROLE " + QuoteName(s.Name(3)) + " IS" + QuoteLiteral(text))
 			}
 		case s.Begins("SECURITY", "LABEL", "FOR") && s.Find(4, "ROLE") == 5 && len(s.Words) == 9 && s.Words[7].Is("IS") && m.makes(s.Name(6)):
 			if text, ok := s.Literal(8); ok {
-				add("SECURITY LABEL FOR " + quoteName(s.Name(3)) + " ON ROLE " + quoteName(s.Name(6)) + " IS" + quoteLiteral(text))
+				add("SECURITY LABEL FOR " + QuoteName(s.Name(3)) + " ON ROLE " + QuoteName(s.Name(6)) + " IS" + QuoteLiteral(text))
 			}
 		case s.Begins("ALTER", "ROLE") && len(s.Words) > 3 && m.makes(s.Name(2)) && s.Words[3].Is("SET"):
 			add(m.setting(s))
@@ -83,10 +83,10 @@ func (m *roleMaker) attributes(s dump.Statement) string {
 				m.leaveOut(role, "does not get the attribute "+keyword)
 			}
 		case keyword == "PASSWORD" && isText:
-			sql += " PASSWORD" + quoteLiteral(value)
+			sql += " PASSWORD" + QuoteLiteral(value)
 			n++
 		case keyword == "VALID" && s.Find(n+1, "UNTIL") == n+1 && isTimestamp:
-			sql += " VALID UNTIL" + quoteLiteral(text)
+			sql += " VALID UNTIL" + QuoteLiteral(text)
 			n += 2
 		case keyword == "CONNECTION" && s.Find(n+1, "LIMIT") == n+1 && isNumber(s.Name(n+2)):
 			sql += " CONNECTION LIMIT " + s.Name(n+2)
@@ -99,7 +99,7 @@ func (m *roleMaker) attributes(s dump.Statement) string {
 	if sql == "" {
 		return ""
 	}
-	return "ALTER ROLE " + quoteName(role) + " WITH" + sql
+	return "ALTER ROLE " + QuoteName(role) + " WITH" + sql
 }
 
 func isNumber(text string) bool {
@@ -113,7 +113,7 @@ func (m *roleMaker) setting(s dump.Statement) string {
 		return ""
 	}
 	if !m.superuser && !m.settings.has(name) {
-		m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which only a superuser may set")
+		m.leaveOut(role, "does not get its setting of "+QuoteName(name)+", which only a superuser may set")
 		return ""
 	}
 	var values []string
@@ -123,27 +123,27 @@ func (m *roleMaker) setting(s dump.Statement) string {
 		case n%2 == 1 && s.Name(n) == "," && !s.Words[n].Quoted:
 			continue
 		case n%2 == 1 || !ok:
-			m.leaveOut(role, "does not get its setting of "+quoteName(name)+", which is not understood")
+			m.leaveOut(role, "does not get its setting of "+QuoteName(name)+", which is not understood")
 			return ""
 		}
-		values = append(values, quoteLiteral(value))
+		values = append(values, QuoteLiteral(value))
 	}
-	return "ALTER ROLE " + quoteName(role) + " SET " + quoteName(name) + " TO" + strings.Join(values, ",")
+	return "ALTER ROLE " + QuoteName(role) + " SET " + QuoteName(name) + " TO" + strings.Join(values, ",")
 }
 
 // membership is GRANT role TO role, by whoever restores; "" where it can't be given.
 func (m *roleMaker) membership(s dump.Statement) string {
 	group, member := s.Name(1), s.Name(3)
 	if !m.groups[group] {
-		m.leaveOut(member, "does not become a member of "+quoteName(group)+", which the restore did not make")
+		m.leaveOut(member, "does not become a member of "+QuoteName(group)+", which the restore did not make")
 		return ""
 	}
-	sql := "GRANT " + quoteName(group) + " TO " + quoteName(member)
+	sql := "GRANT " + QuoteName(group) + " TO " + QuoteName(member)
 	var options []string
 	for n := 4; n < len(s.Words) && !s.Words[n].Is("GRANTED"); n++ {
 		option := strings.ToUpper(s.Name(n))
 		if s.Words[n].Quoted || !slices.Contains([]string{"WITH", "ADMIN", "INHERIT", "SET", "OPTION", "TRUE", "FALSE", ","}, option) {
-			m.leaveOut(member, "does not become a member of "+quoteName(group)+", as its options are not understood")
+			m.leaveOut(member, "does not become a member of "+QuoteName(group)+", as its options are not understood")
 			return ""
 		}
 		options = append(options, option)

@@ -21,7 +21,7 @@ func rolesMade(script []dump.Statement) []string {
 
 // MissingRoles returns those of the roles that the instance does not have.
 func (i *Instance) MissingRoles(ctx context.Context, roles []string) ([]string, error) {
-	rows, err := i.query(ctx, "SELECT rolname FROM pg_catalog.pg_roles")
+	rows, err := i.Query(ctx, "SELECT rolname FROM pg_catalog.pg_roles")
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []strin
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for _, sql := range append(append([]string{"BEGIN"}, maker.statements(script)...), "COMMIT") {
-		if err := run(ctx, conn, sql); err != nil {
+		if err := Run(ctx, conn, sql); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -90,7 +90,7 @@ func (i *Instance) groups(ctx context.Context, missing []string, superuser bool)
 
 // set is the first column of what a query finds.
 func (i *Instance) set(ctx context.Context, sql string) (map[string]bool, error) {
-	rows, err := i.query(ctx, sql)
+	rows, err := i.Query(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (i *Instance) set(ctx context.Context, sql string) (map[string]bool, error)
 	return found, nil
 }
 
-// run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
-func run(ctx context.Context, conn *session, statements ...string) error {
+// Run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
+func Run(ctx context.Context, conn *Session, statements ...string) error {
 	for _, sql := range statements {
 		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
 			return err
@@ -118,7 +118,7 @@ func (i *Instance) DropRoles(ctx context.Context, roles []string) error {
 	}
 	var names []string
 	for _, role := range roles {
-		names = append(names, quoteName(role))
+		names = append(names, QuoteName(role))
 	}
-	return i.execute(ctx, "DROP ROLE IF EXISTS "+strings.Join(names, ", "))
+	return i.Execute(ctx, "DROP ROLE IF EXISTS "+strings.Join(names, ", "))
 }

@@ -76,8 +76,8 @@ func collectWords(err error, take func(words string)) {
 	}
 }
 
-// sqlState returns the SQLSTATE of a server's answer, or "".
-func sqlState(err error) string {
+// SQLState returns the SQLSTATE of a server's answer, or "".
+func SQLState(err error) string {
 	var answer *ServerError
 	if errors.As(err, &answer) {
 		return answer.SQLState

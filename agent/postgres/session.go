@@ -9,54 +9,54 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// session is a connection to a server. It is the only way in which SQL gets there, and its errors are where a server's
+// Session is a connection to a server. It is the only way in which SQL gets there, and its errors are where a server's
 // words come into the agent: each is a *ServerError, whose text may go anywhere.
-type session struct{ conn *pgconn.PgConn }
+type Session struct{ conn *pgconn.PgConn }
 
 // Exec prepares to run statements by the simple protocol.
-func (s *session) Exec(ctx context.Context, sql string) *script {
-	return &script{s.conn.Exec(ctx, sql)}
+func (s *Session) Exec(ctx context.Context, sql string) *Script {
+	return &Script{s.conn.Exec(ctx, sql)}
 }
 
 // ExecParams prepares to run one statement by the extended protocol.
-func (s *session) ExecParams(ctx context.Context, sql string, values [][]byte, oids []uint32, formats, resultFormats []int16) *execution {
-	return &execution{s.conn.ExecParams(ctx, sql, values, oids, formats, resultFormats)}
+func (s *Session) ExecParams(ctx context.Context, sql string, values [][]byte, oids []uint32, formats, resultFormats []int16) *Execution {
+	return &Execution{s.conn.ExecParams(ctx, sql, values, oids, formats, resultFormats)}
 }
 
 // Prepare has the server keep a statement under a name, for ExecPrepared.
-func (s *session) Prepare(ctx context.Context, name, sql string) error {
+func (s *Session) Prepare(ctx context.Context, name, sql string) error {
 	_, err := s.conn.Prepare(ctx, name, sql, nil)
 	return serverError(err)
 }
 
 // ExecPrepared prepares to run such a statement with values.
-func (s *session) ExecPrepared(ctx context.Context, name string, values [][]byte) *execution {
-	return &execution{s.conn.ExecPrepared(ctx, name, values, nil, nil)}
+func (s *Session) ExecPrepared(ctx context.Context, name string, values [][]byte) *Execution {
+	return &Execution{s.conn.ExecPrepared(ctx, name, values, nil, nil)}
 }
 
 // CopyFrom runs a COPY … FROM STDIN of what rows has.
-func (s *session) CopyFrom(ctx context.Context, rows io.Reader, sql string) (pgconn.CommandTag, error) {
+func (s *Session) CopyFrom(ctx context.Context, rows io.Reader, sql string) (pgconn.CommandTag, error) {
 	tag, err := s.conn.CopyFrom(ctx, rows, sql)
 	return tag, serverError(err)
 }
 
 // CopyTo runs a COPY … TO STDOUT, and writes what it says.
-func (s *session) CopyTo(ctx context.Context, rows io.Writer, sql string) (pgconn.CommandTag, error) {
+func (s *Session) CopyTo(ctx context.Context, rows io.Writer, sql string) (pgconn.CommandTag, error) {
 	tag, err := s.conn.CopyTo(ctx, rows, sql)
 	return tag, serverError(err)
 }
 
 // ParameterStatus is what the server last said of a parameter.
-func (s *session) ParameterStatus(name string) string { return s.conn.ParameterStatus(name) }
+func (s *Session) ParameterStatus(name string) string { return s.conn.ParameterStatus(name) }
 
 // Close ends the session.
-func (s *session) Close(ctx context.Context) error { return serverError(s.conn.Close(ctx)) }
+func (s *Session) Close(ctx context.Context) error { return serverError(s.conn.Close(ctx)) }
 
-// script is the answer to statements.
-type script struct{ results *pgconn.MultiResultReader }
+// Script is the answer to statements.
+type Script struct{ results *pgconn.MultiResultReader }
 
 // ReadAll waits for the end of all of them.
-func (s *script) ReadAll() ([]*pgconn.Result, error) {
+func (s *Script) ReadAll() ([]*pgconn.Result, error) {
 	results, err := s.results.ReadAll()
 	for _, result := range results {
 		result.Err = serverError(result.Err)
@@ -64,11 +64,11 @@ func (s *script) ReadAll() ([]*pgconn.Result, error) {
 	return results, serverError(err)
 }
 
-// execution is the answer to one statement.
-type execution struct{ result *pgconn.ResultReader }
+// Execution is the answer to one statement.
+type Execution struct{ result *pgconn.ResultReader }
 
 // Read waits for its end.
-func (e *execution) Read() *pgconn.Result {
+func (e *Execution) Read() *pgconn.Result {
 	result := e.result.Read()
 	result.Err = serverError(result.Err)
 	return result

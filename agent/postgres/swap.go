@@ -50,7 +50,7 @@ func (i *Instance) SwapDatabases(ctx context.Context, swap Swap) error {
 	var err error
 	for range swapAttempts {
 		err = i.swap(ctx, swap)
-		if state := sqlState(err); state != stateObjectInUse && state != stateLockNotAvailable {
+		if state := SQLState(err); state != stateObjectInUse && state != stateLockNotAvailable {
 			break
 		}
 	}
@@ -63,7 +63,7 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := run(ctx, conn, "SET application_name ="+quoteLiteral(swap.Session), "BEGIN", "SET LOCAL lock_timeout = '"+lockPatience+"'"); err != nil {
+	if err := Run(ctx, conn, "SET application_name ="+QuoteLiteral(swap.Session), "BEGIN", "SET LOCAL lock_timeout = '"+lockPatience+"'"); err != nil {
 		return err
 	}
 	if swap.Inherit && swap.Current != "" {
@@ -75,7 +75,7 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 	if swap.Current != "" {
 		renames = []string{rename(swap.Current, swap.Aside), rename(swap.Next, swap.Name)}
 	}
-	if err := i.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return run(ctx, conn, renames...) }); err != nil {
+	if err := i.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return Run(ctx, conn, renames...) }); err != nil {
 		return err
 	}
 	if err := swap.check(ctx, conn); err != nil {
@@ -87,11 +87,11 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 	// From here on the end of ctx could only hide what happens.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	return run(ctx, conn, "COMMIT")
+	return Run(ctx, conn, "COMMIT")
 }
 
 // check makes sure, with the locks of the renames held, that the databases that were renamed are those that are meant.
-func (s Swap) check(ctx context.Context, conn *session) error {
+func (s Swap) check(ctx context.Context, conn *Session) error {
 	for name, oid := range map[string]string{s.Aside: s.CurrentOID, s.Name: s.NextOID} {
 		if oid == "" {
 			continue
@@ -128,7 +128,7 @@ func (i *Instance) withoutSessions(ctx context.Context, databases []string, do f
 	return err
 }
 
-func endSessionsUntil(ctx context.Context, conn *session, databases []string, done <-chan struct{}) error {
+func endSessionsUntil(ctx context.Context, conn *Session, databases []string, done <-chan struct{}) error {
 	ticker := time.NewTicker(endSessionsEvery)
 	defer ticker.Stop()
 	var refused error
@@ -150,7 +150,7 @@ func endSessionsUntil(ctx context.Context, conn *session, databases []string, do
 }
 
 func rename(from, to string) string {
-	return "ALTER DATABASE " + quoteName(from) + " RENAME TO " + quoteName(to)
+	return "ALTER DATABASE " + QuoteName(from) + " RENAME TO " + QuoteName(to)
 }
 
 // endWork ends the sessions that call themselves $1, and those whose statement names it, quoted: not those of another whose name
@@ -166,7 +166,7 @@ func (i *Instance) EndWork(ctx context.Context, mark string) error {
 	ticker := time.NewTicker(endSessionsEvery)
 	defer ticker.Stop()
 	for {
-		rows, err := i.query(ctx, endWork, mark)
+		rows, err := i.Query(ctx, endWork, mark)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -181,7 +181,7 @@ func (i *Instance) EndWork(ctx context.Context, mark string) error {
 // DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
 // identifier, which tells whether they are of the server that is meant.
 func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, server string, err error) {
-	rows, err := i.query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_catalog.pg_control_system()) FROM pg_catalog.pg_database")
+	rows, err := i.Query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_catalog.pg_control_system()) FROM pg_catalog.pg_database")
 	if err != nil {
 		return nil, "", err
 	}
@@ -198,7 +198,7 @@ func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, 
 // Tablespace names the tablespace of a database where that is not the default one and new databases may be made in it by
 // this role; else it is "".
 func (i *Instance) Tablespace(ctx context.Context, database string) (string, error) {
-	rows, err := i.query(ctx, `SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+	rows, err := i.Query(ctx, `SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
 		WHERE d.datname = $1 AND t.oid <> (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = 'template0')
 			AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')`, database)
 	if err != nil || len(rows) == 0 {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgharbor/pgharbor/internal/tail"
 )
 
 // versionTimeout bounds `tool --version`, which does nothing that could take longer.
@@ -99,7 +101,7 @@ func (i *Instance) toolVersion(ctx context.Context, name, path string) (Tool, er
 	limited, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	process := i.newProcess(limited, Tool{Name: name, Path: path}, "", "--version")
-	output := &tail{limit: 1 << 10}
+	output := &tail.Writer{Limit: 1 << 10}
 	process.cmd.Stdout = output
 	if err := process.start(); err != nil {
 		return Tool{}, err

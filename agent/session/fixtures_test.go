@@ -25,12 +25,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/session"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
 // newRunner is a real agent's work with folders of its own, and no server. The functions may change it before.
 func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 	t.Helper()
-	backups, err := store.Open(t.TempDir())
+	backups, err := local.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,3 +159,6 @@ func (b *lockedBuffer) awaitLine(ctx context.Context, word string) (string, erro
 		}
 	}
 }
+
+// folderOf is the folder in which an engine keeps its backups.
+func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }

@@ -74,7 +74,7 @@ func pathOf(t *testing.T, work *job.Runner) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return work.Engine.Store.Path(stored.Location)
+	return folderOf(work.Engine).Path(stored.Location)
 }
 
 // inventoryOf asks for the inventory, and returns its one backup.

@@ -3,90 +3,81 @@ package store
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
 	manifestSuffix = ".manifest.json"
-	partialSuffix  = ".partial"
-	lockName       = ".lock"
+	globalsSuffix  = ".globals"
 	timeLayout     = "2006-01-02-15-04-05"
-	maxName        = 255 // bytes, of every file system of Linux that matters
+	// MaxName is the most bytes that a name may have, its manifest's suffix included: every file system of Linux that
+	// matters takes them.
+	MaxName = 255
 )
 
 var (
-	baseNames  = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:sql|dump)(?:\.zst)?(?:\.enc)?)$`)
-	looseNames = regexp.MustCompile(`^backup-[^/\x00]*\.sql(?:\.enc)?$`)
-	runIDs     = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	partials   = regexp.MustCompile(`^\.(backup-[^/\x00]*?)(\.manifest\.json)?\.([a-z0-9-]{1,64})\.partial$`)
+	backupNames = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:sql|dump)(?:\.zst)?(?:\.enc)?)$`)
+	looseNames  = regexp.MustCompile(`^backup-[^/\x00]*\.sql(?:\.enc)?$`)
+	ids         = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 )
 
-// encode returns the name of a database's folder: the database's own, with %XX for each byte that would be no plain name
-// there: a slash, a percent sign, control characters, a leading dot, and what is not UTF-8.
-func encode(database string) (string, error) {
-	var out strings.Builder
-	for i := 0; i < len(database); {
-		r, size := utf8.DecodeRuneInString(database[i:])
-		invalid := r == utf8.RuneError && size == 1
-		if invalid || r == '/' || r == '%' || unicode.IsControl(r) || r == '.' && i == 0 {
-			for _, b := range []byte(database[i : i+size]) {
-				fmt.Fprintf(&out, "%%%02X", b)
-			}
-		} else {
-			out.WriteString(database[i : i+size])
-		}
-		i += size
+// ManifestName is the name of the manifest of a backup's file.
+func ManifestName(file string) string { return file + manifestSuffix }
+
+// GlobalsName is the name of the companion of a backup's file.
+func GlobalsName(file string) string { return file + globalsSuffix }
+
+// Of is the name of a part of the backup whose file has this name.
+func (p Part) Of(file string) string {
+	switch p {
+	case Globals:
+		return GlobalsName(file)
+	case Manifest:
+		return ManifestName(file)
+	default:
+		return file
 	}
-	if out.Len() == 0 || out.Len() > maxName {
-		return "", fmt.Errorf("%w: database %q can't be the name of a folder", ErrName, database)
-	}
-	return out.String(), nil
 }
 
-// decode is the reverse of encode, and says no to what encode would not have written.
-func decode(folder string) (string, bool) {
-	var out strings.Builder
-	for i := 0; i < len(folder); i++ {
-		if folder[i] != '%' {
-			out.WriteByte(folder[i])
-			continue
-		}
-		var b byte
-		if i+3 > len(folder) {
-			return "", false
-		}
-		if _, err := fmt.Sscanf(folder[i+1:i+3], "%02X", &b); err != nil {
-			return "", false
-		}
-		out.WriteByte(b)
-		i += 2
+// IsBackup reports whether a name is one that a new backup gets: backup-YYYY-MM-DD-HH-mm-ss.{sql|dump}[.zst][.enc].
+func IsBackup(name string) bool { return backupNames.MatchString(name) }
+
+// IsLoose reports whether a name is one that the old script gave its files: backup-*.sql[.enc].
+func IsLoose(name string) bool { return looseNames.MatchString(name) }
+
+// Check returns ErrName for a location that no backup has. Whatever passes is safe as a name of a file.
+func (l Location) Check() error {
+	if len(ManifestName(l.File)) <= MaxName && (IsBackup(l.File) || l.Database == "" && IsLoose(l.File)) {
+		return nil
 	}
-	again, err := encode(out.String())
-	return out.String(), err == nil && again == folder
+	return fmt.Errorf("%w: %q of database %q", ErrName, l.File, l.Database)
 }
 
-// valid reports whether a location may be looked up. Within a database's folder all names are the store's own.
-func (l Location) valid() bool {
-	if len(l.File)+len(manifestSuffix) > maxName {
-		return false
+// CheckNew returns ErrName where a backup can't be made of this database, name or run.
+func CheckNew(database, name, runID string) error {
+	if database == "" || !IsBackup(name) || !ids.MatchString(runID) {
+		return fmt.Errorf("%w: %q of database %q, run %q", ErrName, name, database, runID)
 	}
-	return baseNames.MatchString(l.File) || l.Database == "" && looseNames.MatchString(l.File)
+	return nil
 }
 
-// nextSecond returns the name that a backup of one second later has.
-func nextSecond(baseName string) (string, error) {
-	parts := baseNames.FindStringSubmatch(baseName)
+// CheckID returns ErrName for an id that is not 1 to 64 characters of [a-z0-9-].
+func CheckID(id string) error {
+	if !ids.MatchString(id) {
+		return fmt.Errorf("%w: %q is no id", ErrName, id)
+	}
+	return nil
+}
+
+// NextSecond returns the name that a backup of one second later has.
+func NextSecond(name string) (string, error) {
+	parts := backupNames.FindStringSubmatch(name)
 	if parts == nil {
-		return "", fmt.Errorf("%w: %q", ErrName, baseName)
+		return "", fmt.Errorf("%w: %q", ErrName, name)
 	}
 	t, err := time.Parse(timeLayout, parts[1])
 	if err != nil {
-		return "", fmt.Errorf("%w: %q", ErrName, baseName)
+		return "", fmt.Errorf("%w: %q", ErrName, name)
 	}
 	return "backup-" + t.Add(time.Second).Format(timeLayout) + parts[2], nil
 }
-
-func partialName(name, runID string) string { return "." + name + "." + runID + partialSuffix }

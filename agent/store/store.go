@@ -1,200 +1,80 @@
-// Package store keeps sealed backups on a local disk. A backup is a file and the manifest beside it; the manifest is
-// written last and is the commit record: no manifest, no backup. Whatever happens between two steps, a later look shows
-// either no backup or a whole one.
+// Package store has what stores of sealed backups and their users share: what a stored backup is called, what is seen of
+// it, how one is written, and the errors. agent/backup declares what it needs of a store; the folder on a disk that holds
+// backups is store/local.
 package store
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"sync"
-	"syscall"
+	"io"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
 var (
 	// ErrLocked reports that another run, of this process or of another, works on the database.
 	ErrLocked = errors.New("another run has this database locked")
-	// ErrName reports that a name is none that the store would give a file.
+	// ErrName reports that a name is none that a store would give a file.
 	ErrName = errors.New("not a name of a backup")
-	// ErrMoved reports that the folder's path no longer leads to the folder that was opened: a mount came or went.
+	// ErrMoved reports that the store is not the one that was opened, as after a mount came or went, so that what it shows
+	// says nothing of the backups. It may come with fs.ErrNotExist.
 	ErrMoved = errors.New("the backup folder is not the one that was opened")
+	// ErrHeld reports that a backup is held, and is not removed before it is released.
+	ErrHeld = errors.New("the backup is held")
+	// ErrUnreadable reports that a stored file is there and its medium can't give it back: damage.
+	ErrUnreadable = errors.New("the medium can't give the file back")
 )
 
-// Location names a stored file.
+// Location names a backup in a store.
 type Location struct {
-	Database string // as Postgres has it; empty for a file that stands directly in the store's folder
+	Database string // as Postgres has it; empty for a file that stands directly in the store's top
 	File     string // the file's name, without folders
 }
 
-// Entry is a backup as the store sees it; what the manifest says is for its reader to judge.
+// Part is one of the files of a backup.
+type Part int
+
+// The files of a backup.
+const (
+	Dump     Part = iota // the sealed dump, which Location names
+	Globals              // its companion: roles, tablespaces and the settings of the database, sealed likewise
+	Manifest             // the JSON that makes the other two a backup; at most MaxManifest bytes
+)
+
+// MaxManifest bounds what is read of a manifest, in bytes: room for some 200,000 tables.
+const MaxManifest = 32 << 20
+
+// Entry is a backup as a store sees it; what the manifest says is for its reader to check.
 type Entry struct {
 	Location
 	Manifest []byte    // as stored; the caller's to keep
-	Size     int64     // bytes of the file now; -1 where the file is missing
-	ModTime  time.Time // of the file, UTC; zero where it is missing
-	Hold     []byte    // what Hold wrote, the caller's to keep; nil where the backup is not held
+	Size     int64     // bytes of the dump now; -1 where it is missing
+	ModTime  time.Time // of the dump, UTC; zero where it is missing
+	Hold     []byte    // what the hold says, the caller's to keep; nil where the backup is not held
 	// GlobalsSize is that of the companion, in bytes; -1 where there is none.
 	GlobalsSize int64
 }
 
-// Store is an open folder of backups. It is safe for concurrent use; of one database, one run at a time may write,
-// which is what Lock is for.
-type Store struct {
-	path    string
-	top     *folder
-	reserve *int64 // nil: by ReserveOf
-	// statfs stands in for a disk that is full, in tests.
-	statfs func() (unix.Statfs_t, error)
+// Object is a stored file that can be read at any place, by several goroutines at once. Whoever opened it closes it.
+//
+// A store may add two methods, which are used where they are there: Forget(from, size int64) is advice that a part need
+// not stay in the host's memory, and BeingWritten() (bool, error) tells whether a process still writes to the file, or
+// that this can't be known.
+type Object interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64 // in bytes, when it was opened
 }
 
-// Open opens the folder dir, making it (0700) where it does not exist.
-func Open(dir string) (*Store, error) {
-	path, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, err
-	}
-	top, err := newFolder(root, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &Store{path: path, top: top}, nil
-}
-
-// Close releases the folder. Files and locks that are open stay usable.
-func (s *Store) Close() error { return s.top.close() }
-
-// Dir returns the folder's absolute path.
-func (s *Store) Dir() string { return s.path }
-
-// Path returns the path of a stored file, for people and logs.
-func (s *Store) Path(loc Location) string {
-	if loc.Database == "" {
-		return filepath.Join(s.path, loc.File)
-	}
-	name, err := encode(loc.Database)
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(s.path, name, loc.File)
-}
-
-// Free returns the bytes that this process may still write to the disk.
-func (s *Store) Free() (int64, error) {
-	disk, err := s.disk()
-	if err != nil {
-		return 0, err
-	}
-	return int64(disk.Bavail) * disk.Bsize, nil
-}
-
-// Usable says why nothing can be stored now, or nil: a mount came or went, the disk is read-only, a right is missing.
-func (s *Store) Usable() error {
-	if err := s.unmoved(); err != nil {
-		return err
-	}
-	return wrapPath("write to", s.path, unix.Faccessat(int(s.top.dir.Fd()), ".", unix.W_OK|unix.X_OK, 0))
-}
-
-// Lock takes the database for one run, by flock, so that the end of the process frees it too. It does not wait:
-// ErrLocked reports that somebody else has it. The empty name stands for the files directly in the folder. Unlock may be
-// called more than once.
-func (s *Store) Lock(database string) (unlock func(), err error) {
-	d, err := s.makeFolder(database)
-	if err != nil {
-		return nil, err
-	}
-	defer d.close()
-	f, err := d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := disk.TryLock(f); err != nil {
-		_ = f.Close()
-		if errors.Is(err, disk.ErrLocked) {
-			return nil, fmt.Errorf("database %q: %w", database, ErrLocked)
-		}
-		return nil, wrapPath("flock", s.Path(Location{database, lockName}), err)
-	}
-	return sync.OnceFunc(func() { _ = f.Close() }), nil
-}
-
-// folder opens the folder of a database; fs.ErrNotExist where there is none. The caller closes it.
-func (s *Store) folder(database string) (*folder, error) {
-	if err := s.unmoved(); err != nil {
-		return nil, err
-	}
-	name := "."
-	if database != "" {
-		var err error
-		if name, err = encode(database); err != nil {
-			return nil, err
-		}
-		info, err := s.top.root.Lstat(name)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			return nil, wrapPath("open", name, syscall.ENOTDIR)
-		}
-	}
-	root, err := s.top.root.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	return newFolder(root, s.top.fault)
-}
-
-// makeFolder is folder, for one that is made where it does not exist, and that
-// gives others nothing.
-func (s *Store) makeFolder(database string) (*folder, error) {
-	d, err := s.folder(database)
-	if err == nil && database != "" {
-		if err := d.makePrivate(); err != nil {
-			return nil, errors.Join(err, d.close())
-		}
-	}
-	if !errors.Is(err, fs.ErrNotExist) || database == "" {
-		return d, err
-	}
-	name, err := encode(database)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.top.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	if err := s.top.settleNames(); err != nil {
-		return nil, err
-	}
-	return s.folder(database)
-}
-
-// unmoved makes sure that nothing is read or written below a mount that came or went after Open.
-func (s *Store) unmoved() error {
-	opened, err := s.top.dir.Stat()
-	if err != nil {
-		return err
-	}
-	now, err := os.Stat(s.path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMoved, err)
-	}
-	if !os.SameFile(opened, now) {
-		return fmt.Errorf("%w: %s", ErrMoved, s.path)
-	}
-	return nil
+// Pending is a backup that is being written, by one goroutine. It ends by Commit or Abort.
+type Pending interface {
+	// Write appends to the dump; large writes are best. After an error only Abort is left.
+	io.Writer
+	// AddGlobals gives the backup a companion with this content. It comes and goes with the backup.
+	AddGlobals(content []byte)
+	// Commit makes the backup durable and visible, in this order: the dump, its name, the companion, the manifest. The name
+	// is the one asked for or, where that is taken, the next second that is free; nothing that is stored is ever replaced.
+	// The manifest is asked for once the name stands. On return the backup survives a power cut. After an error, or a crash
+	// at any moment, there is no backup or a whole one; what else is left, Sweep removes.
+	Commit(manifest func(Location) ([]byte, error)) (Location, error)
+	// Abort removes what was written. After Commit or Abort it does nothing.
+	Abort() error
 }

@@ -1,0 +1,117 @@
+package load
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+)
+
+// changeAs changes a table by the login of its owner, which may lack rights that whoever made it had.
+func (l *loader) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+	if !makesBeside(d.Statement()) {
+		l.moving.RLock()
+		defer l.moving.RUnlock()
+		return l.runWithPaths(ctx, s, key, d)
+	}
+	tablespace, settings := d.WithoutTablespace()
+	if tablespace == "" || !makesIndex(d.Statement()) {
+		return l.makeBesideAs(ctx, s, key, d, c, table)
+	}
+	d.Settings = settings
+	if err := l.makeBesideAs(ctx, s, key, d, c, table); err != nil {
+		return err
+	}
+	schema, _ := dump.SplitQualified(c.Name)
+	l.moving.RLock()
+	defer l.moving.RUnlock()
+	return s.runSQL(ctx, "ALTER INDEX "+schema+"."+madeIndex(d.Statement())+" SET TABLESPACE "+tablespace) // which copies it, and computes nothing
+}
+
+// madeIndex is the name of the index that a statement makes, as it stands there.
+func madeIndex(st dump.Statement) string {
+	at := st.Find(3, "CONSTRAINT") + 1
+	if st.Begins("CREATE") {
+		at = st.Find(1, "INDEX") + 1
+	}
+	return st.QualifiedName(at)
+}
+
+// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again: that takes the right
+// to create there, which not every owner has.
+func makesBeside(st dump.Statement) bool {
+	identity := st.Begins("ALTER", "TABLE") && st.Find(2, "GENERATED") > 0
+	return makesIndex(st) || identity || st.Begins("CREATE", "OR", "REPLACE", "VIEW")
+}
+
+// madeBeside is the name of the index or the sequence that a statement makes in the schema of its table.
+func madeBeside(st dump.Statement) string {
+	name := madeIndex(st)
+	if at := st.Find(st.Find(3, "GENERATED")+1, "NAME"); !makesIndex(st) && at > 0 { // SEQUENCE NAME
+		_, name = dump.SplitQualified(st.QualifiedName(at + 1))
+	}
+	return dump.Unquoted(name)
+}
+
+// makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
+// of the login's own for the time, so that its code gets no right to make anything beside what others have.
+func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+	schema, name := dump.SplitQualified(c.Name)
+	if table.creates || schema == "" {
+		l.moving.RLock()
+		defer l.moving.RUnlock()
+		return l.runWithPaths(ctx, s, key, d)
+	}
+	l.moving.Lock() // statements of other sessions name the table by its schema
+	defer l.moving.Unlock()
+	login, err := s.session(ctx, key)
+	if err != nil {
+		return err
+	}
+	scratch, err := s.scratch(ctx, login)
+	if err != nil {
+		return err
+	}
+	move := func(from, to string) error {
+		return s.runSQL(ctx, "ALTER TABLE "+from+"."+name+" SET SCHEMA "+to)
+	}
+	along, err := s.oids(ctx, goesAlong, c.Name)
+	if err != nil {
+		return err
+	}
+	if err := move(schema, scratch); err != nil {
+		return err
+	}
+	moved := d
+	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
+	err = l.runWithPaths(ctx, s, key, moved)
+	if err == nil {
+		err = nothingElse(ctx, s, "table "+c.Name, scratch+"."+name, append(along, madeBeside(d.Statement()))...)
+	}
+	if back := move(scratch, schema); err == nil {
+		err = back
+	}
+	return err
+}
+
+// movedTo is a statement about a table, and the sequence that it makes, in another schema.
+func movedTo(st dump.Statement, table, schema, other string) string {
+	sql, shift, found := st.SQL, 0, false
+	for at := range st.Words {
+		name := st.QualifiedName(at)
+		isTable := !found && name == table
+		isSequence := at > 0 && st.Words[at-1].Is("NAME") && strings.HasPrefix(name, schema+".")
+		if isTable || isSequence {
+			begin := st.Words[at].Start + shift
+			sql = sql[:begin] + other + sql[begin+len(schema):]
+			shift += len(other) - len(schema)
+			found = true
+		}
+	}
+	return sql
+}
+
+// makesIndex reports whether a statement makes an index.
+func makesIndex(st dump.Statement) bool {
+	return st.Begins("CREATE", "INDEX") || st.Begins("CREATE", "UNIQUE", "INDEX") || builds(st) && st.Find(3, "CHECK") < 0
+}

@@ -1,0 +1,96 @@
+package load
+
+import (
+	"context"
+	"io"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+)
+
+// dataPass is one way through the data of a dump.
+//
+// Rows whose load calls functions come in a pass of their own, one table after the other in the order of the dump, when all others are
+// loaded, and what guards the rows of others stands: a function may look into other tables, and do there what it may.
+type dataPass struct {
+	tables      func(name string) bool // whose rows are loaded in it
+	serial      bool                   // one table after the other, as the dump has them
+	first, last bool                   // large objects come with the first pass, the state of sequences with the last
+}
+
+// loadData loads rows, sequences and large objects.
+func (l *loader) loadData(ctx context.Context, s *loadSessions) error {
+	late, err := l.calling(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, name := range l.filled() {
+		l.pending[name] = true
+	}
+	if len(late) == 0 {
+		if err := l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true}); err != nil {
+			return err
+		}
+		return l.guard(ctx, s, "") // what comes next may run code as well
+	}
+	if err := l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return !late[name] }, first: true}); err != nil {
+		return err
+	}
+	if err := l.guard(ctx, s, ""); err != nil {
+		return err
+	}
+	return l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return late[name] }, serial: true, last: true})
+}
+
+func (l *loader) loadPass(ctx context.Context, s *loadSessions, pass dataPass) error {
+	if l.Archive != nil {
+		return l.loadArchive(ctx, pass)
+	}
+	src, closeSource, err := l.Plain(ctx)
+	if err != nil {
+		return err
+	}
+	err = l.loadPlain(ctx, s, src, pass)
+	if closed := closeSource(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// calling are the tables whose rows call functions as they are loaded, that may look into other tables. Where there are several owners, any
+// function counts.
+func (l *loader) calling(ctx context.Context, s *loadSessions) (map[string]bool, error) {
+	names := l.filled()
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	condition := "true"
+	if !l.shared {
+		condition = mayQuery(l.server)
+	}
+	return callingTables(ctx, admin.conn, names, condition)
+}
+
+// filled are the tables that the dump has rows of.
+func (l *loader) filled() []string {
+	var names []string
+	add := func(copySQL string) {
+		name, _ := dump.CopyTarget(copySQL)
+		names = append(names, name)
+	}
+	if l.Archive == nil {
+		for sql := range l.Definitions.Copies {
+			add(sql + ";")
+		}
+		return names
+	}
+	for _, e := range l.Archive.Index.Contents.Entries {
+		if e.TableData() {
+			add(e.CopySQL)
+		}
+	}
+	return names
+}
+
+// PlainSource opens a plain dump again; the function ends the reading.
+type PlainSource func(ctx context.Context) (io.Reader, func() error, error)

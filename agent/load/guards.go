@@ -1,0 +1,129 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
+// run from then on. after is the table that was loaded last; "" looks at all. What can't be made yet is made with the others.
+func (l *loader) guard(ctx context.Context, s *loadSessions, after string) error {
+	if !l.shared {
+		return nil
+	}
+	var tree []string
+	if after != "" {
+		var err error
+		if tree, err = treeOf(ctx, s, after); err != nil {
+			return err
+		}
+	}
+	var err error
+	if l.forced, err = l.guardWith(ctx, s, l.forced, after, len(tree) > 1); err != nil {
+		return err
+	}
+	l.stands, err = l.guardWith(ctx, s, l.stands, after, len(tree) > 1)
+	return err
+}
+
+// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits. What holds
+// literals of the database's own types comes when all else is made: reading them may run code.
+func (l *loader) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
+	done, ready, literal := make([]bool, len(all)), map[string]bool{}, l.withLiterals(all)
+	for _, later := range []bool{false, true} {
+		for n, d := range all {
+			name := l.guardedBy(d)
+			if name == "" || after != "" && name != after && !inTree || literal[name] != later {
+				continue
+			}
+			if _, known := ready[name]; !known {
+				var err error
+				if ready[name], err = l.isLoaded(ctx, s, name); err != nil {
+					return nil, err
+				}
+			}
+			if !ready[name] {
+				continue
+			}
+			err := l.define(ctx, s, d)
+			if content := (*dump.ContentError)(nil); err != nil && postgres.SQLState(err) == "" && !errors.As(err, &content) {
+				return nil, err
+			}
+			done[n], ready[name] = err == nil, err == nil // it may need what comes later
+		}
+	}
+	var rest []dump.Definition
+	for n, d := range all {
+		if !done[n] {
+			rest = append(rest, d)
+		}
+	}
+	return rest, nil
+}
+
+// withLiterals are the tables and views of which a guard holds such literals.
+func (l *loader) withLiterals(all []dump.Definition) map[string]bool {
+	names := map[string]bool{}
+	for _, d := range all {
+		if name := l.guardedBy(d); name != "" {
+			st := d.Statement()
+			names[name] = names[name] || len(st.LiteralTypes(st.Code().Words)) > 0
+		}
+	}
+	return names
+}
+
+// guardedBy is what a statement guards; it is read once.
+func (l *loader) guardedBy(d dump.Definition) string {
+	name, known := l.guards[d.SQL]
+	if !known {
+		name = guarded(d.Statement())
+		l.guards[d.SQL] = name
+	}
+	return name
+}
+
+// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, forced row
+// security, and checks that only new rows have to meet.
+func guarded(st dump.Statement) string {
+	c := st.Code()
+	toggles := (st.Does("TABLE", "ENABLE") || st.Does("TABLE", "DISABLE")) && (st.Find(3, "TRIGGER") > 0 || st.Find(3, "RULE") > 0)
+	forces := st.Does("TABLE", "FORCE")
+	isNew := st.Does("TABLE", "ADD") && strings.HasSuffix(st.SQL, "NOT VALID")
+	made := st.Begins("CREATE", "RULE") || st.Begins("CREATE", "TRIGGER") || st.Begins("CREATE", "CONSTRAINT", "TRIGGER")
+	if toggles || forces || isNew || made {
+		return c.Name
+	}
+	return ""
+}
+
+// isLoaded reports whether no table of a tree waits for its rows.
+func (l *loader) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
+	tree, err := treeOf(ctx, s, name)
+	if err != nil || len(tree) == 0 {
+		return false, err // it is not there yet
+	}
+	l.mu.Lock()
+	var pending []string
+	for name := range l.pending {
+		pending = append(pending, name)
+	}
+	l.mu.Unlock()
+	waiting, err := s.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
+		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(pending), oidArray(tree))
+	return len(waiting) == 0, err
+}
+
+// treeOf are the oids of a table and of all that are above or below it.
+func treeOf(ctx context.Context, s *loadSessions, name string) ([]string, error) {
+	return s.oids(ctx, treeFrom+` SELECT t.oid FROM tree t`, name)
+}
+
+// treeFrom begins a query about tree: the table $1, by its name, and all that are above or below it.
+const treeFrom = `WITH RECURSIVE tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
+	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
+		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`

@@ -1,0 +1,56 @@
+package load
+
+import (
+	"context"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// unheld are the schemas $1, and the types called $2 in them, that the role $3 has no right to use, as in GRANT USAGE ON.
+const unheld = `SELECT pg_catalog.format('SCHEMA %I', n.nspname) FROM pg_catalog.pg_namespace n
+		WHERE n.nspname = ANY ($1::pg_catalog.text[]) AND NOT pg_catalog.has_schema_privilege($3::pg_catalog.name, n.oid, 'USAGE')
+	UNION SELECT pg_catalog.format('TYPE %I.%I', n.nspname, t.typname) FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid
+		WHERE n.nspname = ANY ($1::pg_catalog.text[]) AND t.typname = ANY ($2::pg_catalog.text[]) AND NOT pg_catalog.has_type_privilege($3::pg_catalog.name, t.oid, 'USAGE')`
+
+// lending runs something by the login of an owner that was refused it before, with the right to use the schemas and types that it names.
+// Whoever made the object had that right; its owner need not have it any more. It is for what runs nobody's code: there may be functions in
+// a schema that nothing but the schema guards. more are other rights, as they stand between GRANT and TO.
+//
+// The login is one that is there for this alone, and what is done is told it. In another code of the owner may have run, and left a search
+// path along which operators of the owner's are found in the place of the server's own.
+func (l *loader) lending(ctx context.Context, s *loadSessions, key sessionKey, names, more []string, do func(lent sessionKey) error) error {
+	key.lent = true
+	login, err := s.session(ctx, key)
+	if err != nil {
+		return err
+	}
+	var schemas, objects []string
+	for _, name := range names {
+		schema, object := dump.SplitQualified(name)
+		schemas, objects = append(schemas, dump.Unquoted(schema)), append(objects, dump.Unquoted(object))
+	}
+	rights, err := s.oids(ctx, unheld, textArray(schemas), textArray(objects), login.login)
+	if err != nil {
+		return err
+	}
+	role := postgres.QuoteName(login.login)
+	var grants, revokes []string
+	for n := range rights {
+		rights[n] = "USAGE ON " + rights[n]
+	}
+	for _, right := range append(rights, more...) {
+		grants, revokes = append(grants, "GRANT "+right+" TO "+role), append(revokes, "REVOKE "+right+" FROM "+role)
+	}
+	if err := l.grant(ctx, s, grants...); err != nil {
+		return err
+	}
+	err = do(key)
+	if postgres.NameNotFound(err) {
+		err = &dump.ContentError{Object: key.object(), Why: "it is found by a search path, and needs rights that its owner has not", Err: err}
+	}
+	if err != nil {
+		return err // the database goes
+	}
+	return l.grant(ctx, s, revokes...)
+}

@@ -1,0 +1,146 @@
+package load
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+const noLogin = "it is loaded by a login of its own, and none is to be had"
+
+// connectAs opens a session, with a login made for it alone.
+//
+// Code that runs in a session can give its own role another password. So a role may log in only until its one session stands: no
+// code has run as it by then, and nobody else knows the password.
+func (l *loader) connectAs(ctx context.Context, key sessionKey) (*loadSession, error) {
+	if key == (sessionKey{}) {
+		conn, err := l.Connect(ctx, l.database)
+		return &loadSession{conn: conn}, err
+	}
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	if l.noLogin != nil {
+		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: l.noLogin}
+	}
+	role, password := l.newLogin(), rand.Text()
+	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
+		return nil, &dump.ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, err)}
+	}
+	login, err := l.LogInInMemory(ctx, l.database, role, password)
+	if !postgres.LacksLogin(err) && err != nil {
+		return nil, err
+	}
+	if err != nil {
+		l.noLogin = err
+		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: err}
+	}
+	conn, err := login.Connect(ctx, l.database)
+	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.
+	err = errors.Join(err, l.Execute(ctx, "ALTER ROLE "+postgres.QuoteName(role)+" NOLOGIN"),
+		l.Execute(ctx, "REVOKE CONNECT ON DATABASE "+postgres.QuoteName(l.database)+" FROM "+postgres.QuoteName(role)))
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close(ctx) // the other error is told
+		}
+		return nil, err
+	}
+	return &loadSession{conn: conn, login: role}, nil
+}
+
+// newLogin is the name of a new role.
+func (l *loader) newLogin() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made++
+	return fmt.Sprintf("%s_%d", l.database, l.made)
+}
+
+// makeLogin makes a role that may log in to the database and is a member of the owner alone, or of nothing.
+func (l *loader) makeLogin(ctx context.Context, role, password, owner string) error {
+	verifier, err := postgres.ScramVerifier(password)
+	if err != nil {
+		return err
+	}
+	statements := []string{
+		"CREATE ROLE " + postgres.QuoteName(role) + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS PASSWORD" + postgres.QuoteLiteral(verifier),
+		"GRANT CONNECT ON DATABASE " + postgres.QuoteName(l.database) + " TO " + postgres.QuoteName(role),
+	}
+	if owner != "" {
+		grant := "GRANT " + postgres.QuoteName(owner) + " TO " + postgres.QuoteName(role)
+		if l.server.Number >= 160000 {
+			grant += " WITH INHERIT TRUE, SET FALSE"
+		}
+		statements = append(statements, grant)
+	}
+	if !l.server.Superuser {
+		statements = append(statements, "GRANT "+postgres.QuoteName(role)+" TO CURRENT_USER") // to take away what the login makes
+	}
+	for _, sql := range statements {
+		// In the database itself: an owner may have a name that only its encoding can say.
+		if err := l.ExecuteIn(ctx, l.database, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropLogins drops the roles of the logins, and with them what code made as one of them, which is nothing that the dump has.
+// It comes before the event triggers of the dump, which would hear of it.
+func (l *loader) dropLogins(ctx context.Context, s *loadSessions) error {
+	for key := range s.open {
+		if key != (sessionKey{}) {
+			s.end(ctx, key)
+		}
+	}
+	for n := range l.made {
+		role := postgres.QuoteName(fmt.Sprintf("%s_%d", l.database, n+1))
+		if err := s.runSQL(ctx, "DROP OWNED BY "+role); err != nil {
+			return err
+		}
+	}
+	return DropRoles(ctx, l.Instance, l.database)
+}
+
+// DropRoles ends the logins of a GuardedLoad and drops their roles. One that somebody has given something elsewhere stays,
+// without a login and a member of nothing.
+func DropRoles(ctx context.Context, i *postgres.Instance, database string) error {
+	rows, err := i.Query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := i.LockOut(ctx, row[0]); err != nil {
+			return err
+		}
+		err := i.Execute(ctx, "DROP ROLE IF EXISTS "+postgres.QuoteName(row[0])) // its memberships go with it
+		if postgres.SQLState(err) == postgres.StateDependents {
+			err = endLogin(ctx, i, row[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memberOf are the roles that the role $1 is a member of.
+const memberOf = `SELECT g.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+	JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = $1`
+
+// endLogin takes from a role its login and its memberships: code that ran as it may have given it another password.
+func endLogin(ctx context.Context, i *postgres.Instance, role string) error {
+	groups, err := i.Query(ctx, memberOf, role)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if err := i.Execute(ctx, "REVOKE "+postgres.QuoteName(group[0])+" FROM "+postgres.QuoteName(role)); err != nil {
+			return err
+		}
+	}
+	return i.LockOut(ctx, role)
+}

@@ -1,0 +1,124 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// schemasOf are the schemas of the functions $1 that are open to all roles $2, quoted.
+const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
+	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = ANY ($1::pg_catalog.oid[])
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($2::pg_catalog.text[])
+			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))`
+
+// openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
+// among them: there may be functions that nothing else guards. What the server calls by itself needs no such right. A superuser's function
+// that looks into tables may run the code of any owner.
+func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
+	var authors []string
+	for _, c := range code {
+		authors = append(authors, c.owner)
+	}
+	if slices.ContainsFunc(authors, func(author string) bool { return l.trusted[author] }) {
+		authors = slices.Collect(maps.Keys(l.trusted))
+	}
+	rows, err := s.query(ctx, schemasOf, oidArray(functions), textArray(authors))
+	var schemas []string
+	for _, row := range rows {
+		schemas = append(schemas, row[0])
+	}
+	return schemas, err
+}
+
+// copyByNobody loads rows by a login that has no rights but to do that, and ends it with all that it had.
+//
+// The table is in a schema that holds nothing else meanwhile: in its own there may be functions and tables that nothing but the schema
+// guards. What holds its place there is the superuser's, so that nobody puts anything else there. It is back where it belongs when this
+// returns, also after an error, so that its rows may be tried again. Its row security rests as long as only nobody can find it.
+func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+	session, err := s.session(ctx, load.key)
+	if err != nil {
+		return 0, err
+	}
+	st := dump.Definition{SQL: load.copySQL}.Statement()
+	schema, name := dump.SplitQualified(st.QualifiedName(1))
+	if schema == "" {
+		return 0, errNotDumped
+	}
+	cell := postgres.QuoteName(session.login)
+	grants := []string{"CREATE SCHEMA " + cell, "GRANT USAGE ON SCHEMA " + cell + " TO " + cell, "GRANT INSERT ON TABLE " + load.table.name + " TO " + cell}
+	for _, open := range load.schemas {
+		grants = append(grants, "GRANT USAGE ON SCHEMA "+open+" TO "+cell)
+	}
+	places, err := places(ctx, s, load.table)
+	if err != nil {
+		return 0, err
+	}
+	away := []string{"ALTER TABLE " + load.table.name + " SET SCHEMA " + cell}
+	var back []string
+	for _, place := range places {
+		away = append(away, "CREATE TABLE "+place+" ()")
+		back = append(back, "DROP TABLE "+place)
+	}
+	back = append(back, "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
+	if load.table.guarded {
+		away = append(away, "ALTER TABLE "+cell+"."+name+" DISABLE ROW LEVEL SECURITY")
+		back = append([]string{"ALTER TABLE " + cell + "." + name + " ENABLE ROW LEVEL SECURITY"}, back...)
+	}
+	if err := l.grant(ctx, s, append(grants, away...)...); err != nil {
+		return 0, err
+	}
+	load.copySQL = inSchema(st, 1, schema, cell)
+	copied, err := l.copyIn(ctx, s, session, load, rows)
+	s.end(ctx, load.key)
+	err = errors.Join(err, l.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
+	if err != nil {
+		return 0, err
+	}
+	return copied, l.checkRows(ctx, s, load.table, copied)
+}
+
+// places are the names that a table and the sequences of its columns leave when it goes to another schema.
+func places(ctx context.Context, s *loadSessions, table tableInfo) ([]string, error) {
+	return s.oids(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = $1::pg_catalog.oid OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
+			WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid AND d.refobjid = $1::pg_catalog.oid AND d.deptype IN ('a', 'i'))`, table.oid)
+}
+
+// checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
+func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
+	admin, err := s.admin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := postgres.Run(ctx, admin.conn, "BEGIN"); err != nil {
+		return err
+	}
+	// To plan the query is to run what stands on the table: nothing does yet, or it is refused.
+	if err := admin.lockRows(ctx, table, nil); err != nil {
+		return errors.Join(err, postgres.Run(ctx, admin.conn, "ROLLBACK"))
+	}
+	rows, err := postgres.Ask(ctx, admin.conn, "SELECT pg_catalog.count(*) FROM ONLY "+table.name)
+	if err = errors.Join(err, postgres.Run(ctx, admin.conn, "COMMIT")); err != nil {
+		return err
+	}
+	if rows[0][0] != strconv.FormatInt(want, 10) {
+		return &dump.ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
+	}
+	return nil
+}
+
+// grant gives rights, all or none, one session at a time: the server fails where two change those on one object.
+func (l *loader) grant(ctx context.Context, s *loadSessions, grants ...string) error {
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	return s.runTogether(ctx, grants...)
+}

@@ -1,0 +1,202 @@
+package load
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// rowsLoad is how the rows of one table are loaded.
+type rowsLoad struct {
+	table tableInfo
+	key   sessionKey
+	path  string // SET search_path
+	alone bool   // the superuser's functions find names by the path: nobody else's code is to run meanwhile, or to be found
+	// copySQL is the COPY as it stands in the dump, or with another name for the table.
+	copySQL string
+	// schemas are those whose names the code of a load by nobody needs, quoted.
+	schemas []string
+}
+
+// rowsLoad decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
+// superuser, where the table is a superuser's and it runs what superusers wrote.
+func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
+	table, err := l.table(ctx, s, name)
+	load := rowsLoad{table: table, path: emptyPath}
+	if err != nil {
+		return load, err
+	}
+	if want := l.Definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
+		return load, &dump.ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.Role)}
+	}
+	if !table.own {
+		return load, l.mayFillExtension(table)
+	}
+	var code []reachedCode
+	var functions []string
+	if l.mixed && (table.code || table.routed()) {
+		if code, functions, err = rowsRun(ctx, s, table); err != nil {
+			return load, err
+		}
+	}
+	if l.mixed && table.routed() {
+		if err := oneOwner(ctx, s, table, code); err != nil {
+			return load, err
+		}
+	}
+	if l.mixed {
+		types, err := changeableBy(ctx, s, table)
+		if err != nil {
+			return load, err
+		}
+		code = append(code, types...)
+	}
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return table.trusted || c.owner != table.owner })
+	switch {
+	case others && table.refers:
+		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
+	case others:
+		load.key.nobody = "table " + name
+		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
+			return load, err
+		}
+	case !table.trusted && table.refers && !table.code && !table.routed():
+		return load, nil // by the superuser, behind a lock: it runs nothing
+	case !table.trusted:
+		load.key.owner = table.owner
+	case l.mixed && len(functions) == 0:
+		return load, nil
+	case l.mixed:
+		load.alone = true
+	}
+	if table.code {
+		load.path = l.searchPath(load.key)
+	}
+	return load, nil
+}
+
+// sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
+// looked at again.
+func (l *loader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
+	session, err := s.session(ctx, load.key)
+	if postgres.LacksLogin(err) && !load.table.code {
+		load.key, load.path = sessionKey{}, emptyPath
+		session, err = s.session(ctx, load.key)
+	}
+	return session, err
+}
+
+// copyRows loads the rows of one table, by the session that may.
+func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
+	load, err := l.rowsLoad(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	load.copySQL = copySQL
+	copying := l.copyBy
+	if load.key.nobody != "" {
+		copying = l.copyByNobody
+	}
+	copied, err := copying(ctx, s, load, rows)
+	if content := (*dump.ContentError)(nil); errors.As(err, &content) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("table %s: %w", name, err)
+	}
+	l.count(name, copied)
+	return nil
+}
+
+// copyBy loads rows into a table, by its owner's login or as the superuser, and returns how many.
+func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+	session, err := l.sessionOf(ctx, s, &load)
+	if err != nil {
+		return 0, err
+	}
+	const insert = "INSERT, TRUNCATE ON TABLE "
+	switch {
+	case session.login == "":
+	case !load.table.uses && !load.table.code:
+		var copied int64
+		err = l.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
+			load.key = lent
+			copied, err = l.copyIn(ctx, s, s.open[lent], load, rows)
+			return err
+		})
+		return copied, err
+	case !load.table.loads:
+		if err := l.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+postgres.QuoteName(session.login)); err != nil {
+			return 0, err
+		}
+	}
+	return l.copyIn(ctx, s, session, load, rows)
+}
+
+// copyIn runs the COPY in a transaction of its own, which has ended when it returns.
+func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+	copied, err := l.copyQuietly(ctx, s, session, load, rows)
+	if err != nil && postgres.Run(ctx, session.conn, "ROLLBACK") != nil {
+		s.end(ctx, load.key)
+	}
+	if session.login == "" { // what it does next finds no names by a path
+		err = errors.Join(err, session.look(ctx, emptyPath))
+	}
+	return copied, err
+}
+
+// copyQuietly runs it so that no login runs while the superuser finds names by a path, and goes along none where others have code.
+func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+	if !load.alone {
+		if session.login != "" {
+			l.quiet.RLock()
+			defer l.quiet.RUnlock()
+		}
+		return l.copyWithin(ctx, s, session, load, rows)
+	}
+	l.quiet.Lock()
+	defer l.quiet.Unlock()
+	found, err := othersAlong(ctx, s, load.path)
+	if err != nil {
+		return 0, err
+	}
+	if len(found) > 0 {
+		load.path = emptyPath
+	}
+	return l.copyWithin(ctx, s, session, load, rows)
+}
+
+func (l *loader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+	if err := session.look(ctx, load.path); err != nil {
+		return 0, err
+	}
+	copySQL, err := l.beginRows(ctx, s, session, load)
+	if err != nil {
+		return 0, l.rowsError(load, err)
+	}
+	source := &countedReader{src: rows, read: func(int) {}}
+	tag, err := session.conn.CopyFrom(ctx, source, copySQL)
+	if err != nil || source.failed != nil {
+		return 0, cmp.Or(source.failed, l.rowsError(load, err))
+	}
+	return tag.RowsAffected(), postgres.Run(ctx, session.conn, "COMMIT")
+}
+
+// rowsError says why rows could not be loaded.
+func (l *loader) rowsError(load rowsLoad, err error) error {
+	switch {
+	case load.key.owner != "":
+		return contentError("table "+load.table.name, load.table.owner, err)
+	case load.key.nobody != "" && postgres.SQLState(err) == postgres.StateNoPrivilege:
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
+	case load.table.code && l.mixed && postgres.NameNotFound(err):
+		return &dump.ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
+	}
+	return err
+}

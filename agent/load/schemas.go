@@ -1,0 +1,62 @@
+package load
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// schemaGrants are the grants on a schema $1 as statements, but those to its owner.
+const schemaGrants = `SELECT pg_catalog.format('GRANT %s ON SCHEMA %s TO %s', a.privilege_type, n.oid::pg_catalog.regnamespace,
+		CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END)
+	FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) AS a
+	WHERE n.oid = pg_catalog.to_regnamespace($1::pg_catalog.text) AND a.grantee <> n.nspowner`
+
+// grantees are the roles that have something of a schema $1 by its owner.
+const grantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END
+	FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) AS a
+	WHERE n.oid = pg_catalog.to_regnamespace($1::pg_catalog.text) AND a.grantor = n.nspowner`
+
+// publicSchema is the schema that is there already.
+const publicSchema = "public"
+
+// keepPublic keeps what the schema public comes with: a dump says what differs from that.
+func (l *loader) keepPublic(ctx context.Context, s *loadSessions) error {
+	rows, err := s.query(ctx, schemaGrants, publicSchema)
+	for _, row := range rows {
+		l.ofPublic = append(l.ofPublic, dump.Definition{SQL: row[0]})
+	}
+	return err
+}
+
+// giveSchemas gives schemas their owners, and each the rights on it once more.
+//
+// While a schema was another's, a grant to that one did nothing, and its owner-to-be had the right to create there, which the change
+// of the owner makes one of its own. So all is taken back, and the grants of the dump are run again. No login is there any more.
+func (l *loader) giveSchemas(ctx context.Context, s *loadSessions, rights *rights) error {
+	for _, d := range l.schemas {
+		if err := s.run(ctx, d); err != nil {
+			return err
+		}
+		object, role := dump.OwnerChange(d.Statement())
+		schema := strings.TrimPrefix(object, "SCHEMA ")
+		rows, err := s.query(ctx, grantees, schema)
+		if err != nil {
+			return err
+		}
+		var grants []dump.Definition
+		for _, row := range rows {
+			grants = append(grants, dump.Definition{SQL: "REVOKE ALL ON SCHEMA " + schema + " FROM " + row[0] + " CASCADE"})
+		}
+		grants = append(grants, dump.Definition{SQL: "GRANT ALL ON SCHEMA " + schema + " TO " + postgres.QuoteName(role)})
+		if schema == publicSchema {
+			grants = append(grants, l.ofPublic...)
+		}
+		if err := s.runAll(ctx, append(grants, rights.on(object)...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

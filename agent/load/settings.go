@@ -1,0 +1,47 @@
+package load
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
+)
+
+// meaningful are the settings that change what code computes. What is no such setting could break a load.
+var meaningful = []string{"datestyle", "default_text_search_config", "lc_monetary", "lc_numeric", "lc_time", "timezone", "xmlbinary", "xmloption"}
+
+// meanings set what changes what code computes, as the database has it: a materialized view by day has other rows in another time zone. Those
+// of the application count, too; those of procedural languages do not, which may name a function to run.
+func (l *loader) meanings() []string {
+	var settings []string
+	for _, name := range slices.Sorted(maps.Keys(l.Settings)) {
+		ofApplication := strings.Contains(name, ".") && !strings.HasPrefix(strings.ToLower(name), "pl")
+		if ofApplication || slices.Contains(meaningful, strings.ToLower(name)) {
+			settings = append(settings, "SELECT pg_catalog.set_config("+postgres.QuoteLiteral(name)+", "+postgres.QuoteLiteral(l.Settings[name])+", false)")
+		}
+	}
+	return settings
+}
+
+// mean puts these settings in force. One that only superusers set is for the server's own work, and what the server does not know changes
+// nothing, or is not made yet.
+func (s *loadSession) mean(ctx context.Context, l *loader) error {
+	for _, sql := range l.meanings() {
+		if err := postgres.Run(ctx, s.conn, sql); err != nil && postgres.SQLState(err) == "" {
+			return err
+		}
+	}
+	return nil
+}
+
+// meanAgain puts them in force once more in sessions that began before there were all objects that they may name.
+func (s *loadSessions) meanAgain(ctx context.Context) error {
+	for _, session := range s.open {
+		if err := session.mean(ctx, s.loader); err != nil {
+			return err
+		}
+	}
+	return nil
+}

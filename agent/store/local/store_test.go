@@ -1,0 +1,493 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/pgharbor/pgharbor/agent/store"
+)
+
+const base = "backup-2026-11-23-01-00-00.sql.enc"
+
+func open(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// put stores a backup whose manifest is its own file's name.
+func put(t testing.TB, s *Store, database, name, runID, content string) store.Location {
+	t.Helper()
+	f, err := s.Create(database, name, runID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, content); err != nil {
+		t.Fatal(err)
+	}
+	loc, err := f.Commit(nameAsManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+func nameAsManifest(loc store.Location) ([]byte, error) { return []byte(loc.File), nil }
+
+// listed returns the backups as "database/file size".
+func listed(t testing.TB, s *Store) (all []string) {
+	t.Helper()
+	for entry, err := range s.Manifests() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(entry.Manifest) != entry.File {
+			t.Errorf("manifest of %s is %q", entry.File, entry.Manifest)
+		}
+		all = append(all, fmt.Sprintf("%s/%s %d", entry.Database, entry.File, entry.Size))
+	}
+	return all
+}
+
+// onDisk returns the paths of all files below dir, without the locks.
+func onDisk(t testing.TB, dir string) (all []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && d.Name() != lockName {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestABackupIsStoredListedOpenedAndRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "backups")
+	s := open(t, dir)
+	loc := put(t, s, "shop", base, "run1", "sealed")
+
+	if diff := cmp.Diff([]string{"shop/" + base + " 6"}, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{"shop/" + base, "shop/" + base + ".manifest.json"}
+	if diff := cmp.Diff(want, onDisk(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+	for path, mode := range map[string]fs.FileMode{"": 0o700, "shop": 0o700, want[0]: 0o600, want[1]: 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: mode %v, error %v, want %v", path, info.Mode(), err, mode)
+		}
+	}
+	f, err := s.Open(loc, store.Dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size())); err != nil || string(data) != "sealed" {
+		t.Errorf("read %q, %v", data, err)
+	}
+	if data, err := os.ReadFile(s.Path(loc)); err != nil || string(data) != "sealed" {
+		t.Errorf("its path leads to %q, %v", data, err)
+	}
+	for range 2 {
+		if err := s.Remove(loc); err != nil {
+			t.Error(err)
+		}
+	}
+	if left := onDisk(t, dir); left != nil {
+		t.Errorf("left after Remove: %q", left)
+	}
+	if _, err := s.Open(loc, store.Dump); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open after Remove: %v", err)
+	}
+}
+
+func TestNoBackupReplacesAnother(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run1", "first")
+	loc := put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run2", "second!")
+	if want := (store.Location{Database: "shop", File: "backup-2027-01-01-00-00-00.sql"}); loc != want {
+		t.Errorf("the second backup of the same second is %v, want %v", loc, want)
+	}
+	want := []string{"shop/backup-2026-12-31-23-59-59.sql 5", "shop/backup-2027-01-01-00-00-00.sql 7"}
+	if diff := cmp.Diff(want, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+
+	// A manifest alone, whose file somebody removed, keeps its name too.
+	if err := os.Remove(s.Path(store.Location{Database: "shop", File: "backup-2026-12-31-23-59-59.sql"})); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run3", "third")
+	want = []string{"shop/backup-2026-12-31-23-59-59.sql -1", "shop/backup-2027-01-01-00-00-00.sql 7",
+		"shop/backup-2027-01-01-00-00-01.sql 5"}
+	if diff := cmp.Diff(want, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestADiskWithoutLinksKeepsBackupsToo(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.top.fault = func(step, _ string) error {
+		if step == "link" {
+			return syscall.EPERM // as vfat has it
+		}
+		return nil
+	}
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run1", "first")
+	put(t, s, "shop", "backup-2026-12-31-23-59-59.sql", "run2", "second!")
+	want := []string{"shop/backup-2026-12-31-23-59-59.sql 5", "shop/backup-2027-01-01-00-00-00.sql 7"}
+	if diff := cmp.Diff(want, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if files := onDisk(t, dir); len(files) != 4 {
+		t.Errorf("on disk stand %q", files)
+	}
+}
+
+func TestAbortAndAFailedManifestLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	f, err := s.Create("shop", base, "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, "half"); err != nil {
+		t.Fatal(err)
+	}
+	if got := listed(t, s); got != nil {
+		t.Errorf("a backup under way is listed: %q", got)
+	}
+	if err := errors.Join(f.Abort(), f.Abort()); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Commit(nameAsManifest); err == nil {
+		t.Error("Commit after Abort succeeds")
+	}
+
+	f, err = s.Create("shop", base, "run2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("no manifest today")
+	if _, err := f.Commit(func(store.Location) ([]byte, error) { return nil, cause }); !errors.Is(err, cause) {
+		t.Errorf("Commit: %v", err)
+	}
+	if left := onDisk(t, dir); left != nil {
+		t.Errorf("left: %q", left)
+	}
+}
+
+func TestOneRunADatabaseAtATime(t *testing.T) {
+	dir := t.TempDir()
+	s, other := open(t, dir), open(t, dir)
+	unlock, err := s.Lock("shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Store{s, other} {
+		if _, err := s.Lock("shop"); !errors.Is(err, store.ErrLocked) {
+			t.Errorf("second lock: %v, want ErrLocked", err)
+		}
+	}
+	if unlockMail, err := other.Lock("mail"); err != nil {
+		t.Errorf("lock of another database: %v", err)
+	} else {
+		unlockMail()
+	}
+	unlock()
+	unlock()
+	again, err := other.Lock("shop")
+	if err != nil {
+		t.Fatalf("lock after unlock: %v", err)
+	}
+	unlock() // of the earlier holder: must not free the new one's
+	if _, err := s.Lock("shop"); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("lock of what the other holds: %v, want ErrLocked", err)
+	}
+	again()
+}
+
+func TestHostileNamesOfDatabasesStayInTheFolder(t *testing.T) {
+	outer := t.TempDir()
+	dir := filepath.Join(outer, "backups")
+	s := open(t, dir)
+	names := []string{"..", ".", "../../etc", "/", "-rf", "a b", "new\nline", "qu\"o'te", "%2e%2e", "%", "Ümläut 密",
+		"\x7f", "\u0085", "\xff\xfe", ".lock", base, strings.Repeat("/", 63), "C:\\x", "a/../b", "a"}
+	for i, name := range names {
+		unlock, err := s.Lock(name)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		unlock()
+		put(t, s, name, base, fmt.Sprint("run", i), "x")
+	}
+	var got []string
+	for entry, err := range s.Manifests() {
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, entry.Database)
+	}
+	slices.Sort(got)
+	slices.Sort(names)
+	if diff := cmp.Diff(names, got); diff != "" {
+		t.Error(diff)
+	}
+	outside, err := os.ReadDir(outer)
+	if err != nil || len(outside) != 1 {
+		t.Errorf("beside the folder stands %v, %v", outside, err)
+	}
+	for _, name := range []string{"", strings.Repeat("/", 200)} {
+		if _, err := s.Create(name, base, "run"); !errors.Is(err, store.ErrName) {
+			t.Errorf("Create for database %q: %v, want ErrName", name, err)
+		}
+	}
+}
+
+func TestEncodedNamesAreUniqueAndPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(rapid.String(), rapid.StringMatching(`[%.2EF/a\x00-\x1f]{1,8}`)).Draw(t, "name")
+		if rapid.Bool().Draw(t, "bytes") {
+			name = string(rapid.SliceOf(rapid.Byte()).Draw(t, "raw"))
+		}
+		folder, err := encode(name)
+		if err != nil {
+			if name != "" && len(name)*3 <= store.MaxName {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !utf8.ValidString(folder) || !filepath.IsLocal(folder) || filepath.Base(folder) != folder || folder[0] == '.' {
+			t.Fatalf("%q is encoded as %q, which is no plain name", name, folder)
+		}
+		if again, ok := decode(folder); !ok || again != name {
+			t.Fatalf("%q is encoded as %q, which decodes to %q, %v", name, folder, again, ok)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{"shop", "%2F", "%2f", "%", "%2", "%41", "..", "%zz", "%+1", "% 1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, folder string) {
+		database, ok := decode(folder)
+		if !ok {
+			return
+		}
+		if again, err := encode(database); err != nil || again != folder {
+			t.Fatalf("%q decodes to %q, which is encoded as %q, %v", folder, database, again, err)
+		}
+	})
+}
+
+func TestHostileNamesOfFilesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	put(t, s, "shop", base, "run1", "x")
+	if err := os.WriteFile(filepath.Join(dir, "secret"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", ".", "..", "../secret", "/etc/passwd", ".lock", base + ".manifest.json", base + "/", "secret",
+		base + "\x00", "backup-2026-11-23-01-00-00.sql\n", "backup-old.sql"} {
+		loc := store.Location{Database: "shop", File: name}
+		_, err := s.Open(loc, store.Dump)
+		_, manifestErr := s.Open(loc, store.Manifest)
+		_, createErr := s.Create("shop", name, "run2")
+		for _, err := range []error{err, manifestErr, createErr, s.Remove(loc), s.Adopt(loc, nil)} {
+			if !errors.Is(err, store.ErrName) {
+				t.Errorf("%q: %v, want ErrName", name, err)
+			}
+		}
+	}
+	for _, runID := range []string{"", "../x", "a/b", "A", strings.Repeat("a", 65)} {
+		if _, err := s.Create("shop", base, runID); !errors.Is(err, store.ErrName) {
+			t.Errorf("run id %q: %v, want ErrName", runID, err)
+		}
+	}
+}
+
+func TestLinksAreNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	loc := put(t, s, "shop", base, "run1", "x")
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, []byte("private"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{outside, "../loose", "backup-2026-11-23-02-00-00.sql"} {
+		_ = os.Remove(s.Path(loc))
+		if err := os.Symlink(target, s.Path(loc)); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := s.Open(loc, store.Dump); err == nil {
+			_ = f.Close()
+			t.Errorf("a link to %s is opened", target)
+		}
+	}
+	if err := os.Symlink("shop", filepath.Join(dir, "mirror")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"shop/" + base + " -1"}, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := s.Create("mirror", base, "run2"); err == nil {
+		t.Error("a backup is written through a link")
+	}
+}
+
+func TestForeignFilesArePassedOverAndBrokenManifestsNamed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	put(t, s, "shop", base, "run1", "x")
+	for path, size := range map[string]int64{"README": 1, "shop/notes.txt": 1, "shop/.hidden": 1, "shop/x.manifest.json": 1, "%zz/" + base: 1,
+		"shop/backup-2026-11-23-09-00-00.sql.manifest.json": store.MaxManifest + 1} {
+		path = filepath.Join(dir, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "shop", "backup-2026-11-22-09-00-00.sql.manifest.json"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var good, broken []string
+	for entry, err := range s.Manifests() {
+		if err != nil {
+			broken = append(broken, entry.File)
+		} else {
+			good = append(good, entry.File)
+		}
+	}
+	if diff := cmp.Diff([]string{base}, good); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"backup-2026-11-22-09-00-00.sql", "backup-2026-11-23-09-00-00.sql"}, broken); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for _, name := range []string{"backup-2025-01-15-01-00-00.sql", "backup-before-upgrade.sql.enc", "backup.sql", "other.sql", "backup-x.tar"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("-- old\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "backup-folder.sql"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	loose, err := s.Loose()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range loose {
+		names = append(names, entry.File)
+		if entry.Size != 7 || entry.ModTime.IsZero() || entry.Database != "" {
+			t.Errorf("entry %+v", entry)
+		}
+		if err := s.Adopt(entry.Location, []byte(entry.File)); err != nil {
+			t.Error(err)
+		}
+		if err := s.Adopt(entry.Location, []byte("again")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("adopted twice: %v", err)
+		}
+	}
+	if diff := cmp.Diff([]string{"backup-2025-01-15-01-00-00.sql", "backup-before-upgrade.sql.enc"}, names); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/" + names[0] + " 7", "/" + names[1] + " 7"}, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if loose, err := s.Loose(); err != nil || loose != nil {
+		t.Errorf("loose after adoption: %v, %v", loose, err)
+	}
+	if err := s.Remove(store.Location{File: names[1]}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"/" + names[0] + " 7"}, listed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if err := s.Adopt(store.Location{File: "backup-absent.sql"}, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("adoption of a file that is absent: %v", err)
+	}
+}
+
+func TestNothingIsWrittenWhereAMountWentAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mount")
+	s := open(t, dir)
+	f, err := s.Create("shop", base, "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Rename(dir, dir+".gone"), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Commit(nameAsManifest); !errors.Is(err, store.ErrMoved) {
+		t.Errorf("Commit: %v, want ErrMoved", err)
+	}
+	_, createErr := s.Create("shop", base, "run2")
+	_, lockErr := s.Lock("shop")
+	_, looseErr := s.Loose()
+	for _, err := range []error{createErr, lockErr, looseErr, s.Remove(store.Location{Database: "shop", File: base})} {
+		if !errors.Is(err, store.ErrMoved) {
+			t.Errorf("%v, want ErrMoved", err)
+		}
+	}
+	for _, err := range s.Manifests() {
+		if !errors.Is(err, store.ErrMoved) {
+			t.Errorf("Manifests: %v, want ErrMoved", err)
+		}
+	}
+	if left := onDisk(t, dir); left != nil {
+		t.Errorf("written beneath the mount: %q", left)
+	}
+}
+
+func TestLargeWritesArriveWhole(t *testing.T) {
+	s := open(t, t.TempDir())
+	f, err := s.Create("shop", base, "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	for range 20 { // crosses the bound at which writeback is asked for
+		if _, err := f.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loc, err := f.Commit(nameAsManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.Path(loc))
+	if err != nil || !bytes.Equal(data, bytes.Repeat(chunk, 20)) {
+		t.Errorf("%d bytes are stored, error %v", len(data), err)
+	}
+	if space, err := s.Space(); err != nil || space.Free <= 0 {
+		t.Errorf("free are %d, %v", space.Free, err)
+	}
+}
