@@ -41,11 +41,11 @@ func (x *exchange) end(ctx context.Context, err error) error {
 	defer x.release()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTime)
 	defer cancel()
-	kept, reconcileErr := x.displacements.reconcile(ctx, x.restoreID)
+	displaced, reconcileErr := x.displacements.reconcile(ctx, x.restoreID)
 	switch {
-	case kept.InPlace():
+	case displaced.InPlace():
 		return nil
-	case kept != nil && reconcileErr == nil:
+	case displaced != nil && reconcileErr == nil:
 		return errors.Join(err, errOutcomeUnknown) // another server answers now
 	case reconcileErr != nil && err == nil:
 		x.displacements.log.Error("what a restore replaced could not be recorded; it will be tried again", "restore", x.restoreID, "error", reconcileErr)

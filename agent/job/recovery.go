@@ -86,18 +86,18 @@ func (r *Recovery) recoverWork(ctx context.Context, work *state.Work) {
 // recoverRestore ends a restore that was interrupted. If it was about to replace a database, the
 // server says whether it has.
 func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
-	kept, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
+	displaced, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
 	if err != nil {
 		r.log.Warn("how a restore ended can't be told yet", "restore", work.Restore.ID, "error", err)
 		r.orphans.leave(orphan{work: work})
 		return
 	}
-	r.log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept.InPlace())
+	r.log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", displaced.InPlace())
 	result := state.Result{
-		JobID: work.JobID, State: state.StateSucceeded, Outcome: kept.Outcome(), FinishedAt: r.clock.Now().UTC(),
+		JobID: work.JobID, State: state.StateSucceeded, Outcome: displaced.Outcome(), FinishedAt: r.clock.Now().UTC(),
 		About: state.About{Kind: "restore", Database: work.Restore.Target},
 	}
-	if !kept.InPlace() {
+	if !displaced.InPlace() {
 		result.State, result.Error, result.Failure = state.StateFailed, r.interruptedText(work), backup.FailureOther
 	}
 	var news []state.Entry
@@ -105,9 +105,9 @@ func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
 		news = append(news, state.ResultEntry(result))
 	}
 	switch {
-	case !kept.InPlace() && !r.orphans.cleanUp(ctx, work):
+	case !displaced.InPlace() && !r.orphans.cleanUp(ctx, work):
 		work = nil // its record is needed until its database is dropped
-	case kept.InPlace():
+	case displaced.InPlace():
 		if err := r.engine.Store.RemoveIncoming(work.Restore.ID); err != nil {
 			r.log.Error("what was fetched for a restore could not be removed", "restore", work.Restore.ID, "error", err)
 		}

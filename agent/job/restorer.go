@@ -31,11 +31,11 @@ type Restorer struct {
 // that is named after its id, and writes again what is known of what it has replaced. The control
 // plane gives the ids.
 func (r *Restorer) ownID(ctx context.Context, id string) error {
-	kept, err := r.state.Displaced.Of(id)
+	displaced, err := r.state.Displaced.Of(id)
 	if err != nil {
 		return err
 	}
-	if kept != nil {
+	if displaced != nil {
 		return fmt.Errorf("%w: there was a restore %s, and what it replaced is kept", errSpec, id)
 	}
 	taken, err := r.engine.Instance.DatabaseExists(ctx, backup.TemporaryDatabase(id))

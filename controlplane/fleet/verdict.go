@@ -60,8 +60,8 @@ const (
 	// DuplicateFor is how long a second agent with the same identity counts,
 	// once it was refused. It tries again within RefusedAgain, if it still runs.
 	DuplicateFor = 3 * RefusedAgain
-	// ReconnectWithin is how soon an agent is back that had lost its control plane: the
-	// longest of its pauses, and what a crowd takes at the door.
+	// ReconnectWithin is how soon an agent is back that had lost its control plane: the longest of
+	// its pauses, and what many agents at once take to be admitted.
 	ReconnectWithin = 2 * time.Minute
 	// RefusedAgain is within which time a refused agent tries again.
 	RefusedAgain = 5 * time.Minute

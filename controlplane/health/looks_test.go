@@ -43,8 +43,8 @@ func newPaced(t *testing.T, instances ...string) *paced {
 }
 
 // 200 calls of one VIEWER kept the metrics and the alerts waiting, each for a look of its own. Now
-// anyone who asks waits for the look under way and the next, and so does the crowd, whatever each
-// of it asks for.
+// anyone who asks waits for the look under way and the next, and so do all others, whatever each of
+// it asks for.
 func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(t, "db1", "db2")

@@ -39,8 +39,8 @@ func LoadAuthorities(dir string) (*Authorities, error) {
 	return a, err
 }
 
-// current returns the CAs of this moment, the oldest first. A folder that can't be
-// read any longer is no reason to close the doors: what was read last holds on.
+// current returns the CAs of this moment, the oldest first. A folder that can't be read any longer
+// is no reason to refuse everybody: what was read last stays valid.
 func (a *Authorities) current() ([]*CA, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
