@@ -240,7 +240,7 @@ func TestCheck(t *testing.T) {
 		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
 		"test restores": {"BACKUP_VERIFY_SCHEDULE=0 4 * * 0\x00BACKUP_VERIFY_BINDIR=/nowhere", "FAILED  test restores: no server binaries are at hand: /nowhere"},
 		"policy":        {"PGHARBOR_POLICY_FILE=" + blocked, "FAILED  policy: the policy of this host can't be used: " + blocked + ": unexpected end of JSON input — until then the control plane may ask for nothing"},
-		"policy gone":   {"PGHARBOR_POLICY_FILE=" + h.dir + "/gone", "gone: there is no such file, and one that is named must be there: {} in it stands for the defaults — make the file that PGHARBOR_POLICY_FILE"},
+		"policy gone":   {"PGHARBOR_POLICY_FILE=" + h.dir + "/gone", "gone: there is no such file, and one that is named must be there: {} in it means the defaults — make the file that PGHARBOR_POLICY_FILE"},
 		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
 	}
 	for name, test := range tests {

@@ -123,7 +123,7 @@ func (a *agent) checkCage(context.Context, *command) (string, error) {
 	found, err := throwaway.FindCage()
 	switch {
 	case verify.WithoutCage:
-		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what stands in a backup can do there what this user can", nil
+		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what is in a backup can do there what this user can", nil
 	case err == nil:
 		return "test restores run in one: " + found.String(), nil
 	case verify.Schedule == nil:

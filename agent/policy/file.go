@@ -17,7 +17,7 @@ const maxFile = 64 << 10
 
 // ErrGone reports that a policy that somebody has named is not there. It may have been taken away
 // with what it denies, so that the defaults do not stand in for it.
-var ErrGone = errors.New("there is no such file, and one that is named must be there: {} in it stands for the defaults")
+var ErrGone = errors.New("there is no such file, and one that is named must be there: {} in it means the defaults")
 
 // ErrNotOurs reports that others than root and the agent's user may write a policy.
 var ErrNotOurs = errors.New("others than root and this user may write to it")

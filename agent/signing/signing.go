@@ -1,6 +1,7 @@
-// Package signing holds the key with which an agent signs the manifests of its backups, the keys of others that it
-// trusts, and how far its signatures have come. All of it lives in the agent's state folder; the key is made at first
-// need, is not the one of TLS, and is never renewed: what it has signed must be verifiable for as long as backups are kept.
+// Package signing holds the key with which an agent signs the manifests of its backups, the keys of
+// others that it trusts, and how far its signatures have come. All of it lives in the agent's state
+// folder; the key is made at first need, is not the one of TLS, and is never renewed: what it has
+// signed must be verifiable for as long as backups are kept.
 package signing
 
 import (
@@ -78,7 +79,7 @@ func (s *Signer) key() (ed25519.PrivateKey, error) {
 
 // Begin makes the key if there is none. What was stored before is grandfathered by its hash, as
 // grandfathered returns it (SHA-256 of each manifest, hexadecimal): that has no signature, and is
-// known all the same. On a folder that has a key it does nothing.
+// known anyway. On a folder that has a key it does nothing.
 func (s *Signer) Begin(grandfathered func() ([]string, error)) error {
 	if _, err := os.Lstat(filepath.Join(s.dir, keyName)); !errors.Is(err, fs.ErrNotExist) {
 		return err

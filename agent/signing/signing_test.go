@@ -49,7 +49,7 @@ func TestTheKeyStays(t *testing.T) {
 	}
 }
 
-// Who may write to the key or to the list of those who are trusted would decide who is.
+// Anyone who may write to the key or to the list of those who are trusted would decide who is.
 func TestFilesThatOthersMayChangeTrustNobody(t *testing.T) {
 	dir := t.TempDir()
 	s := begin(t, dir)

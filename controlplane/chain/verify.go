@@ -127,15 +127,15 @@ func (v *Verifier) follows(e Entry) error {
 	next := v.last.Sequence + 1
 	switch {
 	case e.Sequence > next:
-		return broken(next, Dropped, "entry %d was dropped or moved: entry %d stands in its place", next, e.Sequence)
+		return broken(next, Dropped, "entry %d was dropped or moved: entry %d is in its place", next, e.Sequence)
 	case e.Sequence < next:
-		return broken(next, Reordered, "entry %d was dropped or moved: entry %d stands in its place, which comes before it", next, e.Sequence)
+		return broken(next, Reordered, "entry %d was dropped or moved: entry %d is in its place, which comes before it", next, e.Sequence)
 	}
 	if e.Hash == e.Sum(e.PreviousHash) {
 		return v.linked(e)
 	}
 	if was := renumbered(e); was != 0 {
-		return broken(next, Reordered, "entry %d was dropped or moved: what stands in its place was written as entry %d", next, was)
+		return broken(next, Reordered, "entry %d was dropped or moved: what is in its place was written as entry %d", next, was)
 	}
 	return broken(next, Edited, "entry %d was edited: its hash is not that of what it says", next)
 }

@@ -68,7 +68,7 @@ func (s *session) forgetCheckpoint(ctx context.Context) error {
 	}
 	accepted := audit.Action{
 		Actor: "agent:" + s.instance, Action: "trail.accept", Instance: s.instance, Target: held.String(),
-		Detail: "beside the agent somebody has accepted that the audit log is another than the one with this head",
+		Detail: "on the agent's host somebody has accepted that the audit log is another than the one with this checkpoint",
 	}
 	return s.Audit.Often(ctx, accepted, func() error { return s.Catalog.AuditLog.ForgetCheckpoint(ctx, s.instance) })
 }

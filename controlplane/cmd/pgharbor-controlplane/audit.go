@@ -13,7 +13,7 @@ import (
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "The audit log, as it stands in the catalog on this host",
+		Short: "The audit log, as it is in the catalog on this host",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError(fmt.Errorf("say verify or seal; %s --help explains", cmd.CommandPath()))
