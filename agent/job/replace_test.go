@@ -229,7 +229,7 @@ func TestDisplacedForItsDays(t *testing.T) {
 }
 
 // An agent that dies between an exchange and its record finds out at its next start what has happened, and tells it.
-func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
+func TestAnExchangeThatNobodyRecordedIsRecordedLater(t *testing.T) {
 	y := newYard(t)
 	if err := y.start(never).Wait(); err != nil {
 		t.Fatal(err)
@@ -258,9 +258,9 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.runner.Displacements.maintain(t.Context())
-	noted, err := y.runner.State.Displaced.Of(displaced.RestoreID)
-	if err != nil || noted == nil || noted.UndoneAt.IsZero() || noted.Name() != displaced.NewName || noted.Until.IsZero() {
-		t.Errorf("noted of the undo: %+v, %v", noted, err)
+	recorded, err := y.runner.State.Displaced.Of(displaced.RestoreID)
+	if err != nil || recorded == nil || recorded.UndoneAt.IsZero() || recorded.Name() != displaced.NewName || recorded.Until.IsZero() {
+		t.Errorf("noted of the undo: %+v, %v", recorded, err)
 	}
 	told = entries(t, y.runner.State)
 	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Displaced == displaced.NewName }); len(told) != 2 || at < 0 ||
