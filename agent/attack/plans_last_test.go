@@ -25,7 +25,7 @@ var plansOfLast = map[string]plan{
 		after: `REVOKE USAGE ON SCHEMA admin FROM mallory; CREATE TABLE admin.t (a int); INSERT INTO admin.t VALUES (1); ALTER TABLE admin.t OWNER TO mallory`},
 	"smuggled into a schema": {ours: true, hers: schemaTrap + `CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			EXECUTE format('CREATE SEQUENCE %1$I.smuggled; ALTER SEQUENCE %1$I.smuggled OWNED BY %1$I.tt.n', session_user); RETURN new; END $$;` +
-		arm("trap.arm", `CREATE TEMP TABLE queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO queue VALUES (1);`),
+		arm("trap.arm", `CREATE TABLE trap.queue (n int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON trap.queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.fire(); INSERT INTO trap.queue VALUES (1);`),
 		after: `CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO mallory; CREATE TABLE closed.tt (n int) PARTITION BY RANGE ((n + trap.arm(1))); ALTER TABLE closed.tt OWNER TO mallory`,
 		probe: map[string]string{"SELECT count(*) FROM pg_class WHERE relname = 'smuggled'": "0"}},
 	"a language with her validator": {hers: `CREATE FUNCTION hers.val(oid) RETURNS void LANGUAGE plpgsql AS 'BEGIN IF current_database() <> ''mal'' THEN PERFORM hers.spring(''validator''); END IF; END'`,

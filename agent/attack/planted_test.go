@@ -152,7 +152,7 @@ var plans = map[string]plan{
 // as it was, and what can't be loaded so is refused. Loaded as everybody does, the plans work.
 func TestWhatCodeDoesDuringALoadGainsNothing(t *testing.T) {
 	all := map[string]plan{}
-	for _, some := range []map[string]plan{plans, plansOfTypes, plansOfChange, plansOfGuards, plansOfLooks, plansOfLooksAgain, plansThird, plansOfDeputies, plansOfLast} {
+	for _, some := range []map[string]plan{plans, plansOfTypes, plansOfChange, plansOfGuards, plansOfLooks, plansOfLooksAgain, plansThird, plansFourth, plansOfDeputies, plansOfLast} {
 		maps.Copy(all, some)
 	}
 	for name, p := range all {

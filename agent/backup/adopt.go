@@ -12,6 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/random"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // errWritten reports that a process still writes to a file.
@@ -64,10 +65,11 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 	}
 	created := e.looseTime(entry)
 	m := Manifest{
-		Version: ManifestVersion, ID: random.ID(), Instance: e.InstanceName, Database: database, Filename: entry.File,
+		Version: ManifestVersion, ID: random.ID(), Instance: e.InstanceName, Filename: entry.File,
 		Format: postgres.FormatPlain, Compression: CompressionNone, Encryption: Encryption{Scheme: seal.SchemeNone},
 		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
 	}
+	m = m.ofSeries(subject.LogicalOf(database))
 	if strings.HasSuffix(entry.File, ".enc") {
 		m.Encryption = seal.Describe(seal.SchemeOpenSSL) // which is what the old script made
 	}

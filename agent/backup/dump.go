@@ -16,6 +16,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/random"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // nameTime is the time in a file's name, in the engine's zone.
@@ -86,12 +87,13 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 	}
 	started := e.Now().UTC()
 	m := Manifest{
-		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: e.InstanceName, Database: req.Database,
+		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: e.InstanceName,
 		Format: cmp.Or(e.Format, postgres.FormatPlain), Compression: cmp.Or(e.Compression, CompressionNone),
 		Encryption: e.Keys.Encryption(), CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
 		Encoding: database.Encoding, Collation: database.Collate, CType: database.CType,
 		LocaleProvider: database.LocaleProvider, Locale: database.Locale,
 	}
+	m = m.ofSeries(subject.LogicalOf(req.Database))
 	m.Unproven, err = e.Unproven(ctx, req.Database)
 	if errors.Is(err, ErrMarks) { // no reason for having no backup
 		m.Warnings, err = append(m.Warnings, "it is restored confined: "+err.Error()), nil
@@ -101,10 +103,7 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 
 // baseName is the name of the file, which says what is in it.
 func (e *Engine) baseName(m Manifest) string {
-	name := "backup-" + m.StartedAt.In(e.location()).Format(nameTime) + ".sql"
-	if m.Format == postgres.FormatCustom {
-		name = strings.TrimSuffix(name, "sql") + "dump"
-	}
+	name := "backup-" + m.StartedAt.In(e.location()).Format(nameTime) + "." + m.Series().Kind.Ending(m.Format)
 	if m.Compression == CompressionZstd {
 		name += ".zst"
 	}
@@ -159,7 +158,7 @@ func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file 
 	defer dump.Close()
 	inspector := e.inspect(ctx, dump.Server, m.Format)
 	plain := newMeter(inspector)
-	progress := e.begin(req.OnProgress, PhaseDump, e.lastSize(req.Database))
+	progress := e.begin(req.OnProgress, PhaseDump, e.lastSize(m.Series()))
 
 	err = distribute(ctx, stop, dump, progress.add, plain, sink)
 	// finish of all that was begun, and the first error.
@@ -216,11 +215,11 @@ func (w *wrapper) finish(broken error) error {
 	return nil
 }
 
-// lastSize is the size of the newest dump of a database, as an estimate of the next; 0 where there is none.
-func (e *Engine) lastSize(database string) (size int64) {
+// lastSize is the plain size of the newest backup of a series, as an estimate of the next; 0 where there is none.
+func (e *Engine) lastSize(series subject.Series) (size int64) {
 	inventory, _ := e.Inventory() // an estimate may do without what can't be read
 	for _, stored := range inventory {
-		if stored.Database == database && stored.PlainSizeBytes > 0 {
+		if stored.Series() == series && stored.PlainSizeBytes > 0 {
 			size = stored.PlainSizeBytes
 		}
 	}

@@ -66,9 +66,9 @@ func judge(entry store.Entry) (Stored, error) {
 	if err != nil {
 		return Stored{}, err
 	}
-	adopted := entry.Database == ""
-	if manifest.Filename != entry.File || (!adopted && manifest.Database != entry.Database) {
-		return Stored{}, fmt.Errorf("%w: it is that of %q, database %q", ErrForged, manifest.Filename, manifest.Database)
+	of := manifest.Series().Subject
+	if manifest.Filename != entry.File || (!entry.Unmanaged() && of.Place() != entry.Database) {
+		return Stored{}, fmt.Errorf("%w: it is that of %q, %s", ErrForged, manifest.Filename, of)
 	}
 	stored := Stored{Manifest: manifest, Location: entry.Location, State: StatePresent, Hold: readHold(entry.Hold)}
 	switch {

@@ -18,10 +18,10 @@ var ErrContent = errors.New("the dump holds code that would run with more rights
 
 // loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns
 // how many rows of each table the server took.
-func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, found *verified, kept *globals, progress *reporter) (map[postgres.Table]int64, error) {
+func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, found *verified, kept *globals, progress *reporter, warn func(string)) (map[postgres.Table]int64, error) {
 	guarded := load.Guarded{
 		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Owner: kept.owner(),
-		Jobs: e.restoreJobs(), OnTable: progress.object,
+		Jobs: e.restoreJobs(), OnTable: progress.object, OnWarning: warn,
 	}
 	progress.of(len(found.tables))
 	if found.archive != nil && found.archive.Usable() {

@@ -1,12 +1,14 @@
 package backup
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/seal"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // ManifestVersion is the version that is written. A reader refuses a higher one.
@@ -32,8 +34,10 @@ type Manifest struct {
 	ID          string     `json:"id"`
 	RunID       string     `json:"run_id"`
 	Instance    string     `json:"instance"`
-	Database    string     `json:"database"`
-	Filename    string     `json:"filename"` // without folders
+	Kind        string     `json:"kind,omitempty"`    // the word of a subject.Kind; empty in manifests of before. Ask Series
+	Subject     string     `json:"subject,omitempty"` // the word of a subject.Subject; likewise
+	Database    string     `json:"database"`          // empty where the subject is no database, or its name is not known
+	Filename    string     `json:"filename"`          // without folders
 	Format      string     `json:"format"`
 	Compression string     `json:"compression"`
 	Encryption  Encryption `json:"encryption"`
@@ -44,6 +48,9 @@ type Manifest struct {
 	// The same of the dump, before compression and encryption; empty for an adopted file that could not be opened.
 	PlainSizeBytes int64  `json:"plain_size_bytes"`
 	PlainSHA256    string `json:"plain_sha256"`
+
+	// DependsOn are the ids of the backups without which this one can't be restored; nil for a dump, which stands alone.
+	DependsOn []string `json:"depends_on,omitempty"`
 
 	// CreatedAt is the age that the backup has: when its dump started. All times are UTC.
 	CreatedAt  time.Time `json:"created_at"`
@@ -86,6 +93,29 @@ type Manifest struct {
 // Encryption is how a file is encrypted.
 type Encryption = seal.Encryption
 
+// Series is what the backup is of, and of which kind. A manifest of before there were kinds is of a logical dump of its
+// database.
+func (m Manifest) Series() subject.Series {
+	of, _ := subject.Read(m.Subject, m.Database) // ParseManifest has refused one that contradicts itself
+	return subject.Series{Subject: of, Kind: subject.ReadKind(m.Kind)}
+}
+
+// ofSeries returns the manifest with the words of a series.
+func (m Manifest) ofSeries(s subject.Series) Manifest {
+	m.Kind, m.Subject = s.Kind.Word(), s.Subject.Word()
+	m.Database, _ = s.Subject.Database()
+	return m
+}
+
+// Restorable returns nil for a dump: a restore loads that into a database, and a test restore counts its rows. A file
+// without a manifest is taken for one. subject.ErrNewer says that only a newer pgharbor knows what to do with the backup.
+func (m *Manifest) Restorable() error {
+	if m == nil || m.Series().Kind == subject.Logical && m.Series().Check() == nil {
+		return nil
+	}
+	return cmp.Or(m.Series().Check(), errNoDump)
+}
+
 // marshal returns the manifest as it is stored.
 func (m Manifest) marshal() ([]byte, error) {
 	if m.Tables == nil {
@@ -95,8 +125,8 @@ func (m Manifest) marshal() ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// ParseManifest reads a stored manifest and refuses one that a newer pgharbor wrote or, by ErrDamaged, that lacks what it
-// is for.
+// ParseManifest reads a stored manifest and refuses one whose version is of a newer pgharbor or, by ErrDamaged, that lacks
+// what it is for. A kind or a subject that is not known is read: such a backup is kept, and not restored.
 func ParseManifest(data []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -111,6 +141,9 @@ func ParseManifest(data []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: manifest: %q is not the name of a file", ErrDamaged, m.Filename)
 	case m.Globals != nil && (m.Globals.SHA256 == "" || m.Globals.SizeBytes < 0):
 		return Manifest{}, fmt.Errorf("%w: manifest: size_bytes or sha256 of its globals is missing", ErrDamaged)
+	}
+	if _, err := subject.Read(m.Subject, m.Database); err != nil {
+		return Manifest{}, fmt.Errorf("%w: manifest: %w", ErrDamaged, err)
 	}
 	return m, nil
 }

@@ -52,6 +52,10 @@ func (e *Engine) LookAhead(ctx context.Context, req RestoreRequest) error {
 // begin makes the checks that need no more of the dump than its head and its manifest. The file may be elsewhere: then it
 // is nil.
 func (l *lookAhead) begin(ctx context.Context, file Object) {
+	if err := l.req.Manifest.Restorable(); err != nil {
+		l.fail("file", err, "upgrade pgharbor on this host, or restore another backup")
+		return
+	}
 	if l.req.Manifest != nil {
 		l.needs, l.format = l.req.Manifest.knownNeeds(), l.req.Manifest.Format
 	}

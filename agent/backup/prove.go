@@ -49,6 +49,9 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 	if !restoreIDs.MatchString(req.ID) {
 		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
 	}
+	if err := req.Manifest.Restorable(); err != nil {
+		return Proof{}, err
+	}
 	file, err := openFrom(req.From)
 	if err != nil {
 		return Proof{}, err

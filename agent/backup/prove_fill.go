@@ -76,7 +76,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 	}
 	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
 	if p.server == nil && !p.req.Confined {
-		rows, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress)
+		rows, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress, nil)
 		p.counted = loaded(rows)
 		return err
 	}
@@ -112,7 +112,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 // loadAsARestore loads as a restore into a live server does, so that what that refuses is known before the worst day. What does not go
 // through so is loaded as stock tools do: in a cage it does no harm.
 func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress *reporter) error {
-	_, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress)
+	_, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress, nil)
 	role, tablespace := postgres.Lacks(err)
 	if err == nil || ctx.Err() != nil || role != "" || tablespace != "" || errors.Is(err, ErrDamaged) {
 		return err

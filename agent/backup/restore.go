@@ -199,7 +199,7 @@ func (e *Engine) fill(ctx context.Context, temporary string, file Object, found 
 // loadFor loads a dump with the rights of its owners, or, where somebody trusts it, with those of the agent, and compares the rows.
 func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file Object, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
 	if !req.TrustContent {
-		rows, err := e.loadGuarded(ctx, temporary, file, found, kept, progress)
+		rows, err := e.loadGuarded(ctx, temporary, file, found, kept, progress, req.warn)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ type Signature struct {
 // signatureContext begins every message that is signed, so that no signature of a manifest is ever one of anything else.
 const signatureContext = "pgharbor manifest 1\n"
 
-// certify places a manifest in the chain of its database, proves and signs it, and returns it as it is to be stored.
+// certify places a manifest in the chain of its series, proves and signs it, and returns it as it is to be stored.
 //
 // What is signed are the bytes of the stored file without the characters of the signature's value, after
 // signatureContext. What the passphrase proves are the same bytes without those of the proof's value too. Both cover so
@@ -37,7 +37,7 @@ func (e *Engine) certify(m *Manifest) ([]byte, error) {
 	if e.Signer == nil {
 		return e.prove(m)
 	}
-	stored, err := e.Signer.Extend(m.Database, func(sequence int64, previous string) ([]byte, error) {
+	stored, err := e.Signer.Extend(m.Series().Key(), func(sequence int64, previous string) ([]byte, error) {
 		return e.sign(m, sequence, previous)
 	})
 	if err == nil {

@@ -46,8 +46,11 @@ func (e *Engine) verify(ctx context.Context, file Object, manifest *Manifest, pr
 	return found, err
 }
 
-// open opens the head of a file. Only where that fails, more is read, to tell why.
+// open opens the head of a file. Only where that fails, more is read, to tell why. What is no dump is not looked at.
 func (e *Engine) open(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*source, error) {
+	if err := manifest.Restorable(); err != nil {
+		return nil, err
+	}
 	if manifest != nil && file.Size() != manifest.SizeBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, file.Size(), manifest.SizeBytes)
 	}

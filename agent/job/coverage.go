@@ -77,8 +77,8 @@ func (c *coverage) lastKnown() []string {
 	}
 	inventory := c.inventory.Current()
 	for _, b := range inventory.Backups {
-		if b.Database != "" && !slices.Contains(names, b.Database) {
-			names = append(names, b.Database)
+		if name, ok := b.Series().Subject.Database(); ok && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names

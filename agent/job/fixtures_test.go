@@ -92,7 +92,7 @@ func entries(t *testing.T, folder *state.Folder) []state.Entry {
 }
 
 // storeBackup puts a backup of a given time in the store. Its content is its id.
-func storeBackup(t *testing.T, r *Runner, database, id, runID string, created time.Time) store.Location {
+func storeBackup(t *testing.T, r *Runner, database, id, runID string, created time.Time, dependsOn ...string) store.Location {
 	t.Helper()
 	file, err := r.Engine.Store.Create(database, "backup-"+created.UTC().Format("2006-01-02-15-04-05")+".sql", runID)
 	if err != nil {
@@ -109,7 +109,7 @@ func storeBackup(t *testing.T, r *Runner, database, id, runID string, created ti
 			Version: backup.ManifestVersion, ID: id, RunID: runID, Instance: "old-name", Database: database, Filename: loc.File,
 			Format: postgres.FormatPlain, Compression: backup.CompressionNone, Encryption: backup.Encryption{Scheme: seal.SchemeNone},
 			SizeBytes: int64(len(id)), SHA256: hash, PlainSizeBytes: int64(len(id)), PlainSHA256: hash,
-			CreatedAt: created.UTC(), StartedAt: created.UTC(), FinishedAt: created.UTC(), Trigger: backup.TriggerSchedule, Complete: true,
+			CreatedAt: created.UTC(), StartedAt: created.UTC(), FinishedAt: created.UTC(), Trigger: backup.TriggerSchedule, Complete: true, DependsOn: dependsOn,
 		})
 	})
 	if err != nil {

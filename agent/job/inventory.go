@@ -150,7 +150,7 @@ func evaluated(stored []backup.Stored, checks map[string]state.CheckState, polic
 		}
 		backups[n] = Backup{Stored: s, Check: check}
 		aged[n] = retention.Backup{
-			ID: s.ID, Database: s.Database, CreatedAt: s.CreatedAt,
+			ID: s.ID, Of: s.Series(), CreatedAt: s.CreatedAt, DependsOn: s.DependsOn,
 			Good: backups[n].good(), Held: s.Hold != nil, // one that is in use stays as well: see remove
 		}
 	}

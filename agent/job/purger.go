@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // removableFiles are the stored backups, for retention.
@@ -44,8 +44,9 @@ type purger struct {
 }
 
 // purge removes what the policy says is over, backup by backup and by id, and
-// journals the reason of each. Nothing of a database is removed before its newest
-// backup was read and found whole, and nothing at all while the clock is suspect.
+// journals the reason of each. Nothing of a series is removed before its newest
+// backup was read and found whole, nothing that a stored backup depends on, and
+// nothing at all while the clock is suspect.
 func (p *purger) purge(ctx context.Context) {
 	p.purging.Lock()
 	defer p.purging.Unlock()
@@ -54,25 +55,21 @@ func (p *purger) purge(ctx context.Context) {
 		return
 	}
 	inventory := p.inventory.read()
-	expired := map[string][]Backup{}
+	expired := map[subject.Series][]Backup{}
 	for _, b := range inventory.Backups {
 		if !b.Retention.Keep && b.Retention.ID == b.ID {
-			expired[b.Database] = append(expired[b.Database], b)
+			expired[b.Series()] = append(expired[b.Series()], b)
 		}
 	}
 	var blocked error
-	for database, backups := range expired {
-		if err := p.newestIsWhole(ctx, inventory, database); err != nil {
-			blocked = errors.Join(blocked, fmt.Errorf("database %q: %w", database, err))
+	dependents := dependentsOf(inventory)
+	var waiting []Backup
+	for series, backups := range expired {
+		if err := p.newestIsWhole(ctx, inventory, series); err != nil {
+			blocked = errors.Join(blocked, fmt.Errorf("%s: %w", series, err))
 			continue
 		}
-		sort.Slice(backups, func(a, b int) bool { return backups[a].CreatedAt.Before(backups[b].CreatedAt) })
-		for _, b := range backups {
-			if ctx.Err() != nil {
-				return
-			}
-			p.remove(b)
-		}
+		waiting = p.removeFree(ctx, append(waiting, backups...), dependents)
 	}
 	if ctx.Err() != nil {
 		return
@@ -88,15 +85,53 @@ func (p *purger) purge(ctx context.Context) {
 	p.last = now
 }
 
-// newestIsWhole reads the newest backup of a database and compares its hash.
-func (p *purger) newestIsWhole(ctx context.Context, inventory Inventory, database string) error {
-	ofDatabase := slices.DeleteFunc(slices.Clone(inventory.Backups), func(b Backup) bool {
-		return b.Database != database || !b.Complete
+// dependentsOf counts by id how many stored backups depend on one.
+func dependentsOf(inventory Inventory) map[string]int {
+	counted := map[string]int{}
+	for _, b := range inventory.Backups {
+		for _, id := range b.DependsOn {
+			counted[id]++
+		}
+	}
+	return counted
+}
+
+// removeFree removes the oldest first, each once nothing that is stored depends on
+// it, and returns those on which something does: one that could not be removed keeps
+// what it needs. It stops where ctx ends.
+func (p *purger) removeFree(ctx context.Context, backups []Backup, dependents map[string]int) (waiting []Backup) {
+	slices.SortStableFunc(backups, func(a, b Backup) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	for freed := true; freed; backups, waiting = waiting, nil {
+		freed = false
+		for _, b := range backups {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if dependents[b.ID] > 0 {
+				waiting = append(waiting, b)
+				continue
+			}
+			if !p.remove(b) {
+				continue
+			}
+			for _, id := range b.DependsOn {
+				dependents[id]--
+				freed = true
+			}
+		}
+	}
+	return backups
+}
+
+// newestIsWhole reads the newest backup of a series and compares its hash.
+func (p *purger) newestIsWhole(ctx context.Context, inventory Inventory, series subject.Series) error {
+	ofSeries := slices.DeleteFunc(slices.Clone(inventory.Backups), func(b Backup) bool {
+		return b.Series() != series || !b.Complete
 	})
-	if len(ofDatabase) == 0 {
+	if len(ofSeries) == 0 {
 		return errors.New("it has no good backup")
 	}
-	newest := slices.MaxFunc(ofDatabase, func(a, b Backup) int {
+	newest := slices.MaxFunc(ofSeries, func(a, b Backup) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	if newest.State != backup.StatePresent {
@@ -117,33 +152,34 @@ func (p *purger) newestIsWhole(ctx context.Context, inventory Inventory, databas
 }
 
 // remove removes one backup, with a record before and the journal after, so that
-// a crash in between does not make it a backup that is missing.
-func (p *purger) remove(b Backup) {
+// a crash in between does not make it a backup that is missing. It reports whether
+// the backup is gone.
+func (p *purger) remove(b Backup) bool {
 	alone, err := p.lock.take()
 	if err != nil {
 		p.log.Error("a backup stays, because its removal can't be kept apart from others' holds", "backup", b.ID, "error", err)
-		return
+		return false
 	}
 	defer alone()
 	if p.reads.underWay(b.ID) {
-		return // since the plan was made; the newest backup may have taken hours to read
+		return false // since the plan was made; the newest backup may have taken hours to read
 	}
 	removal := state.Removal{BackupID: b.ID, Location: b.Location, Reason: b.Retention.Reason, RemovedAt: p.clock.Now().UTC()}
 	work, err := p.records.Begin(state.Record{ID: "removal-" + b.ID, Removal: &removal})
 	if err != nil {
 		p.log.Error("a backup stays, because its removal can't be recorded", "backup", b.ID, "error", err)
 		p.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
-		return
+		return false
 	}
 	err = p.files.Remove(b.Location)
 	if errors.Is(err, store.ErrHeld) {
 		p.recorder.finish(work) // it was held after the plan was made
-		return
+		return false
 	}
 	if err != nil {
 		p.log.Error("a backup could not be removed", "backup", b.ID, "file", b.Location.File, "error", err)
 		p.recorder.finish(work)
-		return
+		return false
 	}
 	// Before anybody can learn of it: an inventory from before, told afterwards, would make it a
 	// backup that is missing.
@@ -153,6 +189,7 @@ func (p *purger) remove(b Backup) {
 	if err := p.checks.Forget(b.ID); err != nil {
 		p.log.Warn("what was known of a removed backup is left in the state folder", "backup", b.ID, "error", err)
 	}
+	return true
 }
 
 func (p *purger) isDue() bool {

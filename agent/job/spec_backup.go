@@ -8,7 +8,9 @@ import (
 )
 
 // BackupSpec asks for a backup of one database, or of all that the agent covers.
-type BackupSpec struct{ Database string }
+type BackupSpec struct {
+	Database string // empty: each that is covered, which is not a backup of the whole instance
+}
 
 // Kind implements Spec.
 func (BackupSpec) Kind() string { return "backup" }

@@ -18,6 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/throwaway"
 	"github.com/pgharbor/pgharbor/internal/pause"
 	"github.com/pgharbor/pgharbor/internal/random"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // Verify says how backups are restored to prove that they restore.
@@ -271,13 +272,13 @@ func (v *Verifier) verifyNewest(ctx context.Context) {
 	v.warnings.set(warnVerify, sentence("backups could not be put to the test", unproven))
 }
 
-// newestOfEach returns the newest backup of each database that has its file, by
-// the databases' names.
+// newestOfEach returns the newest backup of each series that has its file and can be
+// restored by this agent, by the databases' names.
 func newestOfEach(backups []Backup) []Backup {
-	newest := map[string]Backup{}
+	newest := map[subject.Series]Backup{}
 	for _, b := range backups { // oldest first
-		if b.Complete && b.State != backup.StateMissing {
-			newest[b.Database] = b
+		if b.Complete && b.State != backup.StateMissing && b.Restorable() == nil {
+			newest[b.Series()] = b
 		}
 	}
 	var all []Backup

@@ -21,6 +21,9 @@ func (l *loader) after(ctx context.Context, s *loadSessions, all []dump.Definiti
 	if err := l.makeAll(ctx, s, plain, rights); err != nil {
 		return err
 	}
+	if err := l.giveBack(ctx, s, ""); err != nil {
+		return err
+	}
 	if err := l.foreignKeys(ctx, s); err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (l *archiveLoader) setAside(ctx context.Context, all *[]tableTask, later *l
 		name, _ := dump.CopyTarget(task.copySQL)
 		names = append(names, name)
 	}
-	calling, err := callingTables(ctx, conn, names, mayQuery(l.server))
+	calling, err := callingTables(ctx, conn, names, mayQuery(l.server), mayRead)
 	if err != nil {
 		return err
 	}

@@ -25,25 +25,69 @@ func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, 
 	}
 	tablespace, settings := d.WithoutTablespace()
 	moved := dump.Definition{SQL: inSchema(st, at, schema, scratch), Settings: settings}
-	if err := l.runWithPaths(ctx, s, key, moved); err != nil {
+	kind, name, _ := strings.Cut(d.Owner.Object, schema+".")
+	give := "ALTER " + d.Owner.Object + " OWNER TO " + postgres.QuoteName(d.Owner.Role)
+	kinds := relationKinds(st, at)
+	if kinds == "" {
+		if err := l.runWithPaths(ctx, s, key, moved); err != nil {
+			return err
+		}
+		return s.runTogether(ctx, "ALTER "+kind+scratch+"."+name+" SET SCHEMA "+schema, give)
+	}
+	made, err := l.makeRelation(ctx, s, key, moved, scratch+"."+name)
+	if err != nil {
 		return err
 	}
-	kind, name, _ := strings.Cut(d.Owner.Object, schema+".")
-	if strings.HasSuffix(kind, "TABLE ") || strings.HasSuffix(kind, "VIEW ") {
-		if err := nothingElse(ctx, s, d.Owner.Object, scratch+"."+name); err != nil {
+	move := relationMove{object: d.Owner.Object, from: scratch, to: schema, name: name, is: relation{oid: made, kind: kinds, owner: login.user()}}
+	if tablespace != "" && (kinds == tableKinds || kinds == filledKinds) {
+		move.then = append(move.then, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)
+	}
+	move.then = append(move.then, give)
+	return move.do(ctx, s)
+}
+
+// The kinds of relation that a statement makes, as the catalog calls them; several are one string.
+const (
+	tableKinds   = "rp"
+	filledKinds  = "m" // materialized views
+	viewKinds    = "v"
+	foreignKinds = "f"
+)
+
+// relationKinds are those of what a statement makes, with its name at a position; "" is no relation.
+func relationKinds(st dump.Statement, at int) string {
+	switch isTable := st.Words[at-1].Is("TABLE"); {
+	case isTable && st.Begins("CREATE", "FOREIGN"):
+		return foreignKinds
+	case isTable:
+		return tableKinds
+	case st.Begins("CREATE", "MATERIALIZED"):
+		return filledKinds
+	case st.Words[at-1].Is("VIEW"):
+		return viewKinds
+	}
+	return ""
+}
+
+// makeRelation makes one by a login, and returns its oid, as it is before what was put off to the end of the transaction runs: that may put
+// something else in its place.
+func (l *loader) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
+	err = l.doWithPaths(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
+		if err := login.set(ctx, d.Settings); err != nil {
 			return err
 		}
-	}
-	statements := []string{"ALTER " + kind + scratch + "." + name + " SET SCHEMA " + schema}
-	if tablespace != "" && (st.Words[at-1].Is("TABLE") && !st.Begins("CREATE", "FOREIGN") || st.Begins("CREATE", "MATERIALIZED")) {
-		statements = append(statements, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)
-	}
-	for _, sql := range statements {
-		if err := s.runSQL(ctx, sql); err != nil {
+		return login.inTransaction(ctx, func() error {
+			if err := login.run(ctx, d); err != nil {
+				return err
+			}
+			rows, err := postgres.Ask(ctx, login.conn, `SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid`, relation)
+			if err == nil {
+				oid = rows[0][0]
+			}
 			return err
-		}
-	}
-	return s.runSQL(ctx, "ALTER "+d.Owner.Object+" OWNER TO "+postgres.QuoteName(d.Owner.Role))
+		})
+	})
+	return oid, err
 }
 
 // inSchema is a statement with the name at a position in another schema.

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,6 +35,9 @@ func (l *loader) changeByOwner(ctx context.Context, s *loadSessions, d dump.Defi
 // have run, and changed it. None runs by now.
 func (l *loader) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
 	table, reaches, failed := l.lookAtChange(ctx, s, d, st, c)
+	if errors.Is(failed, errNotDumped) { // it is gone since
+		return err
+	}
 	if failed != nil {
 		return failed
 	}

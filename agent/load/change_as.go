@@ -44,13 +44,20 @@ func makesBeside(st dump.Statement) bool {
 	return makesIndex(st) || identity || st.Begins("CREATE", "OR", "REPLACE", "VIEW")
 }
 
-// madeBeside is the name of the index or the sequence that a statement makes in the schema of its table.
-func madeBeside(st dump.Statement) string {
+// madeBeside is the index or the sequence that a statement makes in the schema of its table, by its name and kinds.
+func madeBeside(st dump.Statement) relation {
+	if makesIndex(st) {
+		return relation{name: dump.Unquoted(madeIndex(st)), kind: "iI"}
+	}
+	generated := st.Find(3, "GENERATED")
+	if generated < 0 {
+		return relation{}
+	}
 	name := madeIndex(st)
-	if at := st.Find(st.Find(3, "GENERATED")+1, "NAME"); !makesIndex(st) && at > 0 { // SEQUENCE NAME
+	if at := st.Find(generated+1, "NAME"); at > 0 { // SEQUENCE NAME
 		_, name = dump.SplitQualified(st.QualifiedName(at + 1))
 	}
-	return dump.Unquoted(name)
+	return relation{name: dump.Unquoted(name), kind: "S"}
 }
 
 // makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
@@ -72,24 +79,26 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	if err != nil {
 		return err
 	}
-	move := func(from, to string) error {
-		return s.runSQL(ctx, "ALTER TABLE "+from+"."+name+" SET SCHEMA "+to)
-	}
-	along, err := s.oids(ctx, goesAlong, c.Name)
+	is, err := s.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
 	}
-	if err := move(schema, scratch); err != nil {
+	if len(is) != 1 || is[0].oid != table.oid {
+		return &dump.ContentError{Object: "table " + c.Name, Why: "it was changed while the dump was loaded"}
+	}
+	move := relationMove{object: "table " + c.Name, from: schema, to: scratch, name: name, is: is[0]}
+	if move.known, err = s.relations(ctx, goesAlong, c.Name); err != nil {
+		return err
+	}
+	if err := move.do(ctx, s); err != nil {
 		return err
 	}
 	moved := d
 	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
 	err = l.runWithPaths(ctx, s, key, moved)
-	if err == nil {
-		err = nothingElse(ctx, s, "table "+c.Name, scratch+"."+name, append(along, madeBeside(d.Statement()))...)
-	}
-	if back := move(scratch, schema); err == nil {
-		err = back
+	move.from, move.to, move.made = scratch, schema, madeBeside(d.Statement())
+	if back := move.do(ctx, s); back != nil { // then it is the table that is not what it was
+		return back
 	}
 	return err
 }

@@ -30,12 +30,18 @@ func (l *loader) loadData(ctx context.Context, s *loadSessions) error {
 		if err := l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true}); err != nil {
 			return err
 		}
-		return l.guard(ctx, s, "") // what comes next may run code as well
+		if err := l.guard(ctx, s, ""); err != nil { // what comes next may run code as well
+			return err
+		}
+		return l.withhold(ctx, s)
 	}
 	if err := l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return !late[name] }, first: true}); err != nil {
 		return err
 	}
 	if err := l.guard(ctx, s, ""); err != nil {
+		return err
+	}
+	if err := l.withhold(ctx, s); err != nil {
 		return err
 	}
 	return l.loadPass(ctx, s, dataPass{tables: func(name string) bool { return late[name] }, serial: true, last: true})
@@ -57,18 +63,17 @@ func (l *loader) loadPass(ctx context.Context, s *loadSessions, pass dataPass) e
 }
 
 // calling are the tables whose rows call functions as they are loaded, that may look into other tables. Where there are several owners, any
-// function counts.
+// function counts, and of the server's own any that may run one.
 func (l *loader) calling(ctx context.Context, s *loadSessions) (map[string]bool, error) {
 	names := l.filled()
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	condition := "true"
-	if !l.shared {
-		condition = mayQuery(l.server)
+	if l.shared {
+		return callingTables(ctx, admin.conn, names, "true", mayRun)
 	}
-	return callingTables(ctx, admin.conn, names, condition)
+	return callingTables(ctx, admin.conn, names, mayQuery(l.server), mayRead)
 }
 
 // filled are the tables that the dump has rows of.

@@ -13,20 +13,20 @@ import (
 // superusersRoutines are the functions that superusers made: oid, schema, name, owner, body and name in small letters, and whether the body does not
 // tell what they run. One whose body is no text has what it runs among its dependencies.
 var superusersRoutines = `SELECT p.oid, n.nspname, p.proname, r.rolname, pg_catalog.lower(p.prosrc), pg_catalog.lower(p.proname::pg_catalog.text), (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
-		OR g.lanname IN ('sql', 'plpgsql') AND p.prosrc ~* '\m(execute|dblink\w*|ts_stat|ts_rewrite|\w+_to_xml\w*|operator)\M'
+		OR g.lanname IN ('sql', 'plpgsql') AND (p.prosrc ~* '\m(execute|dblink\w*|operator)\M' OR EXISTS (SELECT FROM pg_catalog.pg_proc t
+			WHERE pg_catalog.strpos(pg_catalog.lower(p.prosrc), t.proname::pg_catalog.text) > 0 AND ` + fmt.Sprintf(runsTexts, "t") + `))
 		OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE pg_catalog.starts_with(c.setting, 'search_path=')
 			AND c.setting !~ '^search_path=("?pg_(catalog|temp)"?|""|[, ])*$'))::pg_catalog.text
 	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
 	JOIN pg_catalog.pg_language g ON g.oid = p.prolang WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid")
 
-// othersNames are the names of functions, types and relations of others than superusers, in small letters, and those of superusers' views,
-// with their oids.
-var othersNames = `SELECT DISTINCT pg_catalog.lower(o.name), CASE WHEN ` + trustedRole + ` THEN o.view::pg_catalog.text ELSE '' END FROM (
-		SELECT p.proname::pg_catalog.text, p.proowner, 0::pg_catalog.oid FROM pg_catalog.pg_proc p WHERE p.oid >= 12000
-		UNION ALL SELECT t.typname, t.typowner, 0 FROM pg_catalog.pg_type t WHERE t.oid >= 12000
-		UNION ALL SELECT c.relname, c.relowner, CASE WHEN c.relkind IN ('v', 'm') THEN c.oid ELSE 0 END FROM pg_catalog.pg_class c
-			WHERE c.oid >= 12000 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-	) AS o (name, owner, view) JOIN pg_catalog.pg_roles r ON r.oid = o.owner WHERE NOT ` + trustedRole + ` OR o.view <> 0`
+// ownNames are the names of the database's own functions, types and relations, in small letters: whether they are superusers', class and oid.
+var ownNames = `SELECT pg_catalog.lower(o.name), (` + trustedRole + `)::pg_catalog.text, o.class, o.oid FROM (
+		SELECT p.proname::pg_catalog.text, p.proowner, ` + classOfFunctions + `::pg_catalog.oid, p.oid FROM pg_catalog.pg_proc p
+		UNION ALL SELECT t.typname, t.typowner, ` + classOfTypes + `, t.oid FROM pg_catalog.pg_type t
+		UNION ALL SELECT c.relname, c.relowner, ` + classOfTables + `, c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+	) AS o (name, owner, class, oid) JOIN pg_catalog.pg_roles r ON r.oid = o.owner WHERE o.oid >= 12000
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')`
 
 // routine is a function of a superuser.
 type routine struct {
@@ -40,14 +40,11 @@ func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reac
 	if len(functions) == 0 {
 		return nil, nil
 	}
-	if code, err := s.codeOf(ctx, anyCode); err != nil || len(code) == 0 {
-		return nil, err // there is nothing to run
-	}
 	rows, err := s.query(ctx, superusersRoutines)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.query(ctx, othersNames)
+	names, err := s.query(ctx, ownNames)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +65,8 @@ var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + 
 // deputyLook is a look for deputies under way.
 type deputyLook struct {
 	routines      []routine
-	names         [][]string      // rows of othersNames
-	pending, seen map[string]bool // oids of functions, and of views that were looked at
+	names         [][]string      // rows of ownNames
+	pending, seen map[string]bool // oids of functions, and of what was looked at
 }
 
 // find goes from the pending functions to what their bodies name, until it comes to a deputy or to nothing new.
@@ -81,11 +78,11 @@ func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, e
 				continue
 			}
 			l.seen[r.oid], found = true, true
-			views, meets := l.named(r)
+			named, meets := l.named(r)
 			if r.untold || meets {
 				return []reachedCode{r.code}, nil
 			}
-			if code, err := l.follow(ctx, s, views); err != nil || len(code) > 0 {
+			if code, err := l.follow(ctx, s, named); err != nil || len(code) > 0 {
 				return code, err
 			}
 		}
@@ -93,25 +90,25 @@ func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, e
 	return nil, nil
 }
 
-// named takes what the body of a function names: other functions become pending; it returns views, and whether anything is another's.
-func (l deputyLook) named(r routine) (views []string, meets bool) {
+// named takes what the body of a function names. It returns what is of superusers, each as CLASS.OID, and the function itself, whose defaults and
+// types count, too; and whether anything is another's.
+func (l deputyLook) named(r routine) (found []string, meets bool) {
+	found = append(found, classOfFunctions+"."+r.oid)
 	has := namesIn(r.body)
 	for _, name := range l.names {
-		switch {
+		switch class, oid := name[2], name[3]; {
 		case !has(name[0]):
-		case name[1] == "":
-			return nil, true
-		case !l.seen[name[1]]:
-			l.seen[name[1]] = true
-			views = append(views, name[1])
+		case name[1] != "true":
+			return found, true
+		case !l.seen[class+"."+oid]:
+			l.seen[class+"."+oid] = true
+			found = append(found, class+"."+oid)
+			if class == classOfFunctions {
+				l.pending[oid] = true
+			}
 		}
 	}
-	for _, other := range l.routines {
-		if has(other.name) {
-			l.pending[other.oid] = true
-		}
-	}
-	return views, false
+	return found, false
 }
 
 // namesIn reports whether a body has a name in it, as a word of its own or within quotes.
@@ -133,19 +130,33 @@ func notInName(r rune) bool {
 	return r != '_' && r != '$' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
-// follow looks at what superusers' views run.
-func (l deputyLook) follow(ctx context.Context, s *loadSessions, views []string) ([]reachedCode, error) {
-	if len(views) == 0 {
-		return nil, nil
-	}
-	from := start{tables: views}
-	code, err := reachOfQuery.find(ctx, s, from)
-	if err != nil || len(code) > 0 {
-		return code, err
-	}
-	functions, err := reachOfQuery.functions(ctx, s, from)
-	for _, oid := range functions {
-		l.pending[oid] = true
+// follow looks at all that objects of superusers are made of and at all that belongs to them: whatever it is, and whatever it is for, nothing
+// may be another's. The functions among them become pending.
+func (l deputyLook) follow(ctx context.Context, s *loadSessions, from []string) ([]reachedCode, error) {
+	rows, err := s.query(ctx, everything, textArray(from))
+	for _, row := range rows {
+		if row[0] != "" {
+			return []reachedCode{{what: row[0] + " " + row[1] + "." + row[2], owner: row[3]}}, nil
+		}
+		l.pending[row[4]] = true
 	}
 	return nil, err
 }
+
+// everything is what objects depend on, and what depends on them and goes when they go, and so on: kind, schema, name and owner of what is
+// another's, and the oids of superusers' functions. Schemas are none of it.
+var everything = `WITH RECURSIVE reached (class, oid) AS (` + namedObjects + `
+		UNION SELECT next.class, next.oid FROM reached r CROSS JOIN LATERAL (` + reach{columns: true, checks: true, parts: true, plans: true, casts: true}.edges() + `
+			UNION ALL SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = r.class AND d.objid = r.oid AND d.refobjid >= 12000
+				AND d.refclassid NOT IN ('pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_extension'::pg_catalog.regclass)
+			UNION ALL SELECT d.classid, d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = r.class AND d.refobjid = r.oid AND d.deptype IN ('a', 'i', 'P', 'S')
+		) AS next (class, oid))
+	, owned (kind, schema, name, owner, class, oid) AS (
+		SELECT 'function', p.pronamespace, p.proname::pg_catalog.text, p.proowner, ` + classOfFunctions + `::pg_catalog.oid, p.oid FROM pg_catalog.pg_proc p
+		UNION ALL SELECT 'type', t.typnamespace, t.typname, t.typowner, ` + classOfTypes + `, t.oid FROM pg_catalog.pg_type t
+		UNION ALL SELECT 'table', c.relnamespace, c.relname, c.relowner, ` + classOfTables + `, c.oid FROM pg_catalog.pg_class c
+		UNION ALL SELECT 'operator', o.oprnamespace, o.oprname, o.oprowner, 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid FROM pg_catalog.pg_operator o)
+	SELECT CASE WHEN ` + trustedRole + ` THEN '' ELSE o.kind END, n.nspname, o.name, r.rolname, o.oid FROM reached x JOIN owned o ON o.class = x.class AND o.oid = x.oid
+		JOIN pg_catalog.pg_namespace n ON n.oid = o.schema JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+		WHERE o.oid >= 12000 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')
+			AND (NOT ` + trustedRole + ` OR o.class = ` + classOfFunctions + `) ORDER BY 1 DESC`

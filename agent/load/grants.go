@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
@@ -40,4 +41,27 @@ func (s *loadSessions) giveAs(ctx context.Context, d dump.Definition, object, ro
 		return errors.Join(refusal, err)
 	}
 	return nil
+}
+
+// SQLSTATEs of the warnings with which a server passes over a GRANT or REVOKE of a role that may not run it.
+const (
+	stateNotRevoked = "01006"
+	stateNotGranted = "01007"
+)
+
+// heed keeps a statement that the server passed over.
+func (l *loader) heed(d dump.Definition, warning string) {
+	if warning != stateNotRevoked && warning != stateNotGranted {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passedOver = append(l.passedOver, d.SQL)
+}
+
+// tellPassedOver says how many rights are not as they were, because the role that restores may not give or take them.
+func (l *loader) tellPassedOver() {
+	if n := len(l.passedOver); n > 0 && l.OnWarning != nil {
+		l.OnWarning(fmt.Sprintf("%d statements that give or take rights did nothing, because %q does not own the objects, the first: %s", n, l.server.CurrentUser, dump.FirstWords(l.passedOver[0])))
+	}
 }

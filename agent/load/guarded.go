@@ -31,6 +31,7 @@ type Guarded struct {
 	Settings   map[string]string // of the database, by their names; those that change what its code computes are in force for the load
 	Owner      string            // who is to own the database; "" for whoever restores
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
+	OnWarning  func(string)      // may be nil; hears what the database lacks
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
@@ -49,7 +50,7 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 		return nil, err
 	}
 	l := &loader{Instance: i, Guarded: load, database: database, server: server,
-		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[postgres.Table]int64{}, pending: map[string]bool{}, guards: map[string]string{}}
+		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[postgres.Table]int64{}, pending: map[string]bool{}, guards: map[string]string{}, withheld: map[string]bool{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
@@ -72,9 +73,12 @@ type loader struct {
 	paths   map[string]string // search paths of owners' own
 	schemas []dump.Definition // that give schemas their owners
 	stands  []dump.Definition // what is to stand on rows, and is not made yet
-	forced  []dump.Definition // row security that binds owners, where that is not set yet
+	forced  []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
 	guards  map[string]string // what each statement of these guards, by its text
 	refused laterTables       // whose rows the server refused
+	rights  *rights
+	// withheld are the tables and views on which others have no rights yet; it is for the goroutine that goes through the stages.
+	withheld map[string]bool
 	// ofPublic are the grants that the schema public comes with.
 	ofPublic []dump.Definition
 
@@ -88,7 +92,9 @@ type loader struct {
 
 	mu   sync.Mutex // guards what follows
 	made int        // roles for logins
-	rows map[postgres.Table]int64
+	// passedOver are statements that give or take rights, which the server passed over.
+	passedOver []string
+	rows       map[postgres.Table]int64
 	// pending are the tables that wait for their rows, as the dump has their names.
 	pending map[string]bool
 }
@@ -111,6 +117,7 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	rights := newRights(d)
+	l.rights = rights
 	if err := l.before(ctx, s, rights); err != nil {
 		return err
 	}
@@ -121,12 +128,14 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 		return err
 	}
 	l.stands, l.forced = d.After, d.Forced
-	if l.server.Superuser {
-		if err := l.defineAll(ctx, s, d.Policies); err != nil {
-			return err
-		}
-	} else {
-		l.stands = slices.Concat(d.Policies, d.After) // they would bind who loads the rows
+	policies := d.Policies
+	if !l.server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
+		var enabled []dump.Definition
+		policies, enabled = splitPolicies(policies)
+		l.forced = slices.Concat(enabled, d.Forced)
+	}
+	if err := l.defineAll(ctx, s, policies); err != nil {
+		return err
 	}
 	if err := l.loadData(ctx, s); err != nil {
 		return err
@@ -152,6 +161,7 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	if err := s.runAll(ctx, d.Last); err != nil {
 		return err
 	}
+	l.tellPassedOver()
 	return release(ctx)
 }
 

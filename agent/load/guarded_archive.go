@@ -92,6 +92,9 @@ func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-ch
 		if err == nil && serial {
 			err = l.guard(ctx, sessions, name)
 		}
+		if err == nil && serial {
+			err = l.giveBack(ctx, sessions, name)
+		}
 		if err = later.take(task, err); err != nil {
 			return err
 		}

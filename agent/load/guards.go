@@ -87,18 +87,35 @@ func (l *loader) guardedBy(d dump.Definition) string {
 	return name
 }
 
-// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, forced row
-// security, and checks that only new rows have to meet.
+// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, row security,
+// forced or not, and checks that only new rows have to meet.
 func guarded(st dump.Statement) string {
 	c := st.Code()
 	toggles := (st.Does("TABLE", "ENABLE") || st.Does("TABLE", "DISABLE")) && (st.Find(3, "TRIGGER") > 0 || st.Find(3, "RULE") > 0)
-	forces := st.Does("TABLE", "FORCE")
+	forces := st.Does("TABLE", "FORCE") || enables(st)
 	isNew := st.Does("TABLE", "ADD") && strings.HasSuffix(st.SQL, "NOT VALID")
 	made := st.Begins("CREATE", "RULE") || st.Begins("CREATE", "TRIGGER") || st.Begins("CREATE", "CONSTRAINT", "TRIGGER")
 	if toggles || forces || isNew || made {
 		return c.Name
 	}
 	return ""
+}
+
+// enables reports whether a statement sets row security for a table.
+func enables(st dump.Statement) bool {
+	return st.Does("TABLE", "ENABLE") && strings.HasSuffix(st.SQL, " ENABLE ROW LEVEL SECURITY")
+}
+
+// splitPolicies tells policies from what sets them in force.
+func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) {
+	for _, d := range all {
+		if enables(d.Statement()) {
+			enabled = append(enabled, d)
+		} else {
+			policies = append(policies, d)
+		}
+	}
+	return policies, enabled
 }
 
 // isLoaded reports whether no table of a tree waits for its rows.

@@ -41,8 +41,9 @@ func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reache
 // copyByNobody loads rows by a login that has no rights but to do that, and ends it with all that it had.
 //
 // The table is in a schema that holds nothing else meanwhile: in its own there may be functions and tables that nothing but the schema
-// guards. What holds its place there is the superuser's, so that nobody puts anything else there. It is back where it belongs when this
-// returns, also after an error, so that its rows may be tried again. Its row security rests as long as only nobody can find it.
+// guards. What holds its place there is the superuser's, so that nobody puts anything else there. The table itself is the superuser's, too,
+// and nobody has a right on it but the login to insert: its row security rests and its triggers are not there yet, while views and functions
+// still come to it by its oid. It is back where it belongs when this returns, also after an error, so that its rows may be tried again.
 func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := s.session(ctx, load.key)
 	if err != nil {
@@ -54,9 +55,13 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 		return 0, errNotDumped
 	}
 	cell := postgres.QuoteName(session.login)
+	shut, open, err := l.shut(ctx, s, load.table, cell+"."+name, cell)
+	if err != nil {
+		return 0, err
+	}
 	grants := []string{"CREATE SCHEMA " + cell, "GRANT USAGE ON SCHEMA " + cell + " TO " + cell, "GRANT INSERT ON TABLE " + load.table.name + " TO " + cell}
-	for _, open := range load.schemas {
-		grants = append(grants, "GRANT USAGE ON SCHEMA "+open+" TO "+cell)
+	for _, opened := range load.schemas {
+		grants = append(grants, "GRANT USAGE ON SCHEMA "+opened+" TO "+cell)
 	}
 	places, err := places(ctx, s, load.table)
 	if err != nil {
@@ -68,11 +73,8 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 		away = append(away, "CREATE TABLE "+place+" ()")
 		back = append(back, "DROP TABLE "+place)
 	}
-	back = append(back, "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
-	if load.table.guarded {
-		away = append(away, "ALTER TABLE "+cell+"."+name+" DISABLE ROW LEVEL SECURITY")
-		back = append([]string{"ALTER TABLE " + cell + "." + name + " ENABLE ROW LEVEL SECURITY"}, back...)
-	}
+	away = append(away, shut...)
+	back = append(append(open, back...), "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
 	if err := l.grant(ctx, s, append(grants, away...)...); err != nil {
 		return 0, err
 	}
@@ -80,11 +82,42 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	copied, err := l.copyIn(ctx, s, session, load, rows)
 	s.end(ctx, load.key)
 	err = errors.Join(err, l.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
+	if err == nil && !l.withheld[load.table.name] {
+		err = l.grantAgain(ctx, s, load.table.name)
+	}
 	if err != nil {
 		return 0, err
 	}
 	return copied, l.checkRows(ctx, s, load.table, copied)
 }
+
+// shut are statements that take a table, which is called name by now, from its owner and from all who have a right on it, but not from
+// the login; and those that give it back to its owner.
+func (l *loader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
+	if table.owner != l.server.CurrentUser {
+		owner := postgres.QuoteName(table.owner)
+		shut = append(shut, "ALTER TABLE "+name+" OWNER TO CURRENT_USER")
+		if !l.server.Superuser { // who is given a table needs the right to make one there
+			open = append(open, "GRANT CREATE ON SCHEMA "+login+" TO "+owner)
+		}
+		open = append(open, "ALTER TABLE "+name+" OWNER TO "+owner)
+	}
+	grantees, err := s.oids(ctx, tableGrantees, table.oid)
+	for _, grantee := range grantees {
+		shut = append(shut, "REVOKE ALL ON TABLE "+name+" FROM "+grantee+" CASCADE")
+	}
+	if table.guarded {
+		shut = append(shut, "ALTER TABLE "+name+" DISABLE ROW LEVEL SECURITY")
+		open = append(open, "ALTER TABLE "+name+" ENABLE ROW LEVEL SECURITY")
+	}
+	return shut, open, err
+}
+
+// tableGrantees are the roles that have a right on the table $1 or on a column of it, but its owner.
+const tableGrantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END FROM pg_catalog.pg_class c
+	CROSS JOIN LATERAL (SELECT c.relacl UNION ALL SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid) AS l (acl)
+	CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a WHERE c.oid = $1::pg_catalog.oid AND a.grantee <> c.relowner
+	AND a.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole`
 
 // places are the names that a table and the sequences of its columns leave when it goes to another schema.
 func places(ctx context.Context, s *loadSessions, table tableInfo) ([]string, error) {

@@ -61,7 +61,10 @@ func (l *loader) dataStatement(ctx context.Context, s *loadSessions, sql string,
 		if err := l.copyRows(ctx, s, name, copySQL, rows); err != nil || !pass.serial {
 			return err
 		}
-		return l.guard(ctx, s, name)
+		if err := l.guard(ctx, s, name); err != nil {
+			return err
+		}
+		return l.giveBack(ctx, s, name)
 	case st.Begins("SELECT", "pg_catalog.setval") && !pass.last, !st.Begins("SELECT", "pg_catalog.setval") && !pass.first:
 		return nil
 	case st.IsData():

@@ -140,6 +140,12 @@ func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reached
 	if err != nil || len(code) > 0 || !w.deputies {
 		return code, err
 	}
+	if code, err := s.codeOf(ctx, anyCode); err != nil || len(code) == 0 {
+		return nil, err // there is nothing to run
+	}
+	if code, err := w.textRunners(ctx, s, from); err != nil || len(code) > 0 {
+		return code, err
+	}
 	functions, err := w.functions(ctx, s, from)
 	if err != nil {
 		return nil, err
@@ -152,11 +158,12 @@ func (w reach) functions(ctx context.Context, s *loadSessions, from start) ([]st
 	return s.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
-// The oids of pg_proc, pg_type, pg_class and pg_constraint.
+// The oids of pg_type, pg_proc, pg_class, pg_attrdef and pg_constraint.
 const (
 	classOfTypes       = "1247"
 	classOfFunctions   = "1255"
 	classOfTables      = "1259"
+	classOfDefaults    = "2604"
 	classOfConstraints = "2606"
 )
 

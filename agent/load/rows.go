@@ -62,6 +62,9 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	case others && table.refers:
 		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
+		if err := noDefiner(ctx, s, table, code, functions); err != nil {
+			return load, err
+		}
 		load.key.nobody = "table " + name
 		if load.schemas, err = l.openSchemas(ctx, s, code, functions); err != nil {
 			return load, err

@@ -135,19 +135,32 @@ func (l *loader) searchPath(key sessionKey) string {
 // runWithPaths runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
 // with that of the database. For the superuser that is done where nobody else's code can be found along it.
 func (l *loader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
-	err := l.runIn(ctx, s, key, d, emptyPath)
+	return l.doWithPaths(ctx, s, key, d, (*loadSession).run)
+}
+
+// runner runs a statement in a session.
+type runner func(session *loadSession, ctx context.Context, d dump.Definition) error
+
+// doWithPaths does likewise with what runs a statement.
+func (l *loader) doWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, do runner) error {
+	err := l.doIn(ctx, s, key, d, emptyPath, do)
 	path := l.searchPath(key)
 	if err == nil || !postgres.NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
 		return err
 	}
 	if key != (sessionKey{}) || !l.mixed {
-		return l.runIn(ctx, s, key, d, path)
+		return l.doIn(ctx, s, key, d, path, do)
 	}
-	return l.alongPath(ctx, s, dump.FirstWords(d.SQL), err, func() error { return l.runIn(ctx, s, key, d, path) })
+	return l.alongPath(ctx, s, dump.FirstWords(d.SQL), err, func() error { return l.doIn(ctx, s, key, d, path, do) })
 }
 
-// runIn runs a statement with a search path. What a login runs is over before the superuser goes along a path.
+// runIn runs a statement with a search path.
 func (l *loader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, path string) error {
+	return l.doIn(ctx, s, key, d, path, (*loadSession).run)
+}
+
+// doIn does likewise with what runs a statement. What a login runs is over before the superuser goes along a path.
+func (l *loader) doIn(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, path string, do runner) error {
 	if key != (sessionKey{}) {
 		l.quiet.RLock()
 		defer l.quiet.RUnlock()
@@ -159,7 +172,7 @@ func (l *loader) runIn(ctx context.Context, s *loadSessions, key sessionKey, d d
 	if err := session.look(ctx, path); err != nil {
 		return err
 	}
-	return errors.Join(session.run(ctx, d), session.look(ctx, emptyPath))
+	return errors.Join(do(session, ctx, d), session.look(ctx, emptyPath))
 }
 
 // alongPath does what finds names by the search path as the superuser: no login runs meanwhile, and there is no code of others that could
@@ -206,18 +219,27 @@ var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_cata
 // user is the role of the login.
 func (s *loadSession) user() string { return s.login }
 
+// set gives a session the settings of a statement.
+func (s *loadSession) set(ctx context.Context, settings string) error {
+	if settings == s.settings {
+		return nil
+	}
+	for sql := range strings.SplitSeq(settings, ";\n") {
+		if sql == "" {
+			continue
+		}
+		if err := postgres.Run(ctx, s.conn, sql); err != nil {
+			return err
+		}
+	}
+	s.settings = settings
+	return nil
+}
+
 // run runs one statement of the dump.
 func (s *loadSession) run(ctx context.Context, d dump.Definition) error {
-	if d.Settings != s.settings {
-		for sql := range strings.SplitSeq(d.Settings, ";\n") {
-			if sql == "" {
-				continue
-			}
-			if err := postgres.Run(ctx, s.conn, sql); err != nil {
-				return err
-			}
-		}
-		s.settings = d.Settings
+	if err := s.set(ctx, d.Settings); err != nil {
+		return err
 	}
 	if d.As == "" {
 		return postgres.Run(ctx, s.conn, d.SQL)
@@ -231,7 +253,9 @@ func (s *loadSessions) run(ctx context.Context, d dump.Definition) error {
 	if err != nil {
 		return err
 	}
+	admin.conn.TakeWarning()
 	err = admin.run(ctx, d)
+	s.loader.heed(d, admin.conn.TakeWarning())
 	if d.As != "" && postgres.SQLState(err) == postgres.StateNoPrivilege {
 		err = s.grantAs(ctx, d, err)
 	}

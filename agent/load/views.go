@@ -32,8 +32,8 @@ func (l *loader) fillViews(ctx context.Context, s *loadSessions, views []dump.De
 	return nil
 }
 
-// fillView fills one by the login of its owner. Where the login is refused, the superuser fills it: the server runs the query as the view's
-// owner, whoever asks for it.
+// fillView fills one by the login of its owner. An owner that may find no names in the view's schema any more gets that right for a login of
+// its own: the server runs the query as the owner, who can't be anybody else in it, so that no code gets at the right.
 func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	if !l.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
@@ -46,12 +46,51 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: view.owner}
-	if err = l.runWithPaths(ctx, s, as, d); !refused(err) {
+	err = l.runWithPaths(ctx, s, as, d)
+	switch {
+	case !refused(err):
+		return err
+	case !postgres.LacksLogin(err) && view.uses:
+		return contentError(dump.FirstWords(d.SQL), view.owner, err)
+	case postgres.LacksLogin(err):
+		return l.fillPlain(ctx, s, d, view, err)
+	}
+	return l.lending(ctx, s, as, []string{view.name}, nil, func(lent sessionKey) error {
+		err := l.runIn(ctx, s, lent, d, emptyPath)
+		if postgres.NameNotFound(err) {
+			err = l.runIn(ctx, s, lent, d, l.searchPath(as))
+		}
+		return err
+	})
+}
+
+// fillPlain fills one as the superuser because no login of its owner is to be had. The server runs the query as the owner, but in a session
+// that is the superuser's: nothing in it may ask whose that is, neither code nor row security.
+func (l *loader) fillPlain(ctx context.Context, s *loadSessions, d dump.Definition, view tableInfo, refusal error) error {
+	way, from := reachOfQuery, start{tables: []string{view.oid}}
+	found, err := s.codeOf(ctx, way.from()+` SELECT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
+		WHERE o.kind IN ('function', 'operator', 'domain')`, from.args()...)
+	if err == nil && len(found) == 0 {
+		found, err = s.guardedTables(ctx, way, from)
+	}
+	if err == nil && len(found) == 0 {
+		found, err = way.textRunners(ctx, s, from)
+	}
+	if err != nil {
 		return err
 	}
-	err = l.runIn(ctx, s, sessionKey{}, d, emptyPath)
-	if postgres.NameNotFound(err) {
-		err = l.runIn(ctx, s, sessionKey{}, d, l.searchPath(as))
+	if len(found) > 0 {
+		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it reads the " + found[0].String(), Err: refusal}
 	}
-	return err
+	return l.runIn(ctx, s, sessionKey{}, d, emptyPath)
+}
+
+// guardedTables are the tables with row security that a way comes to.
+func (s *loadSessions) guardedTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
+	tables, err := s.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return s.codeOf(ctx, `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND c.relrowsecurity`, oidArray(tables))
 }

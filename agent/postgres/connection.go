@@ -111,11 +111,11 @@ func (i *Instance) dial(ctx context.Context, database string, server traits, p p
 	if i.answerLimit > 0 {
 		boundAnswers(config, i.answerLimit)
 	}
-	opened, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil {
+	conn := &Session{}
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) { conn.warning = notice.Code }
+	if conn.conn, err = pgconn.ConnectConfig(ctx, config); err != nil {
 		return nil, connectError(ctx, database, err)
 	}
-	conn := &Session{opened}
 	return conn, nil
 }
 

@@ -134,7 +134,7 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string, like Databas
 	if err := i.Execute(ctx, sql+" ALLOW_CONNECTIONS false"); err != nil {
 		return databaseError(err, name)
 	}
-	if err := i.Execute(ctx, "REVOKE CONNECT ON DATABASE "+QuoteName(name)+" FROM PUBLIC"); err != nil {
+	if err := i.Execute(ctx, "REVOKE CONNECT, TEMPORARY ON DATABASE "+QuoteName(name)+" FROM PUBLIC"); err != nil {
 		return err
 	}
 	return i.Execute(ctx, "ALTER DATABASE "+QuoteName(name)+" ALLOW_CONNECTIONS true")
@@ -146,7 +146,7 @@ func (i *Instance) OpenDatabase(ctx context.Context, name string) error {
 }
 
 func openToAll(database string) string {
-	return "GRANT CONNECT ON DATABASE " + QuoteName(database) + " TO PUBLIC"
+	return "GRANT CONNECT, TEMPORARY ON DATABASE " + QuoteName(database) + " TO PUBLIC"
 }
 
 // DropDatabase drops a database and ends the sessions in it. It is no error where there is none.

@@ -11,7 +11,17 @@ import (
 
 // Session is a connection to a server. It is the only way in which SQL gets there, and its errors are where a server's
 // words come into the agent: each is a *ServerError, whose text may go anywhere.
-type Session struct{ conn *pgconn.PgConn }
+type Session struct {
+	conn    *pgconn.PgConn
+	warning string // SQLSTATE of the last notice
+}
+
+// TakeWarning returns the SQLSTATE of the last notice since it was called before; "" is none.
+func (s *Session) TakeWarning() string {
+	warning := s.warning
+	s.warning = ""
+	return warning
+}
 
 // Exec prepares to run statements by the simple protocol.
 func (s *Session) Exec(ctx context.Context, sql string) *Script {

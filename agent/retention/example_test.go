@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
-// Of each database the newest good backups stay, whatever their age.
+// Of the dumps of each database the newest good backups stay, whatever their age.
 func ExamplePlan() {
 	now := time.Date(2026, time.November, 30, 12, 0, 0, 0, time.UTC)
 	aged := func(id string, days int) retention.Backup {
-		return retention.Backup{ID: id, Database: "shop", CreatedAt: now.AddDate(0, 0, -days), Good: true}
+		return retention.Backup{ID: id, Of: subject.LogicalOf("shop"), CreatedAt: now.AddDate(0, 0, -days), Good: true}
 	}
 	held := aged("d", 90)
 	held.Held = true

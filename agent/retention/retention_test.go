@@ -9,6 +9,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 var now = time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
@@ -31,8 +33,8 @@ func TestPlan(t *testing.T) {
 			{ID: "c", CreatedAt: ago(200 * day), Good: true},
 		}, []string{"a expired", "b kept-last", "c kept-last"}},
 		"each database by itself": {[]Backup{
-			{ID: "a", Database: "x", CreatedAt: ago(60 * day), Good: true}, {ID: "b", Database: "y", CreatedAt: ago(60 * day), Good: true},
-			{ID: "c", Database: "x", CreatedAt: ago(61 * day), Good: true}, {ID: "d", Database: "x", CreatedAt: ago(62 * day), Good: true},
+			{ID: "a", Of: subject.LogicalOf("x"), CreatedAt: ago(60 * day), Good: true}, {ID: "b", Of: subject.LogicalOf("y"), CreatedAt: ago(60 * day), Good: true},
+			{ID: "c", Of: subject.LogicalOf("x"), CreatedAt: ago(61 * day), Good: true}, {ID: "d", Of: subject.LogicalOf("x"), CreatedAt: ago(62 * day), Good: true},
 		}, []string{"a kept-last", "b kept-last", "c kept-last", "d expired"}},
 		"bad ones do not count": {[]Backup{
 			{ID: "a", CreatedAt: ago(40 * day), Good: true}, {ID: "b", CreatedAt: ago(41 * day)}, {ID: "c", CreatedAt: ago(42 * day)},
@@ -82,7 +84,7 @@ func TestPlanNeverEmptiesTheHarbour(t *testing.T) {
 		for i := range rapid.IntRange(0, 30).Draw(t, "backups") {
 			backups = append(backups, Backup{
 				ID:        fmt.Sprint(i),
-				Database:  rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "database"),
+				Of:        subject.LogicalOf(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "database")),
 				CreatedAt: ago(time.Duration(rapid.IntRange(-100, 2000).Draw(t, "hours")) * time.Hour),
 				Good:      rapid.Bool().Draw(t, "good"),
 				Held:      rapid.IntRange(0, 9).Draw(t, "held") == 0,
@@ -90,7 +92,7 @@ func TestPlanNeverEmptiesTheHarbour(t *testing.T) {
 		}
 		before := slices.Clone(backups)
 		decisions := Plan(backups, policy, now)
-		if diff := gocmp.Diff(before, backups); diff != "" {
+		if diff := gocmp.Diff(before, backups, gocmp.AllowUnexported(subject.Subject{}, subject.Kind{})); diff != "" {
 			t.Fatal("the backups given were changed", diff)
 		}
 		if len(decisions) != len(backups) {
@@ -110,7 +112,7 @@ func TestPlanNeverEmptiesTheHarbour(t *testing.T) {
 			if b.Held {
 				t.Fatalf("%+v goes and is held", b)
 			}
-			if newest := newestOf(b.Database, backups); !newest.Good {
+			if newest := newestOf(b.Of, backups); !newest.Good {
 				t.Fatalf("%+v goes while the newest, %+v, is bad", b, newest)
 			}
 			if kept := goodKept(b, backups, decisions); b.Good && kept < max(1, policy.KeepLast) {
@@ -120,16 +122,16 @@ func TestPlanNeverEmptiesTheHarbour(t *testing.T) {
 	})
 }
 
-func newestOf(database string, backups []Backup) Backup {
-	return slices.MaxFunc(slices.DeleteFunc(slices.Clone(backups), func(b Backup) bool { return b.Database != database }),
+func newestOf(series subject.Series, backups []Backup) Backup {
+	return slices.MaxFunc(slices.DeleteFunc(slices.Clone(backups), func(b Backup) bool { return b.Of != series }),
 		func(a, b Backup) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
 }
 
-// goodKept counts the good backups of b's database that stay, are not older than b, and do not
-// claim to be of the future.
+// goodKept counts the good backups of b's series that stay, are not older than b, and do not claim
+// to be of the future.
 func goodKept(b Backup, backups []Backup, decisions []Decision) (kept int) {
 	for i, other := range backups {
-		if decisions[i].Keep && other.Good && other.Database == b.Database && !other.CreatedAt.Before(b.CreatedAt) && !other.CreatedAt.After(now) {
+		if decisions[i].Keep && other.Good && other.Of == b.Of && !other.CreatedAt.Before(b.CreatedAt) && !other.CreatedAt.After(now) {
 			kept++
 		}
 	}

@@ -131,8 +131,9 @@ func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
 // backupOf leaves the retention to the caller. If its tables or roles are too many for one message,
 // they are left out: the manifest next to the file has them.
 func backupOf(m backup.Manifest) *pgharborv1.Backup {
+	of := m.Series()
 	b := &pgharborv1.Backup{
-		Id: m.ID, Database: text(m.Database), Filename: text(m.Filename), SizeBytes: m.SizeBytes, Sha256: m.SHA256,
+		Id: m.ID, Kind: text(of.Kind.Word()), Subject: text(of.Subject.Word()), DependsOn: texts(m.DependsOn), Database: text(m.Database), Filename: text(m.Filename), SizeBytes: m.SizeBytes, Sha256: m.SHA256,
 		CreatedAt: timestamp(m.CreatedAt), StartedAt: timestamp(m.StartedAt),
 		Encrypted: m.Encryption.Scheme != seal.SchemeNone, Encryption: m.Encryption.Scheme,
 		Format: m.Format, Compression: m.Compression, PlainSizeBytes: m.PlainSizeBytes, PlainSha256: m.PlainSHA256,

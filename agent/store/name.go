@@ -16,7 +16,7 @@ const (
 )
 
 var (
-	backupNames = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.(?:sql|dump)(?:\.zst)?(?:\.enc)?)$`)
+	backupNames = regexp.MustCompile(`^backup-(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(\.[a-z]{1,16}(?:\.zst)?(?:\.enc)?)$`) // of any kind, a newer one's too
 	looseNames  = regexp.MustCompile(`^backup-[^/\x00]*\.sql(?:\.enc)?$`)
 	ids         = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 )
@@ -39,15 +39,20 @@ func (p Part) Of(file string) string {
 	}
 }
 
-// IsBackup reports whether a name is one that a new backup gets: backup-YYYY-MM-DD-HH-mm-ss.{sql|dump}[.zst][.enc].
+// IsBackup reports whether a name is one that a new backup gets: backup-YYYY-MM-DD-HH-mm-ss.TYPE[.zst][.enc], where TYPE is
+// up to 16 letters, such as sql.
 func IsBackup(name string) bool { return backupNames.MatchString(name) }
 
 // IsLoose reports whether a name is one that the old script gave its files: backup-*.sql[.enc].
 func IsLoose(name string) bool { return looseNames.MatchString(name) }
 
+// Unmanaged reports whether the file stands where the old script left its own, directly in the store's folder. Such a place
+// says nothing of the database that the file is of. Each other place is that of a subject, see subject.Subject.Place.
+func (l Location) Unmanaged() bool { return l.Database == "" }
+
 // Check returns ErrName for a location that no backup has. Whatever passes is safe as a name of a file.
 func (l Location) Check() error {
-	if len(ManifestName(l.File)) <= MaxName && (IsBackup(l.File) || l.Database == "" && IsLoose(l.File)) {
+	if len(ManifestName(l.File)) <= MaxName && (IsBackup(l.File) || l.Unmanaged() && IsLoose(l.File)) {
 		return nil
 	}
 	return fmt.Errorf("%w: %q of database %q", ErrName, l.File, l.Database)

@@ -25,7 +25,7 @@ var (
 
 // Location names a backup in a store.
 type Location struct {
-	Database string // as Postgres has it; empty for a file that stands directly in the store's top
+	Database string // the place of its subject, which is a database's name; empty for a file directly in the store's top
 	File     string // the file's name, without folders
 }
 

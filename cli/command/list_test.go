@@ -105,6 +105,24 @@ func TestShow(t *testing.T) {
 	}
 }
 
+func TestShowNamesABackupThatOnlyANewerOneCanRestore(t *testing.T) {
+	f := loggedIn(t)
+	f.backups = sampleBackups()
+	f.backups[0].Kind, f.backups[0].Subject = "logical", "database"
+	f.backups[1].Kind, f.backups[1].Subject, f.backups[1].Database = "unheard", "instance", ""
+	if got := f.run(t, "show", "id2"); got.code != exit.Done || !strings.Contains(got.stdout, `it is of a newer pgharbor: its kind is "unheard"`) {
+		t.Errorf("%+v", got)
+	}
+	for _, id := range []string{"id1", "id3"} { // the second as by a control plane that knows no kinds
+		if got := f.run(t, "show", id); got.code != exit.Done || strings.Contains(got.stdout, "newer") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if got := f.run(t, "list", "-o", "json"); !strings.Contains(got.stdout, `"kind": "logical"`) && !strings.Contains(got.stdout, `"kind":"logical"`) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestHealthExitCode(t *testing.T) {
 	f := loggedIn(t)
 	f.health = &pgharborv1.GetHealthResponse{Databases: []*pgharborv1.DatabaseHealth{{

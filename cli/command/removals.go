@@ -10,6 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/cli/internal/output"
 	"github.com/pgharbor/pgharbor/internal/exit"
 	"github.com/pgharbor/pgharbor/internal/intact"
+	"github.com/pgharbor/pgharbor/internal/subject"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -41,7 +42,7 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		}
 		byID[b.GetId()] = b
 		known = append(known, retention.Backup{
-			ID: b.GetId(), Database: b.GetDatabase(), CreatedAt: b.GetCreatedAt().AsTime(),
+			ID: b.GetId(), Of: seriesOf(b), DependsOn: b.GetDependsOn(), CreatedAt: b.GetCreatedAt().AsTime(),
 			Good: intact.Is(b.GetComplete(), b.GetState(), b.GetProof().GetState()), Held: b.GetHeld(),
 		})
 	}
@@ -52,6 +53,12 @@ func replanned(instance string, backups []*pgharborv1.Backup, policy retention.P
 		all = append(all, b)
 	}
 	return all
+}
+
+// seriesOf is what a backup is of, and of which kind.
+func seriesOf(b *pgharborv1.Backup) subject.Series {
+	of, _ := subject.Read(b.GetSubject(), b.GetDatabase()) // the control plane refuses what contradicts itself
+	return subject.Series{Subject: of, Kind: subject.ReadKind(b.GetKind())}
 }
 
 // removals returns the backups that the next purge removes.

@@ -38,9 +38,16 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 		of(b)
 		b.Proof = &pgharborv1.Proof{State: "failed"}
 	}), backup("instead", 13, of))
+	// A fourth has a chain, which stays as a whole, and one of a kind that only a newer agent removes.
+	chain := func(kind string, dependsOn ...string) func(*pgharborv1.Backup) {
+		return func(b *pgharborv1.Backup) {
+			b.Instance, b.Database, b.Kind, b.DependsOn = "db4", "wiki", kind, dependsOn
+		}
+	}
+	backups = append(backups, backup("link", 1, chain("logical", "base")), backup("base", 90, chain("logical")), backup("foreign", 99, chain("unheard")))
 	var out strings.Builder
 	printer := &output.Printer{Stdout: &out, Now: func() time.Time { return now }, Format: output.FormatTable}
-	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}, {Instance: "db3", KeepLast: 2}}
+	policies := []*pgharborv1.InstanceRetention{{Instance: "db1", KeepLast: 2}, {Instance: "db2", KeepLast: 2}, {Instance: "db3", KeepLast: 2}, {Instance: "db4", KeepLast: 1}}
 	if err := dryRun(printer, policies, backups, 10); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +57,7 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", gone, got)
 		}
 	}
-	for _, stays := range []string{"today", "week ", "held", "elsewhere", "newest", "instead"} {
+	for _, stays := range []string{"today", "week ", "held", "elsewhere", "newest", "instead", "link", "base", "foreign"} {
 		if strings.Contains(got, stays) {
 			t.Errorf("%s would go:\n%s", stays, got)
 		}

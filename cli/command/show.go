@@ -28,6 +28,14 @@ func showCommand(a *app) *cobra.Command {
 	})
 }
 
+// newerOf says why a backup can't be restored by this pgharbor, whatever its state; "" for those that can.
+func newerOf(backup *pgharborv1.Backup) string {
+	if err := seriesOf(backup).Check(); err != nil {
+		return output.Line(err.Error())
+	}
+	return ""
+}
+
 func getBackup(ctx context.Context, conn *grpc.ClientConn, id string) (*pgharborv1.GetBackupResponse, error) {
 	return pgharborv1.NewBackupServiceClient(conn).GetBackup(ctx, &pgharborv1.GetBackupRequest{Id: id})
 }
@@ -38,6 +46,7 @@ func showBackup(out *output.Printer, backup *pgharborv1.Backup) error {
 		{"Id", output.Name(backup.GetId())},
 		{"Instance", output.Name(backup.GetInstance())},
 		{"Database", output.Name(backup.GetDatabase())},
+		{"Newer", newerOf(backup)},
 		{"File", output.Name(backup.GetFilename())},
 		{"State", output.Name(backup.GetState())},
 		{"Created", output.Time(backup.GetCreatedAt(), zone) + ", " + output.Age(backup.GetCreatedAt(), out.Now()) + " ago"},

@@ -18,9 +18,9 @@ func toProto[T, P any](list []T, convert func(T) P) []P {
 
 // backupToProto leaves the tables out: a list of them would be long.
 func backupToProto(b fleet.Backup) *pgharborv1.Backup {
-	m := b.Manifest
+	m, of := b.Manifest, b.Series()
 	return &pgharborv1.Backup{
-		Id: b.ID, Instance: b.Instance, Database: b.Database, State: b.State, Complete: b.Complete,
+		Id: b.ID, Instance: b.Instance, Kind: of.Kind.Word(), Subject: of.Subject.Word(), DependsOn: m.DependsOn, Database: b.Database, State: b.State, Complete: b.Complete,
 		Filename: m.Filename, SizeBytes: b.SizeBytes, Sha256: m.SHA256, CreatedAt: stamp(b.CreatedAt), StartedAt: stamp(m.StartedAt),
 		Encrypted: m.Encrypted, Format: m.Format, Compression: m.Compression, Encryption: m.Encryption,
 		PlainSizeBytes: m.PlainSizeBytes, PlainSha256: m.PlainSHA256, RunId: m.RunID, Trigger: m.Trigger,

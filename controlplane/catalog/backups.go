@@ -14,12 +14,12 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-const backupColumns = `id, instance, database, state, created_at, complete, size_bytes, removed_at, removed_for,
+const backupColumns = `id, instance, kind, subject, database, state, created_at, complete, size_bytes, removed_at, removed_for,
 	retention_status, retention_expires, retention_reason, manifest, held, hold_reason, held_by, scrubbed_at, iif(damage = '', suspect, damage), proof`
 
 func scanBackup(r row) (b fleet.Backup, err error) {
 	var manifest, testRestore []byte
-	err = r.Scan(&b.ID, &b.Instance, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
+	err = r.Scan(&b.ID, &b.Instance, &b.Kind, &b.Subject, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
 		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest,
 		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &testRestore)
 	if err != nil {
@@ -93,9 +93,9 @@ func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) e
 		return err
 	}
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO backups (id, instance, database, state, created_at, complete, size_bytes,
+		INSERT INTO backups (id, instance, kind, subject, database, state, created_at, complete, size_bytes,
 			retention_status, retention_expires, retention_reason, manifest, sequence, signed_by, suspect)
-		VALUES (?, ?, ?, iif(? = '', 'present', 'damaged'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, iif(? = '', 'present', 'damaged'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET
 			state = iif(backups.state = 'removed', 'removed', iif(backups.suspect || excluded.suspect || backups.damage = '', 'present', 'damaged')),
 			suspect = iif(backups.suspect = '', excluded.suspect, backups.suspect),
@@ -104,7 +104,7 @@ func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) e
 			retention_expires = excluded.retention_expires,
 			retention_reason = excluded.retention_reason
 		WHERE backups.instance = excluded.instance`,
-		b.ID, b.Instance, b.Database, b.Suspect, micros(b.CreatedAt), b.Complete, b.SizeBytes,
+		b.ID, b.Instance, b.Series().Kind.Word(), b.Series().Subject.Word(), b.Database, b.Suspect, micros(b.CreatedAt), b.Complete, b.SizeBytes,
 		b.Retention.Status, micros(b.Retention.ExpiresAt), b.Retention.Reason, string(manifest),
 		b.Manifest.Sequence, b.Manifest.SignedBy, b.Suspect)
 	if err := owned(result, err, b.Instance, "backup "+b.ID); err != nil || !suspected {

@@ -71,7 +71,7 @@ func aRun(instance string, at time.Time) fleet.Run {
 
 func aBackup(instance string, at time.Time) fleet.Backup {
 	return fleet.Backup{
-		ID: fleet.NewID(), Instance: instance, Database: "shop", State: fleet.BackupPresent, CreatedAt: at, Complete: true, SizeBytes: 10,
+		ID: fleet.NewID(), Instance: instance, Kind: "logical", Subject: "database", Database: "shop", State: fleet.BackupPresent, CreatedAt: at, Complete: true, SizeBytes: 10,
 	}
 }
 
@@ -203,7 +203,7 @@ func TestBackupSurvivesARoundTrip(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	b := fleet.Backup{
-		ID: fleet.NewID(), Instance: "db1", Database: "a \"b\"\n' -- ; ä", State: fleet.BackupPresent, CreatedAt: now, Complete: true, SizeBytes: 1 << 50,
+		ID: fleet.NewID(), Instance: "db1", Kind: "logical", Subject: "database", Database: "a \"b\"\n' -- ; ä", State: fleet.BackupPresent, CreatedAt: now, Complete: true, SizeBytes: 1 << 50,
 		Retention: fleet.Retention{Status: "kept", ExpiresAt: now.Add(time.Hour), Reason: "young"},
 		Manifest: fleet.Manifest{
 			Filename: "backup-1.sql.zst.enc", SHA256: "00", Encrypted: true, Format: "plain", Compression: "zstd", Encryption: "e", PlainSizeBytes: 1 << 51,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/internal/intact"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // runsCount is for how long a scheduled run makes its database one to evaluate.
@@ -140,6 +141,10 @@ func list(all any) (string, error) {
 // Once it is right again, they must not hide for years what is made since.
 func (l *look) plausible() any { return micros(l.now.Add(fleet.ClockSkew)) }
 
+// ofDumps is the kind by which a database is evaluated: one of another kind is no newer
+// dump, and no dump's size is held against it.
+var ofDumps = `kind = '` + subject.Logical.Word() + `'`
+
 // newestBackups fills in of each what health evaluates and shows.
 func (l *look) newestBackups(ctx context.Context) error {
 	names, err := list(l.names)
@@ -147,7 +152,7 @@ func (l *look) newestBackups(ctx context.Context) error {
 		return err
 	}
 	// The rule of intact.Is, by an index.
-	const good = `instance = ?2 AND database = named.value AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.TestRestoreFailed + `'`
+	good := `instance = ?2 AND database = named.value AND ` + ofDumps + ` AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.TestRestoreFailed + `'`
 	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
 		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
 		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)
@@ -195,9 +200,9 @@ func (l *look) sizesBefore(ctx context.Context) error {
 		return s, nil
 	}, `
 		SELECT database, created_at, size_bytes, plain_size_bytes FROM json_each(?1) AS judged CROSS JOIN backups INDEXED BY backups_judged
-			ON instance = ?2 AND database = judged.value ->> 'database' AND created_at < judged.value ->> 'to'
+			ON instance = ?2 AND database = judged.value ->> 'database' AND `+ofDumps+` AND created_at < judged.value ->> 'to'
 			AND created_at >= max(judged.value ->> 'from', coalesce((SELECT created_at FROM backups AS before WHERE before.instance = ?2
-				AND before.database = judged.value ->> 'database' AND before.created_at < judged.value ->> 'to' ORDER BY before.created_at DESC LIMIT 1 OFFSET ?3), 0))
+				AND before.database = judged.value ->> 'database' AND before.`+ofDumps+` AND before.created_at < judged.value ->> 'to' ORDER BY before.created_at DESC LIMIT 1 OFFSET ?3), 0))
 			AND complete = 1 AND state <> 'damaged'
 		ORDER BY judged.key, created_at`, windowed, l.instance, sizesOf)
 	return err

@@ -91,9 +91,9 @@ func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (
 		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removal_told_at < ?1
 			AND (sequence = 0 OR suspect <> '' OR sequence < (SELECT max(sequence) FROM backups
-				WHERE instance = old.instance AND database = old.database AND signed_by = old.signed_by AND sequence > 0 AND suspect = ''))
+				WHERE instance = old.instance AND database = old.database AND kind = old.kind AND subject = old.subject AND signed_by = old.signed_by AND sequence > 0 AND suspect = ''))
 			AND (proved_at IS NULL OR proof_state <> 'succeeded' OR proved_at < (SELECT max(proved_at) FROM backups
-				WHERE instance = old.instance AND database = old.database AND proved_at IS NOT NULL AND proof_state = 'succeeded'))
+				WHERE instance = old.instance AND database = old.database AND kind = old.kind AND proved_at IS NOT NULL AND proof_state = 'succeeded'))
 		ORDER BY removal_told_at LIMIT ?2)`, micros(before), reportRows))
 }
 

@@ -86,7 +86,7 @@ func (l *look) newestTestRestores(ctx context.Context) error {
 	}
 	newest := func(condition, names string) ([]fleet.Backup, error) {
 		return collect(ctx, l.q, scan, `SELECT id, database, proof FROM backups WHERE rowid IN (
-			SELECT (SELECT rowid FROM backups WHERE instance = ?2 AND database = named.value AND proved_at IS NOT NULL AND `+condition+`
+			SELECT (SELECT rowid FROM backups WHERE instance = ?2 AND database = named.value AND `+ofDumps+` AND proved_at IS NOT NULL AND `+condition+`
 				ORDER BY proved_at DESC LIMIT 1)
 			FROM json_each(?1) AS named)`, names, l.instance)
 	}

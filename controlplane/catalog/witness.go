@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
 // Witness holds what an agent says of its backups against what the catalog has
 // seen of them, and returns by id why a backup is not to be believed: it was
-// another file before, or its place in the chain of its database was another's.
+// another file before, or its place in the chain of its series was another's.
 // What the catalog knows to be suspect already is left out. It changes nothing.
 func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.Backup) (map[string]string, error) {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
@@ -42,7 +43,7 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 	for _, s := range known {
 		before[s.id] = s
 	}
-	checkpoints, err := newestLinks(ctx, tx, instance)
+	heads, err := newestLinks(ctx, tx, instance)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +53,8 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 	slices.SortStableFunc(backups, func(a, b fleet.Backup) int { return int(a.Manifest.Sequence - b.Manifest.Sequence) })
 	for _, b := range backups {
 		old, listed := before[b.ID]
-		place := chainOf{b.Database, b.Manifest.SignedBy}
-		newest := checkpoints[place]
+		place := chainOf{b.Series(), b.Manifest.SignedBy}
+		newest := heads[place]
 		switch {
 		case listed && old.suspect != "":
 		case listed && old.sha256 != b.Manifest.SHA256:
@@ -62,13 +63,17 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 			suspects[b.ID] = fmt.Sprintf("it has the number %d in the chain of signatures, which had come to %d with the backup %s",
 				b.Manifest.Sequence, newest.sequence, newest.id)
 		case !listed && b.Manifest.Sequence > 0:
-			checkpoints[place] = link{b.ID, b.Manifest.Sequence}
+			heads[place] = link{b.ID, b.Manifest.Sequence}
 		}
 	}
 	return suspects, nil
 }
 
-type chainOf struct{ database, key string }
+// chainOf is where a backup has its place: among those of its series that one key signed.
+type chainOf struct {
+	series subject.Series
+	key    string
+}
 
 type link struct {
 	id       string
@@ -82,14 +87,19 @@ func newestLinks(ctx context.Context, q queryer, instance string) (map[chainOf]l
 		chainOf
 		link
 	}
-	scan := func(r row) (n newest, err error) { return n, r.Scan(&n.database, &n.key, &n.id, &n.sequence) }
-	all, err := collect(ctx, q, scan, `SELECT database, signed_by, id, max(sequence) FROM backups
-		WHERE instance = ? AND sequence > 0 AND suspect = '' GROUP BY database, signed_by`, instance)
-	checkpoints := map[chainOf]link{}
-	for _, n := range all {
-		checkpoints[n.chainOf] = n.link
+	scan := func(r row) (n newest, err error) {
+		var b fleet.Backup
+		err = r.Scan(&b.Kind, &b.Subject, &b.Database, &n.key, &n.id, &n.sequence)
+		n.series = b.Series()
+		return n, err
 	}
-	return checkpoints, err
+	all, err := collect(ctx, q, scan, `SELECT kind, subject, database, signed_by, id, max(sequence) FROM backups
+		WHERE instance = ? AND sequence > 0 AND suspect = '' GROUP BY database, kind, subject, signed_by`, instance)
+	heads := map[chainOf]link{}
+	for _, n := range all {
+		heads[n.chainOf] = n.link
+	}
+	return heads, err
 }
 
 // SigningKey returns by which key an agent's signatures are known; the zero value if it has told

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/internal/random"
+	"github.com/pgharbor/pgharbor/internal/subject"
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
@@ -126,7 +127,9 @@ const (
 type Backup struct {
 	ID         string
 	Instance   string
-	Database   string
+	Kind       string // the word of a subject.Kind; empty is a dump's. Ask Series
+	Subject    string // the word of a subject.Subject; empty with a database is that one's
+	Database   string // empty where the subject is no database, or its name is not known
 	State      string
 	CreatedAt  time.Time
 	Complete   bool // false: an imported file without an end marker; does not count
@@ -141,6 +144,12 @@ type Backup struct {
 	// SuspectSince is when that was found.
 	SuspectSince time.Time
 	Findings
+}
+
+// Series is what the backup is of, and of which kind.
+func (b Backup) Series() subject.Series {
+	of, _ := subject.Read(b.Subject, b.Database) // what contradicts itself does not get here
+	return subject.Series{Subject: of, Kind: subject.ReadKind(b.Kind)}
 }
 
 // Manifest is the part of a backup that never changes; kept as JSON in the
@@ -168,9 +177,11 @@ type Manifest struct {
 	SignedBy       string    `json:"signed_by,omitempty"`
 	// UnprovenOrigin is of the file that the database had been restored from, sandboxed; empty for
 	// all others.
-	UnprovenOrigin string      `json:"unproven_origin,omitempty"`
-	Tables         []TableRows `json:"tables,omitempty"`
-	Globals        *Globals    `json:"globals,omitempty"`
+	UnprovenOrigin string `json:"unproven_origin,omitempty"`
+	// DependsOn are the ids of the backups without which it can't be restored.
+	DependsOn []string    `json:"depends_on,omitempty"`
+	Tables    []TableRows `json:"tables,omitempty"`
+	Globals   *Globals    `json:"globals,omitempty"`
 }
 
 // Globals describes what is kept next to a backup's file: the roles and tablespaces of the
@@ -192,7 +203,7 @@ type TableRows struct {
 
 // Retention is what an agent's policy says of one backup.
 type Retention struct {
-	Status    string // "kept", "kept-last" or "expired"
+	Status    string // "kept", "kept-last", "kept-needed" or "expired"
 	ExpiresAt time.Time
 	Reason    string
 }

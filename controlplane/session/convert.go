@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/internal/subject"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -91,7 +92,7 @@ func runFrom(instance string, r *pgharborv1.Run) (fleet.Run, error) {
 
 func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 	backup := fleet.Backup{
-		ID: b.GetId(), Instance: instance, Database: b.GetDatabase(), State: fleet.BackupPresent,
+		ID: b.GetId(), Instance: instance, Kind: b.GetKind(), Subject: b.GetSubject(), Database: b.GetDatabase(), State: fleet.BackupPresent,
 		CreatedAt: timeFrom(b.GetCreatedAt()), Complete: b.GetComplete(), SizeBytes: b.GetSizeBytes(),
 		Retention: fleet.Retention{
 			Status: b.GetRetention().GetStatus(), ExpiresAt: timeFrom(b.GetRetention().GetExpiresAt()), Reason: b.GetRetention().GetReason(),
@@ -106,12 +107,22 @@ func backupFrom(instance string, b *pgharborv1.Backup) (fleet.Backup, error) {
 		return backup, invalid("%.64q is no id of a backup", backup.ID)
 	case proto.Size(b) > maxBackup:
 		return backup, invalid("backup %s: %d bytes, and %d are taken", backup.ID, proto.Size(b), maxBackup)
+	case !validWord(backup.Kind) || !validWord(backup.Subject):
+		return backup, invalid("backup %s is of the kind %.64q and the subject %.64q", backup.ID, backup.Kind, backup.Subject)
 	case !validFilename(backup.Manifest.Filename):
 		return backup, invalid("backup %s has the file name %.64q", backup.ID, backup.Manifest.Filename)
 	case backup.CreatedAt.IsZero() || !sha256Hex.MatchString(backup.Manifest.SHA256):
 		return backup, invalid("backup %s lacks its time, size or hash", backup.ID)
 	}
+	if _, err := subject.Read(backup.Subject, backup.Database); err != nil {
+		return backup, invalid("backup %s: %v", backup.ID, err)
+	}
 	return backup, nil
+}
+
+// validWord: what the kind or the subject of a backup may be called. One that is not known here may be a newer agent's.
+func validWord(word string) bool {
+	return !strings.ContainsFunc(word, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' })
 }
 
 func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
@@ -147,7 +158,7 @@ func manifestFrom(b *pgharborv1.Backup) fleet.Manifest {
 		ServerVersion: b.GetServerVersion(), DumpVersion: b.GetPgDumpVersion(), Encoding: b.GetEncoding(),
 		Collation: b.GetCollation(), CType: b.GetCtype(), StartedAt: timeFrom(b.GetStartedAt()), Warnings: b.GetWarnings(),
 		Sequence: b.GetSequence(), PreviousSHA256: b.GetPreviousSha256(), SignedBy: b.GetSignedBy(),
-		UnprovenOrigin: b.GetUnprovenOrigin(),
+		UnprovenOrigin: b.GetUnprovenOrigin(), DependsOn: b.GetDependsOn(),
 	}
 	for _, t := range b.GetTables() {
 		m.Tables = append(m.Tables, fleet.TableRows{Schema: t.GetSchema(), Name: t.GetName(), Rows: t.GetRows()})

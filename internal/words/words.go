@@ -39,6 +39,7 @@ const (
 const (
 	RetentionKept     = "kept"
 	RetentionKeptLast = "kept-last"
+	RetentionNeeded   = "kept-needed" // by another backup that stays
 	RetentionExpired  = "expired"
 )
 

@@ -28,7 +28,8 @@ type Backup struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Instance string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
-	// Database is empty for an imported file whose database could not be told.
+	// Database is empty if the subject is no database, and for an imported file
+	// whose database could not be told.
 	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
 	// Filename is the base name, without a folder.
 	Filename string `protobuf:"bytes,4,opt,name=filename,proto3" json:"filename,omitempty"`
@@ -93,8 +94,19 @@ type Backup struct {
 	// sandboxed: "unknown" or another word for an unknown origin. Empty for
 	// the backups of all other databases. Such a backup is restored sandboxed.
 	UnprovenOrigin string `protobuf:"bytes,39,opt,name=unproven_origin,json=unprovenOrigin,proto3" json:"unproven_origin,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// "logical": a dump by pg_dump. Agents of before there were kinds send none,
+	// and mean that. Others may come: a backup of one that is not known is kept,
+	// and can't be restored or verified.
+	Kind string `protobuf:"bytes,40,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it is of: "database", by the name of that field, or "instance", the
+	// whole of it. Agents of before there were subjects send none, and mean the
+	// database; it is empty too for an imported file whose database could not be
+	// told.
+	Subject string `protobuf:"bytes,41,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The ids of the backups without which it can't be restored. A dump has none.
+	DependsOn     []string `protobuf:"bytes,42,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Backup) Reset() {
@@ -400,6 +412,27 @@ func (x *Backup) GetUnprovenOrigin() string {
 	return ""
 }
 
+func (x *Backup) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Backup) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Backup) GetDependsOn() []string {
+	if x != nil {
+		return x.DependsOn
+	}
+	return nil
+}
+
 // Globals is the globals file of a backup: the roles and tablespaces of
 // the instance, and the settings of the database, sealed as the file is.
 type Globals struct {
@@ -675,8 +708,8 @@ func (x *TableRows) GetRows() int64 {
 type Retention struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "kept" (younger than the policy's days), "kept-last" (older, but one of
-	// the newest good backups of its database), or "expired" (goes at the next
-	// purge).
+	// the newest good backups of its kind and subject), "kept-needed" (older, but
+	// a backup that stays depends on it), or "expired" (goes at the next purge).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// When the policy's days are over; the floor may keep it longer.
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
@@ -1379,8 +1412,7 @@ var File_pgharbor_v1_backup_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\n" +
-	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\xcc\n" +
-	"\n" +
+	"\x18pgharbor/v1/backup.proto\x12\vpgharbor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15pgharbor/v1/job.proto\"\x99\v\n" +
 	"\x06Backup\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -1429,7 +1461,11 @@ const file_pgharbor_v1_backup_proto_rawDesc = "" +
 	"\bsequence\x18$ \x01(\x03R\bsequence\x12'\n" +
 	"\x0fprevious_sha256\x18% \x01(\tR\x0epreviousSha256\x12\x1b\n" +
 	"\tsigned_by\x18& \x01(\tR\bsignedBy\x12'\n" +
-	"\x0funproven_origin\x18' \x01(\tR\x0eunprovenOrigin\"\x90\x01\n" +
+	"\x0funproven_origin\x18' \x01(\tR\x0eunprovenOrigin\x12\x12\n" +
+	"\x04kind\x18( \x01(\tR\x04kind\x12\x18\n" +
+	"\asubject\x18) \x01(\tR\asubject\x12\x1d\n" +
+	"\n" +
+	"depends_on\x18* \x03(\tR\tdependsOn\"\x90\x01\n" +
 	"\aGlobals\x12\x1a\n" +
 	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1d\n" +
 	"\n" +

@@ -1,0 +1,89 @@
+package load
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/pgharbor/pgharbor/agent/dump"
+)
+
+// withhold takes the rights that others than its owner have on a table, and on a view of it, that is not as the dump has it yet: whose rows, or
+// some of the guards of whose rows, are missing. Code of owners is about to run, and may not find it so.
+func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
+	if !l.shared {
+		return nil
+	}
+	names := map[string]bool{}
+	l.mu.Lock()
+	maps.Copy(names, l.pending)
+	l.mu.Unlock()
+	for _, d := range slices.Concat(l.stands, l.forced) {
+		if name := l.guardedBy(d); name != "" {
+			names[name] = true
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	rows, err := s.query(ctx, grantedAround, textArray(slices.Sorted(maps.Keys(names))))
+	if err != nil {
+		return err
+	}
+	var revokes []string
+	for _, row := range rows {
+		l.withheld[row[0]] = true
+		revokes = append(revokes, "REVOKE ALL ON TABLE "+row[0]+" FROM "+row[1]+" CASCADE")
+	}
+	if len(revokes) == 0 {
+		return nil
+	}
+	return l.grant(ctx, s, revokes...)
+}
+
+// giveBack gives the rights on tables and views that withhold took: on those of the tree of a table that is as the dump has it by now, or on
+// all, for "". It is called once the guards of the table were made as far as they can be.
+func (l *loader) giveBack(ctx context.Context, s *loadSessions, table string) error {
+	if len(l.withheld) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(l.withheld))
+	if table != "" {
+		guarded := func(d dump.Definition) bool { return l.guardedBy(d) == table }
+		if slices.ContainsFunc(l.stands, guarded) || slices.ContainsFunc(l.forced, guarded) || !l.withheld[table] {
+			return nil
+		}
+		loaded, err := l.isLoaded(ctx, s, table)
+		if err != nil || !loaded {
+			return err
+		}
+		names = []string{table}
+	}
+	for _, name := range names {
+		delete(l.withheld, name)
+		if err := l.grantAgain(ctx, s, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantAgain gives the rights on a table, by its name in the dump, that were taken for a while.
+func (l *loader) grantAgain(ctx context.Context, s *loadSessions, table string) error {
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	return s.runAll(ctx, l.rights.on("TABLE "+table))
+}
+
+// grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each with those who have a right
+// on it or on a column of it, but its owner and who restores.
+const grantedAround = `WITH RECURSIVE around (oid) AS (SELECT pg_catalog.to_regclass(n.name)::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n (name)
+		UNION SELECT next.oid FROM around a CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.oid
+			UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = a.oid
+			UNION ALL SELECT w.ev_class FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid AND w.ev_type = '1'
+				WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.oid) AS next (oid))
+	SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.relname), CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::pg_catalog.regrole::pg_catalog.text END
+	FROM around a JOIN pg_catalog.pg_class c ON c.oid = a.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	CROSS JOIN LATERAL (SELECT c.relacl UNION ALL SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid) AS l (acl)
+	CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS g WHERE g.grantee <> c.relowner AND g.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')`
