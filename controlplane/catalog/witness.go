@@ -43,7 +43,7 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 	for _, s := range known {
 		before[s.id] = s
 	}
-	checkpoints, err := newestLinks(ctx, tx, instance)
+	heads, err := newestLinks(ctx, tx, instance)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 	for _, b := range backups {
 		old, listed := before[b.ID]
 		place := chainOf{b.Series(), b.Manifest.SignedBy}
-		newest := checkpoints[place]
+		newest := heads[place]
 		switch {
 		case listed && old.suspect != "":
 		case listed && old.sha256 != b.Manifest.SHA256:
@@ -63,7 +63,7 @@ func (s Backups) Witness(ctx context.Context, instance string, backups []fleet.B
 			suspects[b.ID] = fmt.Sprintf("it has the number %d in the chain of signatures, which had come to %d with the backup %s",
 				b.Manifest.Sequence, newest.sequence, newest.id)
 		case !listed && b.Manifest.Sequence > 0:
-			checkpoints[place] = link{b.ID, b.Manifest.Sequence}
+			heads[place] = link{b.ID, b.Manifest.Sequence}
 		}
 	}
 	return suspects, nil
@@ -95,11 +95,11 @@ func newestLinks(ctx context.Context, q queryer, instance string) (map[chainOf]l
 	}
 	all, err := collect(ctx, q, scan, `SELECT kind, subject, database, signed_by, id, max(sequence) FROM backups
 		WHERE instance = ? AND sequence > 0 AND suspect = '' GROUP BY database, kind, subject, signed_by`, instance)
-	checkpoints := map[chainOf]link{}
+	heads := map[chainOf]link{}
 	for _, n := range all {
-		checkpoints[n.chainOf] = n.link
+		heads[n.chainOf] = n.link
 	}
-	return checkpoints, err
+	return heads, err
 }
 
 // SigningKey returns by which key an agent's signatures are known; the zero value if it has told

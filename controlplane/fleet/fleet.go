@@ -175,8 +175,8 @@ type Manifest struct {
 	Sequence       int64     `json:"sequence,omitempty"` // in the chain of its database and key
 	PreviousSHA256 string    `json:"previous_sha256,omitempty"`
 	SignedBy       string    `json:"signed_by,omitempty"`
-	// UnprovenOrigin is of the file that the database had been restored from,
-	// sandboxed; empty for all others.
+	// UnprovenOrigin is of the file that the database had been restored from, sandboxed; empty for
+	// all others.
 	UnprovenOrigin string `json:"unproven_origin,omitempty"`
 	// DependsOn are the ids of the backups without which it can't be restored.
 	DependsOn []string    `json:"depends_on,omitempty"`

@@ -28,7 +28,7 @@ type Backup struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Instance string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
-	// Database is empty where the subject is no database, and for an imported file
+	// Database is empty if the subject is no database, and for an imported file
 	// whose database could not be told.
 	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
 	// Filename is the base name, without a folder.
