@@ -19,12 +19,13 @@ import (
 func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	h := newTakenHost(t)
 	unsigned := madeUp(t, "invented-db", "CREATE TABLE evil (id int);")
-	strangers := planeRunner(t, h.Server, "invented-db", nil) // an agent of the attacker's own
-	strangers.Engine.Keys.Passphrases = seal.Passphrases{}
+	strangers := planeRunner(t, h.Server, "invented-db", nil, func(host *backup.Config) { // an agent of the attacker's own
+		host.Keys.Passphrases = seal.Passphrases{}
+	})
 	h.CreateDatabase(t, "bait")
 	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
 	claimed, _ := backedUp(t, strangers, "bait", backup.TriggerAdopted)
-	attackers, err := strangers.Engine.Signer.PublicKey()
+	attackers, err := strangers.Host.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,14 +70,16 @@ func TestSharedPassphraseProvesNothingOfAnotherHost(t *testing.T) {
 	h.CreateDatabase(t, "goods")
 	other := planeRunner(t, h.Server, "other-db", nil)
 	theirs, _ := backedUp(t, other, "goods", backup.TriggerManual)
-	key, err := other.Engine.Signer.PublicKey()
+	key, err := other.Host.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.plane.refused("from a host that nobody named", h.plane.sends(theirs, "other-db", nil, "goods2"))
 	h.plane.refused("the same, vouched for", h.plane.sends(theirs, "other-db", key, "goods2"))
-	other.Engine.InstanceName = "shop-db" // it can write whatever it likes into its manifests
-	forged, _ := backedUp(t, other, "goods", backup.TriggerManual)
+	forger := planeRunner(t, h.Server, "shop-db", nil, func(host *backup.Config) { // it can write whatever it likes into its manifests
+		host.Store, host.Signer = other.Host.Store, other.Host.Signer
+	})
+	forged, _ := backedUp(t, forger, "goods", backup.TriggerManual)
 	if done := h.plane.sends(forged, "shop-db", nil, "goods2"); done.GetState() != state.StateFailed || !strings.Contains(done.GetError(), "does not come from another") {
 		t.Errorf("under the host's own name it ends as %s: %s", done.GetState(), done.GetError())
 	}
@@ -101,7 +104,7 @@ func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 		return h.plane.asks(&pgharborv1.Offer{Spec: &pgharborv1.Offer_Hold{Hold: &pgharborv1.HoldSpec{BackupId: id, Release: release, By: "user:mallory"}}})
 	}
 	held := func() *backup.Hold {
-		stored, err := h.work.Engine.Find(id)
+		stored, err := h.work.Backups.Repository.Find(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +118,7 @@ func TestControlPlaneReleasesAHoldOfTheHost(t *testing.T) {
 	if now := held(); now == nil || now.By != "host:root" || now.Reason != "the audit" {
 		t.Fatalf("the hold is %+v", now)
 	}
-	path := filepath.Join(folderOf(h.work.Engine).Dir(), "goods")
+	path := filepath.Join(folderOf(&h.work.Host).Dir(), "goods")
 	files, err := filepath.Glob(filepath.Join(path, "*.hold.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)
@@ -225,7 +228,7 @@ func TestHostileFileIsLaunderedByABackup(t *testing.T) {
 	h.CreateDatabase(t, "goods")
 	for database, sandboxed := range map[string]bool{"evil": true, "goods": false} {
 		h.plane.succeeded("a backup of "+database, h.plane.asks(&pgharborv1.Offer{Spec: &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: database}}}))
-		inventory, err := h.work.Engine.Inventory()
+		inventory, err := h.work.Backups.Repository.Inventory()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -164,11 +164,12 @@ const planePassphrase = "correct horse battery staple"
 func newTakenHost(t *testing.T) *takenHost {
 	t.Helper()
 	h := &takenHost{Server: postgrestest.Start(t), t: t, policy: policy.File{Path: filepath.Join(t.TempDir(), "agent-policy.json"), Optional: true}}
-	h.work = planeRunner(t, h.Server, "shop-db", h.policy.Read)
-	h.work.Engine.Trusts = func(instance string) bool { // as the daemon does it
-		p, err := h.policy.Read()
-		return err == nil && p.Trusts(instance)
-	}
+	h.work = planeRunner(t, h.Server, "shop-db", h.policy.Read, func(host *backup.Config) {
+		host.Trusts = func(instance string) bool { // as the daemon does it
+			p, err := h.policy.Read()
+			return err == nil && p.Trusts(instance)
+		}
+	})
 	h.plane = newPlane(t, h.work)
 	return h
 }
@@ -187,8 +188,9 @@ func (h *takenHost) ownerOf(database string) string {
 	return h.Value(h.t, "postgres", `SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '`+database+`'`)
 }
 
-// planeRunner is a real agent's work on a server, with the default policy where hostPolicy is nil.
-func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPolicy func() (policy.Policy, error)) *job.Runner {
+// planeRunner is a real agent's work on a server, with the default policy where hostPolicy is nil. The functions may
+// change it before.
+func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPolicy func() (policy.Policy, error), change ...func(*backup.Config)) *job.Runner {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
@@ -214,15 +216,19 @@ func planeRunner(t *testing.T, server *postgrestest.Server, name string, hostPol
 		instance.Close()
 		backups.Close()
 	})
+	host := backup.Config{
+		Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(folder.Dir()),
+		Keys: seal.Ring{Passphrases: seal.Passphrases{Current: planePassphrase}},
+	}
+	for _, f := range change {
+		f(&host)
+	}
 	work := job.New(job.Config{
-		Engine: &backup.Engine{
-			Instance: instance, Store: backups, InstanceName: name, Now: time.Now, Signer: signing.Open(folder.Dir()),
-			Keys: seal.Ring{Passphrases: seal.Passphrases{Current: planePassphrase}},
-		},
+		Host: host, Backups: backup.New(host),
 		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Clock: clock, HostPolicy: hostPolicy, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
 	})
-	if err := work.Engine.BeginSigning(); err != nil {
+	if err := work.Backups.Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	return work
@@ -302,11 +308,11 @@ func backedUp(t *testing.T, work *job.Runner, database, trigger string) (plunder
 	if err := job.Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := work.Engine.Find(outcomes[0].Manifest.ID)
+	stored, err := work.Backups.Repository.Find(outcomes[0].Manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := folderOf(work.Engine).Path(stored.Location)
+	path := folderOf(&work.Host).Path(stored.Location)
 	var what plunder
 	if what.manifest, err = os.ReadFile(store.ManifestName(path)); err != nil {
 		t.Fatal(err)

@@ -62,16 +62,16 @@ func TestNamesOfALatin1ClusterComeBack(t *testing.T) {
 }
 
 // comesBack wants a backup of mal to be restored to the same, after a change to its manifest.
-func comesBack(t *testing.T, server *postgrestest.Server, engine *backup.Engine, change func(*backup.Manifest)) {
+func comesBack(t *testing.T, server *postgrestest.Server, engine *backup.Config, change func(*backup.Manifest)) {
 	t.Helper()
-	stored, err := engine.Find(loadDump(t, engine).ID)
+	stored, err := backup.New(*engine).Repository.Find(loadDump(t, engine).ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
 		change(&stored.Manifest)
 	}
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
 		OnWarning: func(text string) { t.Errorf("%s: %s", engine.Format, text) },
 	})

@@ -84,7 +84,7 @@ func TestCodeDuringALoadSeesNoHiddenRows(t *testing.T) {
 				as(t, server, step.role, step.sql)
 			}
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-				for agent, engine := range map[string]*backup.Engine{"small": smallEngine(t, server, format), "superuser": loadEngine(t, server, format)} {
+				for agent, engine := range map[string]*backup.Config{"small": smallEngine(t, server, format), "superuser": loadEngine(t, server, format)} {
 					err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
 					wantNoLogins(t, server)
 					if err != nil && !errors.Is(err, backup.ErrContent) {

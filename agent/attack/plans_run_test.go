@@ -22,7 +22,7 @@ func TestNewPlansGainNothing(t *testing.T) {
 			t.Parallel()
 			server := loadServer(t)
 			p.prepare(t, server)
-			p.gainsNothing(t, server, func(format string) *backup.Engine { return loadEngine(t, server, format) })
+			p.gainsNothing(t, server, func(format string) *backup.Config { return loadEngine(t, server, format) })
 			if p.ours {
 				return
 			}
@@ -45,7 +45,7 @@ func TestNewPlansGainNothingByASmallAgent(t *testing.T) {
 			server := loadServer(t)
 			server.Exec(t, "postgres", smallRole)
 			p.prepare(t, server)
-			p.gainsNothing(t, server, func(format string) *backup.Engine { return smallEngine(t, server, format) })
+			p.gainsNothing(t, server, func(format string) *backup.Config { return smallEngine(t, server, format) })
 		})
 	}
 }
@@ -59,12 +59,12 @@ func TestASmallAgentTellsWhatItCannotTakeAgain(t *testing.T) {
 	as(t, server, "mallory", "CREATE SCHEMA hers; CREATE TABLE hers.t (a int)")
 	engine := smallEngine(t, server, postgres.FormatCustom)
 	manifest := loadDump(t, engine)
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := 0
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "attack", OnWarning: func(string) { told++ },
 	})
 	if err != nil || told > 0 {
@@ -96,7 +96,7 @@ func (p plan) prepare(t *testing.T, server *postgrestest.Server) {
 }
 
 // gainsNothing restores a plan's database in both formats, by one session and by four, and wants no harm.
-func (p plan) gainsNothing(t *testing.T, server *postgrestest.Server, engineOf func(format string) *backup.Engine) {
+func (p plan) gainsNothing(t *testing.T, server *postgrestest.Server, engineOf func(format string) *backup.Config) {
 	t.Helper()
 	for format, jobs := range map[string]int{postgres.FormatPlain: 1, postgres.FormatCustom: 4} {
 		engine := engineOf(format)
@@ -122,7 +122,7 @@ const smallRole = `CREATE ROLE agent LOGIN CREATEDB CREATEROLE BYPASSRLS; GRANT 
 	GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_signal_backend TO agent`
 
 // smallEngine is an engine on a server, as that role.
-func smallEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Engine {
+func smallEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(server.Environ(), "PGUSER=agent"))
 	if err != nil {

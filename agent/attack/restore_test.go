@@ -232,9 +232,9 @@ func dumpOf(t *testing.T, server *postgrestest.Server, database string) []string
 	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, "restrict ") })
 }
 
-func loadDump(t *testing.T, engine *backup.Engine) backup.Manifest {
+func loadDump(t *testing.T, engine *backup.Config) backup.Manifest {
 	t.Helper()
-	manifest, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "mal", Trigger: backup.TriggerManual})
+	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "mal", Trigger: backup.TriggerManual})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func loadDump(t *testing.T, engine *backup.Engine) backup.Manifest {
 }
 
 // loadEngine is an engine on a server, as the superuser of its agent.
-func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Engine {
+func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
@@ -261,16 +261,16 @@ func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backu
 			t.Error(err)
 		}
 	})
-	return &backup.Engine{Instance: instance, Store: files, InstanceName: "test", Format: format, Now: time.Now}
+	return &backup.Config{Instance: instance, Store: files, InstanceName: "test", Format: format, Now: time.Now}
 }
 
-func loadBackup(t *testing.T, engine *backup.Engine, manifest backup.Manifest, target string, trust bool) error {
+func loadBackup(t *testing.T, engine *backup.Config, manifest backup.Manifest, target string, trust bool) error {
 	t.Helper()
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine.Restore(t.Context(), backup.RestoreRequest{
+	return backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
 	})
 }
@@ -301,4 +301,4 @@ func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
 }
 
 // folderOf is the folder in which an engine keeps its backups.
-func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }
+func folderOf(e *backup.Config) *local.Store { return e.Store.(*local.Store) }

@@ -6,11 +6,8 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
-	"github.com/pgharbor/pgharbor/agent/seal"
-	"github.com/pgharbor/pgharbor/agent/signing"
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
@@ -79,22 +76,4 @@ func Failure(err error) string {
 	default:
 		return FailureOther
 	}
-}
-
-// Engine makes and restores backups of one instance. It is safe for concurrent use; of one database it makes one
-// backup at a time.
-type Engine struct {
-	Instance     *postgres.Instance
-	Store        Store
-	Keys         seal.Ring
-	Signer       *signing.Signer // signs manifests and knows whose signatures count; nil: manifests are not signed
-	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
-	Compression  string          // CompressionNone or CompressionZstd; empty is none
-	InstanceName string          // goes into the manifest
-	// Trusts says of another instance whether its word counts as this one's: what has a proof by a passphrase at hand and
-	// speaks of it is proven. Nil: no other instance's does.
-	Trusts      func(instance string) bool
-	RestoreJobs int            // sessions at once of a restore; 0 is as many as there are processors, at most 4
-	Location    *time.Location // of the time in file names; nil is UTC
-	Now         func() time.Time
 }

@@ -29,7 +29,7 @@ var start = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 // newEngine returns an engine on the shared server, with a folder of its own, a zone and a clock that stands. The
 // environment's last entries win.
-func newEngine(t testing.TB, environ ...string) *backup.Engine {
+func newEngine(t testing.TB, environ ...string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(postgrestest.Shared(t).Environ(), environ...))
 	if err != nil {
@@ -57,7 +57,7 @@ func newEngine(t testing.TB, environ ...string) *backup.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &backup.Engine{Instance: instance, Store: files, InstanceName: "test", Location: berlin, Now: func() time.Time { return start }}
+	return &backup.Config{Instance: instance, Store: files, InstanceName: "test", Location: berlin, Now: func() time.Time { return start }}
 }
 
 // sample fills a database that is dropped when the test ends, together with any of the restored names.
@@ -79,28 +79,28 @@ func sample(t *testing.T, name string, restored ...string) *postgrestest.Server 
 // fingerprint is the content of a sample as one value.
 const fingerprint = "SELECT md5(string_agg(s::text, ',' ORDER BY id)) FROM ships s"
 
-func backUp(t *testing.T, engine *backup.Engine, database string) backup.Manifest {
+func backUp(t *testing.T, engine *backup.Config, database string) backup.Manifest {
 	t.Helper()
-	manifest, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerManual})
+	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerManual})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return manifest
 }
 
-func restore(ctx context.Context, t *testing.T, engine *backup.Engine, id, target string) error {
+func restore(ctx context.Context, t *testing.T, engine *backup.Config, id, target string) error {
 	t.Helper()
-	stored, err := engine.Find(id)
+	stored, err := backup.New(*engine).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine.Restore(ctx, backup.RestoreRequest{
+	return backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
 	})
 }
 
 // files are the names in the store's folder, without the locks.
-func files(t *testing.T, engine *backup.Engine) []string {
+func files(t *testing.T, engine *backup.Config) []string {
 	t.Helper()
 	var names []string
 	err := filepath.WalkDir(folderOf(engine).Dir(), func(path string, entry os.DirEntry, err error) error {
@@ -215,4 +215,4 @@ func sha(content []byte) string {
 }
 
 // folderOf is the folder in which an engine keeps its backups.
-func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }
+func folderOf(e *backup.Config) *local.Store { return e.Store.(*local.Store) }

@@ -4,36 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/pgharbor/pgharbor/agent/load"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// RunRecord is what is known of a run whose process died.
-type RunRecord struct {
-	ID      string // RunID or RestoreID
-	Restore bool
-}
+// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
+const dropTimeout = time.Minute
 
-// CleanUp removes what a dead run left: of a backup the partial file, of a restore the temporary database, its role, and what was fetched for it. It returns
-// what was removed. It may be called again, and must be after an error.
-func (e *Engine) CleanUp(ctx context.Context, run RunRecord) (removed []string, err error) {
-	if !run.Restore {
-		return e.Store.Sweep()
+// CleanUp removes what a restore left whose process died: the temporary database, its role, and what was fetched for it. It
+// returns what was removed. It may be called again, and must be after an error.
+func (r *Restorer) CleanUp(ctx context.Context, restoreID string) (removed []string, err error) {
+	if !restoreIDs.MatchString(restoreID) {
+		return nil, fmt.Errorf("%q is no id of a restore", restoreID)
 	}
-	if !restoreIDs.MatchString(run.ID) {
-		return nil, fmt.Errorf("%q is no id of a restore", run.ID)
-	}
-	name := temporaryPrefix + run.ID
-	if err := e.Instance.EndWork(ctx, name); err != nil {
+	name := temporaryPrefix + restoreID
+	if err := r.instance.EndWork(ctx, name); err != nil {
 		return nil, err
 	}
-	exists, err := e.Instance.DatabaseExists(ctx, name)
+	exists, err := r.instance.DatabaseExists(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if exists {
-		if err := e.Instance.DropDatabase(ctx, name); err != nil {
+		if err := r.instance.DropDatabase(ctx, name); err != nil {
 			return nil, err
 		}
 		removed = append(removed, name)
 	}
-	return removed, errors.Join(e.dropOwnRoles(ctx, name), e.Store.RemoveIncoming(run.ID))
+	return removed, errors.Join(dropOwnRoles(ctx, r.instance, name), r.incoming.RemoveIncoming(restoreID))
+}
+
+// takeBack removes what a restore has made that failed with err, and returns that, with what could not be removed.
+func (r *Restorer) takeBack(ctx context.Context, temporary string, roles []string, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+	defer cancel()
+	if dropErr := r.instance.DropDatabase(ctx, temporary); dropErr != nil {
+		return fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
+	}
+	if dropErr := errors.Join(r.instance.DropRoles(ctx, roles), dropOwnRoles(ctx, r.instance, temporary)); dropErr != nil {
+		return fmt.Errorf("%w; the roles that it made are left: %w", err, dropErr)
+	}
+	return err
+}
+
+// dropOwnRoles drops the roles that a load into a temporary database made, which is gone.
+func dropOwnRoles(ctx context.Context, instance *postgres.Instance, temporary string) error {
+	return errors.Join(load.DropRoles(ctx, instance, temporary), instance.DropConfined(ctx, temporary))
 }

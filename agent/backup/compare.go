@@ -14,8 +14,7 @@ var ErrRowsDiffer = errors.New("the restored database does not hold the rows of 
 // compareRows counts the rows of every table of a restored database and holds them against those that went by in the
 // dump. A table of an extension may have more: those that the extension itself brings. What the role of the instance may
 // not see all of, because of row security, is not compared.
-func (e *Engine) compareRows(ctx context.Context, instance *postgres.Instance, database string, want []TableRows, req RestoreRequest) error {
-	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
+func compareRows(ctx context.Context, instance *postgres.Instance, database string, want []TableRows, progress *reporter) error {
 	tables := make([]postgres.Table, len(want))
 	for n, table := range want {
 		tables[n] = table.table()
@@ -32,5 +31,16 @@ func (e *Engine) compareRows(ctx context.Context, instance *postgres.Instance, d
 			return fmt.Errorf("%w: %s.%s has %d rows, and the backup %d", ErrRowsDiffer, want[n].Schema, want[n].Name, count.Rows, want[n].Rows)
 		}
 	}
+	return nil
+}
+
+// compareLoaded holds the rows that the server took against those that went by in the dump.
+func compareLoaded(got map[postgres.Table]int64, want []TableRows, progress *reporter) error {
+	for _, table := range want {
+		if rows := got[table.table()]; rows != table.Rows {
+			return fmt.Errorf("%w: %s.%s took %d rows, and the backup has %d", ErrRowsDiffer, table.Schema, table.Name, rows, table.Rows)
+		}
+	}
+	progress.end()
 	return nil
 }

@@ -67,9 +67,9 @@ func readCorpus(t *testing.T, name string) (stored []byte, m backup.Manifest, ke
 }
 
 // reader is an engine that has what the corpus was sealed with and has made none of it.
-func reader(t *testing.T) *backup.Engine {
+func reader(t *testing.T) *backup.Config {
 	t.Helper()
-	return &backup.Engine{
+	return &backup.Config{
 		InstanceName: "elsewhere", Signer: signing.Open(t.TempDir()), Keys: seal.Ring{Passphrases: seal.Passphrases{Current: "open sesame"}},
 	}
 }
@@ -100,7 +100,7 @@ func TestManifestsOfBeforeAreProvenAsBefore(t *testing.T) {
 			key  ed25519.PublicKey
 			want backup.OriginKind
 		}{{key, want.origin}, {nil, want.alone}} {
-			origin, err := reader(t).Origin(stored, m, look.key)
+			origin, err := backup.New(*reader(t)).Origins.Of(stored, m, look.key)
 			if err != nil || origin.Kind != look.want {
 				t.Errorf("%s: %q, %v, want %q", name, origin.Kind, err, look.want)
 			}
@@ -120,11 +120,11 @@ func TestTheHostThatHasThePassphraseKnowsItsManifestsOfBefore(t *testing.T) {
 		if name == "unproven" {
 			kind = backup.OriginRestored
 		}
-		if origin, err := maker.Origin(stored, m, nil); err != nil || origin.Kind != kind {
+		if origin, err := backup.New(*maker).Origins.Of(stored, m, nil); err != nil || origin.Kind != kind {
 			t.Errorf("%s: %q, %v, want %q", name, origin.Kind, err, kind)
 		}
 		maker.Keys.Passphrases.Current = "close sesame"
-		if origin, err := maker.Origin(stored, m, nil); err != nil || origin.Kind != backup.OriginUnknown {
+		if origin, err := backup.New(*maker).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginUnknown {
 			t.Errorf("%s, with another passphrase: %q, %v", name, origin.Kind, err)
 		}
 	}
@@ -149,15 +149,15 @@ func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, stored, 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			if err := engine.BeginSigning(); err != nil {
+			if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := engine.Inventory()
+			inventory, err := backup.New(*engine).Repository.Inventory()
 			if err != nil || len(inventory) != 1 || inventory[0].State != backup.StateMissing || inventory[0].Series() != subject.LogicalOf(want.database) {
 				t.Fatalf("%+v, %v", inventory, err)
 			}
 			if m.Signature == nil && m.Trigger != backup.TriggerAdopted {
-				if origin, err := engine.Origin(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
+				if origin, err := backup.New(*engine).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
 					t.Errorf("%q, %v", origin.Kind, err)
 				}
 			}
@@ -184,10 +184,10 @@ func mustBreak(t *testing.T, name string, changed []byte, key ed25519.PublicKey)
 	if err != nil {
 		t.Fatal(name, err)
 	}
-	if origin, err := reader(t).Origin(changed, m, key); !errors.Is(err, backup.ErrForged) {
+	if origin, err := backup.New(*reader(t)).Origins.Of(changed, m, key); !errors.Is(err, backup.ErrForged) {
 		t.Errorf("%s: its signature holds: %q, %v", name, origin.Kind, err)
 	}
-	if origin, err := reader(t).Origin(changed, m, nil); err != nil || origin.Kind != backup.OriginUnknown {
+	if origin, err := backup.New(*reader(t)).Origins.Of(changed, m, nil); err != nil || origin.Kind != backup.OriginUnknown {
 		t.Errorf("%s: its MAC holds: %q, %v", name, origin.Kind, err)
 	}
 }

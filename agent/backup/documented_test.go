@@ -40,12 +40,12 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 			if replace {
 				request.Target = "shop"
 			}
-			for _, check := range engine.Preview(t.Context(), request) {
+			for _, check := range backup.New(*engine).Restorer.Preview(t.Context(), request) {
 				if check.Result != backup.CheckOK {
 					t.Errorf("%s: %s %v", format, check.Result, check)
 				}
 			}
-			if err := engine.Restore(t.Context(), request); err != nil {
+			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
 				t.Fatalf("%s: %v", format, err)
 			}
 			if got := server.Value(t, request.Target, "SELECT sum(twice) || ' ' || (SELECT tableowner FROM pg_tables WHERE tablename = 'goods') FROM public.goods"); got != "110 shop_owner" {

@@ -19,8 +19,23 @@ import (
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
-// nameTime is the time in a file's name, in the engine's zone.
+// nameTime is the time in a file's name, in the zone of the agent.
 const nameTime = "2006-01-02-15-04-05"
+
+// Dumper takes backups: of one database one at a time.
+type Dumper struct {
+	instance     *postgres.Instance
+	store        Store
+	repository   *Repository
+	keys         seal.Ring
+	certifier    *certifier
+	marks        *Marks
+	instanceName string
+	format       string         // postgres.FormatPlain or FormatCustom
+	compression  string         // CompressionNone or CompressionZstd
+	location     *time.Location // of the time in file names
+	clock        clock
+}
 
 // BackupRequest asks for a backup of one database.
 type BackupRequest struct {
@@ -37,15 +52,15 @@ type BackupRequest struct {
 
 // Backup dumps one database into the store and returns the manifest that was stored with it. After an error, the end of
 // ctx included, nothing of the backup is left in the store. ErrBusy where the database's lock is taken.
-func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error) {
+func (d *Dumper) Backup(ctx context.Context, req BackupRequest) (Manifest, error) {
 	if !utf8.ValidString(req.Database) {
 		return Manifest{}, fmt.Errorf("the name of database %q is not UTF-8, so no manifest can hold it", req.Database)
 	}
-	manifest, err := e.describe(ctx, req)
+	manifest, err := d.describe(ctx, req)
 	if err != nil {
 		return Manifest{}, err
 	}
-	unlock, err := e.Store.Lock(req.Database)
+	unlock, err := d.store.Lock(req.Database)
 	if errors.Is(err, store.ErrLocked) {
 		return Manifest{}, fmt.Errorf("%w: %q", ErrBusy, req.Database)
 	}
@@ -53,16 +68,16 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 		return Manifest{}, err
 	}
 	defer unlock()
-	file, err := e.Store.Create(req.Database, e.baseName(manifest), req.RunID)
+	file, err := d.store.Create(req.Database, d.baseName(manifest), req.RunID)
 	if err != nil {
 		return Manifest{}, err
 	}
 	if req.ForOthers {
-		if file, err = store.KeepReserve(e.Store, file); err != nil {
+		if file, err = store.KeepReserve(d.store, file); err != nil {
 			return Manifest{}, errors.Join(err, file.Abort())
 		}
 	}
-	if err := e.write(ctx, req, &manifest, file); err != nil {
+	if err := d.write(ctx, req, &manifest, file); err != nil {
 		return Manifest{}, errors.Join(err, file.Abort())
 	}
 	_, err = file.Commit(func(loc store.Location) ([]byte, error) {
@@ -70,8 +85,8 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 		if manifest.Globals != nil {
 			manifest.Globals.Filename = store.GlobalsName(loc.File)
 		}
-		manifest.FinishedAt = e.Now().UTC()
-		return e.certify(&manifest)
+		manifest.FinishedAt = d.clock().UTC()
+		return d.certifier.certify(&manifest)
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -80,21 +95,21 @@ func (e *Engine) Backup(ctx context.Context, req BackupRequest) (Manifest, error
 }
 
 // describe begins the manifest with what is known before the dump.
-func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, error) {
-	database, err := e.Instance.Database(ctx, req.Database)
+func (d *Dumper) describe(ctx context.Context, req BackupRequest) (Manifest, error) {
+	database, err := d.instance.Database(ctx, req.Database)
 	if err != nil {
 		return Manifest{}, err
 	}
-	started := e.Now().UTC()
+	started := d.clock().UTC()
 	m := Manifest{
-		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: e.InstanceName,
-		Format: cmp.Or(e.Format, postgres.FormatPlain), Compression: cmp.Or(e.Compression, CompressionNone),
-		Encryption: e.Keys.Encryption(), CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
+		Version: ManifestVersion, ID: random.ID(), RunID: req.RunID, Instance: d.instanceName,
+		Format: d.format, Compression: d.compression,
+		Encryption: d.keys.Encryption(), CreatedAt: started, StartedAt: started, Trigger: req.Trigger,
 		Encoding: database.Encoding, Collation: database.Collate, CType: database.CType,
 		LocaleProvider: database.LocaleProvider, Locale: database.Locale,
 	}
 	m = m.ofSeries(subject.LogicalOf(req.Database))
-	m.Unproven, err = e.Unproven(ctx, req.Database)
+	m.Unproven, err = d.marks.Of(ctx, req.Database)
 	if errors.Is(err, ErrMarks) { // no reason for having no backup
 		m.Warnings, err = append(m.Warnings, "it is restored confined: "+err.Error()), nil
 	}
@@ -102,8 +117,8 @@ func (e *Engine) describe(ctx context.Context, req BackupRequest) (Manifest, err
 }
 
 // baseName is the name of the file, which says what is in it.
-func (e *Engine) baseName(m Manifest) string {
-	name := "backup-" + m.StartedAt.In(e.location()).Format(nameTime) + "." + m.Series().Kind.Ending(m.Format)
+func (d *Dumper) baseName(m Manifest) string {
+	name := "backup-" + m.StartedAt.In(d.location).Format(nameTime) + "." + m.Series().Kind.Ending(m.Format)
 	if m.Compression == CompressionZstd {
 		name += ".zst"
 	}
@@ -113,14 +128,12 @@ func (e *Engine) baseName(m Manifest) string {
 	return name
 }
 
-func (e *Engine) location() *time.Location { return cmp.Or(e.Location, time.UTC) }
-
 // write puts the dump into file and, read at the same time, the globals beside it.
-func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file store.Pending) error {
+func (d *Dumper) write(ctx context.Context, req BackupRequest, m *Manifest, file store.Pending) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	globals := e.collectGlobals(ctx, req.Database)
-	words, err := e.dump(ctx, req, m, file)
+	globals := collectGlobals(ctx, d.instance, req.Database)
+	words, err := d.dump(ctx, req, m, file)
 	if err != nil {
 		stop()
 	}
@@ -132,7 +145,7 @@ func (e *Engine) write(ctx context.Context, req BackupRequest, m *Manifest, file
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return e.addGlobals(m, file, collected)
+	return d.addGlobals(m, file, collected)
 }
 
 // tell passes words on, where there are some.
@@ -143,22 +156,22 @@ func (r BackupRequest) tell(words string) {
 }
 
 // dump runs pg_dump through the pipeline into file, completes the manifest with what it saw, and returns pg_dump's words.
-func (e *Engine) dump(ctx context.Context, req BackupRequest, m *Manifest, file io.Writer) (words string, err error) {
+func (d *Dumper) dump(ctx context.Context, req BackupRequest, m *Manifest, file io.Writer) (words string, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stored := newMeter(file)
-	sink, err := e.wrap(*m, stored)
+	sink, err := wrap(d.keys, *m, stored)
 	if err != nil {
 		return "", err
 	}
-	dump, err := e.Instance.Dump(ctx, req.Database, m.Format)
+	dump, err := d.instance.Dump(ctx, req.Database, m.Format)
 	if err != nil {
 		return "", err
 	}
 	defer dump.Close()
-	inspector := e.inspect(ctx, dump.Server, m.Format)
+	inspector := inspect(ctx, d.instance, dump.Server, m.Format)
 	plain := newMeter(inspector)
-	progress := e.begin(req.OnProgress, PhaseDump, e.lastSize(m.Series()))
+	progress := d.clock.begin(req.OnProgress, PhaseDump, d.repository.lastSize(m.Series()))
 
 	err = distribute(ctx, stop, dump, progress.add, plain, sink)
 	// finish of all that was begun, and the first error.
@@ -180,10 +193,10 @@ type wrapper struct {
 	closers []io.Closer // from the inside out
 }
 
-func (e *Engine) wrap(m Manifest, file io.Writer) (*wrapper, error) {
+func wrap(keys seal.Ring, m Manifest, file io.Writer) (*wrapper, error) {
 	w := &wrapper{Writer: file}
 	if m.Encryption.Scheme != seal.SchemeNone {
-		sealer, err := e.Keys.Encrypt(w.Writer)
+		sealer, err := keys.Encrypt(w.Writer)
 		if err != nil {
 			return nil, err
 		}
@@ -213,15 +226,4 @@ func (w *wrapper) finish(broken error) error {
 		}
 	}
 	return nil
-}
-
-// lastSize is the plain size of the newest backup of a series, as an estimate of the next; 0 where there is none.
-func (e *Engine) lastSize(series subject.Series) (size int64) {
-	inventory, _ := e.Inventory() // an estimate may do without what can't be read
-	for _, stored := range inventory {
-		if stored.Series() == series && stored.PlainSizeBytes > 0 {
-			size = stored.PlainSizeBytes
-		}
-	}
-	return size
 }

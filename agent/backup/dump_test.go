@@ -52,7 +52,7 @@ func TestFailedDumpLeavesNothing(t *testing.T) {
 			t.Run(format+" "+test.name, func(t *testing.T) {
 				engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+test.script))
 				engine.Format, engine.Keys.Passphrases.Current = format, "secret"
-				_, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
+				_, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error = %v, want one that says %q", err, test.want)
 				}
@@ -69,7 +69,7 @@ func TestCutArchiveIsNoBackup(t *testing.T) {
 	for _, keep := range []string{"0", "3", "1000", "-1", "-5000"} {
 		engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+realDump(t)+" | head -c "+keep))
 		engine.Format = postgres.FormatCustom
-		_, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
+		_, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
 		if err == nil || len(files(t, engine)) > 0 {
 			t.Errorf("cut to %s bytes: error %v, left %q", keep, err, files(t, engine))
 		}
@@ -101,7 +101,7 @@ func TestDumpStruckHalfWay(t *testing.T) {
 				engine.Now = clock()
 				ctx, stop := context.WithCancelCause(t.Context())
 				var once sync.Once
-				_, err := engine.Backup(ctx, backup.BackupRequest{RunID: "run", Database: "big", OnProgress: func(p backup.Progress) {
+				_, err := backup.New(*engine).Dumper.Backup(ctx, backup.BackupRequest{RunID: "run", Database: "big", OnProgress: func(p backup.Progress) {
 					if p.DoneBytes > 0 {
 						once.Do(func() { test.strike(stop) })
 					}
@@ -157,7 +157,7 @@ func TestHangingDump(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\necho --\nexec sleep 1000"))
 	engine.Instance.StallTimeout = time.Millisecond
-	if _, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); err == nil || len(files(t, engine)) > 0 {
+	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); err == nil || len(files(t, engine)) > 0 {
 		t.Errorf("error %v, left %q", err, files(t, engine))
 	}
 }
@@ -165,7 +165,7 @@ func TestHangingDump(t *testing.T) {
 func TestBackupRefusals(t *testing.T) {
 	sample(t, "harbour")
 	engine := newEngine(t)
-	if _, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "not there"}); backup.Failure(err) != backup.FailureNotFound {
+	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "not there"}); backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a database that is not there: %v", err)
 	}
 	unlock, err := engine.Store.Lock("harbour")
@@ -173,7 +173,7 @@ func TestBackupRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if _, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); !errors.Is(err, backup.ErrBusy) {
+	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); !errors.Is(err, backup.ErrBusy) {
 		t.Errorf("a database that another run has: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestTwoBackupsInOneSecond(t *testing.T) {
 	engine := newEngine(t)
 	first := backUp(t, engine, "harbour")
 	var total int64
-	second, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run2", Database: "harbour", OnProgress: func(p backup.Progress) { total = p.TotalBytes }})
+	second, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run2", Database: "harbour", OnProgress: func(p backup.Progress) { total = p.TotalBytes }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestTwoBackupsInOneSecond(t *testing.T) {
 	if total != first.PlainSizeBytes {
 		t.Errorf("progress goes to %d bytes, want %d", total, first.PlainSizeBytes)
 	}
-	inventory, err := engine.Inventory()
+	inventory, err := backup.New(*engine).Repository.Inventory()
 	if err != nil || len(inventory) != 2 {
 		t.Errorf("inventory = %v, %v", inventory, err)
 	}
@@ -245,7 +245,7 @@ func TestOddNames(t *testing.T) {
 			server.Exec(t, name, "CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)")
 			t.Cleanup(func() { server.DropDatabase(t, target) })
 			manifest := backUp(t, engine, name)
-			stored, err := engine.Find(manifest.ID)
+			stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 			if err != nil || stored.Database != name || stored.Location.Database != name {
 				t.Fatalf("found %+v, %v", stored.Location, err)
 			}

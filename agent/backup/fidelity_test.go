@@ -175,7 +175,7 @@ func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 		engine.Format = format
 		manifest := backUp(t, engine, "everything")
 		ctx, stop := context.WithCancel(t.Context())
-		err := engine.Restore(ctx, backup.RestoreRequest{
+		err := backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
 			From: local.File(folderOf(engine).Path(find(t, engine, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseAnalyze {
@@ -201,7 +201,7 @@ func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
 		engine.Format, engine.Compression, engine.Keys.Passphrases.Current = postgres.FormatCustom, compression, "secret"
 		manifest := backUp(t, engine, "harbour")
 		path, changed := folderOf(engine).Path(find(t, engine, manifest).Location), false
-		err := engine.Restore(t.Context(), backup.RestoreRequest{
+		err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 			From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseRestore && !changed {

@@ -44,15 +44,15 @@ type globals struct {
 }
 
 // collectGlobals reads the globals while the dump goes by. The channel gives one answer.
-func (e *Engine) collectGlobals(ctx context.Context, database string) <-chan collected {
+func collectGlobals(ctx context.Context, instance *postgres.Instance, database string) <-chan collected {
 	answer := make(chan collected, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, globalsTimeout)
 		defer cancel()
 		var c collected
-		c.properties, c.err = e.Instance.Properties(ctx, database)
+		c.properties, c.err = instance.Properties(ctx, database)
 		if c.err == nil {
-			c.Globals, c.err = e.Instance.Globals(ctx, database)
+			c.Globals, c.err = instance.Globals(ctx, database)
 		}
 		answer <- c
 	}()
@@ -66,7 +66,7 @@ type collected struct {
 
 // addGlobals gives the backup its companion. Without roles a backup is worth more than none: where they can't be had, it
 // has no companion and says so with its warnings.
-func (e *Engine) addGlobals(m *Manifest, file store.Pending, c collected) error {
+func (d *Dumper) addGlobals(m *Manifest, file store.Pending, c collected) error {
 	if c.err != nil {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("warning: roles, tablespaces and the settings of the database are not kept: %v", c.err))
 		return nil
@@ -77,7 +77,7 @@ func (e *Engine) addGlobals(m *Manifest, file store.Pending, c collected) error 
 	}
 	var sealed bytes.Buffer
 	stored := newMeter(&sealed)
-	sink, err := e.wrap(*m, stored)
+	sink, err := wrap(d.keys, *m, stored)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func parseGlobals(text []byte) (globals, error) {
 
 // readGlobals opens the companion of a backup's file, holds it against the manifest and returns what is in it; ErrNotFound
 // where it is gone.
-func (e *Engine) readGlobals(from Source, m *Manifest) (globals, error) {
+func (f *fileReader) readGlobals(from Source, m *Manifest) (globals, error) {
 	file, err := from.OpenGlobals()
 	if errors.Is(err, fs.ErrNotExist) {
 		return globals{}, globalsGone{err}
@@ -142,7 +142,7 @@ func (e *Engine) readGlobals(from Source, m *Manifest) (globals, error) {
 		return globals{}, err
 	}
 	sealed := bytes.NewReader(stored)
-	src, err := e.identify(sealed)
+	src, err := f.identify(sealed)
 	if err != nil {
 		return globals{}, fmt.Errorf("roles and settings: %w", err)
 	}

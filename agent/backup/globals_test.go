@@ -18,7 +18,7 @@ import (
 )
 
 // engineOn returns an engine on a server of its own, with the store of another.
-func engineOn(t *testing.T, server *postgrestest.Server, like *backup.Engine, environ ...string) *backup.Engine {
+func engineOn(t *testing.T, server *postgrestest.Server, like *backup.Config, environ ...string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(server.Environ(), environ...))
 	if err != nil {
@@ -70,7 +70,7 @@ const harbourSettings = `ALTER DATABASE harbour OWNER TO "the captain";
 	GRANT TEMPORARY ON DATABASE harbour TO PUBLIC, radio, stowaway, "bo'sun ""B"" \ ü", there;`
 
 // manned starts a server with a crew and a database, and backs that up.
-func manned(t *testing.T, prepare func(*backup.Engine)) (*postgrestest.Server, *backup.Engine, backup.Manifest) {
+func manned(t *testing.T, prepare func(*backup.Config)) (*postgrestest.Server, *backup.Config, backup.Manifest) {
 	t.Helper()
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", crew)
@@ -95,7 +95,7 @@ const settingsOf = `SELECT datdba::regrole, datconnlimit, shobj_description(oid,
 	FROM pg_database d WHERE datname = `
 
 func TestRolesAndSettingsComeBackOnAnotherInstance(t *testing.T) {
-	server, engine, manifest := manned(t, func(e *backup.Engine) {
+	server, engine, manifest := manned(t, func(e *backup.Config) {
 		e.Compression, e.Keys.Passphrases.Current = backup.CompressionZstd, "secret"
 	})
 	want := []string{"admiral", `bo'sun "B" \ ü`, "clerk", "pgharbor_restore_old", "postgres", "radio", "sailors", "stowaway", "stranger", "the captain", "there"}
@@ -167,7 +167,7 @@ func lacking(roles string) []string {
 }
 
 // restoreWith restores what is to come back with nothing left out but of roles.
-func restoreWith(t *testing.T, engine *backup.Engine, manifest backup.Manifest, target, roles string) error {
+func restoreWith(t *testing.T, engine *backup.Config, manifest backup.Manifest, target, roles string) error {
 	t.Helper()
 	lacks, err := restoreLacking(t, engine, manifest, target, roles)
 	for _, what := range lacks {
@@ -179,13 +179,13 @@ func restoreWith(t *testing.T, engine *backup.Engine, manifest backup.Manifest, 
 }
 
 // restoreLacking restores, and returns what was left out, in order.
-func restoreLacking(t *testing.T, engine *backup.Engine, manifest backup.Manifest, target, roles string) (lacks []string, err error) {
+func restoreLacking(t *testing.T, engine *backup.Config, manifest backup.Manifest, target, roles string) (lacks []string, err error) {
 	t.Helper()
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
 		OnWarning: func(text string) { lacks = append(lacks, text) },
 	})
@@ -195,7 +195,7 @@ func restoreLacking(t *testing.T, engine *backup.Engine, manifest backup.Manifes
 
 // A role that is there already and has more than an owner needs is not given to new ones.
 func TestNoRoleBecomesASuperuserUnasked(t *testing.T) {
-	_, engine, manifest := manned(t, func(*backup.Engine) {})
+	_, engine, manifest := manned(t, func(*backup.Config) {})
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE ROLE admiral SUPERUSER")
 	if err := restoreWith(t, engineOn(t, other, engine), manifest, "again", backup.RolesMissing); err != nil {
@@ -208,10 +208,10 @@ func TestNoRoleBecomesASuperuserUnasked(t *testing.T) {
 
 // Roles that a restore made go with it when it fails.
 func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
-	_, engine, manifest := manned(t, func(*backup.Engine) {})
+	_, engine, manifest := manned(t, func(*backup.Config) {})
 	other := postgrestest.Start(t)
 	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
-	err := there.Restore(t.Context(), backup.RestoreRequest{
+	err := backup.New(*there).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(there).Path(find(t, there, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "globals",
 		WithRoles: backup.RolesMissing, TrustContent: true, // which is loaded by psql
 	})
@@ -225,7 +225,7 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 
 // Without pgharbor: openssl opens the companion, and psql makes of it what it describes.
 func TestStockToolsOpenTheGlobals(t *testing.T) {
-	server, engine, manifest := manned(t, func(e *backup.Engine) { e.Keys.Passphrases.Current = "secret" })
+	server, engine, manifest := manned(t, func(e *backup.Config) { e.Keys.Passphrases.Current = "secret" })
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE DATABASE harbour")
 	open := exec.CommandContext(t.Context(), "sh", "-c", `openssl enc -d -aes-256-cbc -pbkdf2 -pass env:P -in "$1" | "$2/psql" -X -q -d "$3"`,
@@ -242,9 +242,9 @@ func TestStockToolsOpenTheGlobals(t *testing.T) {
 	}
 }
 
-func find(t *testing.T, engine *backup.Engine, manifest backup.Manifest) backup.Stored {
+func find(t *testing.T, engine *backup.Config, manifest backup.Manifest) backup.Stored {
 	t.Helper()
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestGlobalsBelongToTheBackup(t *testing.T) {
 	engine := newEngine(t)
 	manifest := backUp(t, engine, "harbour")
 	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Globals.Filename)
-	if damage, err := engine.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage != "" {
+	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage != "" {
 		t.Errorf("a whole one: %q, %v", damage, err)
 	}
 	content, err := os.ReadFile(path)
@@ -313,7 +313,7 @@ func TestGlobalsBelongToTheBackup(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if damage, err := engine.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage == "" {
+	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage == "" {
 		t.Errorf("a flipped bit: %q, %v", damage, err)
 	}
 	if err := restoreWith(t, engine, manifest, "harbour2", backup.RolesMissing); !errors.Is(err, backup.ErrDamaged) {
@@ -327,10 +327,10 @@ func TestGlobalsBelongToTheBackup(t *testing.T) {
 		t.Errorf("without its companion it is %s", stored.State)
 	}
 	second := backUp(t, engine, "harbour")
-	if err := engine.Remove(second.ID); err != nil {
+	if err := backup.New(*engine).Repository.Remove(second.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := engine.Remove(manifest.ID); err != nil {
+	if err := backup.New(*engine).Repository.Remove(manifest.ID); err != nil {
 		t.Fatal(err)
 	}
 	if left := files(t, engine); len(left) > 0 {

@@ -16,8 +16,8 @@ type Hold struct {
 
 // Hold keeps a backup from being removed until Release; an earlier hold is replaced. The hold stands beside the file, so
 // that it outlives the agent and its state. ErrNotFound where there is no such backup.
-func (e *Engine) Hold(id string, hold Hold) error {
-	stored, err := e.Find(id)
+func (r *Repository) Hold(id string, hold Hold) error {
+	stored, err := r.Find(id)
 	if err != nil {
 		return err
 	}
@@ -25,16 +25,16 @@ func (e *Engine) Hold(id string, hold Hold) error {
 	if err != nil {
 		return err
 	}
-	return e.Store.Hold(stored.Location, append(content, '\n'))
+	return r.store.Hold(stored.Location, append(content, '\n'))
 }
 
 // Release ends the hold of a backup, where it has one. ErrNotFound where there is no such backup.
-func (e *Engine) Release(id string) error {
-	stored, err := e.Find(id)
+func (r *Repository) Release(id string) error {
+	stored, err := r.Find(id)
 	if err != nil {
 		return err
 	}
-	return e.Store.Release(stored.Location)
+	return r.store.Release(stored.Location)
 }
 
 // readHold reads what stands beside a file. A hold that can't be read is one all the same.

@@ -134,7 +134,7 @@ func (v *victim) state(t *testing.T) string {
 }
 
 // engine restores on the victim, from a working folder of its own.
-func (v *victim) engine(t *testing.T) *backup.Engine { return newEngine(t, v.Environ()...) }
+func (v *victim) engine(t *testing.T) *backup.Config { return newEngine(t, v.Environ()...) }
 
 // powers of what stands in a restored database: functions that run as a superuser.
 func (v *victim) powers(t *testing.T, database string) string {
@@ -154,7 +154,7 @@ func TestHostileDumps(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err := v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
+			err := backup.New(*v.engine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
 			if after := v.state(t); after != before {
 				t.Errorf("it left a mark (%v):\n%s\nbefore:\n%s", err, after, before)
 			}
@@ -217,7 +217,7 @@ func TestAlteredArchives(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err = v.engine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
+			err = backup.New(*v.engine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
 			if err == nil {
 				t.Error("it is restored")
 			}
@@ -260,14 +260,14 @@ SELECT 'a'::text $$;
 					server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
 				}
 			})
-			stored, err := engine.Find(backUp(t, engine, "harbour").ID)
+			stored, err := backup.New(*engine).Repository.Find(backUp(t, engine, "harbour").ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{
 				From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
 			}
-			if err := engine.Restore(t.Context(), request); err != nil {
+			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := server.Value(t, "harbour2", content), server.Value(t, "harbour", content); got != want || got == "" {
@@ -281,11 +281,11 @@ SELECT 'a'::text $$;
 				t.Errorf("the owner may log in or has a password: %s", may)
 			}
 			// Once the database stands, cleaning up leaves its owner alone.
-			if _, err := engine.CleanUp(t.Context(), backup.RunRecord{ID: "confined", Restore: true}); err != nil {
+			if _, err := backup.New(*engine).Restorer.CleanUp(t.Context(), "confined"); err != nil {
 				t.Error(err)
 			}
 			request.Target, request.WithRoles = "harbour3", backup.RolesMissing
-			if err := engine.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnproven) {
+			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnproven) {
 				t.Errorf("roles of a file of unknown origin: %v", err)
 			}
 		})

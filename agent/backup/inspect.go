@@ -20,7 +20,7 @@ type inspector struct {
 }
 
 // inspect starts to look at a dump. Its finish must be called.
-func (e *Engine) inspect(ctx context.Context, server postgres.Server, format string) *inspector {
+func inspect(ctx context.Context, instance *postgres.Instance, server postgres.Server, format string) *inspector {
 	i := &inspector{Scanner: NewScanner()}
 	if format != postgres.FormatCustom {
 		return i
@@ -28,7 +28,7 @@ func (e *Engine) inspect(ctx context.Context, server postgres.Server, format str
 	reader, writer := io.Pipe()
 	i.archive, i.script = writer, make(chan error, 1)
 	go func() {
-		err := e.Instance.Script(ctx, server, reader, i.Scanner)
+		err := instance.Script(ctx, server, reader, i.Scanner)
 		_ = reader.CloseWithError(io.ErrClosedPipe)
 		i.script <- err
 	}()
@@ -37,19 +37,19 @@ func (e *Engine) inspect(ctx context.Context, server postgres.Server, format str
 
 // inspectStored is inspect for a file. An archive is indexed; where the manifest has the hash of one that was read to its
 // end as it was made, only its definitions are made SQL of: that its rows are the same, the hash says.
-func (e *Engine) inspectStored(ctx context.Context, server postgres.Server, format string, m *Manifest) *inspector {
+func inspectStored(ctx context.Context, instance *postgres.Instance, server postgres.Server, format string, m *Manifest) *inspector {
 	if format != postgres.FormatCustom {
-		return e.inspect(ctx, server, format)
+		return inspect(ctx, instance, server, format)
 	}
 	counted, known := m.countedTables()
 	if !known || !m.Complete || m.PlainSHA256 == "" {
-		i := e.inspect(ctx, server, format)
+		i := inspect(ctx, instance, server, format)
 		i.index = archive.New()
 		return i
 	}
 	i := &inspector{Scanner: NewScanner(), index: archive.New(), counted: counted}
 	i.define = func(archive *archive.Index) error {
-		return e.Instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
+		return instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
 	}
 	return i
 }

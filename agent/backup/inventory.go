@@ -29,13 +29,13 @@ type Stored struct {
 
 // Inventory lists all backups, oldest first. An error names the manifests that could not be read; the list holds the
 // others all the same.
-func (e *Engine) Inventory() ([]Stored, error) {
+func (r *Repository) Inventory() ([]Stored, error) {
 	var (
 		inventory []Stored
 		unread    []error
-		witness   = e.witness()
+		witness   = r.origins.witness()
 	)
-	for entry, err := range e.Store.Manifests() {
+	for entry, err := range r.store.Manifests() {
 		if err != nil {
 			unread = append(unread, err)
 			continue
@@ -48,7 +48,7 @@ func (e *Engine) Inventory() ([]Stored, error) {
 			inventory = append(inventory, stored)
 		}
 		if err != nil {
-			unread = append(unread, fmt.Errorf("%s: %w", e.Store.Describe(entry.Location), err))
+			unread = append(unread, fmt.Errorf("%s: %w", r.store.Describe(entry.Location), err))
 		}
 	}
 	slices.SortFunc(inventory, func(a, b Stored) int {
@@ -83,8 +83,8 @@ func judge(entry store.Entry) (Stored, error) {
 }
 
 // Find returns a backup by its id; ErrNotFound where there is none.
-func (e *Engine) Find(id string) (Stored, error) {
-	inventory, err := e.Inventory()
+func (r *Repository) Find(id string) (Stored, error) {
+	inventory, err := r.Inventory()
 	for _, stored := range inventory {
 		if stored.ID == id {
 			return stored, nil
@@ -94,10 +94,10 @@ func (e *Engine) Find(id string) (Stored, error) {
 }
 
 // Remove removes a backup; ErrNotFound where there is none.
-func (e *Engine) Remove(id string) error {
-	stored, err := e.Find(id)
+func (r *Repository) Remove(id string) error {
+	stored, err := r.Find(id)
 	if err != nil {
 		return err
 	}
-	return e.Store.Remove(stored.Location)
+	return r.store.Remove(stored.Location)
 }

@@ -28,7 +28,7 @@ func TestInventory(t *testing.T) {
 		ids = append(ids, backUp(t, engine, "harbour").ID)
 	}
 	path := func(id string) string {
-		stored, err := engine.Find(id)
+		stored, err := backup.New(*engine).Repository.Find(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestInventory(t *testing.T) {
 	if err := os.Truncate(path(ids[1]), 10); err != nil {
 		t.Fatal(err)
 	}
-	inventory, err := engine.Inventory()
+	inventory, err := backup.New(*engine).Repository.Inventory()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,10 @@ func TestInventory(t *testing.T) {
 			t.Errorf("backup %d is %s, %s; want %s, %s", n, inventory[n].ID, inventory[n].State, ids[n], want)
 		}
 	}
-	if _, _, err := engine.OpenStored(ids[0]); backup.Failure(err) != backup.FailureNotFound {
+	if _, _, err := backup.New(*engine).Repository.OpenStored(ids[0]); backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("opening a file that is gone: %v", err)
 	}
-	file, stored, err := engine.OpenStored(ids[2])
+	file, stored, err := backup.New(*engine).Repository.OpenStored(ids[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +61,13 @@ func TestInventory(t *testing.T) {
 	if err != nil || sha(content) != stored.SHA256 {
 		t.Errorf("the opened file is not the stored one: %v", err)
 	}
-	if err := engine.Remove(ids[2]); err != nil {
+	if err := backup.New(*engine).Repository.Remove(ids[2]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.Find(ids[2]); !errors.Is(err, backup.ErrNotFound) {
+	if _, err := backup.New(*engine).Repository.Find(ids[2]); !errors.Is(err, backup.ErrNotFound) {
 		t.Errorf("finding what was removed: %v", err)
 	}
-	if err := engine.Remove(ids[2]); !errors.Is(err, backup.ErrNotFound) {
+	if err := backup.New(*engine).Repository.Remove(ids[2]); !errors.Is(err, backup.ErrNotFound) {
 		t.Errorf("removing it again: %v", err)
 	}
 }
@@ -96,14 +96,14 @@ func TestManifestsThatAreNot(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Replace(string(content), test.from, test.to, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := engine.Inventory()
+			inventory, err := backup.New(*engine).Repository.Inventory()
 			if err == nil || !strings.Contains(err.Error(), bad.Filename) {
 				t.Errorf("error = %v, want one that names %s", err, bad.Filename)
 			}
 			if len(inventory) != 1 || inventory[0].ID != good.ID {
 				t.Errorf("inventory = %v", inventory)
 			}
-			if _, err := engine.Find("unknown"); backup.Failure(err) != backup.FailureNotFound {
+			if _, err := backup.New(*engine).Repository.Find("unknown"); backup.Failure(err) != backup.FailureNotFound {
 				t.Errorf("finding another one is %q: %v", backup.Failure(err), err)
 			}
 		})
@@ -111,7 +111,7 @@ func TestManifestsThatAreNot(t *testing.T) {
 }
 
 // loose puts a file in the store's folder as the runbook's script would have, and returns its dump.
-func loose(t *testing.T, engine *backup.Engine, name, command string) {
+func loose(t *testing.T, engine *backup.Config, name, command string) {
 	t.Helper()
 	server := postgrestest.Shared(t)
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", command+" > "+name)
@@ -144,14 +144,14 @@ func TestAdopt(t *testing.T) {
 		loose(t, engine, test.file, test.command)
 	}
 	loose(t, engine, "notes.txt", "echo none of ours")
-	adopted, err := engine.Adopt(t.Context(), "harbour")
+	adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(adopted) != len(tests) {
 		t.Fatalf("adopted %d files, want %d", len(adopted), len(tests))
 	}
-	inventory, err := engine.Inventory()
+	inventory, err := backup.New(*engine).Repository.Inventory()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestAdopt(t *testing.T) {
 			server.DropDatabase(t, "harbour2")
 		}
 	}
-	if again, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(again) != 0 {
+	if again, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(again) != 0 {
 		t.Errorf("adopted again: %v, %v", again, err)
 	}
 }
@@ -190,13 +190,13 @@ func TestAdoptWaitsForTheWriter(t *testing.T) {
 	}
 	defer file.Close()
 	fmt.Fprintln(file, "-- PostgreSQL database dump")
-	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
+	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
+	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 }
@@ -209,7 +209,7 @@ func TestCleanUp(t *testing.T) {
 		server.CreateDatabase(t, name)
 	}
 	for _, want := range []int{1, 0} {
-		removed, err := engine.CleanUp(t.Context(), backup.RunRecord{ID: "dead", Restore: true})
+		removed, err := backup.New(*engine).Restorer.CleanUp(t.Context(), "dead")
 		if err != nil || len(removed) != want {
 			t.Errorf("removed %q, %v", removed, err)
 		}
@@ -217,7 +217,7 @@ func TestCleanUp(t *testing.T) {
 	if left := temporaries(t); len(left) != 1 || left[0] != "pgharbor_restore_alive" {
 		t.Errorf("left %q", left)
 	}
-	if _, err := engine.CleanUp(t.Context(), backup.RunRecord{ID: `x"; --`, Restore: true}); err == nil {
+	if _, err := backup.New(*engine).Restorer.CleanUp(t.Context(), `x"; --`); err == nil {
 		t.Error("an id that is none is taken")
 	}
 
@@ -228,7 +228,7 @@ func TestCleanUp(t *testing.T) {
 	if _, err := file.Write([]byte("half")); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := engine.CleanUp(t.Context(), backup.RunRecord{ID: "dead"})
+	removed, err := engine.Store.Sweep()
 	if err != nil || len(removed) != 1 || len(files(t, engine)) > 0 {
 		t.Errorf("removed %q, %v; left %q", removed, err, files(t, engine))
 	}
@@ -268,11 +268,11 @@ func TestAdoptLeavesTheFolderToWhoHasItLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
+	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 	unlock()
-	if adopted, err := engine.Adopt(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
+	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 }

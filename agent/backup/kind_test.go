@@ -50,11 +50,11 @@ func TestTheSubjectOfAnImportedFileIsWritten(t *testing.T) {
 		if err := os.WriteFile(folderOf(engine).Dir()+"/backup-2026-06-30-01-00-00.sql", []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		imported, err := engine.Adopt(t.Context(), database)
+		imported, err := backup.New(*engine).Importer.Import(t.Context(), database)
 		if err != nil || len(imported) != 1 {
 			t.Fatalf("%d imported, %v", len(imported), err)
 		}
-		stored, err := engine.Find(imported[0].ID)
+		stored, err := backup.New(*engine).Repository.Find(imported[0].ID)
 		if err != nil || stored.Series() != subject.LogicalOf(database) || stored.Kind != "logical" || stored.Series().Subject == subject.Instance() {
 			t.Errorf("imported for %q, it is of %s, kind %q, %v", database, stored.Series(), stored.Kind, err)
 		}
@@ -62,9 +62,9 @@ func TestTheSubjectOfAnImportedFileIsWritten(t *testing.T) {
 }
 
 // changeManifest writes a manifest again, of an engine that does not sign.
-func changeManifest(t *testing.T, engine *backup.Engine, id, old, changed string) {
+func changeManifest(t *testing.T, engine *backup.Config, id, old, changed string) {
 	t.Helper()
-	stored, err := engine.Find(id)
+	stored, err := backup.New(*engine).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +83,11 @@ func TestABackupOfANewerKindIsKeptHashedAndNotRestored(t *testing.T) {
 	engine := newEngine(t)
 	made := backUp(t, engine, "harbour")
 	changeManifest(t, engine, made.ID, `"kind": "logical"`, `"kind": "unheard"`)
-	stored, err := engine.Find(made.ID)
+	stored, err := backup.New(*engine).Repository.Find(made.ID)
 	if err != nil || stored.State != backup.StatePresent {
 		t.Fatalf("%+v, %v", stored, err)
 	}
-	if damage, err := engine.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
+	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
 		t.Errorf("read again: %q, %v", damage, err)
 	}
 	mustBeOfANewerOne(t, engine, stored)
@@ -98,18 +98,18 @@ func TestABackupOfSomethingElseDoesNotBelongIntoTheFolderOfADatabase(t *testing.
 	engine := newEngine(t)
 	made := backUp(t, engine, "harbour")
 	changeManifest(t, engine, made.ID, `"subject": "database"`, `"subject": "tablespace"`)
-	if _, err := engine.Inventory(); !errors.Is(err, backup.ErrForged) || !strings.Contains(err.Error(), "tablespace") {
+	if _, err := backup.New(*engine).Repository.Inventory(); !errors.Is(err, backup.ErrForged) || !strings.Contains(err.Error(), "tablespace") {
 		t.Errorf("the inventory says %v", err)
 	}
 }
 
 // mustBeOfANewerOne asserts that all that would read what is in a backup refuses, and says why.
-func mustBeOfANewerOne(t *testing.T, engine *backup.Engine, stored backup.Stored) {
+func mustBeOfANewerOne(t *testing.T, engine *backup.Config, stored backup.Stored) {
 	t.Helper()
-	request := backup.RestoreRequest{From: engine.SourceOf(stored), Manifest: &stored.Manifest, Target: "harbour_newer", RestoreID: "newer"}
-	_, proveErr := engine.Prove(t.Context(), backup.ProveRequest{ID: "newer", From: engine.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
+	request := backup.RestoreRequest{From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "harbour_newer", RestoreID: "newer"}
+	_, proveErr := backup.New(*engine).TestRestorer.Prove(t.Context(), backup.ProveRequest{ID: "newer", From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
 	for name, err := range map[string]error{
-		"restore": engine.Restore(t.Context(), request), "look ahead": engine.LookAhead(t.Context(), request), "verify": proveErr,
+		"restore": backup.New(*engine).Restorer.Restore(t.Context(), request), "look ahead": backup.New(*engine).Restorer.Preflight(t.Context(), request), "verify": proveErr,
 	} {
 		if !errors.Is(err, subject.ErrNewer) || !strings.Contains(err.Error(), `of a newer pgharbor: its kind is "unheard"`) {
 			t.Errorf("%s: %v", name, err)
@@ -118,7 +118,7 @@ func mustBeOfANewerOne(t *testing.T, engine *backup.Engine, stored backup.Stored
 			t.Errorf("%s: it counts as damaged", name)
 		}
 	}
-	checks := engine.Preview(t.Context(), request)
+	checks := backup.New(*engine).Restorer.Preview(t.Context(), request)
 	if len(checks) != 1 || checks[0].Result != backup.CheckFailed || !strings.Contains(checks[0].Remedy, "upgrade pgharbor") {
 		t.Errorf("the look ahead shows %v", checks)
 	}
@@ -152,15 +152,15 @@ func TestABackupOfTheWholeInstanceHasAPlaceOfItsOwnInTheStore(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	inventory, err := engine.Inventory()
+	inventory, err := backup.New(*engine).Repository.Inventory()
 	if err != nil || len(inventory) != 1 || inventory[0].State != backup.StatePresent || inventory[0].Series().Subject != subject.Instance() {
 		t.Fatalf("%+v, %v", inventory, err)
 	}
-	if damage, err := engine.Scrub(t.Context(), inventory[0], nil); damage != "" || err != nil {
+	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), inventory[0], nil); damage != "" || err != nil {
 		t.Errorf("read again: %q, %v", damage, err)
 	}
 	mustBeOfANewerOne(t, engine, inventory[0])
-	if err := engine.Remove("base"); err != nil || len(files(t, engine)) != 0 {
+	if err := backup.New(*engine).Repository.Remove("base"); err != nil || len(files(t, engine)) != 0 {
 		t.Errorf("%v are left, %v", files(t, engine), err)
 	}
 }

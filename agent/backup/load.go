@@ -3,10 +3,12 @@ package backup
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"runtime"
 
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/load"
@@ -20,30 +22,66 @@ const maxJobs = 4
 // defaultSearchPath is what sessions begin with where nothing is set.
 const defaultSearchPath = `"$user", public`
 
-// restoreJobs is how many sessions a restore has at a time.
-func (e *Engine) restoreJobs() int {
-	if e.RestoreJobs > 0 {
-		return e.RestoreJobs
+// loader fills empty databases of one server.
+type loader struct {
+	instance *postgres.Instance
+	jobs     int // sessions at a time
+}
+
+// content is a verified dump that is about to be loaded.
+type content struct {
+	*verified
+	file Object
+	kept *globals // nil where nothing is kept beside it, or nobody may use it
+}
+
+// reader opens the dump in a verified file a second time, to be loaded.
+func (c content) reader(progress *reporter) (*checkedReader, error) {
+	plain, err := c.plain(fromStart(c.file))
+	if err != nil {
+		return nil, err
 	}
-	return min(runtime.NumCPU(), maxJobs)
+	progress.of(len(c.tables))
+	return &checkedReader{src: plain, hash: sha256.New(), want: c.plainSHA, read: progress.add, seen: tableTeller(c.format, progress)}, nil
+}
+
+// checkedReader puts ErrDamaged in the place of io.EOF where what was read has not the hash that it should have.
+type checkedReader struct {
+	src  io.Reader
+	hash hash.Hash
+	want string
+	read func(n int)
+	seen io.Writer // of what was read; it returns no error
+}
+
+// Read implements io.Reader.
+func (r *checkedReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.hash.Write(p[:n])
+	_, _ = r.seen.Write(p[:n])
+	r.read(n)
+	if err == io.EOF && hex.EncodeToString(r.hash.Sum(nil)) != r.want {
+		err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
+	}
+	return n, err
 }
 
 // load fills an empty database. A dump empties the search path, and most want it so; where the function of a check, an
 // index or a materialized view looks for a name in it and does not find it, the database is made again and filled with the
 // search path that its sessions begin with.
-func (e *Engine) load(ctx context.Context, temporary string, like postgres.Database, file Object, found *verified, kept *globals, progress *reporter) error {
-	err := e.loadWith(ctx, temporary, file, found, "", progress)
+func (l *loader) load(ctx context.Context, temporary string, like postgres.Database, from content, progress *reporter) error {
+	err := l.loadWith(ctx, temporary, from, "", progress)
 	if err == nil || !postgres.NameNotFound(err) || ctx.Err() != nil {
 		return err
 	}
-	if again := e.Instance.DropDatabase(ctx, temporary); again != nil {
+	if again := l.instance.DropDatabase(ctx, temporary); again != nil {
 		return errors.Join(err, again)
 	}
-	if again := e.Instance.CreateDatabase(ctx, temporary, like); again != nil {
+	if again := l.instance.CreateDatabase(ctx, temporary, like); again != nil {
 		return errors.Join(err, again)
 	}
 	progress.restart()
-	if again := e.loadWith(ctx, temporary, file, found, kept.searchPath(), progress); again != nil {
+	if again := l.loadWith(ctx, temporary, from, from.kept.searchPath(), progress); again != nil {
 		return again
 	}
 	return nil
@@ -102,13 +140,13 @@ func (g *globals) ownSearchPath() string {
 
 // loadWith reads the dump once more, and holds what it reads against what was verified: should it differ, nothing is
 // committed, or the database is none that stays.
-func (e *Engine) loadWith(ctx context.Context, temporary string, file Object, found *verified, searchPath string, progress *reporter) error {
-	if found.archive != nil && found.archive.Usable() {
-		progress.of(len(found.tables))
+func (l *loader) loadWith(ctx context.Context, temporary string, from content, searchPath string, progress *reporter) error {
+	if from.archive != nil && from.archive.Usable() {
+		progress.of(len(from.tables))
 		err := load.Archive{
-			Index: found.archive, Open: func() (load.ArchiveSource, error) { return found.from(file) },
-			Forward: found.compressed, Jobs: e.restoreJobs(), SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
-		}.Into(ctx, e.Instance, temporary)
+			Index: from.archive, Open: func() (load.ArchiveSource, error) { return from.open() },
+			Forward: from.compressed, Jobs: l.jobs, SearchPath: searchPath, OnRead: progress.add, OnTable: progress.object,
+		}.Into(ctx, l.instance, temporary)
 		if errors.Is(err, archive.ErrChanged) || errors.Is(err, seal.ErrCorrupt) {
 			err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
 		}
@@ -117,15 +155,15 @@ func (e *Engine) loadWith(ctx context.Context, temporary string, file Object, fo
 		}
 		return err
 	}
-	checked, err := found.reader(file, progress)
+	checked, err := from.reader(progress)
 	if err != nil {
 		return err
 	}
 	var dump io.Reader = checked
-	if searchPath != "" && found.format == postgres.FormatPlain {
+	if searchPath != "" && from.format == postgres.FormatPlain {
 		dump = postgres.WithSearchPath(checked, searchPath, headSize)
 	}
-	return e.Instance.Load(ctx, temporary, found.format, dump)
+	return l.instance.Load(ctx, temporary, from.format, dump)
 }
 
 // loadError is what ended a load in sessions of ours: what came before it, such as a database that could not be made, is none.
@@ -134,19 +172,19 @@ type loadError struct{ error }
 // Unwrap returns what the server or a tool answered.
 func (e loadError) Unwrap() error { return e.error }
 
-// from returns a source of the plain archive in a file, for one session.
-func (v *verified) from(file Object) (load.ArchiveSource, error) {
-	if v.compressed {
-		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
+// open returns a source of the plain archive in a file, for one session.
+func (c content) open() (load.ArchiveSource, error) {
+	if c.compressed {
+		return &forwardSource{source: &c.source, file: c.file, size: c.size}, nil
 	}
-	if v.opener == nil {
-		return plainSource{file}, nil
+	if c.opener == nil {
+		return plainSource{c.file}, nil
 	}
-	opener, ok := v.opener.(seal.OpenerAt)
+	opener, ok := c.opener.(seal.OpenerAt)
 	if !ok {
-		return &forwardSource{source: &v.source, file: file, size: v.size}, nil
+		return &forwardSource{source: &c.source, file: c.file, size: c.size}, nil
 	}
-	at, err := opener.OpenAt(file)
+	at, err := opener.OpenAt(c.file)
 	if err != nil {
 		return nil, err
 	}

@@ -18,34 +18,34 @@ var ErrContent = errors.New("the dump holds code that would run with more rights
 
 // loadGuarded fills an empty database so that none of the dump's code runs with more rights than its owner has, and returns
 // how many rows of each table the server took.
-func (e *Engine) loadGuarded(ctx context.Context, database string, file Object, found *verified, kept *globals, progress *reporter, warn func(string)) (map[postgres.Table]int64, error) {
+func (l *loader) loadGuarded(ctx context.Context, database string, from content, progress *reporter, warn func(string)) (map[postgres.Table]int64, error) {
 	guarded := load.Guarded{
-		Definitions: found.definitions, SearchPath: kept.ownSearchPath(), RolePaths: kept.rolePaths(), Settings: kept.settings(), Owner: kept.owner(),
-		Jobs: e.restoreJobs(), OnTable: progress.object, OnWarning: warn,
+		Definitions: from.definitions, SearchPath: from.kept.ownSearchPath(), RolePaths: from.kept.rolePaths(), Settings: from.kept.settings(), Owner: from.kept.owner(),
+		Jobs: l.jobs, OnTable: progress.object, OnWarning: warn,
 	}
-	progress.of(len(found.tables))
-	if found.archive != nil && found.archive.Usable() {
+	progress.of(len(from.tables))
+	if from.archive != nil && from.archive.Usable() {
 		guarded.Archive = &load.Archive{
-			Index: found.archive, Open: func() (load.ArchiveSource, error) { return found.from(file) },
-			Forward: found.compressed, OnRead: progress.add,
+			Index: from.archive, Open: func() (load.ArchiveSource, error) { return from.open() },
+			Forward: from.compressed, OnRead: progress.add,
 		}
-		rows, err := guarded.Into(ctx, e.Instance, database)
+		rows, err := guarded.Into(ctx, l.instance, database)
 		return rows, guardedError(err)
 	}
 	guarded.Plain = func(ctx context.Context) (io.Reader, func() error, error) {
-		checked, err := found.reader(file, progress)
+		checked, err := from.reader(progress)
 		if err != nil {
 			return nil, nil, err
 		}
 		checked.seen = io.Discard // each table is told when it is loaded
-		src, closeSource := e.plainOf(ctx, found.format, checked)
+		src, closeSource := l.plainOf(ctx, from.format, checked)
 		return src, closeSource, nil
 	}
-	rows, err := guarded.Into(ctx, e.Instance, database)
+	rows, err := guarded.Into(ctx, l.instance, database)
 	return rows, guardedError(err)
 }
 
-// guardedError names what a load found.
+// guardedError names what a load from.
 func guardedError(err error) error {
 	var content *dump.ContentError
 	switch {
@@ -59,16 +59,16 @@ func guardedError(err error) error {
 
 // plainOf is a dump as SQL: what it is, or what pg_restore makes of an archive that has no index. The function that it
 // returns ends pg_restore, and says how that ended by itself.
-func (e *Engine) plainOf(ctx context.Context, format string, dump io.Reader) (io.Reader, func() error) {
+func (l *loader) plainOf(ctx context.Context, format string, dump io.Reader) (io.Reader, func() error) {
 	if format != postgres.FormatCustom {
 		return dump, func() error { return nil }
 	}
 	reader, writer := io.Pipe()
 	scripted := make(chan error, 1)
 	go func() {
-		server, err := e.Instance.Server(ctx)
+		server, err := l.instance.Server(ctx)
 		if err == nil {
-			err = e.Instance.Script(ctx, server, dump, writer)
+			err = l.instance.Script(ctx, server, dump, writer)
 		}
 		_ = writer.CloseWithError(err)
 		scripted <- err
@@ -77,16 +77,4 @@ func (e *Engine) plainOf(ctx context.Context, format string, dump io.Reader) (io
 		_ = reader.CloseWithError(io.ErrClosedPipe)
 		return <-scripted
 	}
-}
-
-// compareLoaded holds the rows that the server took against those that went by in the dump.
-func (e *Engine) compareLoaded(got map[postgres.Table]int64, want []TableRows, req RestoreRequest) error {
-	progress := e.begin(req.OnProgress, PhaseCompare, 0).of(len(want))
-	for _, table := range want {
-		if rows := got[table.table()]; rows != table.Rows {
-			return fmt.Errorf("%w: %s.%s took %d rows, and the backup has %d", ErrRowsDiffer, table.Schema, table.Name, rows, table.Rows)
-		}
-	}
-	progress.end()
-	return nil
 }

@@ -1,7 +1,10 @@
 package backup
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math"
 
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -15,6 +18,15 @@ type Object = store.Object
 type Source interface {
 	Open() (Object, error)
 	OpenGlobals() (Object, error) // the companion
+}
+
+// openFrom opens what is stored of a backup; ErrNotFound where it is gone.
+func openFrom(from Source) (Object, error) {
+	file, err := from.Open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return file, err
 }
 
 // From reads an object from a place, in bytes, to its end, wherever that is by then.

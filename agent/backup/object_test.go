@@ -47,7 +47,7 @@ func TestABackupIsRestoredFromWhereverItLives(t *testing.T) {
 			t.Fatal(err)
 		}
 		request := backup.RestoreRequest{From: inMemory{file, globals}, Manifest: &manifest, Target: "elsewhere", RestoreID: "memory"}
-		if err := engine.Restore(t.Context(), request); err != nil {
+		if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "elsewhere", "SELECT count(*) || ' ' || current_setting('work_mem') FROM t"); got != "1000 5MB" {

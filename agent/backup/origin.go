@@ -8,6 +8,14 @@ import (
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
+// Origins knows by whose word a file counts as made by an agent of ours.
+type Origins struct {
+	keys         seal.Ring
+	signer       *signing.Signer // nil: no signature counts
+	instanceName string
+	trusts       func(instance string) bool // as Config.Trusts
+}
+
 // Origin is who made a file, as far as that is proven.
 type Origin struct {
 	Kind  OriginKind
@@ -38,10 +46,10 @@ func (o Origin) Proven() bool {
 // Ours says that the file is one of this host's own, although its content may be anybody's: nobody from afar has put it here.
 func (o Origin) Ours() bool { return o.Proven() || o.Kind == OriginRestored || o.Kind == OriginFolder }
 
-// Origin judges who made a manifest, given as it is stored. Vouched is a key that the control plane calls the maker's;
+// Of judges who made a manifest, given as it is stored. Vouched is a key that the control plane calls the maker's;
 // nil where it did not say. ErrForged and ErrUnsigned say that the manifest is not what it makes believe.
-func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
-	origin, err := e.maker(stored, m, vouched)
+func (o *Origins) Of(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
+	origin, err := o.maker(stored, m, vouched)
 	if err == nil && origin.Proven() && m.Unproven != nil {
 		origin.Kind = OriginRestored
 	}
@@ -49,11 +57,11 @@ func (e *Engine) Origin(stored []byte, m Manifest, vouched ed25519.PublicKey) (O
 }
 
 // maker judges who made a manifest, whatever it is of.
-func (e *Engine) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
+func (o *Origins) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Origin, error) {
 	origin := Origin{Kind: OriginUnknown}
 	if m.Signature != nil {
 		origin.KeyID = m.Signature.KeyID
-		key, err := e.keyOf(m.Signature.KeyID)
+		key, err := o.keyOf(m.Signature.KeyID)
 		if err != nil {
 			return origin, err
 		}
@@ -72,32 +80,19 @@ func (e *Engine) maker(stored []byte, m Manifest, vouched ed25519.PublicKey) (Or
 		}
 	}
 	// What the passphrase proves, no control plane and no thief of a folder can say; but every host that has the passphrase can.
-	if origin.Kind != OriginSigned && m.provenBy(e.Keys, stored) {
+	if origin.Kind != OriginSigned && m.provenBy(o.keys, stored) {
 		origin.Kind = OriginShared
-		if m.Instance == e.InstanceName || e.Trusts != nil && e.Trusts(m.Instance) {
+		if m.Instance == o.instanceName || o.trusts != nil && o.trusts(m.Instance) {
 			origin.Kind = OriginPassphrase
 		}
 	}
 	if m.Trigger == TriggerAdopted {
-		return e.adopted(stored, origin)
+		return o.adopted(stored, origin)
 	}
 	if m.Signature == nil && origin.Kind == OriginUnknown {
-		return e.unsigned(stored, m, origin)
+		return o.unsigned(stored, m, origin)
 	}
 	return origin, nil
-}
-
-// OriginOf judges who made a stored backup.
-func (e *Engine) OriginOf(stored Stored) (Origin, error) {
-	content, err := e.ReadManifest(stored.Location)
-	if err != nil {
-		return Origin{}, err
-	}
-	origin, err := e.Origin(content, stored.Manifest, nil)
-	if err == nil {
-		origin = origin.Within(e.Store.Private(stored.Location))
-	}
-	return origin, err
 }
 
 // Within says more of a file whose origin is not proven that stands in the backup folder; private means that nobody but this
@@ -111,38 +106,38 @@ func (o Origin) Within(private bool) Origin {
 
 // CheckPassphrase reports whether a passphrase at hand opens what a manifest is of, as far as the manifest can tell:
 // ErrNoPassphrase or ErrWrongPassphrase where none does.
-func (e *Engine) CheckPassphrase(stored []byte, m Manifest) error {
+func (o *Origins) CheckPassphrase(stored []byte, m Manifest) error {
 	switch {
 	case m.Encryption.Scheme == seal.SchemeNone:
 		return nil
-	case len(e.Keys.Openers(m.Encryption.Scheme)) == 0:
+	case len(o.keys.Openers(m.Encryption.Scheme)) == 0:
 		return ErrNoPassphrase
-	case m.Proof != nil && !m.provenBy(e.Keys, stored):
+	case m.Proof != nil && !m.provenBy(o.keys, stored):
 		return ErrWrongPassphrase
 	}
 	return nil
 }
 
-func (e *Engine) keyOf(id string) (ed25519.PublicKey, error) {
-	if e.Signer == nil {
+func (o *Origins) keyOf(id string) (ed25519.PublicKey, error) {
+	if o.signer == nil {
 		return nil, nil
 	}
-	return e.Signer.Known(id)
+	return o.signer.Known(id)
 }
 
 // unsigned judges a manifest without a signature and without a proof. One that claims to be this agent's own, and did not
 // stand here when the agent began to sign, has lost its signature to somebody.
-func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, error) {
-	if e.Signer == nil || !e.Signer.Exists() {
+func (o *Origins) unsigned(stored []byte, m Manifest, origin Origin) (Origin, error) {
+	if o.signer == nil || !o.signer.Exists() {
 		return origin, nil
 	}
-	noted, err := e.Signer.Grandfathered()
+	noted, err := o.signer.Grandfathered()
 	switch {
 	case err != nil:
 		return origin, err
 	case noted[signing.Hash(stored)]:
 		origin.Kind = OriginNoted
-	case m.Instance == e.InstanceName:
+	case m.Instance == o.instanceName:
 		return origin, fmt.Errorf("%w: %s", ErrUnsigned, m.Filename)
 	}
 	return origin, nil
@@ -150,10 +145,10 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 
 // adopted judges the manifest of a file that somebody else wrote: certified is where it was found, and not by whom it was
 // written. One that nobody here knows to have certified it says nothing.
-func (e *Engine) adopted(stored []byte, origin Origin) (Origin, error) {
+func (o *Origins) adopted(stored []byte, origin Origin) (Origin, error) {
 	certified := origin.Proven()
-	if origin.Kind == OriginUnknown && e.Signer != nil && e.Signer.Exists() {
-		noted, err := e.Signer.Grandfathered()
+	if origin.Kind == OriginUnknown && o.signer != nil && o.signer.Exists() {
+		noted, err := o.signer.Grandfathered()
 		if err != nil {
 			return origin, err
 		}
@@ -167,18 +162,18 @@ func (e *Engine) adopted(stored []byte, origin Origin) (Origin, error) {
 
 // witness returns a look at stored manifests that is quick enough for all of them: those that bear this agent's key, and
 // those that bear none and should.
-func (e *Engine) witness() func(m Manifest, stored []byte) error {
-	if e.Signer == nil || !e.Signer.Exists() {
+func (o *Origins) witness() func(m Manifest, stored []byte) error {
+	if o.signer == nil || !o.signer.Exists() {
 		return func(Manifest, []byte) error { return nil }
 	}
-	key, err := e.Signer.PublicKey()
-	noted, chainErr := e.Signer.Grandfathered()
+	key, err := o.signer.PublicKey()
+	noted, chainErr := o.signer.Grandfathered()
 	if err != nil || chainErr != nil {
 		return func(Manifest, []byte) error { return nil } // what can't be read is told where it is needed
 	}
 	return func(m Manifest, stored []byte) error {
 		switch {
-		case m.Signature == nil && m.Proof == nil && m.Trigger != TriggerAdopted && m.Instance == e.InstanceName && !noted[signing.Hash(stored)]:
+		case m.Signature == nil && m.Proof == nil && m.Trigger != TriggerAdopted && m.Instance == o.instanceName && !noted[signing.Hash(stored)]:
 			return ErrUnsigned
 		case m.Signature != nil && m.Signature.KeyID == signing.KeyID(key) && !m.signedBy(key, stored):
 			return fmt.Errorf("%w: its signature does not hold", ErrForged)

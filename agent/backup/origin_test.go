@@ -14,30 +14,30 @@ import (
 )
 
 // signed makes an engine sign, with a key of its own.
-func signed(t *testing.T, engine *backup.Engine) *backup.Engine {
+func signed(t *testing.T, engine *backup.Config) *backup.Config {
 	t.Helper()
 	engine.Signer = signing.Open(t.TempDir())
-	if err := engine.BeginSigning(); err != nil {
+	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	return engine
 }
 
 // manifestOf returns a manifest as it is stored.
-func manifestOf(t *testing.T, engine *backup.Engine, id string) []byte {
+func manifestOf(t *testing.T, engine *backup.Config, id string) []byte {
 	t.Helper()
-	stored, err := engine.Find(id)
+	stored, err := backup.New(*engine).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := engine.ReadManifest(stored.Location)
+	content, err := backup.New(*engine).Repository.ReadManifest(stored.Location)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
 
-func originOf(engine *backup.Engine, content []byte, vouched *backup.Engine) (backup.OriginKind, error) {
+func originOf(engine *backup.Config, content []byte, vouched *backup.Config) (backup.OriginKind, error) {
 	manifest, err := backup.ParseManifest(content)
 	if err != nil {
 		return "", err
@@ -49,7 +49,7 @@ func originOf(engine *backup.Engine, content []byte, vouched *backup.Engine) (ba
 			return "", err
 		}
 	}
-	origin, err := engine.Origin(content, manifest, key)
+	origin, err := backup.New(*engine).Origins.Of(content, manifest, key)
 	return origin.Kind, err
 }
 
@@ -75,9 +75,9 @@ func TestOrigin(t *testing.T) {
 	adopted := bytes.Replace(unsignedManifest(t, bare), []byte(`"trigger": "manual"`), []byte(`"trigger": "adopted"`), 1)
 
 	tests := map[string]struct {
-		engine  *backup.Engine
+		engine  *backup.Config
 		content []byte
-		vouched *backup.Engine
+		vouched *backup.Config
 		want    backup.OriginKind
 		err     error
 	}{
@@ -117,9 +117,9 @@ func TestOrigin(t *testing.T) {
 }
 
 // adoptedBackup is a backup that says of itself that it was adopted, as somebody would who has the passphrase.
-func adoptedBackup(t *testing.T, engine *backup.Engine, database string) backup.Manifest {
+func adoptedBackup(t *testing.T, engine *backup.Config, database string) backup.Manifest {
 	t.Helper()
-	manifest, err := engine.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
+	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 		t.Errorf("from before: %q, %v", kind, err)
 	}
 	made := backUp(t, engine, "harbour")
-	stored, err := engine.Find(made.ID)
+	stored, err := backup.New(*engine).Repository.Find(made.ID)
 	if err != nil || made.Sequence != 1 || made.Signature == nil {
 		t.Fatalf("the first that is signed: %+v, %v", made, err)
 	}
@@ -161,7 +161,7 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 			if err := os.WriteFile(path, forged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := engine.Inventory()
+			inventory, err := backup.New(*engine).Repository.Inventory()
 			if err == nil || !strings.Contains(err.Error(), made.Filename) || len(inventory) != 2 {
 				t.Fatalf("%d backups, %v", len(inventory), err)
 			}
@@ -192,7 +192,7 @@ func TestChainThatCannotBeKept(t *testing.T) {
 	engine := newEngine(t)
 	dir := t.TempDir()
 	engine.Signer = signing.Open(dir)
-	if err := engine.BeginSigning(); err != nil {
+	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(dir+"/signing.json", []byte("{"), 0o600); err != nil {
@@ -212,19 +212,19 @@ func FuzzSignedManifest(f *testing.F) {
 	postgrestest.Shared(f).CreateDatabase(f, "fuzzed")
 	engine := newEngine(f)
 	engine.Signer = signing.Open(f.TempDir())
-	if err := engine.BeginSigning(); err != nil {
+	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
 		f.Fatal(err)
 	}
 	engine.Keys.Passphrases.Current = "secret"
-	made, err := engine.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
+	made, err := backup.New(*engine).Dumper.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
 	if err != nil {
 		f.Fatal(err)
 	}
-	stored, err := engine.Find(made.ID)
+	stored, err := backup.New(*engine).Repository.Find(made.ID)
 	if err != nil {
 		f.Fatal(err)
 	}
-	content, err := engine.ReadManifest(stored.Location)
+	content, err := backup.New(*engine).Repository.ReadManifest(stored.Location)
 	if err != nil {
 		f.Fatal(err)
 	}

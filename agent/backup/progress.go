@@ -40,12 +40,33 @@ type reporter struct {
 	last   time.Time
 }
 
+// clock tells the time.
+type clock func() time.Time
+
+// listener hears of a restore while it is under way.
+type listener struct {
+	clock      clock
+	onProgress func(Progress) // may be nil
+	onWarning  func(string)   // may be nil
+}
+
+func (l listener) begin(phase string, total int64) *reporter {
+	return l.clock.begin(l.onProgress, phase, total)
+}
+
+// warn tells what the restored database lacks.
+func (l listener) warn(text string) {
+	if l.onWarning != nil {
+		l.onWarning(text)
+	}
+}
+
 // begin reports the begin of a phase.
-func (e *Engine) begin(report func(Progress), phase string, total int64) *reporter {
+func (now clock) begin(report func(Progress), phase string, total int64) *reporter {
 	if report == nil {
 		report = func(Progress) {}
 	}
-	r := &reporter{report: report, now: e.Now, state: Progress{Phase: phase, TotalBytes: total}, last: e.Now()}
+	r := &reporter{report: report, now: now, state: Progress{Phase: phase, TotalBytes: total}, last: now()}
 	report(r.state)
 	return r
 }

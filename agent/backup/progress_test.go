@@ -19,7 +19,7 @@ func TestRestoreTellsItsProgress(t *testing.T) {
 	engine.Now = func() time.Time { return start.Add(time.Duration(ticks.Add(1)) * time.Second) }
 	var phases []string
 	furthest := map[string]backup.Progress{}
-	err := engine.Restore(t.Context(), backup.RestoreRequest{
+	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
 		OnProgress: func(p backup.Progress) {
 			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {

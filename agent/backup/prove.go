@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
@@ -41,11 +42,19 @@ func (r ProveRequest) ThrowawayDir() string {
 	return filepath.Join(r.Dir, throwaway.Prefix+r.ID)
 }
 
+// TestRestorer restores stored files for nothing but the proof that they restore.
+type TestRestorer struct {
+	instance *postgres.Instance // like which throwaway servers are made, and which has roles to name
+	keys     seal.Ring
+	jobs     int // sessions of a restore at a time
+	clock    clock
+}
+
 // Prove verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
 // removes all of that. A Proof, also a failed one, speaks of the backup; an error says that nothing was proven either way:
 // no room, no server, no cage for it, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
 // CleanUp and throwaway.Remove remove the rest.
-func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
+func (t *TestRestorer) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
 	if !restoreIDs.MatchString(req.ID) {
 		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
 	}
@@ -57,14 +66,15 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 		return Proof{}, err
 	}
 	defer file.Close()
-	begun := e.Now()
-	p := &proving{Engine: *e, live: e.Instance, req: req, file: file, database: provedDatabase}
+	begun := t.clock()
+	p := &proving{live: t.instance, req: req, file: file, clock: t.clock}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	remove, err := p.makeRoom(ctx, e)
+	remove, err := p.makeRoom(ctx)
 	if err != nil {
 		return Proof{}, err
 	}
+	p.files, p.loader = &fileReader{keys: t.keys, instance: p.instance}, &loader{instance: p.instance, jobs: t.jobs}
 	defer func() { err = errors.Join(err, remove()) }()
 	watched := make(chan struct{})
 	go func() {
@@ -75,12 +85,15 @@ func (e *Engine) Prove(ctx context.Context, req ProveRequest) (_ Proof, err erro
 	return p.conclude(begun, p.restoreAndCount(ctx))
 }
 
-// proving is a test restore under way. Its Engine's Instance is the one that is restored into.
+// proving is a test restore under way.
 type proving struct {
-	Engine
 	live       *postgres.Instance
 	req        ProveRequest
 	file       Object
+	clock      clock
+	instance   *postgres.Instance // that is restored into, and what reads and loads for it
+	files      *fileReader
+	loader     *loader
 	server     *throwaway.Server // nil where it is the instance's own
 	trusting   bool              // a guarded load was tried and did not go through
 	refused    error             // how it ended
@@ -93,7 +106,7 @@ type proving struct {
 }
 
 // makeRoom starts a throwaway server or, where that is allowed and there is none, uses the instance.
-func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error, err error) {
+func (p *proving) makeRoom(ctx context.Context) (remove func() error, err error) {
 	major, tables := 0, 0
 	if m := p.req.Manifest; m != nil {
 		major, _ = strconv.Atoi(strings.Split(m.ServerVersion, ".")[0]) // 0 where it does not say
@@ -103,34 +116,37 @@ func (p *proving) makeRoom(ctx context.Context, e *Engine) (remove func() error,
 	if err := p.enoughSpace(); err != nil {
 		return nil, err
 	}
-	p.server, err = throwaway.Start(ctx, e.Instance, throwaway.Request{
+	server, err := throwaway.Start(ctx, p.live, throwaway.Request{
 		Dir: p.req.ThrowawayDir(), Bin: p.req.Bin, Major: major, Tables: tables,
 		WithoutCage: p.req.WithoutCage,
 	})
-	if err == nil {
-		p.Instance, p.proof.Method, p.proof.ServerVersion = p.server.Instance, ProofThrowaway, p.server.Version
-		p.proof.Cage = cageOf(p.server)
-		return p.server.Close, nil
-	}
-	if errors.Is(err, throwaway.ErrNoCage) {
+	switch {
+	case err == nil:
+		p.server, p.instance, p.database = server, server.Instance, provedDatabase
+		p.proof.Method, p.proof.ServerVersion, p.proof.Cage = ProofThrowaway, server.Version, cageOf(server)
+		return server.Close, nil
+	case errors.Is(err, throwaway.ErrNoCage):
 		return nil, fmt.Errorf("%w; BACKUP_VERIFY_WITHOUT_CAGE=true allows a test restore that nothing holds", err)
-	}
-	if !errors.Is(err, postgres.ErrNoBinaries) {
+	case !errors.Is(err, postgres.ErrNoBinaries):
 		return nil, err
-	}
-	if !p.req.InInstance {
+	case !p.req.InInstance:
 		return nil, fmt.Errorf("%w; BACKUP_VERIFY_IN_INSTANCE=true allows a temporary database of the instance", err)
 	}
-	server, err := e.Instance.Server(ctx)
+	return p.useInstance(ctx)
+}
+
+// useInstance restores into a temporary database of the instance.
+func (p *proving) useInstance(ctx context.Context) (remove func() error, err error) {
+	server, err := p.live.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.database, p.dir = temporaryPrefix+p.req.ID, ""
+	p.instance, p.database, p.dir = p.live, temporaryPrefix+p.req.ID, ""
 	p.proof.Method, p.proof.ServerVersion = ProofInstance, server.Version
 	return func() error {
 		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 		defer cancel()
-		return errors.Join(e.Instance.DropDatabase(dropCtx, p.database), e.dropOwnRoles(dropCtx, p.database))
+		return errors.Join(p.live.DropDatabase(dropCtx, p.database), dropOwnRoles(dropCtx, p.live, p.database))
 	}, nil
 }
 
@@ -144,18 +160,18 @@ func cageOf(server *throwaway.Server) string {
 
 // restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
 func (p *proving) restoreAndCount(ctx context.Context) error {
-	begun := p.Now()
-	found, err := p.verify(ctx, p.file, p.req.Manifest, p.begin(p.req.OnProgress, PhaseVerify, p.file.Size()))
+	begun := p.clock()
+	found, err := p.files.verify(ctx, p.file, p.req.Manifest, p.clock.begin(p.req.OnProgress, PhaseVerify, p.file.Size()))
 	if err == nil {
 		err = p.fill(ctx, found)
 	}
-	p.proof.RestoreTook = p.Now().Sub(begun)
+	p.proof.RestoreTook = p.clock().Sub(begun)
 	if err != nil {
 		return err
 	}
 	got := p.counted
 	if p.server != nil {
-		if got, err = p.count(ctx, p.Instance); err != nil {
+		if got, err = p.count(ctx, p.instance); err != nil {
 			return err
 		}
 	}
@@ -173,11 +189,11 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 
 // count counts the rows of every table that there is, in sessions of an instance's role.
 func (p *proving) count(ctx context.Context, as *postgres.Instance) ([]counted, error) {
-	tables, err := p.Instance.Tables(ctx, p.database)
+	tables, err := p.instance.Tables(ctx, p.database)
 	if err != nil {
 		return nil, err
 	}
-	progress := p.begin(p.req.OnProgress, PhaseCompare, 0).of(len(tables))
+	progress := p.clock.begin(p.req.OnProgress, PhaseCompare, 0).of(len(tables))
 	counts, err := as.CountRows(ctx, p.database, tables, progress.object)
 	all := make([]counted, len(counts))
 	for n, count := range counts {
@@ -198,8 +214,8 @@ func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
 	if len(p.proof.Differences) > 0 {
 		p.proof.State = ProofFailed
 	}
-	p.proof.FinishedAt = p.Now().UTC()
-	p.proof.Took = p.Now().Sub(begun)
+	p.proof.FinishedAt = p.clock().UTC()
+	p.proof.Took = p.clock().Sub(begun)
 	return p.proof, nil
 }
 

@@ -64,19 +64,19 @@ func (p *proving) fill(ctx context.Context, found *verified) error {
 }
 
 func (p *proving) load(ctx context.Context, found *verified) error {
-	if err := errors.Join(p.Instance.DropDatabase(ctx, p.database), p.dropOwnRoles(ctx, p.database)); err != nil {
+	if err := errors.Join(p.instance.DropDatabase(ctx, p.database), dropOwnRoles(ctx, p.instance, p.database)); err != nil {
 		return err
 	}
-	like, err := p.likeness(ctx, p.req.Manifest, found.head)
+	like, err := likeness(ctx, p.instance, p.req.Manifest, found.head)
 	if err != nil {
 		return err
 	}
-	if err := p.Instance.CreateDatabase(ctx, p.database, like); err != nil {
+	if err := p.instance.CreateDatabase(ctx, p.database, like); err != nil {
 		return err
 	}
-	progress := p.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
+	progress := p.clock.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
 	if p.server == nil && !p.req.Confined {
-		rows, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress, nil)
+		rows, err := p.loader.loadGuarded(ctx, p.database, p.content(found), progress, nil)
 		p.counted = loaded(rows)
 		return err
 	}
@@ -84,9 +84,9 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		return p.loadAsARestore(ctx, found, progress)
 	}
 	if !p.req.Confined && !p.unfilled {
-		return p.Engine.load(ctx, p.database, like, p.file, found, p.kept(), progress)
+		return p.loader.load(ctx, p.database, like, p.content(found), progress)
 	}
-	checked, err := found.reader(p.file, progress)
+	checked, err := content{verified: found, file: p.file}.reader(progress)
 	if err != nil {
 		return err
 	}
@@ -95,13 +95,13 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		leaveOut = unfilled
 	}
 	if !p.req.Confined || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
-		return p.loadWithout(ctx, p.Instance, p.database, found.format, checked, leaveOut, p.searchPath)
+		return loadWithout(ctx, p.instance, p.database, found.format, checked, leaveOut, p.searchPath)
 	}
-	confined, err := p.Instance.Confine(ctx, p.database, p.database)
+	confined, err := p.instance.Confine(ctx, p.database, p.database)
 	if err != nil {
 		return err
 	}
-	if err = p.loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
+	if err = loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
 		err = fmt.Errorf("%w: %w", ErrConfined, err)
 	} else if p.server == nil {
 		p.counted, err = p.count(ctx, confined.Instance)
@@ -112,7 +112,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 // loadAsARestore loads as a restore into a live server does, so that what that refuses is known before the worst day. What does not go
 // through so is loaded as stock tools do: in a cage it does no harm.
 func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress *reporter) error {
-	_, err := p.loadGuarded(ctx, p.database, p.file, found, p.kept(), progress, nil)
+	_, err := p.loader.loadGuarded(ctx, p.database, p.content(found), progress, nil)
 	role, tablespace := postgres.Lacks(err)
 	if err == nil || ctx.Err() != nil || role != "" || tablespace != "" || errors.Is(err, ErrDamaged) {
 		return err
@@ -144,12 +144,15 @@ func loaded(rows map[postgres.Table]int64) []counted {
 	return all
 }
 
+// content is what is loaded.
+func (p *proving) content(found *verified) content { return content{found, p.file, p.kept()} }
+
 // kept is what is kept beside the file, for the search path of the database; what is wrong with it is for Scrub to say.
 func (p *proving) kept() *globals {
 	if p.req.Manifest == nil || p.req.Manifest.Globals == nil {
 		return nil
 	}
-	kept, err := p.readGlobals(p.req.From, p.req.Manifest)
+	kept, err := p.files.readGlobals(p.req.From, p.req.Manifest)
 	if err != nil {
 		return nil
 	}

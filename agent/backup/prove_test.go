@@ -61,10 +61,10 @@ func processesIn(t *testing.T, dir string) (pids []string) {
 }
 
 // prove tests the restore of a backup, whose manifest the change may falsify.
-func prove(t *testing.T, engine *backup.Engine, id string, change func(*backup.ProveRequest)) (backup.Proof, error) {
+func prove(t *testing.T, engine *backup.Config, id string, change func(*backup.ProveRequest)) (backup.Proof, error) {
 	t.Helper()
 	engine.Now = time.Now
-	stored, err := engine.Find(id)
+	stored, err := backup.New(*engine).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,17 +72,17 @@ func prove(t *testing.T, engine *backup.Engine, id string, change func(*backup.P
 	if change != nil {
 		change(&request)
 	}
-	return engine.Prove(t.Context(), request)
+	return backup.New(*engine).TestRestorer.Prove(t.Context(), request)
 }
 
-func proveFile(t *testing.T, engine *backup.Engine, content string, confined bool) (backup.Proof, error) {
+func proveFile(t *testing.T, engine *backup.Config, content string, confined bool) (backup.Proof, error) {
 	t.Helper()
 	engine.Now = time.Now
 	path := filepath.Join(t.TempDir(), "backup.sql")
 	if err := os.WriteFile(path, []byte(content+"\n--\n-- PostgreSQL database dump complete\n--\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return engine.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
+	return backup.New(*engine).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
 }
 
 func TestProveRestoresAndCounts(t *testing.T) {
@@ -94,9 +94,9 @@ func TestProveRestoresAndCounts(t *testing.T) {
 		CREATE TABLE "odd ""name""" (n int); CREATE UNLOGGED TABLE quick AS SELECT 1 AS n; CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES;
 		CREATE MATERIALIZED VIEW seen AS SELECT * FROM parts; CREATE EXTENSION citext`)
 	before := server.Databases(t)
-	for name, change := range map[string]func(*backup.Engine){
-		"plain": func(*backup.Engine) {},
-		"custom, zstd, sealed": func(e *backup.Engine) {
+	for name, change := range map[string]func(*backup.Config){
+		"plain": func(*backup.Config) {},
+		"custom, zstd, sealed": func(e *backup.Config) {
 			e.Format, e.Compression, e.Keys.Passphrases = "custom", "zstd", seal.Passphrases{Current: "secret"}
 		},
 	} {
@@ -172,7 +172,7 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	engine := newEngine(t)
 	engine.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, engine, "fault")
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,16 +194,16 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		change func(*backup.Engine, *backup.ProveRequest)
+		change func(*backup.Config, *backup.ProveRequest)
 		want   error
 	}{
-		"the wrong passphrase": {func(e *backup.Engine, _ *backup.ProveRequest) {
+		"the wrong passphrase": {func(e *backup.Config, _ *backup.ProveRequest) {
 			e.Keys.Passphrases = seal.Passphrases{Current: "other"}
 		}, backup.ErrWrongPassphrase},
-		"no room":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
-		"no server":       {func(_ *backup.Engine, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
-		"no newer server": {func(_ *backup.Engine, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
-		"no file":         {func(_ *backup.Engine, r *backup.ProveRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
+		"no room":         {func(_ *backup.Config, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
+		"no server":       {func(_ *backup.Config, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
+		"no newer server": {func(_ *backup.Config, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
+		"no file":         {func(_ *backup.Config, r *backup.ProveRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
 		other := *engine
 		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })
@@ -291,11 +291,11 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		engine.Now = time.Now
-		stored, err := engine.Find(id)
+		stored, err := backup.New(*engine).Repository.Find(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = engine.Prove(ctx, backup.ProveRequest{
+		_, err = backup.New(*engine).TestRestorer.Prove(ctx, backup.ProveRequest{
 			From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == phase {

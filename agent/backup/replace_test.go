@@ -22,10 +22,10 @@ import (
 const endOfDump = "--\n-- PostgreSQL database dump complete\n--\n\n"
 
 // replace restores a stored backup over a database and returns what replaced what.
-func replace(t *testing.T, engine *backup.Engine, manifest backup.Manifest, target string) (backup.Replacement, error) {
+func replace(t *testing.T, engine *backup.Config, manifest backup.Manifest, target string) (backup.Replacement, error) {
 	t.Helper()
 	var replaced backup.Replacement
-	err := engine.Restore(t.Context(), backup.RestoreRequest{
+	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(filepath.Join(folderOf(engine).Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
 		RestoreID:  "replacing",
 		BeforeSwap: func(r backup.Replacement) error { replaced = r; return nil },
@@ -60,7 +60,7 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.sql+endOfDump), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{
+			err := backup.New(*newEngine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{
 				From: local.File(path), Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
 				BeforeSwap: func(backup.Replacement) error { return test.beforeSwap },
 			})
@@ -140,7 +140,7 @@ func TestReplaceUnderFire(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.DropDatabase(t, replaced.OldName); server.DropDatabase(t, replaced.NewName) })
-	if err := engine.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Errorf("undo: %v", err)
 	}
 	stop()
@@ -151,7 +151,7 @@ func TestReplaceUnderFire(t *testing.T) {
 	if got := server.Value(t, replaced.NewName, fingerprint); got != want {
 		t.Errorf("kept is %s, want %s", got, want)
 	}
-	if err := engine.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Errorf("an undo of what is in place: %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestReplaceOfALongName(t *testing.T) {
 			t.Errorf("kept as %q, of %d bytes", kept, len(kept))
 		}
 	}
-	if err := engine.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,24 +2,26 @@ package backup
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"io/fs"
 	"regexp"
-	"time"
 
-	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// dropTimeout bounds the dropping of a temporary database after the context of the restore has ended.
-const dropTimeout = time.Minute
-
 var restoreIDs = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+
+// Restorer restores stored files into databases of an instance.
+type Restorer struct {
+	instance     *postgres.Instance
+	files        *fileReader
+	loader       *loader
+	marks        *Marks
+	swapper      *Swapper
+	incoming     Incoming
+	instanceName string
+	clock        clock
+}
 
 // RestoreRequest asks to restore a file into a new database, or in the place of one.
 type RestoreRequest struct {
@@ -53,7 +55,7 @@ type RestoreRequest struct {
 
 // Restore verifies a file as a whole, restores it into a temporary database, counts its rows and gives it the target's
 // name at the very end. After an error the temporary database is gone, unless the server is too: then CleanUp drops it.
-func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
+func (r *Restorer) Restore(ctx context.Context, req RestoreRequest) error {
 	if !restoreIDs.MatchString(req.RestoreID) {
 		return fmt.Errorf("%q is no id of a restore", req.RestoreID)
 	}
@@ -62,215 +64,91 @@ func (e *Engine) Restore(ctx context.Context, req RestoreRequest) error {
 		return err
 	}
 	defer file.Close()
-	found, err := e.prepare(ctx, file, req)
+	found, err := r.lookAndVerify(ctx, file, req)
 	if err != nil {
 		return err
 	}
-	kept, err := e.openGlobals(req)
+	to := listener{clock: r.clock, onProgress: req.OnProgress, onWarning: req.OnWarning}
+	kept, err := r.files.openGlobals(req.From, req.Manifest, req.WithRoles, to)
 	if req.Confined {
 		kept, err = nil, req.confinable()
 	}
 	if err != nil {
 		return err
 	}
-	roles, err := e.makeRoles(ctx, found, kept, req)
+	roles, err := r.makeRoles(ctx, found, kept, req.Manifest, req.WithRoles, to)
 	if err != nil {
 		return err
 	}
+	if len(roles) > 0 && req.OnRoles != nil {
+		req.OnRoles(roles)
+	}
 	temporary := temporaryPrefix + req.RestoreID
-	err = e.fill(ctx, temporary, file, found, kept, req)
+	err = r.fill(ctx, temporary, content{found, file, kept}, req.plan(), to)
 	if err == nil && req.Confined {
-		err = e.mark(ctx, temporary, req)
+		err = r.marks.mark(ctx, temporary, req.Origin, req.Manifest, to)
 	}
 	if err == nil {
-		err = e.putInPlace(ctx, temporary, kept, req)
+		err = r.place(ctx, temporary, kept, req.placing(r.instanceName), to)
 	}
 	if errors.Is(err, postgres.ErrDatabaseExists) {
 		err = fmt.Errorf("%w: %q", ErrTargetExists, req.Target)
 	}
 	if err != nil {
-		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
-		defer cancel()
-		if dropErr := e.Instance.DropDatabase(dropCtx, temporary); dropErr != nil {
-			err = fmt.Errorf("%w; its temporary database %s is left: %w", err, temporary, dropErr)
-		} else if dropErr := errors.Join(e.Instance.DropRoles(dropCtx, roles), e.dropOwnRoles(dropCtx, temporary)); dropErr != nil {
-			err = fmt.Errorf("%w; the roles that it made are left: %w", err, dropErr)
-		}
+		err = r.takeBack(ctx, temporary, roles, err)
 	}
 	return err
 }
 
-// openFrom opens what is stored of a backup; ErrNotFound where it is gone.
-func openFrom(from Source) (Object, error) {
-	file, err := from.Open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	return file, err
-}
-
-// prepare looks ahead and then verifies the file as a whole. Nothing is touched so far.
-func (e *Engine) prepare(ctx context.Context, file Object, req RestoreRequest) (*verified, error) {
-	look := &lookAhead{Engine: e, req: req}
-	look.begin(ctx, file)
-	known := look.needs != nil
-	if known {
-		look.end(ctx)
-	}
-	if err := look.failed(ctx); err != nil {
+// lookAndVerify makes sure of all that can be known before anything is touched: the preflight checks, and the whole file.
+func (r *Restorer) lookAndVerify(ctx context.Context, file Object, req RestoreRequest) (*verified, error) {
+	look := r.preflight(req)
+	if err := look.beforeReading(ctx, file); err != nil {
 		return nil, err
 	}
-	found, err := e.verify(ctx, file, req.Manifest, look.reading(file))
+	found, err := r.files.verify(ctx, file, req.Manifest, look.reading(file))
 	if err != nil {
 		return nil, err
 	}
-	if !known {
-		look.needs = &found.needs
-		look.end(ctx)
-	}
-	return found, look.failed(ctx)
+	return found, look.afterReading(ctx, &found.needs)
 }
 
-// putInPlace gives the restored database its name, and what it has beside its content: that of the one that it replaces,
-// or else of the one that was backed up.
-func (e *Engine) putInPlace(ctx context.Context, temporary string, kept *globals, req RestoreRequest) error {
-	progress := e.begin(req.OnProgress, PhaseSwap, 0).of(1)
-	var plan *Replacement
-	var err error
-	if req.Replace {
-		plan, err = e.planSwap(ctx, temporary, req.Target, req.RestoreID)
-	}
-	switch {
-	case err != nil:
-	case plan != nil:
-		err = e.swapIn(ctx, *plan, temporary, req)
-	default:
-		if err = e.bringProperties(ctx, temporary, kept, req); err == nil {
-			err = e.Instance.RenameDatabase(ctx, temporary, req.Target)
-		}
+// fill builds the database under its temporary name, compares its rows with those of the dump, and collects statistics.
+func (r *Restorer) fill(ctx context.Context, temporary string, from content, by plan, to listener) error {
+	db, err := r.build(ctx, temporary, from, by, to)
+	if err == nil {
+		err = db.compare(ctx, to)
 	}
 	if err == nil {
-		progress.end()
+		err = db.analyze(ctx, to)
 	}
-	return err
+	return db.release(ctx, err)
 }
 
-// fill makes the temporary database and loads the dump into it. The dump is hashed again on its way: should it not be
-// what was verified, the tool is killed before it could commit.
-func (e *Engine) fill(ctx context.Context, temporary string, file Object, found *verified, kept *globals, req RestoreRequest) error {
-	// A restore of the same id may have died before.
-	if err := errors.Join(e.Instance.DropDatabase(ctx, temporary), e.dropOwnRoles(ctx, temporary)); err != nil {
-		return err
+// plan is how the database is built.
+func (r RestoreRequest) plan() plan {
+	p := plan{manifest: r.Manifest, confined: r.Confined, trusted: r.TrustContent}
+	if r.Replace {
+		p.replaces = r.Target
 	}
-	like, err := e.likeness(ctx, req.Manifest, found.head)
-	if err != nil {
-		return err
+	return p
+}
+
+// placing is where the database goes when it stands. One of another instance gets no properties that reach beyond it.
+func (r RestoreRequest) placing(instance string) placing {
+	return placing{
+		target: r.Target, replace: r.Replace, restoreID: r.RestoreID, beforeSwap: r.BeforeSwap,
+		foreign: r.Manifest != nil && r.Manifest.Instance != instance && r.WithRoles != RolesSuperuser,
 	}
-	if req.Replace {
-		if like.Tablespace, err = e.Instance.Tablespace(ctx, req.Target); err != nil {
-			return err
-		}
-	}
-	if err := e.Instance.CreateDatabase(ctx, temporary, like); err != nil {
-		return err
-	}
-	progress := e.begin(req.OnProgress, PhaseRestore, found.plainSize)
-	if req.Confined {
-		checked, err := found.reader(file, progress)
-		if err != nil {
-			return err
-		}
-		return e.loadConfined(ctx, temporary, found, checked, req)
-	}
-	if err := e.loadFor(ctx, temporary, like, file, found, kept, req, progress); err != nil {
-		return err
-	}
-	e.begin(req.OnProgress, PhaseAnalyze, 0)
-	// What the planner knows is no part of what was backed up, and the server makes it again by itself.
-	if err := e.Instance.Analyze(ctx, temporary, e.restoreJobs()); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		req.warn("statistics, in full: " + err.Error() + "; run ANALYZE in it")
+}
+
+// confinable refuses what a file of unknown origin may not ask for.
+func (r RestoreRequest) confinable() error {
+	switch {
+	case r.WithRoles != "":
+		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrConfinedOnly)
+	case r.Replace:
+		return fmt.Errorf("%w: it takes the place of no database", ErrConfinedOnly)
 	}
 	return nil
-}
-
-// loadFor loads a dump with the rights of its owners, or, where somebody trusts it, with those of the agent, and compares the rows.
-func (e *Engine) loadFor(ctx context.Context, temporary string, like postgres.Database, file Object, found *verified, kept *globals, req RestoreRequest, progress *reporter) error {
-	if !req.TrustContent {
-		rows, err := e.loadGuarded(ctx, temporary, file, found, kept, progress, req.warn)
-		if err != nil {
-			return err
-		}
-		return e.compareLoaded(rows, found.tables, req)
-	}
-	takeBack, err := load.LendPublic(ctx, e.Instance, temporary, kept.owner(), found.definitions)
-	if err != nil {
-		return err
-	}
-	if err := e.load(ctx, temporary, like, file, found, kept, progress); err != nil {
-		return err // the database goes, and what was lent with it
-	}
-	if err := takeBack(ctx); err != nil {
-		return err
-	}
-	return e.compareRows(ctx, e.Instance, temporary, found.tables, req)
-}
-
-// dropOwnRoles drops the roles that a load into a temporary database made, which is gone.
-func (e *Engine) dropOwnRoles(ctx context.Context, temporary string) error {
-	return errors.Join(load.DropRoles(ctx, e.Instance, temporary), e.Instance.DropConfined(ctx, temporary))
-}
-
-// clientEncoding is the line in which a dump says its encoding.
-var clientEncoding = regexp.MustCompile(`(?m)^SET client_encoding = '([A-Za-z0-9_]+)';$`)
-
-// likeness is the encoding and locale of the database that was dumped. Of a file without a manifest, or whose manifest
-// does not say, only the encoding is known, from the dump itself.
-func (e *Engine) likeness(ctx context.Context, m *Manifest, head []byte) (postgres.Database, error) {
-	if m != nil && m.Collation != "" {
-		return postgres.Database{Encoding: m.Encoding, Collate: m.Collation, CType: m.CType, LocaleProvider: m.LocaleProvider, Locale: m.Locale}, nil
-	}
-	match := clientEncoding.FindSubmatch(head)
-	if match == nil {
-		return postgres.Database{}, nil
-	}
-	template, err := e.Instance.Database(ctx, "template0")
-	if err != nil || template.Encoding == string(match[1]) {
-		return postgres.Database{}, err
-	}
-	// C is the one locale that goes with every encoding.
-	return postgres.Database{Encoding: string(match[1]), Collate: "C", CType: "C", LocaleProvider: "libc"}, nil
-}
-
-// reader opens the dump in a verified file a second time, to be loaded.
-func (v *verified) reader(file Object, progress *reporter) (*checkedReader, error) {
-	plain, err := v.plain(fromStart(file))
-	if err != nil {
-		return nil, err
-	}
-	progress.of(len(v.tables))
-	return &checkedReader{src: plain, hash: sha256.New(), want: v.plainSHA, read: progress.add, seen: tableTeller(v.format, progress)}, nil
-}
-
-// checkedReader puts ErrDamaged in the place of io.EOF where what was read has not the hash that it should have.
-type checkedReader struct {
-	src  io.Reader
-	hash hash.Hash
-	want string
-	read func(n int)
-	seen io.Writer // of what was read; it returns no error
-}
-
-// Read implements io.Reader.
-func (r *checkedReader) Read(p []byte) (int, error) {
-	n, err := r.src.Read(p)
-	r.hash.Write(p[:n])
-	_, _ = r.seen.Write(p[:n])
-	r.read(n)
-	if err == io.EOF && hex.EncodeToString(r.hash.Sum(nil)) != r.want {
-		err = fmt.Errorf("%w: it changed after it was verified", ErrDamaged)
-	}
-	return n, err
 }

@@ -28,7 +28,7 @@ func untouched(t *testing.T, target string) {
 }
 
 // noPsql makes an engine fail the test if a restore comes as far as a tool that writes to the server.
-func noPsql(t *testing.T, engine *backup.Engine) (*backup.Engine, string) {
+func noPsql(t *testing.T, engine *backup.Config) (*backup.Config, string) {
 	t.Helper()
 	mark := filepath.Join(t.TempDir(), "started")
 	guarded := newEngine(t, stub(t, "psql", "[ \"$1\" = --version ] || touch "+mark+"; exit 1"))
@@ -122,11 +122,11 @@ func TestRestoreRefusals(t *testing.T) {
 	if err := restore(t.Context(), t, engine, manifest.ID, strings.Repeat("x", 64)); err == nil {
 		t.Error("a name that PostgreSQL would cut off is taken")
 	}
-	err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File("/not/there"), Target: "harbour2", RestoreID: "r"})
+	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File("/not/there"), Target: "harbour2", RestoreID: "r"})
 	if backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
+	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
 		t.Error("a folder is taken for a file")
 	}
 	untouched(t, "harbour2")
@@ -161,7 +161,7 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 			path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
 			ctx, stop := context.WithCancelCause(t.Context())
 			var once sync.Once
-			err := engine.Restore(ctx, backup.RestoreRequest{
+			err := backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
 				From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
 				OnProgress: func(p backup.Progress) {
 					if p.Phase == test.phase {
@@ -185,14 +185,14 @@ func TestRestoreWithAForeignSession(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
 	engine := newEngine(t)
 	manifest := backUp(t, engine, "harbour")
-	stored, err := engine.Find(manifest.ID)
+	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var foreign *exec.Cmd
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
 		OnProgress: func(p backup.Progress) {
 			if p.Phase == backup.PhaseAnalyze {
@@ -238,7 +238,7 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, trusted := range []bool{false, true} {
-				err := newEngine(t).Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
+				err := backup.New(*newEngine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("trusted %v: error = %v, want one that says %q", trusted, err, test.want)
 				}
@@ -265,7 +265,7 @@ func TestStockToolsBothWays(t *testing.T) {
 	engine.Keys.Passphrases.Current = "secret"
 
 	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
+	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := server.Value(t, "harbour2", fingerprint); got != want {
@@ -317,7 +317,7 @@ func TestForeignFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			engine.Keys.Passphrases.Current = test.passphrase
-			err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "foreign"})
+			err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "foreign"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)
 			}
@@ -345,7 +345,7 @@ func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(folderOf(engine).Dir(), "latin", manifest.Filename)
-	if err := engine.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
+	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"latin2", "latin3"} {

@@ -104,7 +104,7 @@ func TestRolesOfABackupReachNothingBeyondIt(t *testing.T) {
 	}
 }
 
-func restoreLackingAny(t *testing.T, engine *backup.Engine, manifest backup.Manifest, roles string) error {
+func restoreLackingAny(t *testing.T, engine *backup.Config, manifest backup.Manifest, roles string) error {
 	t.Helper()
 	_, err := restoreLacking(t, engine, manifest, "again", roles)
 	return err

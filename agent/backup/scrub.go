@@ -24,20 +24,20 @@ const MaxPace = scrubPiece
 // Scrub reads a stored file and its companion again, as a whole and from the disk, and holds them against the manifest. It
 // returns what is wrong, a sentence's worth, or "". An error says that nothing can be told: ErrNotFound that the file is
 // gone, others that ctx has ended or that the folder can't be reached. pace may be nil.
-func (e *Engine) Scrub(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
-	damage, err = e.scrubPart(ctx, stored.Location, store.Dump, stored.SizeBytes, stored.SHA256, pace)
+func (r *Repository) Scrub(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
+	damage, err = r.scrubPart(ctx, stored.Location, store.Dump, stored.SizeBytes, stored.SHA256, pace)
 	if damage != "" || err != nil {
 		return damage, err
 	}
-	return e.ScrubGlobals(ctx, stored, pace)
+	return r.ScrubGlobals(ctx, stored, pace)
 }
 
 // ScrubGlobals is Scrub for the companion alone, where there is one.
-func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
+func (r *Repository) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
 	if stored.Globals == nil {
 		return "", nil
 	}
-	damage, err = e.scrubPart(ctx, stored.Location, store.Globals, stored.Globals.SizeBytes, stored.Globals.SHA256, pace)
+	damage, err = r.scrubPart(ctx, stored.Location, store.Globals, stored.Globals.SizeBytes, stored.Globals.SHA256, pace)
 	if errors.Is(err, ErrNotFound) {
 		return "the file with its roles is gone", nil
 	}
@@ -47,8 +47,8 @@ func (e *Engine) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (da
 	return damage, err
 }
 
-func (e *Engine) scrubPart(ctx context.Context, at store.Location, part store.Part, size int64, sha string, pace Pace) (damage string, err error) {
-	opened, err := e.Store.Open(at, part)
+func (r *Repository) scrubPart(ctx context.Context, at store.Location, part store.Part, size int64, sha string, pace Pace) (damage string, err error) {
+	opened, err := r.store.Open(at, part)
 	switch {
 	case errors.Is(err, store.ErrMoved):
 		return "", err

@@ -42,7 +42,7 @@ func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
 				agent := newEngine(t, environ...)
 				agent.Format = format
 				manifest := backUp(t, agent, "shop")
-				if err := agent.Restore(t.Context(), backup.RestoreRequest{
+				if err := backup.New(*agent).Restorer.Restore(t.Context(), backup.RestoreRequest{
 					From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small", TrustContent: format == "",
 				}); err != nil {
 					t.Errorf("%s: %v\n%s", format, err, postgres.Words(err))
@@ -68,7 +68,7 @@ func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) 
 		agent := newEngine(t, environ...)
 		agent.Format = format
 		manifest := backUp(t, agent, "shop")
-		if err := agent.Restore(t.Context(), backup.RestoreRequest{
+		if err := backup.New(*agent).Restorer.Restore(t.Context(), backup.RestoreRequest{
 			From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "small",
 		}); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
@@ -87,7 +87,7 @@ func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
 	agent := newEngine(t, environ...)
 	manifest := backUp(t, agent, "shop")
 	look := func() string {
-		return lineOf(agent.Preview(t.Context(), backup.RestoreRequest{
+		return lineOf(backup.New(*agent).Restorer.Preview(t.Context(), backup.RestoreRequest{
 			From: local.File(filepath.Join(folderOf(agent).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again",
 		}), "owners")
 	}

@@ -28,6 +28,12 @@ var (
 // errNoDump reports that something is no dump, so that another passphrase is to be tried.
 var errNoDump = errors.New("it is no dump of PostgreSQL")
 
+// fileReader reads stored files: it opens them, and holds them against their manifests.
+type fileReader struct {
+	keys     seal.Ring
+	instance *postgres.Instance // whose pg_restore reads archives
+}
+
 // source knows how to open one file: with which passphrase, and what is in it.
 type source struct {
 	opener     seal.Opener // nil where the file is not sealed
@@ -38,7 +44,7 @@ type source struct {
 
 // identify finds out what a file is by its content: the name may be anybody's. Where the file is sealed it tries the
 // keys, and takes the first with which a dump appears. A random key would show one about once in 2^500 times.
-func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
+func (f *fileReader) identify(file io.ReadSeeker) (*source, error) {
 	start := make([]byte, seal.StartSize)
 	n, err := readFromStart(file, start)
 	if err != nil {
@@ -52,7 +58,7 @@ func (e *Engine) identify(file io.ReadSeeker) (*source, error) {
 		}
 		return src, nil
 	}
-	openers := e.Keys.Openers(scheme)
+	openers := f.keys.Openers(scheme)
 	if len(openers) == 0 {
 		return nil, ErrNoPassphrase
 	}

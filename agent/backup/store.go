@@ -1,10 +1,7 @@
 package backup
 
 import (
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 
 	"github.com/pgharbor/pgharbor/agent/store"
@@ -95,9 +92,6 @@ type keptIn struct {
 	at    store.Location
 }
 
-// SourceOf is where a stored backup is read from.
-func (e *Engine) SourceOf(stored Stored) Source { return keptIn{e.Store, stored.Location} }
-
 // Open implements Source.
 func (k keptIn) Open() (Object, error) { return k.store.Open(k.at, store.Dump) }
 
@@ -110,8 +104,8 @@ type fetchedInto struct {
 	restoreID string
 }
 
-// FetchedFor is where the backup that was fetched for a restore is read from.
-func (e *Engine) FetchedFor(restoreID string) Source { return fetchedInto{e.Store, restoreID} }
+// Fetched is where the backup that was fetched for a restore is read from.
+func Fetched(from Incoming, restoreID string) Source { return fetchedInto{from, restoreID} }
 
 // Open implements Source.
 func (f fetchedInto) Open() (Object, error) { return f.store.OpenIncoming(f.restoreID, store.Dump) }
@@ -119,30 +113,4 @@ func (f fetchedInto) Open() (Object, error) { return f.store.OpenIncoming(f.rest
 // OpenGlobals implements Source.
 func (f fetchedInto) OpenGlobals() (Object, error) {
 	return f.store.OpenIncoming(f.restoreID, store.Globals)
-}
-
-// ReadManifest returns a manifest as it is stored; fs.ErrNotExist where there is none.
-func (e *Engine) ReadManifest(at store.Location) (_ []byte, err error) {
-	file, err := e.Store.Open(at, store.Manifest)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if file.Size() > store.MaxManifest {
-		return nil, fmt.Errorf("the manifest of %s has %d bytes, more than the %d that it may have", e.Store.Describe(at), file.Size(), store.MaxManifest)
-	}
-	return io.ReadAll(io.LimitReader(fromStart(file), store.MaxManifest))
-}
-
-// OpenStored opens a backup's file as it is stored, sealed. The caller closes it. ErrNotFound where it is gone.
-func (e *Engine) OpenStored(id string) (Object, Stored, error) {
-	stored, err := e.Find(id)
-	if err != nil {
-		return nil, Stored{}, err
-	}
-	file, err := e.Store.Open(stored.Location, store.Dump)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, Stored{}, fmt.Errorf("%w: the file of %s is gone", ErrNotFound, id)
-	}
-	return file, stored, err
 }

@@ -22,27 +22,27 @@ func TestAnyStoreKeepsBackups(t *testing.T) {
 		engine.Format, engine.Store = format, storetest.NewMemory(time.Now)
 		manifest := backUp(t, engine, "portable")
 		stored := find(t, engine, manifest)
-		if damage, err := engine.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
+		if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
 			t.Errorf("%s: %q, %v", format, damage, err)
 		}
-		request := backup.RestoreRequest{From: engine.SourceOf(stored), Manifest: &stored.Manifest, Target: "ported", RestoreID: "ported"}
-		if err := engine.Restore(t.Context(), request); err != nil {
+		request := backup.RestoreRequest{From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "ported", RestoreID: "ported"}
+		if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "ported", "SELECT count(*) || ' ' || current_setting('work_mem') FROM t"); got != "1000 5MB" {
 			t.Errorf("%s: %s", format, got)
 		}
 		server.DropDatabase(t, "ported")
-		if err := engine.Hold(stored.ID, backup.Hold{Reason: "audit"}); err != nil {
+		if err := backup.New(*engine).Repository.Hold(stored.ID, backup.Hold{Reason: "audit"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := engine.Remove(stored.ID); !errors.Is(err, store.ErrHeld) || find(t, engine, manifest).Hold.Reason != "audit" {
+		if err := backup.New(*engine).Repository.Remove(stored.ID); !errors.Is(err, store.ErrHeld) || find(t, engine, manifest).Hold.Reason != "audit" {
 			t.Errorf("%s: removed: %v", format, err)
 		}
-		if err := errors.Join(engine.Release(stored.ID), engine.Remove(stored.ID)); err != nil {
+		if err := errors.Join(backup.New(*engine).Repository.Release(stored.ID), backup.New(*engine).Repository.Remove(stored.ID)); err != nil {
 			t.Error(err)
 		}
-		if left, err := engine.Inventory(); err != nil || len(left) > 0 {
+		if left, err := backup.New(*engine).Repository.Inventory(); err != nil || len(left) > 0 {
 			t.Errorf("%s: left are %v: %v", format, left, err)
 		}
 	}

@@ -28,6 +28,9 @@ type Replacement struct {
 	NewName  string `json:"new_name"` // under which that one is kept after an undo
 }
 
+// Swapper exchanges the names of databases.
+type Swapper struct{ instance *postgres.Instance }
+
 // session is what those who exchange the two call themselves on the server.
 func (r Replacement) session() string { return "pgharbor_swap_" + r.OldOID + "_" + r.NewOID }
 
@@ -54,8 +57,8 @@ type Stands struct {
 }
 
 // FindReplacement looks where the databases of a replacement are.
-func (e *Engine) FindReplacement(ctx context.Context, r Replacement) (Stands, error) {
-	names, server, err := e.Instance.DatabaseNames(ctx)
+func (s *Swapper) FindReplacement(ctx context.Context, r Replacement) (Stands, error) {
+	names, server, err := s.instance.DatabaseNames(ctx)
 	if err != nil || server != r.Server {
 		return Stands{}, err
 	}
@@ -71,16 +74,35 @@ func (e *Engine) FindReplacement(ctx context.Context, r Replacement) (Stands, er
 
 // SettledReplacement is FindReplacement once no exchange of these databases is under way any more: what one that is gone
 // has left running is ended first.
-func (e *Engine) SettledReplacement(ctx context.Context, r Replacement) (Stands, error) {
-	if err := e.Instance.EndWork(ctx, r.session()); err != nil {
+func (s *Swapper) SettledReplacement(ctx context.Context, r Replacement) (Stands, error) {
+	if err := s.instance.EndWork(ctx, r.session()); err != nil {
 		return Stands{}, err
 	}
-	return e.FindReplacement(ctx, r)
+	return s.FindReplacement(ctx, r)
+}
+
+// replace gives the restored database the target's name, and the one that has it the name under which it is kept. It is
+// false where no database has the target's name, and then nothing is done. before, which may be nil, hears what is about to
+// replace what; its error leaves everything as it was.
+func (s *Swapper) replace(ctx context.Context, temporary, target, restoreID string, before func(Replacement) error) (bool, error) {
+	plan, err := s.planSwap(ctx, temporary, target, restoreID)
+	if err != nil || plan == nil {
+		return false, err
+	}
+	if before != nil {
+		if err := before(*plan); err != nil {
+			return false, err
+		}
+	}
+	return true, s.certain(ctx, *plan, PlaceNew, s.instance.SwapDatabases(ctx, postgres.Swap{
+		Current: plan.Database, Aside: plan.OldName, Next: temporary, Name: plan.Database, Session: plan.session(), Inherit: true,
+		CurrentOID: plan.OldOID, NextOID: plan.NewOID,
+	}))
 }
 
 // planSwap says what is about to be swapped; nil where no database has the target's name.
-func (e *Engine) planSwap(ctx context.Context, temporary, target, restoreID string) (*Replacement, error) {
-	names, server, err := e.Instance.DatabaseNames(ctx)
+func (s *Swapper) planSwap(ctx context.Context, temporary, target, restoreID string) (*Replacement, error) {
+	names, server, err := s.instance.DatabaseNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -114,23 +136,10 @@ func besideName(name, suffix string) string {
 	return name + suffix
 }
 
-// swapIn gives the restored database the target's name, and the one that has it the name under which it is kept.
-func (e *Engine) swapIn(ctx context.Context, plan Replacement, temporary string, req RestoreRequest) error {
-	if req.BeforeSwap != nil {
-		if err := req.BeforeSwap(plan); err != nil {
-			return err
-		}
-	}
-	return e.certain(ctx, plan, PlaceNew, e.Instance.SwapDatabases(ctx, postgres.Swap{
-		Current: plan.Database, Aside: plan.OldName, Next: temporary, Name: plan.Database, Session: plan.session(), Inherit: true,
-		CurrentOID: plan.OldOID, NextOID: plan.NewOID,
-	}))
-}
-
 // Undo puts the database back that was replaced, and keeps the restored one under another name. Where the restored one is
 // gone, the old one gets its name back. It is no error where the old one is in place.
-func (e *Engine) Undo(ctx context.Context, r Replacement) error {
-	stands, err := e.FindReplacement(ctx, r)
+func (s *Swapper) Undo(ctx context.Context, r Replacement) error {
+	stands, err := s.FindReplacement(ctx, r)
 	switch {
 	case err != nil:
 		return err
@@ -142,24 +151,24 @@ func (e *Engine) Undo(ctx context.Context, r Replacement) error {
 	swap := postgres.Swap{Next: stands.Old, NextOID: r.OldOID, Name: r.Database, Session: r.session()}
 	if stands.Place == PlaceNew {
 		swap.Current, swap.CurrentOID, swap.Aside = r.Database, r.NewOID, r.NewName
-	} else if exists, err := e.Instance.DatabaseExists(ctx, r.Database); err != nil {
+	} else if exists, err := s.instance.DatabaseExists(ctx, r.Database); err != nil {
 		return err
 	} else if exists {
 		return fmt.Errorf("%w: %q is not the database that the restore made; if a later restore replaced it, undo that one first", ErrNotInPlace, r.Database)
 	}
-	return e.certain(ctx, r, PlaceOld, e.Instance.SwapDatabases(ctx, swap))
+	return s.certain(ctx, r, PlaceOld, s.instance.SwapDatabases(ctx, swap))
 }
 
 // certain turns the error of a swap whose end was not seen into what happened: the server may have committed and gone
 // away. It asks for a minute, whatever has become of ctx.
-func (e *Engine) certain(ctx context.Context, r Replacement, want Place, err error) error {
+func (s *Swapper) certain(ctx context.Context, r Replacement, want Place, err error) error {
 	if err == nil || postgres.IsAnswer(err) {
 		return err // the server itself says that it did not do it
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	for {
-		stands, askErr := e.SettledReplacement(ctx, r)
+		stands, askErr := s.SettledReplacement(ctx, r)
 		if askErr == nil && stands.Place == want {
 			return nil
 		}

@@ -14,10 +14,10 @@ import (
 )
 
 // confinedRestore makes a database of a file that nobody knows, and returns the role that owns it then.
-func confinedRestore(t *testing.T, engine *backup.Engine, id, target string) (role string) {
+func confinedRestore(t *testing.T, engine *backup.Config, id, target string) (role string) {
 	t.Helper()
 	server := postgrestest.Shared(t)
-	stored, err := engine.Find(id)
+	stored, err := backup.New(*engine).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func confinedRestore(t *testing.T, engine *backup.Engine, id, target string) (ro
 		server.DropDatabase(t, target)
 		server.Exec(t, "postgres", `DROP ROLE IF EXISTS "`+role+`"`)
 	})
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
 		Confined: true, Origin: backup.OriginVouched,
 	})
@@ -37,14 +37,14 @@ func confinedRestore(t *testing.T, engine *backup.Engine, id, target string) (ro
 }
 
 // unprovenOf is what a backup of a database says of its content, and how it would be restored.
-func unprovenOf(t *testing.T, engine *backup.Engine, database string) (backup.OriginKind, backup.Origin) {
+func unprovenOf(t *testing.T, engine *backup.Config, database string) (backup.OriginKind, backup.Origin) {
 	t.Helper()
 	made := backUp(t, engine, database)
-	stored, err := engine.Find(made.ID)
+	stored, err := backup.New(*engine).Repository.Find(made.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, err := engine.OriginOf(stored)
+	origin, err := backup.New(*engine).Repository.OriginOf(stored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	file := backUp(t, engine, "harbour")
 	role := confinedRestore(t, engine, file.ID, "washed")
 
-	wants := func(when string, engine *backup.Engine, database string, want backup.OriginKind) {
+	wants := func(when string, engine *backup.Config, database string, want backup.OriginKind) {
 		t.Helper()
 		kind, origin := unprovenOf(t, engine, database)
 		if kind != want || origin.Proven() != (want == "") || (want != "" && origin.Kind != backup.OriginRestored) {
@@ -79,7 +79,7 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	lost := signed(t, newEngine(t))
 	wants("with another state folder", lost, "washed", backup.OriginUnknown)
 
-	if err := engine.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedByConfined) {
+	if err := backup.New(*engine).Marks.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedByConfined) {
 		t.Errorf("it can be unmarked while the confined role owns it: %v", err)
 	}
 	server.Exec(t, "washed", `ALTER DATABASE washed RESET ALL`)
@@ -93,7 +93,7 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	server.Exec(t, "postgres", "ALTER DATABASE clean RESET ALL")
 	wants("given away and renamed", engine, "clean", backup.OriginVouched)
 
-	if err := engine.Unmark(t.Context(), "clean"); err != nil {
+	if err := backup.New(*engine).Marks.Unmark(t.Context(), "clean"); err != nil {
 		t.Fatal(err)
 	}
 	wants("once somebody on the host said so", engine, "clean", "")
@@ -116,14 +116,14 @@ func TestTheMarkIsOfTheOneDatabase(t *testing.T) {
 	sample(t, "harbour")
 	engine := signed(t, newEngine(t))
 	file := backUp(t, engine, "harbour")
-	stored, err := engine.Find(file.ID)
+	stored, err := backup.New(*engine).Repository.Find(file.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	role := confinedRestore(t, engine, file.ID, "washed")
 	server.Exec(t, "washed", `REASSIGN OWNED BY "`+role+`" TO postgres`)
 	t.Cleanup(func() { server.DropDatabase(t, "washed_before_second") })
-	err = engine.Restore(t.Context(), backup.RestoreRequest{
+	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
 	})
 	if err != nil {
@@ -142,7 +142,7 @@ func TestMarksThatCannotBeRead(t *testing.T) {
 	sample(t, "harbour")
 	engine, dir := newEngine(t), t.TempDir()
 	engine.Signer = signing.Open(dir)
-	if err := engine.BeginSigning(); err != nil {
+	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "unproven-databases.json"), []byte("{"), 0o600); err != nil {

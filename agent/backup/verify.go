@@ -26,12 +26,12 @@ type verified struct {
 
 // verify reads a whole file, opens it to its end and holds it against its manifest, or, where that is nil, against what
 // a dump is by itself. ErrDamaged, ErrIncomplete, ErrForeign, ErrNoPassphrase and ErrWrongPassphrase say what is wrong.
-func (e *Engine) verify(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*verified, error) {
-	src, err := e.open(ctx, file, manifest, progress)
+func (f *fileReader) verify(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*verified, error) {
+	src, err := f.open(ctx, file, manifest, progress)
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.readAll(ctx, file, src, manifest, progress)
+	found, err := f.readAll(ctx, file, src, manifest, progress)
 	if found == nil {
 		return nil, err
 	}
@@ -47,14 +47,14 @@ func (e *Engine) verify(ctx context.Context, file Object, manifest *Manifest, pr
 }
 
 // open opens the head of a file. Only where that fails, more is read, to tell why. What is no dump is not looked at.
-func (e *Engine) open(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*source, error) {
+func (f *fileReader) open(ctx context.Context, file Object, manifest *Manifest, progress *reporter) (*source, error) {
 	if err := manifest.Restorable(); err != nil {
 		return nil, err
 	}
 	if manifest != nil && file.Size() != manifest.SizeBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes, and its manifest says %d", ErrDamaged, file.Size(), manifest.SizeBytes)
 	}
-	src, err := e.identify(fromStart(file))
+	src, err := f.identify(fromStart(file))
 	if err != nil && manifest != nil {
 		// A file that is not what was stored is damaged, whatever else that looks like.
 		err = cmp.Or(matchStored(ctx, file, manifest, progress), err)
@@ -64,17 +64,17 @@ func (e *Engine) open(ctx context.Context, file Object, manifest *Manifest, prog
 
 // readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
 // judgement of the dump is bad, it returns what it found with the error.
-func (e *Engine) readAll(ctx context.Context, file Object, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
+func (f *fileReader) readAll(ctx context.Context, file Object, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
 	var server postgres.Server
 	if src.format == postgres.FormatCustom {
 		var err error
-		if server, err = e.Instance.Server(ctx); err != nil {
+		if server, err = f.instance.Server(ctx); err != nil {
 			return nil, err
 		}
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	inspector := e.inspectStored(ctx, server, src.format, manifest)
+	inspector := inspectStored(ctx, f.instance, server, src.format, manifest)
 	definitions := dump.NewDefinitions()
 	inspector.definitions = definitions
 	plain := newMeter(inspector)

@@ -78,7 +78,7 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	config := a.config(clock)
 	config.LookEvery = c.lookEvery
 	if what == toServe || what == toBackUp {
-		config.Warnings = append(config.Warnings, beginSigning(config.Engine)...)
+		config.Warnings = append(config.Warnings, beginSigning(config.Backups.Repository)...)
 	}
 	a.runner, a.warnings = job.New(config), config.Warnings
 	return a, nil
@@ -87,8 +87,8 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 // beginSigning makes the key once all manifests in the backup folder are grandfathered. Anyone who
 // has not opened that folder must not make it. If it is not available, backups are made without,
 // which is better than none, and the next start tries again.
-func beginSigning(engine *backup.Engine) (warnings []string) {
-	if err := engine.BeginSigning(); err != nil {
+func beginSigning(repository *backup.Repository) (warnings []string) {
+	if err := repository.BeginSigning(); err != nil {
 		warnings = append(warnings, "manifests are not signed until the next start: "+err.Error())
 	}
 	return warnings
@@ -135,17 +135,18 @@ func (a *agent) openInstance(c *command, what purpose) error {
 
 func (a *agent) config(clock *retention.ClockGuard) job.Config {
 	s := a.settings
+	host := backup.Config{
+		Instance: a.instance, Store: a.store, Keys: seal.Ring{Passphrases: s.Passphrases}, Format: s.Format, Compression: s.Compression,
+		Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
+		RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
+	}
 	config := job.Config{
-		Engine: &backup.Engine{
-			Instance: a.instance, Store: a.store, Keys: seal.Ring{Passphrases: s.Passphrases}, Format: s.Format, Compression: s.Compression,
-			Signer: a.signer, InstanceName: instanceName(a.identityDir()), Location: s.Location, Now: a.now,
-			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
-		},
+		Backups: backup.New(host), Host: host,
 		State: a.state, Log: a.log, Now: a.now,
 		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), ImportDatabase: s.ImportDatabase,
 		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
-	if job.Unencrypted(seal.Ring{Passphrases: s.Passphrases}) {
+	if job.Unencrypted(host.Keys) {
 		config.Warnings = []string{job.NoPassphrase}
 	}
 	return config

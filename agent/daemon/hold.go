@@ -69,7 +69,7 @@ func (a *agent) idOf(what string) (string, error) {
 	if err != nil {
 		return what, nil //nolint:nilerr // then it is an id
 	}
-	inventory, unread := a.runner.Engine.Inventory()
+	inventory, unread := a.runner.Backups.Repository.Inventory()
 	for _, stored := range inventory {
 		if found, err := os.Stat(a.store.Describe(stored.Location)); err == nil && os.SameFile(wanted, found) {
 			return stored.ID, nil

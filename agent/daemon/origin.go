@@ -65,7 +65,7 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	case inside && file.manifest.Filename != filepath.Base(file.path):
 		return origin, fmt.Errorf("%w: it is that of %q", backup.ErrForged, file.manifest.Filename)
 	default:
-		origin, err = a.runner.Engine.Origin(file.stored, *file.manifest, nil)
+		origin, err = a.runner.Backups.Origins.Of(file.stored, *file.manifest, nil)
 	}
 	switch origin.Kind {
 	case backup.OriginShared:

@@ -77,7 +77,7 @@ func (a *agent) serve(ctx context.Context, version string) {
 
 func (a *agent) announce(version string) {
 	s := a.settings
-	a.log.Info("pgharbor-agent starts", "version", version, "instance", a.runner.Engine.InstanceName, "connection", s.Connection,
+	a.log.Info("pgharbor-agent starts", "version", version, "instance", a.runner.Host.InstanceName, "connection", s.Connection,
 		"folder", s.Dir, "retention_days", s.Policy.Days, "keep_last", s.Policy.KeepLast, "concurrency", s.Concurrency)
 	if s.Enabled {
 		a.log.Info("the schedule is on", "schedule", s.Schedule, "timezone", s.Timezone,

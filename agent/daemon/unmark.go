@@ -38,7 +38,7 @@ func (c *command) unmark(ctx context.Context, database string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	marked, err := a.runner.Engine.Unproven(ctx, database)
+	marked, err := a.runner.Backups.Marks.Of(ctx, database)
 	if err != nil && !errors.Is(err, backup.ErrMarks) {
 		return err
 	}
@@ -46,7 +46,7 @@ func (c *command) unmark(ctx context.Context, database string) (err error) {
 		_, err = fmt.Fprintf(c.Stdout, "%s is not marked\n", oneLine(database))
 		return err
 	}
-	if err := a.runner.Engine.Unmark(ctx, database); err != nil {
+	if err := a.runner.Backups.Marks.Unmark(ctx, database); err != nil {
 		return fmt.Errorf("unmark %s: %w", oneLine(database), err)
 	}
 	_, err = fmt.Fprintf(c.Stdout, "%s is no longer marked; backups that are made of it from now on count as this agent's own\n", oneLine(database))

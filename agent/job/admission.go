@@ -7,11 +7,18 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
+
+// toolbox knows the programs with which backups are restored.
+type toolbox interface {
+	ToolVersions(context.Context) ([]postgres.Tool, error)
+}
 
 // admission says what the host lets be done, and with whose rights.
 type admission struct {
-	engine     *backup.Engine
+	instance   string // its name
+	tools      toolbox
 	log        *slog.Logger
 	warnings   *warnings
 	readPolicy func() (policy.Policy, error) // nil: the default
@@ -31,7 +38,7 @@ func (a *admission) hostPolicy() (policy.Policy, error) {
 func (a *admission) permit(spec Spec) (policy.Policy, error) {
 	p, err := a.hostPolicy()
 	if err != nil {
-		return p, fmt.Errorf("the host of %s %w anything: %w", a.engine.InstanceName, backup.ErrNotAllowed, err)
+		return p, fmt.Errorf("the host of %s %w anything: %w", a.instance, backup.ErrNotAllowed, err)
 	}
 	if !p.Allows(spec.Kind()) {
 		return p, a.notAllowed("a " + spec.Kind())
@@ -43,7 +50,7 @@ func (a *admission) permit(spec Spec) (policy.Policy, error) {
 }
 
 func (a *admission) notAllowed(what string) error {
-	return fmt.Errorf("the host of %s %w %s when the control plane asks for it; see the policy file there", a.engine.InstanceName, backup.ErrNotAllowed, what)
+	return fmt.Errorf("the host of %s %w %s when the control plane asks for it; see the policy file there", a.instance, backup.ErrNotAllowed, what)
 }
 
 // admitAsked is admit for what the control plane asks for: its word that a file is another agent's proves nothing.
@@ -53,7 +60,7 @@ func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin back
 	}
 	if origin.Kind == backup.OriginShared {
 		return false, fmt.Errorf("the host of %s %w a restore from %q: restore_from in the policy file there does not name that instance, and the passphrase, which both have, proves nothing of another host",
-			a.engine.InstanceName, backup.ErrNotAllowed, of.Instance)
+			a.instance, backup.ErrNotAllowed, of.Instance)
 	}
 	return false, a.notAllowed("a restore of a file of which nothing proves who made it")
 }

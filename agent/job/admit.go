@@ -40,7 +40,7 @@ func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Con
 
 // checkClient refuses a psql that runs commands from a crafted dump.
 func (a *admission) checkClient(ctx context.Context) error {
-	tools, err := a.engine.Instance.ToolVersions(ctx)
+	tools, err := a.tools.ToolVersions(ctx)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func withPsql(t *testing.T, version string) *Runner {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = instance.Close() })
-	return newRunner(t, func(c *Config) { c.Engine.Instance = instance })
+	return newRunner(t, func(c *Config) { c.Host.Instance = instance })
 }
 
 // By who made a file, by what somebody says of it and by what psql is, it is loaded as it is,
@@ -96,16 +96,16 @@ func (l *lender) Fetch(_ context.Context, _ string, to Receiver) error {
 // lend makes a backup on another instance and returns what its agent would send.
 func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.PublicKey) {
 	t.Helper()
-	other := newRunner(t, func(c *Config) { c.Engine.InstanceName = "other-db" })
+	other := newRunner(t, func(c *Config) { c.Host.InstanceName = "other-db" })
 	outcomes := other.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerManual, Databases: []string{database}})
 	if err := Failures(outcomes); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := other.Engine.Find(outcomes[0].Manifest.ID)
+	stored, err := other.Backups.Repository.Find(outcomes[0].Manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := folderOf(other.Engine).Path(stored.Location)
+	path := folderOf(other.Host).Path(stored.Location)
 	var l lender
 	for name, into := range map[string]*[]byte{path: &l.content, store.ManifestName(path): &l.manifest} {
 		if *into, err = os.ReadFile(name); err != nil {
@@ -119,7 +119,7 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 		}
 		l.content = append(l.content, globals...)
 	}
-	key, err := other.Engine.Signer.PublicKey()
+	key, err := other.Host.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 			if test.failure == "" && server.Value(t, "lent2", "SELECT count(*) FROM goods") != "100" {
 				t.Error("the rows are not there")
 			}
-			left, err := filepath.Glob(filepath.Join(folderOf(r.Engine).Dir(), ".incoming", "*"))
+			left, err := filepath.Glob(filepath.Join(folderOf(r.Host).Dir(), ".incoming", "*"))
 			if err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
@@ -199,7 +199,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 // What a killed agent had fetched goes when the next one starts.
 func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	r := newRunner(t, nil)
-	file, err := r.Engine.Store.CreateIncoming("job1", store.Dump)
+	file, err := r.Host.Store.CreateIncoming("job1", store.Dump)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := filepath.Glob(filepath.Join(folderOf(r.Engine).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(folderOf(r.Host).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
 		t.Errorf("it is still there: %v, %v", left, err)
 	}
 }

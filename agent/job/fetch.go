@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
@@ -41,50 +42,81 @@ const PhaseFetch = "fetch"
 // errOlderAgent reports that a backup came without what it is known by.
 var errOlderAgent = errors.New("the agent that has the backup sends no manifest; it is older than this one")
 
-// fetchedRequest fetches the backup of a spec from the agent that holds it. It is
-// sealed as it was there, and goes when the restore is done.
-func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
-	// Its own backups are here. What comes from elsewhere under its name may be anybody's who has
-	// the passphrase.
-	if spec.Source.Instance == r.engine.InstanceName {
-		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
-	}
-	incoming := r.engine.Store
-	done = func() {
-		if err := incoming.RemoveIncoming(task.id); err != nil {
-			r.log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
-		}
-	}
-	if err := incoming.RemoveIncoming(task.id); err != nil { // of a broken restore of the same id
-		return request, origin, done, err
-	}
-	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, id: task.id, preflight: func(request backup.RestoreRequest) error {
-		return r.engine.LookAhead(ctx, request)
-	}, admit: func(origin backup.Origin, of backup.Manifest) error {
-		_, err := r.admission.admitAsked(ctx, task.allowed, origin, of)
-		return err
-	}}
-	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, fetched)
-	if err = errors.Join(err, fetched.close()); err != nil {
-		done()
-		return request, origin, done, err
-	}
-	request = fetched.request()
-	request.From = r.engine.FetchedFor(task.id)
-	return request, fetched.origin, done, nil
+// incomingFiles are where the backup folder keeps what is fetched for a restore.
+type incomingFiles interface {
+	backup.Incoming
+	store.Spacious
 }
 
-// fetched receives a backup. It takes no byte of one that is not what the other
-// agent signed, that the host does not allow, that no passphrase here opens, for which there is no room, or that
+// origins know who made a backup, and whether it can be opened here.
+type origins interface {
+	// Of reports who made a manifest, given as it is stored; attested is the key that the control plane knows its agent by.
+	Of(stored []byte, m backup.Manifest, attested ed25519.PublicKey) (backup.Origin, error)
+	CheckPassphrase(stored []byte, m backup.Manifest) error
+}
+
+// preflights make the checks of a restore whose file is still elsewhere.
+type preflights interface {
+	Preflight(context.Context, backup.RestoreRequest) error
+}
+
+// fetcher brings backups of other instances here.
+type fetcher struct {
+	instance  string // the name of this one
+	incoming  incomingFiles
+	origins   origins
+	restores  preflights
+	log       *slog.Logger
+	coverage  *coverage
+	admission *admission
+}
+
+// fetch brings the backup of a spec from the agent that holds it. It is sealed as it was there, and
+// goes when the restore is done.
+func (f *fetcher) fetch(ctx context.Context, task *task, spec RestoreSpec) (found atHand, err error) {
+	// Its own backups are here. What comes from elsewhere under its name may be anybody's who has
+	// the passphrase.
+	if spec.Source.Instance == f.instance {
+		return found, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
+	}
+	done := func() {
+		if err := f.incoming.RemoveIncoming(task.id); err != nil {
+			f.log.Error("what was fetched for a restore could not be removed", "restore", task.id, "error", err)
+		}
+	}
+	if err := f.incoming.RemoveIncoming(task.id); err != nil { // of a broken restore of the same id
+		return found, err
+	}
+	receiving := &receiving{fetcher: f, task: task, spec: spec, admit: func(origin backup.Origin, m *backup.Manifest) error {
+		return f.admit(ctx, task, spec, origin, m)
+	}}
+	err = spec.Source.From.Fetch(ctx, spec.Source.TransferID, receiving)
+	if err = errors.Join(err, receiving.close()); err != nil {
+		done()
+		return found, err
+	}
+	return atHand{from: backup.Fetched(f.incoming, task.id), manifest: &receiving.manifest, origin: receiving.origin, done: done}, nil
+}
+
+// admit refuses a backup that the host does not allow, or that could not be restored here.
+func (f *fetcher) admit(ctx context.Context, task *task, spec RestoreSpec, origin backup.Origin, m *backup.Manifest) error {
+	if _, err := f.admission.admitAsked(ctx, task.allowed, origin, *m); err != nil {
+		return err
+	}
+	request := spec.request(m)
+	request.Confined = !origin.Proven()
+	return f.restores.Preflight(ctx, request)
+}
+
+// receiving is a backup that comes. It takes no byte of one that is not what the other agent signed,
+// that the host does not allow, that no passphrase here opens, for which there is no room, or that
 // could not be restored here.
-type fetched struct {
-	restorer  *Restorer
-	spec      RestoreSpec
-	progress  func(backup.Progress)
-	id        string // of the restore
-	sparing   *store.Sparing
-	preflight func(backup.RestoreRequest) error
-	admit     func(backup.Origin, backup.Manifest) error
+type receiving struct {
+	*fetcher
+	task    *task
+	spec    RestoreSpec
+	admit   func(backup.Origin, *backup.Manifest) error
+	sparing *store.Sparing
 
 	manifest backup.Manifest
 	origin   backup.Origin
@@ -99,75 +131,62 @@ type part struct {
 }
 
 // Begin implements Receiver.
-func (f *fetched) Begin(stored []byte) (err error) {
+func (r *receiving) Begin(stored []byte) (err error) {
 	if len(stored) == 0 {
 		return errOlderAgent
 	}
-	if f.manifest, err = backup.ParseManifest(stored); err != nil {
+	if r.manifest, err = backup.ParseManifest(stored); err != nil {
 		return err
 	}
-	if f.manifest.ID != f.spec.BackupID || f.manifest.Instance != f.spec.Source.Instance {
-		return fmt.Errorf("%w: it is that of the backup %s of %s", backup.ErrForged, f.manifest.ID, f.manifest.Instance)
+	if r.manifest.ID != r.spec.BackupID || r.manifest.Instance != r.spec.Source.Instance {
+		return fmt.Errorf("%w: it is that of the backup %s of %s", backup.ErrForged, r.manifest.ID, r.manifest.Instance)
 	}
-	engine := f.restorer.engine
-	if f.origin, err = engine.Origin(stored, f.manifest, f.spec.Source.Key); err != nil {
+	if r.origin, err = r.origins.Of(stored, r.manifest, r.spec.Source.Key); err != nil {
 		return err
 	}
-	if err := engine.CheckPassphrase(stored, f.manifest); err != nil {
-		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, f.spec.Source.Instance)
+	if err := r.origins.CheckPassphrase(stored, r.manifest); err != nil {
+		return fmt.Errorf("%w: it takes the one of %s, in BACKUP_OLD_PASSPHRASES_FILE on this host", err, r.spec.Source.Instance)
 	}
-	if err := f.admit(f.origin, f.manifest); err != nil {
+	if err := r.admit(r.origin, &r.manifest); err != nil {
 		return err
 	}
-	if err := f.preflight(f.request()); err != nil {
-		return err
-	}
-	return f.makeRoom()
+	return r.makeRoom()
 }
 
-// request is the restore, but for where its file is.
-func (f *fetched) request() backup.RestoreRequest {
-	return backup.RestoreRequest{
-		Manifest: &f.manifest, Target: f.spec.Target, Replace: f.spec.Replace, WithRoles: f.spec.WithRoles,
-		TrustContent: f.spec.TrustContent, Confined: !f.origin.Proven(),
+func (r *receiving) makeRoom() error {
+	need := min(r.manifest.SizeBytes, math.MaxInt64/2)
+	if r.manifest.Globals != nil {
+		need += min(r.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
-}
-
-func (f *fetched) makeRoom() error {
-	need := min(f.manifest.SizeBytes, math.MaxInt64/2)
-	if f.manifest.Globals != nil {
-		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
-	}
-	scheduledBytes := f.restorer.coverage.nextRunBytes() // goes first
-	files := f.restorer.engine.Store
-	if err := store.Room(files, need, scheduledBytes); err != nil {
+	scheduledBytes := r.coverage.nextRunBytes() // goes first
+	if err := store.Room(r.incoming, need, scheduledBytes); err != nil {
 		return err
 	}
-	f.sparing = store.Spare(files, scheduledBytes)
-	if err := f.expect(store.Dump, f.manifest.SizeBytes); err != nil || f.manifest.Globals == nil {
+	r.sparing = store.Spare(r.incoming, scheduledBytes)
+	if err := r.expect(store.Dump, r.manifest.SizeBytes); err != nil || r.manifest.Globals == nil {
 		return err
 	}
-	return f.expect(store.Globals, f.manifest.Globals.SizeBytes)
+	return r.expect(store.Globals, r.manifest.Globals.SizeBytes)
 }
 
 // expect makes the file of a part that will have so many bytes.
-func (f *fetched) expect(which store.Part, size int64) error {
-	file, err := f.restorer.engine.Store.CreateIncoming(f.id, which)
+func (r *receiving) expect(which store.Part, size int64) error {
+	file, err := r.incoming.CreateIncoming(r.task.id, which)
 	if err == nil {
-		f.files = append(f.files, part{file, size})
+		r.files = append(r.files, part{file, size})
 	}
 	return err
 }
 
 // Write implements io.Writer.
-func (f *fetched) Write(p []byte) (written int, err error) {
-	if f.sparing != nil {
-		if err := f.sparing.Take(len(p)); err != nil {
+func (r *receiving) Write(p []byte) (written int, err error) {
+	if r.sparing != nil {
+		if err := r.sparing.Take(len(p)); err != nil {
 			return 0, err
 		}
 	}
-	for n := range f.files {
-		part := &f.files[n]
+	for n := range r.files {
+		part := &r.files[n]
 		now := p[:min(int64(len(p)), part.left)]
 		if _, err := part.file.Write(now); err != nil {
 			return written, err
@@ -176,16 +195,16 @@ func (f *fetched) Write(p []byte) (written int, err error) {
 		written += len(now)
 		p = p[len(now):]
 	}
-	f.done += int64(written)
-	f.progress(backup.Progress{Phase: PhaseFetch, DoneBytes: f.done, TotalBytes: f.done + f.left()})
+	r.done += int64(written)
+	r.task.progress(backup.Progress{Phase: PhaseFetch, DoneBytes: r.done, TotalBytes: r.done + r.left()})
 	if len(p) > 0 {
 		return written, fmt.Errorf("%w: more came than its manifest says", backup.ErrDamaged)
 	}
 	return written, nil
 }
 
-func (f *fetched) left() (left int64) {
-	for _, part := range f.files {
+func (r *receiving) left() (left int64) {
+	for _, part := range r.files {
 		left += part.left
 	}
 	return left
@@ -193,8 +212,8 @@ func (f *fetched) left() (left int64) {
 
 // close ends the receiving; what is missing by then is damage, which the restore
 // would find too.
-func (f *fetched) close() (err error) {
-	for _, part := range f.files {
+func (r *receiving) close() (err error) {
+	for _, part := range r.files {
 		err = errors.Join(err, part.file.Close())
 	}
 	return err

@@ -29,7 +29,7 @@ func newRunner(t *testing.T, change func(*Config)) *Runner {
 	t.Helper()
 	instance := instanceOf(t, postgrestest.Shared(t))
 	return newOffline(t, func(c *Config) {
-		c.Engine.Instance = instance
+		c.Host.Instance = instance
 		if change != nil {
 			change(c)
 		}
@@ -49,17 +49,18 @@ func newOffline(t *testing.T, change func(*Config)) *Runner {
 	}
 	t.Cleanup(func() { backups.Close() })
 	config := Config{
-		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
-		State:  openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
+		Host:  backup.Config{Store: backups, InstanceName: "shop-db", Now: time.Now},
+		State: openState(t, t.TempDir()), Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock,
 		DefaultDatabase: "postgres", Plan: Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 2}},
 	}
-	config.Engine.Signer = signing.Open(config.State.Dir())
-	if err := config.Engine.BeginSigning(); err != nil {
+	config.Host.Signer = signing.Open(config.State.Dir())
+	if err := backup.New(config.Host).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
 		change(&config)
 	}
+	config.Backups = backup.New(config.Host)
 	return New(config)
 }
 
@@ -94,7 +95,7 @@ func entries(t *testing.T, folder *state.Folder) []state.Entry {
 // storeBackup puts a backup of a given time in the store. Its content is its id.
 func storeBackup(t *testing.T, r *Runner, database, id, runID string, created time.Time, dependsOn ...string) store.Location {
 	t.Helper()
-	file, err := r.Engine.Store.Create(database, "backup-"+created.UTC().Format("2006-01-02-15-04-05")+".sql", runID)
+	file, err := r.Host.Store.Create(database, "backup-"+created.UTC().Format("2006-01-02-15-04-05")+".sql", runID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,4 +195,4 @@ func (t *turns) inUse() int {
 }
 
 // folderOf is the folder in which an engine keeps its backups.
-func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }
+func folderOf(host backup.Config) *local.Store { return host.Store.(*local.Store) }

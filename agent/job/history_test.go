@@ -46,7 +46,7 @@ func toolThat(t *testing.T, name, script string) func(*Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { instance.Close() })
-	return func(c *Config) { c.Engine.Instance = instance }
+	return func(c *Config) { c.Host.Instance = instance }
 }
 
 // leaves fails the test if a row is in anything that a control plane is told, and if the history
@@ -79,7 +79,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		t.Run(format, func(t *testing.T) {
 			refusedDatabase(t, "cards")
-			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, testRestoreServer(t) })
+			r := newRunner(t, func(c *Config) { c.Host.Format, c.Plan.Verify.Dir = format, testRestoreServer(t) })
 			outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 			if outcome.Err != nil {
 				t.Fatal(outcome.Err)
@@ -96,11 +96,11 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 			r.Verifier.verifyNewest(t.Context()) // as a schedule does, with nobody to tell
 			leaves(t, r, id, "check_violation (SQLSTATE 23514)")
 			// By hand, without a job.
-			stored, err := r.Engine.Find(id)
+			stored, err := r.Backups.Repository.Find(id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			request := backup.RestoreRequest{From: local.File(folderOf(r.Engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "again"}
+			request := backup.RestoreRequest{From: local.File(folderOf(r.Host).Path(stored.Location)), Manifest: &stored.Manifest, Target: "again"}
 			restore, _, err := r.Restorer.RestoreFile(t.Context(), request, backup.Origin{}, ConsentTrust)
 			if err == nil || !strings.Contains(postgres.Words(err), aRow) {
 				t.Errorf("by hand: %v, in full %q", err, postgres.Words(err))
@@ -133,7 +133,7 @@ exec $real "$@"`
 		t.Fatalf("%+v", outcome)
 	}
 	leaves(t, r, outcome.Run.ID, "stay on the host")
-	manifest, err := os.ReadFile(folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
+	manifest, err := os.ReadFile(folderOf(r.Host).Path(r.Inventory.Current().Backups[0].Location) + ".manifest.json")
 	if err != nil || strings.Contains(string(manifest), aRow) {
 		t.Errorf("the manifest, which goes with a download: %v\n%s", err, manifest)
 	}

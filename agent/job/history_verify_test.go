@@ -20,11 +20,11 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 		t.Fatal(outcome.Err)
 	}
 	id := outcome.Manifest.ID
-	stored, err := r.Engine.Find(id)
+	stored, err := r.Backups.Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, err := r.Engine.OriginOf(stored)
+	origin, err := r.Backups.Repository.OriginOf(stored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +33,11 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 		"by a job": func() error { accept(t, r, Job{ID: "verify1", Spec: VerifySpec{BackupID: id}}); return nil },
 		"by id":    func() error { _, err := r.Verifier.VerifyBackup(t.Context(), id, nil); return err },
 		"by file": func() error {
-			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Engine).Path(stored.Location)), &stored.Manifest, origin, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Host).Path(stored.Location)), &stored.Manifest, origin, ConsentTrust)
 			return err
 		},
 		"by a file without a manifest": func() error {
-			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Engine).Path(stored.Location)), nil, backup.Origin{}, ConsentTrust)
+			_, err := r.Verifier.VerifyFile(t.Context(), local.File(folderOf(r.Host).Path(stored.Location)), nil, backup.Origin{}, ConsentTrust)
 			return err
 		},
 	} {

@@ -11,7 +11,7 @@ import (
 // besides is a runner of another process on the same folders.
 func besides(t *testing.T, r *Runner) *Runner {
 	t.Helper()
-	return newOffline(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
+	return newOffline(t, func(c *Config) { c.State, c.Host = openState(t, r.State.Dir()), r.Host })
 }
 
 // The hold of the host is set by another process than the one that does what the control plane asks
@@ -28,7 +28,7 @@ func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
 			held <- err
 		case <-time.After(300 * time.Millisecond):
 		}
-		return r.Engine.Hold(backupID(1), backup.Hold{By: "user:mallory"})
+		return r.Backups.Repository.Hold(backupID(1), backup.Hold{By: "user:mallory"})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestAHoldOfTheHostWaitsForARemoval(t *testing.T) {
 		held <- err
 	case <-time.After(300 * time.Millisecond):
 	}
-	if err := r.Engine.Remove(backupID(1)); err != nil {
+	if err := r.Backups.Repository.Remove(backupID(1)); err != nil {
 		t.Error(err)
 	}
 	release()

@@ -8,9 +8,15 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 )
 
+// unmanagedFiles are those that the script of before left in the backup folder.
+type unmanagedFiles interface {
+	// Import makes backups of them; the error says which it could not read.
+	Import(ctx context.Context, defaultDatabase string) ([]backup.Manifest, error)
+}
+
 // importer takes backups of the old script over.
 type importer struct {
-	engine                          *backup.Engine
+	files                           unmanagedFiles
 	log                             *slog.Logger
 	inventory                       *InventoryReader
 	warnings                        *warnings
@@ -18,7 +24,7 @@ type importer struct {
 }
 
 func (a *importer) importFiles(ctx context.Context) {
-	imported, err := a.engine.Adopt(ctx, cmp.Or(a.importDatabase, a.defaultDatabase))
+	imported, err := a.files.Import(ctx, cmp.Or(a.importDatabase, a.defaultDatabase))
 	for _, manifest := range imported {
 		a.log.Info("imported a backup of the old script",
 			"file", manifest.Filename, "database", manifest.Database, "backup", manifest.ID, "complete", manifest.Complete)

@@ -38,7 +38,7 @@ type Inventory struct {
 // may back up, and a file may vanish.
 const inventoryLife = 30 * time.Second
 
-// storedFiles is what the inventory needs of the engine.
+// storedFiles is what the inventory lists.
 type storedFiles interface {
 	// Inventory lists what is stored, as far as it can be read; the error says what can't.
 	Inventory() ([]backup.Stored, error)

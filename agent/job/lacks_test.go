@@ -23,11 +23,11 @@ func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)
 	}
-	stored, err := r.Engine.Find(outcome.Manifest.ID)
+	stored, err := r.Backups.Repository.Find(outcome.Manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := folderOf(r.Engine).Path(stored.Location)
+	path := folderOf(r.Host).Path(stored.Location)
 	if err := os.Remove(store.GlobalsName(path)); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 // The regular look of the agent drops the role of a sandboxed restore whose database was dropped.
 func TestTheRoleOfASandboxedRestoreGoesWithItsDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
-	r := newRunner(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
+	r := newRunner(t, func(c *Config) { c.Host.Instance = instanceOf(t, server) })
 	server.CreateDatabase(t, "washed")
 	server.Exec(t, "postgres", "CREATE ROLE pgharbor_restore_washed; ALTER DATABASE washed OWNER TO pgharbor_restore_washed")
 	for _, want := range []string{"1", "0"} {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
@@ -14,11 +13,24 @@ import (
 // made it was cancelled.
 const cleanUpTime = 5 * time.Second
 
+// brokenRestores are restores that ended before they were done.
+type brokenRestores interface {
+	// CleanUp removes what one left, and says what that was.
+	CleanUp(ctx context.Context, restoreID string) (removed []string, err error)
+}
+
+// orphanRoles are roles on the server that restores made for themselves.
+type orphanRoles interface {
+	// DropOrphanRoles drops those that nothing needs any more, and says which.
+	DropOrphanRoles(context.Context) (dropped []string, err error)
+}
+
 // orphans drops what broken restores left on the server, and knows what is
 // still there.
 type orphans struct {
-	engine *backup.Engine
-	log    *slog.Logger
+	restores brokenRestores
+	roles    orphanRoles
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	waiting []orphan
@@ -33,7 +45,7 @@ func (o *orphans) cleanUp(ctx context.Context, work *state.Work) bool {
 	// The end of ctx may be what broke the restore.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	removed, err := o.engine.CleanUp(ctx, backup.RunRecord{ID: work.Restore.ID, Restore: true})
+	removed, err := o.restores.CleanUp(ctx, work.Restore.ID)
 	for _, name := range removed {
 		o.log.Info("removed what an interrupted restore left", "name", name)
 	}
@@ -79,7 +91,7 @@ func (o *orphans) any() bool {
 // dropRoles drops the roles of sandboxed restores whose database is gone, or is somebody else's by
 // now.
 func (o *orphans) dropRoles(ctx context.Context) {
-	dropped, err := o.engine.Instance.DropOrphanRoles(ctx)
+	dropped, err := o.roles.DropOrphanRoles(ctx)
 	for _, role := range dropped {
 		o.log.Info("dropped the role of a sandboxed restore, which owned nothing any more", "role", role)
 	}

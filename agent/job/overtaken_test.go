@@ -26,7 +26,7 @@ func (y *yard) replaceHere(statements ...string) error {
 		}
 		return record(replacement)
 	}
-	return exchange.end(y.Context(), y.runner.Engine.Restore(y.Context(), request))
+	return exchange.end(y.Context(), y.runner.Backups.Restorer.Restore(y.Context(), request))
 }
 
 // A restore whose target goes while it waits has replaced nothing, says so, and leaves nothing.
@@ -60,7 +60,7 @@ func TestReplaceWhoseTargetIsAnotherByNow(t *testing.T) {
 // Struck between the exchange and its end, a restore leaves nothing of what was fetched for it.
 func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	y := newYard(t)
-	incoming := y.runner.Engine.Store
+	incoming := y.runner.Host.Store
 	fetched, err := incoming.CreateIncoming("overtaken", store.Dump)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.runner.Recovery.recoverWork(t.Context(), work)
-	if left, err := filepath.Glob(filepath.Join(folderOf(y.runner.Engine).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(folderOf(y.runner.Host).Dir(), ".incoming", "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if in := y.inService(); in != "new" {

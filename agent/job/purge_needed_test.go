@@ -88,7 +88,7 @@ func TestABackupOfANewerKindStaysAndTakesNoTurnOfADump(t *testing.T) {
 func ofNewerKind(r *Runner, t *testing.T, n int) {
 	t.Helper()
 	r.Inventory.forget()
-	path := folderOf(r.Engine).Path(r.Inventory.Current().Backups[n].Location) + ".manifest.json"
+	path := folderOf(r.Host).Path(r.Inventory.Current().Backups[n].Location) + ".manifest.json"
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func TestPurgeRemovesNothingWhileTheNewestIsDamaged(t *testing.T) {
 	withDays(r, t, 90, 60, 40, 1)
 	newest := r.Inventory.Current().Backups[3]
 	// The size holds, so only its hash can tell.
-	if err := os.WriteFile(folderOf(r.Engine).Path(newest.Location), []byte(strings.ToUpper(newest.ID)), 0o600); err != nil {
+	if err := os.WriteFile(folderOf(r.Host).Path(newest.Location), []byte(strings.ToUpper(newest.ID)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.purger.purge(t.Context())

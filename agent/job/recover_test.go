@@ -31,7 +31,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	started := time.Now().UTC().Truncate(time.Second)
 	// One run broke in its dump, one after its manifest stood.
 	abandon(t, r.State, state.Record{ID: "broken", Run: &state.Run{ID: "broken", Database: "shop", State: state.StateRunning, StartedAt: started}})
-	if _, err := r.Engine.Store.Create("shop", "backup-2026-11-23-01-00-00.sql", "broken"); err != nil {
+	if _, err := r.Host.Store.Create("shop", "backup-2026-11-23-01-00-00.sql", "broken"); err != nil {
 		t.Fatal(err)
 	}
 	storeBackup(t, r, "shop", backupID(1), "whole", started)
@@ -47,7 +47,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	expired := storeBackup(t, r, "shop", backupID(2), "old", started.AddDate(-1, 0, 0))
 	abandon(t, r.State, state.Record{ID: "removal-" + backupID(2), Removal: &state.Removal{BackupID: backupID(2), Location: expired, Reason: "old", RemovedAt: started}})
 
-	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
+	r = newRunner(t, func(c *Config) { c.State, c.Host = openState(t, r.State.Dir()), r.Host })
 	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	if len(told) != 5 {
 		t.Errorf("%d entries: %v", len(told), told)
 	}
-	if _, err := os.Stat(folderOf(r.Engine).Path(expired)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(folderOf(r.Host).Path(expired)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the file of the broken removal: %v", err)
 	}
 	if slices.Contains(server.Databases(t), "pgharbor_restore_job1") {
@@ -88,7 +88,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", "CREATE DATABASE pgharbor_restore_job1")
-	r := newOffline(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
+	r := newOffline(t, func(c *Config) { c.Host.Instance = instanceOf(t, server) })
 	abandon(t, r.State, state.Record{ID: "job-job1", JobID: "job1", Restore: &state.Restore{ID: "job1", Target: "again"}})
 	server.Stop()
 	if err := r.Recovery.Recover(t.Context()); err != nil {

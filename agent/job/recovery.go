@@ -9,11 +9,21 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
+
+// interruptedFiles are what work that was interrupted left in the backup folder.
+type interruptedFiles interface {
+	// Sweep removes what is left of backups that were not finished.
+	Sweep() (removed []string, err error)
+	Remove(store.Location) error
+	// RemoveIncoming removes what was fetched for a restore.
+	RemoveIncoming(restoreID string) error
+}
 
 // Recovery takes up what earlier agents, and servers that were away, left.
 type Recovery struct {
-	engine        *backup.Engine
+	files         interruptedFiles
 	state         *state.Folder
 	log           *slog.Logger
 	clock         *Clock
@@ -29,7 +39,7 @@ type Recovery struct {
 // before any work.
 func (r *Recovery) Recover(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()
-	removed, sweepErr := r.engine.Store.Sweep()
+	removed, sweepErr := r.files.Sweep()
 	for _, name := range removed {
 		r.log.Info("removed what an interrupted run left", "file", name)
 	}
@@ -67,7 +77,7 @@ func (r *Recovery) recoverWork(ctx context.Context, work *state.Work) {
 	case work.Removal != nil:
 		// Its reason was good when it was begun; to finish it is the way to
 		// report it.
-		if err := r.engine.Store.Remove(work.Removal.Location); err != nil {
+		if err := r.files.Remove(work.Removal.Location); err != nil {
 			log.Error("an interrupted removal could not be finished", "backup", work.Removal.BackupID, "error", err)
 			r.recorder.finish(work)
 			return
@@ -108,7 +118,7 @@ func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
 	case !displaced.InPlace() && !r.orphans.cleanUp(ctx, work):
 		work = nil // its record is needed until its database is dropped
 	case displaced.InPlace():
-		if err := r.engine.Store.RemoveIncoming(work.Restore.ID); err != nil {
+		if err := r.files.RemoveIncoming(work.Restore.ID); err != nil {
 			r.log.Error("what was fetched for a restore could not be removed", "restore", work.Restore.ID, "error", err)
 		}
 	}

@@ -254,7 +254,7 @@ func TestAnExchangeThatNobodyRecordedIsRecordedLater(t *testing.T) {
 		t.Errorf("told of the restore: %+v", told)
 	}
 
-	if err := y.runner.Engine.Undo(t.Context(), displaced.Replacement); err != nil {
+	if err := y.runner.Backups.Swapper.Undo(t.Context(), displaced.Replacement); err != nil {
 		t.Fatal(err)
 	}
 	y.runner.Displacements.maintain(t.Context())

@@ -20,7 +20,7 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 	r := newRunner(t, func(c *Config) {
 		c.HostPolicy = func() (policy.Policy, error) { return policy.Parse([]byte(`{"unproven": true}`)) }
 	})
-	folderOf(r.Engine).SetReserve(1 << 60)
+	folderOf(r.Host).SetReserve(1 << 60)
 	spec := RestoreSpec{BackupID: manifest.ID, Target: "spare2", Source: &Source{Instance: "other-db", TransferID: "t", Key: key, From: &lender}}
 	if result := accept(t, r, Job{ID: "job1", Spec: spec}); !strings.Contains(result.Error, "too full for what others ask") {
 		t.Errorf("a fetch ends as %s: %s", result.State, result.Error)
@@ -31,11 +31,11 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 	if err := Failures(r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule, Databases: []string{"spare"}})); err != nil {
 		t.Errorf("a scheduled one: %v", err)
 	}
-	left, err := filepath.Glob(filepath.Join(folderOf(r.Engine).Dir(), ".incoming", "*"))
+	left, err := filepath.Glob(filepath.Join(folderOf(r.Host).Dir(), ".incoming", "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	files, err := os.ReadDir(filepath.Join(folderOf(r.Engine).Dir(), "spare"))
+	files, err := os.ReadDir(filepath.Join(folderOf(r.Host).Dir(), "spare"))
 	if err != nil || len(files) > 4 { // the file, its manifest, its globals file, the lock
 		t.Errorf("stored is %v, %v", files, err)
 	}

@@ -12,15 +12,35 @@ import (
 	"github.com/pgharbor/pgharbor/internal/random"
 )
 
+// restorableFiles are the stored backups, for who restores them.
+type restorableFiles interface {
+	Find(id string) (backup.Stored, error)
+	OriginOf(backup.Stored) (backup.Origin, error)
+	SourceOf(backup.Stored) backup.Source
+}
+
+// restores restores files into databases; see backup.Restorer.
+type restores interface {
+	Preview(context.Context, backup.RestoreRequest) []backup.Check
+	Restore(context.Context, backup.RestoreRequest) error
+}
+
+// databaseNames are those of the databases that the instance has.
+type databaseNames interface {
+	DatabaseExists(ctx context.Context, name string) (bool, error)
+}
+
 // Restorer fills databases from backups.
 type Restorer struct {
-	engine        *backup.Engine
+	files         restorableFiles
+	fetcher       *fetcher
+	restores      restores
+	databases     databaseNames
 	state         *state.Folder
 	log           *slog.Logger
 	clock         *Clock
 	recorder      *recorder
 	reads         *reads
-	coverage      *coverage
 	admission     *admission
 	orphans       *orphans
 	displacements *Displacements
@@ -38,31 +58,35 @@ func (r *Restorer) ownID(ctx context.Context, id string) error {
 	if displaced != nil {
 		return fmt.Errorf("%w: there was a restore %s, and what it replaced is kept", errSpec, id)
 	}
-	taken, err := r.engine.Instance.DatabaseExists(ctx, backup.TemporaryDatabase(id))
+	taken, err := r.databases.DatabaseExists(ctx, backup.TemporaryDatabase(id))
 	if err == nil && taken {
 		err = fmt.Errorf("%w: there is a database %q already, which a restore by this id would drop", errSpec, backup.TemporaryDatabase(id))
 	}
 	return err
 }
 
-// restoreRequest finds the stored backup of a spec, or fetches another instance's,
-// and reports who made it. It is in use until done.
-func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
+// atHand is a backup that can be read here, and who made it. It is in use until done.
+type atHand struct {
+	from     backup.Source
+	manifest *backup.Manifest
+	origin   backup.Origin
+	done     func()
+}
+
+// find finds the stored backup of a spec, or fetches another instance's. The caller calls done.
+func (r *Restorer) find(ctx context.Context, task *task, spec RestoreSpec) (atHand, error) {
 	if spec.Source != nil {
-		return r.fetchedRequest(ctx, task, spec)
+		return r.fetcher.fetch(ctx, task, spec)
 	}
-	stored, err := r.engine.Find(spec.BackupID)
+	stored, err := r.files.Find(spec.BackupID)
 	if err != nil {
-		return request, origin, nil, err
+		return atHand{}, err
 	}
-	origin, err = r.engine.OriginOf(stored)
+	origin, err := r.files.OriginOf(stored)
 	if err != nil {
-		return request, origin, nil, err
+		return atHand{}, err
 	}
-	return backup.RestoreRequest{
-		From: r.engine.SourceOf(stored), Manifest: &stored.Manifest, Target: spec.Target, Replace: spec.Replace,
-		WithRoles: spec.WithRoles, TrustContent: spec.TrustContent,
-	}, origin, r.reads.begin(stored.ID), nil
+	return atHand{from: r.files.SourceOf(stored), manifest: &stored.Manifest, origin: origin, done: r.reads.begin(stored.ID)}, nil
 }
 
 // testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an
@@ -83,7 +107,7 @@ func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Chec
 func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
 	var err error
 	request.Confined, err = r.admission.admit(ctx, origin, consent)
-	checks := append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	checks := append(r.restores.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
 	if request.Manifest == nil || !origin.Ours() {
 		return checks // another's manifest may name the passphrase MAC of one of ours
 	}
@@ -136,7 +160,7 @@ func (r *Restorer) restore(ctx context.Context, request backup.RestoreRequest, j
 		}
 	}
 	exchange := r.displacements.watch(ctx, &request, jobID)
-	err = exchange.end(ctx, r.engine.Restore(ctx, request))
+	err = exchange.end(ctx, r.restores.Restore(ctx, request))
 	switch {
 	case err != nil && ctx.Err() != nil && !errors.Is(err, errOutcomeUnknown):
 		return nil, errInterrupted

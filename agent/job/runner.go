@@ -15,10 +15,12 @@ import (
 
 // Config is what a Runner works with. What it is to do is a Plan.
 type Config struct {
-	Engine *backup.Engine
-	State  *state.Folder
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Backups are what the agent does with backups, made of Host: its instance, its store, its name and keys.
+	Backups *backup.Parts
+	Host    backup.Config
+	State   *state.Folder
+	Log     *slog.Logger
+	Now     func() time.Time
 	// Clock reports whether the clock may be gone by.
 	Clock *retention.ClockGuard
 	// HostPolicy says what the control plane may ask for, as it is now; after an error that is
@@ -44,8 +46,9 @@ type Config struct {
 // concurrent use and guards its own fields by a mutex mu, which it does not hold
 // while it calls another part.
 type Runner struct {
-	Engine *backup.Engine
-	State  *state.Folder
+	Backups *backup.Parts
+	Host    backup.Config
+	State   *state.Folder
 
 	Plans         *Plans
 	Clock         *Clock
@@ -84,20 +87,20 @@ var errInterrupted = errors.New("interrupted: the agent stopped during the run")
 
 // New returns a Runner that does nothing yet. Parts are in the order in which they need each other.
 func New(c Config) *Runner {
-	r := &Runner{Engine: c.Engine, State: c.State, Plans: newPlans(c.Plan), log: c.Log}
+	r := &Runner{Backups: c.Backups, Host: c.Host, State: c.State, Plans: newPlans(c.Plan), log: c.Log}
 	r.warnings = &warnings{byKey: map[string]string{}}
 	r.Clock = &Clock{now: c.Now, guard: c.Clock, log: c.Log, warnings: r.warnings}
 	r.recorder = &recorder{state: c.State, log: c.Log, clock: r.Clock, warnings: r.warnings}
 	r.reads = &reads{underWayOf: map[string]int{}}
 	r.Inventory = &InventoryReader{
-		files: c.Engine, manifests: c.Engine, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
+		files: c.Backups.Repository, manifests: c.Backups.Repository, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
 		changed: make(chan struct{}, 1),
 	}
 	r.coverage = &coverage{
-		databasesOf: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, inventory: r.Inventory, defaultDatabase: c.DefaultDatabase,
+		databasesOf: c.Host.Instance, state: c.State, log: c.Log, plans: r.Plans, inventory: r.Inventory, defaultDatabase: c.DefaultDatabase,
 	}
-	r.admission = &admission{engine: c.Engine, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
-	r.orphans = &orphans{engine: c.Engine, log: c.Log}
+	r.admission = &admission{instance: c.Host.InstanceName, tools: c.Host.Instance, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
+	r.orphans = &orphans{restores: c.Backups.Restorer, roles: c.Host.Instance, log: c.Log}
 	r.AuditLog = &AuditLog{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
 	r.Plans.onSet = append(r.Plans.onSet, func() {
 		c.Log.Info("another plan is in force", "source", r.Plans.Get().Source)
@@ -112,17 +115,17 @@ func New(c Config) *Runner {
 // addFiles adds who makes, reads and removes stored backups.
 func (r *Runner) addFiles(c Config) {
 	r.Runs = &Runs{
-		dumps: c.Engine, log: c.Log, clock: r.Clock, inventory: r.Inventory, coverage: r.coverage, recorder: r.recorder,
+		dumps: c.Backups.Dumper, log: c.Log, clock: r.Clock, inventory: r.Inventory, coverage: r.coverage, recorder: r.recorder,
 		turns: newTurnsOfRuns(r.Plans), underWay: map[string]state.Run{},
 	}
 	removals := &removalLock{state: c.State}
-	r.Holds = &Holds{files: c.Engine, clock: r.Clock, inventory: r.Inventory, admission: r.admission, lock: removals}
+	r.Holds = &Holds{files: c.Backups.Repository, clock: r.Clock, inventory: r.Inventory, admission: r.admission, lock: removals}
 	r.scrubber = &scrubber{
-		files: c.Engine, checks: c.State.Checks, log: c.Log, plans: r.Plans, clock: r.Clock,
+		files: c.Backups.Repository, checks: c.State.Checks, log: c.Log, plans: r.Plans, clock: r.Clock,
 		inventory: r.Inventory, runs: r.Runs, recorder: r.recorder, warnings: r.warnings,
 	}
 	r.purger = &purger{
-		files: c.Engine.Store, records: c.State.Records, checks: c.State.Checks, log: c.Log, clock: r.Clock, inventory: r.Inventory,
+		files: c.Host.Store, records: c.State.Records, checks: c.State.Checks, log: c.Log, clock: r.Clock, inventory: r.Inventory,
 		scrubber: r.scrubber, reads: r.reads, recorder: r.recorder, lock: removals, warnings: r.warnings, began: r.Clock.Now().UTC(),
 	}
 }
@@ -130,18 +133,24 @@ func (r *Runner) addFiles(c Config) {
 // addDatabases adds who makes and drops databases.
 func (r *Runner) addDatabases(c Config) {
 	r.Displacements = &Displacements{
-		exchanges: c.Engine, databases: c.Engine.Instance, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, warnings: r.warnings,
+		exchanges: c.Backups.Swapper, databases: c.Host.Instance, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, warnings: r.warnings,
+	}
+	fetcher := &fetcher{
+		instance: c.Host.InstanceName, incoming: c.Host.Store, origins: c.Backups.Origins, restores: c.Backups.Restorer,
+		log: c.Log, coverage: r.coverage, admission: r.admission,
 	}
 	r.Restorer = &Restorer{
-		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, reads: r.reads, coverage: r.coverage,
+		files: c.Backups.Repository, fetcher: fetcher, restores: c.Backups.Restorer, databases: c.Host.Instance,
+		state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, reads: r.reads,
 		admission: r.admission, orphans: r.orphans, displacements: r.Displacements, turns: atOnce(restoresAtOnce),
 	}
 	r.Verifier = &Verifier{
-		engine: c.Engine, state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, reads: r.reads, runs: r.Runs,
+		files: c.Backups.Repository, tests: c.Backups.TestRestorer,
+		state: c.State, log: c.Log, plans: r.Plans, clock: r.Clock, recorder: r.recorder, reads: r.reads, runs: r.Runs,
 		inventory: r.Inventory, admission: r.admission, orphans: r.orphans, warnings: r.warnings, turns: atOnce(verificationsAtOnce),
 	}
 	r.Recovery = &Recovery{
-		engine: c.Engine, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, inventory: r.Inventory,
+		files: c.Host.Store, state: c.State, log: c.Log, clock: r.Clock, recorder: r.recorder, inventory: r.Inventory,
 		orphans: r.orphans, verifier: r.Verifier, displacements: r.Displacements,
 	}
 }
@@ -149,7 +158,7 @@ func (r *Runner) addDatabases(c Config) {
 // addWork adds who decides when something is done.
 func (r *Runner) addWork(c Config) {
 	workers := &workers{
-		engine: c.Engine, runs: r.Runs, restorer: r.Restorer, displacements: r.Displacements, verifier: r.Verifier, holds: r.Holds,
+		files: c.Backups.Repository, runs: r.Runs, restorer: r.Restorer, displacements: r.Displacements, verifier: r.Verifier, holds: r.Holds,
 		askedRuns: newTurnsOfRuns(r.Plans), askedVerifications: atOnce(verificationsAtOnce), sends: atOnce(sendsAtOnce),
 	}
 	r.Queue = &Queue{
@@ -158,13 +167,13 @@ func (r *Runner) addWork(c Config) {
 	}
 	upcoming := newUpcoming(c.Plan, r.purger.began)
 	r.Status = &StatusReader{
-		server: c.Engine.Instance, folder: c.Engine.Store, encrypting: !Unencrypted(c.Engine.Keys), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
+		server: c.Host.Instance, folder: c.Host.Store, encrypting: !Unencrypted(c.Host.Keys), plans: r.Plans, coverage: r.coverage, admission: r.admission, purger: r.purger, upcoming: upcoming,
 		warnings: r.warnings, secretFiles: c.SecretFiles, configured: c.Warnings,
 	}
 	r.scheduler = &scheduler{
 		log: c.Log, plans: r.Plans, clock: r.Clock, runs: r.Runs, purger: r.purger, scrubber: r.scrubber, verifier: r.Verifier,
 		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, orphans: r.orphans, displacements: r.Displacements,
-		importer: &importer{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, importDatabase: c.ImportDatabase},
+		importer: &importer{files: c.Backups.Importer, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, importDatabase: c.ImportDatabase},
 		upcoming: upcoming, lookEvery: c.LookEvery,
 	}
 }
@@ -202,10 +211,10 @@ func notify(changed chan struct{}) {
 
 // SigningKey is the public key with which the agent signs manifests; nil if it has none.
 func (r *Runner) SigningKey() []byte {
-	if r.Engine.Signer == nil {
+	if r.Host.Signer == nil {
 		return nil
 	}
-	key, err := r.Engine.Signer.PublicKey()
+	key, err := r.Host.Signer.PublicKey()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.log.Error("the signing key can't be read", "error", err)
 	}

@@ -45,7 +45,7 @@ func TestEveryRunIsJournaled(t *testing.T) {
 
 func TestAnUnreachableServerIsAFailedRunOfEachDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
-	r := newOffline(t, func(c *Config) { c.Engine.Instance = instanceOf(t, server) })
+	r := newOffline(t, func(c *Config) { c.Host.Instance = instanceOf(t, server) })
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())
 	server.Stop()
 	for _, outcome := range r.Runs.BackUp(t.Context(), Request{Trigger: state.TriggerSchedule}) {
@@ -82,7 +82,7 @@ func TestRunsAreBounded(t *testing.T) {
 		t.Errorf("running: %v", running)
 	}
 	// Another run of a database that has one is refused, also of another process.
-	again := newRunner(t, func(c *Config) { c.Engine.Store = r.Engine.Store }).Runs.BackUp(t.Context(), Request{Databases: []string{"one"}})
+	again := newRunner(t, func(c *Config) { c.Host.Store = r.Host.Store }).Runs.BackUp(t.Context(), Request{Databases: []string{"one"}})
 	if !errors.Is(again[0].Err, backup.ErrBusy) || again[0].Run.State != state.StateFailed {
 		t.Errorf("a second run of the same database: %+v", again[0])
 	}
@@ -113,7 +113,7 @@ func TestAStoppedAgentLeavesAFailedRunAndNothingElse(t *testing.T) {
 	if told := entries(t, r.State); len(told) != 2 {
 		t.Errorf("%d entries in the journal: %+v", len(told), told)
 	}
-	noFiles(t, folderOf(r.Engine).Dir())
+	noFiles(t, folderOf(r.Host).Dir())
 }
 
 // noFiles fails for anything in the store but its folders and locks.

@@ -128,7 +128,7 @@ func testImportOf(t *testing.T, r *Runner, database string) {
 		defer stop()
 		synctest.Wait()
 		dump := "--\n-- PostgreSQL database dump complete\n--\n\n"
-		path := filepath.Join(folderOf(r.Engine).Dir(), "backup-1999-12-31-01-00-00.sql")
+		path := filepath.Join(folderOf(r.Host).Dir(), "backup-1999-12-31-01-00-00.sql")
 		if err := os.WriteFile(path, []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestAScheduledRunBacksUpAndPurges(t *testing.T) {
 	now := func() time.Time { return today.Add(-100 * time.Millisecond).Add(time.Since(began)) }
 	r := newRunner(t, func(c *Config) {
 		c.Plan.Schedule, c.Now, c.Plan.Databases, c.Plan.Retention.KeepLast = schedule, now, []string{"shop"}, 1
-		c.Engine.Now = now
+		c.Host.Now = now
 	})
 	storeBackup(t, r, "shop", backupID(1), "old", today.AddDate(0, 0, -31))
 	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)

@@ -99,7 +99,7 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 			withDays(r, t, 1)
 			b := r.Inventory.Current().Backups[0]
 			before := r.Inventory.Current().Digest
-			if err := test.harm(folderOf(r.Engine).Path(b.Location)); err != nil {
+			if err := test.harm(folderOf(r.Host).Path(b.Location)); err != nil {
 				t.Fatal(err)
 			}
 			r.scrubber.scrub(t.Context(), b)
@@ -126,7 +126,7 @@ func TestScrubFindsWhatTheDiskHasDone(t *testing.T) {
 				t.Errorf("journal: %+v", told)
 			}
 			// Another agent on the same folders remembers it.
-			r = newOffline(t, func(c *Config) { c.State, c.Engine, c.Now = openState(t, r.State.Dir()), r.Engine, r.Clock.Now })
+			r = newOffline(t, func(c *Config) { c.State, c.Host, c.Now = openState(t, r.State.Dir()), r.Host, r.Clock.Now })
 			if got := r.Inventory.Current().Backups[0]; got.State != test.state || !got.Check.ScrubbedAt.Equal(r.Clock.Now()) {
 				t.Errorf("after a restart it is %s, read at %s", got.State, got.Check.ScrubbedAt)
 			}
@@ -157,7 +157,7 @@ func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
 // globalsAreAFolder gives a backup a globals file that no program can read.
 func globalsAreAFolder(t *testing.T, r *Runner, b Backup) {
 	t.Helper()
-	path := folderOf(r.Engine).Path(b.Location)
+	path := folderOf(r.Host).Path(b.Location)
 	b.Globals = &backup.Globals{Filename: store.GlobalsName(b.Filename), SizeBytes: 1, SHA256: b.SHA256}
 	content, err := json.Marshal(b.Manifest)
 	if err == nil {
@@ -173,7 +173,7 @@ func TestScrubForgetsDamageThatIsNoMore(t *testing.T) {
 	r := newOffline(t, nil)
 	withDays(r, t, 1)
 	b := r.Inventory.Current().Backups[0]
-	path := folderOf(r.Engine).Path(b.Location)
+	path := folderOf(r.Host).Path(b.Location)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ type task struct {
 
 // workers are who does the work of jobs.
 type workers struct {
-	engine        *backup.Engine
+	files         sentFiles
 	runs          *Runs
 	restorer      *Restorer
 	displacements *Displacements

@@ -22,14 +22,15 @@ func (s PreviewSpec) refused(p policy.Policy) string { return s.Restore.refused(
 
 func (s PreviewSpec) run(ctx context.Context, on *workers, task *task) error {
 	r := on.restorer
-	request, origin, done, err := r.restoreRequest(ctx, task, s.Restore)
+	found, err := r.find(ctx, task, s.Restore)
 	if err != nil {
 		return err
 	}
-	defer done()
-	request.OnProgress = task.progress
-	request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest)
-	task.result.Checks = append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	defer found.done()
+	request := s.Restore.request(found.manifest)
+	request.From, request.OnProgress = found.from, task.progress
+	request.Confined, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest)
+	task.result.Checks = append(r.restores.Preview(ctx, request), backup.OriginCheck(found.origin, request.Confined, err))
 	task.result.Checks = append(task.result.Checks, r.testRestoreCheck(request)...)
 	return context.Cause(ctx)
 }

@@ -48,6 +48,13 @@ func (s RestoreSpec) refused(p policy.Policy) string {
 	return ""
 }
 
+// request is the restore of a backup, but for where it is read from and how it is loaded.
+func (s RestoreSpec) request(m *backup.Manifest) backup.RestoreRequest {
+	return backup.RestoreRequest{
+		Manifest: m, Target: s.Target, Replace: s.Replace, WithRoles: s.WithRoles, TrustContent: s.TrustContent,
+	}
+}
+
 // claim makes sure that the restore has its id for itself.
 func (s RestoreSpec) claim(ctx context.Context, on *workers, jobID string) (*state.Restore, error) {
 	if err := on.restorer.ownID(ctx, jobID); err != nil {
@@ -58,15 +65,16 @@ func (s RestoreSpec) claim(ctx context.Context, on *workers, jobID string) (*sta
 
 func (s RestoreSpec) run(ctx context.Context, on *workers, task *task) error {
 	r := on.restorer
-	request, origin, done, err := r.restoreRequest(ctx, task, s)
+	found, err := r.find(ctx, task, s)
 	if err != nil {
 		return err
 	}
-	defer done()
-	if request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest); err != nil {
+	defer found.done()
+	request := s.request(found.manifest)
+	if request.Confined, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest); err != nil {
 		return err
 	}
-	request.RestoreID, request.Origin = task.id, origin.Kind
+	request.From, request.RestoreID, request.Origin = found.from, task.id, found.origin.Kind
 	request.OnProgress = task.progress
 	if task.result.Warnings, err = r.restore(ctx, request, task.id); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/policy"
 	"github.com/pgharbor/pgharbor/agent/state"
+	"github.com/pgharbor/pgharbor/agent/store"
 )
 
 // SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks for the manifest
@@ -19,6 +20,14 @@ type SendSpec struct {
 	Offset   int64
 	Whole    bool
 	To       Uploader
+}
+
+// sentFiles are the stored backups, for who sends them as they are stored.
+type sentFiles interface {
+	// OpenStored opens a backup's file, which the caller closes.
+	OpenStored(id string) (backup.Object, backup.Stored, error)
+	ReadManifest(store.Location) ([]byte, error)
+	SourceOf(backup.Stored) backup.Source
 }
 
 // Uploader sends stored files to anyone who waits for them.
@@ -48,7 +57,7 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 		return err
 	}
 	defer release()
-	file, stored, err := on.engine.OpenStored(s.BackupID)
+	file, stored, err := on.files.OpenStored(s.BackupID)
 	if err != nil {
 		return err
 	}
@@ -56,12 +65,12 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 	var manifest []byte
 	all, total := io.Reader(backup.From(file, s.Offset)), stored.SizeBytes
 	if s.Whole {
-		if manifest, err = on.engine.ReadManifest(stored.Location); err != nil {
+		if manifest, err = on.files.ReadManifest(stored.Location); err != nil {
 			return err
 		}
 	}
 	if s.Whole && stored.Globals != nil {
-		globals, err := on.engine.SourceOf(stored).OpenGlobals()
+		globals, err := on.files.SourceOf(stored).OpenGlobals()
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}

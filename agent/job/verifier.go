@@ -57,9 +57,24 @@ func (e testRestoreError) Unwrap() []error {
 	return []error{backup.ErrDamaged, e.testRestore.Cause}
 }
 
+// provableFiles are the stored backups, for who restores them for a test.
+type provableFiles interface {
+	Find(id string) (backup.Stored, error)
+	OriginOf(backup.Stored) (backup.Origin, error)
+	SourceOf(backup.Stored) backup.Source
+	// ScrubGlobals reads the roles and settings that are kept with a backup, and says what is wrong; "" for nothing.
+	ScrubGlobals(ctx context.Context, stored backup.Stored, pace backup.Pace) (damage string, err error)
+}
+
+// testRestorer restores a file where it is in nobody's way; see backup.TestRestorer.
+type testRestorer interface {
+	Prove(context.Context, backup.ProveRequest) (backup.Proof, error)
+}
+
 // Verifier puts backups to the test of a restore.
 type Verifier struct {
-	engine    *backup.Engine
+	files     provableFiles
+	tests     testRestorer
 	state     *state.Folder
 	log       *slog.Logger
 	plans     *Plans
@@ -89,7 +104,7 @@ func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(
 }
 
 func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
-	stored, err := v.engine.Find(id)
+	stored, err := v.files.Find(id)
 	if err == nil && stored.State == backup.StateMissing {
 		err = fmt.Errorf("%w: the file of %s is gone", backup.ErrNotFound, id)
 	}
@@ -110,7 +125,7 @@ func (v *Verifier) testRestore(ctx context.Context, stored backup.Stored, onProg
 }
 
 func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
-	origin, err := v.engine.OriginOf(stored)
+	origin, err := v.files.OriginOf(stored)
 	if backup.Failure(err) == backup.FailureIntegrity { // no restore would take it
 		return backup.Disproof(err, v.clock.Now()), nil
 	}
@@ -118,7 +133,7 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 		return backup.Proof{}, err
 	}
 	return v.restoreForTest(ctx, origin, "", backup.ProveRequest{
-		From: v.engine.SourceOf(stored), Manifest: &stored.Manifest, OnProgress: onProgress,
+		From: v.files.SourceOf(stored), Manifest: &stored.Manifest, OnProgress: onProgress,
 	})
 }
 
@@ -165,7 +180,7 @@ func (v *Verifier) restoreForTest(ctx context.Context, origin backup.Origin, con
 		limited, cancel = context.WithTimeout(ctx, by.Timeout)
 	}
 	defer cancel()
-	testRestore, err := v.engine.Prove(limited, request)
+	testRestore, err := v.tests.Prove(limited, request)
 	if err != nil && work != nil {
 		v.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
 	} else {
@@ -225,7 +240,7 @@ func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, 
 	}
 	damage, scrubErr := "", error(nil)
 	if testRestore.State == backup.ProofSucceeded {
-		damage, scrubErr = v.engine.ScrubGlobals(ctx, stored, nil)
+		damage, scrubErr = v.files.ScrubGlobals(ctx, stored, nil)
 	}
 	scrubbed := testRestore.State == backup.ProofSucceeded && scrubErr == nil
 	if damage != "" {

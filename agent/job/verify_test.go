@@ -55,7 +55,7 @@ func TestATestRestoreDoesNotHideDamagedGlobals(t *testing.T) {
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
 		t.Fatalf("%+v", outcome)
 	}
-	path := store.GlobalsName(folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location))
+	path := store.GlobalsName(folderOf(r.Host).Path(r.Inventory.Current().Backups[0].Location))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestVerifyJob(t *testing.T) {
 		t.Error("the digest has not changed")
 	}
 	// One that does not come back is distinguished from one that could not be tried.
-	path := folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location)
+	path := folderOf(r.Host).Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -221,11 +221,11 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
 	dir := filepath.Join(ground, throwaway.Prefix+"1")
-	if _, err := throwaway.Start(t.Context(), r.Engine.Instance, throwaway.Request{Dir: dir}); err != nil {
+	if _, err := throwaway.Start(t.Context(), r.Host.Instance, throwaway.Request{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, r.State, state.Record{ID: "verify-1", Throwaway: dir})
-	r = newRunner(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
+	r = newRunner(t, func(c *Config) { c.State, c.Host = openState(t, r.State.Dir()), r.Host })
 	if err := r.Recovery.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}

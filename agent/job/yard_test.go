@@ -46,9 +46,10 @@ func replaceUntilKilled(folder *state.Folder) error {
 	if err != nil {
 		return err
 	}
+	host := backup.Config{Instance: instance, Store: files, InstanceName: "shop-db", Now: time.Now}
 	r := New(Config{
-		Engine: &backup.Engine{Instance: instance, Store: files, InstanceName: "shop-db", Now: time.Now},
-		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, Plan: Plan{KeepOldDays: 7},
+		Host: host, Backups: backup.New(host),
+		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now, Clock: clock, Plan: Plan{KeepOldDays: 7},
 	})
 	die := os.Getenv(dieVariable)
 	request := backup.RestoreRequest{From: local.File(os.Getenv(fileVariable)), Target: "shop", Replace: true, OnProgress: func(p backup.Progress) {
@@ -81,7 +82,7 @@ func newYard(t *testing.T) *yard {
 	}
 	y.server.Exec(t, "shop", "UPDATE goods SET name = 'old'")
 	y.runner = newRunner(t, func(c *Config) {
-		c.Engine.Instance = instanceOf(t, y.server)
+		c.Host.Instance = instanceOf(t, y.server)
 		c.Plan.KeepOldDays = 7
 	})
 	return y
@@ -114,7 +115,7 @@ func (y *yard) inService() string {
 func (y *yard) recover() string {
 	y.Helper()
 	y.runner = newRunner(y.T, func(c *Config) {
-		c.State, c.Engine, c.Plan.KeepOldDays = openState(y.T, y.runner.State.Dir()), y.runner.Engine, 7
+		c.State, c.Host, c.Plan.KeepOldDays = openState(y.T, y.runner.State.Dir()), y.runner.Host, 7
 	})
 	if err := y.runner.Recovery.Recover(y.Context()); err != nil {
 		y.Fatal(err)

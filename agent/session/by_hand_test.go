@@ -19,7 +19,7 @@ func TestBackupByHandIsInTheInventoryAfterItsReport(t *testing.T) {
 	p.until(isHeartbeat)
 	const id = "aaaabbbbccccdddd"
 	storeFile(t, work, id, []byte("x"))
-	made, err := work.Engine.Find(id)
+	made, err := work.Backups.Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}

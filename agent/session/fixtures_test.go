@@ -45,13 +45,14 @@ func newRunner(t *testing.T, change ...func(*job.Config)) *job.Runner {
 	}
 	t.Cleanup(func() { backups.Close() })
 	config := job.Config{
-		Engine: &backup.Engine{Store: backups, InstanceName: "shop-db", Now: time.Now},
-		State:  folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Host:  backup.Config{Store: backups, InstanceName: "shop-db", Now: time.Now},
+		State: folder, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		DefaultDatabase: "postgres", Clock: clock, Plan: job.Plan{Concurrency: 1, Retention: retention.Policy{Days: 30, KeepLast: 3}},
 	}
 	for _, f := range change {
 		f(&config)
 	}
+	config.Backups = backup.New(config.Host)
 	return job.New(config)
 }
 
@@ -67,7 +68,7 @@ func onServer(t *testing.T) func(*job.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { instance.Close() })
-	return func(c *job.Config) { c.Engine.Instance = instance }
+	return func(c *job.Config) { c.Host.Instance = instance }
 }
 
 // connect runs a session until the test ends; nothing of it is left then. The
@@ -161,4 +162,4 @@ func (b *lockedBuffer) awaitLine(ctx context.Context, word string) (string, erro
 }
 
 // folderOf is the folder in which an engine keeps its backups.
-func folderOf(e *backup.Engine) *local.Store { return e.Store.(*local.Store) }
+func folderOf(host backup.Config) *local.Store { return host.Store.(*local.Store) }

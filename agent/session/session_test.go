@@ -214,7 +214,7 @@ func (p *peer) result() *pgharborv1.JobFinished {
 // storeFile puts a backup of some bytes in the store; nobody will restore it.
 func storeFile(t *testing.T, work *job.Runner, id string, content []byte) {
 	t.Helper()
-	file, err := work.Engine.Store.Create("shop", "backup-2026-11-23-01-00-00.sql", "run1")
+	file, err := work.Host.Store.Create("shop", "backup-2026-11-23-01-00-00.sql", "run1")
 	if err != nil {
 		t.Fatal(err)
 	}

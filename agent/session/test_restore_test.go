@@ -70,11 +70,11 @@ func TestDamageIsInTheInventory(t *testing.T) {
 
 func pathOf(t *testing.T, work *job.Runner) string {
 	t.Helper()
-	stored, err := work.Engine.Find("backup0000000001")
+	stored, err := work.Backups.Repository.Find("backup0000000001")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folderOf(work.Engine).Path(stored.Location)
+	return folderOf(work.Host).Path(stored.Location)
 }
 
 // inventoryOf asks for the inventory, and returns its one backup.

@@ -18,12 +18,22 @@ import (
 // errWritten reports that a process still writes to a file.
 var errWritten = errors.New("it is still being written")
 
-// Adopt writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
-// they are; their time is that of their name, in the engine's zone, and their database is defaultDatabase. A file that
+// Importer makes backups of files that the script of before left in the store.
+type Importer struct {
+	store        Store
+	files        *fileReader
+	certifier    *certifier
+	instanceName string
+	location     *time.Location // of the time in file names
+	clock        clock
+}
+
+// Import writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
+// they are; their time is that of their name, in the zone of the agent, and their database is defaultDatabase. A file that
 // is still being written is left for the next time, as all are while another process is at it. An error names the files that could not be read; the list holds
 // those that were adopted.
-func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
-	unlock, err := e.Store.Lock("")
+func (i *Importer) Import(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
+	unlock, err := i.store.Lock("")
 	if errors.Is(err, store.ErrLocked) {
 		return nil, nil // another process adopts, or sweeps
 	}
@@ -31,7 +41,7 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 		return nil, err
 	}
 	defer unlock()
-	loose, err := e.Store.Loose()
+	loose, err := i.store.Loose()
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +50,13 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 		failed  []error
 	)
 	for _, entry := range loose {
-		manifest, err := e.adopt(ctx, entry, defaultDatabase)
+		manifest, err := i.adopt(ctx, entry, defaultDatabase)
 		switch {
 		case ctx.Err() != nil:
 			return adopted, context.Cause(ctx)
 		case errors.Is(err, errWritten):
 		case err != nil:
-			failed = append(failed, fmt.Errorf("adopt %s: %w", e.Store.Describe(entry.Location), err))
+			failed = append(failed, fmt.Errorf("adopt %s: %w", i.store.Describe(entry.Location), err))
 		default:
 			adopted = append(adopted, manifest)
 		}
@@ -54,18 +64,18 @@ func (e *Engine) Adopt(ctx context.Context, defaultDatabase string) ([]Manifest,
 	return adopted, errors.Join(failed...)
 }
 
-func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
-	file, err := e.Store.Open(entry.Location, store.Dump)
+func (i *Importer) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
+	file, err := i.store.Open(entry.Location, store.Dump)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer file.Close()
-	if e.beingWritten(file, entry.ModTime) {
+	if i.beingWritten(file, entry.ModTime) {
 		return Manifest{}, errWritten
 	}
-	created := e.looseTime(entry)
+	created := i.looseTime(entry)
 	m := Manifest{
-		Version: ManifestVersion, ID: random.ID(), Instance: e.InstanceName, Filename: entry.File,
+		Version: ManifestVersion, ID: random.ID(), Instance: i.instanceName, Filename: entry.File,
 		Format: postgres.FormatPlain, Compression: CompressionNone, Encryption: Encryption{Scheme: seal.SchemeNone},
 		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
 	}
@@ -73,23 +83,23 @@ func (e *Engine) adopt(ctx context.Context, entry store.Entry, database string) 
 	if strings.HasSuffix(entry.File, ".enc") {
 		m.Encryption = seal.Describe(seal.SchemeOpenSSL) // which is what the old script made
 	}
-	if err := e.examine(ctx, file, &m); err != nil {
+	if err := i.examine(ctx, file, &m); err != nil {
 		return Manifest{}, err
 	}
-	data, err := e.certify(&m)
+	data, err := i.certifier.certify(&m)
 	if err != nil {
 		return Manifest{}, err
 	}
-	return m, e.Store.Adopt(entry.Location, data)
+	return m, i.store.Adopt(entry.Location, data)
 }
 
 // examine completes the manifest with what the file itself tells. A file that can't be opened, or has no end, is
 // adopted too, and is not complete.
-func (e *Engine) examine(ctx context.Context, file Object, m *Manifest) error {
-	src, err := e.identify(fromStart(file))
+func (i *Importer) examine(ctx context.Context, file Object, m *Manifest) error {
+	src, err := i.files.identify(fromStart(file))
 	var found *verified
 	if err == nil {
-		found, err = e.readAll(ctx, file, src, nil, e.begin(nil, PhaseVerify, 0))
+		found, err = i.files.readAll(ctx, file, src, nil, i.clock.begin(nil, PhaseVerify, 0))
 	}
 	if err != nil && Failure(err) == FailureOther {
 		return err
@@ -109,11 +119,11 @@ func (e *Engine) examine(ctx context.Context, file Object, m *Manifest) error {
 	return err
 }
 
-// looseTime is the time in a file's name, in the engine's zone, or that of its last change where the name has none.
-func (e *Engine) looseTime(entry store.Entry) time.Time {
+// looseTime is the time in a file's name, in the zone of the agent, or that of its last change where the name has none.
+func (i *Importer) looseTime(entry store.Entry) time.Time {
 	name := strings.TrimPrefix(entry.File, "backup-")
 	if len(name) >= len(nameTime) {
-		if at, err := time.ParseInLocation(nameTime, name[:len(nameTime)], e.location()); err == nil {
+		if at, err := time.ParseInLocation(nameTime, name[:len(nameTime)], i.location); err == nil {
 			return at.UTC()
 		}
 	}
@@ -124,11 +134,11 @@ func (e *Engine) looseTime(entry store.Entry) time.Time {
 const settled = time.Minute
 
 // beingWritten reports whether a process has a file open for writing. Where its store can't tell, its last change does.
-func (e *Engine) beingWritten(file Object, modified time.Time) bool {
+func (i *Importer) beingWritten(file Object, modified time.Time) bool {
 	if watched, ok := file.(interface{ BeingWritten() (bool, error) }); ok {
 		if writing, err := watched.BeingWritten(); err == nil {
 			return writing
 		}
 	}
-	return e.Now().Sub(modified) < settled
+	return i.clock().Sub(modified) < settled
 }

@@ -37,7 +37,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 		if change != nil {
 			change(&request, &needs)
 		}
-		return agent.Preview(t.Context(), request)
+		return backup.New(*agent).Restorer.Preview(t.Context(), request)
 	}
 	for _, step := range []struct {
 		does   string // a superuser, before
@@ -76,17 +76,17 @@ func TestPreviewForetellsWhatOfRolesCantBeMade(t *testing.T) {
 	request := backup.RestoreRequest{
 		From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
 	}
-	if got := lineOf(agent.Preview(t.Context(), request), "roles"); !strings.HasPrefix(got, `FAILED roles: the role "agent" lacks CREATEROLE to make the 1 that are missing`) {
+	if got := lineOf(backup.New(*agent).Restorer.Preview(t.Context(), request), "roles"); !strings.HasPrefix(got, `FAILED roles: the role "agent" lacks CREATEROLE to make the 1 that are missing`) {
 		t.Error(got)
 	}
 	server.Exec(t, "postgres", "ALTER ROLE agent CREATEROLE")
-	if got := lineOf(agent.Preview(t.Context(), request), "roles"); !strings.Contains(got, "1 are missing, which --with-roles makes") {
+	if got := lineOf(backup.New(*agent).Restorer.Preview(t.Context(), request), "roles"); !strings.Contains(got, "1 are missing, which --with-roles makes") {
 		t.Error(got)
 	}
-	if got := lineOf(agent.Preview(t.Context(), request), "owners"); !strings.HasPrefix(got, `FAILED owners: --with-roles makes gone, of which the role "agent" will be no member`) {
+	if got := lineOf(backup.New(*agent).Restorer.Preview(t.Context(), request), "owners"); !strings.HasPrefix(got, `FAILED owners: --with-roles makes gone, of which the role "agent" will be no member`) {
 		t.Error(got)
 	}
-	err := agent.Restore(t.Context(), request)
+	err := backup.New(*agent).Restorer.Restore(t.Context(), request)
 	if len(backup.FailedChecks(err)) == 0 || server.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'gone'") != "0" {
 		t.Errorf("the restore began: %v", err)
 	}

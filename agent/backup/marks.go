@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
 // Unproven says where a database comes from that was restored confined: from a file of which nothing proved who made it.
@@ -28,51 +29,58 @@ var ErrOwnedByConfined = errors.New("it belongs still to the role that it was re
 // ErrMarks reports that the state folder does not tell which databases were restored from files of unknown origin.
 var ErrMarks = errors.New("which databases were restored from files of unknown origin can't be told")
 
+// Marks are what is noted of the databases of an instance that were restored confined.
+type Marks struct {
+	instance *postgres.Instance
+	signer   *signing.Signer // whose folder has the notes; nil: the server alone has them
+	clock    clock
+}
+
 // mark notes that a database was filled from a file of unknown origin, in the state folder and in the server: each holds
 // where the other is lost. It is done before the database has its name.
-func (e *Engine) mark(ctx context.Context, database string, req RestoreRequest) error {
-	unproven := Unproven{Origin: req.Origin, RestoredAt: e.Now().UTC()}
-	if m := req.Manifest; m != nil {
+func (k *Marks) mark(ctx context.Context, database string, origin OriginKind, m *Manifest, to listener) error {
+	unproven := Unproven{Origin: origin, RestoredAt: k.clock().UTC()}
+	if m != nil {
 		unproven.BackupID, unproven.Instance = m.ID, m.Instance
 	}
 	content, err := json.Marshal(unproven)
 	if err != nil {
 		return err
 	}
-	names, server, err := e.Instance.DatabaseNames(ctx)
+	names, server, err := k.instance.DatabaseNames(ctx)
 	if err != nil {
 		return err
 	}
-	if e.Signer != nil {
+	if k.signer != nil {
 		for oid, name := range names {
 			if name == database {
-				err = e.Signer.Mark(server, oid, content, names)
+				err = k.signer.Mark(server, oid, content, names)
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
-	err = e.Instance.MarkDatabase(ctx, database, string(cmp.Or(req.Origin, OriginUnknown)))
+	err = k.instance.MarkDatabase(ctx, database, string(cmp.Or(origin, OriginUnknown)))
 	if errors.Is(err, postgres.ErrMarkRefused) {
-		if e.Signer == nil {
-			req.warn("that nothing proves who made it is known by the owner of its objects alone: " + err.Error())
+		if k.signer == nil {
+			to.warn("that nothing proves who made it is known by the owner of its objects alone: " + err.Error())
 		}
 		return nil
 	}
 	return err
 }
 
-// Unproven says where a database comes from that was restored confined; nil for all others. Where the state folder can't
+// Of says where a database comes from that was restored confined; nil for all others. Where the state folder can't
 // tell, the database counts as one, and the error, which is ErrMarks, says why.
-func (e *Engine) Unproven(ctx context.Context, database string) (*Unproven, error) {
-	mark, err := e.Instance.DatabaseMark(ctx, database, temporaryPrefix)
+func (k *Marks) Of(ctx context.Context, database string) (*Unproven, error) {
+	mark, err := k.instance.DatabaseMark(ctx, database, temporaryPrefix)
 	if err != nil {
 		return nil, err
 	}
 	var noted []byte
-	if e.Signer != nil {
-		if noted, err = e.Signer.Marked(mark.Server, mark.OID); err != nil {
+	if k.signer != nil {
+		if noted, err = k.signer.Marked(mark.Server, mark.OID); err != nil {
 			return &Unproven{Origin: OriginUnknown}, fmt.Errorf("%w: %w", ErrMarks, err)
 		}
 	}
@@ -93,8 +101,8 @@ func (e *Engine) Unproven(ctx context.Context, database string) (*Unproven, erro
 
 // Unmark says that a person on the host knows what is in a database that was restored confined: its backups count as those
 // of any other from now on. ErrOwnedByConfined where its objects were not given to anybody else yet.
-func (e *Engine) Unmark(ctx context.Context, database string) error {
-	mark, err := e.Instance.DatabaseMark(ctx, database, temporaryPrefix)
+func (k *Marks) Unmark(ctx context.Context, database string) error {
+	mark, err := k.instance.DatabaseMark(ctx, database, temporaryPrefix)
 	if err != nil {
 		return err
 	}
@@ -102,12 +110,12 @@ func (e *Engine) Unmark(ctx context.Context, database string) error {
 		return fmt.Errorf("%w, %s", ErrOwnedByConfined, mark.Owner)
 	}
 	if mark.Origin != "" {
-		if err := e.Instance.UnmarkDatabase(ctx, database); err != nil {
+		if err := k.instance.UnmarkDatabase(ctx, database); err != nil {
 			return err
 		}
 	}
-	if e.Signer == nil {
+	if k.signer == nil {
 		return nil
 	}
-	return e.Signer.Unmark(mark.Server, mark.OID)
+	return k.signer.Unmark(mark.Server, mark.OID)
 }

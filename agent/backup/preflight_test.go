@@ -60,7 +60,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			if test.role == "" {
 				engine = guarded
 			}
-			checks := engine.Preview(t.Context(), request)
+			checks := backup.New(*engine).Restorer.Preview(t.Context(), request)
 			failed := slices.DeleteFunc(slices.Clone(checks), func(c backup.Check) bool { return c.Result != backup.CheckFailed })
 			if test.role != "" { // who has no superuser's rights reads no setting data_directory, which is no failure
 				failed = slices.DeleteFunc(failed, func(c backup.Check) bool { return c.Name != test.failed })
@@ -68,7 +68,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			if len(failed) != 1 || failed[0].Name != test.failed || !strings.Contains(failed[0].String(), test.text) || failed[0].Remedy == "" && test.failed != "target" {
 				t.Errorf("failed are %v, of %v", failed, checks)
 			}
-			if err := engine.Restore(t.Context(), request); len(backup.FailedChecks(err)) == 0 {
+			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); len(backup.FailedChecks(err)) == 0 {
 				t.Errorf("the restore: %v", err)
 			}
 			if _, err := os.Stat(mark); err == nil {
@@ -85,7 +85,7 @@ func TestPreviewReadsTheFileWhereTheManifestDoesNotSay(t *testing.T) {
 	engine := newEngine(t)
 	manifest := backUp(t, engine, "harbour")
 	manifest.Needs = nil
-	checks := engine.Preview(t.Context(), backup.RestoreRequest{
+	checks := backup.New(*engine).Restorer.Preview(t.Context(), backup.RestoreRequest{
 		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
 	})
 	var names []string

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -13,35 +12,28 @@ import (
 )
 
 // loadConfined loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
-// owns in the end all that is in it. Both formats go through psql, so that what is looked at is what is executed.
-func (e *Engine) loadConfined(ctx context.Context, database string, found *verified, src io.Reader, req RestoreRequest) error {
-	confined, err := e.Instance.Confine(ctx, database, database)
+// owns in the end all that is in it. What else is done with the database is done in that role's sessions too. Both formats
+// go through psql, so that what is looked at is what is executed.
+func (l *loader) loadConfined(ctx context.Context, db *built, from content, progress *reporter) error {
+	checked, err := from.reader(progress)
 	if err != nil {
 		return err
 	}
-	err = e.loadAs(ctx, confined.Instance, database, found.format, src)
-	if err == nil {
-		err = e.compareRows(ctx, confined.Instance, database, found.tables, req)
+	confined, err := l.instance.Confine(ctx, db.name, db.name)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = confined.Analyze(ctx, database, e.restoreJobs())
-	}
-	if tool := (*postgres.ToolError)(nil); errors.As(err, &tool) {
-		err = fmt.Errorf("%w: %w", ErrConfined, err)
-	}
-	if closeErr := confined.Close(context.WithoutCancel(ctx)); err == nil {
-		err = closeErr
-	}
-	return err
+	db.confined, db.instance = confined, confined.Instance
+	return loadAs(ctx, confined.Instance, db.name, from.format, checked)
 }
 
-func (e *Engine) loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {
-	return e.loadWithout(ctx, instance, database, format, src, foreignOwner, "")
+func loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {
+	return loadWithout(ctx, instance, database, format, src, foreignOwner, "")
 }
 
 // loadWithout loads a dump of any format by psql, without the lines between its statements that match; with a search path,
 // where it is not "", in the place of none.
-func (e *Engine) loadWithout(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader, leaveOut *regexp.Regexp, searchPath string) error {
+func loadWithout(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader, leaveOut *regexp.Regexp, searchPath string) error {
 	if format != postgres.FormatCustom {
 		return loadScript(ctx, instance, database, src, leaveOut, searchPath)
 	}
@@ -133,15 +125,4 @@ func (u *withoutLines) next() ([]byte, error) {
 // betweenStatements says that whatever comes next begins a statement.
 func (s *Scanner) betweenStatements() bool {
 	return !s.copies && s.lexer.state == inText && s.lexer.statement.expect == expectStart
-}
-
-// confinable refuses what a file of unknown origin may not ask for.
-func (r RestoreRequest) confinable() error {
-	switch {
-	case r.WithRoles != "":
-		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrConfinedOnly)
-	case r.Replace:
-		return fmt.Errorf("%w: it takes the place of no database", ErrConfinedOnly)
-	}
-	return nil
 }
