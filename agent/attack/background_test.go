@@ -35,10 +35,10 @@ func TestAutovacuumChangesNothingDuringALoad(t *testing.T) {
 	as(t, server, "mallory", weapons+inBackground)
 	as(t, server, "postgres", "CREATE MATERIALIZED VIEW public.m AS SELECT a FROM trap.src")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := loadEngine(t, server, format)
-		manifest := loadDump(t, engine)
+		config := loadConfig(t, server, format)
+		manifest := loadDump(t, config)
 		forget(t, server)
-		err := loadBackup(t, engine, manifest, "guarded", false)
+		err := loadBackup(t, config, manifest, "guarded", false)
 		if err != nil && !errors.Is(err, backup.ErrContent) {
 			t.Fatalf("%s: %v", format, err)
 		}

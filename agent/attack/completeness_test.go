@@ -77,8 +77,8 @@ func completely(t *testing.T, server *postgrestest.Server, sql string) {
 	as(t, server, "postgres", completeBase)
 	as(t, server, "postgres", sql)
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := loadEngine(t, server, format)
-		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+		config := loadConfig(t, server, format)
+		if err := loadBackup(t, config, loadDump(t, config), "guarded", false); err != nil {
 			t.Errorf("%s: restore: %v\n%s", format, err, postgres.Words(err))
 			wantNoLogins(t, server)
 			continue

@@ -35,7 +35,7 @@ func TestNamesOfOtherEncodingsComeBack(t *testing.T) {
 			as(t, server, "postgres", `CREATE SCHEMA b AUTHORIZATION bob; SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'`)
 			as(t, server, "postgres", c.sql)
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-				comesBack(t, server, loadEngine(t, server, format), nil)
+				comesBack(t, server, loadConfig(t, server, format), nil)
 			}
 		})
 	}
@@ -49,9 +49,9 @@ func TestNamesOfALatin1ClusterComeBack(t *testing.T) {
 	as(t, server, "postgres", `CREATE SCHEMA app AUTHORIZATION U&"m\00fcller"; SET ROLE U&"m\00fcller"; CREATE TABLE app.U&"t\00e4g" (id serial, a text CHECK (a <> ''));
 		INSERT INTO app.U&"t\00e4g" (a) VALUES (U&'\00fc'); RESET ROLE; ALTER ROLE U&"m\00fcller" IN DATABASE mal SET work_mem = '1MB'; ALTER DATABASE mal OWNER TO U&"m\00fcller"; COMMENT ON DATABASE mal IS U&'\00fc'`)
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := loadEngine(t, server, format)
-		comesBack(t, server, engine, nil)
-		comesBack(t, server, engine, func(m *backup.Manifest) {
+		config := loadConfig(t, server, format)
+		comesBack(t, server, config, nil)
+		comesBack(t, server, config, func(m *backup.Manifest) {
 			lose := func(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 			for n := range m.Tables {
 				m.Tables[n].Name = lose(m.Tables[n].Name)
@@ -62,29 +62,29 @@ func TestNamesOfALatin1ClusterComeBack(t *testing.T) {
 }
 
 // comesBack wants a backup of mal to be restored to the same, after a change to its manifest.
-func comesBack(t *testing.T, server *postgrestest.Server, engine *backup.Config, change func(*backup.Manifest)) {
+func comesBack(t *testing.T, server *postgrestest.Server, config *backup.Config, change func(*backup.Manifest)) {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(loadDump(t, engine).ID)
+	stored, err := backup.New(*config).Repository.Find(loadDump(t, config).ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
 		change(&stored.Manifest)
 	}
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
-		OnWarning: func(text string) { t.Errorf("%s: %s", engine.Format, text) },
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "encoding",
+		OnWarning: func(text string) { t.Errorf("%s: %s", config.Format, text) },
 	})
 	if err != nil {
-		t.Errorf("%s: %v\n%s", engine.Format, err, postgres.Words(err))
+		t.Errorf("%s: %v\n%s", config.Format, err, postgres.Words(err))
 		return
 	}
 	wantNoLogins(t, server)
 	if diff := cmp.Diff(dumpOf(t, server, "mal"), dumpOf(t, server, "guarded")); diff != "" {
-		t.Errorf("%s: (-before +after):\n%.2500s", engine.Format, diff)
+		t.Errorf("%s: (-before +after):\n%.2500s", config.Format, diff)
 	}
 	if diff := cmp.Diff(server.Query(t, "postgres", ownerOf+"mal'"), server.Query(t, "postgres", ownerOf+"guarded'")); diff != "" {
-		t.Errorf("%s: the database (-before +after):\n%s", engine.Format, diff)
+		t.Errorf("%s: the database (-before +after):\n%s", config.Format, diff)
 	}
 	server.DropDatabase(t, "guarded")
 }

@@ -55,8 +55,8 @@ func TestADatabaseOfSeveralOwnersComesBack(t *testing.T) {
 		as(t, server, "postgres", "CREATE SCHEMA "+schema+" AUTHORIZATION bob;"+strings.NewReplacer("here.", schema+".", "hers.here", "hers."+schema, "SCHEMA here", "SCHEMA "+schema).Replace(one.sql))
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := loadEngine(t, server, format)
-		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+		config := loadConfig(t, server, format)
+		if err := loadBackup(t, config, loadDump(t, config), "guarded", false); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, postgres.Words(err))
 		}
 		if diff := cmp.Diff(dumpOf(t, server, "mal"), dumpOf(t, server, "guarded")); diff != "" {
@@ -80,8 +80,8 @@ func TestWhatMixesOwnersIsRefused(t *testing.T) {
 			server := loadServer(t)
 			as(t, server, "postgres", `CREATE SCHEMA hers AUTHORIZATION mallory; CREATE SCHEMA b AUTHORIZATION bob; GRANT USAGE ON SCHEMA b TO mallory;
 				SET ROLE bob; CREATE FUNCTION b.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'; RESET ROLE;`+test.sql)
-			engine := loadEngine(t, server, postgres.FormatCustom)
-			err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
+			config := loadConfig(t, server, postgres.FormatCustom)
+			err := loadBackup(t, config, loadDump(t, config), "guarded", false)
 			if !errors.Is(err, backup.ErrContent) || !strings.Contains(err.Error(), test.object) {
 				t.Errorf("error = %v, want one that names %s", err, test.object)
 			}
@@ -99,8 +99,8 @@ func TestAnotherOwnersDomainRunsWithoutTheTablesRights(t *testing.T) {
 	as(t, server, "postgres", "SET ROLE bob; CREATE TABLE bobs.old (n hers.d); INSERT INTO bobs.old VALUES (1)")
 	as(t, server, "mallory", "ALTER DOMAIN hers.d ADD CHECK (hers.fine('asbob', VALUE))")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := loadEngine(t, server, format)
-		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+		config := loadConfig(t, server, format)
+		if err := loadBackup(t, config, loadDump(t, config), "guarded", false); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "guarded", "SELECT count(*) FROM bobs.old"); got != "1" {
@@ -115,8 +115,8 @@ func TestAnotherOwnersDomainRunsWithoutTheTablesRights(t *testing.T) {
 func TestNobodyEntersADatabaseThatIsBeingRestored(t *testing.T) {
 	server := loadServer(t)
 	as(t, server, "mallory", weapons+`CREATE TABLE hers.t (n int CHECK (hers.fine('inside', n))); INSERT INTO hers.t SELECT generate_series(1, 100)`)
-	engine := loadEngine(t, server, postgres.FormatPlain)
-	manifest := loadDump(t, engine)
+	config := loadConfig(t, server, postgres.FormatPlain)
+	manifest := loadDump(t, config)
 	temporary := strings.Replace(server.URL("pgharbor_restore_attack"), "user=postgres", "user=mallory", 1)
 	stop, entered := make(chan struct{}), make(chan bool)
 	go func() {
@@ -137,7 +137,7 @@ func TestNobodyEntersADatabaseThatIsBeingRestored(t *testing.T) {
 			}
 		}
 	}()
-	err := loadBackup(t, engine, manifest, "guarded", false)
+	err := loadBackup(t, config, manifest, "guarded", false)
 	close(stop)
 	if in := <-entered; in || err != nil {
 		t.Errorf("she was in: %v; the restore: %v", in, err)
@@ -160,15 +160,15 @@ func TestWithoutLoginsNothingRunsWithMoreRights(t *testing.T) {
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		server.Exec(t, "postgres", "SELECT pg_reload_conf()")
-		engine := loadEngine(t, server, format)
-		if err := loadBackup(t, engine, loadDump(t, engine), "guarded", false); err != nil {
+		config := loadConfig(t, server, format)
+		if err := loadBackup(t, config, loadDump(t, config), "guarded", false); err != nil {
 			t.Fatalf("%s: plain tables: %v", format, err)
 		}
 		wantNoLogins(t, server)
 		server.DropDatabase(t, "guarded")
 		server.Exec(t, "mal", "CREATE TABLE hers.checked (n int CHECK (hers.fine('alone', n))); INSERT INTO hers.checked VALUES (1); ALTER TABLE hers.checked OWNER TO mallory")
 		forget(t, server)
-		err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
+		err := loadBackup(t, config, loadDump(t, config), "guarded", false)
 		if errors.Is(err, backup.ErrContent) || !postgres.LacksLogin(err) {
 			t.Errorf("%s: a table with a check: %v", format, err)
 		}
@@ -176,7 +176,7 @@ func TestWithoutLoginsNothingRunsWithMoreRights(t *testing.T) {
 			t.Errorf("%s: it ran: %v", format, ran)
 		}
 		wantNoLogins(t, server)
-		if said := errors.As(engine.Instance.CheckLogin(t.Context()), new(*postgres.NoWayIn)); !said {
+		if said := errors.As(config.Instance.CheckLogin(t.Context()), new(*postgres.NoWayIn)); !said {
 			t.Errorf("%s: it is not said beforehand", format)
 		}
 		server.Exec(t, "mal", "DROP TABLE hers.checked")
@@ -187,14 +187,14 @@ func TestWithoutLoginsNothingRunsWithMoreRights(t *testing.T) {
 func TestALoginNeedsNoFiles(t *testing.T) {
 	server := loadServer(t)
 	as(t, server, "mallory", "CREATE SCHEMA hers; CREATE FUNCTION hers.fine(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TABLE hers.checked (n int CHECK (hers.fine(n))); INSERT INTO hers.checked VALUES (1)")
-	engine := loadEngine(t, server, postgres.FormatPlain)
-	manifest := loadDump(t, engine)
+	config := loadConfig(t, server, postgres.FormatPlain)
+	manifest := loadDump(t, config)
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
 		t.Fatal(err)
 	}
 	private := t.TempDir()
-	if engine.Instance, err = postgres.Open(settings, private); err != nil {
+	if config.Instance, err = postgres.Open(settings, private); err != nil {
 		t.Fatal(err)
 	}
 	own, err := filepath.Glob(filepath.Join(private, "postgres-*"))
@@ -205,12 +205,12 @@ func TestALoginNeedsNoFiles(t *testing.T) {
 	if err := os.Chtimes(own[0], long, long); err != nil {
 		t.Fatal(err)
 	}
-	err = loadBackup(t, engine, manifest, "guarded", false)
+	err = loadBackup(t, config, manifest, "guarded", false)
 	folder, statErr := os.Stat(own[0])
 	if err != nil || statErr != nil || !folder.ModTime().Equal(long) {
 		t.Errorf("a file was made: %v, %v; the restore: %v", folder, statErr, err)
 	}
-	if err := engine.Instance.Close(); err != nil {
+	if err := config.Instance.Close(); err != nil {
 		t.Error(err)
 	}
 }

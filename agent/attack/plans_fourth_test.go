@@ -84,8 +84,8 @@ func TestCodeDuringALoadSeesNoHiddenRows(t *testing.T) {
 				as(t, server, step.role, step.sql)
 			}
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-				for agent, engine := range map[string]*backup.Config{"small": smallEngine(t, server, format), "superuser": loadEngine(t, server, format)} {
-					err := loadBackup(t, engine, loadDump(t, engine), "guarded", false)
+				for agent, config := range map[string]*backup.Config{"small": smallConfig(t, server, format), "superuser": loadConfig(t, server, format)} {
+					err := loadBackup(t, config, loadDump(t, config), "guarded", false)
 					wantNoLogins(t, server)
 					if err != nil && !errors.Is(err, backup.ErrContent) {
 						t.Fatalf("%s, %s: %v\n%s", agent, format, err, postgres.Words(err))

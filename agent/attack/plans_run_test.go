@@ -22,7 +22,7 @@ func TestNewPlansGainNothing(t *testing.T) {
 			t.Parallel()
 			server := loadServer(t)
 			p.prepare(t, server)
-			p.gainsNothing(t, server, func(format string) *backup.Config { return loadEngine(t, server, format) })
+			p.gainsNothing(t, server, func(format string) *backup.Config { return loadConfig(t, server, format) })
 			if p.ours {
 				return
 			}
@@ -45,7 +45,7 @@ func TestNewPlansGainNothingByASmallAgent(t *testing.T) {
 			server := loadServer(t)
 			server.Exec(t, "postgres", smallRole)
 			p.prepare(t, server)
-			p.gainsNothing(t, server, func(format string) *backup.Config { return smallEngine(t, server, format) })
+			p.gainsNothing(t, server, func(format string) *backup.Config { return smallConfig(t, server, format) })
 		})
 	}
 }
@@ -57,15 +57,15 @@ func TestASmallAgentTellsWhatItCannotTakeAgain(t *testing.T) {
 	as(t, server, "postgres", bobs+`RESET ROLE; CREATE EXTENSION fuzzystrmatch; REVOKE ALL ON FUNCTION public.soundex(text), pg_catalog.lo_create(oid) FROM PUBLIC;
 		REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC; REVOKE SELECT ON pg_catalog.pg_proc FROM PUBLIC`)
 	as(t, server, "mallory", "CREATE SCHEMA hers; CREATE TABLE hers.t (a int)")
-	engine := smallEngine(t, server, postgres.FormatCustom)
-	manifest := loadDump(t, engine)
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	config := smallConfig(t, server, postgres.FormatCustom)
+	manifest := loadDump(t, config)
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := 0
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "attack", OnWarning: func(string) { told++ },
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "guarded", RestoreID: "attack", OnWarning: func(string) { told++ },
 	})
 	if err != nil || told > 0 {
 		return
@@ -96,14 +96,14 @@ func (p plan) prepare(t *testing.T, server *postgrestest.Server) {
 }
 
 // gainsNothing restores a plan's database in both formats, by one session and by four, and wants no harm.
-func (p plan) gainsNothing(t *testing.T, server *postgrestest.Server, engineOf func(format string) *backup.Config) {
+func (p plan) gainsNothing(t *testing.T, server *postgrestest.Server, configOf func(format string) *backup.Config) {
 	t.Helper()
 	for format, jobs := range map[string]int{postgres.FormatPlain: 1, postgres.FormatCustom: 4} {
-		engine := engineOf(format)
-		engine.RestoreJobs = jobs
-		manifest := loadDump(t, engine)
+		config := configOf(format)
+		config.RestoreJobs = jobs
+		manifest := loadDump(t, config)
 		forget(t, server)
-		err := loadBackup(t, engine, manifest, "guarded", false)
+		err := loadBackup(t, config, manifest, "guarded", false)
 		wantNoLogins(t, server)
 		if err != nil && !errors.Is(err, backup.ErrContent) {
 			t.Fatalf("%s: %v", format, err)
@@ -121,8 +121,8 @@ func (p plan) gainsNothing(t *testing.T, server *postgrestest.Server, engineOf f
 const smallRole = `CREATE ROLE agent LOGIN CREATEDB CREATEROLE BYPASSRLS; GRANT mallory, bob TO agent WITH ADMIN OPTION;
 	GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_signal_backend TO agent`
 
-// smallEngine is an engine on a server, as that role.
-func smallEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
+// smallConfig is a config on a server, as that role.
+func smallConfig(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(server.Environ(), "PGUSER=agent"))
 	if err != nil {
@@ -137,7 +137,7 @@ func smallEngine(t *testing.T, server *postgrestest.Server, format string) *back
 			t.Error(err)
 		}
 	})
-	engine := loadEngine(t, server, format)
-	engine.Instance = instance
-	return engine
+	config := loadConfig(t, server, format)
+	config.Instance = instance
+	return config
 }

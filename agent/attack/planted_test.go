@@ -169,10 +169,10 @@ func TestWhatCodeDoesDuringALoadGainsNothing(t *testing.T) {
 				as(t, server, step.role, step.sql)
 			}
 			for _, format := range formats {
-				engine := loadEngine(t, server, format)
-				manifest := loadDump(t, engine)
+				config := loadConfig(t, server, format)
+				manifest := loadDump(t, config)
 				forget(t, server)
-				err := loadBackup(t, engine, manifest, "guarded", false)
+				err := loadBackup(t, config, manifest, "guarded", false)
 				wantNoLogins(t, server)
 				if err != nil && !errors.Is(err, backup.ErrContent) && !p.fails {
 					t.Fatalf("%s: %v", format, err)

@@ -49,13 +49,13 @@ func TestATenantGainsNothingByARestore(t *testing.T) {
 	}
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		forget(t, server)
-		engine := loadEngine(t, server, format)
-		manifest := loadDump(t, engine)
+		config := loadConfig(t, server, format)
+		manifest := loadDump(t, config)
 		if ran := sprung(t, server); len(ran) > 0 {
 			t.Errorf("%s: the backup ran %v", format, ran)
 		}
 		server.Exec(t, "postgres", "REVOKE CREATE ON TABLESPACE shelf FROM mallory")
-		if err := loadBackup(t, engine, manifest, "guarded", false); err != nil {
+		if err := loadBackup(t, config, manifest, "guarded", false); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "guarded", "SELECT count(*) FROM pg_class JOIN pg_tablespace s ON s.oid = reltablespace WHERE spcname = 'shelf'"); got != "1" {
@@ -94,16 +94,16 @@ func TestASuperusersObjectsRunNoTenantsCode(t *testing.T) {
 			t.Run(name+" "+format, func(t *testing.T) {
 				as(t, server, "postgres", test.sql)
 				defer as(t, server, "postgres", "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP TABLE IF EXISTS hers.t; DROP VIEW IF EXISTS hers.v; DROP DOMAIN IF EXISTS hers.d CASCADE")
-				engine := loadEngine(t, server, format)
-				manifest := loadDump(t, engine)
+				config := loadConfig(t, server, format)
+				manifest := loadDump(t, config)
 				forget(t, server)
-				err := loadBackup(t, engine, manifest, "guarded", false)
+				err := loadBackup(t, config, manifest, "guarded", false)
 				if !errors.Is(err, backup.ErrContent) || !strings.Contains(err.Error(), test.object) {
 					t.Errorf("error = %v, want one that names %s", err, test.object)
 				}
 				wantNoneAsSuperuser(t, server)
 				wantNoLogins(t, server)
-				if err := loadBackup(t, engine, manifest, "trusted", true); err != nil {
+				if err := loadBackup(t, config, manifest, "trusted", true); err != nil {
 					t.Fatal(err)
 				}
 				server.DropDatabase(t, "trusted")
@@ -124,10 +124,10 @@ func TestASuperusersObjectsRunTenantsCodeWithoutRights(t *testing.T) {
 			as(t, server, "mallory", weapons+"CREATE TYPE hers.e AS ENUM ('x'); CREATE DOMAIN hers.d AS int CHECK (hers.fine('super', VALUE))")
 			as(t, server, "postgres", sql)
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-				engine := loadEngine(t, server, format)
-				manifest := loadDump(t, engine)
+				config := loadConfig(t, server, format)
+				manifest := loadDump(t, config)
 				forget(t, server)
-				if err := loadBackup(t, engine, manifest, "guarded", false); err != nil {
+				if err := loadBackup(t, config, manifest, "guarded", false); err != nil {
 					t.Fatalf("%s: %v", format, err)
 				}
 				wantNoneAsSuperuser(t, server)
@@ -232,17 +232,17 @@ func dumpOf(t *testing.T, server *postgrestest.Server, database string) []string
 	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, "restrict ") })
 }
 
-func loadDump(t *testing.T, engine *backup.Config) backup.Manifest {
+func loadDump(t *testing.T, config *backup.Config) backup.Manifest {
 	t.Helper()
-	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "mal", Trigger: backup.TriggerManual})
+	manifest, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "mal", Trigger: backup.TriggerManual})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return manifest
 }
 
-// loadEngine is an engine on a server, as the superuser of its agent.
-func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
+// loadConfig is a config on a server, as the superuser of its agent.
+func loadConfig(t *testing.T, server *postgrestest.Server, format string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(server.Environ())
 	if err != nil {
@@ -264,14 +264,14 @@ func loadEngine(t *testing.T, server *postgrestest.Server, format string) *backu
 	return &backup.Config{Instance: instance, Store: files, InstanceName: "test", Format: format, Now: time.Now}
 }
 
-func loadBackup(t *testing.T, engine *backup.Config, manifest backup.Manifest, target string, trust bool) error {
+func loadBackup(t *testing.T, config *backup.Config, manifest backup.Manifest, target string, trust bool) error {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
+	return backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "attack", TrustContent: trust,
 	})
 }
 
@@ -288,10 +288,10 @@ func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
 				ALTER TABLE trap.z ENABLE ALWAYS TRIGGER armed;
 			END IF; RETURN true; END $$;
 		CREATE TABLE trap.a (n int CHECK (trap.arm())); INSERT INTO trap.a VALUES (1)`)
-	engine := loadEngine(t, server, postgres.FormatPlain)
-	manifest := loadDump(t, engine)
+	config := loadConfig(t, server, postgres.FormatPlain)
+	manifest := loadDump(t, config)
 	forget(t, server)
-	if err := loadBackup(t, engine, manifest, "guarded", false); !errors.Is(err, backup.ErrContent) || !strings.Contains(err.Error(), "trap.z") {
+	if err := loadBackup(t, config, manifest, "guarded", false); !errors.Is(err, backup.ErrContent) || !strings.Contains(err.Error(), "trap.z") {
 		t.Errorf("the armed table: %v", err)
 	}
 	wantNoneAsSuperuser(t, server)
@@ -300,5 +300,5 @@ func TestWhatRunsDuringALoadArmsNothing(t *testing.T) {
 	}
 }
 
-// folderOf is the folder in which an engine keeps its backups.
+// folderOf is the folder in which a config keeps its backups.
 func folderOf(e *backup.Config) *local.Store { return e.Store.(*local.Store) }

@@ -51,9 +51,9 @@ func TestUnusualDatabasesComeBack(t *testing.T) {
 				}
 			}
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-				engine := loadEngine(t, server, format)
-				manifest := loadDump(t, engine)
-				if err := loadBackup(t, engine, manifest, "guarded", false); err != nil {
+				config := loadConfig(t, server, format)
+				manifest := loadDump(t, config)
+				if err := loadBackup(t, config, manifest, "guarded", false); err != nil {
 					t.Errorf("%s: restore: %v\n%s", format, err, postgres.Words(err))
 					wantNoLogins(t, server)
 					continue

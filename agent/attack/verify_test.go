@@ -25,7 +25,7 @@ import (
 // host, so that nothing but the cage keeps a test restore away from it.
 type verifyHost struct {
 	*postgrestest.Server
-	engine                    *backup.Config
+	config                    *backup.Config
 	state, backups, marks     string
 	passphrase, others, proof string
 	tcp                       string
@@ -55,7 +55,7 @@ func newVerifyHost(t *testing.T) *verifyHost {
 		}
 	}
 	h.listen(t)
-	h.engine = h.newEngine(t, base)
+	h.config = h.newConfig(t, base)
 	return h
 }
 
@@ -101,7 +101,7 @@ func (h *verifyHost) listen(t *testing.T) {
 	h.tcp = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-func (h *verifyHost) newEngine(t *testing.T, base string) *backup.Config {
+func (h *verifyHost) newConfig(t *testing.T, base string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(h.Environ())
 	if err != nil {
@@ -189,7 +189,7 @@ func (h *verifyHost) prove(t *testing.T, change func(*backup.ProveRequest)) (bac
 	t.Helper()
 	request := backup.ProveRequest{ID: "attack", Dir: h.proof}
 	change(&request)
-	return backup.New(*h.engine).TestRestorer.Prove(t.Context(), request)
+	return backup.New(*h.config).TestRestorer.Prove(t.Context(), request)
 }
 
 // The owner of a database, whose backup is signed and loaded as it was, has a CHECK that runs wherever rows are loaded. The
@@ -198,25 +198,25 @@ func TestATenantsFunctionReachesNothingFromATestRestore(t *testing.T) {
 	for _, format := range []string{"plain", "custom"} {
 		t.Run(format, func(t *testing.T) {
 			h := newVerifyHost(t)
-			h.engine.Format = format
+			h.config.Format = format
 			h.Exec(t, "postgres", "CREATE ROLE tenant")
 			h.Exec(t, "postgres", "CREATE DATABASE tenants OWNER tenant")
 			h.Exec(t, "tenants", "CREATE EXTENSION dblink; "+h.script()+
 				"CREATE TABLE public.t (a int CHECK (public.harmless(a))); ALTER TABLE public.t OWNER TO tenant; INSERT INTO public.t VALUES (1);"+
 				// What a restore refuses is loaded here as stock tools load it, by the superuser.
 				"ALTER FUNCTION public.harmless(int) OWNER TO tenant; CREATE MATERIALIZED VIEW public.refused AS SELECT public.harmless(1) WHERE false")
-			manifest, err := backup.New(*h.engine).Dumper.Backup(t.Context(), backup.BackupRequest{Database: "tenants", RunID: "run1", Trigger: backup.TriggerManual})
+			manifest, err := backup.New(*h.config).Dumper.Backup(t.Context(), backup.BackupRequest{Database: "tenants", RunID: "run1", Trigger: backup.TriggerManual})
 			if err != nil {
 				t.Fatal(err)
 			}
-			stored, err := backup.New(*h.engine).Repository.Find(manifest.ID)
+			stored, err := backup.New(*h.config).Repository.Find(manifest.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, caged := range []bool{true, false} {
 				h.heal(t)
 				proof, err := h.prove(t, func(r *backup.ProveRequest) {
-					r.From, r.Manifest, r.WithoutCage = backup.New(*h.engine).Repository.SourceOf(stored), &stored.Manifest, !caged
+					r.From, r.Manifest, r.WithoutCage = backup.New(*h.config).Repository.SourceOf(stored), &stored.Manifest, !caged
 				})
 				if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 1 {
 					t.Errorf("caged: %v: %+v, %v", caged, proof, err)

@@ -27,9 +27,9 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 // start is when every test's dump begins: noon in summer, so that a zone shows.
 var start = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-// newEngine returns an engine on the shared server, with a folder of its own, a zone and a clock that stands. The
+// newConfig returns a config on the shared server, with a folder of its own, a zone and a clock that stands. The
 // environment's last entries win.
-func newEngine(t testing.TB, environ ...string) *backup.Config {
+func newConfig(t testing.TB, environ ...string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(postgrestest.Shared(t).Environ(), environ...))
 	if err != nil {
@@ -79,31 +79,31 @@ func sample(t *testing.T, name string, restored ...string) *postgrestest.Server 
 // fingerprint is the content of a sample as one value.
 const fingerprint = "SELECT md5(string_agg(s::text, ',' ORDER BY id)) FROM ships s"
 
-func backUp(t *testing.T, engine *backup.Config, database string) backup.Manifest {
+func backUp(t *testing.T, config *backup.Config, database string) backup.Manifest {
 	t.Helper()
-	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerManual})
+	manifest, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerManual})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return manifest
 }
 
-func restore(ctx context.Context, t *testing.T, engine *backup.Config, id, target string) error {
+func restore(ctx context.Context, t *testing.T, config *backup.Config, id, target string) error {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(id)
+	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
+	return backup.New(*config).Restorer.Restore(ctx, backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "restore-" + id,
 	})
 }
 
 // files are the names in the store's folder, without the locks.
-func files(t *testing.T, engine *backup.Config) []string {
+func files(t *testing.T, config *backup.Config) []string {
 	t.Helper()
 	var names []string
-	err := filepath.WalkDir(folderOf(engine).Dir(), func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(folderOf(config).Dir(), func(path string, entry os.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && !strings.HasSuffix(path, "lock") {
 			names = append(names, filepath.Base(path))
 		}
@@ -139,17 +139,17 @@ func TestRoundTrip(t *testing.T) {
 	want := server.Value(t, "harbour", fingerprint)
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
-			engine := newEngine(t)
-			engine.Format, engine.Compression, engine.Keys.Passphrases = test.format, test.compression, seal.Passphrases{Current: test.passphrase}
-			manifest := backUp(t, engine, "harbour")
-			if diff := cmp.Diff([]string{test.file, test.file + ".globals", test.file + ".manifest.json"}, files(t, engine)); diff != "" {
+			config := newConfig(t)
+			config.Format, config.Compression, config.Keys.Passphrases = test.format, test.compression, seal.Passphrases{Current: test.passphrase}
+			manifest := backUp(t, config, "harbour")
+			if diff := cmp.Diff([]string{test.file, test.file + ".globals", test.file + ".manifest.json"}, files(t, config)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 			tables := []backup.TableRows{{Schema: "public", Name: "empty"}, {Schema: "public", Name: "ships", Rows: 2000}}
 			if diff := cmp.Diff(tables, manifest.Tables); diff != "" {
 				t.Errorf("tables (-want +got):\n%s", diff)
 			}
-			if err := restore(t.Context(), t, engine, manifest.ID, "harbour2"); err != nil {
+			if err := restore(t.Context(), t, config, manifest.ID, "harbour2"); err != nil {
 				t.Fatal(err)
 			}
 			if got := server.Value(t, "harbour2", fingerprint); got != want {
@@ -166,10 +166,10 @@ func TestRoundTrip(t *testing.T) {
 // The manifest in the file is the one that Backup returned, and says what it should.
 func TestManifest(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	engine.Keys.Passphrases.Current = "secret"
-	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
+	config := newConfig(t)
+	config.Keys.Passphrases.Current = "secret"
+	manifest := backUp(t, config, "harbour")
+	path := filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)
 	stored, err := os.ReadFile(store.ManifestName(path))
 	if err != nil {
 		t.Fatal(err)
@@ -214,5 +214,5 @@ func sha(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// folderOf is the folder in which an engine keeps its backups.
+// folderOf is the folder in which a config keeps its backups.
 func folderOf(e *backup.Config) *local.Store { return e.Store.(*local.Store) }

@@ -27,9 +27,9 @@ func TestWhatWouldGainRightsIsAFailureOfItsOwnKind(t *testing.T) {
 		server.Exec(t, name, "CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; "+
 			"CREATE FUNCTION app.fits(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END'")
 		server.Exec(t, name, test.sql)
-		engine := newEngine(t, server.Environ()...)
-		manifest := backUp(t, engine, name)
-		err := restore(t.Context(), t, engine, manifest.ID, "again")
+		config := newConfig(t, server.Environ()...)
+		manifest := backUp(t, config, name)
+		err := restore(t.Context(), t, config, manifest.ID, "again")
 		if backup.Failure(err) != backup.FailureContent || postgres.CodeRefused(err) != test.refused || postgres.LacksLogin(err) {
 			t.Errorf("%s: a failure of the kind %s, refused by code %t: %v", name, backup.Failure(err), postgres.CodeRefused(err), err)
 		}
@@ -44,18 +44,18 @@ func TestATestRestoreForetellsWhatARestoreRefuses(t *testing.T) {
 	server.Exec(t, "shop", "CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; "+
 		"CREATE FUNCTION app.fits(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END'; CREATE TABLE app.t (n int CHECK (app.fits(n))); INSERT INTO app.t VALUES (1)")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := newEngine(t, server.Environ()...)
-		engine.Format = format
-		proof, err := prove(t, engine, backUp(t, engine, "shop").ID, nil)
+		config := newConfig(t, server.Environ()...)
+		config.Format = format
+		proof, err := prove(t, config, backUp(t, config, "shop").ID, nil)
 		if err != nil || proof.State != backup.ProofSucceeded || proof.Refuses != "" || proof.Rows != 1 {
 			t.Errorf("%s: %+v, %v", format, proof, err)
 		}
 	}
 	server.Exec(t, "shop", "CREATE TABLE public.goods (n int); INSERT INTO public.goods VALUES (1); CREATE INDEX given ON public.goods (app.fits(n))")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := newEngine(t, server.Environ()...)
-		engine.Format = format
-		proof, err := prove(t, engine, backUp(t, engine, "shop").ID, nil)
+		config := newConfig(t, server.Environ()...)
+		config.Format = format
+		proof, err := prove(t, config, backUp(t, config, "shop").ID, nil)
 		if err != nil || proof.State != backup.ProofSucceeded || !strings.Contains(proof.Refuses, "CREATE INDEX given") || proof.Rows != 2 {
 			t.Errorf("%s: %+v, %v", format, proof, err)
 		}

@@ -66,7 +66,7 @@ func readCorpus(t *testing.T, name string) (stored []byte, m backup.Manifest, ke
 	return stored, m, key
 }
 
-// reader is an engine that has what the corpus was sealed with and has made none of it.
+// reader is a config that has what the corpus was sealed with and has made none of it.
 func reader(t *testing.T) *backup.Config {
 	t.Helper()
 	return &backup.Config{
@@ -138,8 +138,8 @@ func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = files.Close() })
-			engine := reader(t)
-			engine.Store = files
+			config := reader(t)
+			config.Store = files
 			stored, m, _ := readCorpus(t, name)
 			at := store.Location{Database: m.Database, File: m.Filename}
 			if m.Trigger == backup.TriggerAdopted {
@@ -149,15 +149,15 @@ func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, stored, 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
+			if err := backup.New(*config).Repository.BeginSigning(); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := backup.New(*engine).Repository.Inventory()
+			inventory, err := backup.New(*config).Repository.Inventory()
 			if err != nil || len(inventory) != 1 || inventory[0].State != backup.StateMissing || inventory[0].Series() != subject.LogicalOf(want.database) {
 				t.Fatalf("%+v, %v", inventory, err)
 			}
 			if m.Signature == nil && m.Trigger != backup.TriggerAdopted {
-				if origin, err := backup.New(*engine).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
+				if origin, err := backup.New(*config).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
 					t.Errorf("%q, %v", origin.Kind, err)
 				}
 			}

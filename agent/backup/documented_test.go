@@ -30,22 +30,22 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 		INSERT INTO public.goods SELECT generate_series(1, 10); ALTER TABLE public.goods ENABLE ROW LEVEL SECURITY; ALTER TABLE public.goods FORCE ROW LEVEL SECURITY;
 		CREATE POLICY few ON public.goods USING (n < 5)`)
 	for _, format := range []string{"plain", "custom"} {
-		engine := newEngine(t, append(server.Environ(), "PGUSER=pgharbor_agent")...)
-		engine.Format = format
-		manifest := backUp(t, engine, "shop")
+		config := newConfig(t, append(server.Environ(), "PGUSER=pgharbor_agent")...)
+		config.Format = format
+		manifest := backUp(t, config, "shop")
 		for _, replace := range []bool{false, true} {
 			request := backup.RestoreRequest{
-				From: local.File(filepath.Join(folderOf(engine).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
+				From: local.File(filepath.Join(folderOf(config).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", RestoreID: "documented", Replace: replace,
 			}
 			if replace {
 				request.Target = "shop"
 			}
-			for _, check := range backup.New(*engine).Restorer.Preview(t.Context(), request) {
+			for _, check := range backup.New(*config).Restorer.Preview(t.Context(), request) {
 				if check.Result != backup.CheckOK {
 					t.Errorf("%s: %s %v", format, check.Result, check)
 				}
 			}
-			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
+			if err := backup.New(*config).Restorer.Restore(t.Context(), request); err != nil {
 				t.Fatalf("%s: %v", format, err)
 			}
 			if got := server.Value(t, request.Target, "SELECT sum(twice) || ' ' || (SELECT tableowner FROM pg_tables WHERE tablename = 'goods') FROM public.goods"); got != "110 shop_owner" {

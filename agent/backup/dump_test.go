@@ -50,13 +50,13 @@ func TestFailedDumpLeavesNothing(t *testing.T) {
 				continue
 			}
 			t.Run(format+" "+test.name, func(t *testing.T) {
-				engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+test.script))
-				engine.Format, engine.Keys.Passphrases.Current = format, "secret"
-				_, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
+				config := newConfig(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+test.script))
+				config.Format, config.Keys.Passphrases.Current = format, "secret"
+				_, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error = %v, want one that says %q", err, test.want)
 				}
-				if left := files(t, engine); len(left) > 0 {
+				if left := files(t, config); len(left) > 0 {
 					t.Errorf("left %q", left)
 				}
 			})
@@ -67,11 +67,11 @@ func TestFailedDumpLeavesNothing(t *testing.T) {
 func TestCutArchiveIsNoBackup(t *testing.T) {
 	sample(t, "harbour")
 	for _, keep := range []string{"0", "3", "1000", "-1", "-5000"} {
-		engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+realDump(t)+" | head -c "+keep))
-		engine.Format = postgres.FormatCustom
-		_, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
-		if err == nil || len(files(t, engine)) > 0 {
-			t.Errorf("cut to %s bytes: error %v, left %q", keep, err, files(t, engine))
+		config := newConfig(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\n"+realDump(t)+" | head -c "+keep))
+		config.Format = postgres.FormatCustom
+		_, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"})
+		if err == nil || len(files(t, config)) > 0 {
+			t.Errorf("cut to %s bytes: error %v, left %q", keep, err, files(t, config))
 		}
 	}
 }
@@ -96,12 +96,12 @@ func TestDumpStruckHalfWay(t *testing.T) {
 	for _, test := range tests {
 		for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 			t.Run(format+" "+test.name, func(t *testing.T) {
-				engine := newEngine(t)
-				engine.Format, engine.Compression, engine.Keys.Passphrases.Current = format, backup.CompressionZstd, "secret"
-				engine.Now = clock()
+				config := newConfig(t)
+				config.Format, config.Compression, config.Keys.Passphrases.Current = format, backup.CompressionZstd, "secret"
+				config.Now = clock()
 				ctx, stop := context.WithCancelCause(t.Context())
 				var once sync.Once
-				_, err := backup.New(*engine).Dumper.Backup(ctx, backup.BackupRequest{RunID: "run", Database: "big", OnProgress: func(p backup.Progress) {
+				_, err := backup.New(*config).Dumper.Backup(ctx, backup.BackupRequest{RunID: "run", Database: "big", OnProgress: func(p backup.Progress) {
 					if p.DoneBytes > 0 {
 						once.Do(func() { test.strike(stop) })
 					}
@@ -109,7 +109,7 @@ func TestDumpStruckHalfWay(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error = %v, want one that says %q", err, test.want)
 				}
-				if left := files(t, engine); len(left) > 0 {
+				if left := files(t, config); len(left) > 0 {
 					t.Errorf("left %q", left)
 				}
 			})
@@ -155,25 +155,25 @@ func kill(t *testing.T, name string) {
 
 func TestHangingDump(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\necho --\nexec sleep 1000"))
-	engine.Instance.StallTimeout = time.Millisecond
-	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); err == nil || len(files(t, engine)) > 0 {
-		t.Errorf("error %v, left %q", err, files(t, engine))
+	config := newConfig(t, stub(t, "pg_dump", "[ \"$1\" = --version ] && exec "+realDump(t)+"\necho --\nexec sleep 1000"))
+	config.Instance.StallTimeout = time.Millisecond
+	if _, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); err == nil || len(files(t, config)) > 0 {
+		t.Errorf("error %v, left %q", err, files(t, config))
 	}
 }
 
 func TestBackupRefusals(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "not there"}); backup.Failure(err) != backup.FailureNotFound {
+	config := newConfig(t)
+	if _, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "not there"}); backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a database that is not there: %v", err)
 	}
-	unlock, err := engine.Store.Lock("harbour")
+	unlock, err := config.Store.Lock("harbour")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if _, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); !errors.Is(err, backup.ErrBusy) {
+	if _, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: "harbour"}); !errors.Is(err, backup.ErrBusy) {
 		t.Errorf("a database that another run has: %v", err)
 	}
 }
@@ -181,8 +181,8 @@ func TestBackupRefusals(t *testing.T) {
 // What pg_dump warns of makes a backup degraded, not failed.
 func TestWarningsAreKept(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t, stub(t, "pg_dump", realDump(t)+"; echo 'pg_dump: warning: there are circular foreign-key constraints' >&2"))
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t, stub(t, "pg_dump", realDump(t)+"; echo 'pg_dump: warning: there are circular foreign-key constraints' >&2"))
+	manifest := backUp(t, config, "harbour")
 	if !slices.Equal(manifest.Warnings, []string{"warning: there are circular foreign-key constraints"}) {
 		t.Errorf("warnings = %q", manifest.Warnings)
 	}
@@ -192,10 +192,10 @@ func TestWarningsAreKept(t *testing.T) {
 // one before.
 func TestTwoBackupsInOneSecond(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	first := backUp(t, engine, "harbour")
+	config := newConfig(t)
+	first := backUp(t, config, "harbour")
 	var total int64
-	second, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run2", Database: "harbour", OnProgress: func(p backup.Progress) { total = p.TotalBytes }})
+	second, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run2", Database: "harbour", OnProgress: func(p backup.Progress) { total = p.TotalBytes }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestTwoBackupsInOneSecond(t *testing.T) {
 	if total != first.PlainSizeBytes {
 		t.Errorf("progress goes to %d bytes, want %d", total, first.PlainSizeBytes)
 	}
-	inventory, err := backup.New(*engine).Repository.Inventory()
+	inventory, err := backup.New(*config).Repository.Inventory()
 	if err != nil || len(inventory) != 2 {
 		t.Errorf("inventory = %v, %v", inventory, err)
 	}
@@ -215,10 +215,10 @@ func TestTwoBackupsInOneSecond(t *testing.T) {
 func TestPassphraseStaysPrivate(t *testing.T) {
 	sample(t, "harbour")
 	dir := t.TempDir()
-	engine := newEngine(t, "BACKUP_ENCRYPT_PASSPHRASE=hunter2", "PGPASSWORD=hunter2",
+	config := newConfig(t, "BACKUP_ENCRYPT_PASSPHRASE=hunter2", "PGPASSWORD=hunter2",
 		stub(t, "pg_dump", fmt.Sprintf("tr '\\0' '\\n' < /proc/self/environ > %s/seen; echo \"$@\" >> %s/seen; exec %s", dir, dir, realDump(t))))
-	engine.Keys.Passphrases.Current = "hunter2"
-	backUp(t, engine, "harbour")
+	config.Keys.Passphrases.Current = "hunter2"
+	backUp(t, config, "harbour")
 	seen, err := os.ReadFile(filepath.Join(dir, "seen"))
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestOddNames(t *testing.T) {
 	names := []string{
 		"two words", `quote"s'and\back`, "new\nline", "ünï日本", "-dash", "../x", "..", ".hidden", "a/b", "100%", "a=b", "postgres://x", strings.Repeat("ü", 31),
 	}
-	engine := newEngine(t)
+	config := newConfig(t)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			target := "to " + name
@@ -244,16 +244,16 @@ func TestOddNames(t *testing.T) {
 			server.CreateDatabase(t, name)
 			server.Exec(t, name, "CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)")
 			t.Cleanup(func() { server.DropDatabase(t, target) })
-			manifest := backUp(t, engine, name)
-			stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+			manifest := backUp(t, config, name)
+			stored, err := backup.New(*config).Repository.Find(manifest.ID)
 			if err != nil || stored.Database != name || stored.Location.Database != name {
 				t.Fatalf("found %+v, %v", stored.Location, err)
 			}
-			inside, err := filepath.Rel(folderOf(engine).Dir(), folderOf(engine).Path(stored.Location))
+			inside, err := filepath.Rel(folderOf(config).Dir(), folderOf(config).Path(stored.Location))
 			if err != nil || strings.Count(inside, "/") != 1 || strings.HasPrefix(inside, ".") {
 				t.Errorf("it is stored at %q", inside)
 			}
-			if err := restore(t.Context(), t, engine, manifest.ID, target); err != nil {
+			if err := restore(t.Context(), t, config, manifest.ID, target); err != nil {
 				t.Fatal(err)
 			}
 			if got := server.Value(t, target, "SELECT count(*) FROM t"); got != "2" {

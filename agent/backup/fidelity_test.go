@@ -116,13 +116,13 @@ func TestEverythingComesBack(t *testing.T) {
 		{postgres.FormatCustom, backup.CompressionNone}, {postgres.FormatCustom, backup.CompressionZstd},
 	} {
 		t.Run(format.format+" "+format.compression, func(t *testing.T) {
-			engine := engineOn(t, server, newEngine(t))
-			engine.Format, engine.Compression, engine.Keys.Passphrases.Current = format.format, format.compression, "secret"
-			manifest := backUp(t, engine, "everything")
+			config := configOn(t, server, newConfig(t))
+			config.Format, config.Compression, config.Keys.Passphrases.Current = format.format, format.compression, "secret"
+			manifest := backUp(t, config, "everything")
 			if len(manifest.Warnings) > 0 {
 				t.Errorf("warnings: %q", manifest.Warnings)
 			}
-			if err := restoreWith(t, engine, manifest, "again", ""); err != nil {
+			if err := restoreWith(t, config, manifest, "again", ""); err != nil {
 				t.Fatal(err)
 			}
 			defer dropWithSubscription(t, server, "again")
@@ -171,12 +171,12 @@ func dropWithSubscription(t *testing.T, server *postgrestest.Server, database st
 func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 	server := everything(t)
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := engineOn(t, server, newEngine(t))
-		engine.Format = format
-		manifest := backUp(t, engine, "everything")
+		config := configOn(t, server, newConfig(t))
+		config.Format = format
+		manifest := backUp(t, config, "everything")
 		ctx, stop := context.WithCancel(t.Context())
-		err := backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
-			From: local.File(folderOf(engine).Path(find(t, engine, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
+		err := backup.New(*config).Restorer.Restore(ctx, backup.RestoreRequest{
+			From: local.File(folderOf(config).Path(find(t, config, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "failed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseAnalyze {
 					stop()
@@ -197,11 +197,11 @@ func TestAFailedRestoreOfEverythingLeavesNothing(t *testing.T) {
 func TestAnArchiveThatChangesAfterItWasVerified(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
 	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
-		engine := newEngine(t)
-		engine.Format, engine.Compression, engine.Keys.Passphrases.Current = postgres.FormatCustom, compression, "secret"
-		manifest := backUp(t, engine, "harbour")
-		path, changed := folderOf(engine).Path(find(t, engine, manifest).Location), false
-		err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		config := newConfig(t)
+		config.Format, config.Compression, config.Keys.Passphrases.Current = postgres.FormatCustom, compression, "secret"
+		manifest := backUp(t, config, "harbour")
+		path, changed := folderOf(config).Path(find(t, config, manifest).Location), false
+		err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
 			From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "changed",
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == backup.PhaseRestore && !changed {

@@ -17,8 +17,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
-// engineOn returns an engine on a server of its own, with the store of another.
-func engineOn(t *testing.T, server *postgrestest.Server, like *backup.Config, environ ...string) *backup.Config {
+// configOn returns a config on a server of its own, with the store of another.
+func configOn(t *testing.T, server *postgrestest.Server, like *backup.Config, environ ...string) *backup.Config {
 	t.Helper()
 	settings, err := postgres.SettingsFrom(append(server.Environ(), environ...))
 	if err != nil {
@@ -33,9 +33,9 @@ func engineOn(t *testing.T, server *postgrestest.Server, like *backup.Config, en
 			t.Error(err)
 		}
 	})
-	engine := *like
-	engine.Instance = instance
-	return &engine
+	config := *like
+	config.Instance = instance
+	return &config
 }
 
 // crew are roles of all kinds.
@@ -77,9 +77,9 @@ func manned(t *testing.T, prepare func(*backup.Config)) (*postgrestest.Server, *
 	server.CreateDatabase(t, "harbour")
 	server.Exec(t, "harbour", `CREATE TABLE ships (id int); ALTER TABLE ships OWNER TO sailors; INSERT INTO ships VALUES (1)`)
 	server.Exec(t, "postgres", harbourSettings)
-	engine := engineOn(t, server, newEngine(t))
-	prepare(engine)
-	return server, engine, backUp(t, engine, "harbour")
+	config := configOn(t, server, newConfig(t))
+	prepare(config)
+	return server, config, backUp(t, config, "harbour")
 }
 
 // rolesOf describes the roles of a server that a restore made, one a line.
@@ -95,7 +95,7 @@ const settingsOf = `SELECT datdba::regrole, datconnlimit, shobj_description(oid,
 	FROM pg_database d WHERE datname = `
 
 func TestRolesAndSettingsComeBackOnAnotherInstance(t *testing.T) {
-	server, engine, manifest := manned(t, func(e *backup.Config) {
+	server, config, manifest := manned(t, func(e *backup.Config) {
 		e.Compression, e.Keys.Passphrases.Current = backup.CompressionZstd, "secret"
 	})
 	want := []string{"admiral", `bo'sun "B" \ ü`, "clerk", "pgharbor_restore_old", "postgres", "radio", "sailors", "stowaway", "stranger", "the captain", "there"}
@@ -106,7 +106,7 @@ func TestRolesAndSettingsComeBackOnAnotherInstance(t *testing.T) {
 	for _, roles := range []string{backup.RolesMissing, backup.RolesSuperuser} {
 		other := postgrestest.Start(t)
 		other.Exec(t, "postgres", "CREATE ROLE there NOLOGIN CREATEDB")
-		there := engineOn(t, other, engine)
+		there := configOn(t, other, config)
 		lacks, err := restoreLacking(t, there, manifest, "again", roles)
 		if err != nil {
 			t.Fatal(err)
@@ -167,9 +167,9 @@ func lacking(roles string) []string {
 }
 
 // restoreWith restores what is to come back with nothing left out but of roles.
-func restoreWith(t *testing.T, engine *backup.Config, manifest backup.Manifest, target, roles string) error {
+func restoreWith(t *testing.T, config *backup.Config, manifest backup.Manifest, target, roles string) error {
 	t.Helper()
-	lacks, err := restoreLacking(t, engine, manifest, target, roles)
+	lacks, err := restoreLacking(t, config, manifest, target, roles)
 	for _, what := range lacks {
 		if !strings.HasPrefix(what, "left out: the role ") {
 			t.Error(what)
@@ -179,14 +179,14 @@ func restoreWith(t *testing.T, engine *backup.Config, manifest backup.Manifest, 
 }
 
 // restoreLacking restores, and returns what was left out, in order.
-func restoreLacking(t *testing.T, engine *backup.Config, manifest backup.Manifest, target, roles string) (lacks []string, err error) {
+func restoreLacking(t *testing.T, config *backup.Config, manifest backup.Manifest, target, roles string) (lacks []string, err error) {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: "globals", WithRoles: roles,
 		OnWarning: func(text string) { lacks = append(lacks, text) },
 	})
 	slices.Sort(lacks)
@@ -195,10 +195,10 @@ func restoreLacking(t *testing.T, engine *backup.Config, manifest backup.Manifes
 
 // A role that is there already and has more than an owner needs is not given to new ones.
 func TestNoRoleBecomesASuperuserUnasked(t *testing.T) {
-	_, engine, manifest := manned(t, func(*backup.Config) {})
+	_, config, manifest := manned(t, func(*backup.Config) {})
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE ROLE admiral SUPERUSER")
-	if err := restoreWith(t, engineOn(t, other, engine), manifest, "again", backup.RolesMissing); err != nil {
+	if err := restoreWith(t, configOn(t, other, config), manifest, "again", backup.RolesMissing); err != nil {
 		t.Fatal(err)
 	}
 	if got := other.Value(t, "postgres", "SELECT pg_has_role('stowaway', 'admiral', 'MEMBER')"); got != "f" {
@@ -208,9 +208,9 @@ func TestNoRoleBecomesASuperuserUnasked(t *testing.T) {
 
 // Roles that a restore made go with it when it fails.
 func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
-	_, engine, manifest := manned(t, func(*backup.Config) {})
+	_, config, manifest := manned(t, func(*backup.Config) {})
 	other := postgrestest.Start(t)
-	there := engineOn(t, other, engine, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
+	there := configOn(t, other, config, stub(t, "psql", "[ \"$1\" = --version ] && exec "+other.Bin+"/psql \"$@\"\nexit 1"))
 	err := backup.New(*there).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(there).Path(find(t, there, manifest).Location)), Manifest: &manifest, Target: "again", RestoreID: "globals",
 		WithRoles: backup.RolesMissing, TrustContent: true, // which is loaded by psql
@@ -225,11 +225,11 @@ func TestAFailedRestoreLeavesNoRoles(t *testing.T) {
 
 // Without pgharbor: openssl opens the companion, and psql makes of it what it describes.
 func TestStockToolsOpenTheGlobals(t *testing.T) {
-	server, engine, manifest := manned(t, func(e *backup.Config) { e.Keys.Passphrases.Current = "secret" })
+	server, config, manifest := manned(t, func(e *backup.Config) { e.Keys.Passphrases.Current = "secret" })
 	other := postgrestest.Start(t)
 	other.Exec(t, "postgres", "CREATE DATABASE harbour")
 	open := exec.CommandContext(t.Context(), "sh", "-c", `openssl enc -d -aes-256-cbc -pbkdf2 -pass env:P -in "$1" | "$2/psql" -X -q -d "$3"`,
-		"-", folderOf(engine).Path(find(t, engine, manifest).Location)+".globals", other.Bin, other.URL("postgres"))
+		"-", folderOf(config).Path(find(t, config, manifest).Location)+".globals", other.Bin, other.URL("postgres"))
 	open.Env = append(os.Environ(), "P=secret")
 	if output, err := open.CombinedOutput(); err != nil || strings.Count(string(output), "ERROR") > 1 { // of the role postgres, which exists
 		t.Fatalf("%v\n%s", err, output)
@@ -242,9 +242,9 @@ func TestStockToolsOpenTheGlobals(t *testing.T) {
 	}
 }
 
-func find(t *testing.T, engine *backup.Config, manifest backup.Manifest) backup.Stored {
+func find(t *testing.T, config *backup.Config, manifest backup.Manifest) backup.Stored {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,15 +265,15 @@ func TestGlobalsAreKeptWholeOrNotAtAll(t *testing.T) {
 		"kills itself":            "kill -9 $$",
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine := newEngine(t, stub(t, "pg_dumpall", "[ \"$1\" = --version ] && exec "+real+"\n"+script))
-			manifest := backUp(t, engine, "harbour")
+			config := newConfig(t, stub(t, "pg_dumpall", "[ \"$1\" = --version ] && exec "+real+"\n"+script))
+			manifest := backUp(t, config, "harbour")
 			if manifest.Globals != nil || len(manifest.Warnings) != 1 || !strings.Contains(manifest.Warnings[0], "roles") {
 				t.Errorf("globals %+v, warnings %q", manifest.Globals, manifest.Warnings)
 			}
-			if left := files(t, engine); len(left) != 2 {
+			if left := files(t, config); len(left) != 2 {
 				t.Errorf("files = %q", left)
 			}
-			if err := restoreWith(t, engine, manifest, "harbour2", backup.RolesMissing); err == nil {
+			if err := restoreWith(t, config, manifest, "harbour2", backup.RolesMissing); err == nil {
 				t.Error("roles that are not kept were made")
 			}
 		})
@@ -285,12 +285,12 @@ func TestGlobalsWithoutPasswords(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", "CREATE ROLE keeper LOGIN CREATEDB PASSWORD 'seen by nobody'")
 	server.Exec(t, "postgres", "CREATE DATABASE own OWNER keeper")
-	engine := engineOn(t, server, newEngine(t), "PGUSER=keeper")
-	manifest := backUp(t, engine, "own")
+	config := configOn(t, server, newConfig(t), "PGUSER=keeper")
+	manifest := backUp(t, config, "own")
 	if manifest.Globals == nil || manifest.Globals.Passwords || !slices.Contains(manifest.Globals.Roles, "keeper") || len(manifest.Warnings) > 0 {
 		t.Fatalf("globals %+v, warnings %q", manifest.Globals, manifest.Warnings)
 	}
-	content, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "own", manifest.Globals.Filename))
+	content, err := os.ReadFile(filepath.Join(folderOf(config).Dir(), "own", manifest.Globals.Filename))
 	if err != nil || strings.Contains(string(content), "SCRAM") {
 		t.Errorf("passwords are in it, or %v", err)
 	}
@@ -299,10 +299,10 @@ func TestGlobalsWithoutPasswords(t *testing.T) {
 // The companion is a part of the backup: its loss or damage shows, and it goes with the backup.
 func TestGlobalsBelongToTheBackup(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Globals.Filename)
-	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage != "" {
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
+	path := filepath.Join(folderOf(config).Dir(), "harbour", manifest.Globals.Filename)
+	if damage, err := backup.New(*config).Repository.Scrub(t.Context(), find(t, config, manifest), nil); err != nil || damage != "" {
 		t.Errorf("a whole one: %q, %v", damage, err)
 	}
 	content, err := os.ReadFile(path)
@@ -313,27 +313,27 @@ func TestGlobalsBelongToTheBackup(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), find(t, engine, manifest), nil); err != nil || damage == "" {
+	if damage, err := backup.New(*config).Repository.Scrub(t.Context(), find(t, config, manifest), nil); err != nil || damage == "" {
 		t.Errorf("a flipped bit: %q, %v", damage, err)
 	}
-	if err := restoreWith(t, engine, manifest, "harbour2", backup.RolesMissing); !errors.Is(err, backup.ErrDamaged) {
+	if err := restoreWith(t, config, manifest, "harbour2", backup.RolesMissing); !errors.Is(err, backup.ErrDamaged) {
 		t.Errorf("roles of a damaged file: %v", err)
 	}
 	untouched(t, "harbour2")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if stored := find(t, engine, manifest); stored.State != backup.StateDamaged {
+	if stored := find(t, config, manifest); stored.State != backup.StateDamaged {
 		t.Errorf("without its companion it is %s", stored.State)
 	}
-	second := backUp(t, engine, "harbour")
-	if err := backup.New(*engine).Repository.Remove(second.ID); err != nil {
+	second := backUp(t, config, "harbour")
+	if err := backup.New(*config).Repository.Remove(second.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := backup.New(*engine).Repository.Remove(manifest.ID); err != nil {
+	if err := backup.New(*config).Repository.Remove(manifest.ID); err != nil {
 		t.Fatal(err)
 	}
-	if left := files(t, engine); len(left) > 0 {
+	if left := files(t, config); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
 }

@@ -133,8 +133,8 @@ func (v *victim) state(t *testing.T) string {
 	return state
 }
 
-// engine restores on the victim, from a working folder of its own.
-func (v *victim) engine(t *testing.T) *backup.Config { return newEngine(t, v.Environ()...) }
+// config restores on the victim, from a working folder of its own.
+func (v *victim) config(t *testing.T) *backup.Config { return newConfig(t, v.Environ()...) }
 
 // powers of what stands in a restored database: functions that run as a superuser.
 func (v *victim) powers(t *testing.T, database string) string {
@@ -154,7 +154,7 @@ func TestHostileDumps(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err := backup.New(*v.engine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
+			err := backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
 			if after := v.state(t); after != before {
 				t.Errorf("it left a mark (%v):\n%s\nbefore:\n%s", err, after, before)
 			}
@@ -217,7 +217,7 @@ func TestAlteredArchives(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err = backup.New(*v.engine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
+			err = backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
 			if err == nil {
 				t.Error("it is restored")
 			}
@@ -251,8 +251,8 @@ SELECT 'a'::text $$;
 		t.Run(format, func(t *testing.T) {
 			server := sample(t, "harbour", "harbour2")
 			server.Exec(t, "harbour", owned)
-			engine := newEngine(t)
-			engine.Format = format
+			config := newConfig(t)
+			config.Format = format
 			t.Cleanup(func() {
 				server.DropDatabase(t, "harbour2")
 				server.DropDatabase(t, "harbour")
@@ -260,14 +260,14 @@ SELECT 'a'::text $$;
 					server.Exec(t, "postgres", `DROP ROLE "`+row[0]+`"`)
 				}
 			})
-			stored, err := backup.New(*engine).Repository.Find(backUp(t, engine, "harbour").ID)
+			stored, err := backup.New(*config).Repository.Find(backUp(t, config, "harbour").ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{
-				From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
+				From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
 			}
-			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
+			if err := backup.New(*config).Restorer.Restore(t.Context(), request); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := server.Value(t, "harbour2", content), server.Value(t, "harbour", content); got != want || got == "" {
@@ -281,11 +281,11 @@ SELECT 'a'::text $$;
 				t.Errorf("the owner may log in or has a password: %s", may)
 			}
 			// Once the database stands, cleaning up leaves its owner alone.
-			if _, err := backup.New(*engine).Restorer.CleanUp(t.Context(), "confined"); err != nil {
+			if _, err := backup.New(*config).Restorer.CleanUp(t.Context(), "confined"); err != nil {
 				t.Error(err)
 			}
 			request.Target, request.WithRoles = "harbour3", backup.RolesMissing
-			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnproven) {
+			if err := backup.New(*config).Restorer.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnproven) {
 				t.Errorf("roles of a file of unknown origin: %v", err)
 			}
 		})

@@ -19,20 +19,20 @@ import (
 
 func TestInventory(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
+	config := newConfig(t)
 	now := start
-	engine.Now = func() time.Time { return now }
+	config.Now = func() time.Time { return now }
 	var ids []string
 	for range 3 {
 		now = now.Add(time.Hour)
-		ids = append(ids, backUp(t, engine, "harbour").ID)
+		ids = append(ids, backUp(t, config, "harbour").ID)
 	}
 	path := func(id string) string {
-		stored, err := backup.New(*engine).Repository.Find(id)
+		stored, err := backup.New(*config).Repository.Find(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return folderOf(engine).Path(stored.Location)
+		return folderOf(config).Path(stored.Location)
 	}
 	if err := os.Remove(path(ids[0])); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestInventory(t *testing.T) {
 	if err := os.Truncate(path(ids[1]), 10); err != nil {
 		t.Fatal(err)
 	}
-	inventory, err := backup.New(*engine).Repository.Inventory()
+	inventory, err := backup.New(*config).Repository.Inventory()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,10 @@ func TestInventory(t *testing.T) {
 			t.Errorf("backup %d is %s, %s; want %s, %s", n, inventory[n].ID, inventory[n].State, ids[n], want)
 		}
 	}
-	if _, _, err := backup.New(*engine).Repository.OpenStored(ids[0]); backup.Failure(err) != backup.FailureNotFound {
+	if _, _, err := backup.New(*config).Repository.OpenStored(ids[0]); backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("opening a file that is gone: %v", err)
 	}
-	file, stored, err := backup.New(*engine).Repository.OpenStored(ids[2])
+	file, stored, err := backup.New(*config).Repository.OpenStored(ids[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +61,13 @@ func TestInventory(t *testing.T) {
 	if err != nil || sha(content) != stored.SHA256 {
 		t.Errorf("the opened file is not the stored one: %v", err)
 	}
-	if err := backup.New(*engine).Repository.Remove(ids[2]); err != nil {
+	if err := backup.New(*config).Repository.Remove(ids[2]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.New(*engine).Repository.Find(ids[2]); !errors.Is(err, backup.ErrNotFound) {
+	if _, err := backup.New(*config).Repository.Find(ids[2]); !errors.Is(err, backup.ErrNotFound) {
 		t.Errorf("finding what was removed: %v", err)
 	}
-	if err := backup.New(*engine).Repository.Remove(ids[2]); !errors.Is(err, backup.ErrNotFound) {
+	if err := backup.New(*config).Repository.Remove(ids[2]); !errors.Is(err, backup.ErrNotFound) {
 		t.Errorf("removing it again: %v", err)
 	}
 }
@@ -85,10 +85,10 @@ func TestManifestsThatAreNot(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			engine := newEngine(t)
-			bad := backUp(t, engine, "harbour")
-			good := backUp(t, engine, "harbour")
-			path := filepath.Join(folderOf(engine).Dir(), "harbour", bad.Filename+".manifest.json")
+			config := newConfig(t)
+			bad := backUp(t, config, "harbour")
+			good := backUp(t, config, "harbour")
+			path := filepath.Join(folderOf(config).Dir(), "harbour", bad.Filename+".manifest.json")
 			content, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -96,14 +96,14 @@ func TestManifestsThatAreNot(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Replace(string(content), test.from, test.to, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := backup.New(*engine).Repository.Inventory()
+			inventory, err := backup.New(*config).Repository.Inventory()
 			if err == nil || !strings.Contains(err.Error(), bad.Filename) {
 				t.Errorf("error = %v, want one that names %s", err, bad.Filename)
 			}
 			if len(inventory) != 1 || inventory[0].ID != good.ID {
 				t.Errorf("inventory = %v", inventory)
 			}
-			if _, err := backup.New(*engine).Repository.Find("unknown"); backup.Failure(err) != backup.FailureNotFound {
+			if _, err := backup.New(*config).Repository.Find("unknown"); backup.Failure(err) != backup.FailureNotFound {
 				t.Errorf("finding another one is %q: %v", backup.Failure(err), err)
 			}
 		})
@@ -111,11 +111,11 @@ func TestManifestsThatAreNot(t *testing.T) {
 }
 
 // loose puts a file in the store's folder as the runbook's script would have, and returns its dump.
-func loose(t *testing.T, engine *backup.Config, name, command string) {
+func loose(t *testing.T, config *backup.Config, name, command string) {
 	t.Helper()
 	server := postgrestest.Shared(t)
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", command+" > "+name)
-	cmd.Env, cmd.Dir = append(server.Environ(), "PATH="+server.Bin+":"+os.Getenv("PATH"), "PASS=secret", "OLD=older"), folderOf(engine).Dir()
+	cmd.Env, cmd.Dir = append(server.Environ(), "PATH="+server.Bin+":"+os.Getenv("PATH"), "PASS=secret", "OLD=older"), folderOf(config).Dir()
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, output)
 	}
@@ -123,8 +123,8 @@ func loose(t *testing.T, engine *backup.Config, name, command string) {
 
 func TestAdopt(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
-	engine := newEngine(t)
-	engine.Keys.Passphrases = seal.Passphrases{Current: "secret", Old: []string{"older"}}
+	config := newConfig(t)
+	config.Keys.Passphrases = seal.Passphrases{Current: "secret", Old: []string{"older"}}
 	const enc = " | openssl enc -aes-256-cbc -pbkdf2 -pass env:"
 	tests := []struct {
 		file, command string
@@ -141,23 +141,23 @@ func TestAdopt(t *testing.T) {
 		{"backup-2025-07-21-01-00-00.sql", "true", false, "2025-07-20T23:00:00Z"},
 	}
 	for _, test := range tests {
-		loose(t, engine, test.file, test.command)
+		loose(t, config, test.file, test.command)
 	}
-	loose(t, engine, "notes.txt", "echo none of ours")
-	adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour")
+	loose(t, config, "notes.txt", "echo none of ours")
+	adopted, err := backup.New(*config).Importer.Import(t.Context(), "harbour")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(adopted) != len(tests) {
 		t.Fatalf("adopted %d files, want %d", len(adopted), len(tests))
 	}
-	inventory, err := backup.New(*engine).Repository.Inventory()
+	inventory, err := backup.New(*config).Repository.Inventory()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n, test := range tests {
 		got := inventory[n]
-		content, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), test.file))
+		content, err := os.ReadFile(filepath.Join(folderOf(config).Dir(), test.file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,33 +170,33 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("%s: encryption %q", test.file, got.Encryption.Scheme)
 		}
 		if test.complete {
-			if err := restore(t.Context(), t, engine, got.ID, "harbour2"); err != nil {
+			if err := restore(t.Context(), t, config, got.ID, "harbour2"); err != nil {
 				t.Errorf("%s: %v", test.file, err)
 			}
 			server.DropDatabase(t, "harbour2")
 		}
 	}
-	if again, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(again) != 0 {
+	if again, err := backup.New(*config).Importer.Import(t.Context(), "harbour"); err != nil || len(again) != 0 {
 		t.Errorf("adopted again: %v, %v", again, err)
 	}
 }
 
 // A file that the old script still writes to is left alone until it is done.
 func TestAdoptWaitsForTheWriter(t *testing.T) {
-	engine := newEngine(t)
-	file, err := os.Create(filepath.Join(folderOf(engine).Dir(), "backup-2025-01-15-01-00-00.sql"))
+	config := newConfig(t)
+	file, err := os.Create(filepath.Join(folderOf(config).Dir(), "backup-2025-01-15-01-00-00.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	fmt.Fprintln(file, "-- PostgreSQL database dump")
-	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
+	if adopted, err := backup.New(*config).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
+	if adopted, err := backup.New(*config).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 }
@@ -204,12 +204,12 @@ func TestAdoptWaitsForTheWriter(t *testing.T) {
 // What a killed agent leaves is removed by the run's id, and nothing else.
 func TestCleanUp(t *testing.T) {
 	server := postgrestest.Shared(t)
-	engine := newEngine(t)
+	config := newConfig(t)
 	for _, name := range []string{"pgharbor_restore_dead", "pgharbor_restore_alive"} {
 		server.CreateDatabase(t, name)
 	}
 	for _, want := range []int{1, 0} {
-		removed, err := backup.New(*engine).Restorer.CleanUp(t.Context(), "dead")
+		removed, err := backup.New(*config).Restorer.CleanUp(t.Context(), "dead")
 		if err != nil || len(removed) != want {
 			t.Errorf("removed %q, %v", removed, err)
 		}
@@ -217,20 +217,20 @@ func TestCleanUp(t *testing.T) {
 	if left := temporaries(t); len(left) != 1 || left[0] != "pgharbor_restore_alive" {
 		t.Errorf("left %q", left)
 	}
-	if _, err := backup.New(*engine).Restorer.CleanUp(t.Context(), `x"; --`); err == nil {
+	if _, err := backup.New(*config).Restorer.CleanUp(t.Context(), `x"; --`); err == nil {
 		t.Error("an id that is none is taken")
 	}
 
-	file, err := engine.Store.Create("harbour", "backup-2026-07-01-14-00-00.sql", "dead")
+	file, err := config.Store.Create("harbour", "backup-2026-07-01-14-00-00.sql", "dead")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := file.Write([]byte("half")); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := engine.Store.Sweep()
-	if err != nil || len(removed) != 1 || len(files(t, engine)) > 0 {
-		t.Errorf("removed %q, %v; left %q", removed, err, files(t, engine))
+	removed, err := config.Store.Sweep()
+	if err != nil || len(removed) != 1 || len(files(t, config)) > 0 {
+		t.Errorf("removed %q, %v; left %q", removed, err, files(t, config))
 	}
 }
 
@@ -260,19 +260,19 @@ func TestFailure(t *testing.T) {
 
 // A sweep of another process takes what it finds half-made for broken.
 func TestAdoptLeavesTheFolderToWhoHasItLocked(t *testing.T) {
-	engine := newEngine(t)
-	if err := os.WriteFile(filepath.Join(folderOf(engine).Dir(), "backup-2025-01-15-01-00-00.sql"), nil, 0o600); err != nil {
+	config := newConfig(t)
+	if err := os.WriteFile(filepath.Join(folderOf(config).Dir(), "backup-2025-01-15-01-00-00.sql"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := engine.Store.Lock("")
+	unlock, err := config.Store.Lock("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
+	if adopted, err := backup.New(*config).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 0 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 	unlock()
-	if adopted, err := backup.New(*engine).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
+	if adopted, err := backup.New(*config).Importer.Import(t.Context(), "harbour"); err != nil || len(adopted) != 1 {
 		t.Errorf("adopted %v, %v", adopted, err)
 	}
 }

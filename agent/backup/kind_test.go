@@ -20,10 +20,10 @@ import (
 
 func TestTheKindAndTheSubjectOfABackupAreWrittenAndProven(t *testing.T) {
 	sample(t, "harbour")
-	engine := signed(t, newEngine(t))
-	engine.Keys.Passphrases = seal.Passphrases{Current: "open sesame"}
-	made := backUp(t, engine, "harbour")
-	content := manifestOf(t, engine, made.ID)
+	config := signed(t, newConfig(t))
+	config.Keys.Passphrases = seal.Passphrases{Current: "open sesame"}
+	made := backUp(t, config, "harbour")
+	content := manifestOf(t, config, made.ID)
 	for _, line := range []string{"\n  \"kind\": \"logical\",\n", "\n  \"subject\": \"database\",\n", "\n  \"database\": \"harbour\",\n"} {
 		if !bytes.Contains(content, []byte(line)) {
 			t.Errorf("%q is not in %s", line, content)
@@ -32,7 +32,7 @@ func TestTheKindAndTheSubjectOfABackupAreWrittenAndProven(t *testing.T) {
 	if made.Series() != subject.LogicalOf("harbour") {
 		t.Errorf("it is of %s", made.Series())
 	}
-	key, err := engine.Signer.PublicKey()
+	key, err := config.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,71 +45,71 @@ func TestTheKindAndTheSubjectOfABackupAreWrittenAndProven(t *testing.T) {
 
 func TestTheSubjectOfAnImportedFileIsWritten(t *testing.T) {
 	for _, database := range []string{"harbour", ""} {
-		engine := newEngine(t)
+		config := newConfig(t)
 		dump := "--\n-- PostgreSQL database dump\n--\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
-		if err := os.WriteFile(folderOf(engine).Dir()+"/backup-2026-06-30-01-00-00.sql", []byte(dump), 0o600); err != nil {
+		if err := os.WriteFile(folderOf(config).Dir()+"/backup-2026-06-30-01-00-00.sql", []byte(dump), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		imported, err := backup.New(*engine).Importer.Import(t.Context(), database)
+		imported, err := backup.New(*config).Importer.Import(t.Context(), database)
 		if err != nil || len(imported) != 1 {
 			t.Fatalf("%d imported, %v", len(imported), err)
 		}
-		stored, err := backup.New(*engine).Repository.Find(imported[0].ID)
+		stored, err := backup.New(*config).Repository.Find(imported[0].ID)
 		if err != nil || stored.Series() != subject.LogicalOf(database) || stored.Kind != "logical" || stored.Series().Subject == subject.Instance() {
 			t.Errorf("imported for %q, it is of %s, kind %q, %v", database, stored.Series(), stored.Kind, err)
 		}
 	}
 }
 
-// changeManifest writes a manifest again, of an engine that does not sign.
-func changeManifest(t *testing.T, engine *backup.Config, id, old, changed string) {
+// changeManifest writes a manifest again, of a config that does not sign.
+func changeManifest(t *testing.T, config *backup.Config, id, old, changed string) {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(id)
+	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := manifestOf(t, engine, id)
+	content := manifestOf(t, config, id)
 	if !bytes.Contains(content, []byte(old)) {
 		t.Fatalf("%q is not in %s", old, content)
 	}
 	content = bytes.Replace(content, []byte(old), []byte(changed), 1)
-	if err := os.WriteFile(folderOf(engine).Path(stored.Location)+".manifest.json", content, 0o600); err != nil {
+	if err := os.WriteFile(folderOf(config).Path(stored.Location)+".manifest.json", content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestABackupOfANewerKindIsKeptHashedAndNotRestored(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	made := backUp(t, engine, "harbour")
-	changeManifest(t, engine, made.ID, `"kind": "logical"`, `"kind": "unheard"`)
-	stored, err := backup.New(*engine).Repository.Find(made.ID)
+	config := newConfig(t)
+	made := backUp(t, config, "harbour")
+	changeManifest(t, config, made.ID, `"kind": "logical"`, `"kind": "unheard"`)
+	stored, err := backup.New(*config).Repository.Find(made.ID)
 	if err != nil || stored.State != backup.StatePresent {
 		t.Fatalf("%+v, %v", stored, err)
 	}
-	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
+	if damage, err := backup.New(*config).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
 		t.Errorf("read again: %q, %v", damage, err)
 	}
-	mustBeOfANewerOne(t, engine, stored)
+	mustBeOfANewerOne(t, config, stored)
 }
 
 func TestABackupOfSomethingElseDoesNotBelongIntoTheFolderOfADatabase(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	made := backUp(t, engine, "harbour")
-	changeManifest(t, engine, made.ID, `"subject": "database"`, `"subject": "tablespace"`)
-	if _, err := backup.New(*engine).Repository.Inventory(); !errors.Is(err, backup.ErrForged) || !strings.Contains(err.Error(), "tablespace") {
+	config := newConfig(t)
+	made := backUp(t, config, "harbour")
+	changeManifest(t, config, made.ID, `"subject": "database"`, `"subject": "tablespace"`)
+	if _, err := backup.New(*config).Repository.Inventory(); !errors.Is(err, backup.ErrForged) || !strings.Contains(err.Error(), "tablespace") {
 		t.Errorf("the inventory says %v", err)
 	}
 }
 
 // mustBeOfANewerOne asserts that all that would read what is in a backup refuses, and says why.
-func mustBeOfANewerOne(t *testing.T, engine *backup.Config, stored backup.Stored) {
+func mustBeOfANewerOne(t *testing.T, config *backup.Config, stored backup.Stored) {
 	t.Helper()
-	request := backup.RestoreRequest{From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "harbour_newer", RestoreID: "newer"}
-	_, proveErr := backup.New(*engine).TestRestorer.Prove(t.Context(), backup.ProveRequest{ID: "newer", From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
+	request := backup.RestoreRequest{From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "harbour_newer", RestoreID: "newer"}
+	_, proveErr := backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{ID: "newer", From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
 	for name, err := range map[string]error{
-		"restore": backup.New(*engine).Restorer.Restore(t.Context(), request), "look ahead": backup.New(*engine).Restorer.Preflight(t.Context(), request), "verify": proveErr,
+		"restore": backup.New(*config).Restorer.Restore(t.Context(), request), "look ahead": backup.New(*config).Restorer.Preflight(t.Context(), request), "verify": proveErr,
 	} {
 		if !errors.Is(err, subject.ErrNewer) || !strings.Contains(err.Error(), `of a newer pgharbor: its kind is "unheard"`) {
 			t.Errorf("%s: %v", name, err)
@@ -118,7 +118,7 @@ func mustBeOfANewerOne(t *testing.T, engine *backup.Config, stored backup.Stored
 			t.Errorf("%s: it counts as damaged", name)
 		}
 	}
-	checks := backup.New(*engine).Restorer.Preview(t.Context(), request)
+	checks := backup.New(*config).Restorer.Preview(t.Context(), request)
 	if len(checks) != 1 || checks[0].Result != backup.CheckFailed || !strings.Contains(checks[0].Remedy, "upgrade pgharbor") {
 		t.Errorf("the look ahead shows %v", checks)
 	}
@@ -129,14 +129,14 @@ func mustBeOfANewerOne(t *testing.T, engine *backup.Config, stored backup.Stored
 }
 
 func TestABackupOfTheWholeInstanceHasAPlaceOfItsOwnInTheStore(t *testing.T) {
-	engine := newEngine(t)
+	config := newConfig(t)
 	place := subject.Instance().Place()
-	unlock, err := engine.Store.Lock(place)
+	unlock, err := config.Store.Lock(place)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
-	file, err := engine.Store.Create(place, "backup-2026-06-30-01-00-00.tar.zst", "run")
+	file, err := config.Store.Create(place, "backup-2026-06-30-01-00-00.tar.zst", "run")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,16 +152,16 @@ func TestABackupOfTheWholeInstanceHasAPlaceOfItsOwnInTheStore(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	inventory, err := backup.New(*engine).Repository.Inventory()
+	inventory, err := backup.New(*config).Repository.Inventory()
 	if err != nil || len(inventory) != 1 || inventory[0].State != backup.StatePresent || inventory[0].Series().Subject != subject.Instance() {
 		t.Fatalf("%+v, %v", inventory, err)
 	}
-	if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), inventory[0], nil); damage != "" || err != nil {
+	if damage, err := backup.New(*config).Repository.Scrub(t.Context(), inventory[0], nil); damage != "" || err != nil {
 		t.Errorf("read again: %q, %v", damage, err)
 	}
-	mustBeOfANewerOne(t, engine, inventory[0])
-	if err := backup.New(*engine).Repository.Remove("base"); err != nil || len(files(t, engine)) != 0 {
-		t.Errorf("%v are left, %v", files(t, engine), err)
+	mustBeOfANewerOne(t, config, inventory[0])
+	if err := backup.New(*config).Repository.Remove("base"); err != nil || len(files(t, config)) != 0 {
+		t.Errorf("%v are left, %v", files(t, config), err)
 	}
 }
 

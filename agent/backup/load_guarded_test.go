@@ -23,16 +23,16 @@ func TestAnAgentThatIsNoSuperuserLoadsAsTheOwners(t *testing.T) {
 		CREATE TABLE found (n int, same int GENERATED ALWAYS AS (outer_one(n)) STORED); CREATE TABLE parts (n int) PARTITION BY RANGE (outer_one(n));
 		INSERT INTO goods SELECT generate_series(1, 10); CREATE INDEX ON goods (n) WHERE fine(n)`)
 	for _, format := range []string{"plain", "custom"} {
-		engine := newEngine(t, append(server.Environ(), "PGUSER=agent")...)
-		engine.Format = format
-		manifest := backUp(t, engine, "shop")
+		config := newConfig(t, append(server.Environ(), "PGUSER=agent")...)
+		config.Format = format
+		manifest := backUp(t, config, "shop")
 		server.Exec(t, "postgres", "ALTER ROLE agent NOCREATEROLE")
-		err := restore(t.Context(), t, engine, manifest.ID, "again")
+		err := restore(t.Context(), t, config, manifest.ID, "again")
 		if errors.Is(err, backup.ErrContent) || !postgres.LacksLogin(err) || !strings.Contains(err.Error(), "needs CREATEROLE") {
 			t.Errorf("%s: without CREATEROLE: %v", format, err)
 		}
 		server.Exec(t, "postgres", "ALTER ROLE agent CREATEROLE")
-		if err := restore(t.Context(), t, engine, manifest.ID, "again"); err != nil {
+		if err := restore(t.Context(), t, config, manifest.ID, "again"); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "again", "SELECT sum(twice) || ' ' || (SELECT tableowner FROM pg_tables WHERE tablename = 'goods') FROM goods"); got != "110 app" {

@@ -34,10 +34,10 @@ func TestABackupIsRestoredFromWhereverItLives(t *testing.T) {
 	server.CreateDatabase(t, "anywhere")
 	server.Exec(t, "anywhere", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n; ALTER DATABASE anywhere SET work_mem = '5MB'")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := newEngine(t, server.Environ()...)
-		engine.Format = format
-		manifest := backUp(t, engine, "anywhere")
-		path := folderOf(engine).Path(store.Location{Database: "anywhere", File: manifest.Filename})
+		config := newConfig(t, server.Environ()...)
+		config.Format = format
+		manifest := backUp(t, config, "anywhere")
+		path := folderOf(config).Path(store.Location{Database: "anywhere", File: manifest.Filename})
 		file, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +47,7 @@ func TestABackupIsRestoredFromWhereverItLives(t *testing.T) {
 			t.Fatal(err)
 		}
 		request := backup.RestoreRequest{From: inMemory{file, globals}, Manifest: &manifest, Target: "elsewhere", RestoreID: "memory"}
-		if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
+		if err := backup.New(*config).Restorer.Restore(t.Context(), request); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "elsewhere", "SELECT count(*) || ' ' || current_setting('work_mem') FROM t"); got != "1000 5MB" {

@@ -13,31 +13,31 @@ import (
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
-// signed makes an engine sign, with a key of its own.
-func signed(t *testing.T, engine *backup.Config) *backup.Config {
+// signed makes a config sign, with a key of its own.
+func signed(t *testing.T, config *backup.Config) *backup.Config {
 	t.Helper()
-	engine.Signer = signing.Open(t.TempDir())
-	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
+	config.Signer = signing.Open(t.TempDir())
+	if err := backup.New(*config).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
-	return engine
+	return config
 }
 
 // manifestOf returns a manifest as it is stored.
-func manifestOf(t *testing.T, engine *backup.Config, id string) []byte {
+func manifestOf(t *testing.T, config *backup.Config, id string) []byte {
 	t.Helper()
-	stored, err := backup.New(*engine).Repository.Find(id)
+	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := backup.New(*engine).Repository.ReadManifest(stored.Location)
+	content, err := backup.New(*config).Repository.ReadManifest(stored.Location)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
 
-func originOf(engine *backup.Config, content []byte, vouched *backup.Config) (backup.OriginKind, error) {
+func originOf(config *backup.Config, content []byte, vouched *backup.Config) (backup.OriginKind, error) {
 	manifest, err := backup.ParseManifest(content)
 	if err != nil {
 		return "", err
@@ -49,7 +49,7 @@ func originOf(engine *backup.Config, content []byte, vouched *backup.Config) (ba
 			return "", err
 		}
 	}
-	origin, err := backup.New(*engine).Origins.Of(content, manifest, key)
+	origin, err := backup.New(*config).Origins.Of(content, manifest, key)
 	return origin.Kind, err
 }
 
@@ -57,8 +57,8 @@ func originOf(engine *backup.Config, content []byte, vouched *backup.Config) (ba
 // passphrase, and by nobody else.
 func TestOrigin(t *testing.T) {
 	sample(t, "harbour")
-	maker, plain, stranger, sharing := signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t)), signed(t, newEngine(t))
-	trusting, again := signed(t, newEngine(t)), signed(t, newEngine(t)) // the second: after its state folder was lost
+	maker, plain, stranger, sharing := signed(t, newConfig(t)), signed(t, newConfig(t)), signed(t, newConfig(t)), signed(t, newConfig(t))
+	trusting, again := signed(t, newConfig(t)), signed(t, newConfig(t)) // the second: after its state folder was lost
 	stranger.InstanceName, sharing.InstanceName, trusting.InstanceName = "elsewhere", "elsewhere", "elsewhere"
 	trusting.Trusts = func(instance string) bool { return instance == maker.InstanceName }
 	trusting.Keys.Passphrases, again.Keys.Passphrases = seal.Passphrases{Current: "secret"}, seal.Passphrases{Current: "secret"}
@@ -68,14 +68,14 @@ func TestOrigin(t *testing.T) {
 	bare := manifestOf(t, plain, backUp(t, plain, "harbour").ID)
 	newer := bytes.Replace(bare, []byte("{\n"), []byte("{\n  \"of_a_newer_pgharbor\": 1,\n"), 1)
 
-	other := signed(t, newEngine(t))
+	other := signed(t, newConfig(t))
 	other.InstanceName, other.Keys.Passphrases = "third-db", maker.Keys.Passphrases
 	foreign := manifestOf(t, other, backUp(t, other, "harbour").ID)
 	adoptedThere := manifestOf(t, maker, adoptedBackup(t, maker, "harbour").ID)
 	adopted := bytes.Replace(unsignedManifest(t, bare), []byte(`"trigger": "manual"`), []byte(`"trigger": "adopted"`), 1)
 
 	tests := map[string]struct {
-		engine  *backup.Config
+		config  *backup.Config
 		content []byte
 		vouched *backup.Config
 		want    backup.OriginKind
@@ -105,7 +105,7 @@ func TestOrigin(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			kind, err := originOf(test.engine, test.content, test.vouched)
+			kind, err := originOf(test.config, test.content, test.vouched)
 			if !errors.Is(err, test.err) || (err == nil && kind != test.want) {
 				t.Errorf("%q, %v, want %q, %v", kind, err, test.want, test.err)
 			}
@@ -117,9 +117,9 @@ func TestOrigin(t *testing.T) {
 }
 
 // adoptedBackup is a backup that says of itself that it was adopted, as somebody would who has the passphrase.
-func adoptedBackup(t *testing.T, engine *backup.Config, database string) backup.Manifest {
+func adoptedBackup(t *testing.T, config *backup.Config, database string) backup.Manifest {
 	t.Helper()
-	manifest, err := backup.New(*engine).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
+	manifest, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,19 +140,19 @@ func unsignedManifest(t *testing.T, content []byte) []byte {
 // the inventory too, and so is what was changed.
 func TestBackupsFromBeforeSignatures(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	old := backUp(t, engine, "harbour")
-	signed(t, engine)
-	if kind, err := originOf(engine, manifestOf(t, engine, old.ID), nil); kind != backup.OriginNoted || err != nil {
+	config := newConfig(t)
+	old := backUp(t, config, "harbour")
+	signed(t, config)
+	if kind, err := originOf(config, manifestOf(t, config, old.ID), nil); kind != backup.OriginNoted || err != nil {
 		t.Errorf("from before: %q, %v", kind, err)
 	}
-	made := backUp(t, engine, "harbour")
-	stored, err := backup.New(*engine).Repository.Find(made.ID)
+	made := backUp(t, config, "harbour")
+	stored, err := backup.New(*config).Repository.Find(made.ID)
 	if err != nil || made.Sequence != 1 || made.Signature == nil {
 		t.Fatalf("the first that is signed: %+v, %v", made, err)
 	}
-	content := manifestOf(t, engine, made.ID)
-	path := folderOf(engine).Path(stored.Location) + ".manifest.json"
+	content := manifestOf(t, config, made.ID)
+	path := folderOf(config).Path(stored.Location) + ".manifest.json"
 	for name, forged := range map[string][]byte{
 		"without its signature": unsignedManifest(t, content),
 		"with more rows":        bytes.Replace(content, []byte(`"rows": 2000`), []byte(`"rows": 2001`), 1),
@@ -161,7 +161,7 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 			if err := os.WriteFile(path, forged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			inventory, err := backup.New(*engine).Repository.Inventory()
+			inventory, err := backup.New(*config).Repository.Inventory()
 			if err == nil || !strings.Contains(err.Error(), made.Filename) || len(inventory) != 2 {
 				t.Fatalf("%d backups, %v", len(inventory), err)
 			}
@@ -179,9 +179,9 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 // Each manifest names the hash of the one before it.
 func TestChain(t *testing.T) {
 	sample(t, "harbour")
-	engine := signed(t, newEngine(t))
-	first, second := backUp(t, engine, "harbour"), backUp(t, engine, "harbour")
-	if first.Sequence != 1 || first.PreviousSHA256 != "" || second.Sequence != 2 || second.PreviousSHA256 != signing.Hash(manifestOf(t, engine, first.ID)) {
+	config := signed(t, newConfig(t))
+	first, second := backUp(t, config, "harbour"), backUp(t, config, "harbour")
+	if first.Sequence != 1 || first.PreviousSHA256 != "" || second.Sequence != 2 || second.PreviousSHA256 != signing.Hash(manifestOf(t, config, first.ID)) {
 		t.Errorf("the first is %d after %q, the second %d after %q", first.Sequence, first.PreviousSHA256, second.Sequence, second.PreviousSHA256)
 	}
 }
@@ -189,20 +189,20 @@ func TestChain(t *testing.T) {
 // A state folder that can't be written costs the place in the chain, and no backup.
 func TestChainThatCannotBeKept(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
+	config := newConfig(t)
 	dir := t.TempDir()
-	engine.Signer = signing.Open(dir)
-	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
+	config.Signer = signing.Open(dir)
+	if err := backup.New(*config).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(dir+"/signing.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	made := backUp(t, engine, "harbour")
+	made := backUp(t, config, "harbour")
 	if made.Sequence != 0 || len(made.Warnings) != 1 {
 		t.Errorf("the place is %d, the warnings %q", made.Sequence, made.Warnings)
 	}
-	if kind, err := originOf(engine, manifestOf(t, engine, made.ID), nil); kind != backup.OriginSigned || err != nil {
+	if kind, err := originOf(config, manifestOf(t, config, made.ID), nil); kind != backup.OriginSigned || err != nil {
 		t.Errorf("%q, %v", kind, err)
 	}
 }
@@ -210,35 +210,35 @@ func TestChainThatCannotBeKept(t *testing.T) {
 // Whatever byte of a signed manifest is another one, it is not what the agent signed.
 func FuzzSignedManifest(f *testing.F) {
 	postgrestest.Shared(f).CreateDatabase(f, "fuzzed")
-	engine := newEngine(f)
-	engine.Signer = signing.Open(f.TempDir())
-	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
+	config := newConfig(f)
+	config.Signer = signing.Open(f.TempDir())
+	if err := backup.New(*config).Repository.BeginSigning(); err != nil {
 		f.Fatal(err)
 	}
-	engine.Keys.Passphrases.Current = "secret"
-	made, err := backup.New(*engine).Dumper.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
+	config.Keys.Passphrases.Current = "secret"
+	made, err := backup.New(*config).Dumper.Backup(f.Context(), backup.BackupRequest{RunID: "run", Database: "fuzzed", Trigger: backup.TriggerManual})
 	if err != nil {
 		f.Fatal(err)
 	}
-	stored, err := backup.New(*engine).Repository.Find(made.ID)
+	stored, err := backup.New(*config).Repository.Find(made.ID)
 	if err != nil {
 		f.Fatal(err)
 	}
-	content, err := backup.New(*engine).Repository.ReadManifest(stored.Location)
+	content, err := backup.New(*config).Repository.ReadManifest(stored.Location)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for at := range content {
 		f.Add(at, content[at]^1)
 	}
-	engine.Keys.Passphrases = seal.Passphrases{} // its proof would be another way to be believed
+	config.Keys.Passphrases = seal.Passphrases{} // its proof would be another way to be believed
 	f.Fuzz(func(t *testing.T, at int, with byte) {
 		if at < 0 || at >= len(content) || content[at] == with {
 			return
 		}
 		changed := bytes.Clone(content)
 		changed[at] = with
-		if kind, err := originOf(engine, changed, nil); kind == backup.OriginSigned && err == nil {
+		if kind, err := originOf(config, changed, nil); kind == backup.OriginSigned && err == nil {
 			t.Errorf("with %q in place of %q at %d it is believed:\n%s", with, content[at], at, changed)
 		}
 	})

@@ -27,9 +27,9 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	server.CreateDatabase(t, "shop")
 	server.Exec(t, "shop", `CREATE SCHEMA s AUTHORIZATION app; SET ROLE app; CREATE TABLE s.goods (n int CHECK (n > 0));
 		ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO reader; RESET ROLE; CREATE EXTENSION citext`)
-	stored := newEngine(t, server.Environ()...)
+	stored := newConfig(t, server.Environ()...)
 	manifest := backUp(t, stored, "shop")
-	agent := newEngine(t, append(server.Environ(), "PGUSER=agent")...)
+	agent := newConfig(t, append(server.Environ(), "PGUSER=agent")...)
 	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.Check {
 		m, needs := manifest, *manifest.Needs
 		m.Needs = &needs
@@ -68,11 +68,11 @@ func TestPreviewForetellsWhatOfRolesCantBeMade(t *testing.T) {
 	server.Exec(t, "postgres", "CREATE ROLE gone; CREATE ROLE agent LOGIN CREATEDB")
 	server.CreateDatabase(t, "shop")
 	server.Exec(t, "shop", "CREATE SCHEMA s AUTHORIZATION gone")
-	stored := newEngine(t, server.Environ()...)
+	stored := newConfig(t, server.Environ()...)
 	manifest := backUp(t, stored, "shop")
 	server.DropDatabase(t, "shop")
 	server.Exec(t, "postgres", "DROP ROLE gone")
-	agent := newEngine(t, append(server.Environ(), "PGUSER=agent")...)
+	agent := newConfig(t, append(server.Environ(), "PGUSER=agent")...)
 	request := backup.RestoreRequest{
 		From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &manifest, Target: "again", WithRoles: backup.RolesMissing, RestoreID: "made",
 	}

@@ -16,7 +16,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	server := sample(t, "harbour")
 	server.Exec(t, "postgres", "CREATE ROLE mate LOGIN; CREATE ROLE maker LOGIN CREATEDB")
 	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE mate, maker") })
-	stored := newEngine(t)
+	stored := newConfig(t)
 	stored.Keys.Passphrases.Current = "secret"
 	manifest := backUp(t, stored, "harbour")
 	if manifest.Needs == nil || !slices.Equal(manifest.Needs.Owners, []string{"postgres"}) {
@@ -47,20 +47,20 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.failed+" "+test.text, func(t *testing.T) {
-			engine := newEngine(t)
+			config := newConfig(t)
 			if test.role != "" {
-				engine = newEngine(t, "PGUSER="+test.role)
+				config = newConfig(t, "PGUSER="+test.role)
 			}
-			engine.Store, engine.Keys.Passphrases = stored.Store, stored.Keys.Passphrases
+			config.Store, config.Keys.Passphrases = stored.Store, stored.Keys.Passphrases
 			changed, needs := manifest, *manifest.Needs
 			changed.Needs = &needs
 			request := backup.RestoreRequest{From: local.File(path), Manifest: &changed, Target: "harbour2", RestoreID: "look"}
 			test.change(&request, &changed)
-			guarded, mark := noPsql(t, engine)
+			guarded, mark := noPsql(t, config)
 			if test.role == "" {
-				engine = guarded
+				config = guarded
 			}
-			checks := backup.New(*engine).Restorer.Preview(t.Context(), request)
+			checks := backup.New(*config).Restorer.Preview(t.Context(), request)
 			failed := slices.DeleteFunc(slices.Clone(checks), func(c backup.Check) bool { return c.Result != backup.CheckFailed })
 			if test.role != "" { // who has no superuser's rights reads no setting data_directory, which is no failure
 				failed = slices.DeleteFunc(failed, func(c backup.Check) bool { return c.Name != test.failed })
@@ -68,7 +68,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 			if len(failed) != 1 || failed[0].Name != test.failed || !strings.Contains(failed[0].String(), test.text) || failed[0].Remedy == "" && test.failed != "target" {
 				t.Errorf("failed are %v, of %v", failed, checks)
 			}
-			if err := backup.New(*engine).Restorer.Restore(t.Context(), request); len(backup.FailedChecks(err)) == 0 {
+			if err := backup.New(*config).Restorer.Restore(t.Context(), request); len(backup.FailedChecks(err)) == 0 {
 				t.Errorf("the restore: %v", err)
 			}
 			if _, err := os.Stat(mark); err == nil {
@@ -82,11 +82,11 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 // A manifest from before dumps were looked at for what they need makes the preview read the whole file.
 func TestPreviewReadsTheFileWhereTheManifestDoesNotSay(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
 	manifest.Needs = nil
-	checks := backup.New(*engine).Restorer.Preview(t.Context(), backup.RestoreRequest{
-		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
+	checks := backup.New(*config).Restorer.Preview(t.Context(), backup.RestoreRequest{
+		From: local.File(filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "look",
 	})
 	var names []string
 	for _, check := range checks {

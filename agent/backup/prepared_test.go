@@ -14,13 +14,13 @@ import (
 // the database: a restore that fails takes it along.
 func TestAPreparedTransactionOfAFileGoesWithItsDatabase(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.WithSetting("max_prepared_transactions", "2"))
-	engine := engineOn(t, server, newEngine(t))
+	config := configOn(t, server, newConfig(t))
 	file := filepath.Join(t.TempDir(), "gift.sql")
 	script := "CREATE TABLE t (a int);\nPREPARE TRANSACTION 'for ever';\nCREATE TABLE u (a int);" + dumpEnd
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(file), Target: "gift", RestoreID: "gift1", Confined: true})
+	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(file), Target: "gift", RestoreID: "gift1", Confined: true})
 	if err == nil {
 		t.Error("it is restored without what is prepared")
 	}

@@ -13,14 +13,14 @@ import (
 // A restore tells its phases in their order, with bytes, and of a plain dump the tables that are done.
 func TestRestoreTellsItsProgress(t *testing.T) {
 	sample(t, "harbour", "harbour2")
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
 	var ticks atomic.Int64 // a clock that goes on with each look at it, so that nothing is left out
-	engine.Now = func() time.Time { return start.Add(time.Duration(ticks.Add(1)) * time.Second) }
+	config.Now = func() time.Time { return start.Add(time.Duration(ticks.Add(1)) * time.Second) }
 	var phases []string
 	furthest := map[string]backup.Progress{}
-	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
+	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)), Manifest: &manifest, Target: "harbour2", RestoreID: "told",
 		OnProgress: func(p backup.Progress) {
 			if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
 				phases = append(phases, p.Phase)

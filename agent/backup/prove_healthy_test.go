@@ -42,10 +42,10 @@ func TestProveOfWhatOnlySuperusersMake(t *testing.T) {
 	}
 	for _, format := range []string{"plain", "custom"} {
 		t.Run(format, func(t *testing.T) {
-			engine := newEngine(t, server.Environ()...)
-			engine.Format, engine.Keys.Passphrases = format, seal.Passphrases{Current: "secret"}
-			manifest := backUp(t, engine, "particular")
-			proof, err := prove(t, engine, manifest.ID, nil)
+			config := newConfig(t, server.Environ()...)
+			config.Format, config.Keys.Passphrases = format, seal.Passphrases{Current: "secret"}
+			manifest := backUp(t, config, "particular")
+			proof, err := prove(t, config, manifest.ID, nil)
 			if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 101 {
 				t.Fatalf("%+v, %v", proof, err)
 			}
@@ -53,7 +53,7 @@ func TestProveOfWhatOnlySuperusersMake(t *testing.T) {
 				t.Errorf("what held it: %q", proof.Cage)
 			}
 			// Without what was kept of the roles, nothing is known against the backup either.
-			proof, err = prove(t, engine, manifest.ID, func(r *backup.ProveRequest) { r.Manifest.Globals = nil })
+			proof, err = prove(t, config, manifest.ID, func(r *backup.ProveRequest) { r.Manifest.Globals = nil })
 			if err != nil || proof.State != backup.ProofSucceeded {
 				t.Errorf("without its roles: %+v, %v", proof, err)
 			}
@@ -80,9 +80,9 @@ func TestProveOfWhatReadsAnotherServer(t *testing.T) {
 		CREATE INDEX ON seen (n)`, server.SocketDir, server.Port))
 	for _, format := range []string{"plain", "custom"} {
 		t.Run(format, func(t *testing.T) {
-			engine := newEngine(t, server.Environ()...)
-			engine.Format = format
-			proof, err := prove(t, engine, backUp(t, engine, "near").ID, nil)
+			config := newConfig(t, server.Environ()...)
+			config.Format = format
+			proof, err := prove(t, config, backUp(t, config, "near").ID, nil)
 			if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 7 {
 				t.Errorf("%+v, %v", proof, err)
 			}
@@ -103,17 +103,17 @@ func TestAMaterializedViewOfSomeRowsComesBack(t *testing.T) {
 		SET ROLE clerk; CREATE MATERIALIZED VIEW seen AS SELECT * FROM goods`)
 	for _, format := range []string{"plain", "custom"} {
 		t.Run(format, func(t *testing.T) {
-			engine := newEngine(t, server.Environ()...)
-			engine.Format = format
-			manifest := backUp(t, engine, "shop")
-			if err := restore(t.Context(), t, engine, manifest.ID, "again"); err != nil {
+			config := newConfig(t, server.Environ()...)
+			config.Format = format
+			manifest := backUp(t, config, "shop")
+			if err := restore(t.Context(), t, config, manifest.ID, "again"); err != nil {
 				t.Fatal(err)
 			}
 			defer server.DropDatabase(t, "again")
 			if got := server.Value(t, "again", "SELECT count(*) FROM seen"); got != "3" {
 				t.Errorf("the view has %s rows", got)
 			}
-			if proof, err := prove(t, engine, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 10 {
+			if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 10 {
 				t.Errorf("%+v, %v", proof, err)
 			}
 		})

@@ -26,9 +26,9 @@ func TestProveSaysTheSameOfRowsInEveryFormat(t *testing.T) {
 			server.Exec(t, name, fits+"RETURN true; END $$; CREATE TABLE public.goods (n int CHECK (public.fits(n))); INSERT INTO public.goods VALUES (1)")
 			server.Exec(t, name, fits+test.does+"; END $$")
 			for _, format := range []string{"plain", "custom"} {
-				engine := newEngine(t)
-				engine.Format = format
-				proof, err := prove(t, engine, backUp(t, engine, name).ID, nil)
+				config := newConfig(t)
+				config.Format = format
+				proof, err := prove(t, config, backUp(t, config, name).ID, nil)
 				switch {
 				case test.state == "" && err == nil:
 					t.Errorf("%s: the backup is blamed: %v", format, proof.Differences)

@@ -61,28 +61,28 @@ func processesIn(t *testing.T, dir string) (pids []string) {
 }
 
 // prove tests the restore of a backup, whose manifest the change may falsify.
-func prove(t *testing.T, engine *backup.Config, id string, change func(*backup.ProveRequest)) (backup.Proof, error) {
+func prove(t *testing.T, config *backup.Config, id string, change func(*backup.ProveRequest)) (backup.Proof, error) {
 	t.Helper()
-	engine.Now = time.Now
-	stored, err := backup.New(*engine).Repository.Find(id)
+	config.Now = time.Now
+	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := backup.ProveRequest{From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
+	request := backup.ProveRequest{From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
 	if change != nil {
 		change(&request)
 	}
-	return backup.New(*engine).TestRestorer.Prove(t.Context(), request)
+	return backup.New(*config).TestRestorer.Prove(t.Context(), request)
 }
 
-func proveFile(t *testing.T, engine *backup.Config, content string, confined bool) (backup.Proof, error) {
+func proveFile(t *testing.T, config *backup.Config, content string, confined bool) (backup.Proof, error) {
 	t.Helper()
-	engine.Now = time.Now
+	config.Now = time.Now
 	path := filepath.Join(t.TempDir(), "backup.sql")
 	if err := os.WriteFile(path, []byte(content+"\n--\n-- PostgreSQL database dump complete\n--\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return backup.New(*engine).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
+	return backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
 }
 
 func TestProveRestoresAndCounts(t *testing.T) {
@@ -101,11 +101,11 @@ func TestProveRestoresAndCounts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine := newEngine(t)
-			change(engine)
-			manifest := backUp(t, engine, "proven")
+			config := newConfig(t)
+			change(config)
+			manifest := backUp(t, config, "proven")
 			var phases []string
-			proof, err := prove(t, engine, manifest.ID, func(r *backup.ProveRequest) {
+			proof, err := prove(t, config, manifest.ID, func(r *backup.ProveRequest) {
 				r.OnProgress = func(p backup.Progress) {
 					if !slices.Contains(phases, p.Phase) {
 						phases = append(phases, p.Phase)
@@ -140,9 +140,9 @@ func TestProveRestoresAndCounts(t *testing.T) {
 
 func TestProveTellsWhatDiffers(t *testing.T) {
 	sample(t, "differs").Exec(t, "differs", "CREATE TABLE a AS SELECT generate_series(1, 3); CREATE TABLE b AS SELECT 1; CREATE TABLE c AS SELECT 1")
-	engine := newEngine(t)
-	id := backUp(t, engine, "differs").ID
-	proof, err := prove(t, engine, id, func(r *backup.ProveRequest) {
+	config := newConfig(t)
+	id := backUp(t, config, "differs").ID
+	proof, err := prove(t, config, id, func(r *backup.ProveRequest) {
 		for n, table := range r.Manifest.Tables {
 			switch table.Name {
 			case "a":
@@ -169,14 +169,14 @@ func TestProveTellsWhatDiffers(t *testing.T) {
 
 func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	sample(t, "fault")
-	engine := newEngine(t)
-	engine.Keys.Passphrases.Current = "secret"
-	manifest := backUp(t, engine, "fault")
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	config := newConfig(t)
+	config.Keys.Passphrases.Current = "secret"
+	manifest := backUp(t, config, "fault")
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := folderOf(engine).Path(stored.Location)
+	path := folderOf(config).Path(stored.Location)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	if err := os.WriteFile(path, flipped, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if proof, err := prove(t, engine, manifest.ID, nil); err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "damaged") {
+	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "damaged") {
 		t.Errorf("a flipped bit: %+v, %v", proof, err)
 	}
 	if err := os.WriteFile(path, good, 0o600); err != nil {
@@ -205,24 +205,24 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 		"no newer server": {func(_ *backup.Config, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
 		"no file":         {func(_ *backup.Config, r *backup.ProveRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
-		other := *engine
+		other := *config
 		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s: %+v, %v", name, proof, err)
 		}
 	}
 	// It was good all the time.
-	if proof, err := prove(t, engine, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded {
+	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded {
 		t.Errorf("%+v, %v", proof, err)
 	}
 }
 
 func TestProveInTheInstanceWhereThereIsNoServer(t *testing.T) {
 	server := sample(t, "inside")
-	engine := newEngine(t)
-	id := backUp(t, engine, "inside").ID
+	config := newConfig(t)
+	id := backUp(t, config, "inside").ID
 	before := server.Databases(t)
-	proof, err := prove(t, engine, id, func(r *backup.ProveRequest) { r.Bin, r.InInstance = t.TempDir(), true })
+	proof, err := prove(t, config, id, func(r *backup.ProveRequest) { r.Bin, r.InInstance = t.TempDir(), true })
 	if err != nil || proof.State != backup.ProofSucceeded || proof.Method != backup.ProofInstance || proof.Rows == 0 {
 		t.Errorf("%+v, %v", proof, err)
 	}
@@ -233,11 +233,11 @@ func TestProveInTheInstanceWhereThereIsNoServer(t *testing.T) {
 
 // A dump of one database names roles and tablespaces of the instance, and these are nowhere by now.
 func TestProveMakesWhatTheDumpNames(t *testing.T) {
-	proof, err := proveFile(t, newEngine(t), `CREATE SOMETHING;`, false)
+	proof, err := proveFile(t, newConfig(t), `CREATE SOMETHING;`, false)
 	if err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "syntax_error (SQLSTATE 42601)") {
 		t.Errorf("what is no SQL: %+v, %v", proof, err)
 	}
-	proof, err = proveFile(t, newEngine(t), `
+	proof, err = proveFile(t, newConfig(t), `
 		SET default_tablespace = 'a "fast" disk';
 		CREATE TABLE public.t (n int);
 		ALTER TABLE public.t OWNER TO "the ""ghost""";
@@ -273,7 +273,7 @@ func TestProveOfAHostileFileLeavesNoMark(t *testing.T) {
 		if err := os.Chmod(marks, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		proof, err := proveFile(t, newEngine(t), fmt.Sprintf(script, filepath.Join(marks, "mark")), true)
+		proof, err := proveFile(t, newConfig(t), fmt.Sprintf(script, filepath.Join(marks, "mark")), true)
 		if proof.State == backup.ProofSucceeded {
 			t.Errorf("%s: it is a proof: %+v, %v", name, proof, err)
 		}
@@ -285,18 +285,18 @@ func TestProveOfAHostileFileLeavesNoMark(t *testing.T) {
 
 func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 	sample(t, "broken_off")
-	engine := newEngine(t)
-	id := backUp(t, engine, "broken_off").ID
+	config := newConfig(t)
+	id := backUp(t, config, "broken_off").ID
 	for _, phase := range []string{backup.PhaseVerify, backup.PhaseRestore, backup.PhaseCompare} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		engine.Now = time.Now
-		stored, err := backup.New(*engine).Repository.Find(id)
+		config.Now = time.Now
+		stored, err := backup.New(*config).Repository.Find(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = backup.New(*engine).TestRestorer.Prove(ctx, backup.ProveRequest{
-			From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
+		_, err = backup.New(*config).TestRestorer.Prove(ctx, backup.ProveRequest{
+			From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == phase {
 					cancel()
@@ -311,9 +311,9 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 
 func TestAServerWhoseOwnerIsGoneIsRemoved(t *testing.T) {
 	postgrestest.Shared(t)
-	engine, ground := newEngine(t), provingGround(t)
+	config, ground := newConfig(t), provingGround(t)
 	request := throwaway.Request{Dir: filepath.Join(ground, throwaway.Prefix+"1")}
-	if _, err := throwaway.Start(t.Context(), engine.Instance, request); err != nil {
+	if _, err := throwaway.Start(t.Context(), config.Instance, request); err != nil {
 		t.Fatal(err)
 	}
 	if len(processesIn(t, ground)) == 0 {

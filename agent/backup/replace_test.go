@@ -22,11 +22,11 @@ import (
 const endOfDump = "--\n-- PostgreSQL database dump complete\n--\n\n"
 
 // replace restores a stored backup over a database and returns what replaced what.
-func replace(t *testing.T, engine *backup.Config, manifest backup.Manifest, target string) (backup.Replacement, error) {
+func replace(t *testing.T, config *backup.Config, manifest backup.Manifest, target string) (backup.Replacement, error) {
 	t.Helper()
 	var replaced backup.Replacement
-	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(filepath.Join(folderOf(engine).Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
+	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(filepath.Join(folderOf(config).Dir(), manifest.Database, manifest.Filename)), Manifest: &manifest, Target: target, Replace: true,
 		RestoreID:  "replacing",
 		BeforeSwap: func(r backup.Replacement) error { replaced = r; return nil },
 	})
@@ -60,7 +60,7 @@ func TestReplaceThatFailsLeavesTheOldOne(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.sql+endOfDump), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := backup.New(*newEngine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{
+			err := backup.New(*newConfig(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{
 				From: local.File(path), Target: "harbour", Replace: true, RestoreID: "bad", TrustContent: true,
 				BeforeSwap: func(backup.Replacement) error { return test.beforeSwap },
 			})
@@ -91,14 +91,14 @@ func TestReplaceOnAFullDisk(t *testing.T) {
 	large := postgrestest.Shared(t)
 	large.CreateDatabase(t, "harbour")
 	large.Exec(t, "harbour", "CREATE TABLE filler AS SELECT repeat(md5(g::text), 30) FROM generate_series(1, 40000) g")
-	stored := newEngine(t)
+	stored := newConfig(t)
 	manifest := backUp(t, stored, "harbour")
 	server := postgrestest.Start(t, postgrestest.WithFileLimit(17<<20))
 	server.Exec(t, "postgres", "CREATE DATABASE harbour")
 	server.Exec(t, "harbour", "CREATE TABLE old (n int); INSERT INTO old VALUES (42)")
-	engine := newEngine(t, server.Environ()...)
-	engine.Store = stored.Store
-	_, err := replace(t, engine, manifest, "harbour")
+	config := newConfig(t, server.Environ()...)
+	config.Store = stored.Store
+	_, err := replace(t, config, manifest, "harbour")
 	if err == nil || !strings.Contains(postgres.Words(err), "could not extend file") {
 		t.Errorf("error = %v", err)
 	}
@@ -109,8 +109,8 @@ func TestReplaceOnAFullDisk(t *testing.T) {
 // database then; the configured database may be the one that is replaced.
 func TestReplaceUnderFire(t *testing.T) {
 	server := sample(t, "harbour")
-	engine := newEngine(t, "PGDATABASE=harbour")
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t, "PGDATABASE=harbour")
+	manifest := backUp(t, config, "harbour")
 	want := server.Value(t, "harbour", fingerprint)
 	server.Exec(t, "harbour", "UPDATE ships SET name = 'sunk'")
 
@@ -135,12 +135,12 @@ func TestReplaceUnderFire(t *testing.T) {
 	for sessions.Load() < 8 && t.Context().Err() == nil {
 		server.Value(t, "postgres", "SELECT 1")
 	}
-	replaced, err := replace(t, engine, manifest, "harbour")
+	replaced, err := replace(t, config, manifest, "harbour")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.DropDatabase(t, replaced.OldName); server.DropDatabase(t, replaced.NewName) })
-	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*config).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Errorf("undo: %v", err)
 	}
 	stop()
@@ -151,7 +151,7 @@ func TestReplaceUnderFire(t *testing.T) {
 	if got := server.Value(t, replaced.NewName, fingerprint); got != want {
 		t.Errorf("kept is %s, want %s", got, want)
 	}
-	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*config).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Errorf("an undo of what is in place: %v", err)
 	}
 }
@@ -161,8 +161,8 @@ func TestReplaceKeepsWhatTheNameHas(t *testing.T) {
 	server := sample(t, "harbour")
 	server.Exec(t, "postgres", "CREATE ROLE keeper; CREATE ROLE guest")
 	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE keeper, guest") })
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
 	for _, sql := range []string{
 		"ALTER SYSTEM SET allow_in_place_tablespaces = on", "SELECT pg_reload_conf()", "CREATE TABLESPACE fast LOCATION ''",
 		"ALTER DATABASE harbour SET TABLESPACE fast", "ALTER DATABASE harbour OWNER TO keeper", "ALTER DATABASE harbour CONNECTION LIMIT 7",
@@ -177,7 +177,7 @@ func TestReplaceKeepsWhatTheNameHas(t *testing.T) {
 		(SELECT string_agg(setrole::regrole || ' ' || setconfig::text, ';' ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
 		FROM pg_database d JOIN pg_tablespace s ON s.oid = dattablespace WHERE datname = 'harbour'`
 	before := strings.Join(server.Query(t, "postgres", has)[0], "|")
-	replaced, err := replace(t, engine, manifest, "harbour")
+	replaced, err := replace(t, config, manifest, "harbour")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,8 +191,8 @@ func TestReplaceKeepsWhatTheNameHas(t *testing.T) {
 func TestReplaceOfALongName(t *testing.T) {
 	name := strings.Repeat("船", postgres.MaxName/3)
 	server := sample(t, name)
-	engine := newEngine(t)
-	replaced, err := replace(t, engine, backUp(t, engine, name), name)
+	config := newConfig(t)
+	replaced, err := replace(t, config, backUp(t, config, name), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestReplaceOfALongName(t *testing.T) {
 			t.Errorf("kept as %q, of %d bytes", kept, len(kept))
 		}
 	}
-	if err := backup.New(*engine).Swapper.Undo(t.Context(), replaced); err != nil {
+	if err := backup.New(*config).Swapper.Undo(t.Context(), replaced); err != nil {
 		t.Error(err)
 	}
 }
@@ -212,10 +212,10 @@ func TestReplaceWithPreparedTransactions(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.WithSetting("max_prepared_transactions", "2"))
 	server.Exec(t, "postgres", "CREATE DATABASE harbour")
 	server.Exec(t, "harbour", "CREATE TABLE old (n int); INSERT INTO old VALUES (42)")
-	engine := newEngine(t, server.Environ()...)
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t, server.Environ()...)
+	manifest := backUp(t, config, "harbour")
 	server.Exec(t, "harbour", "BEGIN; INSERT INTO old VALUES (43); PREPARE TRANSACTION 'half'")
-	_, err := replace(t, engine, manifest, "harbour")
+	_, err := replace(t, config, manifest, "harbour")
 	if failed := backup.FailedChecks(err); len(failed) != 1 || failed[0].Name != "target" || !strings.Contains(failed[0].Remedy, "ROLLBACK PREPARED") {
 		t.Errorf("error = %v", err)
 	}

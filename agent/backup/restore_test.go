@@ -27,12 +27,12 @@ func untouched(t *testing.T, target string) {
 	}
 }
 
-// noPsql makes an engine fail the test if a restore comes as far as a tool that writes to the server.
-func noPsql(t *testing.T, engine *backup.Config) (*backup.Config, string) {
+// noPsql makes a config fail the test if a restore comes as far as a tool that writes to the server.
+func noPsql(t *testing.T, config *backup.Config) (*backup.Config, string) {
 	t.Helper()
 	mark := filepath.Join(t.TempDir(), "started")
-	guarded := newEngine(t, stub(t, "psql", "[ \"$1\" = --version ] || touch "+mark+"; exit 1"))
-	guarded.Store, guarded.Keys.Passphrases = engine.Store, engine.Keys.Passphrases
+	guarded := newConfig(t, stub(t, "psql", "[ \"$1\" = --version ] || touch "+mark+"; exit 1"))
+	guarded.Store, guarded.Keys.Passphrases = config.Store, config.Keys.Passphrases
 	return guarded, mark
 }
 
@@ -68,10 +68,10 @@ func TestDamageIsToldApart(t *testing.T) {
 		{"longer", right, func(c []byte) []byte { return append(c, 0) }, backup.ErrDamaged, "integrity"},
 	}
 	for _, compression := range []string{backup.CompressionNone, backup.CompressionZstd} {
-		engine := newEngine(t)
-		engine.Compression, engine.Keys.Passphrases = compression, right
-		manifest := backUp(t, engine, "harbour")
-		path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
+		config := newConfig(t)
+		config.Compression, config.Keys.Passphrases = compression, right
+		manifest := backUp(t, config, "harbour")
+		path := filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -81,8 +81,8 @@ func TestDamageIsToldApart(t *testing.T) {
 				if err := os.WriteFile(path, test.damage(append([]byte(nil), content...)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				engine.Keys.Passphrases = test.passphrases
-				guarded, mark := noPsql(t, engine)
+				config.Keys.Passphrases = test.passphrases
+				guarded, mark := noPsql(t, config)
 				err := restore(t.Context(), t, guarded, manifest.ID, "harbour2")
 				if !errors.Is(err, test.want) || backup.Failure(err) != test.failure || strings.Contains(err.Error(), "\n") {
 					t.Errorf("error = %v (%s), want %v in one line", err, backup.Failure(err), test.want)
@@ -98,35 +98,35 @@ func TestDamageIsToldApart(t *testing.T) {
 
 func TestRestoreWithAnOldPassphrase(t *testing.T) {
 	sample(t, "harbour", "harbour2")
-	engine := newEngine(t)
-	engine.Keys.Passphrases.Current = "before"
-	manifest := backUp(t, engine, "harbour")
-	engine.Keys.Passphrases = seal.Passphrases{Current: "after", Old: []string{"between", "before"}}
-	if err := restore(t.Context(), t, engine, manifest.ID, "harbour2"); err != nil {
+	config := newConfig(t)
+	config.Keys.Passphrases.Current = "before"
+	manifest := backUp(t, config, "harbour")
+	config.Keys.Passphrases = seal.Passphrases{Current: "after", Old: []string{"between", "before"}}
+	if err := restore(t.Context(), t, config, manifest.ID, "harbour2"); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRestoreRefusals(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
 	for target, want := range map[string]error{"template1": backup.ErrTemplate, "pgharbor_restore_x": backup.ErrReserved} { // a control plane may ask for any
-		if err := restore(t.Context(), t, engine, manifest.ID, target); !errors.Is(err, want) {
+		if err := restore(t.Context(), t, config, manifest.ID, target); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", target, err, want)
 		}
 	}
-	if err := restore(t.Context(), t, engine, manifest.ID, "harbour"); !errors.Is(err, backup.ErrTargetExists) {
+	if err := restore(t.Context(), t, config, manifest.ID, "harbour"); !errors.Is(err, backup.ErrTargetExists) {
 		t.Errorf("a target that exists: %v", err)
 	}
-	if err := restore(t.Context(), t, engine, manifest.ID, strings.Repeat("x", 64)); err == nil {
+	if err := restore(t.Context(), t, config, manifest.ID, strings.Repeat("x", 64)); err == nil {
 		t.Error("a name that PostgreSQL would cut off is taken")
 	}
-	err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File("/not/there"), Target: "harbour2", RestoreID: "r"})
+	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File("/not/there"), Target: "harbour2", RestoreID: "r"})
 	if backup.Failure(err) != backup.FailureNotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
+	if err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(t.TempDir()), Target: "harbour2", RestoreID: "r"}); err == nil {
 		t.Error("a folder is taken for a file")
 	}
 	untouched(t, "harbour2")
@@ -156,12 +156,12 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			engine := newEngine(t)
-			manifest := backUp(t, engine, "harbour")
-			path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
+			config := newConfig(t)
+			manifest := backUp(t, config, "harbour")
+			path := filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)
 			ctx, stop := context.WithCancelCause(t.Context())
 			var once sync.Once
-			err := backup.New(*engine).Restorer.Restore(ctx, backup.RestoreRequest{
+			err := backup.New(*config).Restorer.Restore(ctx, backup.RestoreRequest{
 				From: local.File(path), Manifest: &manifest, Target: "harbour2", RestoreID: "struck",
 				OnProgress: func(p backup.Progress) {
 					if p.Phase == test.phase {
@@ -183,17 +183,17 @@ func TestRestoreStruckHalfWay(t *testing.T) {
 // A session that somebody opens in the temporary database does not stand in the way of the last step.
 func TestRestoreWithAForeignSession(t *testing.T) {
 	server := sample(t, "harbour", "harbour2")
-	engine := newEngine(t)
-	manifest := backUp(t, engine, "harbour")
-	stored, err := backup.New(*engine).Repository.Find(manifest.ID)
+	config := newConfig(t)
+	manifest := backUp(t, config, "harbour")
+	stored, err := backup.New(*config).Repository.Find(manifest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var foreign *exec.Cmd
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &manifest, Target: "harbour2", RestoreID: "foreign",
 		OnProgress: func(p backup.Progress) {
 			if p.Phase == backup.PhaseAnalyze {
 				foreign = exec.CommandContext(ctx, server.Bin+"/psql", "-XAtc", "SELECT 'here'", "-c", "SELECT pg_sleep(1000)", server.URL(temporaries(t)[0]))
@@ -238,7 +238,7 @@ func TestBadSQLLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, trusted := range []bool{false, true} {
-				err := backup.New(*newEngine(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
+				err := backup.New(*newConfig(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "bad", TrustContent: trusted})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("trusted %v: error = %v, want one that says %q", trusted, err, test.want)
 				}
@@ -261,19 +261,19 @@ func TestStockToolsBothWays(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", script, err, output)
 		}
 	}
-	engine := newEngine(t)
-	engine.Keys.Passphrases.Current = "secret"
+	config := newConfig(t)
+	config.Keys.Passphrases.Current = "secret"
 
 	run("pg_dump harbour | openssl enc -aes-256-cbc -pbkdf2 -pass env:PASS > old.sql.enc")
-	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
+	if err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(dir + "/old.sql.enc"), Target: "harbour2", RestoreID: "stock"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := server.Value(t, "harbour2", fingerprint); got != want {
 		t.Errorf("restored %s, want %s", got, want)
 	}
 
-	manifest := backUp(t, engine, "harbour")
-	path := filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename)
+	manifest := backUp(t, config, "harbour")
+	path := filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename)
 	server.CreateDatabase(t, "harbour3")
 	run("openssl enc -d -aes-256-cbc -pbkdf2 -pass env:PASS -in '" + path + "' -out restore.sql; psql -qX -v ON_ERROR_STOP=1 -o /dev/null -d harbour3 -f restore.sql")
 	if got := server.Value(t, "harbour3", fingerprint); got != want {
@@ -284,17 +284,17 @@ func TestStockToolsBothWays(t *testing.T) {
 // A file without a manifest is verified as far as it can be.
 func TestForeignFiles(t *testing.T) {
 	sample(t, "harbour")
-	engine := newEngine(t)
-	engine.Keys.Passphrases.Current = "secret"
-	manifest := backUp(t, engine, "harbour")
-	sealed, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename))
+	config := newConfig(t)
+	config.Keys.Passphrases.Current = "secret"
+	manifest := backUp(t, config, "harbour")
+	sealed, err := os.ReadFile(filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename))
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine.Keys.Passphrases.Current, engine.Format = "", postgres.FormatCustom
-	engine.Store = newEngine(t).Store
-	manifest = backUp(t, engine, "harbour")
-	archive, err := os.ReadFile(filepath.Join(folderOf(engine).Dir(), "harbour", manifest.Filename))
+	config.Keys.Passphrases.Current, config.Format = "", postgres.FormatCustom
+	config.Store = newConfig(t).Store
+	manifest = backUp(t, config, "harbour")
+	archive, err := os.ReadFile(filepath.Join(folderOf(config).Dir(), "harbour", manifest.Filename))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,8 +316,8 @@ func TestForeignFiles(t *testing.T) {
 			if err := os.WriteFile(path, test.content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			engine.Keys.Passphrases.Current = test.passphrase
-			err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "foreign"})
+			config.Keys.Passphrases.Current = test.passphrase
+			err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "harbour2", RestoreID: "foreign"})
 			if !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)
 			}
@@ -329,9 +329,9 @@ func TestForeignFiles(t *testing.T) {
 // The restored database has the encoding and locale of the one that was dumped.
 func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
 	server := postgrestest.Shared(t)
-	engine := newEngine(t)
+	config := newConfig(t)
 	latin := postgres.Database{Encoding: "LATIN1", Collate: "C", CType: "C", LocaleProvider: "libc"}
-	if err := engine.Instance.CreateDatabase(t.Context(), "latin", latin); err != nil {
+	if err := config.Instance.CreateDatabase(t.Context(), "latin", latin); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -340,16 +340,16 @@ func TestRestoreKeepsEncodingAndLocale(t *testing.T) {
 		}
 	})
 	server.Exec(t, "latin", "CREATE TABLE t (v text); INSERT INTO t VALUES (chr(233))")
-	manifest := backUp(t, engine, "latin")
-	if err := restore(t.Context(), t, engine, manifest.ID, "latin2"); err != nil {
+	manifest := backUp(t, config, "latin")
+	if err := restore(t.Context(), t, config, manifest.ID, "latin2"); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(folderOf(engine).Dir(), "latin", manifest.Filename)
-	if err := backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
+	path := filepath.Join(folderOf(config).Dir(), "latin", manifest.Filename)
+	if err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "latin3", RestoreID: "bare"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"latin2", "latin3"} {
-		got, err := engine.Instance.Database(t.Context(), name)
+		got, err := config.Instance.Database(t.Context(), name)
 		if err != nil || got.Encoding != "LATIN1" || got.Collate != "C" {
 			t.Errorf("%s = %+v, %v", name, got, err)
 		}

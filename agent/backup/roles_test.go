@@ -67,9 +67,9 @@ func TestRolesOfABackupReachNothingBeyondIt(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.CreateDatabase(t, "harbour")
 	server.Exec(t, "postgres", intruders)
-	engine := engineOn(t, server, newEngine(t))
-	engine.InstanceName = "theirs"
-	manifest := backUp(t, engine, "harbour")
+	config := configOn(t, server, newConfig(t))
+	config.InstanceName = "theirs"
+	manifest := backUp(t, config, "harbour")
 	programs := []string{
 		"GRANT pg_execute_server_program TO mallory", "CREATE TEMP TABLE said (line text)", "COPY said FROM PROGRAM 'id'",
 		"GRANT treasurer TO crew", "CREATE ROLE another", "CREATE DATABASE mine", "SELECT forget(1)",
@@ -77,7 +77,7 @@ func TestRolesOfABackupReachNothingBeyondIt(t *testing.T) {
 	for roles, want := range map[string]int{backup.RolesMissing: 1, backup.RolesSuperuser: len(programs)} {
 		other := postgrestest.Start(t, postgrestest.WithPassword("over-tcp"))
 		other.Exec(t, "postgres", "CREATE ROLE treasurer; "+forget)
-		there := engineOn(t, other, engine)
+		there := configOn(t, other, config)
 		there.InstanceName = "ours"
 		if err := restoreLackingAny(t, there, manifest, roles); err != nil {
 			t.Fatal(err)
@@ -104,8 +104,8 @@ func TestRolesOfABackupReachNothingBeyondIt(t *testing.T) {
 	}
 }
 
-func restoreLackingAny(t *testing.T, engine *backup.Config, manifest backup.Manifest, roles string) error {
+func restoreLackingAny(t *testing.T, config *backup.Config, manifest backup.Manifest, roles string) error {
 	t.Helper()
-	_, err := restoreLacking(t, engine, manifest, "again", roles)
+	_, err := restoreLacking(t, config, manifest, "again", roles)
 	return err
 }

@@ -39,7 +39,7 @@ func TestASmallAgentRestoresWhatADatabasesOwnerHasInPublic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, environ := smallAgent(t, grants)
 			for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom, ""} { // the last one trusts the content
-				agent := newEngine(t, environ...)
+				agent := newConfig(t, environ...)
 				agent.Format = format
 				manifest := backUp(t, agent, "shop")
 				if err := backup.New(*agent).Restorer.Restore(t.Context(), backup.RestoreRequest{
@@ -65,7 +65,7 @@ func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) 
 	server, environ := smallAgent(t, `CREATE ROLE dora; GRANT dora TO agent WITH ADMIN OPTION; CREATE SCHEMA c AUTHORIZATION app; CREATE FUNCTION c.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION c.f() OWNER TO dora;
 		CREATE TABLE c.t (id int PRIMARY KEY); INSERT INTO c.t VALUES (1); ALTER TABLE c.t OWNER TO dora; CREATE VIEW c.v AS SELECT 1; ALTER VIEW c.v OWNER TO dora`)
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		agent := newEngine(t, environ...)
+		agent := newConfig(t, environ...)
 		agent.Format = format
 		manifest := backUp(t, agent, "shop")
 		if err := backup.New(*agent).Restorer.Restore(t.Context(), backup.RestoreRequest{
@@ -84,7 +84,7 @@ func TestASmallAgentRestoresWhatStandsWhereItsOwnerMayMakeNothing(t *testing.T) 
 // Where nothing is kept that says who owned the database, it is foretold.
 func TestPreviewForetellsWhatASmallAgentMayNotGiveInPublic(t *testing.T) {
 	_, environ := smallAgent(t, "")
-	agent := newEngine(t, environ...)
+	agent := newConfig(t, environ...)
 	manifest := backUp(t, agent, "shop")
 	look := func() string {
 		return lineOf(backup.New(*agent).Restorer.Preview(t.Context(), backup.RestoreRequest{

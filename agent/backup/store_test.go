@@ -18,31 +18,31 @@ func TestAnyStoreKeepsBackups(t *testing.T) {
 	server.CreateDatabase(t, "portable")
 	server.Exec(t, "portable", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n; ALTER DATABASE portable SET work_mem = '5MB'")
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
-		engine := newEngine(t, server.Environ()...)
-		engine.Format, engine.Store = format, storetest.NewMemory(time.Now)
-		manifest := backUp(t, engine, "portable")
-		stored := find(t, engine, manifest)
-		if damage, err := backup.New(*engine).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
+		config := newConfig(t, server.Environ()...)
+		config.Format, config.Store = format, storetest.NewMemory(time.Now)
+		manifest := backUp(t, config, "portable")
+		stored := find(t, config, manifest)
+		if damage, err := backup.New(*config).Repository.Scrub(t.Context(), stored, nil); damage != "" || err != nil {
 			t.Errorf("%s: %q, %v", format, damage, err)
 		}
-		request := backup.RestoreRequest{From: backup.New(*engine).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "ported", RestoreID: "ported"}
-		if err := backup.New(*engine).Restorer.Restore(t.Context(), request); err != nil {
+		request := backup.RestoreRequest{From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "ported", RestoreID: "ported"}
+		if err := backup.New(*config).Restorer.Restore(t.Context(), request); err != nil {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if got := server.Value(t, "ported", "SELECT count(*) || ' ' || current_setting('work_mem') FROM t"); got != "1000 5MB" {
 			t.Errorf("%s: %s", format, got)
 		}
 		server.DropDatabase(t, "ported")
-		if err := backup.New(*engine).Repository.Hold(stored.ID, backup.Hold{Reason: "audit"}); err != nil {
+		if err := backup.New(*config).Repository.Hold(stored.ID, backup.Hold{Reason: "audit"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := backup.New(*engine).Repository.Remove(stored.ID); !errors.Is(err, store.ErrHeld) || find(t, engine, manifest).Hold.Reason != "audit" {
+		if err := backup.New(*config).Repository.Remove(stored.ID); !errors.Is(err, store.ErrHeld) || find(t, config, manifest).Hold.Reason != "audit" {
 			t.Errorf("%s: removed: %v", format, err)
 		}
-		if err := errors.Join(backup.New(*engine).Repository.Release(stored.ID), backup.New(*engine).Repository.Remove(stored.ID)); err != nil {
+		if err := errors.Join(backup.New(*config).Repository.Release(stored.ID), backup.New(*config).Repository.Remove(stored.ID)); err != nil {
 			t.Error(err)
 		}
-		if left, err := backup.New(*engine).Repository.Inventory(); err != nil || len(left) > 0 {
+		if left, err := backup.New(*config).Repository.Inventory(); err != nil || len(left) > 0 {
 			t.Errorf("%s: left are %v: %v", format, left, err)
 		}
 	}

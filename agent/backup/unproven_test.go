@@ -14,10 +14,10 @@ import (
 )
 
 // confinedRestore makes a database of a file that nobody knows, and returns the role that owns it then.
-func confinedRestore(t *testing.T, engine *backup.Config, id, target string) (role string) {
+func confinedRestore(t *testing.T, config *backup.Config, id, target string) (role string) {
 	t.Helper()
 	server := postgrestest.Shared(t)
-	stored, err := backup.New(*engine).Repository.Find(id)
+	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +26,8 @@ func confinedRestore(t *testing.T, engine *backup.Config, id, target string) (ro
 		server.DropDatabase(t, target)
 		server.Exec(t, "postgres", `DROP ROLE IF EXISTS "`+role+`"`)
 	})
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
 		Confined: true, Origin: backup.OriginVouched,
 	})
 	if err != nil {
@@ -37,14 +37,14 @@ func confinedRestore(t *testing.T, engine *backup.Config, id, target string) (ro
 }
 
 // unprovenOf is what a backup of a database says of its content, and how it would be restored.
-func unprovenOf(t *testing.T, engine *backup.Config, database string) (backup.OriginKind, backup.Origin) {
+func unprovenOf(t *testing.T, config *backup.Config, database string) (backup.OriginKind, backup.Origin) {
 	t.Helper()
-	made := backUp(t, engine, database)
-	stored, err := backup.New(*engine).Repository.Find(made.ID)
+	made := backUp(t, config, database)
+	stored, err := backup.New(*config).Repository.Find(made.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, err := backup.New(*engine).Repository.OriginOf(stored)
+	origin, err := backup.New(*config).Repository.OriginOf(stored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,24 +62,24 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	sample(t, "harbour")
 	server.Exec(t, "postgres", "CREATE ROLE launderer")
 	t.Cleanup(func() { server.Exec(t, "postgres", "DROP ROLE launderer") })
-	engine := signed(t, newEngine(t))
+	config := signed(t, newConfig(t))
 	t.Cleanup(func() { server.DropDatabase(t, "clean") })
-	file := backUp(t, engine, "harbour")
-	role := confinedRestore(t, engine, file.ID, "washed")
+	file := backUp(t, config, "harbour")
+	role := confinedRestore(t, config, file.ID, "washed")
 
-	wants := func(when string, engine *backup.Config, database string, want backup.OriginKind) {
+	wants := func(when string, config *backup.Config, database string, want backup.OriginKind) {
 		t.Helper()
-		kind, origin := unprovenOf(t, engine, database)
+		kind, origin := unprovenOf(t, config, database)
 		if kind != want || origin.Proven() != (want == "") || (want != "" && origin.Kind != backup.OriginRestored) {
 			t.Errorf("%s: its backup says %q, and is %+v", when, kind, origin)
 		}
 	}
-	wants("a database that never was restored", engine, "harbour", "")
-	wants("restored confined", engine, "washed", backup.OriginVouched)
-	lost := signed(t, newEngine(t))
+	wants("a database that never was restored", config, "harbour", "")
+	wants("restored confined", config, "washed", backup.OriginVouched)
+	lost := signed(t, newConfig(t))
 	wants("with another state folder", lost, "washed", backup.OriginUnknown)
 
-	if err := backup.New(*engine).Marks.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedByConfined) {
+	if err := backup.New(*config).Marks.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedByConfined) {
 		t.Errorf("it can be unmarked while the confined role owns it: %v", err)
 	}
 	server.Exec(t, "washed", `ALTER DATABASE washed RESET ALL`)
@@ -91,21 +91,21 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	server.Exec(t, "postgres", "ALTER DATABASE washed RENAME TO clean")
 	wants("given away, another state folder", lost, "clean", backup.OriginUnknown)
 	server.Exec(t, "postgres", "ALTER DATABASE clean RESET ALL")
-	wants("given away and renamed", engine, "clean", backup.OriginVouched)
+	wants("given away and renamed", config, "clean", backup.OriginVouched)
 
-	if err := backup.New(*engine).Marks.Unmark(t.Context(), "clean"); err != nil {
+	if err := backup.New(*config).Marks.Unmark(t.Context(), "clean"); err != nil {
 		t.Fatal(err)
 	}
-	wants("once somebody on the host said so", engine, "clean", "")
+	wants("once somebody on the host said so", config, "clean", "")
 }
 
 // A backup of a marked database is marked too, and what is restored of it: the mark is not washed off by going round.
 func TestTheMarkGoesRound(t *testing.T) {
 	sample(t, "harbour")
-	engine := signed(t, newEngine(t))
-	confinedRestore(t, engine, backUp(t, engine, "harbour").ID, "washed")
-	confinedRestore(t, engine, backUp(t, engine, "washed").ID, "twice")
-	if kind, origin := unprovenOf(t, engine, "twice"); kind == "" || origin.Proven() {
+	config := signed(t, newConfig(t))
+	confinedRestore(t, config, backUp(t, config, "harbour").ID, "washed")
+	confinedRestore(t, config, backUp(t, config, "washed").ID, "twice")
+	if kind, origin := unprovenOf(t, config, "twice"); kind == "" || origin.Proven() {
 		t.Errorf("its backup says %q, and is %+v", kind, origin)
 	}
 }
@@ -114,25 +114,25 @@ func TestTheMarkGoesRound(t *testing.T) {
 func TestTheMarkIsOfTheOneDatabase(t *testing.T) {
 	server := postgrestest.Shared(t)
 	sample(t, "harbour")
-	engine := signed(t, newEngine(t))
-	file := backUp(t, engine, "harbour")
-	stored, err := backup.New(*engine).Repository.Find(file.ID)
+	config := signed(t, newConfig(t))
+	file := backUp(t, config, "harbour")
+	stored, err := backup.New(*config).Repository.Find(file.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := confinedRestore(t, engine, file.ID, "washed")
+	role := confinedRestore(t, config, file.ID, "washed")
 	server.Exec(t, "washed", `REASSIGN OWNED BY "`+role+`" TO postgres`)
 	t.Cleanup(func() { server.DropDatabase(t, "washed_before_second") })
-	err = backup.New(*engine).Restorer.Restore(t.Context(), backup.RestoreRequest{
-		From: local.File(folderOf(engine).Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
+	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
+		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "washed", Replace: true, RestoreID: "second",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kind, _ := unprovenOf(t, engine, "washed"); kind != "" {
+	if kind, _ := unprovenOf(t, config, "washed"); kind != "" {
 		t.Errorf("it is marked as %q", kind)
 	}
-	if kind, _ := unprovenOf(t, engine, "washed_before_second"); kind == "" {
+	if kind, _ := unprovenOf(t, config, "washed_before_second"); kind == "" {
 		t.Error("the one before it is not marked any more")
 	}
 }
@@ -140,15 +140,15 @@ func TestTheMarkIsOfTheOneDatabase(t *testing.T) {
 // A state folder that can't tell costs no backup, and marks it.
 func TestMarksThatCannotBeRead(t *testing.T) {
 	sample(t, "harbour")
-	engine, dir := newEngine(t), t.TempDir()
-	engine.Signer = signing.Open(dir)
-	if err := backup.New(*engine).Repository.BeginSigning(); err != nil {
+	config, dir := newConfig(t), t.TempDir()
+	config.Signer = signing.Open(dir)
+	if err := backup.New(*config).Repository.BeginSigning(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "unproven-databases.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	made := backUp(t, engine, "harbour")
+	made := backUp(t, config, "harbour")
 	if made.Unproven == nil || len(made.Warnings) != 1 || !strings.Contains(made.Warnings[0], "unproven-databases.json") {
 		t.Errorf("it says %+v, and warns of %q", made.Unproven, made.Warnings)
 	}
