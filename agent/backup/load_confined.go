@@ -121,8 +121,3 @@ func (u *withoutLines) next() ([]byte, error) {
 	}
 	return line, err
 }
-
-// betweenStatements says that whatever comes next begins a statement.
-func (s *Scanner) betweenStatements() bool {
-	return !s.copies && s.lexer.state == inText && s.lexer.statement.expect == expectStart
-}

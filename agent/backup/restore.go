@@ -69,19 +69,9 @@ func (r *Restorer) Restore(ctx context.Context, req RestoreRequest) error {
 		return err
 	}
 	to := listener{clock: r.clock, onProgress: req.OnProgress, onWarning: req.OnWarning}
-	kept, err := r.files.openGlobals(req.From, req.Manifest, req.WithRoles, to)
-	if req.Confined {
-		kept, err = nil, req.confinable()
-	}
+	kept, roles, err := r.prepareRoles(ctx, found, req.roleRequest(), to)
 	if err != nil {
 		return err
-	}
-	roles, err := r.makeRoles(ctx, found, kept, req.Manifest, req.WithRoles, to)
-	if err != nil {
-		return err
-	}
-	if len(roles) > 0 && req.OnRoles != nil {
-		req.OnRoles(roles)
 	}
 	temporary := temporaryPrefix + req.RestoreID
 	err = r.fill(ctx, temporary, content{found, file, kept}, req.plan(), to)
@@ -125,6 +115,12 @@ func (r *Restorer) fill(ctx context.Context, temporary string, from content, by 
 	return db.release(ctx, err)
 }
 
+func (r RestoreRequest) roleRequest() roleRequest {
+	return roleRequest{
+		from: r.From, manifest: r.Manifest, withRoles: r.WithRoles, confined: r.Confined, replace: r.Replace, onRoles: r.OnRoles,
+	}
+}
+
 // plan is how the database is built.
 func (r RestoreRequest) plan() plan {
 	p := plan{manifest: r.Manifest, confined: r.Confined, trusted: r.TrustContent}
@@ -140,15 +136,4 @@ func (r RestoreRequest) placing(instance string) placing {
 		target: r.Target, replace: r.Replace, restoreID: r.RestoreID, beforeSwap: r.BeforeSwap,
 		foreign: r.Manifest != nil && r.Manifest.Instance != instance && r.WithRoles != RolesSuperuser,
 	}
-}
-
-// confinable refuses what a file of unknown origin may not ask for.
-func (r RestoreRequest) confinable() error {
-	switch {
-	case r.WithRoles != "":
-		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrConfinedOnly)
-	case r.Replace:
-		return fmt.Errorf("%w: it takes the place of no database", ErrConfinedOnly)
-	}
-	return nil
 }

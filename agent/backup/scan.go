@@ -149,3 +149,8 @@ func (s *Scanner) skipRows(p []byte) int {
 	}
 	return len(p)
 }
+
+// betweenStatements says that whatever comes next begins a statement.
+func (s *Scanner) betweenStatements() bool {
+	return !s.copies && s.lexer.state == inText && s.lexer.statement.expect == expectStart
+}

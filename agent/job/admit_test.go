@@ -218,7 +218,7 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 // Anyone who is refused a file of another host is told which word of the policy would allow it, and
 // of whom.
 func TestADeniedInstanceIsNamedWithItsRule(t *testing.T) {
-	r := newRunner(t, nil)
+	r := newOffline(t, nil)
 	_, err := r.admission.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})
 	const want = `does not allow a restore from "spare-db": restore_from in the policy file there does not name that instance`
 	if backup.Failure(err) != backup.FailureNotAllowed || !strings.Contains(err.Error(), want) {

@@ -2,15 +2,12 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sort"
 	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/backup"
-	"github.com/pgharbor/pgharbor/agent/policy"
-	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
@@ -98,62 +95,6 @@ func (q *Queue) Changed() <-chan struct{} { return q.changed }
 
 // wait returns when the jobs have ended that were accepted before ctx of Accept did.
 func (q *Queue) wait() { q.jobs.Wait() }
-
-// do runs a job from its record to the journal.
-func (q *Queue) do(ctx context.Context, job Job) {
-	defer q.forget(job.ID)
-	spec := job.Spec
-	if spec == nil {
-		spec = unknownSpec{}
-	}
-	record := state.Record{ID: "job-" + job.ID, JobID: job.ID}
-	allowed, claimed, err := q.takes(ctx, job.ID, spec)
-	record.Restore = claimed
-	work := q.recorder.begin(record)
-	log := q.log.With("job", job.ID)
-	log.Info("job begins", "kind", spec.Kind())
-
-	result := state.Result{About: spec.about()}
-	result.About.Kind, result.About.StartedAt = spec.Kind(), q.clock.Now().UTC()
-	if err == nil {
-		err = spec.run(ctx, q.workers, &task{id: job.ID, allowed: allowed, result: &result, progress: func(p backup.Progress) { q.progress(job.ID, p) }})
-	}
-	if errors.Is(err, errOutcomeUnknown) {
-		log.Error("a job ended in the dark; it is looked at again when the server is back", "kind", spec.Kind(), "error", err)
-		q.orphans.leave(orphan{work: work})
-		return
-	}
-	if err != nil && ctx.Err() != nil {
-		err = errInterrupted
-	}
-	result.JobID, result.State, result.FinishedAt = job.ID, state.StateSucceeded, q.clock.Now().UTC()
-	if err != nil {
-		result.State, result.Error, result.Failure = state.StateFailed, err.Error(), backup.Failure(err)
-		result.Checks = backup.FailedChecks(err)
-		result.About.Words = postgres.Words(err)
-		log.Error("job failed", "kind", spec.Kind(), "error", err)
-	} else {
-		log.Info("job succeeded", "kind", spec.Kind())
-	}
-	if err != nil && !q.orphans.cleanUp(ctx, work) {
-		work = nil // its record is needed until its database is dropped
-	}
-	q.recorder.finish(work, state.ResultEntry(result))
-}
-
-// takes reports whether a job makes sense, the host allows it, and what it claims, it has for itself.
-func (q *Queue) takes(ctx context.Context, jobID string, spec Spec) (allowed policy.Policy, claimed *state.Restore, err error) {
-	if err := spec.check(); err != nil {
-		return allowed, nil, err
-	}
-	if allowed, err = q.admission.permit(spec); err != nil {
-		return allowed, nil, err
-	}
-	if claims, ok := spec.(claimer); ok {
-		claimed, err = claims.claim(ctx, q.workers, jobID)
-	}
-	return allowed, claimed, err
-}
 
 func (q *Queue) progress(jobID string, p backup.Progress) {
 	q.mu.Lock()

@@ -1,6 +1,3 @@
-// Package backup is the pipeline, both ways, and the manifest. A backup is a dump that was read to pg_dump's own end,
-// sealed, hashed and stored in one pass; a restore verifies the whole file before its first byte reaches Postgres, and
-// fills a fresh database that gets its name at the very end.
 package backup
 
 import (
