@@ -173,7 +173,7 @@ func unprotected(j evaluation) *Reason {
 	case !j.RestoredAt.IsZero() && j.now.Sub(j.RestoredAt) < guestFor:
 		return nil
 	case !j.Agent.Status.BackupsEnabled:
-		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "there is no backup, and the agent's schedule is off")
+		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "%s, and the agent's schedule is off", noBackup(j))
 	default:
 		return reason(VerdictUnprotected, "add it to the agent's BACKUP_DATABASES"+passOver(j), "the database exists and no schedule covers it")
 	}
@@ -244,7 +244,7 @@ func stale(j evaluation) *Reason {
 	again := shell.Command("pgharbor backup %s", j.Instance)
 	switch {
 	case j.NewestBackup == nil:
-		return reason(VerdictStale, again, "there is no backup")
+		return reason(VerdictStale, again, "%s", noBackup(j))
 	case j.NewestBackup.CreatedAt.After(j.now.Add(ClockSkew)):
 		return reason(VerdictStale, "set the clocks of the agent's host and of the control plane's, then "+again,
 			"the newest backup is dated %s, which is yet to come", j.NewestBackup.CreatedAt.Format(time.RFC3339))
@@ -252,6 +252,14 @@ func stale(j evaluation) *Reason {
 		return reason(VerdictStale, again, "the newest backup is %s old", j.now.Sub(j.NewestBackup.CreatedAt).Round(time.Minute))
 	}
 	return nil
+}
+
+// noBackup says of a database without a backup that counts whether there is any at all.
+func noBackup(j evaluation) string {
+	if j.Damaged > 0 || j.TestRestored != nil {
+		return "there is no good backup"
+	}
+	return "there is no backup"
 }
 
 func sizeOff(j evaluation) *Reason {

@@ -249,3 +249,23 @@ func TestHealthWarnsOfABackupThatARestoreRefuses(t *testing.T) {
 		t.Errorf("the facts have changed: %q", facts.Warnings)
 	}
 }
+
+// A backup that is in the list, and that failed its test restore or is damaged, is not none.
+func TestHealthTellsNoBackupFromNoGoodOne(t *testing.T) {
+	tested := &fleet.Backup{ID: "id1", Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now}}}
+	for want, change := range map[string]func(*fleet.Facts){
+		"there is no backup":      func(*fleet.Facts) {},
+		"there is no good backup": func(f *fleet.Facts) { f.TestRestored = tested },
+		"there is no good backup, and the agent's schedule is off": func(f *fleet.Facts) {
+			f.Damaged, f.Covered, f.Agent.Status.BackupsEnabled = 1, false, false
+		},
+	} {
+		facts := good()
+		facts.NewestBackup = nil
+		change(&facts)
+		status := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat)
+		if !slices.ContainsFunc(status.Reasons, func(r fleet.Reason) bool { return r.Text == want }) {
+			t.Errorf("want %q: %+v", want, status.Reasons)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func saysAll(t *testing.T, a *agent, testRestoreState string) {
 	t.Helper()
 	now := timestamppb.Now()
 	backup := &pgharborv1.Backup{
-		Id: fleet.NewID(), Database: "shop", Filename: "backup-2026-01-02-03-04-05.sql", SizeBytes: 1, CreatedAt: now, Complete: true,
+		Id: fleet.NewID(), Kind: "logical", Subject: "database", Database: "shop", DependsOn: []string{fleet.NewID()}, Filename: "backup-2026-01-02-03-04-05.sql", SizeBytes: 1, CreatedAt: now, Complete: true,
 		Sha256: strings.Repeat("0", 64), PlainSha256: strings.Repeat("0", 64), PreviousSha256: strings.Repeat("0", 64),
 		Proof: &pgharborv1.Proof{State: testRestoreState, FinishedAt: now}, Globals: &pgharborv1.Globals{Filename: "g", Sha256: strings.Repeat("0", 64)},
 	}
