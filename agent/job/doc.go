@@ -14,7 +14,8 @@
 //     is a Spec, in a file spec_KIND.go.
 //   - Runs makes backups; purger removes them; Holds keeps them from it; scrubber
 //     reads them again; InventoryReader lists them.
-//   - Restorer fills databases; Displacements keeps those that were replaced;
+//   - Restorer fills databases, from what fetcher brings where another instance has
+//     the backup; Displacements keeps those that were replaced;
 //     Verifier restores for nothing but the proof; orphans and Recovery remove what
 //     was broken off.
 //   - admission is what the host allows and with whose rights a file is loaded.
