@@ -24,7 +24,7 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	})
 	h.CreateDatabase(t, "bait")
 	signed, _ := backedUp(t, strangers, "bait", backup.TriggerManual)
-	claimed, _ := backedUp(t, strangers, "bait", backup.TriggerAdopted)
+	claimed, _ := backedUp(t, strangers, "bait", backup.TriggerImported)
 	attackers, err := strangers.Host.Signer.PublicKey()
 	if err != nil {
 		t.Fatal(err)

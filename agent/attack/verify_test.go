@@ -185,11 +185,11 @@ func (h *verifyHost) script(harms ...string) string {
 	`
 }
 
-func (h *verifyHost) prove(t *testing.T, change func(*backup.ProveRequest)) (backup.Proof, error) {
+func (h *verifyHost) prove(t *testing.T, change func(*backup.TestRestoreRequest)) (backup.TestRestore, error) {
 	t.Helper()
-	request := backup.ProveRequest{ID: "attack", Dir: h.proof}
+	request := backup.TestRestoreRequest{ID: "attack", Dir: h.proof}
 	change(&request)
-	return backup.New(*h.config).TestRestorer.Prove(t.Context(), request)
+	return backup.New(*h.config).TestRestorer.Run(t.Context(), request)
 }
 
 // The owner of a database, whose backup is signed and loaded as it was, has a CHECK that runs wherever rows are loaded. The
@@ -215,10 +215,10 @@ func TestATenantsFunctionReachesNothingFromATestRestore(t *testing.T) {
 			}
 			for _, caged := range []bool{true, false} {
 				h.heal(t)
-				proof, err := h.prove(t, func(r *backup.ProveRequest) {
+				proof, err := h.prove(t, func(r *backup.TestRestoreRequest) {
 					r.From, r.Manifest, r.WithoutCage = backup.New(*h.config).Repository.SourceOf(stored), &stored.Manifest, !caged
 				})
-				if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 1 {
+				if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Rows != 1 {
 					t.Errorf("caged: %v: %+v, %v", caged, proof, err)
 				}
 				harm := h.harm(t)
@@ -259,14 +259,14 @@ func TestAFileOfUnknownOriginReachesNothingFromATestRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.heal(t)
-			if _, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.Confined = local.File(path), true }); err != nil {
+			if _, err := h.prove(t, func(r *backup.TestRestoreRequest) { r.From, r.Sandboxed = local.File(path), true }); err != nil {
 				t.Logf("it is not proven: %v", err)
 			}
 			if harm := h.harm(t); len(harm) > 0 {
 				t.Errorf("it did harm: %q", harm)
 			}
 			h.heal(t)
-			proof, err := h.prove(t, func(r *backup.ProveRequest) { r.From, r.WithoutCage = local.File(path), true })
+			proof, err := h.prove(t, func(r *backup.TestRestoreRequest) { r.From, r.WithoutCage = local.File(path), true })
 			if len(h.harm(t)) == 0 {
 				t.Errorf("without a cage it does no harm, so that it shows nothing: %+v, %v", proof, err)
 			}

@@ -11,10 +11,10 @@ import (
 
 // plan says how a database is built.
 type plan struct {
-	manifest *Manifest // nil where the file has none
-	replaces string    // the database whose place it takes, and whose tablespace it gets; "" is none
-	confined bool      // nobody knows who made the file
-	trusted  bool      // all of it is loaded with the rights of the agent
+	manifest  *Manifest // nil where the file has none
+	replaces  string    // the database whose place it takes, and whose tablespace it gets; "" is none
+	sandboxed bool      // nobody knows who made the file
+	trusted   bool      // all of it is loaded with the rights of the agent
 }
 
 // built is a database that was filled, under its temporary name. Its release must be called.
@@ -25,7 +25,7 @@ type built struct {
 	loaded   map[postgres.Table]int64 // the rows that the server took, where it did
 	instance *postgres.Instance       // in whose sessions code of the database may run
 	jobs     int
-	confined *postgres.Confined // nil where it is the instance's own role
+	sandbox  *postgres.Confined // nil where it is the instance's own role
 }
 
 // build makes the database and loads the dump into it. The dump is hashed again on its way: should it not be what was
@@ -50,8 +50,8 @@ func (r *Restorer) build(ctx context.Context, name string, from content, by plan
 	progress := to.begin(PhaseRestore, from.plainSize)
 	db := &built{name: name, tables: from.tables, instance: r.instance, jobs: r.loader.jobs}
 	switch {
-	case by.confined:
-		err = r.loader.loadConfined(ctx, db, from, progress)
+	case by.sandboxed:
+		err = r.loader.loadSandboxed(ctx, db, from, progress)
 	case by.trusted:
 		err = r.loader.loadTrusted(ctx, name, like, from, progress)
 	default:
@@ -85,7 +85,7 @@ func (b *built) compare(ctx context.Context, to listener) error {
 // analyze collects statistics. What the planner knows is no part of what was backed up, and the server makes it again by
 // itself: that it failed is a warning.
 func (b *built) analyze(ctx context.Context, to listener) error {
-	if b.confined != nil {
+	if b.sandbox != nil {
 		return b.instance.Analyze(ctx, b.name, b.jobs)
 	}
 	to.begin(PhaseAnalyze, 0)
@@ -98,16 +98,16 @@ func (b *built) analyze(ctx context.Context, to listener) error {
 	return nil
 }
 
-// release ends the sessions of the confined role, where there is one, and says so where that may be why it failed. It
+// release ends the sessions of the sandboxed role, where there is one, and says so where that may be why it failed. It
 // returns how the building ended.
 func (b *built) release(ctx context.Context, err error) error {
-	if b == nil || b.confined == nil {
+	if b == nil || b.sandbox == nil {
 		return err
 	}
 	if tool := (*postgres.ToolError)(nil); errors.As(err, &tool) {
-		err = fmt.Errorf("%w: %w", ErrConfined, err)
+		err = fmt.Errorf("%w: %w", ErrSandboxed, err)
 	}
-	if closeErr := b.confined.Close(context.WithoutCancel(ctx)); err == nil {
+	if closeErr := b.sandbox.Close(context.WithoutCancel(ctx)); err == nil {
 		err = closeErr
 	}
 	return err

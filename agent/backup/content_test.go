@@ -47,7 +47,7 @@ func TestATestRestoreForetellsWhatARestoreRefuses(t *testing.T) {
 		config := newConfig(t, server.Environ()...)
 		config.Format = format
 		proof, err := prove(t, config, backUp(t, config, "shop").ID, nil)
-		if err != nil || proof.State != backup.ProofSucceeded || proof.Refuses != "" || proof.Rows != 1 {
+		if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Refuses != "" || proof.Rows != 1 {
 			t.Errorf("%s: %+v, %v", format, proof, err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestATestRestoreForetellsWhatARestoreRefuses(t *testing.T) {
 		config := newConfig(t, server.Environ()...)
 		config.Format = format
 		proof, err := prove(t, config, backUp(t, config, "shop").ID, nil)
-		if err != nil || proof.State != backup.ProofSucceeded || !strings.Contains(proof.Refuses, "CREATE INDEX given") || proof.Rows != 2 {
+		if err != nil || proof.State != backup.TestRestoreSucceeded || !strings.Contains(proof.Refuses, "CREATE INDEX given") || proof.Rows != 2 {
 			t.Errorf("%s: %+v, %v", format, proof, err)
 		}
 	}

@@ -33,7 +33,7 @@ var corpus = map[string]struct {
 	"globals":                 {"harbour", backup.OriginUnknown, backup.OriginUnknown, 2},
 	"signed":                  {"harbour", backup.OriginShared, backup.OriginShared, 2},
 	"signed-2":                {"harbour", backup.OriginShared, backup.OriginShared, 2},
-	"signed-unsealed":         {"harbour", backup.OriginVouched, backup.OriginUnknown, 2},
+	"signed-unsealed":         {"harbour", backup.OriginAttested, backup.OriginUnknown, 2},
 	"names-lost":              {"odd", backup.OriginShared, backup.OriginShared, 1},
 	"needs":                   {"harbour", backup.OriginShared, backup.OriginShared, 2},
 	"names-escaped":           {"odd", backup.OriginShared, backup.OriginShared, 1},
@@ -142,7 +142,7 @@ func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 			config.Store = files
 			stored, m, _ := readCorpus(t, name)
 			at := store.Location{Database: m.Database, File: m.Filename}
-			if m.Trigger == backup.TriggerAdopted {
+			if m.Trigger == backup.TriggerImported {
 				at.Database = ""
 			}
 			path := files.Path(at) + ".manifest.json"
@@ -156,8 +156,8 @@ func TestAStoreOfBeforeIsListedAndNotedWhenTheAgentBeginsToSign(t *testing.T) {
 			if err != nil || len(inventory) != 1 || inventory[0].State != backup.StateMissing || inventory[0].Series() != subject.LogicalOf(want.database) {
 				t.Fatalf("%+v, %v", inventory, err)
 			}
-			if m.Signature == nil && m.Trigger != backup.TriggerAdopted {
-				if origin, err := backup.New(*config).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginNoted {
+			if m.Signature == nil && m.Trigger != backup.TriggerImported {
+				if origin, err := backup.New(*config).Origins.Of(stored, m, nil); err != nil || origin.Kind != backup.OriginGrandfathered {
 					t.Errorf("%q, %v", origin.Kind, err)
 				}
 			}

@@ -9,9 +9,9 @@
 //	Importer      files that somebody else left        import.go
 //	Origins       who made a backup                    origin.go
 //	Marks         databases from unknown files         marks.go
-//	Restorer      restores, and looks ahead            restore.go, and the files below
+//	Restorer      restores, and checks before          restore.go, and the files below
 //	Swapper       exchanges databases                  swap.go
-//	TestRestorer  restores for a test                  prove.go, prove_room.go, prove_fill.go
+//	TestRestorer  restores for a test                  test_restore*.go
 //
 // There is one way through a restore. Restorer.Restore, in restore.go, names its steps in their order; a step is given what
 // it needs of the request, and returns what the next ones need:
@@ -20,7 +20,7 @@
 //	verify   verify.go, source.go, inspect.go: the whole file, which says what is in it (a verified)
 //	roles    roles.go: the globals that are kept beside it, and the roles that are missing
 //	build    build.go: a database under a temporary name (a built), filled by one of load_guarded.go, as a rule,
-//	         load_confined.go, where nobody knows who made the file, and load.go, where somebody trusts it
+//	         load_sandboxed.go, where nobody knows who made the file, and load.go, where somebody trusts it
 //	compare  compare.go: its rows with those of the dump
 //	mark     marks.go: that it is of unknown origin, where it is
 //	swap     place.go: the name, and with swap.go the place of another database

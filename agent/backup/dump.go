@@ -109,7 +109,7 @@ func (d *Dumper) describe(ctx context.Context, req BackupRequest) (Manifest, err
 		LocaleProvider: database.LocaleProvider, Locale: database.Locale,
 	}
 	m = m.ofSeries(subject.LogicalOf(req.Database))
-	m.Unproven, err = d.marks.Of(ctx, req.Database)
+	m.UnknownOrigin, err = d.marks.Of(ctx, req.Database)
 	if errors.Is(err, ErrMarks) { // no reason for having no backup
 		m.Warnings, err = append(m.Warnings, "it is restored confined: "+err.Error()), nil
 	}

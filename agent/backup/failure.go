@@ -17,12 +17,12 @@ var (
 	ErrForged = errors.New("the manifest is not what the agent signed")
 	// ErrUnsigned reports that a manifest of this agent has no signature, although the agent has signed all since it began to.
 	ErrUnsigned = errors.New("the manifest has no signature, and this agent signs every one")
-	// ErrUnproven reports that nothing proves who made a file, and that what was asked for takes such a proof.
-	ErrUnproven = errors.New("nothing proves that an agent of yours made this file")
-	// ErrConfinedOnly is ErrUnproven, of what was asked for of such a file beside a new database that has it confined.
-	ErrConfinedOnly = fmt.Errorf("%w", ErrUnproven)
-	// ErrConfined reports that a load failed that was confined, which may be why.
-	ErrConfined = errors.New("confined, because nothing proves who made the file")
+	// ErrUnknownOrigin reports that nothing proves who made a file, and that what was asked for takes such a proof.
+	ErrUnknownOrigin = errors.New("nothing proves that an agent of yours made this file")
+	// ErrSandboxedOnly is ErrUnknownOrigin, of what was asked for of such a file beside a new database that has it sandboxed.
+	ErrSandboxedOnly = fmt.Errorf("%w", ErrUnknownOrigin)
+	// ErrSandboxed reports that a load failed that was sandboxed, which may be why.
+	ErrSandboxed = errors.New("confined, because nothing proves who made the file")
 	// ErrForeign reports that a dump would make psql do what no dump asks for: run programs or leave its database.
 	ErrForeign = errors.New("the dump has a psql command that pg_dump does not write, such as \\! or \\connect")
 	// ErrNoPassphrase reports that a file is sealed and no passphrase is at hand.
@@ -57,12 +57,12 @@ func Failure(err error) string {
 		return ""
 	case errors.Is(err, ErrNotAllowed):
 		return FailureNotAllowed
-	case errors.Is(err, ErrConfinedOnly): // nothing is wrong with the file
+	case errors.Is(err, ErrSandboxedOnly): // nothing is wrong with the file
 		return FailureOther
 	// Before damage: what is not found comes with the manifests that could not be read.
 	case errors.Is(err, ErrNotFound), errors.Is(err, postgres.ErrNoDatabase):
 		return FailureNotFound
-	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete), errors.Is(err, ErrForged), errors.Is(err, ErrUnsigned), errors.Is(err, ErrUnproven):
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrIncomplete), errors.Is(err, ErrForged), errors.Is(err, ErrUnsigned), errors.Is(err, ErrUnknownOrigin):
 		return FailureIntegrity
 	case errors.Is(err, ErrNoPassphrase), errors.Is(err, ErrWrongPassphrase):
 		return FailurePassphrase

@@ -18,13 +18,13 @@ const (
 	// globalsTimeout bounds the reading of roles and tablespaces, which takes less than a second: a backup does not wait
 	// longer for what it can do without.
 	globalsTimeout = 5 * time.Minute
-	// maxGlobals bounds what is read of a companion, sealed or not.
+	// maxGlobals bounds what is read of a globals file, sealed or not.
 	maxGlobals = 128 << 20
-	// propertiesMark begins the last line of a companion: the properties of the database, as JSON.
+	// propertiesMark begins the last line of a globals file: the properties of the database, as JSON.
 	propertiesMark = "-- pgharbor database properties: "
 )
 
-// Globals describes the companion of a backup, <file>.globals, which holds what pg_dump leaves out: the roles and
+// Globals describes the globals file of a backup, <file>.globals, which holds what pg_dump leaves out: the roles and
 // tablespaces of the instance, and the properties of the database. It is compressed and sealed as the file is.
 type Globals struct {
 	Filename       string `json:"filename"` // without folders
@@ -37,7 +37,7 @@ type Globals struct {
 	Roles     []string `json:"roles"` // that it can make
 }
 
-// globals is the content of a companion.
+// globals is the content of a globals file.
 type globals struct {
 	postgres.Globals
 	properties postgres.Properties
@@ -64,8 +64,8 @@ type collected struct {
 	err error
 }
 
-// addGlobals gives the backup its companion. Without roles a backup is worth more than none: where they can't be had, it
-// has no companion and says so with its warnings.
+// addGlobals gives the backup its globals file. Without roles a backup is worth more than none: where they can't be had, it
+// has no globals file and says so with its warnings.
 func (d *Dumper) addGlobals(m *Manifest, file store.Pending, c collected) error {
 	if c.err != nil {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("warning: roles, tablespaces and the settings of the database are not kept: %v", c.err))
@@ -96,7 +96,7 @@ func (d *Dumper) addGlobals(m *Manifest, file store.Pending, c collected) error 
 	return nil
 }
 
-// text is the companion's content: a script for psql, whose last line is for pgharbor.
+// text is the globals file's content: a script for psql, whose last line is for pgharbor.
 func (g globals) text(database string) ([]byte, error) {
 	line, err := json.Marshal(g.properties)
 	if err != nil {
@@ -111,7 +111,7 @@ func (g globals) text(database string) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// parseGlobals reads the content of a companion.
+// parseGlobals reads the content of a globals file.
 func parseGlobals(text []byte) (globals, error) {
 	text = bytes.TrimSuffix(text, []byte("\n"))
 	script, line := text[:bytes.LastIndexByte(text, '\n')+1], text[bytes.LastIndexByte(text, '\n')+1:]
@@ -126,7 +126,7 @@ func parseGlobals(text []byte) (globals, error) {
 	return g, nil
 }
 
-// readGlobals opens the companion of a backup's file, holds it against the manifest and returns what is in it; ErrNotFound
+// readGlobals opens the globals file of a backup's file, holds it against the manifest and returns what is in it; ErrNotFound
 // where it is gone.
 func (f *fileReader) readGlobals(from Source, m *Manifest) (globals, error) {
 	file, err := from.OpenGlobals()
@@ -161,7 +161,7 @@ func (f *fileReader) readGlobals(from Source, m *Manifest) (globals, error) {
 	return parseGlobals(text.Bytes())
 }
 
-// globalsGone is ErrNotFound of a companion: the backup itself is there.
+// globalsGone is ErrNotFound of a globals file: the backup itself is there.
 type globalsGone struct{ error }
 
 // Error implements error.
@@ -172,7 +172,7 @@ func (g globalsGone) Error() string {
 // Unwrap returns what it stands for, and why.
 func (g globalsGone) Unwrap() []error { return []error{ErrNotFound, g.error} }
 
-// readStored reads a companion as it is stored; ErrDamaged where it is not what the manifest says.
+// readStored reads a globals file as it is stored; ErrDamaged where it is not what the manifest says.
 func readStored(file io.Reader, want *Globals) ([]byte, error) {
 	var content bytes.Buffer
 	stored := newMeter(&content)

@@ -154,7 +154,7 @@ func TestHostileDumps(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err := backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Confined: true})
+			err := backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "hostile", Sandboxed: true})
 			if after := v.state(t); after != before {
 				t.Errorf("it left a mark (%v):\n%s\nbefore:\n%s", err, after, before)
 			}
@@ -217,7 +217,7 @@ func TestAlteredArchives(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := v.state(t)
-			err = backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Confined: true})
+			err = backup.New(*v.config(t)).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(path), Target: "victim", RestoreID: "altered", Sandboxed: true})
 			if err == nil {
 				t.Error("it is restored")
 			}
@@ -265,7 +265,7 @@ SELECT 'a'::text $$;
 				t.Fatal(err)
 			}
 			request := backup.RestoreRequest{
-				From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Confined: true,
+				From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: "harbour2", RestoreID: "confined", Sandboxed: true,
 			}
 			if err := backup.New(*config).Restorer.Restore(t.Context(), request); err != nil {
 				t.Fatal(err)
@@ -285,7 +285,7 @@ SELECT 'a'::text $$;
 				t.Error(err)
 			}
 			request.Target, request.WithRoles = "harbour3", backup.RolesMissing
-			if err := backup.New(*config).Restorer.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnproven) {
+			if err := backup.New(*config).Restorer.Restore(t.Context(), request); !errors.Is(err, backup.ErrUnknownOrigin) {
 				t.Errorf("roles of a file of unknown origin: %v", err)
 			}
 		})

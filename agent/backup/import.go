@@ -31,11 +31,11 @@ type Importer struct {
 // Import writes manifests for the files that the runbook's script left directly in the store's folder. They stay where
 // they are; their time is that of their name, in the zone of the agent, and their database is defaultDatabase. A file that
 // is still being written is left for the next time, as all are while another process is at it. An error names the files that could not be read; the list holds
-// those that were adopted.
+// those that were imported.
 func (i *Importer) Import(ctx context.Context, defaultDatabase string) ([]Manifest, error) {
 	unlock, err := i.store.Lock("")
 	if errors.Is(err, store.ErrLocked) {
-		return nil, nil // another process adopts, or sweeps
+		return nil, nil // another process imports, or sweeps
 	}
 	if err != nil {
 		return nil, err
@@ -46,25 +46,25 @@ func (i *Importer) Import(ctx context.Context, defaultDatabase string) ([]Manife
 		return nil, err
 	}
 	var (
-		adopted []Manifest
-		failed  []error
+		imported []Manifest
+		failed   []error
 	)
 	for _, entry := range loose {
-		manifest, err := i.adopt(ctx, entry, defaultDatabase)
+		manifest, err := i.importFile(ctx, entry, defaultDatabase)
 		switch {
 		case ctx.Err() != nil:
-			return adopted, context.Cause(ctx)
+			return imported, context.Cause(ctx)
 		case errors.Is(err, errWritten):
 		case err != nil:
 			failed = append(failed, fmt.Errorf("adopt %s: %w", i.store.Describe(entry.Location), err))
 		default:
-			adopted = append(adopted, manifest)
+			imported = append(imported, manifest)
 		}
 	}
-	return adopted, errors.Join(failed...)
+	return imported, errors.Join(failed...)
 }
 
-func (i *Importer) adopt(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
+func (i *Importer) importFile(ctx context.Context, entry store.Entry, database string) (Manifest, error) {
 	file, err := i.store.Open(entry.Location, store.Dump)
 	if err != nil {
 		return Manifest{}, err
@@ -77,7 +77,7 @@ func (i *Importer) adopt(ctx context.Context, entry store.Entry, database string
 	m := Manifest{
 		Version: ManifestVersion, ID: random.ID(), Instance: i.instanceName, Filename: entry.File,
 		Format: postgres.FormatPlain, Compression: CompressionNone, Encryption: Encryption{Scheme: seal.SchemeNone},
-		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerAdopted,
+		CreatedAt: created, StartedAt: created, FinishedAt: entry.ModTime.UTC(), Trigger: TriggerImported,
 	}
 	m = m.ofSeries(subject.LogicalOf(database))
 	if strings.HasSuffix(entry.File, ".enc") {
@@ -94,7 +94,7 @@ func (i *Importer) adopt(ctx context.Context, entry store.Entry, database string
 }
 
 // examine completes the manifest with what the file itself tells. A file that can't be opened, or has no end, is
-// adopted too, and is not complete.
+// imported too, and is not complete.
 func (i *Importer) examine(ctx context.Context, file Object, m *Manifest) error {
 	src, err := i.files.identify(fromStart(file))
 	var found *verified

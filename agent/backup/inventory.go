@@ -10,7 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
-// States of a stored backup, as cheaply seen: StateDamaged means that the size of the file or of its companion is not the
+// States of a stored backup, as cheaply seen: StateDamaged means that the size of the file or of its globals file is not the
 // manifest's.
 const (
 	StatePresent = words.BackupPresent

@@ -162,7 +162,7 @@ func TestAdopt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Filename != test.file || got.Complete != test.complete || got.CreatedAt.Format(time.RFC3339) != test.created ||
-			got.Trigger != backup.TriggerAdopted || got.Database != "harbour" || got.State != backup.StatePresent ||
+			got.Trigger != backup.TriggerImported || got.Database != "harbour" || got.State != backup.StatePresent ||
 			got.SHA256 != sha(content) || got.SizeBytes != int64(len(content)) {
 			t.Errorf("%s was adopted as %+v", test.file, got)
 		}

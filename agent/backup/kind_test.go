@@ -107,7 +107,7 @@ func TestABackupOfSomethingElseDoesNotBelongIntoTheFolderOfADatabase(t *testing.
 func mustBeOfANewerOne(t *testing.T, config *backup.Config, stored backup.Stored) {
 	t.Helper()
 	request := backup.RestoreRequest{From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Target: "harbour_newer", RestoreID: "newer"}
-	_, proveErr := backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{ID: "newer", From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
+	_, proveErr := backup.New(*config).TestRestorer.Run(t.Context(), backup.TestRestoreRequest{ID: "newer", From: backup.New(*config).Repository.SourceOf(stored), Manifest: &stored.Manifest, Dir: t.TempDir()})
 	for name, err := range map[string]error{
 		"restore": backup.New(*config).Restorer.Restore(t.Context(), request), "look ahead": backup.New(*config).Restorer.Preflight(t.Context(), request), "verify": proveErr,
 	} {

@@ -18,7 +18,7 @@ const ManifestVersion = 1
 const (
 	TriggerSchedule = "schedule"
 	TriggerManual   = "manual"
-	TriggerAdopted  = "adopted"
+	TriggerImported = "adopted"
 )
 
 // Compressions of a dump.
@@ -45,7 +45,7 @@ type Manifest struct {
 	// Size and hash (SHA-256, lower-case hexadecimal) of the file as it is stored.
 	SizeBytes int64  `json:"size_bytes"`
 	SHA256    string `json:"sha256"`
-	// The same of the dump, before compression and encryption; empty for an adopted file that could not be opened.
+	// The same of the dump, before compression and encryption; empty for an imported file that could not be opened.
 	PlainSizeBytes int64  `json:"plain_size_bytes"`
 	PlainSHA256    string `json:"plain_sha256"`
 
@@ -66,26 +66,26 @@ type Manifest struct {
 	LocaleProvider string `json:"locale_provider,omitempty"` // "libc", "icu" or "builtin"
 	Locale         string `json:"locale,omitempty"`          // of the providers icu and builtin
 
-	// Globals describes the companion; nil where the backup has none.
+	// Globals describes the globals file; nil where the backup has none.
 	Globals *Globals `json:"globals,omitempty"`
 
-	// Complete says that the dump's own end marker went by; false only for adopted files, which then count for nothing.
+	// Complete says that the dump's own end marker went by; false only for imported files, which then count for nothing.
 	Complete bool        `json:"complete"`
 	Warnings []string    `json:"warnings,omitempty"` // of pg_dump, which exited 0
 	Tables   []TableRows `json:"tables"`
 	// Needs is nil in manifests of before this was looked for.
 	Needs *Needs `json:"needs,omitempty"`
 
-	// Unproven is set where the database had been restored from a file of which nothing proved who made it; nil for all
+	// UnknownOrigin is set where the database had been restored from a file of which nothing proved who made it; nil for all
 	// others. An agent's signature says then that the dump is of that database, and vouches for nothing that is in it.
-	Unproven *Unproven `json:"unproven,omitempty"`
+	UnknownOrigin *UnknownOrigin `json:"unproven,omitempty"`
 
 	// Sequence and PreviousSHA256 place the manifest among those of its database that the same key signed: from 1 on,
 	// ascending, and the hash of the stored manifest before it, which may be gone by now. Zero and empty without a signature.
 	Sequence       int64  `json:"sequence,omitempty"`
 	PreviousSHA256 string `json:"previous_sha256,omitempty"`
-	// Proof shows that who wrote the manifest had the passphrase; nil where nothing was sealed.
-	Proof *seal.PassphraseMAC `json:"proof,omitempty"`
+	// PassphraseMAC shows that who wrote the manifest had the passphrase; nil where nothing was sealed.
+	PassphraseMAC *seal.PassphraseMAC `json:"proof,omitempty"`
 	// Signature is the agent's; nil for manifests from before agents signed. See certify for what it covers.
 	Signature *Signature `json:"signature,omitempty"`
 }

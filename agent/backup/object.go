@@ -17,7 +17,7 @@ type Object = store.Object
 // fs.ErrNotExist means that it is gone.
 type Source interface {
 	Open() (Object, error)
-	OpenGlobals() (Object, error) // the companion
+	OpenGlobals() (Object, error) // the globals file
 }
 
 // openFrom opens what is stored of a backup; ErrNotFound where it is gone.

@@ -90,8 +90,8 @@ func TestOrigin(t *testing.T) {
 		"the same, of an instance that is not named":    {trusting, foreign, nil, backup.OriginShared, nil},
 		"its own, by the passphrase alone":              {again, content, nil, backup.OriginPassphrase, nil},
 		"adopted there, by its word and the passphrase": {sharing, adoptedThere, nil, backup.OriginShared, nil},
-		"adopted there, and vouched for":                {stranger, adoptedThere, maker, backup.OriginVouched, nil},
-		"vouched for":                                   {stranger, bare, plain, backup.OriginVouched, nil},
+		"adopted there, and vouched for":                {stranger, adoptedThere, maker, backup.OriginAttested, nil},
+		"vouched for":                                   {stranger, bare, plain, backup.OriginAttested, nil},
 		"vouched for, and the passphrase is here":       {sharing, content, maker, backup.OriginShared, nil},
 		"vouched for with another key":                  {stranger, bare, maker, "", backup.ErrForged},
 		"changed":                                       {plain, bytes.Replace(bare, []byte(`"public"`), []byte(`"pubLic"`), 1), nil, "", backup.ErrForged},
@@ -119,7 +119,7 @@ func TestOrigin(t *testing.T) {
 // adoptedBackup is a backup that says of itself that it was adopted, as somebody would who has the passphrase.
 func adoptedBackup(t *testing.T, config *backup.Config, database string) backup.Manifest {
 	t.Helper()
-	manifest, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerAdopted})
+	manifest, err := backup.New(*config).Dumper.Backup(t.Context(), backup.BackupRequest{RunID: "run", Database: database, Trigger: backup.TriggerImported})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestBackupsFromBeforeSignatures(t *testing.T) {
 	config := newConfig(t)
 	old := backUp(t, config, "harbour")
 	signed(t, config)
-	if kind, err := originOf(config, manifestOf(t, config, old.ID), nil); kind != backup.OriginNoted || err != nil {
+	if kind, err := originOf(config, manifestOf(t, config, old.ID), nil); kind != backup.OriginGrandfathered || err != nil {
 		t.Errorf("from before: %q, %v", kind, err)
 	}
 	made := backUp(t, config, "harbour")

@@ -19,7 +19,7 @@ type Config struct {
 	Format       string          // postgres.FormatPlain, or FormatCustom; empty is plain
 	Compression  string          // CompressionNone or CompressionZstd; empty is none
 	InstanceName string          // goes into the manifest
-	// Trusts says of another instance whether its word counts as this one's: what has a proof by a passphrase at hand and
+	// Trusts says of another instance whether its word counts as this one's: what has the MAC of a passphrase at hand and
 	// speaks of it is proven. Nil: no other instance's does.
 	Trusts      func(instance string) bool
 	RestoreJobs int            // sessions at once of a restore; 0 is as many as there are processors, at most 4
@@ -34,7 +34,7 @@ type Parts struct {
 	Importer     *Importer     // makes backups of files that somebody else left in the store
 	Origins      *Origins      // who made a backup
 	Marks        *Marks        // which databases come from files of unknown origin
-	Restorer     *Restorer     // restores, and looks ahead to it
+	Restorer     *Restorer     // restores, and makes the checks before it
 	Swapper      *Swapper      // databases that took the place of others
 	TestRestorer *TestRestorer // restores for a test
 }

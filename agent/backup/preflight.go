@@ -26,10 +26,10 @@ type preflight struct {
 
 // wish is what is asked of a restore, as far as that decides whether it can go through. Its fields are those of RestoreRequest.
 type wish struct {
-	manifest               *Manifest
-	target, withRoles      string
-	replace                bool
-	confined, trustContent bool
+	manifest                *Manifest
+	target, withRoles       string
+	replace                 bool
+	sandboxed, trustContent bool
 }
 
 // preflight begins a look at what stands in the way of a restore.
@@ -37,15 +37,15 @@ func (r *Restorer) preflight(req RestoreRequest) *preflight {
 	return &preflight{
 		wish: wish{
 			manifest: req.Manifest, target: req.Target, withRoles: req.WithRoles, replace: req.Replace,
-			confined: req.Confined, trustContent: req.TrustContent,
+			sandboxed: req.Sandboxed, trustContent: req.TrustContent,
 		},
 		instance: r.instance, files: r.files, to: listener{clock: r.clock, onProgress: req.OnProgress},
 	}
 }
 
-// Preview looks ahead to a restore and returns what it sees, a line for each thing; the restore would begin where none
+// Preview makes the checks before a restore and returns what it sees, a line for each thing; the restore would begin where none
 // failed. A file whose manifest does not say what its dump needs is read as a whole.
-func (r *Restorer) Preview(ctx context.Context, req RestoreRequest) []Check {
+func (r *Restorer) Preview(ctx context.Context, req RestoreRequest) []PreflightCheck {
 	look := r.preflight(req)
 	file, err := openFrom(req.From)
 	if err != nil {
@@ -62,7 +62,7 @@ func (r *Restorer) Preview(ctx context.Context, req RestoreRequest) []Check {
 }
 
 // Preflight makes the checks for which the manifest is enough, of a file that is elsewhere still, and returns a
-// *ChecksError where one fails.
+// *PreflightError where one fails.
 func (r *Restorer) Preflight(ctx context.Context, req RestoreRequest) error {
 	look := r.preflight(req)
 	look.begin(ctx, nil)

@@ -154,7 +154,7 @@ func (p *preflight) checkMissing(ctx context.Context, what, of string, names []s
 // checkRoles leaves those out that the restore makes.
 func (p *preflight) checkRoles(ctx context.Context) {
 	needed := p.needs.Roles
-	if !p.confined { // whoever loads it confined owns all of it
+	if !p.sandboxed { // whoever loads it sandboxed owns all of it
 		needed = slices.Concat(p.needs.Owners, needed)
 		slices.Sort(needed)
 		needed = slices.Compact(needed)
@@ -200,7 +200,7 @@ func (p *preflight) checkEventTriggers() {
 	switch count := p.needs.EventTriggers; {
 	case count == 0:
 		p.ok("event triggers", "none")
-	case !p.server.Superuser || p.confined:
+	case !p.server.Superuser || p.sandboxed:
 		p.fail("event triggers", fmt.Errorf("the dump makes %d, which only a superuser can", count), "restore as a superuser")
 	default:
 		p.warn("event triggers", fmt.Sprintf("the dump makes %d; they fire in the restored database from then on", count), "")

@@ -14,13 +14,13 @@ import (
 const rightsRemedy = `see "An agent that is no superuser" in docs/agent.md, or restore as a superuser`
 
 // checkOwners reports whether the role may give the objects of the dump to whom they belong, and load as these what calls code.
-// A superuser may, and whoever loads a dump confined owns all of it.
+// A superuser may, and whoever loads a dump sandboxed owns all of it.
 func (p *preflight) checkOwners(ctx context.Context) {
 	owners, role, refuse := p.needs.Members, p.server.CurrentUser, p.fail
 	if len(owners) == 0 && len(p.needs.Owners) > 0 { // an older manifest, which lists others among them
 		owners, refuse = p.needs.Owners, func(name string, err error, remedy string) { p.warn(name, err.Error(), remedy) }
 	}
-	if p.server.Superuser || p.confined || len(owners) == 0 {
+	if p.server.Superuser || p.sandboxed || len(owners) == 0 {
 		p.ok("owners", "objects can be given to whom they belong")
 		return
 	}
@@ -51,17 +51,17 @@ func (p *preflight) checkOwners(ctx context.Context) {
 	}
 }
 
-// checkLogins reports whether the server lets the logins in by which a restore loads. One that is confined always needs one; else a dump
+// checkLogins reports whether the server lets the logins in by which a restore loads. One that is sandboxed always needs one; else a dump
 // does whose tables call code, which only the load itself sees.
 func (p *preflight) checkLogins(ctx context.Context) {
-	if p.trustContent && !p.confined {
+	if p.trustContent && !p.sandboxed {
 		p.ok("logins", "none are needed: all is loaded with the rights of the agent")
 		return
 	}
 	err := p.instance.CheckLogin(ctx)
 	var closed *postgres.NoWayIn
 	switch {
-	case errors.As(err, &closed) && p.confined:
+	case errors.As(err, &closed) && p.sandboxed:
 		p.fail("logins", err, closed.Remedy())
 	case errors.As(err, &closed):
 		p.warn("logins", "where tables call code, such as a check or a generated column, the restore will fail: "+err.Error(), closed.Remedy())
@@ -90,7 +90,7 @@ func (p *preflight) ownersMade(ctx context.Context, owners []string) ([]string, 
 func (p *preflight) checkExtensions(ctx context.Context) {
 	needed := p.needs.Extensions
 	missing, err := p.instance.Missing(ctx, postgres.Extensions, needed)
-	if err == nil && len(missing) == 0 && (!p.server.Superuser || p.confined) {
+	if err == nil && len(missing) == 0 && (!p.server.Superuser || p.sandboxed) {
 		denied, err := p.instance.Missing(ctx, postgres.MakeableExtensions(p.server), needed)
 		if err == nil && len(denied) > 0 {
 			p.fail("extensions", fmt.Errorf("only a superuser can make the extensions %s", strings.Join(denied, ", ")), "restore as a superuser")

@@ -11,7 +11,7 @@ import (
 )
 
 // lineOf is what a look ahead says of one thing, with its result.
-func lineOf(checks []backup.Check, name string) string {
+func lineOf(checks []backup.PreflightCheck, name string) string {
 	for _, check := range checks {
 		if check.Name == name {
 			return check.Result + " " + check.String()
@@ -30,7 +30,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	stored := newConfig(t, server.Environ()...)
 	manifest := backUp(t, stored, "shop")
 	agent := newConfig(t, append(server.Environ(), "PGUSER=agent")...)
-	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.Check {
+	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.PreflightCheck {
 		m, needs := manifest, *manifest.Needs
 		m.Needs = &needs
 		request := backup.RestoreRequest{From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &m, Target: "again"}
@@ -47,7 +47,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	}{
 		{"", "owners", `FAILED owners: the role "agent" is no member of app, and can give them no objects`, nil},
 		{"", "owners", `WARN owners: the role "agent" is no member of app`, func(_ *backup.RestoreRequest, n *backup.Needs) { n.Members = nil }},
-		{"", "owners", "OK", func(r *backup.RestoreRequest, _ *backup.Needs) { r.Confined = true }},
+		{"", "owners", "OK", func(r *backup.RestoreRequest, _ *backup.Needs) { r.Sandboxed = true }},
 		{"GRANT app TO agent", "owners", `WARN owners: the role "agent" lacks CREATEROLE`, nil},
 		{"ALTER ROLE agent CREATEROLE; GRANT app TO agent WITH ADMIN OPTION", "owners", `OK owners: "agent" is a member of all 1`, nil},
 		{"", "extensions", "OK", nil},

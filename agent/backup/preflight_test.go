@@ -61,9 +61,9 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 				config = guarded
 			}
 			checks := backup.New(*config).Restorer.Preview(t.Context(), request)
-			failed := slices.DeleteFunc(slices.Clone(checks), func(c backup.Check) bool { return c.Result != backup.CheckFailed })
+			failed := slices.DeleteFunc(slices.Clone(checks), func(c backup.PreflightCheck) bool { return c.Result != backup.CheckFailed })
 			if test.role != "" { // who has no superuser's rights reads no setting data_directory, which is no failure
-				failed = slices.DeleteFunc(failed, func(c backup.Check) bool { return c.Name != test.failed })
+				failed = slices.DeleteFunc(failed, func(c backup.PreflightCheck) bool { return c.Name != test.failed })
 			}
 			if len(failed) != 1 || failed[0].Name != test.failed || !strings.Contains(failed[0].String(), test.text) || failed[0].Remedy == "" && test.failed != "target" {
 				t.Errorf("failed are %v, of %v", failed, checks)

@@ -20,7 +20,7 @@ func TestAPreparedTransactionOfAFileGoesWithItsDatabase(t *testing.T) {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(file), Target: "gift", RestoreID: "gift1", Confined: true})
+	err := backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{From: local.File(file), Target: "gift", RestoreID: "gift1", Sandboxed: true})
 	if err == nil {
 		t.Error("it is restored without what is prepared")
 	}

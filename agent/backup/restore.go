@@ -41,12 +41,12 @@ type RestoreRequest struct {
 	RestoreID string
 	// WithRoles is RolesMissing or RolesSuperuser to make roles before the load; empty makes none.
 	WithRoles string
-	// Confined says that nobody knows who made the file: it is loaded as a role that has the new database and nothing
+	// Sandboxed says that nobody knows who made the file: it is loaded as a role that has the new database and nothing
 	// else, which owns in the end all that is in it.
-	Confined bool
+	Sandboxed bool
 	// TrustContent loads with all the rights that the agent has what can't be loaded as its owners.
 	TrustContent bool
-	// Origin is how the maker of the file is known; the database is marked with it where the load is confined.
+	// Origin is how the maker of the file is known; the database is marked with it where the load is sandboxed.
 	Origin     OriginKind
 	OnProgress func(Progress) // as in BackupRequest
 	OnWarning  func(string)   // may be nil; hears what the restored database lacks
@@ -75,7 +75,7 @@ func (r *Restorer) Restore(ctx context.Context, req RestoreRequest) error {
 	}
 	temporary := temporaryPrefix + req.RestoreID
 	err = r.fill(ctx, temporary, content{found, file, kept}, req.plan(), to)
-	if err == nil && req.Confined {
+	if err == nil && req.Sandboxed {
 		err = r.marks.mark(ctx, temporary, req.Origin, req.Manifest, to)
 	}
 	if err == nil {
@@ -117,13 +117,13 @@ func (r *Restorer) fill(ctx context.Context, temporary string, from content, by 
 
 func (r RestoreRequest) roleRequest() roleRequest {
 	return roleRequest{
-		from: r.From, manifest: r.Manifest, withRoles: r.WithRoles, confined: r.Confined, replace: r.Replace, onRoles: r.OnRoles,
+		from: r.From, manifest: r.Manifest, withRoles: r.WithRoles, sandboxed: r.Sandboxed, replace: r.Replace, onRoles: r.OnRoles,
 	}
 }
 
 // plan is how the database is built.
 func (r RestoreRequest) plan() plan {
-	p := plan{manifest: r.Manifest, confined: r.Confined, trusted: r.TrustContent}
+	p := plan{manifest: r.Manifest, sandboxed: r.Sandboxed, trusted: r.TrustContent}
 	if r.Replace {
 		p.replaces = r.Target
 	}

@@ -24,7 +24,7 @@ type roleRequest struct {
 	from      Source
 	manifest  *Manifest
 	withRoles string // as in RestoreRequest
-	confined  bool   // nobody knows who made them
+	sandboxed bool   // nobody knows who made them
 	replace   bool
 	onRoles   func([]string) // may be nil; hears which roles were made
 }
@@ -33,8 +33,8 @@ type roleRequest struct {
 // needs and that are missing, where that is asked for. It returns both.
 func (r *Restorer) prepareRoles(ctx context.Context, found *verified, req roleRequest, to listener) (kept *globals, made []string, err error) {
 	kept, err = r.files.openGlobals(req.from, req.manifest, req.withRoles, to)
-	if req.confined {
-		kept, err = nil, req.confinable()
+	if req.sandboxed {
+		kept, err = nil, req.sandboxable()
 	}
 	if err != nil || req.withRoles == "" {
 		return kept, nil, err
@@ -46,13 +46,13 @@ func (r *Restorer) prepareRoles(ctx context.Context, found *verified, req roleRe
 	return kept, made, err
 }
 
-// confinable refuses what a file of unknown origin may not ask for.
-func (r roleRequest) confinable() error {
+// sandboxable refuses what a file of unknown origin may not ask for.
+func (r roleRequest) sandboxable() error {
 	switch {
 	case r.withRoles != "":
-		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrConfinedOnly)
+		return fmt.Errorf("%w: no roles are made of what is kept beside it", ErrSandboxedOnly)
 	case r.replace:
-		return fmt.Errorf("%w: it takes the place of no database", ErrConfinedOnly)
+		return fmt.Errorf("%w: it takes the place of no database", ErrSandboxedOnly)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type Pace func(ctx context.Context, n int) error
 // MaxPace is the most bytes that a Pace is asked for at once.
 const MaxPace = scrubPiece
 
-// Scrub reads a stored file and its companion again, as a whole and from the disk, and holds them against the manifest. It
+// Scrub reads a stored file and its globals file again, as a whole and from the disk, and holds them against the manifest. It
 // returns what is wrong, a sentence's worth, or "". An error says that nothing can be told: ErrNotFound that the file is
 // gone, others that ctx has ended or that the folder can't be reached. pace may be nil.
 func (r *Repository) Scrub(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
@@ -32,7 +32,7 @@ func (r *Repository) Scrub(ctx context.Context, stored Stored, pace Pace) (damag
 	return r.ScrubGlobals(ctx, stored, pace)
 }
 
-// ScrubGlobals is Scrub for the companion alone, where there is one.
+// ScrubGlobals is Scrub for the globals file alone, where there is one.
 func (r *Repository) ScrubGlobals(ctx context.Context, stored Stored, pace Pace) (damage string, err error) {
 	if stored.Globals == nil {
 		return "", nil

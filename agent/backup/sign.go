@@ -26,20 +26,20 @@ type certifier struct {
 	signer *signing.Signer // nil: they are not signed
 }
 
-// certify places a manifest in the chain of its series, proves and signs it, and returns it as it is to be stored.
+// certify places a manifest in the chain of its series, gives it a passphrase MAC, signs it, and returns it as it is to be stored.
 //
 // What is signed are the bytes of the stored file without the characters of the signature's value, after
-// signatureContext. What the passphrase proves are the same bytes without those of the proof's value too. Both cover so
+// signatureContext. What the passphrase MAC covers are the same bytes without those of the MAC's value too. Both cover so
 // whatever the file says, also in fields that only a newer pgharbor knows.
 func (c *certifier) certify(m *Manifest) ([]byte, error) {
 	if m.Encryption.Scheme != seal.SchemeNone {
 		var err error
-		if m.Proof, err = c.keys.NewPassphraseMAC(); err != nil {
+		if m.PassphraseMAC, err = c.keys.NewPassphraseMAC(); err != nil {
 			return nil, err
 		}
 	}
 	if c.signer == nil {
-		return c.prove(m)
+		return c.addMAC(m)
 	}
 	stored, err := c.signer.Extend(m.Series().Key(), func(sequence int64, previous string) ([]byte, error) {
 		return c.sign(m, sequence, previous)
@@ -54,7 +54,7 @@ func (c *certifier) certify(m *Manifest) ([]byte, error) {
 	}
 	m.Warnings = append(m.Warnings, "the manifest is not signed: "+err.Error())
 	m.Signature = nil
-	return c.prove(m)
+	return c.addMAC(m)
 }
 
 func (c *certifier) sign(m *Manifest, sequence int64, previous string) ([]byte, error) {
@@ -64,7 +64,7 @@ func (c *certifier) sign(m *Manifest, sequence int64, previous string) ([]byte, 
 	}
 	m.Sequence, m.PreviousSHA256 = sequence, previous
 	m.Signature = &Signature{Algorithm: signing.Algorithm, KeyID: signing.KeyID(key)}
-	unsigned, err := c.prove(m)
+	unsigned, err := c.addMAC(m)
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +76,13 @@ func (c *certifier) sign(m *Manifest, sequence int64, previous string) ([]byte, 
 	return m.marshal()
 }
 
-// prove fills in the proof's value, where there is a proof, and returns the manifest as it is to be stored or signed.
-func (c *certifier) prove(m *Manifest) ([]byte, error) {
+// addMAC fills in the passphrase MAC, where there is one, and returns the manifest as it is to be stored or signed.
+func (c *certifier) addMAC(m *Manifest) ([]byte, error) {
 	data, err := m.marshal()
-	if err != nil || m.Proof == nil {
+	if err != nil || m.PassphraseMAC == nil {
 		return data, err
 	}
-	if m.Proof.Value, err = c.keys.MAC(*m.Proof, data); err != nil {
+	if m.PassphraseMAC.Value, err = c.keys.MAC(*m.PassphraseMAC, data); err != nil {
 		return nil, err
 	}
 	return m.marshal()
@@ -98,16 +98,16 @@ func (m Manifest) signedBy(key ed25519.PublicKey, stored []byte) bool {
 	return err == nil && ed25519.Verify(key, append([]byte(signatureContext), message...), value)
 }
 
-// provenBy reports whether who wrote a stored manifest had one of the passphrases.
-func (m Manifest) provenBy(keys seal.Ring, stored []byte) bool {
-	if m.Proof == nil {
+// hasMACOf reports whether who wrote a stored manifest had one of the passphrases.
+func (m Manifest) hasMACOf(keys seal.Ring, stored []byte) bool {
+	if m.PassphraseMAC == nil {
 		return false
 	}
-	message, err := without(stored, m.Proof.Value)
+	message, err := without(stored, m.PassphraseMAC.Value)
 	if err == nil && m.Signature != nil {
 		message, err = without(message, m.Signature.Value)
 	}
-	return err == nil && keys.Holds(*m.Proof, message)
+	return err == nil && keys.Holds(*m.PassphraseMAC, message)
 }
 
 // without returns a manifest without a value that must stand in it exactly once.

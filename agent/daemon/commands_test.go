@@ -120,7 +120,7 @@ func TestTheHintForWhatTheHostLacksTrustsNoDump(t *testing.T) {
 		closed.Line:        &dump.ContentError{Object: "role app", Why: "no login", Err: closed},
 		"CREATEROLE":       &dump.ContentError{Object: "role app", Why: "no login", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, &postgres.ServerError{SQLState: "42501"})},
 		"room on the disk": full,
-		"server's data":    fmt.Errorf("%w: table public.t: %w", backup.ErrConfined, &postgres.ServerError{SQLState: "53100"}),
+		"server's data":    fmt.Errorf("%w: table public.t: %w", backup.ErrSandboxed, &postgres.ServerError{SQLState: "53100"}),
 		"of the tablespace": &postgres.ToolError{
 			Tool: "psql", Exit: 3, Stderr: "psql:<stdin>:3: ERROR:  53100: could not extend file \"base/5/6\": No space left on device\n", Err: errors.New("exit status 3"),
 		},

@@ -74,8 +74,8 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	case backup.OriginPassphrase:
 		a.log.Info("the passphrase proves who made this file", "instance", file.manifest.Instance)
 	case backup.OriginRestored:
-		a.log.Warn("this backup is of a database that was restored from a file of unknown origin", "origin", file.manifest.Unproven.Origin,
-			"backup", file.manifest.Unproven.BackupID, "instance", file.manifest.Unproven.Instance)
+		a.log.Warn("this backup is of a database that was restored from a file of unknown origin", "origin", file.manifest.UnknownOrigin.Origin,
+			"backup", file.manifest.UnknownOrigin.BackupID, "instance", file.manifest.UnknownOrigin.Instance)
 	}
 	if err == nil && inside {
 		origin = origin.Within(local.File(file.path).Private())

@@ -39,7 +39,7 @@ func exitCode(err error) int {
 	if errors.As(err, &p) && p.Code != exit.Done {
 		return p.Code
 	}
-	if errors.Is(err, backup.ErrConfinedOnly) {
+	if errors.Is(err, backup.ErrSandboxedOnly) {
 		return exit.Usage
 	}
 	if code := exit.OfFailure(backup.Failure(err)); code != exit.Failed {
@@ -100,11 +100,11 @@ func hintFor(err error) string {
 		return "set BACKUP_ENCRYPT_PASSPHRASE_FILE to the passphrase of that time, or list earlier ones in BACKUP_OLD_PASSPHRASES_FILE"
 	case errors.Is(err, postgres.ErrPooler):
 		return poolerRemedy
-	case errors.Is(err, backup.ErrConfinedOnly):
+	case errors.Is(err, backup.ErrSandboxedOnly):
 		return "restore it into a new database, without --replace and without its roles; only if you know who made the file: --trust-origin"
-	case errors.Is(err, backup.ErrUnproven):
+	case errors.Is(err, backup.ErrUnknownOrigin):
 		return "upgrade psql, or restore it sandboxed anyway: --unsigned; only if you know who made the file: --trust-origin"
-	case errors.Is(err, backup.ErrConfined):
+	case errors.Is(err, backup.ErrSandboxed):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
 	case cannotRead(err):
 		return "pgharbor-agent check: its line \"rights\" says what the role can't read, and what it takes"
@@ -114,7 +114,7 @@ func hintFor(err error) string {
 		return contentHint(err)
 	case errors.Is(err, postgres.ErrNoConfinement):
 		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
-	case errors.Is(err, backup.ErrOwnedByConfined):
+	case errors.Is(err, backup.ErrOwnedBySandbox):
 		return "give what is in it to whom it belongs first, in the database: REASSIGN OWNED BY that role TO another; and ALTER DATABASE … OWNER TO"
 	case errors.Is(err, backup.ErrUnsigned):
 		return "somebody has taken the signature off, and then another copy must be restored; or it is older than the agent's key and was not there when that was made: see \"A folder that came late\" in docs/agent.md"

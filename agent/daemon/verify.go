@@ -52,7 +52,7 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	if err := a.runner.Recovery.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
-	var testRestore backup.Proof
+	var testRestore backup.TestRestore
 	heldAgainst := "as its manifest says"
 	if isFile {
 		testRestore, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
@@ -76,7 +76,7 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 }
 
 // verifyFile also reports what the rows were held against.
-func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (testRestore backup.Proof, heldAgainst string, err error) {
+func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (testRestore backup.TestRestore, heldAgainst string, err error) {
 	file, err := findFile(path)
 	if err != nil {
 		return testRestore, "", err

@@ -46,7 +46,7 @@ func (a *admission) checkClient(ctx context.Context) error {
 	}
 	for _, warning := range VulnerableTools(tools) {
 		if strings.HasPrefix(warning, "psql ") {
-			return fmt.Errorf("%w, and %s", backup.ErrUnproven, warning)
+			return fmt.Errorf("%w, and %s", backup.ErrUnknownOrigin, warning)
 		}
 	}
 	return nil

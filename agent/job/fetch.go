@@ -104,7 +104,7 @@ func (f *fetcher) admit(ctx context.Context, task *task, spec RestoreSpec, origi
 		return err
 	}
 	request := spec.request(m)
-	request.Confined = !origin.Proven()
+	request.Sandboxed = !origin.Proven()
 	return f.restores.Preflight(ctx, request)
 }
 

@@ -21,7 +21,7 @@ type restorableFiles interface {
 
 // restores restores files into databases; see backup.Restorer.
 type restores interface {
-	Preview(context.Context, backup.RestoreRequest) []backup.Check
+	Preview(context.Context, backup.RestoreRequest) []backup.PreflightCheck
 	Restore(context.Context, backup.RestoreRequest) error
 }
 
@@ -91,7 +91,7 @@ func (r *Restorer) find(ctx context.Context, task *task, spec RestoreSpec) (atHa
 
 // testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an
 // empty one if nothing is known of the file.
-func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Check {
+func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.PreflightCheck {
 	if !state.ValidID(request.Manifest.ID) {
 		return nil
 	}
@@ -100,14 +100,14 @@ func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Chec
 		r.log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
 		return nil
 	}
-	return []backup.Check{backup.ProofCheck(known.TestRestore, request.TrustContent)}
+	return []backup.PreflightCheck{backup.TestRestoreCheck(known.TestRestore, request.TrustContent)}
 }
 
 // Preview runs the preflight of a restore of a file of some origin, of which somebody may say more.
-func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
+func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.PreflightCheck {
 	var err error
-	request.Confined, err = r.admission.admit(ctx, origin, consent)
-	checks := append(r.restores.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
+	request.Sandboxed, err = r.admission.admit(ctx, origin, consent)
+	checks := append(r.restores.Preview(ctx, request), backup.OriginCheck(origin, request.Sandboxed, err))
 	if request.Manifest == nil || !origin.Ours() {
 		return checks // another's manifest may name the passphrase MAC of one of ours
 	}
@@ -118,7 +118,7 @@ func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, o
 // restored database lacks. A record of it makes sure that its temporary database goes, whatever
 // happens. By its origin, and what somebody says of that, the load is sandboxed or not.
 func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (id string, lacks []string, err error) {
-	if request.Confined, err = r.admission.admit(ctx, origin, consent); err != nil {
+	if request.Sandboxed, err = r.admission.admit(ctx, origin, consent); err != nil {
 		return "", nil, err
 	}
 	request.RestoreID, request.Origin = random.ID(), origin.Kind

@@ -29,8 +29,8 @@ func (s PreviewSpec) run(ctx context.Context, on *workers, task *task) error {
 	defer found.done()
 	request := s.Restore.request(found.manifest)
 	request.From, request.OnProgress = found.from, task.progress
-	request.Confined, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest)
-	task.result.Checks = append(r.restores.Preview(ctx, request), backup.OriginCheck(found.origin, request.Confined, err))
+	request.Sandboxed, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest)
+	task.result.Checks = append(r.restores.Preview(ctx, request), backup.OriginCheck(found.origin, request.Sandboxed, err))
 	task.result.Checks = append(task.result.Checks, r.testRestoreCheck(request)...)
 	return context.Cause(ctx)
 }

@@ -71,7 +71,7 @@ func (s RestoreSpec) run(ctx context.Context, on *workers, task *task) error {
 	}
 	defer found.done()
 	request := s.request(found.manifest)
-	if request.Confined, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest); err != nil {
+	if request.Sandboxed, err = r.admission.admitAsked(ctx, task.allowed, found.origin, *found.manifest); err != nil {
 		return err
 	}
 	request.From, request.RestoreID, request.Origin = found.from, task.id, found.origin.Kind

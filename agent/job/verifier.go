@@ -43,7 +43,7 @@ type Verify struct {
 var errTooSlow = errors.New("the test restore took longer than BACKUP_VERIFY_TIMEOUT allows")
 
 // testRestoreError is the job's error if the backup did not come back.
-type testRestoreError struct{ testRestore backup.Proof }
+type testRestoreError struct{ testRestore backup.TestRestore }
 
 func (e testRestoreError) Error() string {
 	return "the test restore failed: " + strings.Join(e.testRestore.Differences, "; ")
@@ -68,7 +68,7 @@ type provableFiles interface {
 
 // testRestorer restores a file where it is in nobody's way; see backup.TestRestorer.
 type testRestorer interface {
-	Prove(context.Context, backup.ProveRequest) (backup.Proof, error)
+	Run(context.Context, backup.TestRestoreRequest) (backup.TestRestore, error)
 }
 
 // Verifier puts backups to the test of a restore.
@@ -90,12 +90,12 @@ type Verifier struct {
 }
 
 // VerifyBackup restores a stored backup only for the test, remembers how that ended and journals
-// it. A backup that does not come back is an error too, of the failure "integrity", and the Proof
+// it. A backup that does not come back is an error too, of the failure "integrity", and the TestRestore
 // says why.
-func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
+func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.TestRestore, error) {
 	stored, err := v.findToVerify(id)
 	if err != nil {
-		return backup.Proof{}, err
+		return backup.TestRestore{}, err
 	}
 	begun := v.clock.Now().UTC()
 	testRestore, err := v.testRestore(ctx, stored, onProgress)
@@ -112,27 +112,27 @@ func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
 }
 
 // testRestore is VerifyBackup, without a word in the history.
-func (v *Verifier) testRestore(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+func (v *Verifier) testRestore(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.TestRestore, error) {
 	defer v.reads.begin(stored.ID)()
 	testRestore, err := v.verifyStored(ctx, stored, onProgress)
 	if err == nil {
 		v.recordTestRestore(ctx, stored, testRestore)
 	}
-	if err == nil && testRestore.State == backup.ProofFailed {
+	if err == nil && testRestore.State == backup.TestRestoreFailed {
 		err = testRestoreError{testRestore}
 	}
 	return testRestore, err
 }
 
-func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
+func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.TestRestore, error) {
 	origin, err := v.files.OriginOf(stored)
 	if backup.Failure(err) == backup.FailureIntegrity { // no restore would take it
-		return backup.Disproof(err, v.clock.Now()), nil
+		return backup.FailedTestRestore(err, v.clock.Now()), nil
 	}
 	if err != nil {
-		return backup.Proof{}, err
+		return backup.TestRestore{}, err
 	}
-	return v.restoreForTest(ctx, origin, "", backup.ProveRequest{
+	return v.restoreForTest(ctx, origin, "", backup.TestRestoreRequest{
 		From: v.files.SourceOf(stored), Manifest: &stored.Manifest, OnProgress: onProgress,
 	})
 }
@@ -140,10 +140,10 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 // VerifyFile is VerifyBackup for a file that need not be in the backup folder; manifest is nil if
 // it has none. Nothing of it is remembered. By its origin, and what somebody says of that, the load
 // is sandboxed or not.
-func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
+func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.TestRestore, error) {
 	begun := v.clock.Now().UTC()
-	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
-	if err == nil && testRestore.State == backup.ProofFailed {
+	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.TestRestoreRequest{From: from, Manifest: manifest})
+	if err == nil && testRestore.State == backup.TestRestoreFailed {
 		err = testRestoreError{testRestore}
 	}
 	ended := state.Ended{Kind: "verify", StartedAt: begun}
@@ -155,17 +155,17 @@ func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest 
 }
 
 // testRestore has a record of what it makes, so that a crash leaves nothing for long.
-func (v *Verifier) restoreForTest(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
-	if request.Confined, err = v.admission.admit(ctx, origin, consent); err != nil {
-		return backup.Proof{}, err
+func (v *Verifier) restoreForTest(ctx context.Context, origin backup.Origin, consent Consent, request backup.TestRestoreRequest) (_ backup.TestRestore, err error) {
+	if request.Sandboxed, err = v.admission.admit(ctx, origin, consent); err != nil {
+		return backup.TestRestore{}, err
 	}
 	release, err := v.turns.take(ctx)
 	if err != nil {
-		return backup.Proof{}, err
+		return backup.TestRestore{}, err
 	}
 	defer release()
 	if request.Dir, err = v.verifyDir(); err != nil {
-		return backup.Proof{}, err
+		return backup.TestRestore{}, err
 	}
 	by := v.plans.Get().Verify
 	request.ID, request.Bin, request.InInstance = random.ID(), by.Bin, by.InInstance
@@ -180,7 +180,7 @@ func (v *Verifier) restoreForTest(ctx context.Context, origin backup.Origin, con
 		limited, cancel = context.WithTimeout(ctx, by.Timeout)
 	}
 	defer cancel()
-	testRestore, err := v.tests.Prove(limited, request)
+	testRestore, err := v.tests.Run(limited, request)
 	if err != nil && work != nil {
 		v.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
 	} else {
@@ -228,9 +228,9 @@ func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 
 // recordTestRestore remembers and journals how a test restore of a stored backup ended. It has read
 // the whole file, so it is a scrub too, once the globals file is read as well.
-func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, testRestore backup.Proof) {
+func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, testRestore backup.TestRestore) {
 	log := v.log.With("backup", stored.ID, "database", stored.Database, "server", testRestore.ServerVersion, "took", testRestore.Took, "cage", testRestore.Cage)
-	if testRestore.State == backup.ProofFailed {
+	if testRestore.State == backup.TestRestoreFailed {
 		log.Error("the test restore of a backup failed", "differences", strings.Join(testRestore.Differences, "; "), "words", postgres.Words(testRestore.Cause))
 	} else {
 		log.Info("a test restore has succeeded", "tables", testRestore.Tables, "rows", testRestore.Rows)
@@ -239,10 +239,10 @@ func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, 
 		log.Warn("a restore into a live server will refuse a backup without --trust-content", "refuses", testRestore.Refuses)
 	}
 	damage, scrubErr := "", error(nil)
-	if testRestore.State == backup.ProofSucceeded {
+	if testRestore.State == backup.TestRestoreSucceeded {
 		damage, scrubErr = v.files.ScrubGlobals(ctx, stored, nil)
 	}
-	scrubbed := testRestore.State == backup.ProofSucceeded && scrubErr == nil
+	scrubbed := testRestore.State == backup.TestRestoreSucceeded && scrubErr == nil
 	if damage != "" {
 		log.Error("a backup is damaged", "file", stored.Location.File, "damage", damage)
 	}

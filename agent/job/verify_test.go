@@ -193,8 +193,8 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 func TestRetentionCountsNoBackupThatFailedItsTestRestore(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 80, 70, 60, 50) // two of them stay
-	failed := backup.Disproof(errors.New("it has 9 rows"), today)
-	fail := func(n int, testRestore *backup.Proof) {
+	failed := backup.FailedTestRestore(errors.New("it has 9 rows"), today)
+	fail := func(n int, testRestore *backup.TestRestore) {
 		t.Helper()
 		if err := r.State.Checks.Update(backupID(n), func(c *state.CheckState) { c.TestRestore = testRestore }); err != nil {
 			t.Fatal(err)
@@ -257,7 +257,7 @@ func TestPreviewKnowsTheTestRestore(t *testing.T) {
 		t.Errorf("%s has no word of a test restore: %+v", job, result)
 		return ""
 	}
-	verify := func(p backup.Proof) {
+	verify := func(p backup.TestRestore) {
 		t.Helper()
 		p.FinishedAt = time.Now().UTC()
 		if err := r.State.Checks.Update(id, func(c *state.CheckState) { c.TestRestore = &p }); err != nil {
@@ -273,13 +273,13 @@ func TestPreviewKnowsTheTestRestore(t *testing.T) {
 		}
 	}
 	holds(look("job1"), "WARN", "never restored for a test")
-	verify(backup.Proof{State: backup.ProofSucceeded})
+	verify(backup.TestRestore{State: backup.TestRestoreSucceeded})
 	holds(look("job2"), "OK", "was restored for a test")
-	verify(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
+	verify(backup.TestRestore{State: backup.TestRestoreSucceeded, Refuses: "index given calls app.fits"})
 	holds(look("job3"), "WARN", "will be refused: index given calls app.fits", "--trust-content")
-	if got := backup.ProofCheck(r.Inventory.Current().Backups[0].Check.TestRestore, true); got.Result != backup.CheckOK {
+	if got := backup.TestRestoreCheck(r.Inventory.Current().Backups[0].Check.TestRestore, true); got.Result != backup.CheckOK {
 		t.Errorf("who trusts the content is told %s", got)
 	}
-	verify(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})
+	verify(backup.TestRestore{State: backup.TestRestoreFailed, Differences: []string{"table public.t did not come back"}})
 	holds(look("job5"), "WARN", "failed: table public.t did not come back", "another backup")
 }

@@ -120,7 +120,7 @@ func outcomeOf(o *state.RestoreOutcome) *pgharborv1.RestoreOutcome {
 	}
 }
 
-func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
+func checksOf(checks []backup.PreflightCheck) []*pgharborv1.RestoreCheck {
 	var all []*pgharborv1.RestoreCheck
 	for _, c := range checks {
 		all = append(all, &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: text(c.Detail), Remedy: text(c.Remedy)})
@@ -145,8 +145,8 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	if m.Signature != nil {
 		b.SignedBy = text(m.Signature.KeyID)
 	}
-	if m.Unproven != nil {
-		b.UnprovenOrigin = text(string(m.Unproven.Origin))
+	if m.UnknownOrigin != nil {
+		b.UnprovenOrigin = text(string(m.UnknownOrigin.Origin))
 	}
 	for _, t := range m.Tables {
 		b.Tables = append(b.Tables, &pgharborv1.TableRows{Schema: text(t.Schema), Name: text(t.Name), Rows: t.Rows})
@@ -188,7 +188,7 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 }
 
 // testRestoreOf is nil if there was no test restore.
-func testRestoreOf(p *backup.Proof) *pgharborv1.Proof {
+func testRestoreOf(p *backup.TestRestore) *pgharborv1.Proof {
 	if p == nil {
 		return nil
 	}

@@ -45,10 +45,10 @@ func TestHoldsAndFailedTestRestoresAreToldAtOnce(t *testing.T) {
 	p.offer(&pgharborv1.Offer{JobId: "job2", Spec: &pgharborv1.Offer_Verify{Verify: &pgharborv1.VerifySpec{BackupId: "backup0000000001"}}})
 	told = p.until(func(m *pgharborv1.ConnectRequest) bool { return m.GetReport().GetBackupProved() != nil })
 	tested := told[len(told)-1].GetReport().GetBackupProved()
-	if tested.GetBackupId() != "backup0000000001" || tested.GetProof().GetState() != backup.ProofFailed || len(tested.GetProof().GetDifferences()) != 1 {
+	if tested.GetBackupId() != "backup0000000001" || tested.GetProof().GetState() != backup.TestRestoreFailed || len(tested.GetProof().GetDifferences()) != 1 {
 		t.Errorf("reported: %v", tested)
 	}
-	if testRestore := inventoryOf(p).GetProof(); testRestore.GetState() != backup.ProofFailed || testRestore.GetFinishedAt() == nil {
+	if testRestore := inventoryOf(p).GetProof(); testRestore.GetState() != backup.TestRestoreFailed || testRestore.GetFinishedAt() == nil {
 		t.Errorf("the inventory has the test restore %v", testRestore)
 	}
 }

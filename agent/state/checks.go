@@ -21,7 +21,7 @@ type CheckState struct {
 	// Damage is what was wrong with the file then; "" for nothing.
 	Damage string `json:"damage,omitempty"`
 	// TestRestore is its newest test restore; nil: there was none.
-	TestRestore *backup.Proof `json:"proof,omitempty"`
+	TestRestore *backup.TestRestore `json:"proof,omitempty"`
 }
 
 // Checks is the folder in which the checks of backups are remembered, a file

@@ -23,7 +23,7 @@ const (
 )
 
 // Entry is a piece of news for the control plane, kept in the journal until it
-// is acknowledged. One of Run, Removal, Result, Scrub and Proof is set.
+// is acknowledged. One of Run, Removal, Result, Scrub and TestRestore is set.
 type Entry struct {
 	// ID is made of what the entry reports, so that the same news has the same id although it was
 	// written twice.
@@ -79,7 +79,7 @@ type Result struct {
 	// Outcome is of a restore that replaced a database, or of an undo.
 	Outcome *RestoreOutcome `json:"outcome,omitempty"`
 	// Checks are what a preflight found.
-	Checks []backup.Check `json:"checks,omitempty"`
+	Checks []backup.PreflightCheck `json:"checks,omitempty"`
 	// Warnings are what a restored database lacks.
 	Warnings []string `json:"warnings,omitempty"`
 
@@ -112,8 +112,8 @@ type ScrubResult struct {
 
 // TestRestoreResult is how a test restore ended.
 type TestRestoreResult struct {
-	BackupID    string       `json:"backup_id"`
-	TestRestore backup.Proof `json:"proof"`
+	BackupID    string             `json:"backup_id"`
+	TestRestore backup.TestRestore `json:"proof"`
 }
 
 // RunEntry tells how a run ended; the manifest is nil unless it succeeded.

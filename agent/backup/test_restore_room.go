@@ -56,7 +56,7 @@ func (r room) lacksFiles(dir string, reserve int64) error {
 }
 
 // enoughSpace compares the room of the folder with what the dump will take.
-func (p *proving) enoughSpace() error {
+func (p *testRun) enoughSpace() error {
 	size := int64(0)
 	if m := p.req.Manifest; m != nil {
 		size = cmp.Or(m.PlainSizeBytes, m.SizeBytes)
@@ -75,7 +75,7 @@ func (p *proving) enoughSpace() error {
 }
 
 // watchSpace ends the test restore before it has filled the disk for everybody else.
-func (p *proving) watchSpace(ctx context.Context, stop context.CancelCauseFunc) {
+func (p *testRun) watchSpace(ctx context.Context, stop context.CancelCauseFunc) {
 	if p.dir == "" {
 		return
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
-// Results of a Check.
+// Results of a PreflightCheck.
 const (
 	CheckOK     = words.CheckOK
 	CheckWarn   = words.CheckWarn
 	CheckFailed = words.CheckFailed // the restore would fail, so it does not begin
 )
 
-// Check is one line of a look ahead, all in one line of text.
-type Check struct {
+// PreflightCheck is one line of what is checked before a restore, all in one line of text.
+type PreflightCheck struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	Detail string `json:"detail"`
@@ -29,7 +29,7 @@ type Check struct {
 }
 
 // String is the line as it is printed.
-func (c Check) String() string {
+func (c PreflightCheck) String() string {
 	line := c.Name + ": " + c.Detail
 	if c.Remedy != "" {
 		line += " — " + c.Remedy
@@ -37,11 +37,11 @@ func (c Check) String() string {
 	return line
 }
 
-// ChecksError says that a restore did not begin, because of checks that failed. Nothing was touched.
-type ChecksError struct{ Failed []Check }
+// PreflightError says that a restore did not begin, because of checks that failed. Nothing was touched.
+type PreflightError struct{ Failed []PreflightCheck }
 
 // Error implements error. What to do is in the checks.
-func (e *ChecksError) Error() string {
+func (e *PreflightError) Error() string {
 	var lines []string
 	for _, c := range e.Failed {
 		lines = append(lines, c.Name+": "+c.Detail)
@@ -50,8 +50,8 @@ func (e *ChecksError) Error() string {
 }
 
 // FailedChecks returns the checks that kept a restore from beginning, where that is what an error says.
-func FailedChecks(err error) []Check {
-	var checks *ChecksError
+func FailedChecks(err error) []PreflightCheck {
+	var checks *PreflightError
 	if !errors.As(err, &checks) {
 		return nil
 	}
@@ -59,7 +59,7 @@ func FailedChecks(err error) []Check {
 }
 
 // Unwrap returns what the failed checks failed with, so that errors.Is and Failure work.
-func (e *ChecksError) Unwrap() []error {
+func (e *PreflightError) Unwrap() []error {
 	var all []error
 	for _, c := range e.Failed {
 		if c.err != nil {
@@ -70,7 +70,7 @@ func (e *ChecksError) Unwrap() []error {
 }
 
 // OriginCheck says who made a file, and what that means for its load; err is why it is refused, or nil.
-func OriginCheck(origin Origin, confined bool, err error) Check {
+func OriginCheck(origin Origin, confined bool, err error) PreflightCheck {
 	var l checklist
 	switch {
 	case errors.Is(err, ErrNotAllowed):
@@ -88,15 +88,15 @@ func OriginCheck(origin Origin, confined bool, err error) Check {
 	return l.checks[0]
 }
 
-// ProofCheck says what the newest test restore foretells of a restore; p is nil where there was none. It keeps none from
+// TestRestoreCheck says what the newest test restore foretells of a restore; p is nil where there was none. It keeps none from
 // beginning: what it has seen may have changed since, with the server, its roles or this program.
-func ProofCheck(p *Proof, trustContent bool) Check {
+func TestRestoreCheck(p *TestRestore, trustContent bool) PreflightCheck {
 	var l checklist
 	at := func() string { return p.FinishedAt.Format(time.RFC3339) }
 	switch {
 	case p == nil:
 		l.warn("proof", "it was never restored for a test", "verify it, to know that it restores")
-	case p.State == ProofFailed:
+	case p.State == TestRestoreFailed:
 		l.warn("proof", fmt.Sprintf("the test restore of %s failed: %s", at(), strings.Join(p.Differences, "; ")), "restore another backup")
 	case p.Refuses != "" && !trustContent:
 		l.warn("proof", fmt.Sprintf("the test restore of %s says that this restore will be refused: %s", at(), p.Refuses),
@@ -108,18 +108,18 @@ func ProofCheck(p *Proof, trustContent bool) Check {
 }
 
 // checklist collects checks.
-type checklist struct{ checks []Check }
+type checklist struct{ checks []PreflightCheck }
 
 func (l *checklist) ok(name, detail string) {
-	l.checks = append(l.checks, Check{Name: name, Result: CheckOK, Detail: detail})
+	l.checks = append(l.checks, PreflightCheck{Name: name, Result: CheckOK, Detail: detail})
 }
 
 func (l *checklist) warn(name, detail, remedy string) {
-	l.checks = append(l.checks, Check{Name: name, Result: CheckWarn, Detail: oneLine(detail), Remedy: remedy})
+	l.checks = append(l.checks, PreflightCheck{Name: name, Result: CheckWarn, Detail: oneLine(detail), Remedy: remedy})
 }
 
 func (l *checklist) fail(name string, err error, remedy string) {
-	l.checks = append(l.checks, Check{Name: name, Result: CheckFailed, Detail: oneLine(err.Error()), Remedy: remedy, err: err})
+	l.checks = append(l.checks, PreflightCheck{Name: name, Result: CheckFailed, Detail: oneLine(err.Error()), Remedy: remedy, err: err})
 }
 
 // unknown is a check that could not be made, which is no reason not to restore.
@@ -127,12 +127,12 @@ func (l *checklist) unknown(name string, err error) {
 	l.warn(name, "it can't be told: "+err.Error(), "")
 }
 
-// failed is a ChecksError where a check failed, or why the look ahead was broken off.
+// failed is a PreflightError where a check failed, or why the checks were broken off.
 func (l *checklist) failed(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	failed := &ChecksError{}
+	failed := &PreflightError{}
 	for _, c := range l.checks {
 		if c.Result == CheckFailed {
 			failed.Failed = append(failed.Failed, c)

@@ -13,7 +13,7 @@ const maxLacking = 200
 
 // addRoles makes the roles that the dump may name, as they were where that was kept with it; else by their names alone, those
 // that the instance has. Where that can't be asked, those that turn out to be missing are made one by one.
-func (p *proving) addRoles(ctx context.Context) error {
+func (p *testRun) addRoles(ctx context.Context) error {
 	var roles []string
 	if kept := p.kept(); kept != nil {
 		if err := p.server.MakeRolesAlike(ctx, kept.Script); err != nil {
@@ -28,7 +28,7 @@ func (p *proving) addRoles(ctx context.Context) error {
 }
 
 // fill loads the dump, again from its start where the throwaway server lacks something that no dump brings along.
-func (p *proving) fill(ctx context.Context, found *verified) error {
+func (p *testRun) fill(ctx context.Context, found *verified) error {
 	if p.server == nil {
 		return p.load(ctx, found)
 	}
@@ -63,7 +63,7 @@ func (p *proving) fill(ctx context.Context, found *verified) error {
 	}
 }
 
-func (p *proving) load(ctx context.Context, found *verified) error {
+func (p *testRun) load(ctx context.Context, found *verified) error {
 	if err := errors.Join(p.instance.DropDatabase(ctx, p.database), dropOwnRoles(ctx, p.instance, p.database)); err != nil {
 		return err
 	}
@@ -75,15 +75,15 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		return err
 	}
 	progress := p.clock.begin(p.req.OnProgress, PhaseRestore, found.plainSize)
-	if p.server == nil && !p.req.Confined {
+	if p.server == nil && !p.req.Sandboxed {
 		rows, err := p.loader.loadGuarded(ctx, p.database, p.content(found), progress, nil)
 		p.counted = loaded(rows)
 		return err
 	}
-	if !p.req.Confined && !p.unfilled && !p.trusting {
+	if !p.req.Sandboxed && !p.unfilled && !p.trusting {
 		return p.loadAsARestore(ctx, found, progress)
 	}
-	if !p.req.Confined && !p.unfilled {
+	if !p.req.Sandboxed && !p.unfilled {
 		return p.loader.load(ctx, p.database, like, p.content(found), progress)
 	}
 	checked, err := content{verified: found, file: p.file}.reader(progress)
@@ -94,7 +94,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 	if p.unfilled {
 		leaveOut = unfilled
 	}
-	if !p.req.Confined || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
+	if !p.req.Sandboxed || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
 		return loadWithout(ctx, p.instance, p.database, found.format, checked, leaveOut, p.searchPath)
 	}
 	confined, err := p.instance.Confine(ctx, p.database, p.database)
@@ -102,7 +102,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 		return err
 	}
 	if err = loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
-		err = fmt.Errorf("%w: %w", ErrConfined, err)
+		err = fmt.Errorf("%w: %w", ErrSandboxed, err)
 	} else if p.server == nil {
 		p.counted, err = p.count(ctx, confined.Instance)
 	}
@@ -111,7 +111,7 @@ func (p *proving) load(ctx context.Context, found *verified) error {
 
 // loadAsARestore loads as a restore into a live server does, so that what that refuses is known before the worst day. What does not go
 // through so is loaded as stock tools do: in a cage it does no harm.
-func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress *reporter) error {
+func (p *testRun) loadAsARestore(ctx context.Context, found *verified, progress *reporter) error {
 	_, err := p.loader.loadGuarded(ctx, p.database, p.content(found), progress, nil)
 	role, tablespace := postgres.Lacks(err)
 	if err == nil || ctx.Err() != nil || role != "" || tablespace != "" || errors.Is(err, ErrDamaged) {
@@ -119,7 +119,7 @@ func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress 
 	}
 	p.trusting, p.refused = true, err
 	if errors.Is(err, ErrContent) {
-		p.proof.Refuses = err.Error()
+		p.result.Refuses = err.Error()
 	}
 	progress.restart()
 	return p.load(ctx, found)
@@ -127,7 +127,7 @@ func (p *proving) loadAsARestore(ctx context.Context, found *verified, progress 
 
 // told is what is said of a load that failed. psql does not say at which table it was, and its own words may quote rows; the load
 // before it was in sessions of ours, which know the table: where the same ended both, it speaks.
-func (p *proving) told(err error) string {
+func (p *testRun) told(err error) string {
 	var first, last *postgres.ServerError
 	if !errors.Is(p.refused, ErrContent) && errors.As(p.refused, &first) && errors.As(err, &last) && first.SQLState == last.SQLState {
 		return p.refused.Error()
@@ -145,10 +145,10 @@ func loaded(rows map[postgres.Table]int64) []counted {
 }
 
 // content is what is loaded.
-func (p *proving) content(found *verified) content { return content{found, p.file, p.kept()} }
+func (p *testRun) content(found *verified) content { return content{found, p.file, p.kept()} }
 
 // kept is what is kept beside the file, for the search path of the database; what is wrong with it is for Scrub to say.
-func (p *proving) kept() *globals {
+func (p *testRun) kept() *globals {
 	if p.req.Manifest == nil || p.req.Manifest.Globals == nil {
 		return nil
 	}

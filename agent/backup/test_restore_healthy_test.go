@@ -46,15 +46,15 @@ func TestProveOfWhatOnlySuperusersMake(t *testing.T) {
 			config.Format, config.Keys.Passphrases = format, seal.Passphrases{Current: "secret"}
 			manifest := backUp(t, config, "particular")
 			proof, err := prove(t, config, manifest.ID, nil)
-			if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 101 {
+			if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Rows != 101 {
 				t.Fatalf("%+v, %v", proof, err)
 			}
 			if proof.Cage == "" || strings.HasPrefix(proof.Cage, "none") {
 				t.Errorf("what held it: %q", proof.Cage)
 			}
 			// Without what was kept of the roles, nothing is known against the backup either.
-			proof, err = prove(t, config, manifest.ID, func(r *backup.ProveRequest) { r.Manifest.Globals = nil })
-			if err != nil || proof.State != backup.ProofSucceeded {
+			proof, err = prove(t, config, manifest.ID, func(r *backup.TestRestoreRequest) { r.Manifest.Globals = nil })
+			if err != nil || proof.State != backup.TestRestoreSucceeded {
 				t.Errorf("without its roles: %+v, %v", proof, err)
 			}
 		})
@@ -83,7 +83,7 @@ func TestProveOfWhatReadsAnotherServer(t *testing.T) {
 			config := newConfig(t, server.Environ()...)
 			config.Format = format
 			proof, err := prove(t, config, backUp(t, config, "near").ID, nil)
-			if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 7 {
+			if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Rows != 7 {
 				t.Errorf("%+v, %v", proof, err)
 			}
 		})
@@ -113,7 +113,7 @@ func TestAMaterializedViewOfSomeRowsComesBack(t *testing.T) {
 			if got := server.Value(t, "again", "SELECT count(*) FROM seen"); got != "3" {
 				t.Errorf("the view has %s rows", got)
 			}
-			if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 10 {
+			if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.TestRestoreSucceeded || proof.Rows != 10 {
 				t.Errorf("%+v, %v", proof, err)
 			}
 		})

@@ -41,7 +41,7 @@ func TestATestRestoreLeavesFilesToOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := newConfig(t)
-	if _, err := backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof0", Dir: proofs}); err != nil {
+	if _, err := backup.New(*config).TestRestorer.Run(t.Context(), backup.TestRestoreRequest{From: local.File(path), ID: "proof0", Dir: proofs}); err != nil {
 		t.Fatal(err)
 	}
 	if mounted != nil {
@@ -56,7 +56,7 @@ END $x$;
 	if err := os.WriteFile(path, []byte(dump+end), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	proof, err := backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: proofs})
+	proof, err := backup.New(*config).TestRestorer.Run(t.Context(), backup.TestRestoreRequest{From: local.File(path), ID: "proof1", Dir: proofs})
 	if !errors.Is(err, backup.ErrNoRoom) {
 		t.Errorf("%+v, %v", proof, err)
 	}
@@ -66,7 +66,7 @@ END $x$;
 			t.Fatal(err)
 		}
 	}
-	if _, err := backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof2", Dir: proofs}); !errors.Is(err, backup.ErrNoRoom) || !strings.Contains(err.Error(), "inodes") {
+	if _, err := backup.New(*config).TestRestorer.Run(t.Context(), backup.TestRestoreRequest{From: local.File(path), ID: "proof2", Dir: proofs}); !errors.Is(err, backup.ErrNoRoom) || !strings.Contains(err.Error(), "inodes") {
 		t.Error(err)
 	}
 }

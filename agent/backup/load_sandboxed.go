@@ -11,10 +11,10 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// loadConfined loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
+// loadSandboxed loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
 // owns in the end all that is in it. What else is done with the database is done in that role's sessions too. Both formats
 // go through psql, so that what is looked at is what is executed.
-func (l *loader) loadConfined(ctx context.Context, db *built, from content, progress *reporter) error {
+func (l *loader) loadSandboxed(ctx context.Context, db *built, from content, progress *reporter) error {
 	checked, err := from.reader(progress)
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func (l *loader) loadConfined(ctx context.Context, db *built, from content, prog
 	if err != nil {
 		return err
 	}
-	db.confined, db.instance = confined, confined.Instance
+	db.sandbox, db.instance = confined, confined.Instance
 	return loadAs(ctx, confined.Instance, db.name, from.format, checked)
 }
 
@@ -68,7 +68,7 @@ func loadScript(ctx context.Context, instance *postgres.Instance, database strin
 }
 
 // foreignOwner are the statements that pg_dump writes, a line each, and that only a member of another role can execute. A
-// confined role owns what it makes, and so they are left out. To leave one out executes nothing, whatever is in it. So are
+// sandboxed role owns what it makes, and so they are left out. To leave one out executes nothing, whatever is in it. So are
 // pg_dump's own \restrict and \unrestrict: there is another around the whole.
 var foreignOwner = regexp.MustCompile(`^(ALTER (.*) OWNER TO .*|ALTER DEFAULT PRIVILEGES FOR ROLE .*|SET SESSION AUTHORIZATION .*|` +
 	`COMMENT ON EXTENSION .*);\r?\n$|^\\(un)?restrict [A-Za-z0-9]{1,256}\r?\n$`)

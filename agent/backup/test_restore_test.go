@@ -61,28 +61,28 @@ func processesIn(t *testing.T, dir string) (pids []string) {
 }
 
 // prove tests the restore of a backup, whose manifest the change may falsify.
-func prove(t *testing.T, config *backup.Config, id string, change func(*backup.ProveRequest)) (backup.Proof, error) {
+func prove(t *testing.T, config *backup.Config, id string, change func(*backup.TestRestoreRequest)) (backup.TestRestore, error) {
 	t.Helper()
 	config.Now = time.Now
 	stored, err := backup.New(*config).Repository.Find(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := backup.ProveRequest{From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
+	request := backup.TestRestoreRequest{From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t)}
 	if change != nil {
 		change(&request)
 	}
-	return backup.New(*config).TestRestorer.Prove(t.Context(), request)
+	return backup.New(*config).TestRestorer.Run(t.Context(), request)
 }
 
-func proveFile(t *testing.T, config *backup.Config, content string, confined bool) (backup.Proof, error) {
+func proveFile(t *testing.T, config *backup.Config, content string, confined bool) (backup.TestRestore, error) {
 	t.Helper()
 	config.Now = time.Now
 	path := filepath.Join(t.TempDir(), "backup.sql")
 	if err := os.WriteFile(path, []byte(content+"\n--\n-- PostgreSQL database dump complete\n--\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return backup.New(*config).TestRestorer.Prove(t.Context(), backup.ProveRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Confined: confined})
+	return backup.New(*config).TestRestorer.Run(t.Context(), backup.TestRestoreRequest{From: local.File(path), ID: "proof1", Dir: provingGround(t), Sandboxed: confined})
 }
 
 func TestProveRestoresAndCounts(t *testing.T) {
@@ -105,7 +105,7 @@ func TestProveRestoresAndCounts(t *testing.T) {
 			change(config)
 			manifest := backUp(t, config, "proven")
 			var phases []string
-			proof, err := prove(t, config, manifest.ID, func(r *backup.ProveRequest) {
+			proof, err := prove(t, config, manifest.ID, func(r *backup.TestRestoreRequest) {
 				r.OnProgress = func(p backup.Progress) {
 					if !slices.Contains(phases, p.Phase) {
 						phases = append(phases, p.Phase)
@@ -119,7 +119,7 @@ func TestProveRestoresAndCounts(t *testing.T) {
 			for _, table := range manifest.Tables {
 				rows += table.Rows
 			}
-			if proof.State != backup.ProofSucceeded || proof.Method != backup.ProofThrowaway || proof.Tables != len(manifest.Tables) || proof.Rows != rows || rows < 100 {
+			if proof.State != backup.TestRestoreSucceeded || proof.Method != backup.TestRestoreThrowaway || proof.Tables != len(manifest.Tables) || proof.Rows != rows || rows < 100 {
 				t.Errorf("%+v, of %d tables with %d rows", proof, len(manifest.Tables), rows)
 			}
 			if major := strings.Split(manifest.ServerVersion, ".")[0]; !strings.HasPrefix(proof.ServerVersion, major+".") {
@@ -142,7 +142,7 @@ func TestProveTellsWhatDiffers(t *testing.T) {
 	sample(t, "differs").Exec(t, "differs", "CREATE TABLE a AS SELECT generate_series(1, 3); CREATE TABLE b AS SELECT 1; CREATE TABLE c AS SELECT 1")
 	config := newConfig(t)
 	id := backUp(t, config, "differs").ID
-	proof, err := prove(t, config, id, func(r *backup.ProveRequest) {
+	proof, err := prove(t, config, id, func(r *backup.TestRestoreRequest) {
 		for n, table := range r.Manifest.Tables {
 			switch table.Name {
 			case "a":
@@ -159,7 +159,7 @@ func TestProveTellsWhatDiffers(t *testing.T) {
 		"table public.a has 3 rows, and 4 went by in the dump", "table public.B did not come back; it had 1 rows",
 		"table public.b, of 1 rows, is not in the manifest",
 	}
-	if proof.State != backup.ProofFailed {
+	if proof.State != backup.TestRestoreFailed {
 		t.Errorf("the proof %s", proof.State)
 	}
 	if diff := cmp.Diff(want, proof.Differences); diff != "" {
@@ -187,32 +187,32 @@ func TestProveTellsTheBackupsFaultFromAnyOther(t *testing.T) {
 	if err := os.WriteFile(path, flipped, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "damaged") {
+	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.TestRestoreFailed || !strings.Contains(proof.Differences[0], "damaged") {
 		t.Errorf("a flipped bit: %+v, %v", proof, err)
 	}
 	if err := os.WriteFile(path, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		change func(*backup.Config, *backup.ProveRequest)
+		change func(*backup.Config, *backup.TestRestoreRequest)
 		want   error
 	}{
-		"the wrong passphrase": {func(e *backup.Config, _ *backup.ProveRequest) {
+		"the wrong passphrase": {func(e *backup.Config, _ *backup.TestRestoreRequest) {
 			e.Keys.Passphrases = seal.Passphrases{Current: "other"}
 		}, backup.ErrWrongPassphrase},
-		"no room":         {func(_ *backup.Config, r *backup.ProveRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
-		"no server":       {func(_ *backup.Config, r *backup.ProveRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
-		"no newer server": {func(_ *backup.Config, r *backup.ProveRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
-		"no file":         {func(_ *backup.Config, r *backup.ProveRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
+		"no room":         {func(_ *backup.Config, r *backup.TestRestoreRequest) { r.Manifest.PlainSizeBytes = 1 << 60 }, backup.ErrNoRoom},
+		"no server":       {func(_ *backup.Config, r *backup.TestRestoreRequest) { r.Bin = t.TempDir() }, postgres.ErrNoBinaries},
+		"no newer server": {func(_ *backup.Config, r *backup.TestRestoreRequest) { r.Manifest.ServerVersion = "99.1" }, postgres.ErrNoBinaries},
+		"no file":         {func(_ *backup.Config, r *backup.TestRestoreRequest) { r.From = local.File("/nonexistent/x.gone") }, backup.ErrNotFound},
 	} {
 		other := *config
-		proof, err := prove(t, &other, manifest.ID, func(r *backup.ProveRequest) { test.change(&other, r) })
+		proof, err := prove(t, &other, manifest.ID, func(r *backup.TestRestoreRequest) { test.change(&other, r) })
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s: %+v, %v", name, proof, err)
 		}
 	}
 	// It was good all the time.
-	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.ProofSucceeded {
+	if proof, err := prove(t, config, manifest.ID, nil); err != nil || proof.State != backup.TestRestoreSucceeded {
 		t.Errorf("%+v, %v", proof, err)
 	}
 }
@@ -222,8 +222,8 @@ func TestProveInTheInstanceWhereThereIsNoServer(t *testing.T) {
 	config := newConfig(t)
 	id := backUp(t, config, "inside").ID
 	before := server.Databases(t)
-	proof, err := prove(t, config, id, func(r *backup.ProveRequest) { r.Bin, r.InInstance = t.TempDir(), true })
-	if err != nil || proof.State != backup.ProofSucceeded || proof.Method != backup.ProofInstance || proof.Rows == 0 {
+	proof, err := prove(t, config, id, func(r *backup.TestRestoreRequest) { r.Bin, r.InInstance = t.TempDir(), true })
+	if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Method != backup.TestRestoreInstance || proof.Rows == 0 {
 		t.Errorf("%+v, %v", proof, err)
 	}
 	if diff := cmp.Diff(before, server.Databases(t)); diff != "" {
@@ -234,7 +234,7 @@ func TestProveInTheInstanceWhereThereIsNoServer(t *testing.T) {
 // A dump of one database names roles and tablespaces of the instance, and these are nowhere by now.
 func TestProveMakesWhatTheDumpNames(t *testing.T) {
 	proof, err := proveFile(t, newConfig(t), `CREATE SOMETHING;`, false)
-	if err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], "syntax_error (SQLSTATE 42601)") {
+	if err != nil || proof.State != backup.TestRestoreFailed || !strings.Contains(proof.Differences[0], "syntax_error (SQLSTATE 42601)") {
 		t.Errorf("what is no SQL: %+v, %v", proof, err)
 	}
 	proof, err = proveFile(t, newConfig(t), `
@@ -252,7 +252,7 @@ func TestProveMakesWhatTheDumpNames(t *testing.T) {
 1
 2
 \.`, false)
-	if err != nil || proof.State != backup.ProofSucceeded || proof.Rows != 2 || proof.Tables != 2 {
+	if err != nil || proof.State != backup.TestRestoreSucceeded || proof.Rows != 2 || proof.Tables != 2 {
 		t.Errorf("%+v, %v", proof, err)
 	}
 }
@@ -274,7 +274,7 @@ func TestProveOfAHostileFileLeavesNoMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		proof, err := proveFile(t, newConfig(t), fmt.Sprintf(script, filepath.Join(marks, "mark")), true)
-		if proof.State == backup.ProofSucceeded {
+		if proof.State == backup.TestRestoreSucceeded {
 			t.Errorf("%s: it is a proof: %+v, %v", name, proof, err)
 		}
 		if left, err := os.ReadDir(marks); err != nil || len(left) > 0 {
@@ -295,7 +295,7 @@ func TestProveThatIsBrokenOffLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = backup.New(*config).TestRestorer.Prove(ctx, backup.ProveRequest{
+		_, err = backup.New(*config).TestRestorer.Run(ctx, backup.TestRestoreRequest{
 			From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, ID: "proof1", Dir: provingGround(t),
 			OnProgress: func(p backup.Progress) {
 				if p.Phase == phase {

@@ -28,7 +28,7 @@ func confinedRestore(t *testing.T, config *backup.Config, id, target string) (ro
 	})
 	err = backup.New(*config).Restorer.Restore(t.Context(), backup.RestoreRequest{
 		From: local.File(folderOf(config).Path(stored.Location)), Manifest: &stored.Manifest, Target: target, RestoreID: id,
-		Confined: true, Origin: backup.OriginVouched,
+		Sandboxed: true, Origin: backup.OriginAttested,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,10 +48,10 @@ func unprovenOf(t *testing.T, config *backup.Config, database string) (backup.Or
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.Unproven == nil {
+	if made.UnknownOrigin == nil {
 		return "", origin
 	}
-	return made.Unproven.Origin, origin
+	return made.UnknownOrigin.Origin, origin
 }
 
 // What was restored confined stays marked, whatever becomes of the database's name, its owner, its settings or the agent's
@@ -75,11 +75,11 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 		}
 	}
 	wants("a database that never was restored", config, "harbour", "")
-	wants("restored confined", config, "washed", backup.OriginVouched)
+	wants("restored confined", config, "washed", backup.OriginAttested)
 	lost := signed(t, newConfig(t))
 	wants("with another state folder", lost, "washed", backup.OriginUnknown)
 
-	if err := backup.New(*config).Marks.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedByConfined) {
+	if err := backup.New(*config).Marks.Unmark(t.Context(), "washed"); !errors.Is(err, backup.ErrOwnedBySandbox) {
 		t.Errorf("it can be unmarked while the confined role owns it: %v", err)
 	}
 	server.Exec(t, "washed", `ALTER DATABASE washed RESET ALL`)
@@ -91,7 +91,7 @@ func TestWhatWasRestoredConfinedStaysMarked(t *testing.T) {
 	server.Exec(t, "postgres", "ALTER DATABASE washed RENAME TO clean")
 	wants("given away, another state folder", lost, "clean", backup.OriginUnknown)
 	server.Exec(t, "postgres", "ALTER DATABASE clean RESET ALL")
-	wants("given away and renamed", config, "clean", backup.OriginVouched)
+	wants("given away and renamed", config, "clean", backup.OriginAttested)
 
 	if err := backup.New(*config).Marks.Unmark(t.Context(), "clean"); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestMarksThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := backUp(t, config, "harbour")
-	if made.Unproven == nil || len(made.Warnings) != 1 || !strings.Contains(made.Warnings[0], "unproven-databases.json") {
-		t.Errorf("it says %+v, and warns of %q", made.Unproven, made.Warnings)
+	if made.UnknownOrigin == nil || len(made.Warnings) != 1 || !strings.Contains(made.Warnings[0], "unproven-databases.json") {
+		t.Errorf("it says %+v, and warns of %q", made.UnknownOrigin, made.Warnings)
 	}
 }

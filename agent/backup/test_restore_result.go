@@ -8,8 +8,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
-// Proof is how a test restore of a backup ended.
-type Proof struct {
+// TestRestore is how a test restore of a backup ended.
+type TestRestore struct {
 	State         string    `json:"state"` // TestRestoreSucceeded or TestRestoreFailed
 	FinishedAt    time.Time `json:"finished_at"`
 	ServerVersion string    `json:"server_version,omitempty"` // "15.18"
@@ -29,21 +29,21 @@ type Proof struct {
 	Cause error `json:"-"`
 }
 
-// States of a Proof.
+// States of a TestRestore.
 const (
-	ProofSucceeded = words.Succeeded
-	ProofFailed    = words.Failed
+	TestRestoreSucceeded = words.Succeeded
+	TestRestoreFailed    = words.Failed
 )
 
-// Methods of a Proof.
+// Methods of a TestRestore.
 const (
-	ProofThrowaway = words.TestRestoreThrowaway // a server of its own
-	ProofInstance  = words.TestRestoreInstance  // a temporary database of the instance
+	TestRestoreThrowaway = words.TestRestoreThrowaway // a server of its own
+	TestRestoreInstance  = words.TestRestoreInstance  // a temporary database of the instance
 )
 
-// Disproof is the failed proof of a backup that was not even put to the test.
-func Disproof(err error, now time.Time) Proof {
-	return Proof{State: ProofFailed, FinishedAt: now.UTC(), Method: ProofThrowaway, Differences: []string{err.Error()}, Cause: err}
+// FailedTestRestore is that of a backup that was not even put to the test.
+func FailedTestRestore(err error, now time.Time) TestRestore {
+	return TestRestore{State: TestRestoreFailed, FinishedAt: now.UTC(), Method: TestRestoreThrowaway, Differences: []string{err.Error()}, Cause: err}
 }
 
 // maxDifferences is how many are told; of the rest there is a number.

@@ -15,10 +15,10 @@ import (
 )
 
 // provedDatabase is the database of a throwaway server.
-const provedDatabase = "proof"
+const testDatabase = "proof"
 
-// ProveRequest asks to restore a file for nothing but the proof that it restores.
-type ProveRequest struct {
+// TestRestoreRequest asks to restore a file for a test.
+type TestRestoreRequest struct {
 	// From and Manifest are as in RestoreRequest.
 	From     Source
 	Manifest *Manifest
@@ -32,17 +32,17 @@ type ProveRequest struct {
 	InInstance bool
 	// WithoutCage lets a throwaway server run with nothing that holds it.
 	WithoutCage bool
-	// Confined says, as in RestoreRequest, that nobody knows who made the file.
-	Confined   bool
+	// Sandboxed says, as in RestoreRequest, that nobody knows who made the file.
+	Sandboxed  bool
 	OnProgress func(Progress) // as in BackupRequest
 }
 
-// ThrowawayDir is the folder that a proof's server lives in: who records it before can remove it after a crash.
-func (r ProveRequest) ThrowawayDir() string {
+// ThrowawayDir is the folder that the server of a test restore lives in: who records it before can remove it after a crash.
+func (r TestRestoreRequest) ThrowawayDir() string {
 	return filepath.Join(r.Dir, throwaway.Prefix+r.ID)
 }
 
-// TestRestorer restores stored files for nothing but the proof that they restore.
+// TestRestorer restores stored files for a test.
 type TestRestorer struct {
 	instance *postgres.Instance // like which throwaway servers are made, and which has roles to name
 	keys     seal.Ring
@@ -50,29 +50,29 @@ type TestRestorer struct {
 	clock    clock
 }
 
-// Prove verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
-// removes all of that. A Proof, also a failed one, speaks of the backup; an error says that nothing was proven either way:
+// Run verifies a file, restores it where it is in nobody's way, counts the rows of every table against the manifest, and
+// removes all of that. A TestRestore, also a failed one, speaks of the backup; an error says that nothing was proven either way:
 // no room, no server, no cage for it, no passphrase, the end of ctx. What is temporary is gone on return, unless the server is: then
 // CleanUp and throwaway.Remove remove the rest.
-func (t *TestRestorer) Prove(ctx context.Context, req ProveRequest) (_ Proof, err error) {
+func (t *TestRestorer) Run(ctx context.Context, req TestRestoreRequest) (_ TestRestore, err error) {
 	if !restoreIDs.MatchString(req.ID) {
-		return Proof{}, fmt.Errorf("%q is no id of a proof", req.ID)
+		return TestRestore{}, fmt.Errorf("%q is no id of a proof", req.ID)
 	}
 	if err := req.Manifest.Restorable(); err != nil {
-		return Proof{}, err
+		return TestRestore{}, err
 	}
 	file, err := openFrom(req.From)
 	if err != nil {
-		return Proof{}, err
+		return TestRestore{}, err
 	}
 	defer file.Close()
 	begun := t.clock()
-	p := &proving{live: t.instance, req: req, file: file, clock: t.clock}
+	p := &testRun{live: t.instance, req: req, file: file, clock: t.clock}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	remove, err := p.makeRoom(ctx)
 	if err != nil {
-		return Proof{}, err
+		return TestRestore{}, err
 	}
 	p.files, p.loader = &fileReader{keys: t.keys, instance: p.instance}, &loader{instance: p.instance, jobs: t.jobs}
 	defer func() { err = errors.Join(err, remove()) }()
@@ -85,10 +85,10 @@ func (t *TestRestorer) Prove(ctx context.Context, req ProveRequest) (_ Proof, er
 	return p.conclude(begun, p.restoreAndCount(ctx))
 }
 
-// proving is a test restore under way.
-type proving struct {
+// testRun is a test restore under way.
+type testRun struct {
 	live       *postgres.Instance
-	req        ProveRequest
+	req        TestRestoreRequest
 	file       Object
 	clock      clock
 	instance   *postgres.Instance // that is restored into, and what reads and loads for it
@@ -102,11 +102,11 @@ type proving struct {
 	counted    []counted         // by the load itself, where the instance's superuser is to plan no query of the dump's tables
 	database   string
 	dir        string // whose room is watched; "" where it is not ours to see
-	proof      Proof
+	result     TestRestore
 }
 
 // makeRoom starts a throwaway server or, where that is allowed and there is none, uses the instance.
-func (p *proving) makeRoom(ctx context.Context) (remove func() error, err error) {
+func (p *testRun) makeRoom(ctx context.Context) (remove func() error, err error) {
 	major, tables := 0, 0
 	if m := p.req.Manifest; m != nil {
 		major, _ = strconv.Atoi(strings.Split(m.ServerVersion, ".")[0]) // 0 where it does not say
@@ -122,8 +122,8 @@ func (p *proving) makeRoom(ctx context.Context) (remove func() error, err error)
 	})
 	switch {
 	case err == nil:
-		p.server, p.instance, p.database = server, server.Instance, provedDatabase
-		p.proof.Method, p.proof.ServerVersion, p.proof.Cage = ProofThrowaway, server.Version, cageOf(server)
+		p.server, p.instance, p.database = server, server.Instance, testDatabase
+		p.result.Method, p.result.ServerVersion, p.result.Cage = TestRestoreThrowaway, server.Version, cageOf(server)
 		return server.Close, nil
 	case errors.Is(err, throwaway.ErrNoCage):
 		return nil, fmt.Errorf("%w; BACKUP_VERIFY_WITHOUT_CAGE=true allows a test restore that nothing holds", err)
@@ -136,13 +136,13 @@ func (p *proving) makeRoom(ctx context.Context) (remove func() error, err error)
 }
 
 // useInstance restores into a temporary database of the instance.
-func (p *proving) useInstance(ctx context.Context) (remove func() error, err error) {
+func (p *testRun) useInstance(ctx context.Context) (remove func() error, err error) {
 	server, err := p.live.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.instance, p.database, p.dir = p.live, temporaryPrefix+p.req.ID, ""
-	p.proof.Method, p.proof.ServerVersion = ProofInstance, server.Version
+	p.result.Method, p.result.ServerVersion = TestRestoreInstance, server.Version
 	return func() error {
 		dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 		defer cancel()
@@ -159,13 +159,13 @@ func cageOf(server *throwaway.Server) string {
 }
 
 // restoreAndCount does what its name says. Its error may be the backup's fault, or may not.
-func (p *proving) restoreAndCount(ctx context.Context) error {
+func (p *testRun) restoreAndCount(ctx context.Context) error {
 	begun := p.clock()
 	found, err := p.files.verify(ctx, p.file, p.req.Manifest, p.clock.begin(p.req.OnProgress, PhaseVerify, p.file.Size()))
 	if err == nil {
 		err = p.fill(ctx, found)
 	}
-	p.proof.RestoreTook = p.clock().Sub(begun)
+	p.result.RestoreTook = p.clock().Sub(begun)
 	if err != nil {
 		return err
 	}
@@ -179,16 +179,16 @@ func (p *proving) restoreAndCount(ctx context.Context) error {
 	if told, known := p.req.Manifest.countedTables(); known {
 		want = told
 	}
-	p.proof.Differences = compare(want, got)
-	p.proof.Tables = len(got)
+	p.result.Differences = compare(want, got)
+	p.result.Tables = len(got)
 	for _, table := range got {
-		p.proof.Rows += table.Rows
+		p.result.Rows += table.Rows
 	}
 	return nil
 }
 
 // count counts the rows of every table that there is, in sessions of an instance's role.
-func (p *proving) count(ctx context.Context, as *postgres.Instance) ([]counted, error) {
+func (p *testRun) count(ctx context.Context, as *postgres.Instance) ([]counted, error) {
 	tables, err := p.instance.Tables(ctx, p.database)
 	if err != nil {
 		return nil, err
@@ -202,25 +202,25 @@ func (p *proving) count(ctx context.Context, as *postgres.Instance) ([]counted, 
 	return all, err
 }
 
-// conclude makes a proof of how it went, where that says something of the backup.
-func (p *proving) conclude(begun time.Time, err error) (Proof, error) {
-	if err != nil && !p.disproves(err) {
-		return Proof{}, err
+// conclude makes a result of how it went, where that says something of the backup.
+func (p *testRun) conclude(begun time.Time, err error) (TestRestore, error) {
+	if err != nil && !p.blamesBackup(err) {
+		return TestRestore{}, err
 	}
-	p.proof.State = ProofSucceeded
+	p.result.State = TestRestoreSucceeded
 	if err != nil {
-		p.proof.Differences, p.proof.Cause = []string{p.told(err)}, err
+		p.result.Differences, p.result.Cause = []string{p.told(err)}, err
 	}
-	if len(p.proof.Differences) > 0 {
-		p.proof.State = ProofFailed
+	if len(p.result.Differences) > 0 {
+		p.result.State = TestRestoreFailed
 	}
-	p.proof.FinishedAt = p.clock().UTC()
-	p.proof.Took = p.clock().Sub(begun)
-	return p.proof, nil
+	p.result.FinishedAt = p.clock().UTC()
+	p.result.Took = p.clock().Sub(begun)
+	return p.result, nil
 }
 
-// disproves reports whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
-func (p *proving) disproves(err error) bool {
+// blamesBackup reports whether an error is the backup's own: it is not what was stored, or a server that lacks nothing refuses it.
+func (p *testRun) blamesBackup(err error) bool {
 	if Failure(err) == FailureIntegrity || errors.Is(err, ErrForeign) {
 		return true
 	}

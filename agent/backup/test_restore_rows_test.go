@@ -32,7 +32,7 @@ func TestProveSaysTheSameOfRowsInEveryFormat(t *testing.T) {
 				switch {
 				case test.state == "" && err == nil:
 					t.Errorf("%s: the backup is blamed: %v", format, proof.Differences)
-				case test.state != "" && (err != nil || proof.State != backup.ProofFailed || !strings.Contains(proof.Differences[0], test.state)):
+				case test.state != "" && (err != nil || proof.State != backup.TestRestoreFailed || !strings.Contains(proof.Differences[0], test.state)):
 					t.Errorf("%s: %s %v, %v", format, proof.State, proof.Differences, err)
 				case test.state != "" && !strings.Contains(proof.Differences[0], "public.goods"):
 					t.Errorf("%s: which table it is, nobody is told: %q", format, proof.Differences)
