@@ -20,9 +20,6 @@ var ErrNoConfinement = errors.New("a role that is confined to the new database c
 // scramIterations is PostgreSQL's own default for the passwords of roles.
 const scramIterations = 4096
 
-// StateDependents is the SQLSTATE of a role that still owns something.
-const StateDependents = "2BP01"
-
 // Confined reaches one database as a role that owns it, is no superuser, is a member of nothing, and has a password that
 // nobody else knows. What a script does as this role stays within the database.
 type Confined struct {
@@ -150,16 +147,6 @@ func (i *Instance) Restrict(ctx context.Context, script io.Reader) (io.Reader, e
 		return script, nil
 	}
 	return io.MultiReader(strings.NewReader(`\restrict `+rand.Text()+"\n"), script), nil
-}
-
-// ExecuteIn runs one statement in a database.
-func (i *Instance) ExecuteIn(ctx context.Context, database, sql string) error {
-	conn, err := i.Connect(ctx, database)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Run(ctx, conn, sql)
 }
 
 // ScramVerifier is what PostgreSQL keeps of a password (RFC 5802 and 7677), so that the password itself gets into no log of

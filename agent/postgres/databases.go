@@ -26,25 +26,6 @@ type Database struct {
 	SizeBytes      int64  // 0 where it may not be asked for
 }
 
-// Server asks the server what it is.
-func (i *Instance) Server(ctx context.Context) (Server, error) {
-	rows, err := i.Query(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num'),
-		rolsuper::pg_catalog.text, rolname FROM pg_catalog.pg_roles WHERE rolname = current_user`)
-	if err != nil {
-		return Server{}, err
-	}
-	if len(rows) != 1 {
-		return Server{}, errors.New("the server does not know its own user")
-	}
-	// "15.18 (Debian 15.18-0+deb12u1)": what follows the number is the packager's.
-	version, _, _ := strings.Cut(rows[0][0], " ")
-	number, err := strconv.Atoi(rows[0][1])
-	if err != nil {
-		return Server{}, fmt.Errorf("server_version_num: %w", err)
-	}
-	return Server{Version: version, Number: number, Superuser: rows[0][2] == "true", CurrentUser: rows[0][3]}, nil
-}
-
 // Databases lists all databases that are no templates and take connections, by name.
 func (i *Instance) Databases(ctx context.Context) ([]Database, error) {
 	// A limit of -2 marks the rest of an interrupted DROP DATABASE.

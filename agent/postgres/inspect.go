@@ -2,26 +2,7 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"strconv"
-	"time"
 )
-
-// Clock asks the server what time it is there, UTC.
-func (i *Instance) Clock(ctx context.Context) (time.Time, error) {
-	rows, err := i.Query(ctx, "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.numeric(20,3)")
-	if err != nil {
-		return time.Time{}, err
-	}
-	if len(rows) != 1 {
-		return time.Time{}, fmt.Errorf("the server does not say what time it is")
-	}
-	seconds, err := strconv.ParseFloat(rows[0][0], 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("the server's time: %w", err)
-	}
-	return time.UnixMilli(int64(seconds * 1000)).UTC(), nil
-}
 
 // unreadableRelations lists what pg_dump would fail on: relations that it reads and the role may not, and tables whose row
 // security would hide rows from the role.

@@ -76,20 +76,20 @@ func (i *Instance) loginHosts() []string {
 	return hosts
 }
 
-// inMemory reaches a server with no files, for sessions alone: no tool may be run with it.
-func (i *Instance) inMemory(settings Settings) *Instance {
-	return &Instance{settings: settings, ConnectTimeout: i.ConnectTimeout}
+// inMemory is another way to the server, whose settings get into no file.
+func (i *Instance) inMemory(settings Settings) *Connection {
+	return &Connection{settings: settings, ConnectTimeout: i.ConnectTimeout}
 }
 
-// LogInInMemory logs in as a role that has a password, for sessions alone. A *NoWayIn where the server lets it in nowhere.
-func (i *Instance) LogInInMemory(ctx context.Context, database, role, password string) (*Instance, error) {
+// LogInInMemory logs in as a role that has a password, which gets into no file. A *NoWayIn where the server lets it in nowhere.
+func (i *Instance) LogInInMemory(ctx context.Context, database, role, password string) (*Connection, error) {
 	var refused []error
 	var answered []string
 	for _, host := range i.loginHosts() {
-		instance := i.inMemory(i.settings.as(host, database, role, password))
-		_, err := instance.Server(ctx)
+		login := i.inMemory(i.settings.as(host, database, role, password))
+		_, err := login.Server(ctx)
 		if err == nil {
-			return instance, nil
+			return login, nil
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

@@ -6,7 +6,6 @@
 package postgres
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -41,32 +39,16 @@ var (
 
 // Instance is a PostgreSQL server and the tools to work with it. It is safe for concurrent use.
 type Instance struct {
+	*Connection
+
 	// StallTimeout is how long a dump may go without a byte before its pg_dump is killed; 0 means an hour.
 	StallTimeout time.Duration
-	// LockTimeout is how long pg_dump waits for a table's lock; 0 means 10 minutes.
-	LockTimeout time.Duration
-	// ConnectTimeout is how long a connection may take where the settings have no connect_timeout; 0 means 30 seconds.
-	ConnectTimeout time.Duration
 	// Hidden are the files and folders that no tool may read, but for what the settings name; absolute. It is set before the
 	// first use.
 	Hidden []string
 
-	settings Settings
-	dir      string   // private: the files below, and the tools' empty working folder
-	environ  []string // of every tool
-	// answerLimit is how many bytes a session takes from a server that is not to be trusted; 0 does not bound it.
-	answerLimit int64
-
-	mu    sync.Mutex
-	known traits // of the server, since the first session
-}
-
-// Server is what a server says of itself.
-type Server struct {
-	Version     string // "15.18", as server_version begins
-	Number      int    // 150018
-	Superuser   bool
-	CurrentUser string
+	dir     string   // private: the files below, and the tools' empty working folder
+	environ []string // of every tool
 }
 
 // Open prepares to reach an instance; it connects to nothing. privateDir is a folder of this user alone, in which Open
@@ -76,7 +58,7 @@ func Open(settings Settings, privateDir string) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	instance := &Instance{settings: settings, dir: dir}
+	instance := &Instance{Connection: NewConnection(settings), dir: dir}
 	if err := instance.prepare(); err != nil {
 		return nil, errors.Join(err, instance.Close())
 	}
@@ -153,10 +135,6 @@ func (i *Instance) toolEnviron(database string) []string {
 		environ = append(environ, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", max(1, int(i.connectTimeout().Seconds()))))
 	}
 	return environ
-}
-
-func (i *Instance) connectTimeout() time.Duration {
-	return cmp.Or(i.ConnectTimeout, defaultConnectTimeout)
 }
 
 // searchPath are the folders in which tools are looked for, by PATH and then as distributions install them, newest first.

@@ -10,12 +10,6 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// SQLSTATEs of names that lead to nothing.
-const (
-	stateUndefinedFunction = "42883"
-	stateUndefinedTable    = "42P01"
-)
-
 // NameNotFound reports whether a load failed because a name was not found. The function of a check, an index or a materialized
 // view may look for names in the search path of the database, which a dump empties.
 func NameNotFound(err error) bool {

@@ -88,29 +88,6 @@ func (i *Instance) groups(ctx context.Context, missing []string, superuser bool)
 	return groups, nil
 }
 
-// set is the first column of what a query finds.
-func (i *Instance) set(ctx context.Context, sql string) (map[string]bool, error) {
-	rows, err := i.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]bool{}
-	for _, row := range rows {
-		found[row[0]] = true
-	}
-	return found, nil
-}
-
-// Run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
-func Run(ctx context.Context, conn *Session, statements ...string) error {
-	for _, sql := range statements {
-		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // DropRoles drops roles that MakeRoles made; those that own something by now stay, with an error.
 func (i *Instance) DropRoles(ctx context.Context, roles []string) error {
 	if len(roles) == 0 {

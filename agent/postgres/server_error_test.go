@@ -174,7 +174,7 @@ func TestOnlySessionsHearTheServer(t *testing.T) {
 		}
 		return nil
 	})
-	want := []string{"bounded.go", "connection.go", "session.go"}
+	want := []string{"connection.go", "connection_bounded.go", "connection_session.go"}
 	if slices.Sort(hearing); err != nil || !slices.Equal(slices.Compact(hearing), want) {
 		t.Errorf("%q import pgx, %v; all but %q take a *Session, whose errors may leave the host", hearing, err, want)
 	}

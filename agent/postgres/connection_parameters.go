@@ -41,12 +41,6 @@ const idleTimeout = 10 * time.Minute
 // ErrPooler reports that the server does not take the parameters that keep a session clean.
 var ErrPooler = errors.New("what answers does not take the parameters that sessions begin with, as connection poolers don't")
 
-// traits are what the parameters of a session depend on.
-type traits struct {
-	major     int  // of the server's version; 0 where it is not known
-	superuser bool // the login, whatever role it takes afterwards
-}
-
 // parameter is one that a session begins with.
 type parameter struct{ name, value string }
 
@@ -146,51 +140,4 @@ func begin(ctx context.Context, conn *Session, p purpose) (*Session, error) {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
 	return conn, nil
-}
-
-// traits are the server's, as far as a session has told; none before.
-func (i *Instance) traits() traits {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.known
-}
-
-// learn opens a first session to see which parameters the server takes, in a database for the whole instance: those who
-// can put something into that which runs at login are superusers.
-func (i *Instance) learn(ctx context.Context) (traits, error) {
-	if known := i.traits(); known.major != 0 {
-		return known, nil
-	}
-	conn, err := i.inSome(nil, func(database string) (*Session, error) {
-		return i.dial(ctx, database, traits{}, looking)
-	})
-	if err != nil {
-		return traits{}, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	found, err := reported(conn)
-	if err != nil {
-		return traits{}, err
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.known = found
-	return found, nil
-}
-
-// forget has the next session learn again.
-func (i *Instance) forget() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.known = traits{}
-}
-
-// reported is what the server said of itself when the session began.
-func reported(conn *Session) (traits, error) {
-	version := conn.ParameterStatus("server_version")
-	major := leadingNumber(version)
-	if major <= 0 {
-		return traits{}, fmt.Errorf("%w: it says that its version is %q", ErrPooler, version)
-	}
-	return traits{major: major, superuser: conn.ParameterStatus("is_superuser") == "on"}, nil
 }

@@ -19,8 +19,8 @@ type freeSettings struct {
 	modules map[string]bool
 }
 
-func (i *Instance) freeSettings(ctx context.Context) (f freeSettings, err error) {
-	rows, err := i.Query(ctx, knownSettings)
+func (c *Connection) freeSettings(ctx context.Context) (f freeSettings, err error) {
+	rows, err := c.Query(ctx, knownSettings)
 	if err != nil {
 		return f, err
 	}
@@ -28,7 +28,7 @@ func (i *Instance) freeSettings(ctx context.Context) (f freeSettings, err error)
 	for _, row := range rows {
 		f.known[row[0]] = row[1] == "true"
 	}
-	f.modules, err = i.set(ctx, modules)
+	f.modules, err = c.set(ctx, modules)
 	return f, err
 }
 
