@@ -114,16 +114,6 @@ func (p parameter) option() string {
 	return "-c " + p.name + "=" + strings.NewReplacer(`\`, `\\`, " ", `\ `).Replace(p.value)
 }
 
-// toolOptions are a tool's PGOPTIONS: what was configured, and then what overrides it.
-func (i *Instance) toolOptions() string {
-	server := i.traits()
-	words := []string{server.options(i.settings.get("options"))}
-	for _, p := range server.parameters(feeding, 0) {
-		words = append(words, p.option())
-	}
-	return strings.Join(words, " ")
-}
-
 // begin makes a session that was just opened what it is for, or closes it: where the parameters did not get to the server, as
 // a pooler that is told to ignore them opens sessions, nothing is asked.
 func begin(ctx context.Context, conn *Session, p purpose) (*Session, error) {

@@ -152,15 +152,3 @@ func (i *Instance) FreeSpace(ctx context.Context) (free int64, dir string, err e
 	}
 	return int64(disk.Bavail) * disk.Bsize, dir, nil
 }
-
-// RestoreTool finds the program that Load runs for a format.
-func (i *Instance) RestoreTool(ctx context.Context, format string) (Tool, error) {
-	server, err := i.Server(ctx)
-	if err != nil {
-		return Tool{}, err
-	}
-	if format == FormatCustom {
-		return i.findTool(ctx, "pg_restore", server)
-	}
-	return i.findTool(ctx, "psql", server)
-}

@@ -25,7 +25,7 @@ var hasCages = sync.OnceValue(func() bool {
 // confine lets a tool that reads what others have written do no more than its work: it writes no file, starts no other
 // program, so that no \! and no program of \copy does, reads nothing that is hidden, and traces and signals nobody. It
 // reaches its server as it did, for nobody knows how that is reached. A tool that is a script stays as it is.
-func (i *Instance) confine(p *process) error {
+func (t *Tools) confine(p *process) error {
 	programs := cage.Executables(p.tool.Path)
 	if programs == nil || !hasCages() {
 		return nil
@@ -36,11 +36,11 @@ func (i *Instance) confine(p *process) error {
 		}
 	}
 	spec := cage.Spec{
-		ReadAll: true, Hide: i.Hidden, Read: []string{i.dir}, Execute: programs, Write: []string{os.DevNull},
+		ReadAll: true, Hide: t.Hidden, Read: []string{t.dir}, Execute: programs, Write: []string{os.DevNull},
 		Network: true, Files: len(p.cmd.ExtraFiles), DeathSignal: syscall.SIGKILL,
 	}
 	for _, keyword := range ownFiles {
-		if path := i.settings.get(keyword); filepath.IsAbs(path) {
+		if path := t.connection.settings.get(keyword); filepath.IsAbs(path) {
 			spec.Read = append(spec.Read, path)
 		}
 	}

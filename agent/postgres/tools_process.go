@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/pgharbor/pgharbor/internal/tail"
 )
@@ -16,8 +13,6 @@ import (
 const (
 	// stderrLimit is how much of the end of a tool's standard error is kept.
 	stderrLimit = 16 << 10
-	// pipeSize is asked for the pipes from and to tools: with Linux's 64 KiB both sides mostly wait for each other.
-	pipeSize = 1 << 20
 	// stderrGrace is how long a tool's standard error may stay open after its end, held by a child of its own.
 	stderrGrace = 5 * time.Second
 )
@@ -36,15 +31,15 @@ type process struct {
 }
 
 // newProcess prepares a tool. The caller may set its standard input and output, then starts it and waits for it.
-func (i *Instance) newProcess(ctx context.Context, tool Tool, database string, args ...string) *process {
+func (t *Tools) newProcess(ctx context.Context, tool Tool, database string, args ...string) *process {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &process{tool: tool, ctx: ctx, cancel: cancel, stderr: &tail.Writer{Limit: stderrLimit}}
-	p.held = func() error { return i.confine(p) }
+	p.held = func() error { return t.confine(p) }
 	p.cmd = exec.CommandContext(ctx, tool.Path, args...)
-	p.cmd.Dir = i.workDir()
-	p.cmd.Env = i.environ
+	p.cmd.Dir = t.workDir()
+	p.cmd.Env = t.environ
 	if database != "" {
-		p.cmd.Env = i.toolEnviron(database)
+		p.cmd.Env = t.toolEnviron(database)
 	}
 	p.cmd.Stderr = p.stderr
 	p.cmd.WaitDelay = stderrGrace
@@ -88,16 +83,4 @@ func (p *process) wait() error {
 		p.cancel(nil)
 	})
 	return p.waited
-}
-
-// pipe returns a pipe that is as large as the system lets it be. Its ends block: the runtime's poller would wake up for each
-// of the 4 KiB in which the tools write and read. What waits at one end is freed by the end of the tool at the other.
-func pipe() (r, w *os.File, err error) {
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, os.NewSyscallError("pipe2", err)
-	}
-	// It is faster with it and right without.
-	_, _ = unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, pipeSize)
-	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
 }

@@ -23,14 +23,14 @@ type Binaries struct {
 // FindBinaries looks for a server of the same major version or, where there is none, for the next newer one; 0 is content
 // with any. bin is the one folder to look in; empty means PATH, what pg_config says, and what distributions install. ErrNoBinaries
 // reports that there is none.
-func (i *Instance) FindBinaries(ctx context.Context, bin string, major int) (Binaries, error) {
+func (t *Tools) FindBinaries(ctx context.Context, bin string, major int) (Binaries, error) {
 	dirs := []string{bin}
 	if bin == "" {
 		var err error
-		if dirs, err = i.searchPath(); err != nil {
+		if dirs, err = t.searchPath(); err != nil {
 			return Binaries{}, err
 		}
-		if dir := i.configuredBin(ctx, dirs); dir != "" {
+		if dir := t.configuredBin(ctx, dirs); dir != "" {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -39,7 +39,7 @@ func (i *Instance) FindBinaries(ctx context.Context, bin string, major int) (Bin
 		if !filepath.IsAbs(dir) || !isProgram(filepath.Join(dir, "initdb")) || !isProgram(filepath.Join(dir, "postgres")) {
 			continue
 		}
-		server, err := i.toolVersion(ctx, "postgres", filepath.Join(dir, "postgres"))
+		server, err := t.toolVersion(ctx, "postgres", filepath.Join(dir, "postgres"))
 		if err != nil {
 			return Binaries{}, err
 		}
@@ -61,17 +61,17 @@ func (i *Instance) FindBinaries(ctx context.Context, bin string, major int) (Bin
 }
 
 // ServerAtHand is FindBinaries for a dump of the instance as it is now; it returns the server's version and folder.
-func (i *Instance) ServerAtHand(ctx context.Context, bin string) (version, dir string, err error) {
-	server, err := i.Server(ctx)
+func (t *Tools) ServerAtHand(ctx context.Context, bin string) (version, dir string, err error) {
+	server, err := t.connection.Server(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	found, err := i.FindBinaries(ctx, bin, server.Number/10000)
+	found, err := t.FindBinaries(ctx, bin, server.Number/10000)
 	return found.Server.Version, found.Dir, err
 }
 
 // configuredBin asks the first pg_config for the folder of its server's programs; "" where it does not say.
-func (i *Instance) configuredBin(ctx context.Context, dirs []string) string {
+func (t *Tools) configuredBin(ctx context.Context, dirs []string) string {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, "pg_config")
 		if !filepath.IsAbs(dir) || !isProgram(path) {
@@ -79,7 +79,7 @@ func (i *Instance) configuredBin(ctx context.Context, dirs []string) string {
 		}
 		limited, cancel := context.WithTimeout(ctx, versionTimeout)
 		defer cancel()
-		process := i.newProcess(limited, Tool{Name: "pg_config", Path: path}, "", "--bindir")
+		process := t.newProcess(limited, Tool{Name: "pg_config", Path: path}, "", "--bindir")
 		output := &tail.Writer{Limit: 4 << 10}
 		process.cmd.Stdout = output
 		if process.start() != nil || process.wait() != nil {
