@@ -37,6 +37,8 @@ var (
 type Instance struct {
 	*Connection
 	*Tools
+	*DatabaseAdmin
+	*Contents
 
 	// StallTimeout is how long a dump may go without a byte before its pg_dump is killed; 0 means an hour.
 	StallTimeout time.Duration
@@ -50,7 +52,12 @@ func Open(settings Settings, privateDir string) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Instance{Connection: connection, Tools: tools}, nil
+	return &Instance{
+		Connection:    connection,
+		Tools:         tools,
+		DatabaseAdmin: NewDatabaseAdmin(connection),
+		Contents:      NewContents(connection),
+	}, nil
 }
 
 // Beside opens another instance with the same environment of its tools. values are how it is reached, by the keywords of libpq;

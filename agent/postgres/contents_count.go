@@ -1,22 +1,12 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-
-	"github.com/pgharbor/pgharbor/agent/dump"
 )
-
-// Table is a table of a database. Schema may be empty, as in dumps of old versions: then it is public.
-type Table struct{ Schema, Name string }
-
-func (t Table) schema() string { return cmp.Or(t.Schema, "public") }
-
-func (t Table) quoted() string { return QuoteName(t.schema()) + "." + QuoteName(t.Name) }
 
 // TableCount is what a database holds of a table, without the tables that inherit from it.
 type TableCount struct {
@@ -28,8 +18,8 @@ type TableCount struct {
 }
 
 // CountRows counts the rows of tables, in their order, and calls counted after each. A table that is missing is an error.
-func (i *Instance) CountRows(ctx context.Context, database string, tables []Table, counted func()) ([]TableCount, error) {
-	conn, err := i.Connect(ctx, database)
+func (c *Contents) CountRows(ctx context.Context, database string, tables []Table, counted func()) ([]TableCount, error) {
+	conn, err := c.connection.Connect(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +89,4 @@ func copiedRows(ctx context.Context, conn *Session, table Table, unplanned error
 		return 0, errors.Join(unplanned, err)
 	}
 	return tag.RowsAffected(), nil
-}
-
-// TableOf is the table that a qualified name in a dump means.
-func TableOf(qualified string) Table {
-	schema, name := dump.SplitQualified(qualified)
-	return Table{Schema: dump.Unquoted(schema), Name: dump.Unquoted(name)}
 }

@@ -61,8 +61,8 @@ const properties = `SELECT pg_catalog.json_build_object(
 	FROM pg_catalog.pg_database d WHERE d.datname = $1`
 
 // Properties returns those of a database; ErrNoDatabase where there is none.
-func (i *Instance) Properties(ctx context.Context, database string) (Properties, error) {
-	rows, err := i.Query(ctx, properties, database)
+func (d *DatabaseAdmin) Properties(ctx context.Context, database string) (Properties, error) {
+	rows, err := d.connection.Query(ctx, properties, database)
 	if err != nil {
 		return Properties{}, err
 	}
@@ -83,13 +83,13 @@ func readProperties(database, answer string) (p Properties, err error) {
 // SetProperties gives a database that was just made these properties. What the instance does not let this role do, as
 // where a role is missing, is left out and returned, a sentence each. Foreign properties are those of another instance,
 // whose superusers are none here: settings that only a superuser may make are left out, too.
-func (i *Instance) SetProperties(ctx context.Context, database string, p Properties, foreign bool) (leftOut []string, err error) {
+func (d *DatabaseAdmin) SetProperties(ctx context.Context, database string, p Properties, foreign bool) (leftOut []string, err error) {
 	if foreign {
-		if p.Settings, leftOut, err = i.ownSettings(ctx, p.Settings); err != nil {
+		if p.Settings, leftOut, err = d.ownSettings(ctx, p.Settings); err != nil {
 			return nil, err
 		}
 	}
-	conn, err := i.administer(ctx)
+	conn, err := d.connection.administer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 	for _, sql := range p.Statements(database) {
 		err := Run(ctx, conn, sql)
 		if SQLState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
-			err = i.ExecuteIn(ctx, database, sql)
+			err = d.connection.ExecuteIn(ctx, database, sql)
 		}
 		if err == nil {
 			continue
@@ -111,8 +111,8 @@ func (i *Instance) SetProperties(ctx context.Context, database string, p Propert
 }
 
 // ownSettings parts settings into those that any role may make and a sentence for each of the others.
-func (i *Instance) ownSettings(ctx context.Context, settings []Setting) (own []Setting, leftOut []string, err error) {
-	free, err := i.freeSettings(ctx)
+func (d *DatabaseAdmin) ownSettings(ctx context.Context, settings []Setting) (own []Setting, leftOut []string, err error) {
+	free, err := d.connection.freeSettings(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,7 +41,7 @@ var ErrOtherDatabase = errors.New("another database has the name by now")
 // comes meanwhile waits and is then told to try again. Nothing has to be undone after a crash.
 //
 // An error may hide that the server had committed; who must know looks where the databases are, by DatabaseNames.
-func (i *Instance) SwapDatabases(ctx context.Context, swap Swap) error {
+func (d *DatabaseAdmin) SwapDatabases(ctx context.Context, swap Swap) error {
 	for _, name := range []string{swap.Name, swap.Next} {
 		if err := CheckName(name); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (i *Instance) SwapDatabases(ctx context.Context, swap Swap) error {
 	}
 	var err error
 	for range swapAttempts {
-		err = i.swap(ctx, swap)
+		err = d.swap(ctx, swap)
 		if state := SQLState(err); state != stateObjectInUse && state != stateLockNotAvailable {
 			break
 		}
@@ -57,8 +57,8 @@ func (i *Instance) SwapDatabases(ctx context.Context, swap Swap) error {
 	return databaseError(err, swap.Name)
 }
 
-func (i *Instance) swap(ctx context.Context, swap Swap) error {
-	conn, err := i.administer(ctx, swap.Current, swap.Next)
+func (d *DatabaseAdmin) swap(ctx context.Context, swap Swap) error {
+	conn, err := d.connection.administer(ctx, swap.Current, swap.Next)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (i *Instance) swap(ctx context.Context, swap Swap) error {
 	if swap.Current != "" {
 		renames = []string{rename(swap.Current, swap.Aside), rename(swap.Next, swap.Name)}
 	}
-	if err := i.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return Run(ctx, conn, renames...) }); err != nil {
+	if err := d.withoutSessions(ctx, []string{swap.Current, swap.Next}, func() error { return Run(ctx, conn, renames...) }); err != nil {
 		return err
 	}
 	if err := swap.check(ctx, conn); err != nil {
@@ -109,8 +109,8 @@ func (s Swap) check(ctx context.Context, conn *Session) error {
 
 // withoutSessions ends the sessions in some databases over and over, until do is done: a rename waits some seconds for
 // them, while its lock lets no new ones in.
-func (i *Instance) withoutSessions(ctx context.Context, databases []string, do func() error) error {
-	conn, err := i.administer(ctx, databases...)
+func (d *DatabaseAdmin) withoutSessions(ctx context.Context, databases []string, do func() error) error {
+	conn, err := d.connection.administer(ctx, databases...)
 	if err != nil {
 		return err
 	}
@@ -149,10 +149,6 @@ func endSessionsUntil(ctx context.Context, conn *Session, databases []string, do
 	}
 }
 
-func rename(from, to string) string {
-	return "ALTER DATABASE " + QuoteName(from) + " RENAME TO " + QuoteName(to)
-}
-
 // endWork ends the sessions that call themselves $1, and those whose statement names it, quoted: not those of another whose name
 // begins so.
 const endWork = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
@@ -162,11 +158,11 @@ const endWork = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_
 // EndWork ends what somebody who is gone may have left running that makes or renames databases, and returns when it has
 // ended: from then on, what the server says of them stays true. The mark is the name of a database that nobody else
 // mentions, or a Session of a Swap.
-func (i *Instance) EndWork(ctx context.Context, mark string) error {
+func (d *DatabaseAdmin) EndWork(ctx context.Context, mark string) error {
 	ticker := time.NewTicker(endSessionsEvery)
 	defer ticker.Stop()
 	for {
-		rows, err := i.Query(ctx, endWork, mark)
+		rows, err := d.connection.Query(ctx, endWork, mark)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -176,33 +172,4 @@ func (i *Instance) EndWork(ctx context.Context, mark string) error {
 		case <-ticker.C:
 		}
 	}
-}
-
-// DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
-// identifier, which tells whether they are of the server that is meant.
-func (i *Instance) DatabaseNames(ctx context.Context) (names map[string]string, server string, err error) {
-	rows, err := i.Query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_catalog.pg_control_system()) FROM pg_catalog.pg_database")
-	if err != nil {
-		return nil, "", err
-	}
-	names = map[string]string{}
-	for _, row := range rows {
-		names[row[0]], server = row[1], row[2]
-	}
-	if server == "" {
-		return nil, "", errors.New("the server does not say which it is")
-	}
-	return names, server, nil
-}
-
-// Tablespace names the tablespace of a database where that is not the default one and new databases may be made in it by
-// this role; else it is "".
-func (i *Instance) Tablespace(ctx context.Context, database string) (string, error) {
-	rows, err := i.Query(ctx, `SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
-		WHERE d.datname = $1 AND t.oid <> (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = 'template0')
-			AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')`, database)
-	if err != nil || len(rows) == 0 {
-		return "", err
-	}
-	return rows[0][0], nil
 }

@@ -7,12 +7,12 @@ import (
 
 // dropSubscriptions drops the subscriptions of a database that is about to be dropped. Their slots stay on the other server:
 // a restored database names those of the one that it is a copy of.
-func (i *Instance) dropSubscriptions(ctx context.Context, server Server, database string) error {
-	rows, err := i.Query(ctx, "SELECT subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE datname = $1", database)
+func (d *DatabaseAdmin) dropSubscriptions(ctx context.Context, server Server, database string) error {
+	rows, err := d.connection.Query(ctx, "SELECT subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE datname = $1", database)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	conn, err := i.Connect(ctx, database)
+	conn, err := d.connection.Connect(ctx, database)
 	if err != nil {
 		return err
 	}

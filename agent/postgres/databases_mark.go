@@ -39,8 +39,8 @@ const markOf = `SELECT d.oid, (SELECT c.system_identifier FROM pg_catalog.pg_con
 
 // DatabaseMark returns the mark of a database; ErrNoDatabase where there is none of the name. Confined is what the names
 // of confined roles begin with.
-func (i *Instance) DatabaseMark(ctx context.Context, database, confined string) (Mark, error) {
-	rows, err := i.Query(ctx, markOf, database, markSetting+"=", confined)
+func (d *DatabaseAdmin) DatabaseMark(ctx context.Context, database, confined string) (Mark, error) {
+	rows, err := d.connection.Query(ctx, markOf, database, markSetting+"=", confined)
 	if err != nil {
 		return Mark{}, err
 	}
@@ -52,8 +52,8 @@ func (i *Instance) DatabaseMark(ctx context.Context, database, confined string) 
 
 // MarkDatabase marks a database. It takes a superuser: a role that is none may set no parameter that the server does not
 // know, and ErrMarkRefused says so.
-func (i *Instance) MarkDatabase(ctx context.Context, database, origin string) error {
-	err := i.Execute(ctx, "ALTER DATABASE "+QuoteName(database)+" SET "+markSetting+" TO"+QuoteLiteral(origin))
+func (d *DatabaseAdmin) MarkDatabase(ctx context.Context, database, origin string) error {
+	err := d.connection.Execute(ctx, "ALTER DATABASE "+QuoteName(database)+" SET "+markSetting+" TO"+QuoteLiteral(origin))
 	if SQLState(err) == StateNoPrivilege {
 		return fmt.Errorf("%w: %w", ErrMarkRefused, err)
 	}
@@ -61,6 +61,6 @@ func (i *Instance) MarkDatabase(ctx context.Context, database, origin string) er
 }
 
 // UnmarkDatabase takes the mark off.
-func (i *Instance) UnmarkDatabase(ctx context.Context, database string) error {
-	return i.Execute(ctx, "ALTER DATABASE "+QuoteName(database)+" RESET "+markSetting)
+func (d *DatabaseAdmin) UnmarkDatabase(ctx context.Context, database string) error {
+	return d.connection.Execute(ctx, "ALTER DATABASE "+QuoteName(database)+" RESET "+markSetting)
 }

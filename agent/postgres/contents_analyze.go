@@ -12,8 +12,8 @@ const analyzable = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
 	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND (c.relkind <> 'm' OR c.relispopulated) ORDER BY c.relpages DESC, 1`
 
 // Analyze collects the planner's statistics of a whole database, over several sessions at once.
-func (i *Instance) Analyze(ctx context.Context, database string, sessions int) error {
-	conn, err := i.Look(ctx, database)
+func (c *Contents) Analyze(ctx context.Context, database string, sessions int) error {
+	conn, err := c.connection.Look(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (i *Instance) Analyze(ctx context.Context, database string, sessions int) e
 	close(tables)
 	group, ctx := errgroup.WithContext(ctx)
 	for range max(sessions, 1) {
-		group.Go(func() error { return i.analyze(ctx, database, tables) })
+		group.Go(func() error { return c.analyze(ctx, database, tables) })
 	}
 	return group.Wait()
 }
@@ -37,8 +37,8 @@ func (i *Instance) Analyze(ctx context.Context, database string, sessions int) e
 // analyze takes one table after the other. A table of another owner is passed over with a warning, as ANALYZE of the whole
 // does. ANALYZE runs the functions of indexes and statistics with the rights of the table's owner. They find no names that have no
 // schema, as when the server collects statistics by itself: along a path they might find somebody else's.
-func (i *Instance) analyze(ctx context.Context, database string, tables <-chan string) error {
-	conn, err := i.Connect(ctx, database)
+func (c *Contents) analyze(ctx context.Context, database string, tables <-chan string) error {
+	conn, err := c.connection.Connect(ctx, database)
 	if err != nil {
 		return err
 	}
