@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,15 @@ func (c *Connection) ExecuteIn(ctx context.Context, database, sql string) error 
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return Run(ctx, conn, sql)
+}
+
+// missing are those of the names that a query does not find.
+func (c *Connection) missing(ctx context.Context, sql string, names []string) ([]string, error) {
+	found, err := c.set(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return found[name] }), nil
 }
 
 // set is the first column of what a query finds.

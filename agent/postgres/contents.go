@@ -7,8 +7,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// Contents are what is in the databases of an instance: it lists their tables, counts the rows and has the planner's
-// statistics collected. It needs a connection alone, and is safe for concurrent use.
+// Contents is for what is in the databases of an instance: it lists their tables, counts rows, and has the planner's statistics
+// collected. It needs a connection alone, and is safe for concurrent use.
 type Contents struct{ connection *Connection }
 
 // NewContents works over a connection; it does not connect yet.

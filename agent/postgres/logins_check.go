@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // ErrNoLogin reports that no login could be had that runs what must not run with the superuser's rights.
@@ -44,16 +43,16 @@ const (
 )
 
 // noWayIn says what is to be mended. answered are the ways on which the server answered.
-func (i *Instance) noWayIn(ctx context.Context, answered []string, err error) error {
+func (l *Logins) noWayIn(ctx context.Context, answered []string, err error) error {
 	line := anySocket
-	if known, learnErr := i.learn(ctx); learnErr == nil && known.major >= 16 {
+	if known, learnErr := l.connection.learn(ctx); learnErr == nil && known.major >= 16 {
 		line = ourSocket
 	}
-	host := i.settings.Host()
-	switch rows, askErr := i.Query(ctx, "SELECT pg_catalog.inet_client_addr()::pg_catalog.text"); {
-	case !i.bySocket() && askErr == nil && rows[0][0] != "":
+	host := l.connection.settings.Host()
+	switch rows, askErr := l.connection.Query(ctx, "SELECT pg_catalog.inet_client_addr()::pg_catalog.text"); {
+	case !l.bySocket() && askErr == nil && rows[0][0] != "":
 		line = "host all all " + rows[0][0] + " scram-sha-256"
-	case !i.bySocket():
+	case !l.bySocket():
 		line = "host all all " + host + " scram-sha-256"
 	case len(answered) > 1:
 		line = loopback
@@ -61,58 +60,17 @@ func (i *Instance) noWayIn(ctx context.Context, answered []string, err error) er
 	return &NoWayIn{Line: line, Err: err}
 }
 
-func (i *Instance) bySocket() bool {
-	host := i.settings.Host()
-	return (host == "" || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")) && i.settings.get("hostaddr") == ""
-}
-
-// loginHosts are the configured way to the server and, where that is a socket, at which pg_hba.conf may ask for the user of the
-// operating system, TCP on this host too.
-func (i *Instance) loginHosts() []string {
-	hosts := []string{i.settings.Host()}
-	if i.bySocket() {
-		hosts = append(hosts, "localhost")
-	}
-	return hosts
-}
-
-// inMemory is another way to the server, whose settings get into no file.
-func (i *Instance) inMemory(settings Settings) *Connection {
-	return &Connection{settings: settings, ConnectTimeout: i.ConnectTimeout}
-}
-
-// LogInInMemory logs in as a role that has a password, which gets into no file. A *NoWayIn where the server lets it in nowhere.
-func (i *Instance) LogInInMemory(ctx context.Context, database, role, password string) (*Connection, error) {
-	var refused []error
-	var answered []string
-	for _, host := range i.loginHosts() {
-		login := i.inMemory(i.settings.as(host, database, role, password))
-		_, err := login.Server(ctx)
-		if err == nil {
-			return login, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		refused = append(refused, err)
-		if SQLState(err) != "" {
-			answered = append(answered, host)
-		}
-	}
-	return nil, i.noWayIn(ctx, answered, errors.Join(refused...))
-}
-
 // CheckLogin tells beforehand whether the server lets the logins of owners in: it tries one that does not exist, and sees whether a
 // password is asked for. A *NoWayIn where none is; any other error where that can't be told.
-func (i *Instance) CheckLogin(ctx context.Context) error {
-	known, err := i.learn(ctx)
+func (l *Logins) CheckLogin(ctx context.Context) error {
+	known, err := l.connection.learn(ctx)
 	if err != nil {
 		return err
 	}
 	var refused []error
 	var answered []string
-	for _, host := range i.loginHosts() {
-		login := i.inMemory(i.settings.as(host, roleCheck, roleCheck+"_1", rand.Text()))
+	for _, host := range l.loginHosts() {
+		login := l.inMemory(l.connection.settings.as(host, roleCheck, roleCheck+"_1", rand.Text()))
 		conn, err := login.dial(ctx, roleCheck, known, looking)
 		var answer *ServerError
 		switch {
@@ -133,7 +91,7 @@ func (i *Instance) CheckLogin(ctx context.Context) error {
 	if len(answered) == 0 {
 		return cmp.Or(errors.Join(refused...), ErrNoLogin)
 	}
-	return i.noWayIn(ctx, answered, errors.Join(refused...))
+	return l.noWayIn(ctx, answered, errors.Join(refused...))
 }
 
 // asksPassword reports whether the answer to a login that does not exist is about the password or, where none is asked for, about the role.

@@ -13,15 +13,15 @@ import (
 // RestoreEntries runs pg_restore for the listed entries of an archive into a database, with more arguments. contents is the
 // archive's table of contents, and data is what follows it in the archive; nil where none of the entries has any, and then
 // pg_restore may go back in it and use several sessions. No part of the archive gets to a disk. An empty list does nothing.
-func (i *Instance) RestoreEntries(ctx context.Context, database string, list, contents []byte, data io.Reader, more ...string) error {
+func (l *Loader) RestoreEntries(ctx context.Context, database string, list, contents []byte, data io.Reader, more ...string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	server, err := i.Server(ctx)
+	server, err := l.connection.Server(ctx)
 	if err != nil {
 		return err
 	}
-	tool, err := i.findTool(ctx, "pg_restore", server)
+	tool, err := l.tools.findTool(ctx, "pg_restore", server)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (i *Instance) RestoreEntries(ctx context.Context, database string, list, co
 		args = append(args, "/proc/self/fd/4")
 		files = append(files, archive)
 	}
-	process := i.newProcess(ctx, tool, database, args...)
+	process := l.tools.newProcess(ctx, tool, database, args...)
 	process.cmd.Env = withOptions(process.cmd.Env, append(restoreSettings(server), NoWait, "default_transaction_read_only=off"))
 	process.cmd.ExtraFiles = files
 	if data != nil {
@@ -52,9 +52,6 @@ func (i *Instance) RestoreEntries(ctx context.Context, database string, list, co
 	}
 	return process.wait()
 }
-
-// NoWait lets commits not wait for the disk: a restored database gets its name by one that does, and the log has an order.
-const NoWait = "synchronous_commit=off"
 
 // inMemory is a file without a name that holds data, and never gets to a disk.
 func inMemory(name string, data []byte) (*os.File, error) {

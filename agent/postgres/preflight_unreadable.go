@@ -30,8 +30,8 @@ const unreadableObjects = `SELECT 'large object ' || pg_catalog.min(m.oid) ||
 
 // Unreadable lists the tables and sequences of a database on which a dump by this role would fail, each with its schema, and
 // says which large objects it would fail on.
-func (i *Instance) Unreadable(ctx context.Context, database string) ([]string, error) {
-	conn, err := i.Look(ctx, database)
+func (p *Preflight) Unreadable(ctx context.Context, database string) ([]string, error) {
+	conn, err := p.connection.Look(ctx, database)
 	if err != nil {
 		return nil, err
 	}

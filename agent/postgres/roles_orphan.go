@@ -18,8 +18,8 @@ const orphanRoles = `SELECT r.rolname FROM pg_catalog.pg_roles r
 	ORDER BY 1`
 
 // DropOrphanRoles drops the roles that restores made for themselves and that own nothing any more, and returns them.
-func (i *Instance) DropOrphanRoles(ctx context.Context) (dropped []string, err error) {
-	rows, err := i.Query(ctx, orphanRoles)
+func (r *RoleAdmin) DropOrphanRoles(ctx context.Context) (dropped []string, err error) {
+	rows, err := r.connection.Query(ctx, orphanRoles)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (i *Instance) DropOrphanRoles(ctx context.Context) (dropped []string, err e
 		if !strings.HasPrefix(row[0], OwnPrefix) {
 			continue
 		}
-		switch err := i.Execute(ctx, "DROP ROLE IF EXISTS "+QuoteName(row[0])); SQLState(err) {
+		switch err := r.connection.Execute(ctx, "DROP ROLE IF EXISTS "+QuoteName(row[0])); SQLState(err) {
 		case StateDependents, StateNoPrivilege: // it owns something by now, or is another agent's
 			continue
 		default:

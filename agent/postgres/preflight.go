@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,20 +16,19 @@ const (
 	Tablespaces = "SELECT spcname FROM pg_catalog.pg_tablespace"
 )
 
+// Preflight asks, before anything is done, whether it would work: what the server lacks and what this role may not do. It
+// changes nothing. It needs a connection alone, and is safe for concurrent use.
+type Preflight struct{ connection *Connection }
+
+// NewPreflight works over a connection; it does not connect yet.
+func NewPreflight(connection *Connection) *Preflight { return &Preflight{connection} }
+
 // Missing returns those of the names that the server does not have, of Extensions or Tablespaces.
-func (i *Instance) Missing(ctx context.Context, of string, names []string) ([]string, error) {
+func (p *Preflight) Missing(ctx context.Context, of string, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	rows, err := i.Query(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	there := map[string]bool{}
-	for _, row := range rows {
-		there[row[0]] = true
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return there[name] }), nil
+	return p.connection.missing(ctx, of, names)
 }
 
 // Use is who uses a database.
@@ -42,8 +40,8 @@ type Use struct {
 }
 
 // Use says who uses a database.
-func (i *Instance) Use(ctx context.Context, database string) (Use, error) {
-	rows, err := i.Query(ctx, `SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+func (p *Preflight) Use(ctx context.Context, database string) (Use, error) {
+	rows, err := p.connection.Query(ctx, `SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
 			WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()),
 		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = $1),
 		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots WHERE database = $1),
@@ -66,8 +64,8 @@ func (i *Instance) Use(ctx context.Context, database string) (Use, error) {
 
 // MayReplace says what rights the role lacks to make a database and, where replaced is not "", to put it in that one's
 // place; "" where it has them.
-func (i *Instance) MayReplace(ctx context.Context, replaced string) (lacks string, err error) {
-	rows, err := i.Query(ctx, `SELECT (rolsuper OR rolcreatedb)::pg_catalog.text,
+func (p *Preflight) MayReplace(ctx context.Context, replaced string) (lacks string, err error) {
+	rows, err := p.connection.Query(ctx, `SELECT (rolsuper OR rolcreatedb)::pg_catalog.text,
 		coalesce((SELECT (rolsuper OR pg_catalog.pg_has_role(datdba, 'MEMBER'))::pg_catalog.text FROM pg_catalog.pg_database WHERE datname = $1), 'true')
 		FROM pg_catalog.pg_roles WHERE rolname = current_user`, replaced)
 	if err != nil {
@@ -89,8 +87,8 @@ var ErrNoLocale = errors.New("the server does not have the locale")
 
 // CheckLocale tries whether databases of a locale can be made, by a collation that never comes to be. ErrNoLocale where
 // they can't; another error where that can't be told.
-func (i *Instance) CheckLocale(ctx context.Context, like Database) error {
-	server, err := i.Server(ctx)
+func (p *Preflight) CheckLocale(ctx context.Context, like Database) error {
+	server, err := p.connection.Server(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,24 +96,24 @@ func (i *Instance) CheckLocale(ctx context.Context, like Database) error {
 	if server.Number < since {
 		return fmt.Errorf("%w: databases with the locale provider %s come with PostgreSQL %d", ErrNoLocale, like.LocaleProvider, since/10000)
 	}
-	known, err := i.Query(ctx, `SELECT FROM pg_catalog.pg_database WHERE pg_catalog.pg_encoding_to_char(encoding) = $1 AND datcollate = $2 AND datctype = $3`,
+	known, err := p.connection.Query(ctx, `SELECT FROM pg_catalog.pg_database WHERE pg_catalog.pg_encoding_to_char(encoding) = $1 AND datcollate = $2 AND datctype = $3`,
 		like.Encoding, like.Collate, like.CType)
 	if err != nil || len(known) > 0 && since == 0 {
 		return err
 	}
 	for _, locale := range []string{like.Collate, like.CType} {
-		if err := i.tryLocale(ctx, like.Encoding, locale); err != nil {
+		if err := p.tryLocale(ctx, like.Encoding, locale); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (i *Instance) tryLocale(ctx context.Context, encoding, locale string) error {
+func (p *Preflight) tryLocale(ctx context.Context, encoding, locale string) error {
 	if locale == "" || locale == "C" || locale == "POSIX" {
 		return nil
 	}
-	conn, err := i.administer(ctx)
+	conn, err := p.connection.administer(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,12 +131,12 @@ func (i *Instance) tryLocale(ctx context.Context, encoding, locale string) error
 
 // FreeSpace returns the free bytes of the disk of the server's data, and where that is. The error says why that can't be
 // told from here.
-func (i *Instance) FreeSpace(ctx context.Context) (free int64, dir string, err error) {
-	host := i.settings.Host()
+func (p *Preflight) FreeSpace(ctx context.Context) (free int64, dir string, err error) {
+	host := p.connection.settings.Host()
 	if host != "" && host[0] != '/' && host != "localhost" && host != "127.0.0.1" && host != "::1" {
 		return 0, "", fmt.Errorf("the server is on another host, %s", host)
 	}
-	rows, err := i.Query(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'")
+	rows, err := p.connection.Query(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'")
 	if err != nil {
 		return 0, "", err
 	}

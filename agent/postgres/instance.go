@@ -39,9 +39,11 @@ type Instance struct {
 	*Tools
 	*DatabaseAdmin
 	*Contents
-
-	// StallTimeout is how long a dump may go without a byte before its pg_dump is killed; 0 means an hour.
-	StallTimeout time.Duration
+	*RoleAdmin
+	*Logins
+	*Preflight
+	*Dumper
+	*Loader
 }
 
 // Open prepares to reach an instance; it connects to nothing. privateDir is a folder of this user alone, in which Open
@@ -57,6 +59,11 @@ func Open(settings Settings, privateDir string) (*Instance, error) {
 		Tools:         tools,
 		DatabaseAdmin: NewDatabaseAdmin(connection),
 		Contents:      NewContents(connection),
+		RoleAdmin:     NewRoleAdmin(connection),
+		Logins:        NewLogins(connection, tools.dir),
+		Preflight:     NewPreflight(connection),
+		Dumper:        NewDumper(tools),
+		Loader:        NewLoader(tools),
 	}, nil
 }
 
@@ -67,7 +74,7 @@ func (i *Instance) Beside(values map[string]string, answerLimit int64) (*Instanc
 	if i.settings.resolved != nil {
 		environ = maps.Clone(i.settings.environ)
 	}
-	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.dir))
+	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.Tools.dir))
 	if err == nil {
 		instance.answerLimit = answerLimit
 	}

@@ -22,33 +22,33 @@ func MakeableExtensions(server Server) string {
 const databaseOwner = "pg_database_owner"
 
 // NotMember returns those of the roles that the instance has and that this one can give nothing to: it is no member of them.
-func (i *Instance) NotMember(ctx context.Context, server Server, roles []string) ([]string, error) {
+func (p *Preflight) NotMember(ctx context.Context, server Server, roles []string) ([]string, error) {
 	unrelated := "SELECT rolname FROM pg_catalog.pg_roles WHERE NOT pg_catalog.pg_has_role(oid, 'MEMBER')"
 	if server.Number >= 160000 {
 		unrelated = "SELECT rolname FROM pg_catalog.pg_roles WHERE NOT pg_catalog.pg_has_role(oid, 'SET')"
 	}
-	return i.among(ctx, unrelated, roles)
+	return p.among(ctx, unrelated, roles)
 }
 
 // JoinsWhatItMakes reports whether the role becomes a member of the roles that it makes, as it has to be to give them something.
-func (i *Instance) JoinsWhatItMakes(ctx context.Context, server Server) (bool, error) {
+func (p *Preflight) JoinsWhatItMakes(ctx context.Context, server Server) (bool, error) {
 	if server.Superuser || server.Number < 160000 {
 		return server.Superuser, nil
 	}
-	granting, err := i.set(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'createrole_self_grant' AND setting LIKE '%set%'")
+	granting, err := p.connection.set(ctx, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'createrole_self_grant' AND setting LIKE '%set%'")
 	return len(granting) > 0, err
 }
 
 // MayMakeRoles reports whether the role may make others.
-func (i *Instance) MayMakeRoles(ctx context.Context) (bool, error) {
-	may, err := i.set(ctx, "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolcreaterole)")
+func (p *Preflight) MayMakeRoles(ctx context.Context) (bool, error) {
+	may, err := p.connection.set(ctx, "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolcreaterole)")
 	return len(may) > 0, err
 }
 
 // LacksForLogins says what the role lacks to make logins that are members of the owners, by which the code of a dump is run;
 // "" where it lacks nothing. What belongs to superusers is loaded by no login.
-func (i *Instance) LacksForLogins(ctx context.Context, server Server, owners []string) (string, error) {
-	switch may, err := i.MayMakeRoles(ctx); {
+func (p *Preflight) LacksForLogins(ctx context.Context, server Server, owners []string) (string, error) {
+	switch may, err := p.MayMakeRoles(ctx); {
 	case err != nil:
 		return "", err
 	case !may:
@@ -57,7 +57,7 @@ func (i *Instance) LacksForLogins(ctx context.Context, server Server, owners []s
 		return "", nil
 	}
 	const notTheirs = "SELECT rolname FROM pg_catalog.pg_roles WHERE NOT rolsuper AND NOT pg_catalog.pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')"
-	theirs, err := i.among(ctx, notTheirs, owners)
+	theirs, err := p.among(ctx, notTheirs, owners)
 	if err != nil || len(theirs) == 0 {
 		return "", err
 	}
@@ -65,7 +65,7 @@ func (i *Instance) LacksForLogins(ctx context.Context, server Server, owners []s
 }
 
 // among returns those of the names that a query finds, but for the owner of the database.
-func (i *Instance) among(ctx context.Context, sql string, names []string) ([]string, error) {
-	found, err := i.set(ctx, sql)
+func (p *Preflight) among(ctx context.Context, sql string, names []string) ([]string, error) {
+	found, err := p.connection.set(ctx, sql)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !found[name] || name == databaseOwner }), err
 }

@@ -28,16 +28,16 @@ type Globals struct {
 
 // Globals runs pg_dumpall for roles and tablespaces, whole or not at all. Where this role may not read passwords, they are
 // left out. pg_dumpall fails on a role whose name is none in the encoding of its database: then it tries another one.
-func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
-	server, err := i.Server(ctx)
+func (d *Dumper) Globals(ctx context.Context, other string) (Globals, error) {
+	server, err := d.connection.Server(ctx)
 	if err != nil {
 		return Globals{}, err
 	}
-	tool, err := i.findTool(ctx, "pg_dumpall", server)
+	tool, err := d.tools.findTool(ctx, "pg_dumpall", server)
 	if err != nil {
 		return Globals{}, err
 	}
-	rows, err := i.Query(ctx, "SELECT pg_catalog.current_database(), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')::pg_catalog.text")
+	rows, err := d.connection.Query(ctx, "SELECT pg_catalog.current_database(), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')::pg_catalog.text")
 	if err != nil {
 		return Globals{}, err
 	}
@@ -48,7 +48,7 @@ func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
 	}
 	// By default it would go to the database postgres, which an instance may do without.
 	from := func(database string) ([]byte, error) {
-		return i.collect(ctx, tool, append(args, "--database=dbname="+quoteConninfo(database))...)
+		return d.collect(ctx, tool, append(args, "--database=dbname="+quoteConninfo(database))...)
 	}
 	if globals.Script, err = from(rows[0][0]); err != nil && ctx.Err() == nil && other != rows[0][0] {
 		if script, again := from(other); again == nil {
@@ -63,8 +63,8 @@ func (i *Instance) Globals(ctx context.Context, other string) (Globals, error) {
 }
 
 // collect runs pg_dumpall and returns all of its output, or an error.
-func (i *Instance) collect(ctx context.Context, tool Tool, args ...string) ([]byte, error) {
-	process := i.newProcess(ctx, tool, "postgres", args...)
+func (d *Dumper) collect(ctx context.Context, tool Tool, args ...string) ([]byte, error) {
+	process := d.tools.newProcess(ctx, tool, "postgres", args...)
 	output := &limitedBuffer{limit: maxGlobals}
 	process.cmd.Stdout = output
 	if err := process.start(); err != nil {
