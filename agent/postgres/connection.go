@@ -128,11 +128,11 @@ func connectError(ctx context.Context, database string, err error) error {
 	}
 	var answer *ServerError
 	if errors.As(serverError(err), &answer) {
-		if answer.SQLState == stateInvalidCatalogName {
+		if answer.SQLState == StateInvalidCatalogName {
 			return fmt.Errorf("%w: %q: %w", ErrNoDatabase, database, answer)
 		}
 		// PostgreSQL speaks so of what is no start of a session at all.
-		if answer.SQLState == stateProtocolViolation {
+		if answer.SQLState == StateProtocolViolation {
 			return fmt.Errorf("connect to database %q: %w: %w", database, ErrPooler, answer)
 		}
 		return fmt.Errorf("connect to database %q: %w", database, answer)
@@ -173,7 +173,7 @@ func (c *Connection) inSome(avoid []string, open func(database string) (*Session
 		if !tried {
 			first, tried = err, true
 		}
-		if state := SQLState(err); state != stateInvalidCatalogName && state != StateNoPrivilege && state != stateNotAccepting {
+		if state := SQLState(err); state != StateInvalidCatalogName && state != StateNoPrivilege && state != StateNotAccepting {
 			break
 		}
 	}

@@ -92,7 +92,7 @@ func serverError(err error) error {
 	}
 	state := said.Code
 	if !validState(state) {
-		state = stateInternal
+		state = StateInternal
 	}
 	words := []string{said.Severity + ":  " + said.Code + ": " + said.Message}
 	for _, more := range []struct{ label, text string }{

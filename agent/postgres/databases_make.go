@@ -65,7 +65,7 @@ func (d *DatabaseAdmin) DropDatabase(ctx context.Context, name string) error {
 		return err
 	}
 	err = d.dropDatabase(ctx, server, name)
-	if SQLState(err) != stateObjectInUse {
+	if SQLState(err) != StateObjectInUse {
 		return err
 	}
 	// PostgreSQL does not drop a database that has subscriptions or prepared transactions, and a restored one may have.
@@ -99,7 +99,7 @@ func (d *DatabaseAdmin) RenameDatabase(ctx context.Context, from, to string) err
 	for range renameAttempts {
 		ended := d.endSessions(ctx, from)
 		err = d.connection.Execute(ctx, rename(from, to))
-		if SQLState(err) != stateObjectInUse || ended != nil {
+		if SQLState(err) != StateObjectInUse || ended != nil {
 			break
 		}
 	}
@@ -122,9 +122,9 @@ func (d *DatabaseAdmin) endSessions(ctx context.Context, name string) error {
 // databaseError gives the errors that callers act on their names.
 func databaseError(err error, name string) error {
 	switch SQLState(err) {
-	case stateDuplicateDatabase:
+	case StateDuplicateDatabase:
 		return fmt.Errorf("%w: %q", ErrDatabaseExists, name)
-	case stateInvalidCatalogName:
+	case StateInvalidCatalogName:
 		return fmt.Errorf("%w: %w", ErrNoDatabase, err)
 	}
 	return err

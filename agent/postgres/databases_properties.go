@@ -94,7 +94,7 @@ func (d *DatabaseAdmin) SetProperties(ctx context.Context, database string, p Pr
 	defer conn.Close(context.WithoutCancel(ctx))
 	for _, sql := range p.Statements(database) {
 		err := Run(ctx, conn, sql)
-		if SQLState(err) == stateOtherEncoding { // what has such a name can only be said in the database itself
+		if SQLState(err) == StateOtherEncoding { // what has such a name can only be said in the database itself
 			err = d.connection.ExecuteIn(ctx, database, sql)
 		}
 		if err == nil {

@@ -50,7 +50,7 @@ func (d *DatabaseAdmin) SwapDatabases(ctx context.Context, swap Swap) error {
 	var err error
 	for range swapAttempts {
 		err = d.swap(ctx, swap)
-		if state := SQLState(err); state != stateObjectInUse && state != stateLockNotAvailable {
+		if state := SQLState(err); state != StateObjectInUse && state != StateLockNotAvailable {
 			break
 		}
 	}

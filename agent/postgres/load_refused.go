@@ -14,7 +14,7 @@ import (
 // view may look for names in the search path of the database, which a dump empties.
 func NameNotFound(err error) bool {
 	switch SQLState(err) {
-	case stateUndefinedFunction, stateUndefinedTable, StateUndefinedObject:
+	case StateUndefinedFunction, StateUndefinedTable, StateUndefinedObject:
 		return true
 	}
 	return false
@@ -29,7 +29,7 @@ var (
 
 // Lacks says of a load that failed which role or tablespace the server lacked; empty where it was something else.
 func Lacks(err error) (role, tablespace string) {
-	if state := SQLState(err); state != StateUndefinedObject && state != stateInvalidParameter {
+	if state := SQLState(err); state != StateUndefinedObject && state != StateInvalidParameter {
 		return "", ""
 	}
 	words := Words(err)
@@ -82,8 +82,7 @@ func LacksLogin(err error) bool { return errors.Is(err, ErrNoLogin) }
 
 // DiskFull reports whether the server had no room, to a session of ours or to a tool.
 func DiskFull(err error) bool {
-	const stateDiskFull = "53100"
-	if SQLState(err) == stateDiskFull {
+	if SQLState(err) == StateDiskFull {
 		return true
 	}
 	var tool *ToolError
@@ -91,7 +90,7 @@ func DiskFull(err error) bool {
 		return false
 	}
 	refused := tool.Refusal()
-	return refused != nil && refused.SQLState == stateDiskFull
+	return refused != nil && refused.SQLState == StateDiskFull
 }
 
 // instanceRoutines are the functions of the server that look for a role, a tablespace or a setting; their names are in no
@@ -126,8 +125,8 @@ func BlamesServer(err error) bool {
 	case "57": // operator intervention
 		return true
 	default:
-		return state == StateNoPrivilege || state == stateNotAccepting || state == "55P02" || state == "0A000" || state == stateLockNotAvailable ||
-			state == stateInvalidParameter || role != "" || tablespace != "" ||
+		return state == StateNoPrivilege || state == StateNotAccepting || state == StateFixedParameter || state == StateNotSupported || state == StateLockNotAvailable ||
+			state == StateInvalidParameter || role != "" || tablespace != "" ||
 			slices.Contains(instanceRoutines, refused.routine) || preloaded.MatchString(Words(err))
 	}
 }

@@ -96,6 +96,6 @@ func (l *Logins) CheckLogin(ctx context.Context) error {
 
 // asksPassword reports whether the answer to a login that does not exist is about the password or, where none is asked for, about the role.
 func asksPassword(answer *ServerError) bool {
-	return answer.SQLState == stateInvalidPassword || answer.SQLState == stateInvalidCatalogName ||
-		answer.SQLState == stateInvalidAuthorization && answer.routine == "InitializeSessionUserId"
+	return answer.SQLState == StateInvalidPassword || answer.SQLState == StateInvalidCatalogName ||
+		answer.SQLState == StateInvalidAuthorization && answer.routine == "InitializeSessionUserId"
 }

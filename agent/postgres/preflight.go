@@ -123,7 +123,7 @@ func (p *Preflight) tryLocale(ctx context.Context, encoding, locale string) erro
 	if err == nil {
 		return Run(ctx, conn, "ROLLBACK")
 	}
-	if SQLState(err) == stateInvalidParameter && conn.ParameterStatus("server_encoding") == encoding {
+	if SQLState(err) == StateInvalidParameter && conn.ParameterStatus("server_encoding") == encoding {
 		return fmt.Errorf("%w: %w", ErrNoLocale, err)
 	}
 	return err

@@ -6,33 +6,30 @@ import (
 	"strings"
 )
 
-// SQLSTATEs that this package acts on.
+// SQLSTATEs that the agent acts on, by code. Two meanings of one code have a name each.
 const (
-	stateInvalidCatalogName   = "3D000"
-	stateInvalidAuthorization = "28000"
-	stateInvalidPassword      = "28P01"
-	stateDuplicateDatabase    = "42P04"
-	StateNoPrivilege          = "42501"
-	stateInvalidParameter     = "22023"
-	stateOtherEncoding        = "22021" // the bytes are none of the database's encoding
-	StateUndefinedObject      = "42704" // of a parameter, too
-	stateProtocolViolation    = "08P01"
-	stateNotAccepting         = "55000" // the database takes no connections
-	StateNotReady             = "55000" // a materialized view is not filled
-	stateObjectInUse          = "55006"
-	stateLockNotAvailable     = "55P03"
+	StateProtocolViolation    = "08P01"
+	StateNotSupported         = "0A000"
+	StateOtherEncoding        = "22021" // the bytes are none of the database's encoding
+	StateInvalidParameter     = "22023"
+	StateInvalidAuthorization = "28000"
+	StateInvalidPassword      = "28P01"
+	StateDependents           = "2BP01" // a role still owns something
+	StateInvalidCatalogName   = "3D000"
 	StateDeadlock             = "40P01"
-	stateInternal             = "XX000"
+	StateNoPrivilege          = "42501"
+	StateUndefinedObject      = "42704" // of a parameter, too
+	StateUndefinedFunction    = "42883"
+	StateUndefinedTable       = "42P01"
+	StateDuplicateDatabase    = "42P04"
+	StateDiskFull             = "53100"
+	StateNotAccepting         = "55000" // the database takes no connections
+	StateNotReady             = "55000" // a materialized view is not filled
+	StateObjectInUse          = "55006"
+	StateFixedParameter       = "55P02" // it can't be changed while the server runs
+	StateLockNotAvailable     = "55P03"
+	StateInternal             = "XX000"
 )
-
-// SQLSTATEs of names that lead to nothing.
-const (
-	stateUndefinedFunction = "42883"
-	stateUndefinedTable    = "42P01"
-)
-
-// StateDependents is the SQLSTATE of a role that still owns something.
-const StateDependents = "2BP01"
 
 // SQLState returns the SQLSTATE of a server's answer, or "".
 func SQLState(err error) string {
