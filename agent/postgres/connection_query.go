@@ -36,6 +36,16 @@ func (c *Connection) Execute(ctx context.Context, sql string) error {
 	return Run(ctx, conn, sql)
 }
 
+// executeTogether runs statements in one transaction of a session for the whole instance.
+func (c *Connection) executeTogether(ctx context.Context, statements []string) error {
+	conn, err := c.administer(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return Run(ctx, conn, slices.Concat([]string{"BEGIN"}, statements, []string{"COMMIT"})...)
+}
+
 // ExecuteIn runs one statement in a database.
 func (c *Connection) ExecuteIn(ctx context.Context, database, sql string) error {
 	conn, err := c.Connect(ctx, database)

@@ -29,18 +29,13 @@ func TableOf(qualified string) Table {
 
 // Tables lists the tables that a dump has rows of: no views, no parents of partitions, nothing of the system.
 func (c *Contents) Tables(ctx context.Context, database string) ([]Table, error) {
-	conn, err := c.connection.Look(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	listed := conn.ExecParams(ctx, `SELECT n.nspname, c.relname
+	rows, err := c.connection.QueryIn(ctx, database, `SELECT n.nspname, c.relname
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
-		ORDER BY 1, 2`, nil, nil, nil, nil).Read()
-	tables := make([]Table, len(listed.Rows))
-	for n, row := range listed.Rows {
-		tables[n] = Table{Schema: string(row[0]), Name: string(row[1])}
+		ORDER BY 1, 2`)
+	tables := make([]Table, len(rows))
+	for n, row := range rows {
+		tables[n] = Table{Schema: row[0], Name: row[1]}
 	}
-	return tables, listed.Err
+	return tables, err
 }

@@ -96,11 +96,11 @@ func (s Swap) check(ctx context.Context, conn *Session) error {
 		if oid == "" {
 			continue
 		}
-		result := conn.ExecParams(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1 AND oid = $2", [][]byte{[]byte(name), []byte(oid)}, nil, nil, nil).Read()
-		if result.Err != nil {
-			return result.Err
+		rows, err := Ask(ctx, conn, "SELECT FROM pg_catalog.pg_database WHERE datname = $1 AND oid = $2", name, oid)
+		if err != nil {
+			return err
 		}
-		if len(result.Rows) == 0 {
+		if len(rows) == 0 {
 			return fmt.Errorf("%w: %q", ErrOtherDatabase, s.Name)
 		}
 	}
@@ -134,9 +134,8 @@ func endSessionsUntil(ctx context.Context, conn *Session, databases []string, do
 	var refused error
 	for {
 		for _, database := range databases {
-			result := conn.ExecParams(ctx, endSessions, [][]byte{[]byte(database)}, nil, nil, nil).Read()
-			if result.Err != nil && refused == nil {
-				refused = result.Err
+			if _, err := Ask(ctx, conn, endSessions, database); err != nil && refused == nil {
+				refused = err
 			}
 		}
 		select {

@@ -56,11 +56,7 @@ type Dump struct {
 
 // Dump starts pg_dump on a database. The caller reads it to its end and closes it; the end of ctx kills it.
 func (d *Dumper) Dump(ctx context.Context, database, format string) (*Dump, error) {
-	server, err := d.connection.Server(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tool, err := d.tools.findTool(ctx, "pg_dump", server)
+	tool, server, err := d.tools.find(ctx, "pg_dump")
 	if err != nil {
 		return nil, err
 	}

@@ -29,11 +29,7 @@ type Globals struct {
 // Globals runs pg_dumpall for roles and tablespaces, whole or not at all. Where this role may not read passwords, they are
 // left out. pg_dumpall fails on a role whose name is none in the encoding of its database: then it tries another one.
 func (d *Dumper) Globals(ctx context.Context, other string) (Globals, error) {
-	server, err := d.connection.Server(ctx)
-	if err != nil {
-		return Globals{}, err
-	}
-	tool, err := d.tools.findTool(ctx, "pg_dumpall", server)
+	tool, _, err := d.tools.find(ctx, "pg_dumpall")
 	if err != nil {
 		return Globals{}, err
 	}

@@ -6,34 +6,27 @@ import (
 )
 
 // Loader runs a dump into a database by the tools that read it. It is safe for concurrent use.
-type Loader struct {
-	connection *Connection
-	tools      *Tools
-}
+type Loader struct{ tools *Tools }
 
 // NewLoader loads into what the connection of the tools leads to. It starts nothing yet.
-func NewLoader(tools *Tools) *Loader { return &Loader{connection: tools.connection, tools: tools} }
+func NewLoader(tools *Tools) *Loader { return &Loader{tools} }
 
 // Load runs a dump into a database, in one transaction: psql for FormatPlain, pg_restore for FormatCustom. Where src
 // returns an error other than io.EOF, the tool is killed before it could see an end of its input, so that nothing is
 // committed, and that error is returned. A failure of the tool is a *ToolError.
 func (l *Loader) Load(ctx context.Context, database, format string, src io.Reader) error {
-	server, err := l.connection.Server(ctx)
+	tool, server, err := l.tools.find(ctx, restoreProgram(format))
 	if err != nil {
 		return err
 	}
 	settings := LoadSettings(server)
-	name, args := "psql", []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose",
+	args := []string{"--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose",
 		"--single-transaction", "--output=/dev/null", "--file=-"}
 	if format == FormatCustom {
-		name, args = "pg_restore", restoreArgs(database, "--single-transaction")
+		args = restoreArgs(database, "--single-transaction")
 		settings = restoreSettings(server)
 	} else {
 		settings = append(settings, scriptPath)
-	}
-	tool, err := l.tools.findTool(ctx, name, server)
-	if err != nil {
-		return err
 	}
 	process := l.tools.newProcess(ctx, tool, database, args...)
 	process.cmd.Env = withOptions(process.cmd.Env, settings)

@@ -17,11 +17,7 @@ func (l *Loader) RestoreEntries(ctx context.Context, database string, list, cont
 	if len(list) == 0 {
 		return nil
 	}
-	server, err := l.connection.Server(ctx)
-	if err != nil {
-		return err
-	}
-	tool, err := l.tools.findTool(ctx, "pg_restore", server)
+	tool, server, err := l.tools.find(ctx, "pg_restore")
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,7 @@ var restricted = map[int]int{13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 // Restrict returns a script for psql in which psql takes none of its own commands, such as \!, whatever follows: that is for
 // psql itself to hold, which reads SQL as nobody else does. A psql that does not know how gets the script as it is.
 func (l *Loader) Restrict(ctx context.Context, script io.Reader) (io.Reader, error) {
-	server, err := l.connection.Server(ctx)
-	if err != nil {
-		return nil, err
-	}
-	psql, err := l.tools.findTool(ctx, "psql", server)
+	psql, _, err := l.tools.find(ctx, "psql")
 	if err != nil {
 		return nil, err
 	}

@@ -38,12 +38,12 @@ func (p *Preflight) Unreadable(ctx context.Context, database string) ([]string, 
 	defer conn.Close(context.WithoutCancel(ctx))
 	var names []string
 	for _, query := range []string{unreadableRelations, unreadableObjects} {
-		result := conn.ExecParams(ctx, query, nil, nil, nil, nil).Read()
-		if result.Err != nil {
-			return nil, result.Err
+		rows, err := Ask(ctx, conn, query)
+		if err != nil {
+			return nil, err
 		}
-		for _, row := range result.Rows {
-			names = append(names, string(row[0]))
+		for _, row := range rows {
+			names = append(names, row[0])
 		}
 	}
 	return names, nil

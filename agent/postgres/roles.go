@@ -59,15 +59,8 @@ func (r *RoleAdmin) MakeRoles(ctx context.Context, globals []byte, wanted []stri
 	if maker.settings, err = r.connection.freeSettings(ctx); err != nil {
 		return nil, nil, err
 	}
-	conn, err := r.connection.administer(ctx)
-	if err != nil {
+	if err := r.connection.executeTogether(ctx, maker.statements(script)); err != nil {
 		return nil, nil, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	for _, sql := range append(append([]string{"BEGIN"}, maker.statements(script)...), "COMMIT") {
-		if err := Run(ctx, conn, sql); err != nil {
-			return nil, nil, err
-		}
 	}
 	for _, role := range members {
 		maker.leaveOut(role, "is not made: it is a member of one that the database needs, and the database does not name it")

@@ -28,12 +28,7 @@ func (r *RoleAdmin) MakeRolesAlike(ctx context.Context, globals []byte) error {
 	if maker.groups, err = r.groups(ctx, missing, true); err != nil {
 		return err
 	}
-	conn, err := r.connection.administer(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Run(ctx, conn, append(append([]string{"BEGIN"}, maker.likenesses(script)...), "COMMIT")...)
+	return r.connection.executeTogether(ctx, maker.likenesses(script))
 }
 
 // likenesses are the statements that make roles which can do what those of the script could, and no more of them.

@@ -72,6 +72,16 @@ func (t *Tools) ToolVersions(ctx context.Context) ([]Tool, error) {
 	return tools, nil
 }
 
+// find returns the tool of that name for the server as it is now, which it returns too.
+func (t *Tools) find(ctx context.Context, name string) (Tool, Server, error) {
+	server, err := t.connection.Server(ctx)
+	if err != nil {
+		return Tool{}, Server{}, err
+	}
+	tool, err := t.findTool(ctx, name, server)
+	return tool, server, err
+}
+
 // findTool returns the first tool of that name that is not older than the server, PATH before installed packages. One
 // whose version can't be read is taken as it is: what is wrong with it shows when it works.
 func (t *Tools) findTool(ctx context.Context, name string, server Server) (Tool, error) {
@@ -83,7 +93,7 @@ func (t *Tools) findTool(ctx context.Context, name string, server Server) (Tool,
 	var wrapper string
 	for _, dir := range dirs {
 		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 || !filepath.IsAbs(path) {
+		if !filepath.IsAbs(path) || !isProgram(path) {
 			continue
 		}
 		if isWrapper(path) { // the tool itself is to be found too, and can be confined
@@ -166,12 +176,14 @@ func leadingNumber(path string) int {
 
 // RestoreTool finds the program that Load runs for a format.
 func (t *Tools) RestoreTool(ctx context.Context, format string) (Tool, error) {
-	server, err := t.connection.Server(ctx)
-	if err != nil {
-		return Tool{}, err
-	}
+	tool, _, err := t.find(ctx, restoreProgram(format))
+	return tool, err
+}
+
+// restoreProgram is the tool that loads a dump of a format.
+func restoreProgram(format string) string {
 	if format == FormatCustom {
-		return t.findTool(ctx, "pg_restore", server)
+		return "pg_restore"
 	}
-	return t.findTool(ctx, "psql", server)
+	return "psql"
 }
