@@ -21,6 +21,13 @@ var spoken = []string{
 	"max_protocol_version", "channel_binding", "require_auth", "application_name", "options",
 }
 
+const (
+	defaultLockTimeout = 10 * time.Minute
+	// defaultConnectTimeout is for a server that takes a connection and then says nothing, as a stopped one does: psql
+	// would wait for ever, and so would every run after it.
+	defaultConnectTimeout = 30 * time.Second
+)
+
 // Connection is the way to a server: by it alone sessions are opened. It holds no files and runs no programs. It is safe for
 // concurrent use, and there is nothing to close: each session is closed by who opened it.
 type Connection struct {

@@ -7,6 +7,13 @@ import (
 	"strconv"
 )
 
+var (
+	// ErrDatabaseExists says that a database can't get a name because another has it.
+	ErrDatabaseExists = errors.New("the database exists already")
+	// ErrNoDatabase says that there is no database of that name.
+	ErrNoDatabase = errors.New("no such database")
+)
+
 // Database is one database of the instance. The fields about its locale are empty where they don't apply.
 type Database struct {
 	Name           string

@@ -12,6 +12,14 @@ import (
 	"time"
 )
 
+// Formats of a dump, as pg_dump names them.
+const (
+	FormatPlain  = "plain"
+	FormatCustom = "custom"
+)
+
+const defaultStallTimeout = time.Hour
+
 var (
 	errStalled   = errors.New("killed because it wrote nothing for too long")
 	errClosed    = errors.New("killed because its output was no longer wanted")

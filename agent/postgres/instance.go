@@ -1,39 +1,12 @@
-// Package postgres reaches one PostgreSQL instance: over a connection for what SQL can do, and through pg_dump,
-// pg_restore and psql for the rest. It is the only package of the agent that starts processes.
-//
-// Names of databases are any bytes that PostgreSQL allows. Secrets reach the tools through private files, never
-// through arguments or the environment.
 package postgres
 
 import (
-	"errors"
 	"maps"
 	"path/filepath"
-	"time"
 )
 
-// Formats of a dump, as pg_dump names them.
-const (
-	FormatPlain  = "plain"
-	FormatCustom = "custom"
-)
-
-const (
-	defaultStallTimeout = time.Hour
-	defaultLockTimeout  = 10 * time.Minute
-	// defaultConnectTimeout is for a server that takes a connection and then says nothing, as a stopped one does: psql
-	// would wait for ever, and so would every run after it.
-	defaultConnectTimeout = 30 * time.Second
-)
-
-var (
-	// ErrDatabaseExists reports that a database can't get a name because another has it.
-	ErrDatabaseExists = errors.New("the database exists already")
-	// ErrNoDatabase reports that there is no database of that name.
-	ErrNoDatabase = errors.New("no such database")
-)
-
-// Instance is a PostgreSQL server and the tools to work with it: its parts as one. It is safe for concurrent use.
+// Instance is a PostgreSQL server and the tools to work with it: all parts as one, with the methods of each. What needs one part
+// takes that part. It is safe for concurrent use.
 type Instance struct {
 	*Connection
 	*Tools
