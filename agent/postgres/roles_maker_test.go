@@ -10,30 +10,6 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-func TestSplitScript(t *testing.T) {
-	script := "--\n-- a; comment\n--\n\n\\restrict abc;\nSET x = on;\nCREATE ROLE \"a;\"\"b\";\n" +
-		"COMMENT ON ROLE r IS 'it''s; \n-- no comment';\nALTER ROLE r WITH PASSWORD E'\\'; \\\\' VALID UNTIL 'x';\n" +
-		"GRANT a TO b WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;\n-- end\nunended"
-	var got []string
-	for _, s := range dump.SplitScript([]byte(script)) {
-		var words []string
-		for _, w := range s.Words {
-			words = append(words, w.Text)
-			if !w.Quoted && s.SQL[w.Start:w.End] != w.Text {
-				t.Errorf("%q is at %q", w.Text, s.SQL[w.Start:w.End])
-			}
-		}
-		got = append(got, strings.Join(words, "|"))
-	}
-	want := []string{
-		"SET|x|=|on", `CREATE|ROLE|a;"b`, "COMMENT|ON|ROLE|r|IS|it''s; \n-- no comment",
-		`ALTER|ROLE|r|WITH|PASSWORD|\'; \\|VALID|UNTIL|x`, "GRANT|a|TO|b|WITH|ADMIN|OPTION|,|INHERIT|TRUE|GRANTED|BY|postgres",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // What PostgreSQL 16 writes of a membership is told to an older server as far as that knows it.
 func TestMembershipOnOtherVersions(t *testing.T) {
 	for number, want := range map[int]string{
@@ -117,21 +93,4 @@ func FuzzSplitScript(f *testing.F) {
 			onlyMakes(t, sql, "a", "b")
 		}
 	})
-}
-
-func TestSettingsThatAreLists(t *testing.T) {
-	for value, want := range map[string]string{
-		`"$user", public`:  " E'$user', E'public'",
-		`"a, ""b""", c`:    ` E'a, "b"', E'c'`,
-		`""`:               " E''",
-		``:                 " E''",
-		`pg_catalog,  "x"`: " E'pg_catalog', E'x'",
-	} {
-		if got := (Setting{Name: "search_path", Value: value}).value(); got != want {
-			t.Errorf("%s: %s, want %s", value, got, want)
-		}
-	}
-	if got := (Setting{Name: "app.names", Value: `"a", b`}).value(); got != ` E'"a", b'` {
-		t.Errorf("not a list: %s", got)
-	}
 }
