@@ -9,27 +9,6 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// relation is a table, a view, an index or a sequence, as the catalog has it.
-type relation struct{ oid, name, kind, owner string }
-
-// ofRelations is such things c, which are chosen by what comes after it.
-const ofRelations = `SELECT c.oid, c.relname, c.relkind, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE `
-
-// goesAlong are those that go to another schema with the relation $1: its indexes, and the sequences of its columns.
-const goesAlong = ofRelations + `c.oid IN (SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = pg_catalog.to_regclass($1::pg_catalog.text))
-	OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-		AND d.refclassid = d.classid AND d.refobjid = pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid AND d.deptype IN ('a', 'i'))`
-
-// relations asks for them.
-func (s *loadSessions) relations(ctx context.Context, sql string, args ...string) ([]relation, error) {
-	rows, err := s.query(ctx, sql, args...)
-	var found []relation
-	for _, row := range rows {
-		found = append(found, relation{oid: row[0], name: row[1], kind: row[2], owner: row[3]})
-	}
-	return found, err
-}
-
 // relationMove moves a relation from one schema to another. Code of its owner runs while it is in a schema of a login's, and may make nothing
 // where it goes; so nothing else is to go there in its place or beside it.
 type relationMove struct {
@@ -71,14 +50,14 @@ func (m relationMove) do(ctx context.Context, s *loadSessions) error {
 // check refuses what is not what was to go, when it is there.
 func (m relationMove) check(ctx context.Context, s *loadSessions) error {
 	moved := m.to + "." + m.name
-	found, err := s.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, moved)
+	found, err := s.catalog.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, moved)
 	if err != nil {
 		return err
 	}
 	if len(found) != 1 || found[0].oid != m.is.oid || found[0].owner != m.is.owner || !strings.Contains(m.is.kind, found[0].kind) {
 		return &dump.ContentError{Object: m.object, Why: "code in the dump put something else in its place while it was made"}
 	}
-	along, err := s.relations(ctx, goesAlong, moved)
+	along, err := s.catalog.relations(ctx, goesAlong, moved)
 	if err != nil {
 		return err
 	}

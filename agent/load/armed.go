@@ -57,14 +57,14 @@ func (l *loader) unchanged(ctx context.Context, s *loadSessions, table tableInfo
 	if !l.mixed || !table.own {
 		return nil
 	}
-	now, err := l.table(ctx, s, table.name)
+	now, err := s.catalog.table(ctx, table.name)
 	if err != nil || now.oid == table.oid && !now.code {
 		return err
 	}
 	if now.oid != table.oid || !table.code {
 		return &dump.ContentError{Object: "table " + table.name, Why: "it was changed while the dump was loaded"}
 	}
-	code, err := reachOfRows.bySuperuser(true).find(ctx, s, start{tables: []string{table.oid}})
+	code, err := s.code.find(ctx, reachOfRows.bySuperuser(true), start{tables: []string{table.oid}})
 	if err == nil && len(code) > 0 {
 		err = &dump.ContentError{Object: "table " + table.name, Why: "the " + code[0].String() + " was put on it while the dump was loaded"}
 	}

@@ -14,20 +14,20 @@ import (
 // attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
 // and reads the bounds.
 func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
-	parent, err := l.table(ctx, s, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
+	parent, err := s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
 	if err != nil {
 		return err
 	}
-	child, err := l.table(ctx, s, st.Reference("PARTITION", "FOR", "DEFAULT"))
+	child, err := s.catalog.table(ctx, st.Reference("PARTITION", "FOR", "DEFAULT"))
 	if err != nil {
 		return err
 	}
-	owners, err := treeOwners(ctx, s, parent.oid, child.oid)
+	owners, err := s.catalog.treeOwners(ctx, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
 	several := parent.trusted || len(owners) > 1
-	reached, err := l.attachReaches(ctx, s, several, parent.oid, child.oid)
+	reached, err := s.code.attachReaches(ctx, several, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
@@ -50,20 +50,20 @@ func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition,
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
 func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
-	index, err := l.table(ctx, s, st.Reference("INDEX", "ATTACH"))
+	index, err := s.catalog.table(ctx, st.Reference("INDEX", "ATTACH"))
 	if err != nil {
 		return err
 	}
-	part, err := s.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
+	part, err := s.catalog.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
 		st.QualifiedName(st.Find(3, "PARTITION")+1))
 	if err != nil {
 		return err
 	}
-	reached, err := l.queryReaches(ctx, s, index.trusted, part...)
+	reached, err := s.code.queryReaches(ctx, index.trusted, part...)
 	if err != nil {
 		return err
 	}
-	owners, err := treeOwners(ctx, s, part...)
+	owners, err := s.catalog.treeOwners(ctx, part...)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (l *loader) runsNothing(ctx context.Context, s *loadSessions, d dump.Defini
 	if c.On != dump.OfTable {
 		return false, nil
 	}
-	table, err := l.table(ctx, s, c.Name)
+	table, err := s.catalog.table(ctx, c.Name)
 	if err != nil || !table.trusted {
 		return false, err
 	}

@@ -79,7 +79,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	if err != nil {
 		return err
 	}
-	is, err := s.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, c.Name)
+	is, err := s.catalog.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 		return &dump.ContentError{Object: "table " + c.Name, Why: "it was changed while the dump was loaded"}
 	}
 	move := relationMove{object: "table " + c.Name, from: schema, to: scratch, name: name, is: is[0]}
-	if move.known, err = s.relations(ctx, goesAlong, c.Name); err != nil {
+	if move.known, err = s.catalog.relations(ctx, goesAlong, c.Name); err != nil {
 		return err
 	}
 	if err := move.do(ctx, s); err != nil {

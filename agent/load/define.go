@@ -56,7 +56,7 @@ func (l *loader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition
 // create makes an object that is to have an owner.
 func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	trusted := d.Owner != nil && l.trusted[d.Owner.Role]
-	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", trusted) }
+	reached := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", trusted) }
 	if trusted || len(st.OwnNames(c.Words)) == 0 {
 		found, err := reached()
 		switch {
@@ -72,15 +72,17 @@ func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition,
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "the dump does not say whose it is"}
 	}
 	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
-	others, err := l.othersLiterals(ctx, s, st, c, d.Owner.Role)
-	if err != nil {
-		return err
-	}
-	if len(others) > 0 {
-		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.Owner.Role, others[0])}
+	if l.several {
+		others, err := s.code.othersLiterals(ctx, st, c, d.Owner.Role)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.Owner.Role, others[0])}
+		}
 	}
 	key := sessionKey{owner: d.Owner.Role}
-	err = l.createAs(ctx, s, key, d, st)
+	err := l.createAs(ctx, s, key, d, st)
 	if !refused(err) {
 		return err
 	}
@@ -94,7 +96,7 @@ func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition,
 
 // createOwn makes what only a superuser can have.
 func (l *loader) createOwn(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	reached, err := l.reachedBy(ctx, s, st, c, "", true)
+	reached, err := s.code.reachedBy(ctx, st, c, "", true)
 	if err == nil && reached != "" {
 		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + reached}
 	}
@@ -127,7 +129,7 @@ func refused(err error) bool {
 
 // changeDomain adds a check to a domain.
 func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	rows, err := s.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+	rows, err := s.catalog.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
 		WHERE t.oid = pg_catalog.to_regtype($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
@@ -136,7 +138,7 @@ func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Defin
 		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.Name)
 	}
 	key := sessionKey{owner: rows[0][0]}
-	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", l.trusted[key.owner]) }
+	reaches := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", l.trusted[key.owner]) }
 	if !l.trusted[key.owner] {
 		err := l.runWithPaths(ctx, s, key, d)
 		if !refused(err) {

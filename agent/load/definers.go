@@ -22,12 +22,12 @@ const definerFunctions = `SELECT pg_catalog.lower(p.proname::pg_catalog.text), r
 // noDefiner refuses rows whose load runs code of one author beside a function that runs with the rights of another: the one may leave a search
 // path, settings or temporary tables in the session, with which the other does what its author did not mean. In the source, who has no right to
 // write to the table may call no such function where its schema is closed; here one session runs both.
-func noDefiner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode, functions []string) error {
-	called, err := s.query(ctx, calledFunctions, oidArray(functions))
+func (f codeFinder) noDefiner(ctx context.Context, table tableInfo, code []reachedCode, functions []string) error {
+	called, err := f.catalog.query(ctx, calledFunctions, oidArray(functions))
 	if err != nil || len(called) == 0 {
 		return err
 	}
-	definers, err := s.query(ctx, definerFunctions)
+	definers, err := f.catalog.query(ctx, definerFunctions)
 	if err != nil {
 		return err
 	}

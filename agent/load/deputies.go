@@ -36,15 +36,15 @@ type routine struct {
 }
 
 // deputies finds, among some functions and those that they name, one of a superuser that may run what others made.
-func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reachedCode, error) {
+func (f codeFinder) deputies(ctx context.Context, functions []string) ([]reachedCode, error) {
 	if len(functions) == 0 {
 		return nil, nil
 	}
-	rows, err := s.query(ctx, superusersRoutines)
+	rows, err := f.catalog.query(ctx, superusersRoutines)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.query(ctx, ownNames)
+	names, err := f.catalog.query(ctx, ownNames)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +56,8 @@ func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reac
 	for _, oid := range functions {
 		look.pending[oid] = true
 	}
-	return look.find(ctx, s)
+	return look.find(ctx, f.catalog)
 }
-
-// anyCode is some code of others than superusers.
-var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o LIMIT 1`
 
 // deputyLook is a look for deputies under way.
 type deputyLook struct {
@@ -70,7 +67,7 @@ type deputyLook struct {
 }
 
 // find goes from the pending functions to what their bodies name, until it comes to a deputy or to nothing new.
-func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, error) {
+func (l deputyLook) find(ctx context.Context, c catalog) ([]reachedCode, error) {
 	for found := true; found; {
 		found = false
 		for _, r := range l.routines {
@@ -82,7 +79,7 @@ func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, e
 			if r.untold || meets {
 				return []reachedCode{r.code}, nil
 			}
-			if code, err := l.follow(ctx, s, named); err != nil || len(code) > 0 {
+			if code, err := l.follow(ctx, c, named); err != nil || len(code) > 0 {
 				return code, err
 			}
 		}
@@ -132,8 +129,8 @@ func notInName(r rune) bool {
 
 // follow looks at all that objects of superusers are made of and at all that belongs to them: whatever it is, and whatever it is for, nothing
 // may be another's. The functions among them become pending.
-func (l deputyLook) follow(ctx context.Context, s *loadSessions, from []string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, everything, textArray(from))
+func (l deputyLook) follow(ctx context.Context, c catalog, from []string) ([]reachedCode, error) {
+	rows, err := c.query(ctx, everything, textArray(from))
 	for _, row := range rows {
 		if row[0] != "" {
 			return []reachedCode{{what: row[0] + " " + row[1] + "." + row[2], owner: row[3]}}, nil

@@ -16,7 +16,7 @@ import (
 func (s *loadSessions) grantAs(ctx context.Context, d dump.Definition, refusal error) error {
 	_, object, _ := strings.Cut(grantedOn(d), " ")
 	schema, _ := dump.SplitQualified(object)
-	rights, err := s.oids(ctx, unheld, textArray([]string{dump.Unquoted(schema)}), "{}", dump.Unquoted(d.As))
+	rights, err := s.catalog.oids(ctx, unheld, textArray([]string{dump.Unquoted(schema)}), "{}", dump.Unquoted(d.As))
 	if err != nil || len(rights) == 0 {
 		return cmp.Or(err, refusal)
 	}
@@ -32,7 +32,7 @@ func (s *loadSessions) giveAs(ctx context.Context, d dump.Definition, object, ro
 	if schema == "" {
 		return refusal
 	}
-	rows, err := s.query(ctx, `SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1 AND NOT pg_catalog.has_schema_privilege($2::pg_catalog.name, n.oid, 'CREATE')`, dump.Unquoted(schema), role)
+	rows, err := s.catalog.query(ctx, `SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1 AND NOT pg_catalog.has_schema_privilege($2::pg_catalog.name, n.oid, 'CREATE')`, dump.Unquoted(schema), role)
 	if err != nil || len(rows) == 0 {
 		return cmp.Or(err, refusal)
 	}

@@ -18,7 +18,7 @@ func (l *loader) guard(ctx context.Context, s *loadSessions, after string) error
 	var tree []string
 	if after != "" {
 		var err error
-		if tree, err = treeOf(ctx, s, after); err != nil {
+		if tree, err = s.catalog.treeOf(ctx, after); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) 
 
 // isLoaded reports whether no table of a tree waits for its rows.
 func (l *loader) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
-	tree, err := treeOf(ctx, s, name)
+	tree, err := s.catalog.treeOf(ctx, name)
 	if err != nil || len(tree) == 0 {
 		return false, err // it is not there yet
 	}
@@ -130,17 +130,7 @@ func (l *loader) isLoaded(ctx context.Context, s *loadSessions, name string) (bo
 		pending = append(pending, name)
 	}
 	l.mu.Unlock()
-	waiting, err := s.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
+	waiting, err := s.catalog.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
 		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(pending), oidArray(tree))
 	return len(waiting) == 0, err
 }
-
-// treeOf are the oids of a table and of all that are above or below it.
-func treeOf(ctx context.Context, s *loadSessions, name string) ([]string, error) {
-	return s.oids(ctx, treeFrom+` SELECT t.oid FROM tree t`, name)
-}
-
-// treeFrom begins a query about tree: the table $1, by its name, and all that are above or below it.
-const treeFrom = `WITH RECURSIVE tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
-	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
-		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`

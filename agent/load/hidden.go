@@ -33,8 +33,8 @@ const classesOf = typesOf + ` SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg
 		WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t) AND p.oprcode::pg_catalog.oid >= 12000`
 
 // hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and what compares them.
-func (l *loader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, castsOf, oidArray(tables), oidArray(types))
+func (f codeFinder) hiddenReach(ctx context.Context, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
+	rows, err := f.catalog.query(ctx, castsOf, oidArray(tables), oidArray(types))
 	if err != nil {
 		return nil, err
 	}
@@ -47,37 +47,14 @@ func (l *loader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser b
 		}
 	}
 	if len(rows) > 0 {
-		found, err := reachOfRows.bySuperuser(bySuperuser).find(ctx, s, from)
+		found, err := f.find(ctx, reachOfRows.bySuperuser(bySuperuser), from)
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
-	functions, err := s.oids(ctx, classesOf, oidArray(tables), oidArray(types))
+	functions, err := f.catalog.oids(ctx, classesOf, oidArray(tables), oidArray(types))
 	if err != nil || len(functions) == 0 {
 		return nil, err
 	}
-	return reachOfInput.bySuperuser(bySuperuser).find(ctx, s, start{functions: functions})
-}
-
-// findAll returns the code of others that a way comes to, or, where there is none, what the types that it comes to may run so. columns: those of
-// the columns of tables, too.
-func (l *loader) findAll(ctx context.Context, s *loadSessions, way reach, from start, columns bool) ([]reachedCode, error) {
-	found, err := way.find(ctx, s, from)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	rows, err := s.query(ctx, way.from()+` SELECT r.class, r.oid FROM reached r`, from.args()...)
-	if err != nil {
-		return nil, err
-	}
-	var tables, types []string
-	for _, row := range rows {
-		switch {
-		case row[0] == classOfTypes:
-			types = append(types, row[1])
-		case row[0] == classOfTables && columns:
-			tables = append(tables, row[1])
-		}
-	}
-	return l.hiddenReach(ctx, s, way.deputies, tables, types)
+	return f.find(ctx, reachOfInput.bySuperuser(bySuperuser), start{functions: functions})
 }

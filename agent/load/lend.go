@@ -30,7 +30,7 @@ func (l *loader) lending(ctx context.Context, s *loadSessions, key sessionKey, n
 		schema, object := dump.SplitQualified(name)
 		schemas, objects = append(schemas, dump.Unquoted(schema)), append(objects, dump.Unquoted(object))
 	}
-	rights, err := s.oids(ctx, unheld, textArray(schemas), textArray(objects), login.login)
+	rights, err := s.catalog.oids(ctx, unheld, textArray(schemas), textArray(objects), login.login)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reache
 	if slices.ContainsFunc(authors, func(author string) bool { return l.trusted[author] }) {
 		authors = slices.Collect(maps.Keys(l.trusted))
 	}
-	rows, err := s.query(ctx, schemasOf, oidArray(functions), textArray(authors))
+	rows, err := s.catalog.query(ctx, schemasOf, oidArray(functions), textArray(authors))
 	var schemas []string
 	for _, row := range rows {
 		schemas = append(schemas, row[0])
@@ -63,7 +63,7 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	for _, opened := range load.schemas {
 		grants = append(grants, "GRANT USAGE ON SCHEMA "+opened+" TO "+cell)
 	}
-	places, err := places(ctx, s, load.table)
+	places, err := s.catalog.places(ctx, load.table)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func (l *loader) shut(ctx context.Context, s *loadSessions, table tableInfo, nam
 		}
 		open = append(open, "ALTER TABLE "+name+" OWNER TO "+owner)
 	}
-	grantees, err := s.oids(ctx, tableGrantees, table.oid)
+	grantees, err := s.catalog.oids(ctx, tableGrantees, table.oid)
 	for _, grantee := range grantees {
 		shut = append(shut, "REVOKE ALL ON TABLE "+name+" FROM "+grantee+" CASCADE")
 	}
@@ -118,13 +118,6 @@ const tableGrantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 
 	CROSS JOIN LATERAL (SELECT c.relacl UNION ALL SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid) AS l (acl)
 	CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a WHERE c.oid = $1::pg_catalog.oid AND a.grantee <> c.relowner
 	AND a.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole`
-
-// places are the names that a table and the sequences of its columns leave when it goes to another schema.
-func places(ctx context.Context, s *loadSessions, table tableInfo) ([]string, error) {
-	return s.oids(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.oid = $1::pg_catalog.oid OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
-			WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid AND d.refobjid = $1::pg_catalog.oid AND d.deptype IN ('a', 'i'))`, table.oid)
-}
 
 // checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
 func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {

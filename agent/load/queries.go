@@ -89,7 +89,7 @@ func (l *loader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definitio
 	if len(key.reaches) > 0 {
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it runs the " + key.reaches[0].String() + ", and its owner " + strconv.Quote(key.from.owner) + " can't make it", Err: refusal}
 	}
-	owners, err := treeOwners(ctx, s, key.from.oid, key.to.oid)
+	owners, err := s.catalog.treeOwners(ctx, key.from.oid, key.to.oid)
 	if err != nil {
 		return err
 	}
@@ -118,21 +118,21 @@ func (l *loader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d
 func (l *loader) foreignKey(ctx context.Context, s *loadSessions, d dump.Definition) (foreignKey, error) {
 	key, st := foreignKey{Definition: d}, d.Statement()
 	var err error
-	if key.from, err = l.table(ctx, s, strings.TrimPrefix(st.Reference("TABLE", "ADD"), "ONLY ")); err != nil {
+	if key.from, err = s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ADD"), "ONLY ")); err != nil {
 		return key, err
 	}
-	if key.to, err = l.table(ctx, s, st.QualifiedName(st.Find(3, "REFERENCES")+1)); err != nil {
+	if key.to, err = s.catalog.table(ctx, st.QualifiedName(st.Find(3, "REFERENCES")+1)); err != nil {
 		return key, err
 	}
-	if key.reaches, err = l.queryReaches(ctx, s, key.from.trusted, key.from.oid, key.to.oid); err != nil {
+	if key.reaches, err = s.code.queryReaches(ctx, key.from.trusted, key.from.oid, key.to.oid); err != nil {
 		return key, err
 	}
-	casts, err := l.hiddenReach(ctx, s, key.from.trusted, []string{key.from.oid, key.to.oid}, nil)
+	casts, err := s.code.hiddenReach(ctx, key.from.trusted, []string{key.from.oid, key.to.oid}, nil)
 	if err != nil {
 		return key, err
 	}
 	key.reaches = append(key.reaches, casts...)
-	whole, err := s.query(ctx, readsWhole, key.from.oid, key.to.oid)
+	whole, err := s.catalog.query(ctx, readsWhole, key.from.oid, key.to.oid)
 	key.asOther = len(whole) == 0
 	return key, err
 }
@@ -160,7 +160,7 @@ func (l *loader) splitViews(ctx context.Context, s *loadSessions) (early, late [
 		return nil, l.Definitions.Refresh, nil
 	}
 	for _, d := range l.Definitions.Refresh {
-		view, err := l.table(ctx, s, viewName(d))
+		view, err := s.catalog.table(ctx, viewName(d))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -168,7 +168,7 @@ func (l *loader) splitViews(ctx context.Context, s *loadSessions) (early, late [
 			late = append(late, d)
 			continue
 		}
-		reached, err := l.viewReaches(ctx, s, view.oid)
+		reached, err := s.code.viewReaches(ctx, view.oid)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -27,7 +27,7 @@ type rowsLoad struct {
 // rowsLoad decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
 // superuser, where the table is a superuser's and it runs what superusers wrote.
 func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
-	table, err := l.table(ctx, s, name)
+	table, err := s.catalog.table(ctx, name)
 	load := rowsLoad{table: table, path: emptyPath}
 	if err != nil {
 		return load, err
@@ -41,7 +41,7 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	var code []reachedCode
 	var functions []string
 	if l.mixed && (table.code || table.routed()) {
-		if code, functions, err = rowsRun(ctx, s, table); err != nil {
+		if code, functions, err = s.code.rowsRun(ctx, table); err != nil {
 			return load, err
 		}
 	}
@@ -51,7 +51,7 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 		}
 	}
 	if l.mixed {
-		types, err := changeableBy(ctx, s, table)
+		types, err := s.code.changeableBy(ctx, table)
 		if err != nil {
 			return load, err
 		}
@@ -62,7 +62,7 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	case others && table.refers:
 		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
-		if err := noDefiner(ctx, s, table, code, functions); err != nil {
+		if err := s.code.noDefiner(ctx, table, code, functions); err != nil {
 			return load, err
 		}
 		load.key.nobody = "table " + name

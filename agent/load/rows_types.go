@@ -32,13 +32,13 @@ const changeable = `WITH RECURSIVE types (oid) AS (
 			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')`
 
 // changeableBy are such types, as the code that they may become.
-func changeableBy(ctx context.Context, s *loadSessions, table tableInfo) ([]reachedCode, error) {
-	return s.codeOf(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
+func (f codeFinder) changeableBy(ctx context.Context, table tableInfo) ([]reachedCode, error) {
+	return f.ask(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
 }
 
 // oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
 func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
-	owners, err := treeOwners(ctx, s, table.oid)
+	owners, err := s.catalog.treeOwners(ctx, table.oid)
 	if err != nil {
 		return err
 	}

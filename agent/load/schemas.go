@@ -24,7 +24,7 @@ const publicSchema = "public"
 
 // keepPublic keeps what the schema public comes with: a dump says what differs from that.
 func (l *loader) keepPublic(ctx context.Context, s *loadSessions) error {
-	rows, err := s.query(ctx, schemaGrants, publicSchema)
+	rows, err := s.catalog.query(ctx, schemaGrants, publicSchema)
 	for _, row := range rows {
 		l.ofPublic = append(l.ofPublic, dump.Definition{SQL: row[0]})
 	}
@@ -42,7 +42,7 @@ func (l *loader) giveSchemas(ctx context.Context, s *loadSessions, rights *right
 		}
 		object, role := dump.OwnerChange(d.Statement())
 		schema := strings.TrimPrefix(object, "SCHEMA ")
-		rows, err := s.query(ctx, grantees, schema)
+		rows, err := s.catalog.query(ctx, grantees, schema)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +14,10 @@ import (
 // loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's, and those of owners and
 // of nobody, each with a login of its own.
 type loadSessions struct {
-	loader *loader
-	open   map[sessionKey]*loadSession
+	loader  *loader
+	open    map[sessionKey]*loadSession
+	catalog catalog    // asks in the superuser's session
+	code    codeFinder // likewise
 }
 
 // sessionKey tells sessions apart. The superuser's is the one without anything.
@@ -45,7 +46,10 @@ type loadSession struct {
 }
 
 func (l *loader) newSessions() *loadSessions {
-	return &loadSessions{loader: l, open: map[sessionKey]*loadSession{}}
+	s := &loadSessions{loader: l, open: map[sessionKey]*loadSession{}}
+	s.catalog = catalog{s.admin}
+	s.code = codeFinder{s.catalog, l.server}
+	return s
 }
 
 func (s *loadSessions) close(ctx context.Context) {
@@ -120,18 +124,6 @@ func (s *loadSession) look(ctx context.Context, path string) error {
 	return postgres.Run(ctx, s.conn, strings.TrimSuffix(path, ";"))
 }
 
-// searchPath is the path of the database as a role has it.
-func (l *loader) searchPath(key sessionKey) string {
-	path := cmp.Or(l.paths[key.owner], l.SearchPath)
-	if path == "" {
-		return emptyPath
-	}
-	if key.owner != "" {
-		path = strings.ReplaceAll(path, `"$user"`, postgres.QuoteName(key.owner))
-	}
-	return postgres.SearchPathTo(path)
-}
-
 // runWithPaths runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
 // with that of the database. For the superuser that is done where nobody else's code can be found along it.
 func (l *loader) runWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
@@ -193,7 +185,7 @@ func (l *loader) alongPath(ctx context.Context, s *loadSessions, object string, 
 // othersAlong is what others than superusers have that could be found by a name along a path, where there is anything: their code, wherever it
 // is, and in the schemas of the path their tables, which may have a view's query or a check, or be taken for another's table.
 func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCode, error) {
-	found, err := s.codeOf(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
+	found, err := s.code.ask(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
@@ -204,7 +196,7 @@ func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCo
 	if err := admin.look(ctx, path); err != nil {
 		return nil, err
 	}
-	found, err = s.codeOf(ctx, othersOnPath)
+	found, err = s.code.ask(ctx, othersOnPath)
 	return found, errors.Join(err, admin.look(ctx, emptyPath))
 }
 

@@ -11,20 +11,20 @@ import (
 // are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
 // operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
 // makes what it is about. Whoever is not trusted is to call no function by the superuser, whoever wrote that.
-func (l *loader) reachedBy(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table string, trusted bool) (string, error) {
+func (f codeFinder) reachedBy(ctx context.Context, st dump.Statement, c dump.Code, table string, trusted bool) (string, error) {
 	if c.Scans && !trusted {
 		return "a check of its owner's", nil
 	}
 	names := st.OwnNames(c.Words)
 	if c.Planned && (len(names)+len(c.Parents) > 0 || table != "") { // whether of the dump or made since
-		found, err := l.reachedByCasts(ctx, s, names, c.Parents, table)
+		found, err := f.reachedByCasts(ctx, names, c.Parents, table)
 		if err != nil || len(found) > 0 {
 			return first(found, "maybe, by a cast, the "), err
 		}
 	}
 	literals := st.LiteralTypes(c.Words)
 	for _, name := range names {
-		found, calls, err := l.reachedByName(ctx, s, name, c.Planned, c.Planned || slices.Contains(literals, name))
+		found, calls, err := f.reachedByName(ctx, name, c.Planned, c.Planned || slices.Contains(literals, name))
 		if err == nil && calls && !trusted {
 			return "what is called " + name, nil
 		}
@@ -37,15 +37,15 @@ func (l *loader) reachedBy(ctx context.Context, s *loadSessions, st dump.Stateme
 
 // reachedByCasts is what casts may run in an expression that names these: those of the types that it names, and of a table's columns;
 // any, where it calls a function or operator of the database's own, which may take any type.
-func (l *loader) reachedByCasts(ctx context.Context, s *loadSessions, names, parents []string, table string) ([]reachedCode, error) {
+func (f codeFinder) reachedByCasts(ctx context.Context, names, parents []string, table string) ([]reachedCode, error) {
 	var types, tables []string
 	for _, name := range names {
-		named, functions, err := l.named(ctx, s, name, true)
+		named, functions, err := f.catalog.named(ctx, name, true)
 		if err != nil {
 			return nil, err
 		}
 		if len(functions) > 0 {
-			return s.codeOf(ctx, anyCast)
+			return f.ask(ctx, anyCast)
 		}
 		types = append(types, named...)
 	}
@@ -53,46 +53,36 @@ func (l *loader) reachedByCasts(ctx context.Context, s *loadSessions, names, par
 		tables = append(tables, table)
 	}
 	for _, name := range parents {
-		parent, err := l.table(ctx, s, name)
+		parent, err := f.catalog.table(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		tables = append(tables, parent.oid)
 	}
-	return l.hiddenReach(ctx, s, true, tables, types)
-}
-
-func first(found []reachedCode, before string) string {
-	if len(found) == 0 {
-		return ""
-	}
-	return before + found[0].String()
+	return f.hiddenReach(ctx, true, tables, types)
 }
 
 // anyCast is a cast by a function of somebody who is no superuser.
 var anyCast = `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (` + codeObjects + `) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`
 
 // othersLiterals is the code of others than its owner that reading the literals of a statement may run.
-func (l *loader) othersLiterals(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
-	if !l.several {
-		return nil, nil
-	}
+func (f codeFinder) othersLiterals(ctx context.Context, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
 	types := st.LiteralTypes(c.Words)
 	if st.Begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
 		types = st.OwnNames(c.Words)
 	}
-	return l.othersOf(ctx, s, types, false, owner)
+	return f.othersOf(ctx, types, false, owner)
 }
 
 // othersCalled is the code of others than its owner that computing the expressions of a statement runs.
-func (l *loader) othersCalled(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
-	return l.othersOf(ctx, s, st.OwnNames(c.Words), true, owner)
+func (f codeFinder) othersCalled(ctx context.Context, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
+	return f.othersOf(ctx, st.OwnNames(c.Words), true, owner)
 }
 
 // othersOf is the code of others than an owner that the first name leads to that leads to any.
-func (l *loader) othersOf(ctx context.Context, s *loadSessions, names []string, computed bool, owner string) ([]reachedCode, error) {
+func (f codeFinder) othersOf(ctx context.Context, names []string, computed bool, owner string) ([]reachedCode, error) {
 	for _, name := range names {
-		found, _, err := l.reachedByName(ctx, s, name, computed, false)
+		found, _, err := f.reachedByName(ctx, name, computed, false)
 		if err != nil {
 			return nil, err
 		}
@@ -105,38 +95,65 @@ func (l *loader) othersOf(ctx context.Context, s *loadSessions, names []string, 
 
 // reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
 // operators; calls: there are such. bySuperuser: the superuser is to run the statement.
-func (l *loader) reachedByName(ctx context.Context, s *loadSessions, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
-	types, functions, err := l.named(ctx, s, name, computed)
+func (f codeFinder) reachedByName(ctx context.Context, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
+	types, functions, err := f.catalog.named(ctx, name, computed)
 	if err != nil || len(types)+len(functions) == 0 {
 		return nil, false, err
 	}
 	way := reachOfInput.bySuperuser(bySuperuser)
 	way.casts = computed
-	code, err = way.find(ctx, s, start{types: types, functions: functions})
+	code, err = f.find(ctx, way, start{types: types, functions: functions})
 	return code, len(functions) > 0, err
 }
 
-// named are the types that have a name, and the functions that have it or belong to an operator that begins as it does.
-func (l *loader) named(ctx context.Context, s *loadSessions, name string, computed bool) (types, functions []string, err error) {
-	schema, object := dump.SplitQualified(name)
-	args := []string{dump.Unquoted(schema), dump.Unquoted(object)}
-	types, err = s.oids(ctx, `SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2`, args...)
-	if err != nil || !computed {
-		return types, nil, err
-	}
-	functions, err = s.oids(ctx, `SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = $2
-		UNION SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-			WHERE n.nspname = $1 AND $2::pg_catalog.text <> '' AND pg_catalog.starts_with($2::pg_catalog.text, pg_catalog.substr(o.oprname::pg_catalog.text, 1, 1))`, args...)
-	return types, functions, err
-}
-
 // rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
-func rowsRun(ctx context.Context, s *loadSessions, table tableInfo) (code []reachedCode, functions []string, err error) {
+func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reachedCode, functions []string, err error) {
 	way, from := reachOfRows, start{tables: []string{table.oid}}
 	way.parts, way.deputies = table.routed(), table.trusted
-	if code, err = way.find(ctx, s, from); err != nil {
+	if code, err = f.find(ctx, way, from); err != nil {
 		return nil, nil, err
 	}
-	functions, err = way.functions(ctx, s, from)
+	functions, err = f.functions(ctx, way, from)
 	return code, functions, err
+}
+
+// changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
+func (f codeFinder) changeReaches(ctx context.Context, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
+	reached, err := f.reachedBy(ctx, st, c, table.oid, table.trusted)
+	if err != nil || reached != "" {
+		return reached, err
+	}
+	found, err := f.findAll(ctx, way.bySuperuser(true), start{tables: []string{table.oid}}, false)
+	if err == nil && len(found) == 0 && way.plans {
+		found, err = f.ask(ctx, inClasses)
+	}
+	return first(found, "the "), err
+}
+
+// inClasses is code that operator classes, families and ranges call. A superuser who makes these may name anybody's functions, and a
+// statement need not name them.
+var inClasses = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.kind = 'function' AND o.oid IN (SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_amproc m)
+	OR o.kind = 'function' AND o.oid IN (SELECT x.oid FROM pg_catalog.pg_range g, pg_catalog.unnest(ARRAY[g.rngcanonical::pg_catalog.oid, g.rngsubdiff::pg_catalog.oid]) AS x (oid))
+	OR o.kind = 'operator' AND o.oid IN (SELECT m.amopopr FROM pg_catalog.pg_amop m) LIMIT 1`
+
+// wayOf is the way to the code that a change of a table may run beside its own expressions.
+func (f codeFinder) wayOf(ctx context.Context, st dump.Statement, c dump.Code, table tableInfo) (reach, error) {
+	switch c.Looks {
+	case dump.AtTree:
+		return reachOfTree, nil
+	case dump.AtPlans:
+		return reachOfQuery, nil
+	case dump.AtNotNull:
+		if mayBeNull, err := f.mayBeNull(ctx, st, table); err != nil || !mayBeNull {
+			return reachOfQuery, err
+		}
+	}
+	return reachOfChange, nil
+}
+
+// mayBeNull reports whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
+func (f codeFinder) mayBeNull(ctx context.Context, st dump.Statement, table tableInfo) (bool, error) {
+	rows, err := f.catalog.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
+		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.SQL)))
+	return len(rows) > 0, err
 }

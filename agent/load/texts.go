@@ -23,7 +23,7 @@ const runsTexts = `(%[1]s.oid < 12000 AND (%[1]s.proname ~ '^(query|cursor|table
 
 // trees are the expressions of what a way comes to. The functions that they call stand in them by their oids; pg_depend does not have those
 // of the server's own.
-func (s *loadSessions) trees() string {
+func (f codeFinder) trees() string {
 	const found = "reached r"
 	from := func(class, column, join string) string {
 		return "SELECT x." + column + "::pg_catalog.text FROM " + found + " JOIN pg_catalog." + join + " WHERE r.class = 'pg_catalog." + class + "'::pg_catalog.regclass::pg_catalog.oid"
@@ -36,15 +36,15 @@ func (s *loadSessions) trees() string {
 		from("pg_class", "indpred", "pg_index x ON x.indexrelid = r.oid"),
 		from("pg_class", "partexprs", "pg_partitioned_table x ON x.partrelid = r.oid"),
 	}
-	if s.loader.server.Number >= 140000 {
+	if f.server.Number >= 140000 {
 		all = append(all, from("pg_statistic_ext", "stxexprs", "pg_statistic_ext x ON x.oid = r.oid"), from("pg_proc", "prosqlbody", "pg_proc x ON x.oid = r.oid"))
 	}
 	return strings.Join(all, " UNION ALL ")
 }
 
 // textRunners are the functions that a way comes to, and that may run SQL that they are given as a text.
-func (w reach) textRunners(ctx context.Context, s *loadSessions, from start) ([]reachedCode, error) {
-	rows, err := s.query(ctx, w.from()+` SELECT r.class, r.oid FROM reached r`, from.args()...)
+func (f codeFinder) textRunners(ctx context.Context, w reach, from start) ([]reachedCode, error) {
+	rows, err := f.catalog.query(ctx, w.from()+` SELECT r.class, r.oid FROM reached r`, from.args()...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (w reach) textRunners(ctx context.Context, s *loadSessions, from start) ([]
 	for n, row := range rows {
 		reached[n] = row[0] + "." + row[1]
 	}
-	return s.codeOf(ctx, `WITH reached (class, oid) AS (`+namedObjects+`), trees (tree) AS (`+s.trees()+`), called (oid) AS (
+	return f.ask(ctx, `WITH reached (class, oid) AS (`+namedObjects+`), trees (tree) AS (`+f.trees()+`), called (oid) AS (
 			SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions+`
 			UNION SELECT m.found[1]::pg_catalog.oid FROM trees t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.tree, ':(?:op)?funcid (\d+)', 'g') AS m (found))
 		SELECT 'function', n.nspname, p.proname || ', which runs SQL that it is given,', r.rolname FROM called c JOIN pg_catalog.pg_proc p ON p.oid = c.oid

@@ -38,7 +38,7 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 	if !l.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}
-	view, err := l.table(ctx, s, viewName(d))
+	view, err := s.catalog.table(ctx, viewName(d))
 	switch {
 	case err != nil:
 		return err
@@ -68,13 +68,13 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 // that is the superuser's: nothing in it may ask whose that is, neither code nor row security.
 func (l *loader) fillPlain(ctx context.Context, s *loadSessions, d dump.Definition, view tableInfo, refusal error) error {
 	way, from := reachOfQuery, start{tables: []string{view.oid}}
-	found, err := s.codeOf(ctx, way.from()+` SELECT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
+	found, err := s.code.ask(ctx, way.from()+` SELECT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
 		WHERE o.kind IN ('function', 'operator', 'domain')`, from.args()...)
 	if err == nil && len(found) == 0 {
-		found, err = s.guardedTables(ctx, way, from)
+		found, err = s.code.guardedTables(ctx, way, from)
 	}
 	if err == nil && len(found) == 0 {
-		found, err = way.textRunners(ctx, s, from)
+		found, err = s.code.textRunners(ctx, way, from)
 	}
 	if err != nil {
 		return err
@@ -83,14 +83,4 @@ func (l *loader) fillPlain(ctx context.Context, s *loadSessions, d dump.Definiti
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it reads the " + found[0].String(), Err: refusal}
 	}
 	return l.runIn(ctx, s, sessionKey{}, d, emptyPath)
-}
-
-// guardedTables are the tables with row security that a way comes to.
-func (s *loadSessions) guardedTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
-	tables, err := s.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
-	if err != nil {
-		return nil, err
-	}
-	return s.codeOf(ctx, `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND c.relrowsecurity`, oidArray(tables))
 }

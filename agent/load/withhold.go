@@ -26,7 +26,7 @@ func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
 	if len(names) == 0 {
 		return nil
 	}
-	rows, err := s.query(ctx, grantedAround, textArray(slices.Sorted(maps.Keys(names))))
+	rows, err := s.catalog.query(ctx, grantedAround, textArray(slices.Sorted(maps.Keys(names))))
 	if err != nil {
 		return err
 	}
