@@ -54,7 +54,7 @@ func (l *loader) beginRows(ctx context.Context, s *loadSessions, session *loadSe
 
 // unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
 func (l *loader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
-	if !l.mixed || !table.own {
+	if !l.owners.mixed || !table.own {
 		return nil
 	}
 	now, err := s.catalog.table(ctx, table.name)

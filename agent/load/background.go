@@ -12,7 +12,7 @@ import (
 // may do what their owner may, beside a statement of the superuser that was looked at: such as to make an index on a table that is about to be
 // read. A transaction that only reads can't, and can't be made another in its midst. Our own sessions say for themselves that they write.
 func (l *loader) holdBackground(ctx context.Context) (release func(context.Context) error, err error) {
-	if !l.mixed {
+	if !l.owners.mixed {
 		return func(context.Context) error { return nil }, nil
 	}
 	const setting = " default_transaction_read_only"

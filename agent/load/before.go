@@ -153,7 +153,7 @@ func (l *loader) before(ctx context.Context, s *loadSessions, rights *rights) er
 		st := d.Statement()
 		object, role := dump.OwnerChange(st)
 		var err error
-		if schema, ok := strings.CutPrefix(object, "SCHEMA "); ok && l.mixed && !l.trusted[role] {
+		if schema, ok := strings.CutPrefix(object, "SCHEMA "); ok && l.owners.mixed && !l.owners.trusted[role] {
 			l.schemas = append(l.schemas, d)
 			err = s.runSQL(ctx, "GRANT USAGE, CREATE ON SCHEMA "+schema+" TO "+postgres.QuoteName(role))
 		} else {

@@ -11,7 +11,7 @@ import (
 // others, by the logins of their owners; what these are not let do comes last, one by one. So no code runs beside what the superuser does.
 func (l *loader) build(ctx context.Context, s *loadSessions, all []dump.Definition) error {
 	plain, rest := all, []dump.Definition(nil)
-	if l.mixed {
+	if l.owners.mixed {
 		plain = nil
 		for _, d := range all {
 			harmless, err := l.runsNothing(ctx, s, d)

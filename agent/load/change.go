@@ -81,7 +81,7 @@ func (l *loader) lookAtChange(ctx context.Context, s *loadSessions, d dump.Defin
 // there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
 // anything.
 func (l *loader) mixes(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
-	if !l.several {
+	if !l.owners.several {
 		return "", nil
 	}
 	others, err := s.code.othersLiterals(ctx, st, c, table.owner)

@@ -23,9 +23,7 @@ func (l *loader) loadData(ctx context.Context, s *loadSessions) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range l.filled() {
-		l.pending[name] = true
-	}
+	l.progress.await(l.filled())
 	if len(late) == 0 {
 		if err := l.loadPass(ctx, s, dataPass{tables: func(string) bool { return true }, first: true, last: true}); err != nil {
 			return err
@@ -70,7 +68,7 @@ func (l *loader) calling(ctx context.Context, s *loadSessions) (map[string]bool,
 	if err != nil {
 		return nil, err
 	}
-	if l.shared {
+	if l.owners.shared {
 		return callingTables(ctx, admin.conn, names, "true", mayRun)
 	}
 	return callingTables(ctx, admin.conn, names, mayQuery(l.server), mayRead)

@@ -18,7 +18,7 @@ import (
 func (l *loader) define(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	st := d.Statement()
 	switch {
-	case !l.mixed:
+	case !l.owners.mixed:
 		return l.asAdmin(ctx, s, d)
 	case st.Does("TABLE", "ATTACH"):
 		return l.attach(ctx, s, d, st)
@@ -55,7 +55,7 @@ func (l *loader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition
 
 // create makes an object that is to have an owner.
 func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	trusted := d.Owner != nil && l.trusted[d.Owner.Role]
+	trusted := d.Owner != nil && l.owners.trusted[d.Owner.Role]
 	reached := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", trusted) }
 	if trusted || len(st.OwnNames(c.Words)) == 0 {
 		found, err := reached()
@@ -72,7 +72,7 @@ func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition,
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "the dump does not say whose it is"}
 	}
 	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
-	if l.several {
+	if l.owners.several {
 		others, err := s.code.othersLiterals(ctx, st, c, d.Owner.Role)
 		if err != nil {
 			return err
@@ -138,8 +138,8 @@ func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Defin
 		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.Name)
 	}
 	key := sessionKey{owner: rows[0][0]}
-	reaches := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", l.trusted[key.owner]) }
-	if !l.trusted[key.owner] {
+	reaches := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", l.owners.trusted[key.owner]) }
+	if !l.owners.trusted[key.owner] {
 		err := l.runWithPaths(ctx, s, key, d)
 		if !refused(err) {
 			return err

@@ -50,11 +50,11 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 		return nil, err
 	}
 	l := &loader{Instance: i, Guarded: load, database: database, server: server,
-		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[postgres.Table]int64{}, pending: map[string]bool{}, guards: map[string]string{}, withheld: map[string]bool{}}
+		progress: newProgress(load.OnTable), guards: map[string]string{}, withheld: map[string]bool{}}
 	sessions := l.newSessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
-	return l.rows, err
+	return l.progress.rows, err
 }
 
 // loader is a GuardedLoad under way.
@@ -64,19 +64,14 @@ type loader struct {
 	database string
 	server   postgres.Server
 
-	// trusted are the roles that own something in the dump, with whether each is a superuser here, or whoever restores. mixed:
-	// one is not, so that there may be code that must not run with a superuser's rights.
-	trusted map[string]bool
-	mixed   bool
-	several bool              // two of them or more are not
-	shared  bool              // there are two of them or more, and mixed
-	paths   map[string]string // search paths of owners' own
-	schemas []dump.Definition // that give schemas their owners
-	stands  []dump.Definition // what is to stand on rows, and is not made yet
-	forced  []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
-	guards  map[string]string // what each statement of these guards, by its text
-	refused laterTables       // whose rows the server refused
-	rights  *rights
+	owners   *owners
+	progress *progress
+	schemas  []dump.Definition // that give schemas their owners
+	stands   []dump.Definition // what is to stand on rows, and is not made yet
+	forced   []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
+	guards   map[string]string // what each statement of these guards, by its text
+	refused  laterTables       // whose rows the server refused
+	rights   *rights
 	// withheld are the tables and views on which others have no rights yet; it is for the goroutine that goes through the stages.
 	withheld map[string]bool
 	// ofPublic are the grants that the schema public comes with.
@@ -94,18 +89,13 @@ type loader struct {
 	made int        // roles for logins
 	// passedOver are statements that give or take rights, which the server passed over.
 	passedOver []string
-	rows       map[postgres.Table]int64
-	// pending are the tables that wait for their rows, as the dump has their names.
-	pending map[string]bool
 }
 
 // load goes through the stages.
 func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	d := l.Definitions
-	if err := l.trust(ctx, s); err != nil {
-		return err
-	}
-	if err := l.findDefaultPath(ctx, s); err != nil {
+	var err error
+	if l.owners, err = findOwners(ctx, s.catalog, l.Guarded); err != nil {
 		return err
 	}
 	release, err := l.holdBackground(ctx)
@@ -167,12 +157,3 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 
 // errNotDumped reports that what is loaded is not what was verified.
 var errNotDumped = errors.New("the dump changed after it was verified")
-
-// count adds to the rows of a table, named as in the dump.
-func (l *loader) count(name string, rows int64) {
-	l.mu.Lock()
-	l.rows[postgres.TableOf(name)] += rows
-	delete(l.pending, name)
-	l.mu.Unlock()
-	l.OnTable()
-}

@@ -12,7 +12,7 @@ import (
 // guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
 // run from then on. after is the table that was loaded last; "" looks at all. What can't be made yet is made with the others.
 func (l *loader) guard(ctx context.Context, s *loadSessions, after string) error {
-	if !l.shared {
+	if !l.owners.shared {
 		return nil
 	}
 	var tree []string
@@ -124,13 +124,7 @@ func (l *loader) isLoaded(ctx context.Context, s *loadSessions, name string) (bo
 	if err != nil || len(tree) == 0 {
 		return false, err // it is not there yet
 	}
-	l.mu.Lock()
-	var pending []string
-	for name := range l.pending {
-		pending = append(pending, name)
-	}
-	l.mu.Unlock()
 	waiting, err := s.catalog.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
-		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(pending), oidArray(tree))
+		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(l.progress.missing()), oidArray(tree))
 	return len(waiting) == 0, err
 }

@@ -27,8 +27,8 @@ func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reache
 	for _, c := range code {
 		authors = append(authors, c.owner)
 	}
-	if slices.ContainsFunc(authors, func(author string) bool { return l.trusted[author] }) {
-		authors = slices.Collect(maps.Keys(l.trusted))
+	if slices.ContainsFunc(authors, func(author string) bool { return l.owners.trusted[author] }) {
+		authors = slices.Collect(maps.Keys(l.owners.trusted))
 	}
 	rows, err := s.catalog.query(ctx, schemasOf, oidArray(functions), textArray(authors))
 	var schemas []string

@@ -10,19 +10,42 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// trust asks which of the roles that are to own something are superusers, or the session's own.
-func (l *loader) trust(ctx context.Context, s *loadSessions) error {
-	for _, role := range slices.Sorted(maps.Keys(l.Definitions.Owners)) {
-		rows, err := s.catalog.query(ctx, `SELECT `+trustedRole+`::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = $1`, role)
+// owners are the roles that own something in a dump: whom of them the server may run code of as a superuser, and the search paths that
+// they have. They are found before anything is loaded, and do not change after that.
+type owners struct {
+	trusted map[string]bool   // by role: it is a superuser here, or whoever restores
+	mixed   bool              // one of them is not trusted, so there may be code that must not run with a superuser's rights
+	several bool              // two or more are not trusted
+	shared  bool              // there are two or more, and one is not trusted
+	path    string            // the search path of the database
+	paths   map[string]string // by role: the search path that it has instead
+}
+
+// findOwners looks at the owners that a dump names.
+func findOwners(ctx context.Context, c catalog, load Guarded) (*owners, error) {
+	o := &owners{trusted: map[string]bool{}, path: load.SearchPath, paths: map[string]string{}}
+	if err := o.findTrusted(ctx, c, load.Definitions.Owners); err != nil {
+		return nil, err
+	}
+	if err := o.findPaths(ctx, c, load.RolePaths); err != nil {
+		return nil, err
+	}
+	return o, o.findDefaultPath(ctx, c)
+}
+
+// findTrusted asks which of some roles are superusers, or the session's own.
+func (o *owners) findTrusted(ctx context.Context, c catalog, roles map[string]bool) error {
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		rows, err := c.query(ctx, `SELECT `+trustedRole+`::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = $1`, role)
 		if err != nil {
 			return err
 		}
-		l.trusted[role] = len(rows) > 0 && rows[0][0] == "true"
-		l.several = l.several || l.mixed && !l.trusted[role]
-		l.mixed = l.mixed || !l.trusted[role]
+		o.trusted[role] = len(rows) > 0 && rows[0][0] == "true"
+		o.several = o.several || o.mixed && !o.trusted[role]
+		o.mixed = o.mixed || !o.trusted[role]
 	}
-	l.shared = l.mixed && len(l.trusted) > 1
-	return l.findPaths(ctx, s)
+	o.shared = o.mixed && len(o.trusted) > 1
+	return nil
 }
 
 // pathsOfRoles are the search paths that roles have in all databases.
@@ -30,17 +53,17 @@ const pathsOfRoles = `SELECT r.rolname, pg_catalog.substr(c.setting, 13) FROM pg
 	pg_catalog.unnest(s.setconfig) AS c (setting) WHERE s.setdatabase = 0 AND pg_catalog.starts_with(c.setting, 'search_path=')`
 
 // findPaths looks for the search paths of the owners' own, which go before that of the database. A login has none of a role's settings.
-func (l *loader) findPaths(ctx context.Context, s *loadSessions) error {
-	if !l.mixed {
+func (o *owners) findPaths(ctx context.Context, c catalog, ofDatabase map[string]string) error {
+	if !o.mixed {
 		return nil
 	}
-	rows, err := s.catalog.query(ctx, pathsOfRoles)
+	rows, err := c.query(ctx, pathsOfRoles)
 	for _, row := range rows {
-		if l.Definitions.Owners[row[0]] {
-			l.paths[row[0]] = row[1]
+		if _, owns := o.trusted[row[0]]; owns {
+			o.paths[row[0]] = row[1]
 		}
 	}
-	maps.Copy(l.paths, l.RolePaths)
+	maps.Copy(o.paths, ofDatabase)
 	return err
 }
 
@@ -55,26 +78,26 @@ const pathOfServer = `SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE 
 const pathOfPostgres = `"$user", public`
 
 // findDefaultPath looks for the search path with which sessions begin where the database has none of its own.
-func (l *loader) findDefaultPath(ctx context.Context, s *loadSessions) error {
+func (o *owners) findDefaultPath(ctx context.Context, c catalog) error {
 	for _, sql := range []string{pathOfAll, pathOfServer} {
-		if l.SearchPath != "" {
+		if o.path != "" {
 			return nil
 		}
-		rows, err := s.catalog.query(ctx, sql)
+		rows, err := c.query(ctx, sql)
 		if err != nil && postgres.SQLState(err) != postgres.StateNoPrivilege {
 			return err
 		}
 		if len(rows) > 0 {
-			l.SearchPath = rows[0][0]
+			o.path = rows[0][0]
 		}
 	}
-	l.SearchPath = cmp.Or(l.SearchPath, pathOfPostgres)
+	o.path = cmp.Or(o.path, pathOfPostgres)
 	return nil
 }
 
 // searchPath is the path of the database as a role has it.
-func (l *loader) searchPath(key sessionKey) string {
-	path := cmp.Or(l.paths[key.owner], l.SearchPath)
+func (o *owners) searchPath(key sessionKey) string {
+	path := cmp.Or(o.paths[key.owner], o.path)
 	if path == "" {
 		return emptyPath
 	}

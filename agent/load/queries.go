@@ -25,7 +25,7 @@ type foreignKey struct {
 func (l *loader) foreignKeys(ctx context.Context, s *loadSessions) error {
 	plain := l.Definitions.Keys
 	var asOwner []foreignKey
-	if l.mixed {
+	if l.owners.mixed {
 		plain = nil
 		for _, d := range l.Definitions.Keys {
 			key, err := l.foreignKey(ctx, s, d)
@@ -156,7 +156,7 @@ const readsWhole = `SELECT FROM pg_catalog.pg_class f, pg_catalog.pg_class t WHE
 
 // splitViews parts the materialized views of superusers from the others, where the database has code of others.
 func (l *loader) splitViews(ctx context.Context, s *loadSessions) (early, late []dump.Definition, err error) {
-	if !l.mixed {
+	if !l.owners.mixed {
 		return nil, l.Definitions.Refresh, nil
 	}
 	for _, d := range l.Definitions.Refresh {

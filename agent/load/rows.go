@@ -40,17 +40,17 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	}
 	var code []reachedCode
 	var functions []string
-	if l.mixed && (table.code || table.routed()) {
+	if l.owners.mixed && (table.code || table.routed()) {
 		if code, functions, err = s.code.rowsRun(ctx, table); err != nil {
 			return load, err
 		}
 	}
-	if l.mixed && table.routed() {
+	if l.owners.mixed && table.routed() {
 		if err := oneOwner(ctx, s, table, code); err != nil {
 			return load, err
 		}
 	}
-	if l.mixed {
+	if l.owners.mixed {
 		types, err := s.code.changeableBy(ctx, table)
 		if err != nil {
 			return load, err
@@ -73,13 +73,13 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 		return load, nil // by the superuser, behind a lock: it runs nothing
 	case !table.trusted:
 		load.key.owner = table.owner
-	case l.mixed && len(functions) == 0:
+	case l.owners.mixed && len(functions) == 0:
 		return load, nil
-	case l.mixed:
+	case l.owners.mixed:
 		load.alone = true
 	}
 	if table.code {
-		load.path = l.searchPath(load.key)
+		load.path = l.owners.searchPath(load.key)
 	}
 	return load, nil
 }
@@ -113,7 +113,7 @@ func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL st
 	if err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
-	l.count(name, copied)
+	l.progress.loaded(name, copied)
 	return nil
 }
 
@@ -198,7 +198,7 @@ func (l *loader) rowsError(load rowsLoad, err error) error {
 		return contentError("table "+load.table.name, load.table.owner, err)
 	case load.key.nobody != "" && postgres.SQLState(err) == postgres.StateNoPrivilege:
 		return &dump.ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
-	case load.table.code && l.mixed && postgres.NameNotFound(err):
+	case load.table.code && l.owners.mixed && postgres.NameNotFound(err):
 		return &dump.ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return err

@@ -136,11 +136,11 @@ type runner func(session *loadSession, ctx context.Context, d dump.Definition) e
 // doWithPaths does likewise with what runs a statement.
 func (l *loader) doWithPaths(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, do runner) error {
 	err := l.doIn(ctx, s, key, d, emptyPath, do)
-	path := l.searchPath(key)
+	path := l.owners.searchPath(key)
 	if err == nil || !postgres.NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
 		return err
 	}
-	if key != (sessionKey{}) || !l.mixed {
+	if key != (sessionKey{}) || !l.owners.mixed {
 		return l.doIn(ctx, s, key, d, path, do)
 	}
 	return l.alongPath(ctx, s, dump.FirstWords(d.SQL), err, func() error { return l.doIn(ctx, s, key, d, path, do) })
@@ -172,7 +172,7 @@ func (l *loader) doIn(ctx context.Context, s *loadSessions, key sessionKey, d du
 func (l *loader) alongPath(ctx context.Context, s *loadSessions, object string, err error, do func() error) error {
 	l.quiet.Lock()
 	defer l.quiet.Unlock()
-	found, failed := othersAlong(ctx, s, l.searchPath(sessionKey{}))
+	found, failed := othersAlong(ctx, s, l.owners.searchPath(sessionKey{}))
 	if failed != nil {
 		return failed
 	}

@@ -35,7 +35,7 @@ func (l *loader) fillViews(ctx context.Context, s *loadSessions, views []dump.De
 // fillView fills one by the login of its owner. An owner that may find no names in the view's schema any more gets that right for a login of
 // its own: the server runs the query as the owner, who can't be anybody else in it, so that no code gets at the right.
 func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definition) error {
-	if !l.mixed {
+	if !l.owners.mixed {
 		return l.runWithPaths(ctx, s, sessionKey{}, d)
 	}
 	view, err := s.catalog.table(ctx, viewName(d))
@@ -58,7 +58,7 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 	return l.lending(ctx, s, as, []string{view.name}, nil, func(lent sessionKey) error {
 		err := l.runIn(ctx, s, lent, d, emptyPath)
 		if postgres.NameNotFound(err) {
-			err = l.runIn(ctx, s, lent, d, l.searchPath(as))
+			err = l.runIn(ctx, s, lent, d, l.owners.searchPath(as))
 		}
 		return err
 	})

@@ -11,13 +11,13 @@ import (
 // withhold takes the rights that others than its owner have on a table, and on a view of it, that is not as the dump has it yet: whose rows, or
 // some of the guards of whose rows, are missing. Code of owners is about to run, and may not find it so.
 func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
-	if !l.shared {
+	if !l.owners.shared {
 		return nil
 	}
 	names := map[string]bool{}
-	l.mu.Lock()
-	maps.Copy(names, l.pending)
-	l.mu.Unlock()
+	for _, name := range l.progress.missing() {
+		names[name] = true
+	}
 	for _, d := range slices.Concat(l.stands, l.forced) {
 		if name := l.guardedBy(d); name != "" {
 			names[name] = true
