@@ -111,7 +111,7 @@ func (l *loader) parallel(ctx context.Context, all []dump.Definition, run func(c
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(max(l.Jobs, 1), len(all)) {
 		group.Go(func() error {
-			sessions := l.newSessions()
+			sessions := l.source.sessions()
 			defer sessions.close(ctx)
 			for d := range tasks {
 				if err := run(ctx, sessions, d); err != nil {

@@ -95,15 +95,3 @@ func inSchema(st dump.Statement, at int, schema, other string) string {
 	begin := st.Words[at].Start
 	return st.SQL[:begin] + other + st.SQL[begin+len(schema):]
 }
-
-// scratch is a schema of a login's own, made at first need. It goes with the login.
-func (s *loadSessions) scratch(ctx context.Context, login *loadSession) (string, error) {
-	if login.scratch == "" {
-		name := postgres.QuoteName(login.user())
-		if err := s.runSQL(ctx, "CREATE SCHEMA "+name+" AUTHORIZATION "+name); err != nil {
-			return "", err
-		}
-		login.scratch = name
-	}
-	return login.scratch, nil
-}

@@ -45,7 +45,7 @@ func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition,
 	if postgres.LacksLogin(err) {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
+	return l.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.

@@ -46,7 +46,7 @@ func (l *loader) changeAfter(ctx context.Context, s *loadSessions, d dump.Defini
 			return l.asAdmin(ctx, s, d)
 		}
 		key := sessionKey{owner: table.owner}
-		return l.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.changeAs(ctx, s, lent, d, c, table) })
+		return l.logins.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.changeAs(ctx, s, lent, d, c, table) })
 	})
 }
 

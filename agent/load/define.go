@@ -90,7 +90,7 @@ func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition,
 		if !c.Planned || postgres.LacksLogin(err) {
 			return l.asAdmin(ctx, s, d)
 		}
-		return l.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.createAs(ctx, s, lent, d, st) })
+		return l.logins.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.createAs(ctx, s, lent, d, st) })
 	})
 }
 

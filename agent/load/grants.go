@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -49,19 +50,28 @@ const (
 	stateNotGranted = "01007"
 )
 
-// heed keeps a statement that the server passed over.
-func (l *loader) heed(d dump.Definition, warning string) {
+// ignoredGrants are the statements that the server passed over with such a warning. Several goroutines may use it.
+type ignoredGrants struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// heed keeps a statement, if its warning says that the server passed over it.
+func (i *ignoredGrants) heed(d dump.Definition, warning string) {
 	if warning != stateNotRevoked && warning != stateNotGranted {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.passedOver = append(l.passedOver, d.SQL)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.all = append(i.all, d.SQL)
 }
 
-// tellPassedOver says how many rights are not as they were, because the role that restores may not give or take them.
-func (l *loader) tellPassedOver() {
-	if n := len(l.passedOver); n > 0 && l.OnWarning != nil {
-		l.OnWarning(fmt.Sprintf("%d statements that give or take rights did nothing, because %q does not own the objects, the first: %s", n, l.server.CurrentUser, dump.FirstWords(l.passedOver[0])))
+// warning says how many rights are not as they were, because the role that restores may not give or take them; "" is none.
+func (i *ignoredGrants) warning(user string) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.all) == 0 {
+		return ""
 	}
+	return fmt.Sprintf("%d statements that give or take rights did nothing, because %q does not own the objects, the first: %s", len(i.all), user, dump.FirstWords(i.all[0]))
 }

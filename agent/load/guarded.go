@@ -51,7 +51,9 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 	}
 	l := &loader{Instance: i, Guarded: load, database: database, server: server,
 		progress: newProgress(load.OnTable), guards: map[string]string{}, withheld: map[string]bool{}}
-	sessions := l.newSessions()
+	l.logins = &logins{target: target{i, database, server}}
+	l.source = &sessionSource{target: l.logins.target, logins: l.logins, settings: load.Definitions.Session, meanings: meanings(load.Settings)}
+	sessions := l.source.sessions()
 	defer sessions.close(ctx)
 	err = l.load(ctx, sessions)
 	return l.progress.rows, err
@@ -64,6 +66,8 @@ type loader struct {
 	database string
 	server   postgres.Server
 
+	logins   *logins
+	source   *sessionSource
 	owners   *owners
 	progress *progress
 	schemas  []dump.Definition // that give schemas their owners
@@ -81,14 +85,6 @@ type loader struct {
 	moving sync.RWMutex
 	// quiet is held while the superuser finds names by a search path; what logins run holds it for reading.
 	quiet sync.RWMutex
-	// granting is held while rights are given.
-	granting sync.Mutex
-	noLogin  error // why no login gets in, once that is known; guarded by granting
-
-	mu   sync.Mutex // guards what follows
-	made int        // roles for logins
-	// passedOver are statements that give or take rights, which the server passed over.
-	passedOver []string
 }
 
 // load goes through the stages.
@@ -139,7 +135,7 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	if err := rights.rest(ctx, s, true); err != nil {
 		return err
 	}
-	if err := l.dropLogins(ctx, s); err != nil {
+	if err := l.logins.drop(ctx, s); err != nil {
 		return err
 	}
 	if err := l.giveSchemas(ctx, s, rights); err != nil {
@@ -151,7 +147,9 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	if err := s.runAll(ctx, d.Last); err != nil {
 		return err
 	}
-	l.tellPassedOver()
+	if warning := l.source.ignored.warning(l.server.CurrentUser); warning != "" && l.OnWarning != nil {
+		l.OnWarning(warning)
+	}
 	return release(ctx)
 }
 

@@ -80,7 +80,7 @@ func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-ch
 	if err != nil {
 		return err
 	}
-	sessions := l.newSessions()
+	sessions := l.source.sessions()
 	defer sessions.close(ctx)
 	for task := range tasks {
 		block, err := a.block(source, task.Block)

@@ -19,7 +19,7 @@ const unheld = `SELECT pg_catalog.format('SCHEMA %I', n.nspname) FROM pg_catalog
 //
 // The login is one that is there for this alone, and what is done is told it. In another code of the owner may have run, and left a search
 // path along which operators of the owner's are found in the place of the server's own.
-func (l *loader) lending(ctx context.Context, s *loadSessions, key sessionKey, names, more []string, do func(lent sessionKey) error) error {
+func (l *logins) lending(ctx context.Context, s *loadSessions, key sessionKey, names, more []string, do func(lent sessionKey) error) error {
 	key.lent = true
 	login, err := s.session(ctx, key)
 	if err != nil {
@@ -53,4 +53,11 @@ func (l *loader) lending(ctx context.Context, s *loadSessions, key sessionKey, n
 		return err // the database goes
 	}
 	return l.grant(ctx, s, revokes...)
+}
+
+// grant gives rights, all or none, one session at a time: the server fails where two change those on one object.
+func (l *logins) grant(ctx context.Context, s *loadSessions, grants ...string) error {
+	l.granting.Lock()
+	defer l.granting.Unlock()
+	return s.runTogether(ctx, grants...)
 }

@@ -75,13 +75,13 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	}
 	away = append(away, shut...)
 	back = append(append(open, back...), "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
-	if err := l.grant(ctx, s, append(grants, away...)...); err != nil {
+	if err := l.logins.grant(ctx, s, append(grants, away...)...); err != nil {
 		return 0, err
 	}
 	load.copySQL = inSchema(st, 1, schema, cell)
 	copied, err := l.copyIn(ctx, s, session, load, rows)
 	s.end(ctx, load.key)
-	err = errors.Join(err, l.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
+	err = errors.Join(err, l.logins.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
 	if err == nil && !l.withheld[load.table.name] {
 		err = l.grantAgain(ctx, s, load.table.name)
 	}
@@ -140,11 +140,4 @@ func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo
 		return &dump.ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
 	}
 	return nil
-}
-
-// grant gives rights, all or none, one session at a time: the server fails where two change those on one object.
-func (l *loader) grant(ctx context.Context, s *loadSessions, grants ...string) error {
-	l.granting.Lock()
-	defer l.granting.Unlock()
-	return s.runTogether(ctx, grants...)
 }

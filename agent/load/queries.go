@@ -97,7 +97,7 @@ func (l *loader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definitio
 		return l.makeKey(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: key.from.owner}
-	err = l.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
+	err = l.logins.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
 		return l.makeKey(ctx, s, lent, d)
 	})
 	return contentError(dump.FirstWords(d.SQL), key.from.owner, err)

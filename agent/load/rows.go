@@ -128,14 +128,14 @@ func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, row
 	case session.login == "":
 	case !load.table.uses && !load.table.code:
 		var copied int64
-		err = l.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
+		err = l.logins.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
 			load.key = lent
 			copied, err = l.copyIn(ctx, s, s.open[lent], load, rows)
 			return err
 		})
 		return copied, err
 	case !load.table.loads:
-		if err := l.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+postgres.QuoteName(session.login)); err != nil {
+		if err := l.logins.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+postgres.QuoteName(session.login)); err != nil {
 			return 0, err
 		}
 	}

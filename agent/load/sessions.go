@@ -11,10 +11,19 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// sessionSource opens the sessions of all goroutines of a load.
+type sessionSource struct {
+	target
+	logins   *logins
+	settings []string // SET statements that the dump begins with
+	meanings []string // statements that set what the database's code goes by
+	ignored  ignoredGrants
+}
+
 // loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's, and those of owners and
 // of nobody, each with a login of its own.
 type loadSessions struct {
-	loader  *loader
+	source  *sessionSource
 	open    map[sessionKey]*loadSession
 	catalog catalog    // asks in the superuser's session
 	code    codeFinder // likewise
@@ -45,10 +54,11 @@ type loadSession struct {
 	prepared map[string]string // names of prepared statements, by their SQL
 }
 
-func (l *loader) newSessions() *loadSessions {
-	s := &loadSessions{loader: l, open: map[sessionKey]*loadSession{}}
+// sessions are those of another goroutine, which is to close them.
+func (o *sessionSource) sessions() *loadSessions {
+	s := &loadSessions{source: o, open: map[sessionKey]*loadSession{}}
 	s.catalog = catalog{s.admin}
-	s.code = codeFinder{s.catalog, l.server}
+	s.code = codeFinder{s.catalog, o.server}
 	return s
 }
 
@@ -67,11 +77,11 @@ func (s *loadSessions) session(ctx context.Context, key sessionKey) (*loadSessio
 	if session := s.open[key]; session != nil {
 		return session, nil
 	}
-	session, err := s.loader.connectAs(ctx, key)
+	session, err := s.source.connect(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	if err := session.begin(ctx, s.loader); err != nil {
+	if err := s.source.begin(ctx, session); err != nil {
 		return nil, errors.Join(err, session.conn.Close(context.WithoutCancel(ctx)))
 	}
 	s.open[key] = session
@@ -86,14 +96,23 @@ func (s *loadSessions) end(ctx context.Context, key sessionKey) {
 	}
 }
 
+// connect opens a session of the superuser, or one with a login of its own.
+func (o *sessionSource) connect(ctx context.Context, key sessionKey) (*loadSession, error) {
+	if key != (sessionKey{}) {
+		return o.logins.connect(ctx, key)
+	}
+	conn, err := o.instance.Connect(ctx, o.database)
+	return &loadSession{conn: conn}, err
+}
+
 // begin gives a session the settings that the dump asks for.
-func (s *loadSession) begin(ctx context.Context, l *loader) error {
-	settings := append([]string{}, l.Definitions.Session...)
+func (o *sessionSource) begin(ctx context.Context, s *loadSession) error {
+	settings := append([]string{}, o.settings...)
 	settings = append(settings, "SET synchronous_commit = off", "SET constraint_exclusion = off", "SET lock_timeout = 0",
 		"SET idle_in_transaction_session_timeout = 0", "SET client_min_messages = warning")
 	if s.login == "" {
 		settings = append(settings, "SET row_security = off")
-		for _, setting := range postgres.LoadSettings(l.server) {
+		for _, setting := range postgres.LoadSettings(o.server) {
 			settings = append(settings, "SET "+setting)
 		}
 	} else {
@@ -106,7 +125,7 @@ func (s *loadSession) begin(ctx context.Context, l *loader) error {
 			return err
 		}
 	}
-	if err := s.mean(ctx, l); err != nil {
+	if err := s.mean(ctx, o.meanings); err != nil {
 		return err
 	}
 	return s.look(ctx, emptyPath)
@@ -247,7 +266,7 @@ func (s *loadSessions) run(ctx context.Context, d dump.Definition) error {
 	}
 	admin.conn.TakeWarning()
 	err = admin.run(ctx, d)
-	s.loader.heed(d, admin.conn.TakeWarning())
+	s.source.ignored.heed(d, admin.conn.TakeWarning())
 	if d.As != "" && postgres.SQLState(err) == postgres.StateNoPrivilege {
 		err = s.grantAs(ctx, d, err)
 	}

@@ -55,7 +55,7 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 	case postgres.LacksLogin(err):
 		return l.fillPlain(ctx, s, d, view, err)
 	}
-	return l.lending(ctx, s, as, []string{view.name}, nil, func(lent sessionKey) error {
+	return l.logins.lending(ctx, s, as, []string{view.name}, nil, func(lent sessionKey) error {
 		err := l.runIn(ctx, s, lent, d, emptyPath)
 		if postgres.NameNotFound(err) {
 			err = l.runIn(ctx, s, lent, d, l.owners.searchPath(as))

@@ -38,7 +38,7 @@ func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
 	if len(revokes) == 0 {
 		return nil
 	}
-	return l.grant(ctx, s, revokes...)
+	return l.logins.grant(ctx, s, revokes...)
 }
 
 // giveBack gives the rights on tables and views that withhold took: on those of the tree of a table that is as the dump has it by now, or on
@@ -70,8 +70,8 @@ func (l *loader) giveBack(ctx context.Context, s *loadSessions, table string) er
 
 // grantAgain gives the rights on a table, by its name in the dump, that were taken for a while.
 func (l *loader) grantAgain(ctx context.Context, s *loadSessions, table string) error {
-	l.granting.Lock()
-	defer l.granting.Unlock()
+	l.logins.granting.Lock()
+	defer l.logins.granting.Unlock()
 	return s.runAll(ctx, l.rights.on("TABLE "+table))
 }
 
