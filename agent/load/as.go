@@ -29,7 +29,7 @@ func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, 
 	give := "ALTER " + d.Owner.Object + " OWNER TO " + postgres.QuoteName(d.Owner.Role)
 	kinds := relationKinds(st, at)
 	if kinds == "" {
-		if err := l.runWithPaths(ctx, s, key, moved); err != nil {
+		if err := l.paths.run(ctx, s, key, moved); err != nil {
 			return err
 		}
 		return s.runTogether(ctx, "ALTER "+kind+scratch+"."+name+" SET SCHEMA "+schema, give)
@@ -72,7 +72,7 @@ func relationKinds(st dump.Statement, at int) string {
 // makeRelation makes one by a login, and returns its oid, as it is before what was put off to the end of the transaction runs: that may put
 // something else in its place.
 func (l *loader) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
-	err = l.doWithPaths(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
+	err = l.paths.do(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
 		if err := login.set(ctx, d.Settings); err != nil {
 			return err
 		}

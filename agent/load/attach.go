@@ -38,14 +38,14 @@ func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition,
 		return &dump.ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
 	as := sessionKey{owner: parent.owner}
-	err = l.runWithPaths(ctx, s, as, d)
+	err = l.paths.run(ctx, s, as, d)
 	if !refused(err) || len(reached) > 0 {
 		return contentError("table "+child.name, parent.owner, err)
 	}
 	if postgres.LacksLogin(err) {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
+	return l.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.paths.run(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
@@ -73,7 +73,7 @@ func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Defini
 	if index.trusted {
 		return l.asAdmin(ctx, s, d)
 	}
-	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d)
+	return l.paths.run(ctx, s, sessionKey{owner: index.owner}, d)
 }
 
 // contentError names the object whose code was refused what it needs when it ran as its owner.

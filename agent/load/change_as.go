@@ -12,7 +12,7 @@ func (l *loader) changeAs(ctx context.Context, s *loadSessions, key sessionKey, 
 	if !makesBeside(d.Statement()) {
 		l.moving.RLock()
 		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d)
+		return l.paths.run(ctx, s, key, d)
 	}
 	tablespace, settings := d.WithoutTablespace()
 	if tablespace == "" || !makesIndex(d.Statement()) {
@@ -67,7 +67,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	if table.creates || schema == "" {
 		l.moving.RLock()
 		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d)
+		return l.paths.run(ctx, s, key, d)
 	}
 	l.moving.Lock() // statements of other sessions name the table by its schema
 	defer l.moving.Unlock()
@@ -95,7 +95,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	}
 	moved := d
 	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
-	err = l.runWithPaths(ctx, s, key, moved)
+	err = l.paths.run(ctx, s, key, moved)
 	move.from, move.to, move.made = scratch, schema, madeBeside(d.Statement())
 	if back := move.do(ctx, s); back != nil { // then it is the table that is not what it was
 		return back

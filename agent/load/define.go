@@ -46,7 +46,7 @@ func (l *loader) define(ctx context.Context, s *loadSessions, d dump.Definition)
 func (l *loader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	l.moving.RLock()
 	defer l.moving.RUnlock()
-	err := l.runWithPaths(ctx, s, sessionKey{}, d)
+	err := l.paths.run(ctx, s, sessionKey{}, d)
 	if content := (*dump.ContentError)(nil); err == nil || errors.As(err, &content) {
 		return err
 	}
@@ -140,7 +140,7 @@ func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Defin
 	key := sessionKey{owner: rows[0][0]}
 	reaches := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", l.owners.trusted[key.owner]) }
 	if !l.owners.trusted[key.owner] {
-		err := l.runWithPaths(ctx, s, key, d)
+		err := l.paths.run(ctx, s, key, d)
 		if !refused(err) {
 			return err
 		}

@@ -69,6 +69,7 @@ type loader struct {
 	logins   *logins
 	source   *sessionSource
 	owners   *owners
+	paths    *pathRunner
 	progress *progress
 	schemas  []dump.Definition // that give schemas their owners
 	stands   []dump.Definition // what is to stand on rows, and is not made yet
@@ -83,8 +84,6 @@ type loader struct {
 
 	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
 	moving sync.RWMutex
-	// quiet is held while the superuser finds names by a search path; what logins run holds it for reading.
-	quiet sync.RWMutex
 }
 
 // load goes through the stages.
@@ -94,6 +93,7 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	if l.owners, err = findOwners(ctx, s.catalog, l.Guarded); err != nil {
 		return err
 	}
+	l.paths = &pathRunner{owners: l.owners}
 	release, err := l.holdBackground(ctx)
 	if err != nil {
 		return err

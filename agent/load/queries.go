@@ -107,7 +107,7 @@ func (l *loader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definitio
 func (l *loader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	var err error
 	for range keyAttempts {
-		if err = l.runWithPaths(ctx, s, key, d); postgres.SQLState(err) != postgres.StateDeadlock {
+		if err = l.paths.run(ctx, s, key, d); postgres.SQLState(err) != postgres.StateDeadlock {
 			break
 		}
 	}

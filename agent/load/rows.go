@@ -158,13 +158,13 @@ func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSessi
 func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if !load.alone {
 		if session.login != "" {
-			l.quiet.RLock()
-			defer l.quiet.RUnlock()
+			l.paths.quiet.RLock()
+			defer l.paths.quiet.RUnlock()
 		}
 		return l.copyWithin(ctx, s, session, load, rows)
 	}
-	l.quiet.Lock()
-	defer l.quiet.Unlock()
+	l.paths.quiet.Lock()
+	defer l.paths.quiet.Unlock()
 	found, err := othersAlong(ctx, s, load.path)
 	if err != nil {
 		return 0, err

@@ -36,17 +36,17 @@ func (l *loader) fillViews(ctx context.Context, s *loadSessions, views []dump.De
 // its own: the server runs the query as the owner, who can't be anybody else in it, so that no code gets at the right.
 func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	if !l.owners.mixed {
-		return l.runWithPaths(ctx, s, sessionKey{}, d)
+		return l.paths.run(ctx, s, sessionKey{}, d)
 	}
 	view, err := s.catalog.table(ctx, viewName(d))
 	switch {
 	case err != nil:
 		return err
 	case view.trusted:
-		return l.runWithPaths(ctx, s, sessionKey{}, d)
+		return l.paths.run(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: view.owner}
-	err = l.runWithPaths(ctx, s, as, d)
+	err = l.paths.run(ctx, s, as, d)
 	switch {
 	case !refused(err):
 		return err
@@ -56,9 +56,9 @@ func (l *loader) fillView(ctx context.Context, s *loadSessions, d dump.Definitio
 		return l.fillPlain(ctx, s, d, view, err)
 	}
 	return l.logins.lending(ctx, s, as, []string{view.name}, nil, func(lent sessionKey) error {
-		err := l.runIn(ctx, s, lent, d, emptyPath)
+		err := l.paths.runIn(ctx, s, lent, d, emptyPath)
 		if postgres.NameNotFound(err) {
-			err = l.runIn(ctx, s, lent, d, l.owners.searchPath(as))
+			err = l.paths.runIn(ctx, s, lent, d, l.owners.searchPath(as))
 		}
 		return err
 	})
@@ -82,5 +82,5 @@ func (l *loader) fillPlain(ctx context.Context, s *loadSessions, d dump.Definiti
 	if len(found) > 0 {
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it reads the " + found[0].String(), Err: refusal}
 	}
-	return l.runIn(ctx, s, sessionKey{}, d, emptyPath)
+	return l.paths.runIn(ctx, s, sessionKey{}, d, emptyPath)
 }
