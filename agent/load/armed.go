@@ -37,7 +37,7 @@ func copyColumns(sql string) []string {
 // beginRows begins the transaction that loads a table. Into one that is new, in the same transaction as nothing else, rows are
 // written as what everybody sees, so that nobody has to write its pages again for that. The table is locked first and looked at
 // again: code that has run before may have put something on it, also by way of a table that it is a part of.
-func (l *loader) beginRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) (copySQL string, err error) {
+func (l *rowLoader) beginRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) (copySQL string, err error) {
 	if err := postgres.Run(ctx, session.conn, "BEGIN"); err != nil || !load.table.own || load.table.routed() || load.key.nobody != "" {
 		return load.copySQL, err
 	}
@@ -53,7 +53,7 @@ func (l *loader) beginRows(ctx context.Context, s *loadSessions, session *loadSe
 }
 
 // unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
-func (l *loader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
+func (l *rowLoader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
 	if !l.owners.mixed || !table.own {
 		return nil
 	}

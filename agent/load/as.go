@@ -9,7 +9,7 @@ import (
 )
 
 // createAs makes an object by a login of its owner, in a schema of that login alone, moves it to where it belongs and gives it its owner.
-func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
+func (m *maker) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
 	at := st.CreatedAt()
 	schema, _ := dump.SplitQualified(st.QualifiedName(at))
 	if schema == "" {
@@ -29,12 +29,12 @@ func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, 
 	give := "ALTER " + d.Owner.Object + " OWNER TO " + postgres.QuoteName(d.Owner.Role)
 	kinds := relationKinds(st, at)
 	if kinds == "" {
-		if err := l.paths.run(ctx, s, key, moved); err != nil {
+		if err := m.paths.run(ctx, s, key, moved); err != nil {
 			return err
 		}
 		return s.runTogether(ctx, "ALTER "+kind+scratch+"."+name+" SET SCHEMA "+schema, give)
 	}
-	made, err := l.makeRelation(ctx, s, key, moved, scratch+"."+name)
+	made, err := m.makeRelation(ctx, s, key, moved, scratch+"."+name)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func relationKinds(st dump.Statement, at int) string {
 
 // makeRelation makes one by a login, and returns its oid, as it is before what was put off to the end of the transaction runs: that may put
 // something else in its place.
-func (l *loader) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
-	err = l.paths.do(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
+func (m *maker) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
+	err = m.paths.do(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
 		if err := login.set(ctx, d.Settings); err != nil {
 			return err
 		}

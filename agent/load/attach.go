@@ -13,7 +13,7 @@ import (
 
 // attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
 // and reads the bounds.
-func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+func (m *maker) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
 	parent, err := s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
 	if err != nil {
 		return err
@@ -33,23 +33,23 @@ func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition,
 	}
 	switch {
 	case several && len(reached) == 0:
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	case several:
 		return &dump.ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
 	as := sessionKey{owner: parent.owner}
-	err = l.paths.run(ctx, s, as, d)
+	err = m.paths.run(ctx, s, as, d)
 	if !refused(err) || len(reached) > 0 {
 		return contentError("table "+child.name, parent.owner, err)
 	}
 	if postgres.LacksLogin(err) {
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	}
-	return l.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.paths.run(ctx, s, lent, d) })
+	return m.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return m.paths.run(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
-func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+func (m *maker) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
 	index, err := s.catalog.table(ctx, st.Reference("INDEX", "ATTACH"))
 	if err != nil {
 		return err
@@ -71,9 +71,9 @@ func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Defini
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
 	}
 	if index.trusted {
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	}
-	return l.paths.run(ctx, s, sessionKey{owner: index.owner}, d)
+	return m.paths.run(ctx, s, sessionKey{owner: index.owner}, d)
 }
 
 // contentError names the object whose code was refused what it needs when it ran as its owner.

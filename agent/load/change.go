@@ -11,30 +11,30 @@ import (
 )
 
 // change makes something that belongs to a table that exists, or changes the table.
-func (l *loader) change(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	err := l.changeByOwner(ctx, s, d, st, c)
+func (m *maker) change(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	err := m.changeByOwner(ctx, s, d, st, c)
 	if !refused(err) {
 		return err
 	}
-	return l.changeAfter(ctx, s, d, st, c, err)
+	return m.changeAfter(ctx, s, d, st, c, err)
 }
 
 // changeByOwner does it by the login of the table's owner, or as the superuser where the table is one's.
-func (l *loader) changeByOwner(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	table, _, err := l.lookAtChange(ctx, s, d, st, c)
+func (m *maker) changeByOwner(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	table, _, err := m.lookAtChange(ctx, s, d, st, c)
 	if err != nil {
 		return err
 	}
 	if table.trusted {
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	}
-	return l.changeAs(ctx, s, sessionKey{owner: table.owner}, d, c, table)
+	return m.changeAs(ctx, s, sessionKey{owner: table.owner}, d, c, table)
 }
 
 // changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at again: code of the owner may
 // have run, and changed it. None runs by now.
-func (l *loader) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
-	table, reaches, failed := l.lookAtChange(ctx, s, d, st, c)
+func (m *maker) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
+	table, reaches, failed := m.lookAtChange(ctx, s, d, st, c)
 	if errors.Is(failed, errNotDumped) { // it is gone since
 		return err
 	}
@@ -43,18 +43,18 @@ func (l *loader) changeAfter(ctx context.Context, s *loadSessions, d dump.Defini
 	}
 	return unlessHarmless(st, table.owner, err, reaches, func() error {
 		if table.trusted || postgres.LacksLogin(err) || !c.Planned && !makesIndex(st) {
-			return l.asAdmin(ctx, s, d)
+			return m.asAdmin(ctx, s, d)
 		}
 		key := sessionKey{owner: table.owner}
-		return l.logins.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.changeAs(ctx, s, lent, d, c, table) })
+		return m.logins.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return m.changeAs(ctx, s, lent, d, c, table) })
 	})
 }
 
 // lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code
 // of others than superusers that the change may run.
-func (l *loader) lookAtChange(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) (tableInfo, func() (string, error), error) {
-	l.moving.RLock() // another session may have the table elsewhere for the time
-	defer l.moving.RUnlock()
+func (m *maker) lookAtChange(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) (tableInfo, func() (string, error), error) {
+	m.moving.RLock() // another session may have the table elsewhere for the time
+	defer m.moving.RUnlock()
 	table, err := s.catalog.table(ctx, c.Name)
 	if err != nil {
 		return table, nil, err
@@ -68,7 +68,7 @@ func (l *loader) lookAtChange(ctx context.Context, s *loadSessions, d dump.Defin
 	if table.trusted {
 		found, err = reaches()
 	} else {
-		found, err = l.mixes(ctx, s, st, c, table, way)
+		found, err = m.mixes(ctx, s, st, c, table, way)
 		why = fmt.Sprintf("table %s belongs to %q, and this ", c.Name, table.owner)
 	}
 	if err == nil && found != "" {
@@ -80,8 +80,8 @@ func (l *loader) lookAtChange(ctx context.Context, s *loadSessions, d dump.Defin
 // mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
 // there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
 // anything.
-func (l *loader) mixes(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
-	if !l.owners.several {
+func (m *maker) mixes(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
+	if !m.owners.several {
 		return "", nil
 	}
 	others, err := s.code.othersLiterals(ctx, st, c, table.owner)

@@ -8,23 +8,23 @@ import (
 )
 
 // changeAs changes a table by the login of its owner, which may lack rights that whoever made it had.
-func (l *loader) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+func (m *maker) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	if !makesBeside(d.Statement()) {
-		l.moving.RLock()
-		defer l.moving.RUnlock()
-		return l.paths.run(ctx, s, key, d)
+		m.moving.RLock()
+		defer m.moving.RUnlock()
+		return m.paths.run(ctx, s, key, d)
 	}
 	tablespace, settings := d.WithoutTablespace()
 	if tablespace == "" || !makesIndex(d.Statement()) {
-		return l.makeBesideAs(ctx, s, key, d, c, table)
+		return m.makeBesideAs(ctx, s, key, d, c, table)
 	}
 	d.Settings = settings
-	if err := l.makeBesideAs(ctx, s, key, d, c, table); err != nil {
+	if err := m.makeBesideAs(ctx, s, key, d, c, table); err != nil {
 		return err
 	}
 	schema, _ := dump.SplitQualified(c.Name)
-	l.moving.RLock()
-	defer l.moving.RUnlock()
+	m.moving.RLock()
+	defer m.moving.RUnlock()
 	return s.runSQL(ctx, "ALTER INDEX "+schema+"."+madeIndex(d.Statement())+" SET TABLESPACE "+tablespace) // which copies it, and computes nothing
 }
 
@@ -62,15 +62,15 @@ func madeBeside(st dump.Statement) relation {
 
 // makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
 // of the login's own for the time, so that its code gets no right to make anything beside what others have.
-func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+func (m *maker) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	schema, name := dump.SplitQualified(c.Name)
 	if table.creates || schema == "" {
-		l.moving.RLock()
-		defer l.moving.RUnlock()
-		return l.paths.run(ctx, s, key, d)
+		m.moving.RLock()
+		defer m.moving.RUnlock()
+		return m.paths.run(ctx, s, key, d)
 	}
-	l.moving.Lock() // statements of other sessions name the table by its schema
-	defer l.moving.Unlock()
+	m.moving.Lock() // statements of other sessions name the table by its schema
+	defer m.moving.Unlock()
 	login, err := s.session(ctx, key)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	}
 	moved := d
 	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
-	err = l.paths.run(ctx, s, key, moved)
+	err = m.paths.run(ctx, s, key, moved)
 	move.from, move.to, move.made = scratch, schema, madeBeside(d.Statement())
 	if back := move.do(ctx, s); back != nil { // then it is the table that is not what it was
 		return back

@@ -4,9 +4,6 @@ package load
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -49,109 +46,14 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{Instance: i, Guarded: load, database: database, server: server,
-		progress: newProgress(load.OnTable), guards: map[string]string{}, withheld: map[string]bool{}}
-	l.logins = &logins{target: target{i, database, server}}
-	l.source = &sessionSource{target: l.logins.target, logins: l.logins, settings: load.Definitions.Session, meanings: meanings(load.Settings)}
-	sessions := l.source.sessions()
+	source := newSource(target{i, database, server}, load)
+	sessions := source.sessions()
 	defer sessions.close(ctx)
+	owners, err := findOwners(ctx, sessions.catalog, load)
+	if err != nil {
+		return nil, err
+	}
+	l := newLoader(load, source, owners)
 	err = l.load(ctx, sessions)
-	return l.progress.rows, err
+	return l.data.progress.rows, err
 }
-
-// loader is a GuardedLoad under way.
-type loader struct {
-	*postgres.Instance
-	Guarded
-	database string
-	server   postgres.Server
-
-	logins   *logins
-	source   *sessionSource
-	owners   *owners
-	paths    *pathRunner
-	progress *progress
-	schemas  []dump.Definition // that give schemas their owners
-	stands   []dump.Definition // what is to stand on rows, and is not made yet
-	forced   []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
-	guards   map[string]string // what each statement of these guards, by its text
-	refused  laterTables       // whose rows the server refused
-	rights   *rights
-	// withheld are the tables and views on which others have no rights yet; it is for the goroutine that goes through the stages.
-	withheld map[string]bool
-	// ofPublic are the grants that the schema public comes with.
-	ofPublic []dump.Definition
-
-	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
-	moving sync.RWMutex
-}
-
-// load goes through the stages.
-func (l *loader) load(ctx context.Context, s *loadSessions) error {
-	d := l.Definitions
-	var err error
-	if l.owners, err = findOwners(ctx, s.catalog, l.Guarded); err != nil {
-		return err
-	}
-	l.paths = &pathRunner{owners: l.owners}
-	release, err := l.holdBackground(ctx)
-	if err != nil {
-		return err
-	}
-	takeBack, err := lendPublic(ctx, l.Instance, l.database, l.Owner, d)
-	if err != nil {
-		return err
-	}
-	rights := newRights(d)
-	l.rights = rights
-	if err := l.before(ctx, s, rights); err != nil {
-		return err
-	}
-	if err := rights.rest(ctx, s, false); err != nil {
-		return err
-	}
-	if err := s.meanAgain(ctx); err != nil {
-		return err
-	}
-	l.stands, l.forced = d.After, d.Forced
-	policies := d.Policies
-	if !l.server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
-		var enabled []dump.Definition
-		policies, enabled = splitPolicies(policies)
-		l.forced = slices.Concat(enabled, d.Forced)
-	}
-	if err := l.defineAll(ctx, s, policies); err != nil {
-		return err
-	}
-	if err := l.loadData(ctx, s); err != nil {
-		return err
-	}
-	if err := l.defineAll(ctx, s, l.forced); err != nil { // before materialized views are filled
-		return err
-	}
-	if err := l.after(ctx, s, l.stands, rights); err != nil {
-		return err
-	}
-	if err := rights.rest(ctx, s, true); err != nil {
-		return err
-	}
-	if err := l.logins.drop(ctx, s); err != nil {
-		return err
-	}
-	if err := l.giveSchemas(ctx, s, rights); err != nil {
-		return err
-	}
-	if err := takeBack(ctx); err != nil { // before there are event triggers, which may refuse it
-		return err
-	}
-	if err := s.runAll(ctx, d.Last); err != nil {
-		return err
-	}
-	if warning := l.source.ignored.warning(l.server.CurrentUser); warning != "" && l.OnWarning != nil {
-		l.OnWarning(warning)
-	}
-	return release(ctx)
-}
-
-// errNotDumped reports that what is loaded is not what was verified.
-var errNotDumped = errors.New("the dump changed after it was verified")

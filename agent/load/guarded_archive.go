@@ -16,10 +16,10 @@ import (
 
 // loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
 // its place in the archive; then sequences are set, as in a plain dump.
-func (l *loader) loadArchive(ctx context.Context, pass dataPass) error {
-	load := *l.Archive
-	load.Jobs = l.Jobs
-	a := &archiveLoader{Instance: l.Instance, Archive: load, contents: load.Index.Contents, server: l.server, database: l.database}
+func (l *dataLoader) loadArchive(ctx context.Context, pass dataPass) error {
+	load := *l.archive
+	load.Jobs = l.jobs
+	a := &archiveLoader{Instance: l.instance, Archive: load, contents: load.Index.Contents, server: l.server, database: l.database}
 	if pass.first {
 		if err := l.archiveObjects(ctx, a); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (l *loader) loadArchive(ctx context.Context, pass dataPass) error {
 }
 
 // archiveObjects makes the large objects, and refuses rows that are loaded by anything but COPY.
-func (l *loader) archiveObjects(ctx context.Context, a *archiveLoader) error {
+func (l *dataLoader) archiveObjects(ctx context.Context, a *archiveLoader) error {
 	if err := a.restore(ctx, a.contents.LargeObjects()); err != nil {
 		return err
 	}
@@ -50,20 +50,20 @@ func (l *loader) archiveObjects(ctx context.Context, a *archiveLoader) error {
 }
 
 // archiveRows loads the rows of the tables of a pass, and with the first the content of large objects.
-func (l *loader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
+func (l *dataLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
 	tables, others := a.blocks()
 	tables = slices.DeleteFunc(tables, func(t tableTask) bool {
 		name, _ := dump.CopyTarget(t.copySQL)
 		return !pass.tables(name)
 	})
-	jobs := min(max(l.Jobs, 1), len(tables))
+	jobs := min(l.jobs, len(tables))
 	if pass.serial {
 		jobs = min(jobs, 1)
 		slices.SortFunc(tables, inDump)
 	}
 	queue := queued(tables)
 	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(max(l.Jobs, 1))
+	group.SetLimit(l.jobs)
 	if list := a.contents.BesideTables(); pass.first && len(list) > 0 {
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
@@ -75,7 +75,7 @@ func (l *loader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPas
 
 // archiveTables loads one table after the other, and gives it its guards where no other session loads. Those whose rows the server refuses
 // are for later, where there is one.
-func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
+func (l *dataLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
 	source, err := a.Open()
 	if err != nil {
 		return err
@@ -88,12 +88,12 @@ func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-ch
 			return err
 		}
 		name, copySQL := dump.CopyTarget(task.copySQL)
-		err = l.copyRows(ctx, sessions, name, copySQL, archive.NewCopyReader(block, a.contents.IntSize))
+		err = l.rows.copy(ctx, sessions, name, copySQL, archive.NewCopyReader(block, a.contents.IntSize))
 		if err == nil && serial {
-			err = l.guard(ctx, sessions, name)
+			err = l.guards.guard(ctx, sessions, name)
 		}
 		if err == nil && serial {
-			err = l.giveBack(ctx, sessions, name)
+			err = l.guards.giveBack(ctx, sessions, name)
 		}
 		if err = later.take(task, err); err != nil {
 			return err

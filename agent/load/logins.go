@@ -13,13 +13,6 @@ import (
 
 const noLogin = "it is loaded by a login of its own, and none is to be had"
 
-// target is the database that is filled.
-type target struct {
-	instance *postgres.Instance
-	database string
-	server   postgres.Server
-}
-
 // logins makes the logins of a load: each is for one session, and has no rights but those of one owner, or none. Rights are given and taken
 // by one goroutine at a time.
 type logins struct {

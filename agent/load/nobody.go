@@ -22,7 +22,7 @@ const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
 // openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
 // among them: there may be functions that nothing else guards. What the server calls by itself needs no such right. A superuser's function
 // that looks into tables may run the code of any owner.
-func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
+func (l *rowLoader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
 	var authors []string
 	for _, c := range code {
 		authors = append(authors, c.owner)
@@ -44,7 +44,7 @@ func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reache
 // guards. What holds its place there is the superuser's, so that nobody puts anything else there. The table itself is the superuser's, too,
 // and nobody has a right on it but the login to insert: its row security rests and its triggers are not there yet, while views and functions
 // still come to it by its oid. It is back where it belongs when this returns, also after an error, so that its rows may be tried again.
-func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := s.session(ctx, load.key)
 	if err != nil {
 		return 0, err
@@ -82,18 +82,18 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	copied, err := l.copyIn(ctx, s, session, load, rows)
 	s.end(ctx, load.key)
 	err = errors.Join(err, l.logins.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
-	if err == nil && !l.withheld[load.table.name] {
-		err = l.grantAgain(ctx, s, load.table.name)
+	if err == nil && !l.guards.withheld[load.table.name] {
+		err = l.guards.grantAgain(ctx, s, load.table.name)
 	}
 	if err != nil {
 		return 0, err
 	}
-	return copied, l.checkRows(ctx, s, load.table, copied)
+	return copied, checkRows(ctx, s, load.table, copied)
 }
 
 // shut are statements that take a table, which is called name by now, from its owner and from all who have a right on it, but not from
 // the login; and those that give it back to its owner.
-func (l *loader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
+func (l *rowLoader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
 	if table.owner != l.server.CurrentUser {
 		owner := postgres.QuoteName(table.owner)
 		shut = append(shut, "ALTER TABLE "+name+" OWNER TO CURRENT_USER")
@@ -120,7 +120,7 @@ const tableGrantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 
 	AND a.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole`
 
 // checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
-func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
+func checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return err

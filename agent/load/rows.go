@@ -12,6 +12,17 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// rowLoader loads the rows of tables, each by whom may.
+type rowLoader struct {
+	definitions *dump.Definitions
+	server      postgres.Server
+	owners      *owners
+	logins      *logins
+	paths       *pathRunner
+	guards      *guards
+	progress    *progress
+}
+
 // rowsLoad is how the rows of one table are loaded.
 type rowsLoad struct {
 	table tableInfo
@@ -24,15 +35,15 @@ type rowsLoad struct {
 	schemas []string
 }
 
-// rowsLoad decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
+// plan decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
 // superuser, where the table is a superuser's and it runs what superusers wrote.
-func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
+func (l *rowLoader) plan(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
 	table, err := s.catalog.table(ctx, name)
 	load := rowsLoad{table: table, path: emptyPath}
 	if err != nil {
 		return load, err
 	}
-	if want := l.Definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
+	if want := l.definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
 		return load, &dump.ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.Role)}
 	}
 	if !table.own {
@@ -86,7 +97,7 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 
 // sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
 // looked at again.
-func (l *loader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
+func (l *rowLoader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
 	session, err := s.session(ctx, load.key)
 	if postgres.LacksLogin(err) && !load.table.code {
 		load.key, load.path = sessionKey{}, emptyPath
@@ -95,9 +106,9 @@ func (l *loader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad)
 	return session, err
 }
 
-// copyRows loads the rows of one table, by the session that may.
-func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
-	load, err := l.rowsLoad(ctx, s, name)
+// copy loads the rows of one table, by the session that may.
+func (l *rowLoader) copy(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
+	load, err := l.plan(ctx, s, name)
 	if err != nil {
 		return err
 	}
@@ -118,7 +129,7 @@ func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL st
 }
 
 // copyBy loads rows into a table, by its owner's login or as the superuser, and returns how many.
-func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := l.sessionOf(ctx, s, &load)
 	if err != nil {
 		return 0, err
@@ -143,7 +154,7 @@ func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, row
 }
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.
-func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	copied, err := l.copyQuietly(ctx, s, session, load, rows)
 	if err != nil && postgres.Run(ctx, session.conn, "ROLLBACK") != nil {
 		s.end(ctx, load.key)
@@ -155,7 +166,7 @@ func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSessi
 }
 
 // copyQuietly runs it so that no login runs while the superuser finds names by a path, and goes along none where others have code.
-func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if !load.alone {
 		if session.login != "" {
 			l.paths.quiet.RLock()
@@ -175,7 +186,7 @@ func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *load
 	return l.copyWithin(ctx, s, session, load, rows)
 }
 
-func (l *loader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if err := session.look(ctx, load.path); err != nil {
 		return 0, err
 	}
@@ -192,7 +203,7 @@ func (l *loader) copyWithin(ctx context.Context, s *loadSessions, session *loadS
 }
 
 // rowsError says why rows could not be loaded.
-func (l *loader) rowsError(load rowsLoad, err error) error {
+func (l *rowLoader) rowsError(load rowsLoad, err error) error {
 	switch {
 	case load.key.owner != "":
 		return contentError("table "+load.table.name, load.table.owner, err)

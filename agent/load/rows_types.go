@@ -10,7 +10,7 @@ import (
 
 // mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
 // put something else in its place.
-func (l *loader) mayFillExtension(table tableInfo) error {
+func (l *rowLoader) mayFillExtension(table tableInfo) error {
 	if l.owners.mixed && (table.kind != "r" || !table.trusted) {
 		return &dump.ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
 	}

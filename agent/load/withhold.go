@@ -10,16 +10,16 @@ import (
 
 // withhold takes the rights that others than its owner have on a table, and on a view of it, that is not as the dump has it yet: whose rows, or
 // some of the guards of whose rows, are missing. Code of owners is about to run, and may not find it so.
-func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
-	if !l.owners.shared {
+func (g *guards) withhold(ctx context.Context, s *loadSessions) error {
+	if !g.owners.shared {
 		return nil
 	}
 	names := map[string]bool{}
-	for _, name := range l.progress.missing() {
+	for _, name := range g.progress.missing() {
 		names[name] = true
 	}
-	for _, d := range slices.Concat(l.stands, l.forced) {
-		if name := l.guardedBy(d); name != "" {
+	for _, d := range slices.Concat(g.stands, g.forced) {
+		if name := g.guardedBy(d); name != "" {
 			names[name] = true
 		}
 	}
@@ -32,36 +32,36 @@ func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
 	}
 	var revokes []string
 	for _, row := range rows {
-		l.withheld[row[0]] = true
+		g.withheld[row[0]] = true
 		revokes = append(revokes, "REVOKE ALL ON TABLE "+row[0]+" FROM "+row[1]+" CASCADE")
 	}
 	if len(revokes) == 0 {
 		return nil
 	}
-	return l.logins.grant(ctx, s, revokes...)
+	return g.logins.grant(ctx, s, revokes...)
 }
 
 // giveBack gives the rights on tables and views that withhold took: on those of the tree of a table that is as the dump has it by now, or on
 // all, for "". It is called once the guards of the table were made as far as they can be.
-func (l *loader) giveBack(ctx context.Context, s *loadSessions, table string) error {
-	if len(l.withheld) == 0 {
+func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) error {
+	if len(g.withheld) == 0 {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(l.withheld))
+	names := slices.Sorted(maps.Keys(g.withheld))
 	if table != "" {
-		guarded := func(d dump.Definition) bool { return l.guardedBy(d) == table }
-		if slices.ContainsFunc(l.stands, guarded) || slices.ContainsFunc(l.forced, guarded) || !l.withheld[table] {
+		guarded := func(d dump.Definition) bool { return g.guardedBy(d) == table }
+		if slices.ContainsFunc(g.stands, guarded) || slices.ContainsFunc(g.forced, guarded) || !g.withheld[table] {
 			return nil
 		}
-		loaded, err := l.isLoaded(ctx, s, table)
+		loaded, err := g.isLoaded(ctx, s, table)
 		if err != nil || !loaded {
 			return err
 		}
 		names = []string{table}
 	}
 	for _, name := range names {
-		delete(l.withheld, name)
-		if err := l.grantAgain(ctx, s, name); err != nil {
+		delete(g.withheld, name)
+		if err := g.grantAgain(ctx, s, name); err != nil {
 			return err
 		}
 	}
@@ -69,10 +69,10 @@ func (l *loader) giveBack(ctx context.Context, s *loadSessions, table string) er
 }
 
 // grantAgain gives the rights on a table, by its name in the dump, that were taken for a while.
-func (l *loader) grantAgain(ctx context.Context, s *loadSessions, table string) error {
-	l.logins.granting.Lock()
-	defer l.logins.granting.Unlock()
-	return s.runAll(ctx, l.rights.on("TABLE "+table))
+func (g *guards) grantAgain(ctx context.Context, s *loadSessions, table string) error {
+	g.logins.granting.Lock()
+	defer g.logins.granting.Unlock()
+	return s.runAll(ctx, g.rights.on("TABLE "+table))
 }
 
 // grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each with those who have a right

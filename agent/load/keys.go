@@ -12,6 +12,15 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// keyMaker makes foreign keys.
+type keyMaker struct {
+	all     []dump.Definition
+	owners  *owners
+	logins  *logins
+	paths   *pathRunner
+	workers *workers
+}
+
 // foreignKey is one that is to be made, with what planning its query may run.
 type foreignKey struct {
 	dump.Definition
@@ -20,15 +29,15 @@ type foreignKey struct {
 	asOther  bool // the server looks at the other table as its owner
 }
 
-// foreignKeys makes them, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
+// make makes the foreign keys, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
 // login of the owner of the table that has the key. So no code runs beside what the superuser does.
-func (l *loader) foreignKeys(ctx context.Context, s *loadSessions) error {
-	plain := l.Definitions.Keys
+func (k *keyMaker) make(ctx context.Context, s *loadSessions) error {
+	plain := k.all
 	var asOwner []foreignKey
-	if l.owners.mixed {
+	if k.owners.mixed {
 		plain = nil
-		for _, d := range l.Definitions.Keys {
-			key, err := l.foreignKey(ctx, s, d)
+		for _, d := range k.all {
+			key, err := k.look(ctx, s, d)
 			if err != nil {
 				return err
 			}
@@ -42,27 +51,27 @@ func (l *loader) foreignKeys(ctx context.Context, s *loadSessions) error {
 			}
 		}
 	}
-	err := l.parallel(ctx, plain, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
-		return l.makeKey(ctx, s, sessionKey{}, d)
+	err := k.workers.each(ctx, plain, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
+		return k.makeOne(ctx, s, sessionKey{}, d)
 	})
 	if err != nil {
 		return err
 	}
-	return l.keysByOwners(ctx, s, asOwner)
+	return k.makeByOwners(ctx, s, asOwner)
 }
 
-// keysByOwners makes foreign keys by the logins of their tables' owners; what these are not let make comes last, one by one, and is looked at
+// makeByOwners makes foreign keys by the logins of their tables' owners; what these are not let make comes last, one by one, and is looked at
 // again: code of an owner may have run, and changed what another key finds.
-func (l *loader) keysByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
+func (k *keyMaker) makeByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
 	var mu sync.Mutex
 	again := map[string]error{}
 	keys, statements := map[string]foreignKey{}, []dump.Definition(nil)
 	for _, key := range all {
 		keys[key.SQL], statements = key, append(statements, key.Definition)
 	}
-	err := l.parallel(ctx, statements, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
+	err := k.workers.each(ctx, statements, func(ctx context.Context, s *loadSessions, d dump.Definition) error {
 		key := keys[d.SQL]
-		err := l.makeKey(ctx, s, sessionKey{owner: key.from.owner}, d)
+		err := k.makeOne(ctx, s, sessionKey{owner: key.from.owner}, d)
 		if !refused(err) || len(key.reaches) > 0 {
 			return contentError(dump.FirstWords(d.SQL), key.from.owner, err)
 		}
@@ -73,16 +82,16 @@ func (l *loader) keysByOwners(ctx context.Context, s *loadSessions, all []foreig
 	})
 	for _, d := range statements {
 		if refusal := again[d.SQL]; err == nil && refusal != nil {
-			err = l.keyAfter(ctx, s, d, refusal)
+			err = k.makeAfter(ctx, s, d, refusal)
 		}
 	}
 	return err
 }
 
-// keyAfter makes a foreign key that a login was not let make, where that runs no code. Who made it may have had a right to refer to the other
+// makeAfter makes a foreign key that a login was not let make, where that runs no code. Who made it may have had a right to refer to the other
 // table that the owner has not: the login gets it. Where no login is to be had, and for a tree of several owners, the superuser makes it.
-func (l *loader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definition, refusal error) error {
-	key, err := l.foreignKey(ctx, s, d)
+func (k *keyMaker) makeAfter(ctx context.Context, s *loadSessions, d dump.Definition, refusal error) error {
+	key, err := k.look(ctx, s, d)
 	if err != nil {
 		return err
 	}
@@ -94,28 +103,28 @@ func (l *loader) keyAfter(ctx context.Context, s *loadSessions, d dump.Definitio
 		return err
 	}
 	if postgres.LacksLogin(refusal) || key.from.trusted || len(owners) > 2 || len(owners) == 2 && key.from.owner == key.to.owner {
-		return l.makeKey(ctx, s, sessionKey{}, d)
+		return k.makeOne(ctx, s, sessionKey{}, d)
 	}
 	as := sessionKey{owner: key.from.owner}
-	err = l.logins.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
-		return l.makeKey(ctx, s, lent, d)
+	err = k.logins.lending(ctx, s, as, []string{key.from.name, key.to.name}, []string{"REFERENCES ON TABLE " + key.to.name}, func(lent sessionKey) error {
+		return k.makeOne(ctx, s, lent, d)
 	})
 	return contentError(dump.FirstWords(d.SQL), key.from.owner, err)
 }
 
-// makeKey makes a foreign key. One may wait for another that waits for it.
-func (l *loader) makeKey(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
+// makeOne makes a foreign key. One may wait for another that waits for it.
+func (k *keyMaker) makeOne(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	var err error
 	for range keyAttempts {
-		if err = l.paths.run(ctx, s, key, d); postgres.SQLState(err) != postgres.StateDeadlock {
+		if err = k.paths.run(ctx, s, key, d); postgres.SQLState(err) != postgres.StateDeadlock {
 			break
 		}
 	}
 	return err
 }
 
-// foreignKey looks at the tables of a foreign key.
-func (l *loader) foreignKey(ctx context.Context, s *loadSessions, d dump.Definition) (foreignKey, error) {
+// look looks at the tables of a foreign key.
+func (k *keyMaker) look(ctx context.Context, s *loadSessions, d dump.Definition) (foreignKey, error) {
 	key, st := foreignKey{Definition: d}, d.Statement()
 	var err error
 	if key.from, err = s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ADD"), "ONLY ")); err != nil {
@@ -154,33 +163,5 @@ func onlyOwn(key foreignKey) error {
 const readsWhole = `SELECT FROM pg_catalog.pg_class f, pg_catalog.pg_class t WHERE f.oid = $1::pg_catalog.oid AND t.oid = $2::pg_catalog.oid
 	AND (t.relowner = f.relowner OR pg_catalog.has_table_privilege(f.relowner, t.oid, 'SELECT') AND NOT f.relrowsecurity AND NOT t.relrowsecurity)`
 
-// splitViews parts the materialized views of superusers from the others, where the database has code of others.
-func (l *loader) splitViews(ctx context.Context, s *loadSessions) (early, late []dump.Definition, err error) {
-	if !l.owners.mixed {
-		return nil, l.Definitions.Refresh, nil
-	}
-	for _, d := range l.Definitions.Refresh {
-		view, err := s.catalog.table(ctx, viewName(d))
-		if err != nil {
-			return nil, nil, err
-		}
-		if !view.trusted {
-			late = append(late, d)
-			continue
-		}
-		reached, err := s.code.viewReaches(ctx, view.oid)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(reached) > 0 {
-			return nil, nil, &dump.ContentError{Object: "materialized view " + view.name, Why: "it belongs to a superuser and runs the " + reached[0].String()}
-		}
-		early = append(early, d)
-	}
-	return early, late, nil
-}
-
-func viewName(d dump.Definition) string {
-	words := dump.ReadWords(d.SQL, 3)
-	return strings.TrimSpace(d.SQL[words[2].End:])
-}
+// keyAttempts is how often a foreign key is tried that waits for others that wait for it.
+const keyAttempts = 5
