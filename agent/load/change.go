@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -59,50 +58,22 @@ func (m *maker) lookAtChange(ctx context.Context, s *loadSessions, d dump.Defini
 	if err != nil {
 		return table, nil, err
 	}
-	way, err := s.code.wayOf(ctx, st, c, table)
+	code := s.code.of(st, c)
+	way, err := code.wayOf(ctx, table)
 	if err != nil {
 		return table, nil, err
 	}
-	reaches := func() (string, error) { return s.code.changeReaches(ctx, st, c, table, way) }
+	reaches := func() (string, error) { return code.changeReaches(ctx, table, way) }
 	found, why := "", "table "+c.Name+" belongs to a superuser, and this uses "
-	if table.trusted {
+	switch {
+	case table.trusted:
 		found, err = reaches()
-	} else {
-		found, err = m.mixes(ctx, s, st, c, table, way)
+	case m.owners.several:
+		found, err = code.mixes(ctx, table, way)
 		why = fmt.Sprintf("table %s belongs to %q, and this ", c.Name, table.owner)
 	}
 	if err == nil && found != "" {
 		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: why + found}
 	}
 	return table, reaches, err
-}
-
-// mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
-// there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
-// anything.
-func (m *maker) mixes(ctx context.Context, s *loadSessions, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
-	if !m.owners.several {
-		return "", nil
-	}
-	others, err := s.code.othersLiterals(ctx, st, c, table.owner)
-	if err != nil || len(others) > 0 {
-		return first(others, "reads a literal of the "), err
-	}
-	if c.Scans {
-		if others, err = s.code.othersCalled(ctx, st, c, table.owner); err != nil || len(others) > 0 {
-			return first(others, "runs for each row the "), err
-		}
-	}
-	owners, err := s.catalog.treeOwners(ctx, table.oid)
-	if err != nil || len(owners) == 1 {
-		return "", err
-	}
-	found, err := s.code.find(ctx, way, start{tables: []string{table.oid}})
-	if err != nil {
-		return "", err
-	}
-	way.alone = true // what is on the table itself is there by its owner
-	own, err := s.code.find(ctx, way, start{tables: []string{table.oid}})
-	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner || slices.Contains(own, r) })
-	return first(others, "runs the "), err
 }

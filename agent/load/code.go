@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
@@ -169,3 +170,33 @@ var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS 
 
 // anyCode is some code of others than superusers.
 var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o LIMIT 1`
+
+// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
+func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reachedCode, functions []string, err error) {
+	way, from := reachOfRows, start{tables: []string{table.oid}}
+	way.parts, way.deputies = table.routed(), table.trusted
+	if code, err = f.find(ctx, way, from); err != nil {
+		return nil, nil, err
+	}
+	functions, err = f.functions(ctx, way, from)
+	return code, functions, err
+}
+
+// changeable are the types of columns of the table $1, also within other types, that an owner other than its own, $2, may change while rows are
+// loaded, so that reading a value runs a check: domains and row types. Where the table is a superuser's, $3, all count: a cast may be made.
+const changeable = `WITH RECURSIVE types (oid) AS (
+		SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000
+		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
+			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem)) AS o (oid)
+			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+				AND d.refclassid = d.classid) AS next (oid) WHERE next.oid >= 12000
+	) SELECT 'type' AS kind, n.nspname, t.typname, r.rolname FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+		JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+		WHERE ($3::pg_catalog.bool OR t.typtype IN ('d', 'c')) AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')`
+
+// changeableBy are such types, as the code that they may become.
+func (f codeFinder) changeableBy(ctx context.Context, table tableInfo) ([]reachedCode, error) {
+	return f.ask(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
+}

@@ -67,7 +67,7 @@ func (m *maker) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition)
 // create makes an object that is to have an owner.
 func (m *maker) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	trusted := d.Owner != nil && m.owners.trusted[d.Owner.Role]
-	reached := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", trusted) }
+	reached := func() (string, error) { return s.code.of(st, c).reachedBy(ctx, "", trusted) }
 	if trusted || len(st.OwnNames(c.Words)) == 0 {
 		found, err := reached()
 		switch {
@@ -84,7 +84,7 @@ func (m *maker) create(ctx context.Context, s *loadSessions, d dump.Definition, 
 	}
 	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
 	if m.owners.several {
-		others, err := s.code.othersLiterals(ctx, st, c, d.Owner.Role)
+		others, err := s.code.of(st, c).othersLiterals(ctx, d.Owner.Role)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (m *maker) create(ctx context.Context, s *loadSessions, d dump.Definition, 
 
 // createOwn makes what only a superuser can have.
 func (m *maker) createOwn(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	reached, err := s.code.reachedBy(ctx, st, c, "", true)
+	reached, err := s.code.of(st, c).reachedBy(ctx, "", true)
 	if err == nil && reached != "" {
 		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + reached}
 	}
@@ -149,7 +149,7 @@ func (m *maker) changeDomain(ctx context.Context, s *loadSessions, d dump.Defini
 		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.Name)
 	}
 	key := sessionKey{owner: rows[0][0]}
-	reaches := func() (string, error) { return s.code.reachedBy(ctx, st, c, "", m.owners.trusted[key.owner]) }
+	reaches := func() (string, error) { return s.code.of(st, c).reachedBy(ctx, "", m.owners.trusted[key.owner]) }
 	if !m.owners.trusted[key.owner] {
 		err := m.paths.run(ctx, s, key, d)
 		if !refused(err) {

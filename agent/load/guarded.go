@@ -4,6 +4,7 @@ package load
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -57,3 +58,6 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 	err = l.load(ctx, sessions)
 	return l.data.progress.rows, err
 }
+
+// errNotDumped reports that what is loaded is not what was verified.
+var errNotDumped = errors.New("the dump changed after it was verified")

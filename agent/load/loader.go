@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
@@ -83,9 +82,6 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	}
 	return release(ctx)
 }
-
-// errNotDumped reports that what is loaded is not what was verified.
-var errNotDumped = errors.New("the dump changed after it was verified")
 
 // makeObjects makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
 // all is loaded: until then who is to own it may make objects there, and not drop those of others.

@@ -153,7 +153,7 @@ func endLogin(ctx context.Context, i *postgres.Instance, role string) error {
 // scratch is a schema of a login's own, made at first need. It goes with the login.
 func (s *loadSessions) scratch(ctx context.Context, login *loadSession) (string, error) {
 	if login.scratch == "" {
-		name := postgres.QuoteName(login.user())
+		name := postgres.QuoteName(login.login)
 		if err := s.runSQL(ctx, "CREATE SCHEMA "+name+" AUTHORIZATION "+name); err != nil {
 			return "", err
 		}

@@ -214,3 +214,25 @@ func (l *rowLoader) rowsError(load rowsLoad, err error) error {
 	}
 	return err
 }
+
+// mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
+// put something else in its place.
+func (l *rowLoader) mayFillExtension(table tableInfo) error {
+	if l.owners.mixed && (table.kind != "r" || !table.trusted) {
+		return &dump.ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
+	}
+	return nil
+}
+
+// oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
+func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
+	owners, err := s.catalog.treeOwners(ctx, table.oid)
+	if err != nil {
+		return err
+	}
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
+	if len(owners) > 1 || others {
+		return &dump.ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
+	}
+	return nil
+}

@@ -88,9 +88,6 @@ func (s *loadSession) look(ctx context.Context, path string) error {
 	return postgres.Run(ctx, s.conn, strings.TrimSuffix(path, ";"))
 }
 
-// user is the role of the login.
-func (s *loadSession) user() string { return s.login }
-
 // set gives a session the settings of a statement.
 func (s *loadSession) set(ctx context.Context, settings string) error {
 	if settings == s.settings {

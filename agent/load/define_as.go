@@ -38,7 +38,7 @@ func (m *maker) createAs(ctx context.Context, s *loadSessions, key sessionKey, d
 	if err != nil {
 		return err
 	}
-	move := relationMove{object: d.Owner.Object, from: scratch, to: schema, name: name, is: relation{oid: made, kind: kinds, owner: login.user()}}
+	move := relationMove{object: d.Owner.Object, from: scratch, to: schema, name: name, is: relation{oid: made, kind: kinds, owner: login.login}}
 	if tablespace != "" && (kinds == tableKinds || kinds == filledKinds) {
 		move.then = append(move.then, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)
 	}

@@ -7,24 +7,36 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
+// statementCode finds the code that a statement of a dump may run.
+type statementCode struct {
+	codeFinder
+	st   dump.Statement
+	does dump.Code
+}
+
+// of is about a statement.
+func (f codeFinder) of(st dump.Statement, does dump.Code) statementCode {
+	return statementCode{f, st, does}
+}
+
 // reachedBy names code of others than superusers that a statement may run when it is run; "" where there is none. Its expressions
 // are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
 // operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
 // makes what it is about. Whoever is not trusted is to call no function by the superuser, whoever wrote that.
-func (f codeFinder) reachedBy(ctx context.Context, st dump.Statement, c dump.Code, table string, trusted bool) (string, error) {
-	if c.Scans && !trusted {
+func (f statementCode) reachedBy(ctx context.Context, table string, trusted bool) (string, error) {
+	if f.does.Scans && !trusted {
 		return "a check of its owner's", nil
 	}
-	names := st.OwnNames(c.Words)
-	if c.Planned && (len(names)+len(c.Parents) > 0 || table != "") { // whether of the dump or made since
-		found, err := f.reachedByCasts(ctx, names, c.Parents, table)
+	names := f.st.OwnNames(f.does.Words)
+	if f.does.Planned && (len(names)+len(f.does.Parents) > 0 || table != "") { // whether of the dump or made since
+		found, err := f.reachedByCasts(ctx, names, table)
 		if err != nil || len(found) > 0 {
 			return first(found, "maybe, by a cast, the "), err
 		}
 	}
-	literals := st.LiteralTypes(c.Words)
+	literals := f.st.LiteralTypes(f.does.Words)
 	for _, name := range names {
-		found, calls, err := f.reachedByName(ctx, name, c.Planned, c.Planned || slices.Contains(literals, name))
+		found, calls, err := f.reachedByName(ctx, name, f.does.Planned, f.does.Planned || slices.Contains(literals, name))
 		if err == nil && calls && !trusted {
 			return "what is called " + name, nil
 		}
@@ -37,7 +49,7 @@ func (f codeFinder) reachedBy(ctx context.Context, st dump.Statement, c dump.Cod
 
 // reachedByCasts is what casts may run in an expression that names these: those of the types that it names, and of a table's columns;
 // any, where it calls a function or operator of the database's own, which may take any type.
-func (f codeFinder) reachedByCasts(ctx context.Context, names, parents []string, table string) ([]reachedCode, error) {
+func (f statementCode) reachedByCasts(ctx context.Context, names []string, table string) ([]reachedCode, error) {
 	var types, tables []string
 	for _, name := range names {
 		named, functions, err := f.catalog.named(ctx, name, true)
@@ -52,7 +64,7 @@ func (f codeFinder) reachedByCasts(ctx context.Context, names, parents []string,
 	if table != "" {
 		tables = append(tables, table)
 	}
-	for _, name := range parents {
+	for _, name := range f.does.Parents {
 		parent, err := f.catalog.table(ctx, name)
 		if err != nil {
 			return nil, err
@@ -66,21 +78,21 @@ func (f codeFinder) reachedByCasts(ctx context.Context, names, parents []string,
 var anyCast = `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (` + codeObjects + `) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`
 
 // othersLiterals is the code of others than its owner that reading the literals of a statement may run.
-func (f codeFinder) othersLiterals(ctx context.Context, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
-	types := st.LiteralTypes(c.Words)
-	if st.Begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
-		types = st.OwnNames(c.Words)
+func (f statementCode) othersLiterals(ctx context.Context, owner string) ([]reachedCode, error) {
+	types := f.st.LiteralTypes(f.does.Words)
+	if f.st.Begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
+		types = f.st.OwnNames(f.does.Words)
 	}
 	return f.othersOf(ctx, types, false, owner)
 }
 
 // othersCalled is the code of others than its owner that computing the expressions of a statement runs.
-func (f codeFinder) othersCalled(ctx context.Context, st dump.Statement, c dump.Code, owner string) ([]reachedCode, error) {
-	return f.othersOf(ctx, st.OwnNames(c.Words), true, owner)
+func (f statementCode) othersCalled(ctx context.Context, owner string) ([]reachedCode, error) {
+	return f.othersOf(ctx, f.st.OwnNames(f.does.Words), true, owner)
 }
 
 // othersOf is the code of others than an owner that the first name leads to that leads to any.
-func (f codeFinder) othersOf(ctx context.Context, names []string, computed bool, owner string) ([]reachedCode, error) {
+func (f statementCode) othersOf(ctx context.Context, names []string, computed bool, owner string) ([]reachedCode, error) {
 	for _, name := range names {
 		found, _, err := f.reachedByName(ctx, name, computed, false)
 		if err != nil {
@@ -95,7 +107,7 @@ func (f codeFinder) othersOf(ctx context.Context, names []string, computed bool,
 
 // reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
 // operators; calls: there are such. bySuperuser: the superuser is to run the statement.
-func (f codeFinder) reachedByName(ctx context.Context, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
+func (f statementCode) reachedByName(ctx context.Context, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
 	types, functions, err := f.catalog.named(ctx, name, computed)
 	if err != nil || len(types)+len(functions) == 0 {
 		return nil, false, err
@@ -106,20 +118,9 @@ func (f codeFinder) reachedByName(ctx context.Context, name string, computed, by
 	return code, len(functions) > 0, err
 }
 
-// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
-func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reachedCode, functions []string, err error) {
-	way, from := reachOfRows, start{tables: []string{table.oid}}
-	way.parts, way.deputies = table.routed(), table.trusted
-	if code, err = f.find(ctx, way, from); err != nil {
-		return nil, nil, err
-	}
-	functions, err = f.functions(ctx, way, from)
-	return code, functions, err
-}
-
 // changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
-func (f codeFinder) changeReaches(ctx context.Context, st dump.Statement, c dump.Code, table tableInfo, way reach) (string, error) {
-	reached, err := f.reachedBy(ctx, st, c, table.oid, table.trusted)
+func (f statementCode) changeReaches(ctx context.Context, table tableInfo, way reach) (string, error) {
+	reached, err := f.reachedBy(ctx, table.oid, table.trusted)
 	if err != nil || reached != "" {
 		return reached, err
 	}
@@ -137,14 +138,14 @@ var inClasses = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects 
 	OR o.kind = 'operator' AND o.oid IN (SELECT m.amopopr FROM pg_catalog.pg_amop m) LIMIT 1`
 
 // wayOf is the way to the code that a change of a table may run beside its own expressions.
-func (f codeFinder) wayOf(ctx context.Context, st dump.Statement, c dump.Code, table tableInfo) (reach, error) {
-	switch c.Looks {
+func (f statementCode) wayOf(ctx context.Context, table tableInfo) (reach, error) {
+	switch f.does.Looks {
 	case dump.AtTree:
 		return reachOfTree, nil
 	case dump.AtPlans:
 		return reachOfQuery, nil
 	case dump.AtNotNull:
-		if mayBeNull, err := f.mayBeNull(ctx, st, table); err != nil || !mayBeNull {
+		if mayBeNull, err := f.mayBeNull(ctx, table); err != nil || !mayBeNull {
 			return reachOfQuery, err
 		}
 	}
@@ -152,8 +153,35 @@ func (f codeFinder) wayOf(ctx context.Context, st dump.Statement, c dump.Code, t
 }
 
 // mayBeNull reports whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
-func (f codeFinder) mayBeNull(ctx context.Context, st dump.Statement, table tableInfo) (bool, error) {
+func (f statementCode) mayBeNull(ctx context.Context, table tableInfo) (bool, error) {
 	rows, err := f.catalog.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
-		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(st.SQL)))
+		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(f.st.SQL)))
 	return len(rows) > 0, err
+}
+
+// mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
+// there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
+// anything.
+func (f statementCode) mixes(ctx context.Context, table tableInfo, way reach) (string, error) {
+	others, err := f.othersLiterals(ctx, table.owner)
+	if err != nil || len(others) > 0 {
+		return first(others, "reads a literal of the "), err
+	}
+	if f.does.Scans {
+		if others, err = f.othersCalled(ctx, table.owner); err != nil || len(others) > 0 {
+			return first(others, "runs for each row the "), err
+		}
+	}
+	owners, err := f.catalog.treeOwners(ctx, table.oid)
+	if err != nil || len(owners) == 1 {
+		return "", err
+	}
+	found, err := f.find(ctx, way, start{tables: []string{table.oid}})
+	if err != nil {
+		return "", err
+	}
+	way.alone = true // what is on the table itself is there by its owner
+	own, err := f.find(ctx, way, start{tables: []string{table.oid}})
+	others = slices.DeleteFunc(found, func(r reachedCode) bool { return r.owner == table.owner || slices.Contains(own, r) })
+	return first(others, "runs the "), err
 }
