@@ -7,7 +7,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// builder makes what stands on rows, several at a time where it can.
+// builder makes what stands on rows, and where it can, several things at a time.
 type builder struct {
 	owners  *owners
 	rights  *rights
@@ -15,8 +15,9 @@ type builder struct {
 	workers *workers
 }
 
-// build makes indexes and constraints, several at a time: first those of superusers that run nobody's code, and when these are made those of
-// others, by the logins of their owners; what these are not let do comes last, one by one. So no code runs beside what the superuser does.
+// build makes indexes and constraints, several at a time: first those of superusers, which run nobody's code, then
+// those of others, by the logins of their owners. What a login is refused comes last, one by one. So no code runs
+// beside what the superuser does.
 func (b *builder) build(ctx context.Context, s *loadSessions, all []dump.Definition) error {
 	plain, rest := all, []dump.Definition(nil)
 	if b.owners.mixed {
@@ -72,8 +73,8 @@ func (b *builder) buildByOwners(ctx context.Context, s *loadSessions, all []dump
 	return nil
 }
 
-// runsNothing reports whether a statement changes a superuser's table, and so may run nobody's code, or it is refused: it is not looked at once
-// more beside the code of others.
+// runsNothing reports whether a statement changes a superuser's table, and so runs nobody's code. One that would is an
+// error: it is not looked at again once code of others runs beside it.
 func (b *builder) runsNothing(ctx context.Context, s *loadSessions, d dump.Definition) (bool, error) {
 	st := d.Statement()
 	c := st.Code()
@@ -88,8 +89,9 @@ func (b *builder) runsNothing(ctx context.Context, s *loadSessions, d dump.Defin
 	return true, err
 }
 
-// makeAll runs statements in their order, but those that build something one beside the other, up to the next that is
-// neither that nor a remark on something that was built. What gets its owner here has its rights before the next comes.
+// makeAll runs statements in their order, except that statements that build something run beside each other, up to the
+// next one that neither builds nor remarks on something that was built. What gets its owner here gets its rights before
+// the next statement runs.
 func (b *builder) makeAll(ctx context.Context, s *loadSessions, all []dump.Definition) error {
 	var building, remarks []dump.Definition
 	flush := func() error {
@@ -125,7 +127,8 @@ func (b *builder) makeAll(ctx context.Context, s *loadSessions, all []dump.Defin
 	return flush()
 }
 
-// builds reports whether a statement reads all rows of a table to build something, and so is worth a session of its own.
+// builds reports whether a statement reads all rows of a table to build something, and so is worth a session for
+// itself.
 func builds(s dump.Statement) bool {
 	if s.Begins("CREATE", "INDEX") || s.Begins("CREATE", "UNIQUE", "INDEX") {
 		return true

@@ -11,7 +11,8 @@ type catalog struct {
 	admin func(ctx context.Context) (*loadSession, error)
 }
 
-// query runs a query and returns its rows as texts. What is asked for each table is prepared: to plan it takes longer than to run it.
+// query runs a query and returns its rows as texts. What is asked for each table is prepared: to plan it takes longer
+// than to run it.
 func (c catalog) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
 	admin, err := c.admin(ctx)
 	if err != nil {

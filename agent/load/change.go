@@ -18,7 +18,7 @@ func (m *maker) change(ctx context.Context, s *loadSessions, d dump.Definition, 
 	return m.changeAfter(ctx, s, d, st, c, err)
 }
 
-// changeByOwner does it by the login of the table's owner, or as the superuser where the table is one's.
+// changeByOwner does it by the login of the table's owner, or as the superuser if the table is a superuser's.
 func (m *maker) changeByOwner(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
 	table, _, err := m.lookAtChange(ctx, s, d, st, c)
 	if err != nil {
@@ -30,8 +30,8 @@ func (m *maker) changeByOwner(ctx context.Context, s *loadSessions, d dump.Defin
 	return m.changeAs(ctx, s, sessionKey{owner: table.owner}, d, c, table)
 }
 
-// changeAfter does as the superuser what a login was not let do, where that runs nobody's code. All is looked at again: code of the owner may
-// have run, and changed it. None runs by now.
+// changeAfter does as the superuser what a login was refused, if that runs nobody's code. Everything is looked at
+// again: code of the owner may have run since, and changed it. None runs now.
 func (m *maker) changeAfter(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code, err error) error {
 	table, reaches, failed := m.lookAtChange(ctx, s, d, st, c)
 	if errors.Is(failed, errNotDumped) { // it is gone since
@@ -40,7 +40,7 @@ func (m *maker) changeAfter(ctx context.Context, s *loadSessions, d dump.Definit
 	if failed != nil {
 		return failed
 	}
-	return unlessHarmless(st, table.owner, err, reaches, func() error {
+	return ifHarmless(st, table.owner, err, reaches, func() error {
 		if table.trusted || postgres.LacksLogin(err) || !c.Planned && !makesIndex(st) {
 			return m.asAdmin(ctx, s, d)
 		}
@@ -49,10 +49,10 @@ func (m *maker) changeAfter(ctx context.Context, s *loadSessions, d dump.Definit
 	})
 }
 
-// lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and what tells the code
-// of others than superusers that the change may run.
+// lookAtChange refuses a change that would run code of somebody else than the table's owner. It returns the table, and
+// a function that names the code of others than superusers that the change may run.
 func (m *maker) lookAtChange(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) (tableInfo, func() (string, error), error) {
-	m.moving.RLock() // another session may have the table elsewhere for the time
+	m.moving.RLock() // another session may have moved the table for a moment
 	defer m.moving.RUnlock()
 	table, err := s.catalog.table(ctx, c.Name)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// changeAs changes a table by the login of its owner, which may lack rights that whoever made it had.
+// changeAs changes a table by the login of its owner, which may lack rights that the one who made it had.
 func (m *maker) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	if !makesBeside(d.Statement()) {
 		m.moving.RLock()
@@ -37,8 +37,8 @@ func madeIndex(st dump.Statement) string {
 	return st.QualifiedName(at)
 }
 
-// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again: that takes the right
-// to create there, which not every owner has.
+// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again.
+// That takes the right to create there, which not every owner has.
 func makesBeside(st dump.Statement) bool {
 	identity := st.Begins("ALTER", "TABLE") && st.Find(2, "GENERATED") > 0
 	return makesIndex(st) || identity || st.Begins("CREATE", "OR", "REPLACE", "VIEW")
@@ -60,8 +60,9 @@ func madeBeside(st dump.Statement) relation {
 	return relation{name: dump.Unquoted(name), kind: "S"}
 }
 
-// makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
-// of the login's own for the time, so that its code gets no right to make anything beside what others have.
+// makeBesideAs makes such a thing by the login of the table's owner. If that login may not create in the schema, the
+// table is moved to a schema of the login's own and back, so that its code gets no right to make anything beside what
+// others have.
 func (m *maker) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	schema, name := dump.SplitQualified(c.Name)
 	if table.creates || schema == "" {
@@ -97,7 +98,7 @@ func (m *maker) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKe
 	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
 	err = m.paths.run(ctx, s, key, moved)
 	move.from, move.to, move.made = scratch, schema, madeBeside(d.Statement())
-	if back := move.do(ctx, s); back != nil { // then it is the table that is not what it was
+	if back := move.do(ctx, s); back != nil { // this error first: the table is not what it was
 		return back
 	}
 	return err

@@ -8,7 +8,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// codeFinder finds, in the catalog, the code of others than superusers that the server may run. Nothing found is an empty list or text.
+// codeFinder finds code of others than superusers that the server may run, along the dependencies in its catalog. It
+// decides nothing: an empty result is "no such code".
 type codeFinder struct {
 	catalog catalog
 	server  postgres.Server
@@ -22,7 +23,7 @@ type reachedCode struct {
 
 func (r reachedCode) String() string { return fmt.Sprintf("%s of %q", r.what, r.owner) }
 
-// codeOf asks for code: kind, schema, name and owner.
+// ask runs a query that returns the kind, schema, name and owner of code.
 func (f codeFinder) ask(ctx context.Context, sql string, args ...string) ([]reachedCode, error) {
 	rows, err := f.catalog.query(ctx, sql, args...)
 	var found []reachedCode
@@ -32,7 +33,7 @@ func (f codeFinder) ask(ctx context.Context, sql string, args ...string) ([]reac
 	return found, err
 }
 
-// find returns the code of others than superusers that can be reached.
+// find returns the code of others than superusers that a way leads to.
 func (f codeFinder) find(ctx context.Context, w reach, from start) ([]reachedCode, error) {
 	kinds := "function,operator,domain,view"
 	if w.columns {
@@ -56,8 +57,8 @@ func (f codeFinder) find(ctx context.Context, w reach, from start) ([]reachedCod
 	return f.deputies(ctx, functions)
 }
 
-// findAll returns the code of others that a way comes to, or, where there is none, what the types that it comes to may run so. columns: those of
-// the columns of tables, too.
+// findAll does the same. If there is no such code, it returns what the types on the way may run although nothing names
+// it. With columns, the types of the columns of tables on the way count too.
 func (f codeFinder) findAll(ctx context.Context, way reach, from start, columns bool) ([]reachedCode, error) {
 	found, err := f.find(ctx, way, from)
 	if err != nil || len(found) > 0 {
@@ -79,12 +80,13 @@ func (f codeFinder) findAll(ctx context.Context, way reach, from start, columns 
 	return f.hiddenReach(ctx, way.deputies, tables, types)
 }
 
-// functions returns the functions that can be reached and are not the server's own.
+// functions returns the functions that a way leads to and that are not the server's own.
 func (f codeFinder) functions(ctx context.Context, w reach, from start) ([]string, error) {
 	return f.catalog.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
-// queryReaches is what planning a query of some tables or views may run, and running that of a view. bySuperuser: the superuser plans it.
+// queryReaches is what planning a query of some tables or views may run, and for a view what running its query may.
+// bySuperuser says that the superuser plans it.
 func (f codeFinder) queryReaches(ctx context.Context, bySuperuser bool, tables ...string) ([]reachedCode, error) {
 	return f.findAll(ctx, reachOfQuery.bySuperuser(bySuperuser), start{tables: tables}, false)
 }
@@ -99,7 +101,8 @@ func (f codeFinder) viewReaches(ctx context.Context, view string) ([]reachedCode
 	return f.foreignTables(ctx, way, from)
 }
 
-// attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
+// attachReaches is what making one table a partition of another may run. The bounds are values of the types of the
+// partition key.
 func (f codeFinder) attachReaches(ctx context.Context, bySuperuser bool, parent, child string) ([]reachedCode, error) {
 	types, err := f.catalog.oids(ctx, `SELECT a.atttypid FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_attribute a
 		ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) WHERE p.partrelid = $1::pg_catalog.oid`, parent)
@@ -109,8 +112,8 @@ func (f codeFinder) attachReaches(ctx context.Context, bySuperuser bool, parent,
 	return f.findAll(ctx, reachOfChange.bySuperuser(bySuperuser), start{tables: []string{parent, child}, types: types}, false)
 }
 
-// foreignTables are those that a way comes to, and that others than superusers have, or have the server of: reading one asks whatever that
-// server is by now, which may be this one, with a superuser's right to log in there.
+// foreignTables are the foreign tables that a way leads to, if somebody other than a superuser owns the table or its
+// server. Reading one asks whatever that server is now. It may be this one, with a superuser's right to log in.
 func (f codeFinder) foreignTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
 	tables, err := f.catalog.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
 	if err != nil {
@@ -121,7 +124,7 @@ func (f codeFinder) foreignTables(ctx context.Context, way reach, from start) ([
 		JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND NOT `+trustedRole, oidArray(tables))
 }
 
-// guardedTables are the tables with row security that a way comes to.
+// guardedTables are the tables with row security that a way leads to.
 func (f codeFinder) guardedTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
 	tables, err := f.catalog.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
 	if err != nil {
@@ -131,6 +134,7 @@ func (f codeFinder) guardedTables(ctx context.Context, way reach, from start) ([
 		JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND c.relrowsecurity`, oidArray(tables))
 }
 
+// first describes the first of what was found, after some words; "" if nothing was found.
 func first(found []reachedCode, before string) string {
 	if len(found) == 0 {
 		return ""
@@ -144,11 +148,11 @@ const trustedRole = `(r.rolsuper OR r.rolname = CURRENT_USER)`
 // ofExtension reports whether an object is part of an extension.
 const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = %s::pg_catalog.regclass AND e.objid = %s AND e.deptype = 'e')`
 
-// codeObjects are the functions, operators, domains and views that were not written by superusers, and do not come with an
-// extension, and the tables with expressions of theirs: kind, schema, name and owner. It is a table for FROM.
+// codeObjects are the functions, operators, domains and views that no superuser wrote and that are not part of an
+// extension, and such tables if they have expressions: kind, schema, name and owner. It is a subquery for FROM.
 //
-// An expression counts as its author's even where it calls the server's own functions alone: some of these run any SQL, or do what
-// only some roles may.
+// An expression counts as its author's even if it calls only the server's own functions: some of these run any SQL, or
+// do what only some roles may.
 var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS name, r.rolname AS owner, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
 		WHERE NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + `
@@ -171,7 +175,8 @@ var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS 
 // anyCode is some code of others than superusers.
 var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o LIMIT 1`
 
-// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the server's own.
+// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the
+// server's own.
 func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reachedCode, functions []string, err error) {
 	way, from := reachOfRows, start{tables: []string{table.oid}}
 	way.parts, way.deputies = table.routed(), table.trusted
@@ -182,8 +187,9 @@ func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reache
 	return code, functions, err
 }
 
-// changeable are the types of columns of the table $1, also within other types, that an owner other than its own, $2, may change while rows are
-// loaded, so that reading a value runs a check: domains and row types. Where the table is a superuser's, $3, all count: a cast may be made.
+// changeable are the types of columns of the table $1, also within other types, that an owner other than its own, $2,
+// may change while rows are loaded, so that reading a value runs a check: domains and row types. If the table is a
+// superuser's, $3, all types count, since somebody may make a cast for them.
 const changeable = `WITH RECURSIVE types (oid) AS (
 		SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000
 		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
@@ -196,7 +202,7 @@ const changeable = `WITH RECURSIVE types (oid) AS (
 		WHERE ($3::pg_catalog.bool OR t.typtype IN ('d', 'c')) AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
 			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')`
 
-// changeableBy are such types, as the code that they may become.
+// changeableBy returns such types, as the code that they may become.
 func (f codeFinder) changeableBy(ctx context.Context, table tableInfo) ([]reachedCode, error) {
 	return f.ask(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
 }

@@ -19,10 +19,11 @@ func (f codeFinder) of(st dump.Statement, does dump.Code) statementCode {
 	return statementCode{f, st, does}
 }
 
-// reachedBy names code of others than superusers that a statement may run when it is run; "" where there is none. Its expressions
-// are read, which takes their literals through the input of their types; where constant parts are computed at once, functions and
-// operators are called, and casts that a dump does not show. table is the oid of the one that the statement is about; "" where it
-// makes what it is about. Whoever is not trusted is to call no function by the superuser, whoever wrote that.
+// reachedBy names code of others than superusers that the statement may run when it is run; "" if there is none. Its
+// expressions are read, which takes their literals through the input of their types. If constant parts are computed at
+// once, functions and operators are called too, and casts that a dump does not show. table is the oid of the table that
+// the statement is about; "" if it makes what it is about. If the owner is not trusted, the superuser is to call no
+// function for the statement at all, whoever wrote the function.
 func (f statementCode) reachedBy(ctx context.Context, table string, trusted bool) (string, error) {
 	if f.does.Scans && !trusted {
 		return "a check of its owner's", nil
@@ -47,8 +48,9 @@ func (f statementCode) reachedBy(ctx context.Context, table string, trusted bool
 	return "", nil
 }
 
-// reachedByCasts is what casts may run in an expression that names these: those of the types that it names, and of a table's columns;
-// any, where it calls a function or operator of the database's own, which may take any type.
+// reachedByCasts is what casts may run in an expression with these names: casts of the types that it names, and of a
+// table's columns. It is any cast if the expression calls a function or operator of the database's own, which may take
+// any type.
 func (f statementCode) reachedByCasts(ctx context.Context, names []string, table string) ([]reachedCode, error) {
 	var types, tables []string
 	for _, name := range names {
@@ -77,7 +79,7 @@ func (f statementCode) reachedByCasts(ctx context.Context, names []string, table
 // anyCast is a cast by a function of somebody who is no superuser.
 var anyCast = `SELECT o.kind, o.schema, o.name, o.owner FROM pg_catalog.pg_cast c JOIN (` + codeObjects + `) o ON o.kind = 'function' AND o.oid = c.castfunc LIMIT 1`
 
-// othersLiterals is the code of others than its owner that reading the literals of a statement may run.
+// othersLiterals is the code of others than the owner that reading the literals of the statement may run.
 func (f statementCode) othersLiterals(ctx context.Context, owner string) ([]reachedCode, error) {
 	types := f.st.LiteralTypes(f.does.Words)
 	if f.st.Begins("CREATE", "AGGREGATE") { // its first value is one of its state's type
@@ -86,12 +88,12 @@ func (f statementCode) othersLiterals(ctx context.Context, owner string) ([]reac
 	return f.othersOf(ctx, types, false, owner)
 }
 
-// othersCalled is the code of others than its owner that computing the expressions of a statement runs.
+// othersCalled is the code of others than the owner that computing the expressions of the statement runs.
 func (f statementCode) othersCalled(ctx context.Context, owner string) ([]reachedCode, error) {
 	return f.othersOf(ctx, f.st.OwnNames(f.does.Words), true, owner)
 }
 
-// othersOf is the code of others than an owner that the first name leads to that leads to any.
+// othersOf looks at names in turn, and returns what the first one that leads to code of others than an owner leads to.
 func (f statementCode) othersOf(ctx context.Context, names []string, computed bool, owner string) ([]reachedCode, error) {
 	for _, name := range names {
 		found, _, err := f.reachedByName(ctx, name, computed, false)
@@ -105,8 +107,9 @@ func (f statementCode) othersOf(ctx context.Context, names []string, computed bo
 	return nil, nil
 }
 
-// reachedByName is what a name in an expression may lead to: a type's input, and where the expression is computed, functions and
-// operators; calls: there are such. bySuperuser: the superuser is to run the statement.
+// reachedByName is what a name in an expression may lead to: a type's input and, if the expression is computed,
+// functions and operators. calls says that there are functions of that name. bySuperuser says that the superuser is to
+// run the statement.
 func (f statementCode) reachedByName(ctx context.Context, name string, computed, bySuperuser bool) (code []reachedCode, calls bool, err error) {
 	types, functions, err := f.catalog.named(ctx, name, computed)
 	if err != nil || len(types)+len(functions) == 0 {
@@ -118,7 +121,7 @@ func (f statementCode) reachedByName(ctx context.Context, name string, computed,
 	return code, len(functions) > 0, err
 }
 
-// changeReaches names code of others than superusers that a change of a table may run; "" where there is none.
+// changeReaches names code of others than superusers that a change of a table may run; "" if there is none.
 func (f statementCode) changeReaches(ctx context.Context, table tableInfo, way reach) (string, error) {
 	reached, err := f.reachedBy(ctx, table.oid, table.trusted)
 	if err != nil || reached != "" {
@@ -131,13 +134,13 @@ func (f statementCode) changeReaches(ctx context.Context, table tableInfo, way r
 	return first(found, "the "), err
 }
 
-// inClasses is code that operator classes, families and ranges call. A superuser who makes these may name anybody's functions, and a
-// statement need not name them.
+// inClasses is code that operator classes, families and ranges call. A superuser who makes these may name anybody's
+// functions, and a statement does not have to name them.
 var inClasses = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o WHERE o.kind = 'function' AND o.oid IN (SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_amproc m)
 	OR o.kind = 'function' AND o.oid IN (SELECT x.oid FROM pg_catalog.pg_range g, pg_catalog.unnest(ARRAY[g.rngcanonical::pg_catalog.oid, g.rngsubdiff::pg_catalog.oid]) AS x (oid))
 	OR o.kind = 'operator' AND o.oid IN (SELECT m.amopopr FROM pg_catalog.pg_amop m) LIMIT 1`
 
-// wayOf is the way to the code that a change of a table may run beside its own expressions.
+// wayOf is the way to the code that a change of a table may run in addition to its own expressions.
 func (f statementCode) wayOf(ctx context.Context, table tableInfo) (reach, error) {
 	switch f.does.Looks {
 	case dump.AtTree:
@@ -152,16 +155,17 @@ func (f statementCode) wayOf(ctx context.Context, table tableInfo) (reach, error
 	return reachOfChange, nil
 }
 
-// mayBeNull reports whether a column of the key that a statement adds may be null by now: then the server looks whether a check forbids it.
+// mayBeNull reports whether a column of the key that the statement adds may be null. If so, the server looks whether a
+// check forbids it.
 func (f statementCode) mayBeNull(ctx context.Context, table tableInfo) (bool, error) {
 	rows, err := f.catalog.oids(ctx, `SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attnotnull
 		AND a.attname = ANY ($2::pg_catalog.text[])`, table.oid, textArray(copyColumns(f.st.SQL)))
 	return len(rows) > 0, err
 }
 
-// mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put there; "" where
-// there is none. Who uses another's function on a table trusts it, as with each row; who owns another table of the tree may have put there
-// anything.
+// mixes names code of somebody else than the owner of a table that a change of it runs, and that the owner did not put
+// there; "" if there is none. Who uses another's function on a table trusts it, as with each row. But who owns another
+// table of the tree may have put anything there.
 func (f statementCode) mixes(ctx context.Context, table tableInfo, way reach) (string, error) {
 	others, err := f.othersLiterals(ctx, table.owner)
 	if err != nil || len(others) > 0 {

@@ -11,8 +11,8 @@ import (
 type dataLoader struct {
 	target
 	definitions *dump.Definitions
-	archive     *Archive    // or
-	plain       PlainSource // the plain dump
+	archive     *Archive    // nil for a plain dump
+	plain       PlainSource // for a plain dump
 	jobs        int         // sessions at once; at least 1
 	source      *sessionSource
 	owners      *owners
@@ -24,8 +24,9 @@ type dataLoader struct {
 
 // dataPass is one way through the data of a dump.
 //
-// Rows whose load calls functions come in a pass of their own, one table after the other in the order of the dump, when all others are
-// loaded, and what guards the rows of others stands: a function may look into other tables, and do there what it may.
+// Rows whose load calls functions are loaded in a second pass, one table after the other in the order of the dump. By
+// then all other rows are loaded, and what guards them is in place: a function may look into other tables, and do there
+// what it may.
 type dataPass struct {
 	tables      func(name string) bool // whose rows are loaded in it
 	serial      bool                   // one table after the other, as the dump has them
@@ -75,8 +76,8 @@ func (l *dataLoader) loadPass(ctx context.Context, s *loadSessions, pass dataPas
 	return err
 }
 
-// calling are the tables whose rows call functions as they are loaded, that may look into other tables. Where there are several owners, any
-// function counts, and of the server's own any that may run one.
+// calling are the tables whose rows, as they are loaded, call functions that may look into other tables. If there are
+// several owners, any function counts, and of the server's own those that may run one.
 func (l *dataLoader) calling(ctx context.Context, s *loadSessions) (map[string]bool, error) {
 	names := l.filled()
 	admin, err := s.admin(ctx)

@@ -14,8 +14,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
-// its place in the archive; then sequences are set, as in a plain dump.
+// loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own,
+// each from its place in the archive; then sequences are set, as in a plain dump.
 func (l *dataLoader) loadArchive(ctx context.Context, pass dataPass) error {
 	load := *l.archive
 	load.Jobs = l.jobs
@@ -73,8 +73,8 @@ func (l *dataLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dat
 	return group.Wait()
 }
 
-// archiveTables loads one table after the other, and gives it its guards where no other session loads. Those whose rows the server refuses
-// are for later, where there is one.
+// archiveTables loads one table after the other. In a serial pass it also gives each its guards and rights. Tables
+// whose rows the server refuses are put into later, unless that is nil.
 func (l *dataLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
 	source, err := a.Open()
 	if err != nil {
@@ -133,8 +133,8 @@ func queued(all []tableTask) chan tableTask {
 	return tables
 }
 
-// laterTables are tables whose rows the server refused, to be loaded one after the other when all others are: a check may read
-// other tables, which the order of a dump has before it.
+// laterTables are tables whose rows the server refused. They are loaded one after the other when all others are: a
+// check may read other tables, which come before it in the order of the dump.
 type laterTables struct {
 	mu  sync.Mutex
 	all []tableTask
@@ -151,8 +151,8 @@ func (l *laterTables) take(task tableTask, err error) error {
 	return nil
 }
 
-// mayPassLater reports whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
-// error of its own.
+// mayPassLater reports whether rows that were refused may be accepted when other tables are loaded: a check was not
+// met, a name was not found, or code raised an error of its own.
 func mayPassLater(err error) bool {
 	var content *dump.ContentError
 	return !errors.As(err, &content) && (postgres.RefusesRows(err) || postgres.NameNotFound(err) || postgres.SQLState(err) == stateRaised)

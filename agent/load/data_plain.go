@@ -13,12 +13,12 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for strings in which
-// backslashes do not escape: a name may have one.
+// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for
+// strings in which backslashes do not escape: a name may have one.
 var dataStatement = regexp.MustCompile(`^(?:BEGIN|COMMIT|SELECT pg_catalog\.(?:` +
 	`setval\('(?:[^']|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
 
-// loadPlain reads the dump once more and loads its rows. Whatever else stands in it was run from the definitions.
+// loadPlain reads the dump again and loads its rows. Everything else in it was already run from the definitions.
 func (l *dataLoader) loadPlain(ctx context.Context, s *loadSessions, script io.Reader, pass dataPass) error {
 	src := bufio.NewReaderSize(script, 1<<20)
 	var found []string

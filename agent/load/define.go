@@ -11,7 +11,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// maker runs the statements of a dump that make or change objects, each by whom may.
+// maker runs the statements of a dump that make or change objects, and decides who runs each.
 type maker struct {
 	server postgres.Server
 	owners *owners
@@ -23,9 +23,9 @@ type maker struct {
 
 // define runs a statement of the dump that makes or changes an object.
 //
-// Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that whatever the
-// server computes at once has the owner's rights. The superuser itself runs what has no expressions, or none that reach anybody's
-// code. What would run code of others than its owner is refused.
+// Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that
+// whatever the server computes at once has the owner's rights. The superuser itself runs what has no expressions, or
+// none that reach anybody's code. What would run code of others than its owner is refused.
 func (m *maker) define(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	st := d.Statement()
 	switch {
@@ -97,7 +97,7 @@ func (m *maker) create(ctx context.Context, s *loadSessions, d dump.Definition, 
 	if !refused(err) {
 		return err
 	}
-	return unlessHarmless(st, key.owner, err, reached, func() error {
+	return ifHarmless(st, key.owner, err, reached, func() error {
 		if !c.Planned || postgres.LacksLogin(err) {
 			return m.asAdmin(ctx, s, d)
 		}
@@ -117,11 +117,12 @@ func (m *maker) createOwn(ctx context.Context, s *loadSessions, d dump.Definitio
 	return m.asAdmin(ctx, s, d)
 }
 
-// unlessHarmless does otherwise what a login was not let do, unless that may run somebody's code: code may itself have refused.
+// ifHarmless does in another way what a login was refused, if the statement can run nobody's code: it may have been
+// code that refused.
 //
-// What computes something at once is done by the login all the same, with rights that are lent to it. The superuser does it only where no
-// login is to be had, and so nobody's code runs; and what reads no more than literals.
-func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
+// What computes something at once is still done by the login, with rights that are lent to it. The superuser does it
+// only if there is no login, and so nobody's code runs, or if it reads nothing but literals.
+func ifHarmless(st dump.Statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
 	reached, failed := reaches()
 	switch {
 	case failed != nil:
@@ -132,7 +133,7 @@ func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (
 	return &dump.ContentError{Object: dump.FirstWords(st.SQL), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }
 
-// refused reports whether a login was not let do something, or could not be had.
+// refused reports whether a login was not allowed to do something, or there was no login.
 func refused(err error) bool {
 	var content *dump.ContentError
 	return postgres.SQLState(err) == postgres.StateNoPrivilege || errors.As(err, &content)
@@ -155,7 +156,7 @@ func (m *maker) changeDomain(ctx context.Context, s *loadSessions, d dump.Defini
 		if !refused(err) {
 			return err
 		}
-		return unlessHarmless(st, key.owner, err, reaches, func() error { return m.asAdmin(ctx, s, d) })
+		return ifHarmless(st, key.owner, err, reaches, func() error { return m.asAdmin(ctx, s, d) })
 	}
 	reached, err := reaches()
 	if err == nil && reached != "" {

@@ -8,7 +8,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// createAs makes an object by a login of its owner, in a schema of that login alone, moves it to where it belongs and gives it its owner.
+// createAs makes an object by a login of its owner, in a schema of that login alone, then moves it to where it belongs
+// and gives it its owner.
 func (m *maker) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
 	at := st.CreatedAt()
 	schema, _ := dump.SplitQualified(st.QualifiedName(at))
@@ -54,7 +55,7 @@ const (
 	foreignKinds = "f"
 )
 
-// relationKinds are those of what a statement makes, with its name at a position; "" is no relation.
+// relationKinds are the kinds of what a statement makes, whose name is at a position; "" if that is no relation.
 func relationKinds(st dump.Statement, at int) string {
 	switch isTable := st.Words[at-1].Is("TABLE"); {
 	case isTable && st.Begins("CREATE", "FOREIGN"):
@@ -69,8 +70,8 @@ func relationKinds(st dump.Statement, at int) string {
 	return ""
 }
 
-// makeRelation makes one by a login, and returns its oid, as it is before what was put off to the end of the transaction runs: that may put
-// something else in its place.
+// makeRelation makes a relation by a login, and returns its oid. It asks for the oid before the end of the transaction,
+// when what was deferred runs: that may put something else in its place.
 func (m *maker) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
 	err = m.paths.do(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
 		if err := login.set(ctx, d.Settings); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
-// and reads the bounds.
+// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the
+// whole tree, and reads the bounds.
 func (m *maker) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
 	parent, err := s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
 	if err != nil {

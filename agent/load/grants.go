@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// grantAs runs a grant that a grantee gave, as that role. Who may not use the schema any more may do so for this statement: GRANT finds the
-// object by its name, and runs nobody's code.
+// grantAs runs a grant that a grantee gave, as that role. If the role may no longer use the schema, it may for this
+// statement: GRANT finds the object by its name, and runs nobody's code.
 func (s *loadSessions) grantAs(ctx context.Context, d dump.Definition, refusal error) error {
 	_, object, _ := strings.Cut(grantedOn(d), " ")
 	schema, _ := dump.SplitQualified(object)
@@ -25,8 +25,8 @@ func (s *loadSessions) grantAs(ctx context.Context, d dump.Definition, refusal e
 	return s.runTogether(ctx, "GRANT "+right+" TO "+d.As, "SET SESSION AUTHORIZATION "+d.As, d.SQL, "RESET SESSION AUTHORIZATION", "REVOKE "+right+" FROM "+d.As)
 }
 
-// giveAs gives an object to a role that may make nothing in the object's schema. Only a superuser may do so as it is; another role that
-// restores lends CREATE to the owner-to-be, where it may.
+// giveAs gives an object to a role that may make nothing in the object's schema. A superuser may simply do that;
+// another role that restores lends CREATE to the future owner, if it may.
 func (s *loadSessions) giveAs(ctx context.Context, d dump.Definition, object, role string, refusal error) error {
 	_, name, _ := strings.Cut(object, " ")
 	schema, _ := dump.SplitQualified(name)
@@ -66,7 +66,8 @@ func (i *ignoredGrants) heed(d dump.Definition, warning string) {
 	i.all = append(i.all, d.SQL)
 }
 
-// warning says how many rights are not as they were, because the role that restores may not give or take them; "" is none.
+// warning says how many rights are not as they were, because the role that restores may not give or take them; "" is
+// none.
 func (i *ignoredGrants) warning(user string) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -1,5 +1,3 @@
-// Package load fills a database from a dump, so that nobody gains rights by the code in it. Guarded is for a live server: each owner's
-// objects are made and filled by a login of that owner. Archive is for a server of its own, where a superuser may run all of it.
 package load
 
 import (
@@ -12,22 +10,23 @@ import (
 
 // Guarded is a load of a dump whose code gains nothing by it.
 //
-// A dump holds code of the roles that own its objects: functions, and what calls them while a load goes on, such as checks,
-// generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a superuser. So
-// here the superuser runs only what runs no code of others than superusers. What may run code is run by a login that is no
-// superuser and a member of nothing but the role that owns the object; rows whose load runs code of several, by one that is a
-// member of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
+// A dump holds code of the roles that own its objects: functions, and what calls them during a load, such as checks,
+// generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a
+// superuser. So here the superuser runs only what runs no code of others than superusers. What may run code is run by a
+// login that is no superuser and a member of nothing but the role that owns the object; rows whose load runs code of
+// several roles, by a login that is a member of nothing. Owners and rights are given before any code runs, so that no
+// code finds a function that it may not call.
 type Guarded struct {
 	Definitions *dump.Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
 	Archive *Archive
-	// Plain opens the plain dump once more, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
+	// Plain opens the plain dump again, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
 	Plain PlainSource
-	// SearchPath is the one that the database has of its own, "" for none: the code in it may look for names there.
+	// SearchPath is the one that is set for the database, "" for none: the code in it may look for names there.
 	SearchPath string
-	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
+	RolePaths  map[string]string // those that are set for roles in this database, and apply instead; nil is none
 	Settings   map[string]string // of the database, by their names; those that change what its code computes are in force for the load
-	Owner      string            // who is to own the database; "" for whoever restores
+	Owner      string            // who is to own the database; "" for the role that restores
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
 	OnWarning  func(string)      // may be nil; hears what the database lacks
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time

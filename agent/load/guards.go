@@ -10,9 +10,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// guards are what guards the rows of tables and views: policies, row security, triggers, rules, some checks. They are made when the rows are
-// loaded, and until then others than the owner have no rights on the tables. But for grantAgain, it is for the goroutine that goes through the
-// stages, and for one that loads in its place.
+// guards are what guards the rows of tables and views: policies, row security, triggers, rules, some checks. They are
+// made when the rows are loaded; until then roles other than the owner have no rights on the tables. Except for
+// grantAgain, they are for the goroutine that goes through the stages, or for one that loads in its place.
 type guards struct {
 	owners   *owners
 	logins   *logins
@@ -21,9 +21,9 @@ type guards struct {
 	progress *progress
 
 	policies []dump.Definition
-	forced   []dump.Definition // row security that is not set yet: all of it for an agent that is no superuser, or else what binds owners, too
-	stands   []dump.Definition // what is to stand on rows, and is not made yet
-	texts    map[string]string // what each statement of these guards, by its text
+	forced   []dump.Definition // row security that is not set yet: all of it for an agent that is no superuser, else what binds owners too
+	stands   []dump.Definition // what stands on rows, and is not made yet
+	texts    map[string]string // what each of these statements guards, by its text
 	withheld map[string]bool   // tables and views on which others have no rights yet
 }
 
@@ -47,8 +47,9 @@ func (g *guards) finish(ctx context.Context, s *loadSessions) error {
 	return g.maker.defineAll(ctx, s, g.forced)
 }
 
-// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
-// run from then on. after is the table that was loaded last; "" looks at all. What can't be made yet is made with the others.
+// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views what guards
+// theirs: other owners' code may run from then on. after is the table that was loaded last; with "" it looks at all.
+// What can't be made yet is made later with the rest.
 func (g *guards) guard(ctx context.Context, s *loadSessions, after string) error {
 	if !g.owners.shared {
 		return nil
@@ -68,8 +69,9 @@ func (g *guards) guard(ctx context.Context, s *loadSessions, after string) error
 	return err
 }
 
-// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits. What holds
-// literals of the database's own types comes when all else is made: reading them may run code.
+// guardWith runs the statements that guard what is ready, and returns the others. If a statement of a table has to
+// wait, so do the table's later ones. Statements with literals of the database's own types come after all others:
+// reading them may run code.
 func (g *guards) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
 	done, ready, literal := make([]bool, len(all)), map[string]bool{}, g.withLiterals(all)
 	for _, later := range []bool{false, true} {
@@ -115,7 +117,7 @@ func (g *guards) withLiterals(all []dump.Definition) map[string]bool {
 	return names
 }
 
-// guardedBy is what a statement guards; it is read once.
+// guardedBy is what a statement guards. Each statement is read once.
 func (g *guards) guardedBy(d dump.Definition) string {
 	name, known := g.texts[d.SQL]
 	if !known {
@@ -125,8 +127,8 @@ func (g *guards) guardedBy(d dump.Definition) string {
 	return name
 }
 
-// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, row security,
-// forced or not, and checks that only new rows have to meet.
+// guarded is the table or view whose rows a statement guards; "" if it guards none. Guards are triggers and rules with
+// their states, row security, forced or not, and checks that only new rows have to meet.
 func guarded(st dump.Statement) string {
 	c := st.Code()
 	toggles := (st.Does("TABLE", "ENABLE") || st.Does("TABLE", "DISABLE")) && (st.Find(3, "TRIGGER") > 0 || st.Find(3, "RULE") > 0)
@@ -144,7 +146,7 @@ func enables(st dump.Statement) bool {
 	return st.Does("TABLE", "ENABLE") && strings.HasSuffix(st.SQL, " ENABLE ROW LEVEL SECURITY")
 }
 
-// splitPolicies tells policies from what sets them in force.
+// splitPolicies separates policies from what puts them in force.
 func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) {
 	for _, d := range all {
 		if enables(d.Statement()) {
@@ -156,7 +158,7 @@ func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) 
 	return policies, enabled
 }
 
-// isLoaded reports whether no table of a tree waits for its rows.
+// isLoaded reports whether a table exists and no table of its tree still waits for rows.
 func (g *guards) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
 	tree, err := s.catalog.treeOf(ctx, name)
 	if err != nil || len(tree) == 0 {

@@ -8,8 +8,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// withhold takes the rights that others than its owner have on a table, and on a view of it, that is not as the dump has it yet: whose rows, or
-// some of the guards of whose rows, are missing. Code of owners is about to run, and may not find it so.
+// withhold takes the rights that others than its owner have on a table that is not as the dump has it yet, and on views
+// of it: its rows, or some of their guards, are missing. Code of owners is about to run, and must not see it in that
+// state.
 func (g *guards) withhold(ctx context.Context, s *loadSessions) error {
 	if !g.owners.shared {
 		return nil
@@ -41,8 +42,8 @@ func (g *guards) withhold(ctx context.Context, s *loadSessions) error {
 	return g.logins.grant(ctx, s, revokes...)
 }
 
-// giveBack gives the rights on tables and views that withhold took: on those of the tree of a table that is as the dump has it by now, or on
-// all, for "". It is called once the guards of the table were made as far as they can be.
+// giveBack gives back the rights that withhold took: on a table, if it is now as the dump has it, or on all tables and
+// views, for "". It is called after all guards of the table that can be made were made.
 func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) error {
 	if len(g.withheld) == 0 {
 		return nil
@@ -68,15 +69,15 @@ func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) er
 	return nil
 }
 
-// grantAgain gives the rights on a table, by its name in the dump, that were taken for a while.
+// grantAgain gives the rights on a table, by its name in the dump, after they were taken.
 func (g *guards) grantAgain(ctx context.Context, s *loadSessions, table string) error {
 	g.logins.granting.Lock()
 	defer g.logins.granting.Unlock()
 	return s.runAll(ctx, g.rights.on("TABLE "+table))
 }
 
-// grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each with those who have a right
-// on it or on a column of it, but its owner and who restores.
+// grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each
+// with those who have a right on it or on a column of it, but its owner and who restores.
 const grantedAround = `WITH RECURSIVE around (oid) AS (SELECT pg_catalog.to_regclass(n.name)::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n (name)
 		UNION SELECT next.oid FROM around a CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.oid
 			UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = a.oid

@@ -29,8 +29,8 @@ type foreignKey struct {
 	asOther  bool // the server looks at the other table as its owner
 }
 
-// make makes the foreign keys, several at a time: first those of superusers, which run nobody's code, and when these are made the others, by the
-// login of the owner of the table that has the key. So no code runs beside what the superuser does.
+// make makes the foreign keys, several at a time: first those of superusers, which run nobody's code, then the others,
+// each by the login of the owner of the table that has the key. So no code runs beside what the superuser does.
 func (k *keyMaker) make(ctx context.Context, s *loadSessions) error {
 	plain := k.all
 	var asOwner []foreignKey
@@ -60,8 +60,8 @@ func (k *keyMaker) make(ctx context.Context, s *loadSessions) error {
 	return k.makeByOwners(ctx, s, asOwner)
 }
 
-// makeByOwners makes foreign keys by the logins of their tables' owners; what these are not let make comes last, one by one, and is looked at
-// again: code of an owner may have run, and changed what another key finds.
+// makeByOwners makes foreign keys by the logins of their tables' owners. What a login is refused comes last, one by
+// one, and is looked at again: code of an owner may have run since, and changed what another key finds.
 func (k *keyMaker) makeByOwners(ctx context.Context, s *loadSessions, all []foreignKey) error {
 	var mu sync.Mutex
 	again := map[string]error{}
@@ -88,8 +88,9 @@ func (k *keyMaker) makeByOwners(ctx context.Context, s *loadSessions, all []fore
 	return err
 }
 
-// makeAfter makes a foreign key that a login was not let make, where that runs no code. Who made it may have had a right to refer to the other
-// table that the owner has not: the login gets it. Where no login is to be had, and for a tree of several owners, the superuser makes it.
+// makeAfter makes a foreign key that a login was refused, if that runs no code. Who made the key may have had a right
+// to refer to the other table that the owner does not have: the login gets it. If there is no login, or the trees of
+// the two tables have other owners than these two, the superuser makes it.
 func (k *keyMaker) makeAfter(ctx context.Context, s *loadSessions, d dump.Definition, refusal error) error {
 	key, err := k.look(ctx, s, d)
 	if err != nil {
@@ -112,7 +113,7 @@ func (k *keyMaker) makeAfter(ctx context.Context, s *loadSessions, d dump.Defini
 	return contentError(dump.FirstWords(d.SQL), key.from.owner, err)
 }
 
-// makeOne makes a foreign key. One may wait for another that waits for it.
+// makeOne makes a foreign key. Two may wait for each other; then it tries again.
 func (k *keyMaker) makeOne(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	var err error
 	for range keyAttempts {
@@ -123,7 +124,7 @@ func (k *keyMaker) makeOne(ctx context.Context, s *loadSessions, key sessionKey,
 	return err
 }
 
-// look looks at the tables of a foreign key.
+// look finds the tables of a foreign key, and what it may run.
 func (k *keyMaker) look(ctx context.Context, s *loadSessions, d dump.Definition) (foreignKey, error) {
 	key, st := foreignKey{Definition: d}, d.Statement()
 	var err error
@@ -146,8 +147,9 @@ func (k *keyMaker) look(ctx context.Context, s *loadSessions, d dump.Definition)
 	return key, err
 }
 
-// onlyOwn refuses a foreign key that would run code of somebody else than the owner of its table, or code of the owner's as somebody else: where
-// the owner may not read the other table as a whole, the server looks for each row as the owner of that.
+// onlyOwn refuses a foreign key that would run code of somebody else than the owner of its table, or code of the
+// owner's as somebody else: if the owner may not read the other table as a whole, the server looks for each row as that
+// table's owner.
 func onlyOwn(key foreignKey) error {
 	others := slices.IndexFunc(key.reaches, func(r reachedCode) bool { return key.from.trusted || r.owner != key.from.owner })
 	if others >= 0 {
@@ -163,5 +165,5 @@ func onlyOwn(key foreignKey) error {
 const readsWhole = `SELECT FROM pg_catalog.pg_class f, pg_catalog.pg_class t WHERE f.oid = $1::pg_catalog.oid AND t.oid = $2::pg_catalog.oid
 	AND (t.relowner = f.relowner OR pg_catalog.has_table_privilege(f.relowner, t.oid, 'SELECT') AND NOT f.relrowsecurity AND NOT t.relrowsecurity)`
 
-// keyAttempts is how often a foreign key is tried that waits for others that wait for it.
+// keyAttempts is how often a foreign key is tried if it deadlocks with others.
 const keyAttempts = 5

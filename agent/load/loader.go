@@ -8,12 +8,12 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// loader goes through the stages of a Guarded load. Each of its parts does one thing and holds what it needs for that; all goroutines of the
-// load share the parts, and each has sessions of its own. doc.go says how they fit together.
+// loader goes through the stages of a Guarded load. Each of its parts does one thing and holds what it needs for that;
+// all goroutines of the load share the parts, and each has sessions of its own. doc.go says how they fit together.
 type loader struct {
 	target
 	definitions *dump.Definitions
-	owner       string       // who is to own the database; "" for whoever restores
+	owner       string       // who is to own the database; "" for the role that restores
 	onWarning   func(string) // may be nil
 
 	logins  *logins
@@ -60,7 +60,7 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	}
 	stages := []func(context.Context, *loadSessions) error{
 		l.makeObjects,         // what rows and indexes need, with owners and rights
-		l.guards.makePolicies, // row security, where it binds only others
+		l.guards.makePolicies, // policies, and row security that does not bind who loads
 		l.data.load,           // rows, large objects, sequences
 		l.guards.finish,       // the rest of row security: before materialized views are filled
 		l.makeOnRows,          // indexes, constraints, triggers, materialized views
@@ -83,8 +83,8 @@ func (l *loader) load(ctx context.Context, s *loadSessions) error {
 	return release(ctx)
 }
 
-// makeObjects makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
-// all is loaded: until then who is to own it may make objects there, and not drop those of others.
+// makeObjects makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema
+// gets its owner when all is loaded: until then who is to own it may make objects there, and not drop those of others.
 func (l *loader) makeObjects(ctx context.Context, s *loadSessions) error {
 	if err := l.schemas.keepPublic(ctx, s); err != nil {
 		return err
@@ -124,9 +124,10 @@ func (l *loader) makeObjects(ctx context.Context, s *loadSessions) error {
 
 // makeOnRows makes what stands on rows: indexes, constraints, triggers; then it fills materialized views.
 //
-// The planner computes the constant parts of an index's condition, and of statistics, whenever it plans a query of the table,
-// as whoever plans it. So what plans queries as the superuser, foreign keys and the superusers' own materialized views, comes
-// before the indexes and statistics that have any. An index is built, and a materialized view filled, by the server as the owner.
+// The planner computes the constant parts of an index's condition, and of statistics, whenever it plans a query of the
+// table, as whoever plans it. So what plans queries as the superuser, foreign keys and the superusers' own materialized
+// views, comes before the indexes and statistics that have any. An index is built, and a materialized view filled, by
+// the server as the owner.
 func (l *loader) makeOnRows(ctx context.Context, s *loadSessions) error {
 	plain, late := dump.SplitLate(l.guards.stands)
 	if err := l.builder.makeAll(ctx, s, plain); err != nil {
@@ -165,11 +166,12 @@ func (l *loader) giveAway(ctx context.Context, s *loadSessions) error {
 	return l.schemas.give(ctx, s)
 }
 
-// holdBackground keeps what the server does by itself in the database from changing anything in it, until release.
+// holdBackground keeps what the server does by itself from changing anything in the database, until release.
 //
-// An autovacuum may come at any time. It runs functions of owners, as the owner: those of a column's range type, and later of indexes. These
-// may do what their owner may, beside a statement of the superuser that was looked at: such as to make an index on a table that is about to be
-// read. A transaction that only reads can't, and can't be made another in its midst. Our own sessions say for themselves that they write.
+// An autovacuum may start at any time. It runs functions of owners, as the owner: those of a column's range type, and
+// later of indexes. These may do what their owner may, beside a statement of the superuser that was already looked at,
+// for example make an index on a table that is about to be read. A transaction that only reads can't, and can't become
+// another kind halfway. Our own sessions say that they write.
 func (l *loader) holdBackground(ctx context.Context) (release func(context.Context) error, err error) {
 	if !l.owners.mixed {
 		return func(context.Context) error { return nil }, nil

@@ -13,8 +13,8 @@ import (
 
 const noLogin = "it is loaded by a login of its own, and none is to be had"
 
-// logins makes the logins of a load: each is for one session, and has no rights but those of one owner, or none. Rights are given and taken
-// by one goroutine at a time.
+// logins makes the logins of a load. Each is for one session, and has the rights of one owner or none. Rights are given
+// and taken by one goroutine at a time.
 type logins struct {
 	target
 
@@ -25,8 +25,8 @@ type logins struct {
 
 // connect opens a session, with a login made for it alone.
 //
-// Code that runs in a session can give its own role another password. So a role may log in only until its one session stands: no
-// code has run as it by then, and nobody else knows the password.
+// Code that runs in a session can give its own role another password. So a role may log in only until its one session
+// stands: by then no code has run as it, and nobody else knows the password.
 func (l *logins) connect(ctx context.Context, key sessionKey) (*loadSession, error) {
 	l.granting.Lock()
 	defer l.granting.Unlock()
@@ -46,7 +46,7 @@ func (l *logins) connect(ctx context.Context, key sessionKey) (*loadSession, err
 		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: err}
 	}
 	conn, err := login.Connect(ctx, l.database)
-	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.
+	// Before PostgreSQL 15, a role can also make others members of itself, and they would have its right to connect.
 	err = errors.Join(err, l.instance.Execute(ctx, "ALTER ROLE "+postgres.QuoteName(role)+" NOLOGIN"),
 		l.instance.Execute(ctx, "REVOKE CONNECT ON DATABASE "+postgres.QuoteName(l.database)+" FROM "+postgres.QuoteName(role)))
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *logins) connect(ctx context.Context, key sessionKey) (*loadSession, err
 	return &loadSession{conn: conn, login: role}, nil
 }
 
-// newLogin is the name of a new role.
+// newLogin is the name of a new role. The caller holds granting.
 func (l *logins) newLogin() string {
 	l.made++
 	return fmt.Sprintf("%s_%d", l.database, l.made)
@@ -93,8 +93,8 @@ func (l *logins) makeLogin(ctx context.Context, role, password, owner string) er
 	return nil
 }
 
-// drop drops the roles of the logins, and with them what code made as one of them, which is nothing that the dump has.
-// It comes before the event triggers of the dump, which would hear of it.
+// drop drops the roles of the logins, and with them what code made as one of them; nothing of the dump is among that.
+// It is done before the event triggers of the dump are made, which would hear of it.
 func (l *logins) drop(ctx context.Context, s *loadSessions) error {
 	for key := range s.open {
 		if key != (sessionKey{}) {
@@ -110,8 +110,8 @@ func (l *logins) drop(ctx context.Context, s *loadSessions) error {
 	return DropRoles(ctx, l.instance, l.database)
 }
 
-// DropRoles ends the logins of a Guarded load and drops their roles. One that somebody has given something elsewhere stays,
-// without a login and a member of nothing.
+// DropRoles ends the logins of a Guarded load and drops their roles. A role that somebody has given something elsewhere
+// stays, without a login and a member of nothing.
 func DropRoles(ctx context.Context, i *postgres.Instance, database string) error {
 	rows, err := i.Query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// relationMove moves a relation from one schema to another. Code of its owner runs while it is in a schema of a login's, and may make nothing
-// where it goes; so nothing else is to go there in its place or beside it.
+// relationMove moves a relation from one schema to another. Code of its owner can run while it is in a login's schema,
+// and must not be able to make anything in the other one. So nothing else may move there in its place or beside it.
 type relationMove struct {
 	object         string // what the dump calls it
 	from, to, name string // two schemas and its name, quoted
-	// is says what goes: the very relation that was made or was there before. Its kind may be one of several.
+	// is says what moves: the very relation that was made or was there before. Its kind may be one of several.
 	is    relation
-	known []relation // what goes along with it
-	made  relation   // what goes along, too, and was made there, by its name and kinds; "" is nothing
+	known []relation // what moves with it
+	made  relation   // what was made there and moves with it too, by its name and kinds; "" is nothing
 	then  []string   // statements in the same transaction
 }
 
-// do moves it, in a transaction, and undoes that where something else went: the move itself locks it.
+// do moves it in a transaction, and undoes that if something else was moved. The move itself locks the relation.
 func (m relationMove) do(ctx context.Context, s *loadSessions) error {
 	admin, err := s.admin(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (m relationMove) do(ctx context.Context, s *loadSessions) error {
 	})
 }
 
-// check refuses what is not what was to go, when it is there.
+// check refuses, after the move, what is not what was to be moved.
 func (m relationMove) check(ctx context.Context, s *loadSessions) error {
 	moved := m.to + "." + m.name
 	found, err := s.catalog.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, moved)

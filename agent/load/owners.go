@@ -10,10 +10,10 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// owners are the roles that own something in a dump: whom of them the server may run code of as a superuser, and the search paths that
-// they have. They are found before anything is loaded, and do not change after that.
+// owners are the roles that own something in a dump: which of them are trusted, and what search paths they have. They
+// are found before anything is loaded, and do not change after that.
 type owners struct {
-	trusted map[string]bool   // by role: it is a superuser here, or whoever restores
+	trusted map[string]bool   // by role: it is a superuser here, or the role that restores
 	mixed   bool              // one of them is not trusted, so there may be code that must not run with a superuser's rights
 	several bool              // two or more are not trusted
 	shared  bool              // there are two or more, and one is not trusted
@@ -52,7 +52,8 @@ func (o *owners) findTrusted(ctx context.Context, c catalog, roles map[string]bo
 const pathsOfRoles = `SELECT r.rolname, pg_catalog.substr(c.setting, 13) FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
 	pg_catalog.unnest(s.setconfig) AS c (setting) WHERE s.setdatabase = 0 AND pg_catalog.starts_with(c.setting, 'search_path=')`
 
-// findPaths looks for the search paths of the owners' own, which go before that of the database. A login has none of a role's settings.
+// findPaths looks for the search paths that owners have, which apply in place of the database's. A login has none of
+// its owner's settings.
 func (o *owners) findPaths(ctx context.Context, c catalog, ofDatabase map[string]string) error {
 	if !o.mixed {
 		return nil
@@ -77,7 +78,7 @@ const pathOfServer = `SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE 
 // pathOfPostgres is what sessions begin with where nothing is set.
 const pathOfPostgres = `"$user", public`
 
-// findDefaultPath looks for the search path with which sessions begin where the database has none of its own.
+// findDefaultPath looks for the search path with which sessions begin if the database has none.
 func (o *owners) findDefaultPath(ctx context.Context, c catalog) error {
 	for _, sql := range []string{pathOfAll, pathOfServer} {
 		if o.path != "" {
@@ -95,7 +96,7 @@ func (o *owners) findDefaultPath(ctx context.Context, c catalog) error {
 	return nil
 }
 
-// searchPath is the path of the database as a role has it.
+// searchPath is the statement that sets the search path for code that a session runs.
 func (o *owners) searchPath(key sessionKey) string {
 	path := cmp.Or(o.paths[key.owner], o.path)
 	if path == "" {

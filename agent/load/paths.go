@@ -17,8 +17,8 @@ type pathRunner struct {
 	quiet sync.RWMutex
 }
 
-// run runs a statement with an empty search path, as the dump asks for, and where its code does not find a name so,
-// with that of the database. For the superuser that is done where nobody else's code can be found along it.
+// run runs a statement with an empty search path, as the dump asks for. If its code does not find a name then, it runs
+// it with the database's path. The superuser does that only if nobody else's code can be found along it.
 func (p *pathRunner) run(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition) error {
 	return p.do(ctx, s, key, d, (*loadSession).run)
 }
@@ -26,11 +26,11 @@ func (p *pathRunner) run(ctx context.Context, s *loadSessions, key sessionKey, d
 // runner runs a statement in a session.
 type runner func(session *loadSession, ctx context.Context, d dump.Definition) error
 
-// do does likewise with what runs a statement.
+// do does the same with another runner.
 func (p *pathRunner) do(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, by runner) error {
 	err := p.doIn(ctx, s, key, d, emptyPath, by)
 	path := p.owners.searchPath(key)
-	if err == nil || !postgres.NameNotFound(err) || path == emptyPath || key.lent { // lent rights are not for what the owner has along a path
+	if err == nil || !postgres.NameNotFound(err) || path == emptyPath || key.lent { // lent rights must not run what the owner has along a path
 		return err
 	}
 	if key != (sessionKey{}) || !p.owners.mixed {
@@ -44,7 +44,7 @@ func (p *pathRunner) runIn(ctx context.Context, s *loadSessions, key sessionKey,
 	return p.doIn(ctx, s, key, d, path, (*loadSession).run)
 }
 
-// doIn does likewise with what runs a statement. What a login runs is over before the superuser goes along a path.
+// doIn does the same with another runner. The superuser follows no path before what logins run here has ended.
 func (p *pathRunner) doIn(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, path string, by runner) error {
 	if key != (sessionKey{}) {
 		p.quiet.RLock()
@@ -60,7 +60,7 @@ func (p *pathRunner) doIn(ctx context.Context, s *loadSessions, key sessionKey, 
 	return errors.Join(by(session, ctx, d), session.look(ctx, emptyPath))
 }
 
-// alongPath does what finds names by the search path as the superuser: no login runs meanwhile, and there is no code of others that could
+// alongPath does what finds names by the search path as the superuser, while no login runs and if no code of others can
 // be found. err is why it needs the path.
 func (p *pathRunner) alongPath(ctx context.Context, s *loadSessions, object string, err error, do func() error) error {
 	p.quiet.Lock()
@@ -75,8 +75,9 @@ func (p *pathRunner) alongPath(ctx context.Context, s *loadSessions, object stri
 	return do()
 }
 
-// othersAlong is what others than superusers have that could be found by a name along a path, where there is anything: their code, wherever it
-// is, and in the schemas of the path their tables, which may have a view's query or a check, or be taken for another's table.
+// othersAlong is what others than superusers have that could be found by a name along a path, if there is any: their
+// code, wherever it is, and their tables in the schemas of the path. A table may have a view's query or a check, or be
+// taken for another one.
 func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCode, error) {
 	found, err := s.code.ask(ctx, `SELECT o.kind, o.schema, o.name, o.owner FROM (`+codeObjects+`) o WHERE o.kind NOT IN ('view', 'table') LIMIT 1`)
 	if err != nil || len(found) > 0 {
@@ -93,7 +94,8 @@ func othersAlong(ctx context.Context, s *loadSessions, path string) ([]reachedCo
 	return found, errors.Join(err, admin.look(ctx, emptyPath))
 }
 
-// othersOnPath is what others than superusers have of relations in the schemas of the search path that a function of a superuser may mean.
+// othersOnPath is what others than superusers have of relations in the schemas of the search path that a function of a
+// superuser may mean.
 var othersOnPath = `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 	AND NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "c.oid") + `

@@ -12,7 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// rowLoader loads the rows of tables, each by whom may.
+// rowLoader loads the rows of tables, and decides who loads those of each.
 type rowLoader struct {
 	definitions *dump.Definitions
 	server      postgres.Server
@@ -28,15 +28,15 @@ type rowsLoad struct {
 	table tableInfo
 	key   sessionKey
 	path  string // SET search_path
-	alone bool   // the superuser's functions find names by the path: nobody else's code is to run meanwhile, or to be found
+	alone bool   // the superuser's functions find names by the path: nobody else's code may run at that time, or be found
 	// copySQL is the COPY as it stands in the dump, or with another name for the table.
 	copySQL string
 	// schemas are those whose names the code of a load by nobody needs, quoted.
 	schemas []string
 }
 
-// plan decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
-// superuser, where the table is a superuser's and it runs what superusers wrote.
+// plan decides who loads the rows of a table: a login of its owner; a login of nobody, if that runs what others wrote;
+// the superuser, if the table is a superuser's and loading it runs only what superusers wrote.
 func (l *rowLoader) plan(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
 	table, err := s.catalog.table(ctx, name)
 	load := rowsLoad{table: table, path: emptyPath}
@@ -95,8 +95,8 @@ func (l *rowLoader) plan(ctx context.Context, s *loadSessions, name string) (row
 	return load, nil
 }
 
-// sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
-// looked at again.
+// sessionOf is the session for a load. If there is no login, the superuser loads what runs nothing, with the table
+// locked and looked at again.
 func (l *rowLoader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
 	session, err := s.session(ctx, load.key)
 	if postgres.LacksLogin(err) && !load.table.code {
@@ -165,7 +165,8 @@ func (l *rowLoader) copyIn(ctx context.Context, s *loadSessions, session *loadSe
 	return copied, err
 }
 
-// copyQuietly runs it so that no login runs while the superuser finds names by a path, and goes along none where others have code.
+// copyQuietly does it with no login running while the superuser finds names by a path, and follows no path along which
+// others have code.
 func (l *rowLoader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if !load.alone {
 		if session.login != "" {
@@ -215,8 +216,8 @@ func (l *rowLoader) rowsError(load rowsLoad, err error) error {
 	return err
 }
 
-// mayFillExtension refuses rows for what is no table of a superuser's extension: the superuser loads these, and who owns a table may have
-// put something else in its place.
+// mayFillExtension refuses rows for anything that is no table of a superuser's extension. The superuser loads these
+// rows, and the owner of a table may have put something else in its place.
 func (l *rowLoader) mayFillExtension(table tableInfo) error {
 	if l.owners.mixed && (table.kind != "r" || !table.trusted) {
 		return &dump.ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
@@ -224,7 +225,8 @@ func (l *rowLoader) mayFillExtension(table tableInfo) error {
 	return nil
 }
 
-// oneOwner refuses rows that find their partition as they are loaded, where that runs code of others than the owner of all of them.
+// oneOwner refuses rows that find their partition as they are loaded, unless one role owns all the tables and all code
+// that this runs.
 func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
 	owners, err := s.catalog.treeOwners(ctx, table.oid)
 	if err != nil {

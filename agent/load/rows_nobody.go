@@ -19,9 +19,9 @@ const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($2::pg_catalog.text[])
 			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))`
 
-// openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
-// among them: there may be functions that nothing else guards. What the server calls by itself needs no such right. A superuser's function
-// that looks into tables may run the code of any owner.
+// openSchemas are the schemas of functions, quoted, that a login of nobody may find names in. Those that are closed to
+// an author of the code are not among them: there may be functions in them that nothing else guards. What the server
+// calls by itself needs no such right. A superuser's function that looks into tables may run the code of any owner.
 func (l *rowLoader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
 	var authors []string
 	for _, c := range code {
@@ -38,12 +38,14 @@ func (l *rowLoader) openSchemas(ctx context.Context, s *loadSessions, code []rea
 	return schemas, err
 }
 
-// copyByNobody loads rows by a login that has no rights but to do that, and ends it with all that it had.
+// copyByNobody loads rows by a login that has no rights except to do that, then ends the login and takes all that it
+// had.
 //
-// The table is in a schema that holds nothing else meanwhile: in its own there may be functions and tables that nothing but the schema
-// guards. What holds its place there is the superuser's, so that nobody puts anything else there. The table itself is the superuser's, too,
-// and nobody has a right on it but the login to insert: its row security rests and its triggers are not there yet, while views and functions
-// still come to it by its oid. It is back where it belongs when this returns, also after an error, so that its rows may be tried again.
+// The table is moved to a schema that holds nothing else: in its own schema there may be functions and tables that
+// nothing but the schema guards. What holds its place there is the superuser's, so that nobody puts anything else
+// there. The table itself becomes the superuser's too, and nobody has a right on it except the login, to insert: its
+// row security is off and its triggers are not there yet, while views and functions still find it by its oid. It is
+// back where it belongs when this returns, also after an error, so that its rows may be tried again.
 func (l *rowLoader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := s.session(ctx, load.key)
 	if err != nil {
@@ -91,13 +93,13 @@ func (l *rowLoader) copyByNobody(ctx context.Context, s *loadSessions, load rows
 	return copied, checkRows(ctx, s, load.table, copied)
 }
 
-// shut are statements that take a table, which is called name by now, from its owner and from all who have a right on it, but not from
-// the login; and those that give it back to its owner.
+// shut returns statements that take a table, at its name for the time of the load, from its owner and from all who have
+// a right on it, except the login; and statements that give it back to its owner.
 func (l *rowLoader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
 	if table.owner != l.server.CurrentUser {
 		owner := postgres.QuoteName(table.owner)
 		shut = append(shut, "ALTER TABLE "+name+" OWNER TO CURRENT_USER")
-		if !l.server.Superuser { // who is given a table needs the right to make one there
+		if !l.server.Superuser { // the new owner of a table needs the right to make one there
 			open = append(open, "GRANT CREATE ON SCHEMA "+login+" TO "+owner)
 		}
 		open = append(open, "ALTER TABLE "+name+" OWNER TO "+owner)
@@ -119,7 +121,8 @@ const tableGrantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 
 	CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a WHERE c.oid = $1::pg_catalog.oid AND a.grantee <> c.relowner
 	AND a.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole`
 
-// checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
+// checkRows counts the rows of a table that a login of nobody loaded: code that ran may have written others than those
+// of the dump.
 func checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
 	admin, err := s.admin(ctx)
 	if err != nil {

@@ -44,10 +44,11 @@ func (g *schemaGiver) postpone(ctx context.Context, s *loadSessions, d dump.Defi
 	return s.runSQL(ctx, "GRANT USAGE, CREATE ON SCHEMA "+schema+" TO "+postgres.QuoteName(role))
 }
 
-// give gives schemas their owners, and each the rights on it once more.
+// give gives schemas their owners, and each the rights on it again.
 //
-// While a schema was another's, a grant to that one did nothing, and its owner-to-be had the right to create there, which the change
-// of the owner makes one of its own. So all is taken back, and the grants of the dump are run again. No login is there any more.
+// While a schema was another role's, a grant to its future owner did nothing, and that role had the right to create
+// there, which becomes its own when the owner changes. So all rights are taken back, and the grants of the dump are run
+// again. No login is left by now.
 func (g *schemaGiver) give(ctx context.Context, s *loadSessions) error {
 	for _, d := range g.later {
 		if err := s.run(ctx, d); err != nil {

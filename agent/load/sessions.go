@@ -11,20 +11,20 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// loadSessions are the sessions of one goroutine of a guarded load, opened at first need: the superuser's, and those of owners and
-// of nobody, each with a login of its own.
+// loadSessions are the sessions of one goroutine of a guarded load, opened when they are first needed: the superuser's,
+// and those of owners and of nobody, each with its own login.
 type loadSessions struct {
 	source  *sessionSource
 	open    map[sessionKey]*loadSession
 	catalog catalog    // asks in the superuser's session
-	code    codeFinder // likewise
+	code    codeFinder // asks there too
 }
 
 // sessionKey tells sessions apart. The superuser's is the one without anything.
 type sessionKey struct {
 	owner  string // whose rights it has
 	nobody string // it has no rights but what it is given for this
-	lent   bool   // it is for what runs nobody's code, with rights that the owner has not
+	lent   bool   // it is for what runs nobody's code, with rights that the owner does not have
 }
 
 // object is what a session is for.
@@ -51,7 +51,7 @@ func (s *loadSessions) close(ctx context.Context) {
 	}
 }
 
-// admin is the session of the superuser, or of whoever restores.
+// admin is the session of the superuser, or of the role that restores.
 func (s *loadSessions) admin(ctx context.Context) (*loadSession, error) {
 	return s.session(ctx, sessionKey{})
 }

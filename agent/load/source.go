@@ -20,7 +20,7 @@ func newSource(in target, load Guarded) *sessionSource {
 	return &sessionSource{target: in, logins: &logins{target: in}, settings: load.Definitions.Session, meanings: meanings(load.Settings)}
 }
 
-// sessions are those of another goroutine, which is to close them.
+// sessions are those of one more goroutine, which closes them.
 func (o *sessionSource) sessions() *loadSessions {
 	s := &loadSessions{source: o, open: map[sessionKey]*loadSession{}}
 	s.catalog = catalog{s.admin}

@@ -12,20 +12,20 @@ type tableInfo struct {
 	oid, name string
 	kind      string // relkind
 	owner     string
-	trusted   bool // the owner is a superuser, or is whoever restores: its code may do what this session may
+	trusted   bool // the owner is a superuser, or the role that restores: its code may do what this session may
 	own       bool // it is no part of an extension
 	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type, the key of partitions
 	creates   bool // its owner may create in its schema
 	uses      bool // its owner may find names in its schema
 	loads     bool // its owner may insert and truncate
 	guarded   bool // it has row security
-	refers    bool // a column holds names of objects, which are looked for with the rights of who loads the row
+	refers    bool // a column holds names of objects, which the server looks for with the rights of the role that loads the row
 }
 
 // routed reports whether rows that are loaded into the table go to its partitions.
 func (t tableInfo) routed() bool { return t.kind == "p" }
 
-// tableFacts are those of the table $1, a name as it stands in a dump.
+// tableFacts are the facts about the table $1, a name as it stands in a dump.
 var tableFacts = `WITH RECURSIVE found AS (
 		SELECT c.oid, c.relkind, c.relowner, c.relnamespace, c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
 	), tables (oid) AS (
@@ -45,7 +45,7 @@ var tableFacts = `WITH RECURSIVE found AS (
 		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'USAGE')::pg_catalog.text
 	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
 
-// table asks for what decides about a table.
+// table returns what decides which session may load or change a table. errNotDumped says that there is no such table.
 func (c catalog) table(ctx context.Context, name string) (tableInfo, error) {
 	rows, err := c.query(ctx, tableFacts, name)
 	if err != nil {
@@ -77,7 +77,7 @@ const treeFrom = `WITH RECURSIVE tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_
 	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
 		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`
 
-// places are the names that a table and the sequences of its columns leave when it goes to another schema.
+// places are the names that a table and the sequences of its columns leave when they move to another schema.
 func (c catalog) places(ctx context.Context, table tableInfo) ([]string, error) {
 	return c.oids(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.oid = $1::pg_catalog.oid OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
@@ -87,15 +87,16 @@ func (c catalog) places(ctx context.Context, table tableInfo) ([]string, error) 
 // relation is a table, a view, an index or a sequence, as the catalog has it.
 type relation struct{ oid, name, kind, owner string }
 
-// ofRelations is such things c, which are chosen by what comes after it.
+// ofRelations asks for relations c; the condition that chooses them follows it.
 const ofRelations = `SELECT c.oid, c.relname, c.relkind, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE `
 
-// goesAlong are those that go to another schema with the relation $1: its indexes, and the sequences of its columns.
+// goesAlong are the relations that move to another schema with the relation $1: its indexes, and the sequences of its
+// columns.
 const goesAlong = ofRelations + `c.oid IN (SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = pg_catalog.to_regclass($1::pg_catalog.text))
 	OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
 		AND d.refclassid = d.classid AND d.refobjid = pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid AND d.deptype IN ('a', 'i'))`
 
-// relations asks for them.
+// relations runs a query that begins with ofRelations.
 func (c catalog) relations(ctx context.Context, sql string, args ...string) ([]relation, error) {
 	rows, err := c.query(ctx, sql, args...)
 	var found []relation

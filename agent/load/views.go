@@ -17,8 +17,9 @@ type viewFiller struct {
 	paths  *pathRunner
 }
 
-// fill fills materialized views in their order: one may use another, also by a function, which the order of a dump does not show. The
-// rows that their owners do not see are not in them, as they were not before; a dump asks for an error in the place of that.
+// fill fills materialized views in their order, and again those that were not ready: one may use another, also by a
+// function, which the order of a dump does not show. Rows that its owner does not see are not in a view, as before; a
+// dump asks for an error instead.
 func (v *viewFiller) fill(ctx context.Context, s *loadSessions, views []dump.Definition) error {
 	for len(views) > 0 {
 		var waiting []dump.Definition
@@ -41,8 +42,9 @@ func (v *viewFiller) fill(ctx context.Context, s *loadSessions, views []dump.Def
 	return nil
 }
 
-// fillOne fills one by the login of its owner. An owner that may find no names in the view's schema any more gets that right for a login of
-// its own: the server runs the query as the owner, who can't be anybody else in it, so that no code gets at the right.
+// fillOne fills a view by the login of its owner. If the owner may no longer find names in the view's schema, a login
+// for this alone gets that right: the server runs the query as the owner and does not let it become anybody else, so no
+// code gets to use the right.
 func (v *viewFiller) fillOne(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	if !v.owners.mixed {
 		return v.paths.run(ctx, s, sessionKey{}, d)
@@ -73,8 +75,9 @@ func (v *viewFiller) fillOne(ctx context.Context, s *loadSessions, d dump.Defini
 	})
 }
 
-// fillPlain fills one as the superuser because no login of its owner is to be had. The server runs the query as the owner, but in a session
-// that is the superuser's: nothing in it may ask whose that is, neither code nor row security.
+// fillPlain fills a view as the superuser because there is no login of its owner. The server runs the query as the
+// owner, but the session is the superuser's: nothing in the query may ask whose session it is, neither code nor row
+// security.
 func (v *viewFiller) fillPlain(ctx context.Context, s *loadSessions, d dump.Definition, view tableInfo, refusal error) error {
 	way, from := reachOfQuery, start{tables: []string{view.oid}}
 	found, err := s.code.ask(ctx, way.from()+` SELECT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
@@ -94,7 +97,7 @@ func (v *viewFiller) fillPlain(ctx context.Context, s *loadSessions, d dump.Defi
 	return v.paths.runIn(ctx, s, sessionKey{}, d, emptyPath)
 }
 
-// split parts the materialized views of superusers from the others, where the database has code of others.
+// split separates the materialized views of superusers from the others, if the database has code of others.
 func (v *viewFiller) split(ctx context.Context, s *loadSessions) (early, late []dump.Definition, err error) {
 	if !v.owners.mixed {
 		return nil, v.all, nil

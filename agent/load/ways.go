@@ -9,9 +9,9 @@ import (
 type reach struct {
 	// columns: through the types of columns, checks and generated columns, as a row is loaded.
 	columns bool
-	// checks: through the checks of tables, too.
+	// checks: also through the checks of tables.
 	checks bool
-	// parts: down to the partitions, too. Up to what a table is a part of it goes always.
+	// parts: also down to the partitions. It goes up to what a table is a part of in any case.
 	parts bool
 	// plans: through what the planner looks at, indexes and statistics, and from a query to its tables.
 	plans bool
@@ -19,7 +19,7 @@ type reach struct {
 	casts bool
 	// alone: neither up nor down, but what the table has itself.
 	alone bool
-	// deputies: functions of superusers that may run what others made count, too. The superuser is to run what is found.
+	// deputies: superusers' functions that may run what others made count too. It is for what the superuser would run.
 	deputies bool
 }
 
@@ -100,7 +100,8 @@ func (s start) args() []string {
 	return []string{oidArray(s.tables), oidArray(s.types), oidArray(s.functions)}
 }
 
-// from is the SQL of a way from a start, whose args it takes: reached is a table of what it comes to.
+// from is the SQL that follows a way from a start. Its parameters are the args of the start; its table reached holds
+// all that the way leads to.
 func (w reach) from() string {
 	return `WITH RECURSIVE reached (class, oid) AS (
 		(SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, t.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t (oid)
