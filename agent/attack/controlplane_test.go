@@ -28,11 +28,11 @@ func TestControlPlaneOrdersARestoreOfItsOwnFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adopted := plunder{bytes.Replace(unsigned.manifest, []byte(`"manual"`), []byte(`"adopted"`), 1), unsigned.content}
+	imported := plunder{bytes.Replace(unsigned.manifest, []byte(`"manual"`), []byte(`"adopted"`), 1), unsigned.content}
 
 	h.plane.refused("an unsigned manifest and an unsealed file", h.plane.sends(unsigned, "invented-db", nil, "evil"))
 	h.plane.refused("the same with a key that is vouched for", h.plane.sends(unsigned, "invented-db", attackers, "evil"))
-	h.plane.refused("the same, as a file that was adopted", h.plane.sends(adopted, "invented-db", nil, "evil"))
+	h.plane.refused("the same, as a file that was adopted", h.plane.sends(imported, "invented-db", nil, "evil"))
 	h.plane.refused("signed by the attacker, who is vouched for", h.plane.sends(signed, "invented-db", attackers, "evil"))
 	h.plane.refused("the same, as a file that was adopted", h.plane.sends(claimed, "invented-db", attackers, "evil"))
 	h.plane.refused("signed by the attacker", h.plane.sends(signed, "invented-db", nil, "evil"))
@@ -223,7 +223,7 @@ func TestHostileFileIsLaunderedByABackup(t *testing.T) {
 	h.plane.succeeded("the file", h.plane.sends(madeUp(t, "invented-db", "CREATE TABLE evil (id int);"), "invented-db", nil, "evil"))
 	h.allows(`{}`)
 	h.CreateDatabase(t, "goods")
-	for database, confined := range map[string]bool{"evil": true, "goods": false} {
+	for database, sandboxed := range map[string]bool{"evil": true, "goods": false} {
 		h.plane.succeeded("a backup of "+database, h.plane.asks(&pgharborv1.Offer{Spec: &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: database}}}))
 		inventory, err := h.work.Engine.Inventory()
 		if err != nil {
@@ -238,7 +238,7 @@ func TestHostileFileIsLaunderedByABackup(t *testing.T) {
 		done := h.plane.restore(&pgharborv1.RestoreSpec{BackupId: id, TargetDatabase: database + "2"})
 		h.plane.succeeded("its restore", done)
 		// A role of this restore: that of the first one comes back as an owner with any backup of what it owns.
-		if owner := h.ownerOf(database + "2"); (owner == "pgharbor_restore_"+done.GetJobId()) != confined {
+		if owner := h.ownerOf(database + "2"); (owner == "pgharbor_restore_"+done.GetJobId()) != sandboxed {
 			t.Errorf("%s is restored for %q", database, owner)
 		}
 	}

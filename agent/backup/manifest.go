@@ -85,7 +85,7 @@ type Manifest struct {
 	Sequence       int64  `json:"sequence,omitempty"`
 	PreviousSHA256 string `json:"previous_sha256,omitempty"`
 	// Proof shows that who wrote the manifest had the passphrase; nil where nothing was sealed.
-	Proof *seal.Proof `json:"proof,omitempty"`
+	Proof *seal.PassphraseMAC `json:"proof,omitempty"`
 	// Signature is the agent's; nil for manifests from before agents signed. See certify for what it covers.
 	Signature *Signature `json:"signature,omitempty"`
 }

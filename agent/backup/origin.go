@@ -136,7 +136,7 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 	if e.Signer == nil || !e.Signer.Exists() {
 		return origin, nil
 	}
-	noted, err := e.Signer.Noted()
+	noted, err := e.Signer.Grandfathered()
 	switch {
 	case err != nil:
 		return origin, err
@@ -153,7 +153,7 @@ func (e *Engine) unsigned(stored []byte, m Manifest, origin Origin) (Origin, err
 func (e *Engine) adopted(stored []byte, origin Origin) (Origin, error) {
 	certified := origin.Proven()
 	if origin.Kind == OriginUnknown && e.Signer != nil && e.Signer.Exists() {
-		noted, err := e.Signer.Noted()
+		noted, err := e.Signer.Grandfathered()
 		if err != nil {
 			return origin, err
 		}
@@ -172,7 +172,7 @@ func (e *Engine) witness() func(m Manifest, stored []byte) error {
 		return func(Manifest, []byte) error { return nil }
 	}
 	key, err := e.Signer.PublicKey()
-	noted, chainErr := e.Signer.Noted()
+	noted, chainErr := e.Signer.Grandfathered()
 	if err != nil || chainErr != nil {
 		return func(Manifest, []byte) error { return nil } // what can't be read is told where it is needed
 	}

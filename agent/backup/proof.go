@@ -10,10 +10,10 @@ import (
 
 // Proof is how a test restore of a backup ended.
 type Proof struct {
-	State         string    `json:"state"` // ProofSucceeded or ProofFailed
+	State         string    `json:"state"` // TestRestoreSucceeded or TestRestoreFailed
 	FinishedAt    time.Time `json:"finished_at"`
 	ServerVersion string    `json:"server_version,omitempty"` // "15.18"
-	Method        string    `json:"method"`                   // ProofThrowaway or ProofInstance
+	Method        string    `json:"method"`                   // TestRestoreThrowaway or TestRestoreInstance
 	// Cage says what held the throwaway server, and what an older kernel leaves open; empty where there was none.
 	Cage string `json:"cage,omitempty"`
 	// RestoreTook is the verification and the load, as a restore has them too; Took is all of it.
@@ -37,8 +37,8 @@ const (
 
 // Methods of a Proof.
 const (
-	ProofThrowaway = words.ProofThrowaway // a server of its own
-	ProofInstance  = words.ProofInstance  // a temporary database of the instance
+	ProofThrowaway = words.TestRestoreThrowaway // a server of its own
+	ProofInstance  = words.TestRestoreInstance  // a temporary database of the instance
 )
 
 // Disproof is the failed proof of a backup that was not even put to the test.

@@ -30,7 +30,7 @@ const signatureContext = "pgharbor manifest 1\n"
 func (e *Engine) certify(m *Manifest) ([]byte, error) {
 	if m.Encryption.Scheme != seal.SchemeNone {
 		var err error
-		if m.Proof, err = e.Keys.NewProof(); err != nil {
+		if m.Proof, err = e.Keys.NewPassphraseMAC(); err != nil {
 			return nil, err
 		}
 	}
@@ -78,7 +78,7 @@ func (e *Engine) prove(m *Manifest) ([]byte, error) {
 	if err != nil || m.Proof == nil {
 		return data, err
 	}
-	if m.Proof.Value, err = e.Keys.Prove(*m.Proof, data); err != nil {
+	if m.Proof.Value, err = e.Keys.MAC(*m.Proof, data); err != nil {
 		return nil, err
 	}
 	return m.marshal()

@@ -16,8 +16,8 @@ const (
 	whenCreated   = 0x4        // DN_CREATE
 )
 
-// ofWhatItReads are attacks on a file, or a folder, by a descriptor that only reads it. Not every file system knows each;
-// then the answer is another than that it is not permitted.
+// ofWhatItReads are attacks on a file, or a folder, by a descriptor that only reads it. Not every
+// file system knows each; then the answer is another than that it is not permitted.
 var ofWhatItReads = map[string]func(fd int) error{
 	"open what it reads":      func(fd int) error { return errors.Join(unix.Fchmod(fd, 0o777|unix.S_ISUID), isOpened(fd)) },
 	"give away what it reads": func(fd int) error { return unix.Fchown(fd, os.Getuid(), os.Getgid()) },
@@ -76,7 +76,7 @@ func init() {
 	notHeld["ask a descriptor"] = true
 }
 
-// known is nil where a call was not refused but found nothing to do.
+// known is nil if a call was not refused but found nothing to do.
 func known(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return err

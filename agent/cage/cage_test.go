@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attackVariable makes this test's program the one that is held: it tries what the variable names, and exits 0 where it
-// could.
+// attackVariable makes this test's program the one that is held: it tries what the variable names,
+// and exits 0 if it could.
 const attackVariable = "PGHARBOR_TEST_ATTACK"
 
 const repelled = 42
@@ -125,7 +125,7 @@ var attacks = map[string]func([]string) error{
 	},
 }
 
-// notHeld are no attacks, but what a program may do all the same.
+// notHeld are no attacks, but what a program may do anyway.
 var notHeld = map[string]bool{"nothing": true, "own folder": true, "read a neighbour": true}
 
 func dial(network string, at int) func([]string) error {
@@ -226,7 +226,7 @@ func (tg target) spec(t *testing.T) Spec {
 	}
 }
 
-// try runs an attack, in a cage where there is one, and returns its exit status and what it said.
+// try runs an attack, in a cage if there is one, and returns its exit status and what it said.
 func try(t *testing.T, attack string, cage *Spec, args []string) (int, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -247,7 +247,8 @@ func try(t *testing.T, attack string, cage *Spec, args []string) (int, string) {
 	return cmd.ProcessState.ExitCode(), strings.TrimSpace(stderr.String())
 }
 
-// What is held reaches nothing that it was not given, by whichever user; without a cage, each of these attacks succeeds.
+// What is held reaches nothing that it was not given, by whichever user; without a cage, each of
+// these attacks succeeds.
 func TestACageHoldsAgainstEveryAttack(t *testing.T) {
 	support, err := Check()
 	if err != nil {

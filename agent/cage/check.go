@@ -17,8 +17,9 @@ type Support struct {
 	Landlock int
 }
 
-// Check says what a cage can hold here; ErrNone, with the reason, where there can be none. What is asked for at least is a
-// Landlock of any version, which Linux has since 5.13, and a seccomp filter.
+// Check reports what a cage can hold here; ErrNone, with the reason, if there can be none. What is
+// asked for at least is a Landlock of any version, which Linux has since 5.13, and a seccomp
+// filter.
 func Check() (Support, error) {
 	version, err := landlockVersion()
 	if err != nil {
@@ -37,8 +38,8 @@ func Check() (Support, error) {
 	return Support{Landlock: version}, nil
 }
 
-// Gaps says what a cage does not hold here, of a program of another user than this or of the same one, with shared memory of its own or
-// not: one phrase each.
+// Gaps reports what a cage does not hold here, of a program of another user than this or of the
+// same one, with shared memory of its own or not: one phrase each.
 func (s Support) Gaps(otherUser, ownIPC bool) (gaps []string) {
 	if !otherUser && s.Landlock < abiScopes {
 		gaps = append(gaps, "signals to other processes of this user, which Linux 6.12 and newer hold")

@@ -8,8 +8,8 @@ type answer uint32
 const (
 	refuse  answer = unix.SECCOMP_RET_ERRNO | answer(unix.EPERM)
 	unknown answer = unix.SECCOMP_RET_ERRNO | answer(unix.ENOSYS) // what is asked for so falls back on something older
-	// pretend says that it was done. A server ends where it can't change the mode of its own socket, and Landlock does not
-	// tell that from the mode of anybody else's file.
+	// pretend answers that it was done. A server ends if it can't change the mode of its own
+	// socket, and Landlock does not tell that from the mode of anybody else's file.
 	pretend answer = unix.SECCOMP_RET_ERRNO
 )
 
@@ -35,8 +35,9 @@ type rule struct {
 	second uint32 // of isOfAnother; may be the same
 }
 
-// newestCall is the last system call that was known when this was written, mseal, the same one on every architecture. What is
-// newer is unknown to the cage, and so are those of another architecture's interface (x32), which have higher numbers.
+// newestCall is the last system call that was known when this was written, mseal, the same one on
+// every architecture. What is newer is unknown to the cage, and so are those of another
+// architecture's interface (x32), which have higher numbers.
 const newestCall = unix.SYS_MSEAL
 
 const (
@@ -48,8 +49,8 @@ const (
 	kindOfIoctl      = 0xFF00
 )
 
-// never are the calls that no program in a cage has a use for, and that reach past its files: other processes, the kernel,
-// the host, other names for the same file, and what tells of others' files.
+// never are the calls that no program in a cage has a use for, and that reach past its files: other
+// processes, the kernel, the host, other names for the same file, and what shows others' files.
 var never = []uint32{
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE, unix.SYS_PROCESS_MRELEASE,
 	unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP, unix.SYS_MIGRATE_PAGES, unix.SYS_MOVE_PAGES,
@@ -69,7 +70,8 @@ var never = []uint32{
 	unix.SYS_INOTIFY_ADD_WATCH,
 	unix.SYS_SEMGET, unix.SYS_SEMCTL, unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV,
 	unix.SYS_MSGCTL, unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK,
-	// Landlock does not guard these: whoever owns a file may do them by its path, and by a descriptor that only reads it.
+	// Landlock does not guard these: anyone who owns a file may do them by its path, and by a
+	// descriptor that only reads it.
 	unix.SYS_FCHOWNAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR,
 	unix.SYS_FCHOWN, unix.SYS_FSETXATTR, unix.SYS_FREMOVEXATTR,
 }
@@ -80,7 +82,7 @@ var sometimes = []rule{
 	{call: unix.SYS_CLONE3, answer: unknown}, // its flags are in memory, where a filter does not look
 	{call: unix.SYS_FCHMODAT, answer: pretend}, {call: unix.SYS_FCHMODAT2, answer: pretend}, {call: unix.SYS_UTIMENSAT, answer: pretend},
 	{call: unix.SYS_FCHMOD, answer: pretend},
-	// A lease holds up whoever writes to the file, and a notice watches a folder.
+	// A lease holds up anyone who writes to the file, and a notice watches a folder.
 	{call: unix.SYS_FCNTL, answer: refuse, test: equals, arg: 1, value: unix.F_SETLEASE},
 	{call: unix.SYS_FCNTL, answer: refuse, test: equals, arg: 1, value: unix.F_NOTIFY},
 	// What is started stays in the process group of the first, so that to end the group is to end it all.
@@ -95,8 +97,9 @@ var sometimes = []rule{
 	{call: unix.SYS_SCHED_SETATTR, answer: refuse, test: differs, value: 0},
 }
 
-// noFileSystem keeps a program from what a file system has of its own for files that are open for reading: flags such as
-// "immutable", encryption, a snapshot of a folder. There are many, so what there may be is named. A network needs those of sockets.
+// noFileSystem keeps a program from what a file system has of its own for files that are open for
+// reading: flags such as "immutable", encryption, a snapshot of a folder. There are many, so what
+// there may be is named. A network needs those of sockets.
 func noFileSystem(network bool) rule {
 	r := rule{call: unix.SYS_IOCTL, answer: refuse, test: isOfAnother, arg: 1, value: ofTerminals, second: ofTerminals}
 	if network {
@@ -105,8 +108,8 @@ func noFileSystem(network bool) rule {
 	return r
 }
 
-// noNetwork leaves a program a socket to listen on and nobody to speak to first. The address of a message is in memory, where
-// a filter does not look.
+// noNetwork leaves a program a socket to listen on and nobody to speak to first. The address of a
+// message is in memory, where a filter does not look.
 var noNetwork = []rule{
 	{call: unix.SYS_SOCKET, answer: refuse, test: differs, value: unix.AF_UNIX},
 	{call: unix.SYS_SOCKETPAIR, answer: refuse, test: differs, value: unix.AF_UNIX},
@@ -121,8 +124,8 @@ var noSharedMemory = []rule{
 	{call: unix.SYS_SHMGET, answer: refuse}, {call: unix.SYS_SHMAT, answer: refuse}, {call: unix.SYS_SHMCTL, answer: refuse},
 }
 
-// noTruncate stands in for a Landlock that does not guard the length of files. A server empties a file so before it removes
-// it, and need not.
+// noTruncate stands in for a Landlock that does not guard the length of files. A server empties a
+// file so before it removes it, and need not.
 var noTruncate = rule{call: unix.SYS_TRUNCATE, answer: pretend}
 
 // rules are all that apply.

@@ -2,8 +2,8 @@ package cage
 
 import "golang.org/x/sys/unix"
 
-// Where struct seccomp_data has what a filter looks at (seccomp(2)); the architectures that there are filters for have the
-// lower half of an argument first.
+// If struct seccomp_data has what a filter looks at (seccomp(2)); the architectures that there are
+// filters for have the lower half of an argument first.
 const (
 	atCall = 0
 	atArch = 4
@@ -17,7 +17,7 @@ func load(at uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 }
 
-// jump goes on as many instructions further as it says where the comparison holds, or where it does not.
+// jump goes on as many instructions further as it says if the comparison holds, or if it does not.
 func jump(comparison uint16, value uint32, holds, not uint8) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | comparison | unix.BPF_K, K: value, Jt: holds, Jf: not}
 }
@@ -26,7 +26,8 @@ func give(a answer) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: uint32(a)}
 }
 
-// assemble makes the filter: calls of another architecture end the process, what no rule speaks of is done.
+// assemble makes the filter: calls of another architecture end the process, what no rule mentions
+// is done.
 func assemble(s Spec, abi int) []unix.SockFilter {
 	program := []unix.SockFilter{
 		load(atArch), jump(unix.BPF_JEQ, architecture, 1, 0), give(answer(unix.SECCOMP_RET_KILL_PROCESS)),

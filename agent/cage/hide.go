@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// allBut calls visible for the files and folders that together are all but the hidden ones. Landlock can only allow, and
-// what it allows of a folder, it allows of all that is in it: so these are the neighbours of the hidden ones, of the folders
-// that these are in, and so on.
+// allBut calls visible for the files and folders that together are all but the hidden ones.
+// Landlock can only allow, and what it allows of a folder, it allows of all that is in it: so these
+// are the neighbours of the hidden ones, of the folders that these are in, and so on.
 func allBut(hidden []string, visible func(path string) error) error {
 	var real []string
 	for _, path := range hidden {

@@ -62,7 +62,8 @@ func call(number, a, b, c uintptr) error {
 	return nil
 }
 
-// shared makes what programs share without files, open to everybody, and returns the id of the memory and the key of all.
+// shared makes what programs share without files, open to everybody, and returns the id of the
+// memory and the key of all.
 func shared(t *testing.T) (id, key string) {
 	t.Helper()
 	number := os.Getpid()
@@ -96,8 +97,9 @@ func shared(t *testing.T) (id, key string) {
 // asAnother is the variable by which the test below is told that it is no longer root.
 const asAnother = "PGHARBOR_TEST_AS_ANOTHER"
 
-// A server has shared memory of its own and reaches none of its user's, whoever the agent is: root with a server of another
-// user, root as such, and an agent that is not root, whose server is the same user.
+// A server has shared memory of its own and reaches none of its user's, no matter who the agent is:
+// root with a server of another user, root as such, and an agent that is not root, whose server is
+// the same user.
 func TestACageHasSharedMemoryOfItsOwn(t *testing.T) {
 	probe := exec.CommandContext(t.Context(), Program)
 	probe.Args, probe.SysProcAttr = Probe(), &syscall.SysProcAttr{}
@@ -136,7 +138,7 @@ func TestACageHasSharedMemoryOfItsOwn(t *testing.T) {
 	}
 }
 
-// Where there is no namespace to be had, it is said.
+// If there is no namespace, that is reported.
 func TestAMissingNamespaceIsAGap(t *testing.T) {
 	for own, want := range map[bool]int{true: 0, false: 1} {
 		if gaps := (Support{Landlock: abiScopes}).Gaps(true, own); len(gaps) != want {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a rule of Landlock can allow, by the version that first knew it. What a newer one guards is denied wherever it is known.
+// What a rule of Landlock can allow, by the version that first knew it. What a newer one guards is
+// denied wherever it is known.
 const (
 	rightsOfFiles = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
@@ -24,7 +25,7 @@ const (
 
 const abiTruncate = 3
 
-// handled are the rights that a version of Landlock denies where no rule allows them.
+// handled are the rights that a version of Landlock denies if no rule allows them.
 func handled(abi int, network bool) unix.LandlockRulesetAttr {
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: rightsOf1}
 	if abi >= 2 {
@@ -57,7 +58,8 @@ func landlockVersion() (int, error) {
 	return int(version), nil
 }
 
-// ruleset makes the rules of a spec, which restrict applies. The caller's process ends or becomes another, and closes it so.
+// ruleset makes the rules of a spec, which restrict applies. The caller's process ends or becomes
+// another, and closes it so.
 func (s Spec) ruleset(abi int) (int, error) {
 	attr := handled(abi, s.Network)
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)

@@ -42,7 +42,7 @@ func init() {
 	}
 }
 
-// execute runs what stands in a file that has no path, which exits 0 if it runs.
+// execute runs what is in a file that has no path, which exits 0 if it runs.
 func execute(fd int) error {
 	empty, name, variable := []byte{0}, []byte("x\x00"), []byte(attackVariable+"=nothing\x00")
 	argv, environ := []*byte{&name[0], nil}, []*byte{&variable[0], nil}

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init makes a program that is to be a cage one, and does not return then. It stands before main so that every program that
-// links this package, those of its tests too, can be one; nothing but the initialisation of packages has run by then.
+// init makes a program that becomes a cage one, and does not return then. It runs before main so
+// that every program that links this package, those of its tests too, can be one; only the
+// initialisation of packages has run by then.
 func init() {
 	if len(os.Args) < 3 || os.Args[0] != name {
 		return
@@ -26,8 +27,8 @@ func init() {
 	os.Exit(Failed)
 }
 
-// become confines the calling thread and then turns the process into the program. All of it is the thread's alone, and exec
-// keeps what the thread has that calls it and ends the others.
+// become confines the calling thread and then turns the process into the program. All of it is the
+// thread's alone, and exec keeps what the thread has that calls it and ends the others.
 func become(text string, argv []string) error {
 	runtime.LockOSThread()
 	var o order
@@ -69,9 +70,10 @@ func (o order) close() error {
 	return nil
 }
 
-// bound sets the limits of the program, and lets the kernel end it before anything else where memory runs out.
+// bound sets the limits of the program, and lets the kernel end it before anything else if memory
+// runs out.
 func (o order) bound() error {
-	// Anybody may raise this of a process of their own. Where /proc is not to be written to, it stays.
+	// Anybody may raise this of a process of their own. If /proc is not to be written to, it stays.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(1000)), 0)
 	limits := map[int]uint64{unix.RLIMIT_CORE: 0}
 	if o.Processes > 0 {
@@ -111,8 +113,8 @@ func (o order) changeUser() error {
 	return nil
 }
 
-// endWithParent asks the kernel for a signal when who started this dies. It forgets that with the change of the user, so
-// this comes after; and who died before sends none.
+// endWithParent asks the kernel for a signal when who started this dies. It forgets that with the
+// change of the user, so this comes after; and a process that died before sends none.
 func (o order) endWithParent() error {
 	if o.DeathSignal == 0 {
 		return nil

@@ -31,7 +31,7 @@ type agent struct {
 	state    *state.Folder
 	instance *postgres.Instance
 	store    backup.Store
-	signer   *signing.Signer // nil where the state folder is one that goes again
+	signer   *signing.Signer // nil if the state folder is one that goes again
 	policy   policy.File
 	// fromInstance is the instance that somebody on the host names as the file's.
 	fromInstance string
@@ -84,8 +84,9 @@ func openAgent(c *command, what purpose) (_ *agent, err error) {
 	return a, nil
 }
 
-// beginSigning makes the key once all that stands in the backup folder was noted. Who has not opened that folder must not
-// make it. Where it can't be had, backups are made without, which is better than none, and the next start tries again.
+// beginSigning makes the key once all manifests in the backup folder are grandfathered. Anyone who
+// has not opened that folder must not make it. If it is not available, backups are made without,
+// which is better than none, and the next start tries again.
 func beginSigning(engine *backup.Engine) (warnings []string) {
 	if err := engine.BeginSigning(); err != nil {
 		warnings = append(warnings, "manifests are not signed until the next start: "+err.Error())
@@ -141,7 +142,7 @@ func (a *agent) config(clock *retention.ClockGuard) job.Config {
 			RestoreJobs: s.RestoreJobs, Trusts: a.trusts,
 		},
 		State: a.state, Log: a.log, Now: a.now,
-		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), AdoptDatabase: s.AdoptDatabase,
+		DefaultDatabase: cmp.Or(s.Connection.Database(), s.Connection.User(), "postgres"), ImportDatabase: s.ImportDatabase,
 		Clock: clock, SecretFiles: a.secretFiles(), HostPolicy: a.policy.Read, Plan: s.plan(),
 	}
 	if job.Unencrypted(seal.Ring{Passphrases: s.Passphrases}) {
@@ -193,8 +194,8 @@ func (a *agent) identityDir() string { return identityDir(a.state.Dir()) }
 
 func identityDir(stateDir string) string { return filepath.Join(stateDir, "identity") }
 
-// instanceName is the name that the fleet knows this instance by, or the host's
-// where there is no fleet.
+// instanceName is the name that the fleet knows this instance by, or the host's if there is no
+// fleet.
 func instanceName(identityDir string) string {
 	if identity, err := client.Load(identityDir); err == nil {
 		return identity.Name()

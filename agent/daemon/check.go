@@ -76,7 +76,7 @@ func (r remedy) Unwrap() error { return r.error }
 // look is one check: what it found, or what is wrong.
 type look func(context.Context, *command) (string, error)
 
-// notAsked stands for the checks that need the server, where it can't be reached.
+// notAsked stands for the checks that need the server, if it can't be reached.
 func notAsked(context.Context, *command) (string, error) {
 	return "", remedy{errors.New("not known without a connection"), "mend the connection first"}
 }

@@ -68,7 +68,8 @@ func (a *agent) checkRights(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("all of %d databases can be read", len(databases)) + a.lacksToRestore(ctx), nil
 }
 
-// lacksToRestore is what the role lacks for any restore, for the end of a line; who only backs up lacks it with no harm.
+// lacksToRestore is what the role lacks for any restore, for the end of a line; an agent that only
+// backs up does not need it.
 func (a *agent) lacksToRestore(ctx context.Context) string {
 	lacks, err := a.instance.MayReplace(ctx, "")
 	makes, rolesErr := a.instance.MayMakeRoles(ctx)
@@ -81,7 +82,8 @@ func (a *agent) lacksToRestore(ctx context.Context) string {
 	return "; restores here would lack " + lacks + " (docs/agent.md, An agent that is no superuser)"
 }
 
-// checkLogins tries whether a restore gets in as the owners of what it loads. Who may make no roles is told that with the rights.
+// checkLogins tries whether a restore gets in as the owners of what it loads. Anyone who may make
+// no roles is told that with the rights.
 func (a *agent) checkLogins(ctx context.Context, _ *command) (string, error) {
 	makes, err := a.instance.MayMakeRoles(ctx)
 	if err != nil {
@@ -106,7 +108,7 @@ func (a *agent) checkState(context.Context, *command) (string, error) {
 	return a.state.Dir() + " can be written", nil
 }
 
-// stateError says of an error that the state folder is full, where it is.
+// stateError says of an error that the state folder is full, if it is.
 func stateError(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("the state folder %s is full: %w", dir, err)
@@ -114,8 +116,8 @@ func stateError(dir string, err error) error {
 	return err
 }
 
-// coveredDatabases describes the databases that a round backs up. One that is
-// named and missing is an error.
+// coveredDatabases describes the databases that a scheduled run backs up. One that is named and
+// missing is an error.
 func (a *agent) coveredDatabases(ctx context.Context) ([]postgres.Database, error) {
 	databases, err := a.instance.Databases(ctx)
 	if err != nil || len(a.settings.Databases) == 0 {
@@ -144,8 +146,8 @@ func (a *agent) checkClock(ctx context.Context, _ *command) (string, error) {
 	return fmt.Sprintf("%s off the database server's", skew), nil
 }
 
-// checkSpace opens the backup folder, writes to it, and compares its free space
-// with what the next round may need.
+// checkSpace opens the backup folder, writes to it, and compares its free space with what the next
+// scheduled run may need.
 func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	const writable = "let BACKUP_DIR name a folder that this user may write to"
 	backups, err := local.Open(a.settings.Dir)
@@ -196,7 +198,7 @@ func (a *agent) checkControlPlane(ctx context.Context, _ *command) (string, erro
 		return "not enrolled: the agent works alone", nil
 	}
 	if err != nil {
-		return "", remedy{err, "remove the identity and enrol anew: pgharbor-agent enroll INVITE"}
+		return "", remedy{err, "remove the identity and enrol again: pgharbor-agent enroll INVITE"}
 	}
 	conn, err := identity.Dial()
 	if err != nil {

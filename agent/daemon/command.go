@@ -66,7 +66,7 @@ func Main(ctx context.Context, p Process) int {
 func (c *command) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pgharbor-agent",
-		Short: "Backs up the PostgreSQL instance beside it",
+		Short: "Backs up the PostgreSQL instance on its host",
 		Long: `pgharbor-agent backs up the databases of one PostgreSQL instance: it dumps, seals,
 keeps and removes by policy, and restores. It works alone; enrolled, it also
 does so for a control plane.
@@ -87,7 +87,7 @@ PGHARBOR_<FLAG>, too.`,
 	root.PersistentFlags().StringVar(&c.stateDir, "state-dir", defaultStateDir, "folder of the identity and the journal")
 	root.PersistentFlags().StringVar(&c.policyFile, "policy-file", policy.DefaultPath, "file that says what the control plane may ask of this host; only root and this user may write to it")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newTrail(),
+	root.AddCommand(c.newEnroll(), c.newRun(), c.newBackup(), c.newRestore(), c.newUndo(), c.newRestores(), c.newVerify(), c.newRuns(), c.newCheck(), c.newAuditLog(),
 		c.newHold(), c.newRelease(), c.newUnmark())
 	usage.NameMissing(root)
 	return root
@@ -136,7 +136,7 @@ func (c *command) stateDirGiven() bool { return c.root.PersistentFlags().Changed
 
 func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
 
-// terminal is standard input, where that is a terminal.
+// terminal is standard input, if that is a terminal.
 func (c *command) terminal() *os.File {
 	f, ok := c.Stdin.(*os.File)
 	if !ok {

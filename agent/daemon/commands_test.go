@@ -72,7 +72,8 @@ func TestErrorsTakeOneLine(t *testing.T) {
 	}
 }
 
-// Who is told that --trust-content would load a dump is told too that the dump itself may have brought that about.
+// Anyone who is told that --trust-content would load a dump is told too that the dump itself may
+// have brought that about.
 func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	refused := &postgres.ServerError{SQLState: "42501"}
 	for name, test := range map[string]struct {
@@ -89,7 +90,8 @@ func TestTheHintToTrustADumpWarnsOfItsCode(t *testing.T) {
 	}
 }
 
-// Who restores by hand what no server takes is told what is wrong with the source, and where the way out stands.
+// Anyone who restores by hand what no server takes is told what is wrong with the source, and where
+// the way out is documented.
 func TestTheHintForWhatNoServerTakes(t *testing.T) {
 	for state, says := range map[string]string{"23514": "rows in the source", "42P17": "ALTER FUNCTION", "42501": "USAGE and CREATE on the schema"} {
 		hint := hintFor(fmt.Errorf("restore: table public.t: %w", &postgres.ServerError{SQLState: state}))
@@ -102,7 +104,7 @@ func TestTheHintForWhatNoServerTakes(t *testing.T) {
 // A backup that may not read something is no restore that lacks a right.
 func TestTheHintForWhatABackupMayNotRead(t *testing.T) {
 	hint := hintFor(&postgres.ToolError{Tool: "pg_dump", Exit: 1, Stderr: "pg_dump: error: could not open large object 1: ERROR:  permission denied for large object 1\n", Err: errors.New("exit status 1")})
-	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up anew") {
+	if !strings.Contains(hint, "pgharbor-agent check") || strings.Contains(hint, "back up again") {
 		t.Error(hint)
 	}
 }
@@ -238,7 +240,7 @@ func TestCheck(t *testing.T) {
 		"configuration": {"BACKUP_RETENTION_DAYS=0", "FAILED  configuration: BACKUP_RETENTION_DAYS"},
 		"test restores": {"BACKUP_VERIFY_SCHEDULE=0 4 * * 0\x00BACKUP_VERIFY_BINDIR=/nowhere", "FAILED  test restores: no server binaries are at hand: /nowhere"},
 		"policy":        {"PGHARBOR_POLICY_FILE=" + blocked, "FAILED  policy: the policy of this host can't be used: " + blocked + ": unexpected end of JSON input — until then the control plane may ask for nothing"},
-		"policy gone":   {"PGHARBOR_POLICY_FILE=" + h.dir + "/gone", "gone: there is no such file, and one that is named must be there: {} in it stands for the defaults — make the file that PGHARBOR_POLICY_FILE"},
+		"policy gone":   {"PGHARBOR_POLICY_FILE=" + h.dir + "/gone", "gone: there is no such file, and one that is named must be there: {} in it means the defaults — make the file that PGHARBOR_POLICY_FILE"},
 		"databases":     {"BACKUP_DATABASES=gone", `FAILED  rights: no such database: "gone" — `},
 	}
 	for name, test := range tests {

@@ -103,7 +103,7 @@ func TestTwoAgentsOnOneStateFolder(t *testing.T) {
 	}
 }
 
-// Whoever has no rights on the default state folder still backs up and restores.
+// Anyone who has no rights on the default state folder still backs up and restores.
 func TestWithoutAStateFolder(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.WithPassword("over-tcp"))
 	server.CreateDatabase(t, "shop")

@@ -16,7 +16,7 @@ import (
 //   - neither a core nor /proc/PID/environ, mem and fd show its passphrases to
 //     another process of the same user (PR_SET_DUMPABLE), and there are no cores of
 //     the tools either (RLIMIT_CORE);
-//   - files that it makes are its own alone, whoever makes them (umask 077).
+//   - files that it makes are its own alone, no matter who makes them (umask 077).
 //
 // A unit of systemd closes more; see deploy/systemd.
 func Harden() error {

@@ -41,7 +41,7 @@ func (c *command) newRelease() *cobra.Command {
 	}
 }
 
-// onStored does something to a stored backup, and says what it is then.
+// onStored does something to a stored backup, and reports what it is then.
 func (c *command) onStored(what, is string, do func(a *agent, id string) error) (err error) {
 	a, err := openAgent(c, toBackUp)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *agent) idOf(what string) (string, error) {
 	return "", errors.Join(fmt.Errorf("%w: %s", backup.ErrNotFound, oneLine(what)), unread)
 }
 
-// thisUser is whoever runs the program, as a hold names them.
+// thisUser is the user who runs the program, as a hold names them.
 func thisUser() string {
 	name := strconv.Itoa(os.Geteuid())
 	if found, err := user.Current(); err == nil {

@@ -8,12 +8,11 @@ import (
 	"os"
 )
 
-// hostIdentity names this machine in a way that a copy of the state folder does
-// not take along: the host's name, and the start of a hash of its machine id,
-// which itself is not to be told (machine-id(5)). Without one, the id of the boot
-// stands in.
+// hostIdentity names this machine in a way that a copy of the state folder does not take along: the
+// host's name, and the start of a hash of its machine id, which itself is not to be told
+// (machine-id(5)). Without one, the id of the boot is used.
 func hostIdentity() string {
-	name, _ := os.Hostname() // only a help to whoever reads it
+	name, _ := os.Hostname() // only a help to its reader
 	id := cmp.Or(firstLine("/etc/machine-id"), firstLine("/proc/sys/kernel/random/boot_id"))
 	if id == "" {
 		return name

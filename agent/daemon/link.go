@@ -33,7 +33,7 @@ func (a *agent) keepLinked(ctx context.Context, version string) {
 	renewing.Go(func() { identity.KeepRenewed(ctx, conn, a.log, a.now) })
 	s := &session.Session{
 		Conn: conn, Work: session.WorkOf(a.runner), Version: version, Timezone: a.settings.Timezone, Log: a.log, Now: a.now,
-		OnServerTime: a.runner.Clock.Hear, TrailKey: identity.TrailKey, Incarnation: rand.Text(), Host: hostIdentity(),
+		OnServerTime: a.runner.Clock.Hear, AuditKey: identity.AuditKey, Incarnation: rand.Text(), Host: hostIdentity(),
 		OnState: func(line string) { notify(a, "STATUS="+line) },
 		// The last third of a certificate's life begins when it should be renewed.
 		Certificate: func() (time.Time, time.Duration) {
@@ -65,7 +65,7 @@ func (a *agent) awaitIdentity(ctx context.Context) *client.Identity {
 			a.log.Info("not enrolled with a control plane: the agent works alone", "hint", "pgharbor-agent enroll INVITE")
 		default:
 			a.log.Error("the identity can't be used: the agent works alone", "error", err,
-				"hint", "remove the folder of the identity and enrol anew with a new invite", "folder", a.identityDir())
+				"hint", "remove the folder of the identity and enrol again with a new invite", "folder", a.identityDir())
 		}
 		if err != nil {
 			logged = err.Error()

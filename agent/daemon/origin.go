@@ -13,12 +13,12 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// foundFile is a file to restore, with the manifest beside it; nil where there is
-// none, as beside a file of the old script.
+// foundFile is a file to restore, with the manifest next to it; nil if there is none, as for a file
+// of the old script.
 type foundFile struct {
 	path     string
 	manifest *backup.Manifest
-	stored   []byte // the manifest as it stands there
+	stored   []byte // the manifest as it is there
 }
 
 func findFile(path string) (foundFile, error) {
@@ -42,10 +42,9 @@ func findFile(path string) (foundFile, error) {
 	return found, err
 }
 
-// trusts reports whether another instance's word counts here: where it was named on
-// the command line or in the host's policy, and on a host that has no name in a
-// fleet, such as the spare one of the worst day, where a person brings the file
-// and the passphrase and nothing says otherwise.
+// trusts reports whether another instance's word counts here: if it was named on the command line
+// or in the host's policy, and on a host that has no name in a fleet, such as the spare one of the
+// worst day, if a person brings the file and the passphrase and nothing says otherwise.
 func (a *agent) trusts(instance string) bool {
 	if _, err := os.Lstat(a.identityDir()); errors.Is(err, fs.ErrNotExist) || instance == a.fromInstance {
 		return true
@@ -57,8 +56,7 @@ func (a *agent) trusts(instance string) bool {
 	return err == nil && allowed.Trusts(instance)
 }
 
-// originOf judges who made a file. In the backup folder a manifest must stand
-// beside its own file.
+// originOf decides who made a file. In the backup folder a manifest must be next to its own file.
 func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	inside := a.keeps(file.path)
 	switch {
@@ -85,7 +83,7 @@ func (a *agent) originOf(file foundFile) (origin backup.Origin, err error) {
 	return origin, err
 }
 
-// keeps reports whether a file stands in BACKUP_DIR or in a folder of it.
+// keeps reports whether a file is in BACKUP_DIR or in a folder of it.
 func (a *agent) keeps(path string) bool {
 	folder, err := filepath.EvalSymlinks(a.settings.Dir)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/policy"
 )
 
-// hostPolicy is where the host says what the control plane may ask for. A file
-// that somebody has named must be there.
+// hostPolicy is where the host says what the control plane may ask for. A file that somebody has
+// named must be there.
 func (c *command) hostPolicy() policy.File {
 	return policy.File{Path: c.policyFile, Optional: !c.root.PersistentFlags().Changed("policy-file")}
 }
@@ -22,7 +22,7 @@ func (a *agent) checkPolicy(context.Context, *command) (string, error) {
 	return allowed.String(), nil
 }
 
-// policyRemedy says what to do about a policy that can't be used.
+// policyRemedy reports what to do about a policy that can't be used.
 func policyRemedy(err error) string {
 	const until = "until then the control plane may ask for nothing; see \"What the host allows\" in docs/agent.md"
 	if errors.Is(err, policy.ErrGone) {
@@ -31,7 +31,7 @@ func policyRemedy(err error) string {
 	return until
 }
 
-// announcePolicy says at the start what the control plane will be told: backups are made all the same.
+// announcePolicy says at the start what the control plane will be told: backups are made anyway.
 func (a *agent) announcePolicy() {
 	if _, err := a.policy.Read(); err != nil {
 		a.log.Error("the control plane may ask for nothing", "error", err, "what to do", policyRemedy(err))

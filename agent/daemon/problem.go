@@ -81,7 +81,8 @@ func text(err error) string {
 	return err.Error()
 }
 
-// poolerRemedy is for who has a pooler before the server, and would think of the setting by which it lets anything pass.
+// poolerRemedy is for who has a pooler before the server, and would think of the setting by which
+// it lets anything pass.
 const poolerRemedy = "let DATABASE_URL, or PGHOST and PGPORT, name PostgreSQL itself and not a pooler before it; " +
 	"telling the pooler to ignore the parameters does not help, as without them tenants could run their functions in the agent's sessions"
 
@@ -100,9 +101,9 @@ func hintFor(err error) string {
 	case errors.Is(err, postgres.ErrPooler):
 		return poolerRemedy
 	case errors.Is(err, backup.ErrConfinedOnly):
-		return "restore it beside, into a new database, without --replace and without its roles; only if you know who made the file: --trust-origin"
+		return "restore it into a new database, without --replace and without its roles; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrUnproven):
-		return "upgrade psql, or restore it confined all the same: --unsigned; only if you know who made the file: --trust-origin"
+		return "upgrade psql, or restore it sandboxed anyway: --unsigned; only if you know who made the file: --trust-origin"
 	case errors.Is(err, backup.ErrConfined):
 		return "what only a superuser may make fails so; if you know who made the file, restore it as your own: --trust-origin"
 	case cannotRead(err):
@@ -116,11 +117,11 @@ func hintFor(err error) string {
 	case errors.Is(err, backup.ErrOwnedByConfined):
 		return "give what is in it to whom it belongs first, in the database: REASSIGN OWNED BY that role TO another; and ALTER DATABASE … OWNER TO"
 	case errors.Is(err, backup.ErrUnsigned):
-		return "somebody has taken the signature off, and then another copy is to be restored; or it is older than the agent's key and was not there when that was made: see \"A folder that came late\" in docs/agent.md"
+		return "somebody has taken the signature off, and then another copy must be restored; or it is older than the agent's key and was not there when that was made: see \"A folder that came late\" in docs/agent.md"
 	case errors.Is(err, backup.ErrForged):
 		return "somebody has changed the manifest or the file; take another backup, or this one from another copy"
 	case errors.Is(err, backup.ErrTargetExists):
-		return "restore into a name that is not taken, or add --replace, which keeps the old database beside it"
+		return "restore into a name that is not taken, or add --replace, which keeps the old database under another name"
 	case errors.Is(err, state.ErrShared):
 		return "chmod go-w the folder, or name another one: a state folder is the agent's alone"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -128,7 +129,7 @@ func hintFor(err error) string {
 	case errors.Is(err, client.ErrBadInvite):
 		return "copy the whole invite, as `pgharbor agents invite NAME` printed it"
 	case errors.Is(err, client.ErrAlreadyEnrolled):
-		return "to enrol anew, remove the folder identity in the state folder first"
+		return "to enrol again, remove the folder identity in the state folder first"
 	case errors.Is(err, client.ErrReplyLost):
 		return "enrol again with the same invite, while it holds: it leads to the same identity"
 	case status.Code(err) == codes.Unavailable:
@@ -148,7 +149,7 @@ func cannotRead(err error) bool {
 	return errors.As(err, &tool) && tool.Tool == "pg_dump" && strings.Contains(tool.Error(), "SQLSTATE 42501")
 }
 
-// loginHint is for a server on which no login of an owner can be had.
+// loginHint is for a server on which no login of an owner is available.
 func loginHint(err error) string {
 	var closed *postgres.NoWayIn
 	if errors.As(err, &closed) {
@@ -157,16 +158,16 @@ func loginHint(err error) string {
 	return "give the agent's role CREATEROLE and, from PostgreSQL 16 on, the ADMIN option on the owners: see \"An agent that is no superuser\" in docs/agent.md"
 }
 
-// contentHint is for a dump whose code would gain rights. Where code of the dump was refused something, it may have seen to
-// that, so that somebody runs it with all the rights of the agent.
+// contentHint is for a dump whose code would gain rights. If code of the dump was refused
+// something, it may have seen to that, so that somebody runs it with all the rights of the agent.
 func contentHint(err error) string {
 	const trust = "--trust-content runs that code with all the rights of the agent"
 	switch {
 	case postgres.CodeRefused(err):
-		return "give the object to another owner, or change it, in the source and back up anew; " + trust +
+		return "give the object to another owner, or change it, in the source and back up again; " + trust +
 			": read it first, for it may itself have refused to run with fewer"
 	default:
-		return "give the object to another owner, or change it, in the source and back up anew; " + trust +
+		return "give the object to another owner, or change it, in the source and back up again; " + trust +
 			": only if you know what it does, and trust everybody who owned something in that database"
 	}
 }

@@ -70,7 +70,7 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout output
 	stderr output
-	exit   chan int // its exit code, once; -1 where a signal ended it
+	exit   chan int // its exit code, once; -1 if a signal ended it
 }
 
 func (h *host) start(args ...string) *process {

@@ -73,11 +73,11 @@ the role that owns the table and no others. What can't be loaded so is named;
 	cmd.Flags().StringVar(&flags.target, "to-database", "", "the database to make")
 	cmd.Flags().StringVar(&flags.confirm, "confirm", "", "the same name again")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "take the place of the database that has the name, which is kept")
-	cmd.Flags().BoolVar(&flags.preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
+	cmd.Flags().BoolVar(&flags.preview, "preview", false, "only run the preflight: a line each, OK, WARN or FAILED with what to do")
 	cmd.Flags().BoolVar(&roles.missing, "with-roles", false, "make the roles first that are kept with the backup and missing here, without superuser attributes")
 	cmd.Flags().BoolVar(&roles.superuser, "with-superuser-roles", false, "the same, with superuser attributes")
-	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
-	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, confined, also with a psql that is known to be vulnerable")
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, if another one made it and only the passphrase shows that")
+	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "restore a file of unknown origin, sandboxed, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "restore a file of unknown origin as your own, with all the rights of the agent: you know who made it")
 	cmd.Flags().BoolVar(&flags.trustContent, "trust-content", false, "run the code in the dump with all the rights of the agent: you trust everybody who owned something in the database")
 	return cmd
@@ -97,8 +97,7 @@ func (f rolesFlags) word() string {
 	}
 }
 
-// confirm wants the target's name twice, the second time from the terminal where
-// there is one.
+// confirm wants the target's name twice, the second time from the terminal if there is one.
 func (c *command) confirm(flags restoreFlags) error {
 	target, confirm := flags.target, flags.confirm
 	if target == "" {
@@ -110,7 +109,7 @@ func (c *command) confirm(flags restoreFlags) error {
 	if terminal := c.terminal(); confirm == "" && terminal != nil {
 		does := "makes the database"
 		if flags.replace {
-			does = "replaces, where it exists, the database"
+			does = "replaces, if it exists, the database"
 		}
 		if flags.trustContent {
 			does = "runs the code in the dump with all the rights of the agent, and " + does
@@ -154,7 +153,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
 	if file.manifest == nil {
-		c.log.Warn("the file has no manifest beside it: that it is what pg_dump wrote, only its end marker can say")
+		c.log.Warn("the file has no manifest next to it: that it is what pg_dump wrote, only its end marker can say")
 	}
 	origin, err := a.originOf(file)
 	var id string
@@ -176,7 +175,7 @@ func (c *command) restore(ctx context.Context, path string, flags restoreFlags) 
 	return c.tellLacks(lacks)
 }
 
-// tellLacks says what the restored database lacks.
+// tellLacks reports what the restored database lacks.
 func (c *command) tellLacks(lacks []string) error {
 	for _, what := range lacks {
 		if _, err := fmt.Fprintf(c.Stdout, "it lacks something: %s\n", oneLine(what)); err != nil {
@@ -186,19 +185,19 @@ func (c *command) tellLacks(lacks []string) error {
 	return nil
 }
 
-// tellRestored says what is where now.
+// tellRestored reports what is where now.
 func (c *command) tellRestored(a *agent, id, path, target string) error {
-	kept, err := a.state.Displaced.Of(id)
+	displaced, err := a.state.Displaced.Of(id)
 	if err != nil {
 		return err
 	}
-	if kept == nil {
+	if displaced == nil {
 		_, err = fmt.Fprintf(c.Stdout, "restored %s into the new database %s\n", oneLine(path), oneLine(target))
 		return err
 	}
 	_, err = fmt.Fprintf(c.Stdout, "restored %s in the place of the database %s; the old one is kept as %s %s\n"+
 		"to put it back: %s\n",
-		oneLine(path), oneLine(target), oneLine(kept.OldName), until(*kept), shell.Command("pgharbor-agent undo %s --confirm %s", id, target))
+		oneLine(path), oneLine(target), oneLine(displaced.OldName), until(*displaced), shell.Command("pgharbor-agent undo %s --confirm %s", id, target))
 	return err
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// What a restore left out stands with its result, and not in the log alone.
+// What a restore left out is in its result, and not in the log alone.
 func TestARestoreByHandSaysWhatItLacks(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "lacking")
@@ -57,7 +57,7 @@ func TestAFileOfUnknownOriginTakesNoPlaceAndSaysWhatHelps(t *testing.T) {
 	h := newHost(t)
 	file := bare(t, h, "taken")
 	code, _, stderr := h.run("restore", file, "--to-database", "taken", "--confirm", "taken", "--replace", "--unsigned")
-	if code != exit.Usage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it beside, into a new database") ||
+	if code != exit.Usage || !strings.Contains(stderr, "takes the place of no database") || !strings.Contains(stderr, "hint: restore it into a new database") ||
 		strings.Contains(stderr, "upgrade psql") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}

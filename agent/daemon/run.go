@@ -16,7 +16,7 @@ import (
 func (c *command) newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run as a service: the schedule, retention and, where enrolled, the control plane's jobs",
+		Short: "Run as a service: the schedule, retention and, if enrolled, the control plane's jobs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.lookEvery <= 0 {

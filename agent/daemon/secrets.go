@@ -31,8 +31,8 @@ func secretFiles(v variables, connection postgres.Settings) []job.SecretFile {
 	return files
 }
 
-// unchangeable refuses a file of a secret that others may change: they would choose with what backups are sealed. One that
-// they may only read is used, and health and check say so.
+// unchangeable refuses a file of a secret that others may change: they would choose with what
+// backups are sealed. One that they may only read is used, and health and check say so.
 func unchangeable(path string) error {
 	if err := secretfile.CheckChange(path); errors.Is(err, secretfile.ErrChangeable) {
 		return fmt.Errorf("%s: %w; %s", path, err, secretfile.Remedy)

@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// A passphrase file that others can read keeps nobody from backing up: check says what to do, and the agent warns.
+// A passphrase file that others can read keeps nobody from backing up: check reports what to do, and the agent warns.
 func TestAPassphraseFileThatOthersCanRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pass phrase")
 	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {

@@ -52,7 +52,7 @@ type variables struct {
 	Schedule           string `env:"BACKUP_SCHEDULE"`
 	Timezone           string `env:"BACKUP_TIMEZONE"`
 	Databases          string `env:"BACKUP_DATABASES"`
-	AdoptDatabase      string `env:"BACKUP_ADOPT_DATABASE"`
+	ImportDatabase     string `env:"BACKUP_ADOPT_DATABASE"`
 	Format             string `env:"BACKUP_FORMAT"`
 	Compression        string `env:"BACKUP_COMPRESSION"`
 	Concurrency        string `env:"BACKUP_CONCURRENCY"`
@@ -80,16 +80,16 @@ type settings struct {
 	Location    *time.Location
 	Timezone    string // the name of Location
 	Databases   []string
-	// AdoptDatabase is the one that the old script's files are of; empty: the one of Connection.
-	AdoptDatabase string
-	Format        string
-	Compression   string
-	Concurrency   int
-	Scrub         job.Scrub
-	KeepOldDays   int // 0: until it is dropped by hand
-	Verify        job.Verify
-	RestoreJobs   int   // 0: as many as there are processors, at most 4
-	Reserve       int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
+	// ImportDatabase is the one that the old script files are of; empty: the one of Connection.
+	ImportDatabase string
+	Format         string
+	Compression    string
+	Concurrency    int
+	Scrub          job.Scrub
+	KeepOldDays    int // 0: until it is dropped by hand
+	Verify         job.Verify
+	RestoreJobs    int   // 0: as many as there are processors, at most 4
+	Reserve        int64 // bytes of the disk that stay free of what others ask; negative: a part of the disk
 	// SecretFiles are the files with secrets that the settings name.
 	SecretFiles []job.SecretFile
 	// Hidden are the files and folders of the agent's own that no tool of PostgreSQL's has a use for; absolute.
@@ -104,7 +104,7 @@ func readSettings(environ []string) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	s := settings{Dir: cmp.Or(v.Dir, defaultDir), AdoptDatabase: v.AdoptDatabase}
+	s := settings{Dir: cmp.Or(v.Dir, defaultDir), ImportDatabase: v.ImportDatabase}
 	var problems []error
 	check := func(err error) { problems = append(problems, err) }
 
@@ -165,8 +165,7 @@ func absolute(paths ...string) ([]string, error) {
 	return all, nil
 }
 
-// verify is how backups are restored to prove them: by hand only, where no
-// schedule is set.
+// verify is how backups are restored to prove them: by hand only, if no schedule is set.
 func verify(v variables, location *time.Location) (job.Verify, error) {
 	verify := job.Verify{Dir: v.VerifyDir, Bin: v.VerifyBin, Timeout: defaultVerifyTimeout}
 	var problems []error
@@ -192,7 +191,7 @@ func verify(v variables, location *time.Location) (job.Verify, error) {
 	return verify, errors.Join(problems...)
 }
 
-// refusal says which variable is wrong and what is allowed; nil for no error.
+// refusal reports which variable is wrong and what is allowed; nil for no error.
 func refusal(name, value, allowed string, err error) error {
 	if err == nil {
 		return nil
@@ -227,7 +226,7 @@ func numberFrom(least int, name, value string, standard, most int) (int, error) 
 	return n, nil
 }
 
-// scrub is how stored files are read again: never, where the days are 0.
+// scrub is how stored files are read again: never, if the days are 0.
 func scrub(v variables) (job.Scrub, error) {
 	days, err := numberFrom(0, "BACKUP_SCRUB_DAYS", v.ScrubDays, defaultScrubDays, maxScrubDays)
 	mbps, mbpsErr := number("BACKUP_SCRUB_MBPS", v.ScrubMBPS, defaultScrubMBPS, maxScrubMBPS)
@@ -245,8 +244,7 @@ func oneOf(name, value, standard, other string) (string, error) {
 	}
 }
 
-// list reads names separated by commas; one that has a comma itself stands in
-// double quotes.
+// list reads names separated by commas; one that has a comma itself is in double quotes.
 func list(name, value string) ([]string, error) {
 	if strings.TrimSpace(value) == "" {
 		return nil, nil

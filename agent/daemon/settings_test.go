@@ -19,12 +19,12 @@ func TestSettingsByDefault(t *testing.T) {
 	}
 	if s.Enabled || s.Dir != "./backups" || s.Policy.Days != 30 || s.Policy.KeepLast != 3 || s.Concurrency != 1 ||
 		s.Schedule.String() != "0 1 * * *" || s.Format != "plain" || s.Compression != "none" || s.Timezone != "Europe/Berlin" ||
-		s.Passphrases.Current != "" || s.Databases != nil || s.AdoptDatabase != "" {
+		s.Passphrases.Current != "" || s.Databases != nil || s.ImportDatabase != "" {
 		t.Errorf("defaults: %+v", s)
 	}
 }
 
-func TestSettingsOfProof(t *testing.T) {
+func TestSettingsOfTestRestores(t *testing.T) {
 	s, err := readSettings([]string{"TZ=UTC"})
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +109,8 @@ func TestPassphraseFileWins(t *testing.T) {
 	}
 }
 
-// Who may change a passphrase chooses with what backups are sealed. Who may only read it is said, and keeps nobody from
-// having backups.
+// Anyone who may change a passphrase chooses with what backups are sealed. Anyone who may only read
+// it is said, and keeps nobody from having backups.
 func TestAPassphraseFileThatOthersMayChangeIsRefused(t *testing.T) {
 	for _, variable := range []string{"BACKUP_ENCRYPT_PASSPHRASE_FILE", "BACKUP_OLD_PASSPHRASES_FILE"} {
 		for mode, refused := range map[fs.FileMode]bool{0o600: false, 0o400: false, 0o644: false, 0o664: true, 0o666: true} {

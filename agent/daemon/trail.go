@@ -9,25 +9,25 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-func (c *command) newTrail() *cobra.Command {
+func (c *command) newAuditLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trail",
-		Short: "Print the heads of the control plane's trail that this agent has seen, the newest last",
-		Long: `Prints the heads of the control plane's trail that this agent has seen and keeps, the
-newest last, as SEQUENCE:HASH. Each stands for the whole trail up to it:
+		Short: "Print the checkpoints of the control plane's audit log that this agent has seen, the newest last",
+		Long: `Prints the checkpoints of the control plane's audit log that this agent has seen and keeps, the
+newest last, as SEQUENCE:HASH. Each stands for the whole audit log up to it:
 
   pgharbor audit verify --head SEQUENCE:HASH`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.showTrail() },
+		RunE: func(*cobra.Command, []string) error { return c.showAuditLog() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "accept",
-		Short: "Hold the control plane to the next head that it sends, and no longer to earlier ones",
-		Long: `Holds the control plane to the next head that it sends, and no longer to earlier
-ones: once it is understood why the trail is another one, such as a catalog that was
+		Short: "Hold the control plane to the next checkpoint that it sends, and no longer to earlier ones",
+		Long: `Holds the control plane to the next checkpoint that it sends, and no longer to earlier
+ones: once it is understood why the audit log is another one, such as a catalog that was
 restored from an older copy. What was seen stays on record.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.acceptTrail() },
+		RunE: func(*cobra.Command, []string) error { return c.acceptAuditLog() },
 	})
 	return cmd
 }
@@ -43,7 +43,7 @@ func (c *command) witness() (*state.Witness, error) {
 	return folder.Witness, nil
 }
 
-func (c *command) showTrail() error {
+func (c *command) showAuditLog() error {
 	witness, err := c.witness()
 	if err != nil {
 		return err
@@ -56,20 +56,20 @@ func (c *command) showTrail() error {
 		at := seen.SeenAt.Format(time.RFC3339)
 		switch {
 		case seen.Accepted:
-			fmt.Fprintf(c.Stdout, "%s  --- accepted: what follows begins anew\n", at)
+			fmt.Fprintf(c.Stdout, "%s  --- accepted: what follows begins again\n", at)
 		case seen.Refused:
-			fmt.Fprintf(c.Stdout, "%s  %s  REFUSED: it contradicts the one before\n", at, seen.Head)
+			fmt.Fprintf(c.Stdout, "%s  %s  REFUSED: it contradicts the one before\n", at, seen.Checkpoint)
 		default:
-			fmt.Fprintf(c.Stdout, "%s  %s\n", at, seen.Head)
+			fmt.Fprintf(c.Stdout, "%s  %s\n", at, seen.Checkpoint)
 		}
 	}
 	if len(all) == 0 {
-		c.log.Info("no head of a trail was seen yet")
+		c.log.Info("no checkpoint of an audit log was seen yet")
 	}
 	return nil
 }
 
-func (c *command) acceptTrail() error {
+func (c *command) acceptAuditLog() error {
 	witness, err := c.witness()
 	if err != nil {
 		return err
@@ -78,6 +78,6 @@ func (c *command) acceptTrail() error {
 		return err
 	}
 	_, err = fmt.Fprintln(c.Stdout, "accepted: an agent that runs tells its control plane at its next heartbeat, another one when it next connects\n"+
-		"once each agent that has seen the other trail has done so: pgharbor audit verify --accept")
+		"once each agent that has seen the other audit log has done so: pgharbor audit verify --accept")
 	return err
 }

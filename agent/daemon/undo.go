@@ -38,12 +38,12 @@ func (c *command) undo(ctx context.Context, restoreID, confirm string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	kept, err := a.runner.Displacements.Undo(ctx, restoreID, confirm)
+	displaced, err := a.runner.Displacements.Undo(ctx, restoreID, confirm)
 	if err != nil {
 		return withHint(err, "pgharbor-agent restores shows what is kept")
 	}
 	_, err = fmt.Fprintf(c.Stdout, "%s is again as it was before restore %s; what was restored is kept as %s %s\n",
-		oneLine(kept.Database), restoreID, oneLine(kept.NewName), until(kept))
+		oneLine(displaced.Database), restoreID, oneLine(displaced.NewName), until(displaced))
 	return err
 }
 
@@ -68,9 +68,9 @@ func (c *command) restores() (err error) {
 	}
 	table := tabwriter.NewWriter(c.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tDATABASE\tREPLACED\tUNDONE\tKEPT\tUNTIL")
-	for _, kept := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", kept.RestoreID, oneLine(kept.Database), moment(kept.ReplacedAt),
-			moment(kept.UndoneAt), oneLine(kept.Name()), moment(kept.Until))
+	for _, displaced := range all {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", displaced.RestoreID, oneLine(displaced.Database), moment(displaced.ReplacedAt),
+			moment(displaced.UndoneAt), oneLine(displaced.Name()), moment(displaced.Until))
 	}
 	return table.Flush()
 }

@@ -93,7 +93,7 @@ func TestUpgradeOnAFolderOfSomebodyElse(t *testing.T) {
 	folder := filepath.Join(h.backups(), "upgraded")
 	err := os.MkdirAll(folder, 0o755)
 	for _, dir := range []string{h.backups(), folder} {
-		err = errors.Join(err, os.Chmod(dir, 0o777)) // root's, where this is root
+		err = errors.Join(err, os.Chmod(dir, 0o777)) // root's, if this is root
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +101,8 @@ func TestUpgradeOnAFolderOfSomebodyElse(t *testing.T) {
 	h.mustRun("backup", "--database", "upgraded")
 }
 
-// A folder that was not there when the agent began to sign holds what counts as forged, until the agent begins again and
-// is told of its key from before.
+// A folder that was not there when the agent began to sign holds what counts as forged, until the
+// agent begins again and is told of its key from before.
 func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 	server := postgrestest.Shared(t)
 	h, old := beforeSignatures(t, "upgraded")
@@ -119,7 +119,7 @@ func TestUpgradeWithTheFolderComingLate(t *testing.T) {
 	}
 	t.Cleanup(func() { server.DropDatabase(t, "upgraded_again") })
 	if code, stderr := restore(old); code != exit.Integrity || !strings.Contains(stderr, "docs/agent.md") {
-		t.Errorf("before the agent begins anew: exit %d:\n%s", code, stderr)
+		t.Errorf("before the agent begins again: exit %d:\n%s", code, stderr)
 	}
 	_, key, found := strings.Cut(h.mustRun("check"), "public key ")
 	if !found {

@@ -31,8 +31,8 @@ becomes of a stored backup, given by its id, is remembered and reported.`,
 			return c.verify(cmd.Context(), args[0], origin)
 		},
 	}
-	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, where another one made it and the passphrase is all that proves it")
-	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, confined, also with a psql that is known to be vulnerable")
+	cmd.Flags().StringVar(&origin.from, "from-instance", "", "the instance that the file is of, if another one made it and only the passphrase shows that")
+	cmd.Flags().BoolVar(&origin.unsigned, "unsigned", false, "load a file of unknown origin, sandboxed, also with a psql that is known to be vulnerable")
 	cmd.Flags().BoolVar(&origin.trust, "trust-origin", false, "load a file of unknown origin as your own: you know who made it")
 	return cmd
 }
@@ -52,12 +52,12 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 	if err := a.runner.Recovery.RecoverRestores(ctx); err != nil {
 		c.log.Error("not all that an earlier run left could be taken up", "error", err)
 	}
-	var proof backup.Proof
+	var testRestore backup.Proof
 	heldAgainst := "as its manifest says"
 	if isFile {
-		proof, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
+		testRestore, heldAgainst, err = a.verifyFile(ctx, what, said.consent())
 	} else {
-		proof, err = a.runner.Verifier.VerifyBackup(ctx, what, nil)
+		testRestore, err = a.runner.Verifier.VerifyBackup(ctx, what, nil)
 	}
 	switch {
 	case !isFile && errors.Is(err, backup.ErrNotFound):
@@ -68,30 +68,30 @@ func (c *command) verify(ctx context.Context, what string, said originFlags) (er
 		return fmt.Errorf("verify %s: %w", oneLine(what), err)
 	}
 	_, err = fmt.Fprintf(c.Stdout, "%s restores: %d tables with %d rows, %s, by PostgreSQL %s; the restore took %s\n",
-		oneLine(what), proof.Tables, proof.Rows, heldAgainst, proof.ServerVersion, proof.RestoreTook.Round(100*time.Millisecond))
-	if err == nil && proof.Refuses != "" {
-		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(proof.Refuses))
+		oneLine(what), testRestore.Tables, testRestore.Rows, heldAgainst, testRestore.ServerVersion, testRestore.RestoreTook.Round(100*time.Millisecond))
+	if err == nil && testRestore.Refuses != "" {
+		_, err = fmt.Fprintf(c.Stderr, "a restore into a live server will refuse it without --trust-content: %s\n", oneLine(testRestore.Refuses))
 	}
 	return err
 }
 
-// verifyFile also says what the rows were held against.
-func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (proof backup.Proof, heldAgainst string, err error) {
+// verifyFile also reports what the rows were held against.
+func (a *agent) verifyFile(ctx context.Context, path string, consent job.Consent) (testRestore backup.Proof, heldAgainst string, err error) {
 	file, err := findFile(path)
 	if err != nil {
-		return proof, "", err
+		return testRestore, "", err
 	}
 	heldAgainst = "as its manifest says"
 	if file.manifest == nil {
 		heldAgainst = "as many as go by in it"
-		a.log.Warn("the file has no manifest beside it: its rows are held against those that go by in it")
+		a.log.Warn("the file has no manifest next to it: its rows are held against those that go by in it")
 	}
 	origin, err := a.originOf(file)
 	if err != nil {
-		return proof, "", err
+		return testRestore, "", err
 	}
-	proof, err = a.runner.Verifier.VerifyFile(ctx, local.File(path), file.manifest, origin, consent)
-	return proof, heldAgainst, err
+	testRestore, err = a.runner.Verifier.VerifyFile(ctx, local.File(path), file.manifest, origin, consent)
+	return testRestore, heldAgainst, err
 }
 
 // checkVerify reports whether there is something that backups can be tried out in.
@@ -116,18 +116,18 @@ func (a *agent) checkVerify(ctx context.Context, _ *command) (string, error) {
 	return "", remedy{err, "install PostgreSQL's server of that version, name its folder with BACKUP_VERIFY_BINDIR, or set BACKUP_VERIFY_IN_INSTANCE=true"}
 }
 
-// checkCage says what would hold the servers of test restores. Where nothing would, and nobody has allowed that, a test
-// restore does not run; only who asked for them on a schedule must have it.
+// checkCage reports what would hold the servers of test restores. If nothing would, and nobody has
+// allowed that, a test restore does not run; only a host that has them on a schedule must have one.
 func (a *agent) checkCage(context.Context, *command) (string, error) {
 	verify := a.settings.Verify
 	found, err := throwaway.FindCage()
 	switch {
 	case verify.WithoutCage:
-		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what stands in a backup can do there what this user can", nil
+		return "test restores run without one, as BACKUP_VERIFY_WITHOUT_CAGE allows: what is in a backup can do there what this user can", nil
 	case err == nil:
 		return "test restores run in one: " + found.String(), nil
 	case verify.Schedule == nil:
 		return fmt.Sprintf("test restores do not run here: %v", err), nil
 	}
-	return "", remedy{err, "test restores need Linux 5.13 or newer with Landlock (lsm=landlock,…), and seccomp; or set BACKUP_VERIFY_WITHOUT_CAGE=true where you trust all that stands in the databases"}
+	return "", remedy{err, "test restores need Linux 5.13 or newer with Landlock (lsm=landlock,…), and seccomp; or set BACKUP_VERIFY_WITHOUT_CAGE=true if you trust all that is in the databases"}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/exit"
 )
 
-// The servers of an agent that is not root run as its own user, to whom all that it keeps belongs. The cage keeps them away
-// from it; where the host allows them to run without one, nothing does.
+// The servers of an agent that is not root run as its own user, to whom all that it keeps belongs.
+// The cage keeps them away from it; if the host allows them to run without one, nothing does.
 func TestATestRestoreAsTheAgentsOwnUserReachesNothingOfIts(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.WithPassword("over-tcp"))
 	server.Exec(t, "postgres", "CREATE DATABASE caged")

@@ -25,8 +25,9 @@ func (a *admission) hostPolicy() (policy.Policy, error) {
 	return a.readPolicy()
 }
 
-// permit says what the host lets the control plane ask for, and refuses a job that it does not allow. What depends on the
-// file or on the hold that is asked for is seen later, by admitAsked and HoldSpec.run.
+// permit reports what the host lets the control plane ask for, and refuses a job that it does not
+// allow. What depends on the file or on the hold that is asked for is seen later, by admitAsked and
+// HoldSpec.run.
 func (a *admission) permit(spec Spec) (policy.Policy, error) {
 	p, err := a.hostPolicy()
 	if err != nil {
@@ -46,7 +47,7 @@ func (a *admission) notAllowed(what string) error {
 }
 
 // admitAsked is admit for what the control plane asks for: its word that a file is another agent's proves nothing.
-func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin, of backup.Manifest) (confined bool, err error) {
+func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin backup.Origin, of backup.Manifest) (sandboxed bool, err error) {
 	if origin.Ours() || p.Unproven {
 		return a.admit(ctx, origin, "")
 	}
@@ -57,7 +58,7 @@ func (a *admission) admitAsked(ctx context.Context, p policy.Policy, origin back
 	return false, a.notAllowed("a restore of a file of which nothing proves who made it")
 }
 
-// lookAtPolicy says what is wrong with the policy; the control plane hears of it in the status.
+// lookAtPolicy reports what is wrong with the policy; the control plane learns of it in the status.
 func (a *admission) lookAtPolicy() (policy.Policy, string) {
 	p, err := a.hostPolicy()
 	if err != nil {

@@ -13,20 +13,21 @@ type Consent string
 
 // What there is to say.
 const (
-	ConsentUnsigned Consent = "unsigned" // it may be loaded confined, whatever psql does with it
+	ConsentUnsigned Consent = "unsigned" // it may be loaded sandboxed, whatever psql does with it
 	ConsentTrust    Consent = "trust"    // they know who made it: it is loaded with the agent's rights
 )
 
-// admit reports whether a file is to be loaded confined, by who made it. A file that no known agent made is refused where psql
-// is known to run commands from a crafted dump, unless somebody consents.
-func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (confined bool, err error) {
+// admit reports whether a file must be loaded sandboxed, by who made it. A file that no known agent
+// made is refused if psql is known to run commands from a crafted dump, unless somebody consents.
+func (a *admission) admit(ctx context.Context, origin backup.Origin, consent Consent) (sandboxed bool, err error) {
 	switch {
 	case origin.Proven():
 		return false, nil
 	case consent == ConsentTrust:
 		a.log.Warn("nothing proves who made this file; it is loaded with all the rights of the agent, because you said so", "origin", origin.Kind)
 		return false, nil
-	// What stands in the agent's own folder was put there on this host; what else is said of a file, anybody may say.
+	// What is in the agent's own folder was put there on this host; what else is said of a file,
+	// anybody may say.
 	case origin.Kind != backup.OriginFolder && consent != ConsentUnsigned:
 		if err := a.checkClient(ctx); err != nil {
 			return false, err

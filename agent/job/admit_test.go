@@ -38,15 +38,16 @@ func withPsql(t *testing.T, version string) *Runner {
 	return newRunner(t, func(c *Config) { c.Engine.Instance = instance })
 }
 
-// By who made a file, by what somebody says of it and by what psql is, it is loaded as it is, confined, or not at all.
+// By who made a file, by what somebody says of it and by what psql is, it is loaded as it is,
+// sandboxed, or not at all.
 func TestAdmit(t *testing.T) {
 	safe, vulnerable := withPsql(t, "18.7"), withPsql(t, "15.19")
 	tests := []struct {
-		kind     backup.OriginKind
-		runner   *Runner
-		consent  Consent
-		confined bool
-		err      error
+		kind      backup.OriginKind
+		runner    *Runner
+		consent   Consent
+		sandboxed bool
+		err       error
 	}{
 		{backup.OriginSigned, vulnerable, "", false, nil},
 		{backup.OriginPassphrase, vulnerable, "", false, nil},
@@ -64,9 +65,9 @@ func TestAdmit(t *testing.T) {
 		{backup.OriginUnknown, vulnerable, ConsentTrust, false, nil},
 	}
 	for _, test := range tests {
-		confined, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
-		if confined != test.confined || !errors.Is(err, test.err) {
-			t.Errorf("%s with %q: confined is %t, %v", test.kind, test.consent, confined, err)
+		sandboxed, err := test.runner.admission.admit(t.Context(), backup.Origin{Kind: test.kind}, test.consent)
+		if sandboxed != test.sandboxed || !errors.Is(err, test.err) {
+			t.Errorf("%s with %q: sandboxed is %t, %v", test.kind, test.consent, sandboxed, err)
 		}
 	}
 }
@@ -112,11 +113,11 @@ func lend(t *testing.T, database string) (lender, backup.Manifest, ed25519.Publi
 		}
 	}
 	if stored.Globals != nil {
-		companion, err := os.ReadFile(path + ".globals")
+		globals, err := os.ReadFile(path + ".globals")
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.content = append(l.content, companion...)
+		l.content = append(l.content, globals...)
 	}
 	key, err := other.Engine.Signer.PublicKey()
 	if err != nil {
@@ -135,8 +136,8 @@ func dropRestored(t *testing.T, database string) {
 	}
 }
 
-// Another instance's backup is restored if it is what that instance's agent signed, and whatever was fetched is gone in the
-// end.
+// Another instance's backup is restored if it is what that instance's agent signed, and whatever
+// was fetched is gone in the end.
 func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "lent")
@@ -152,7 +153,7 @@ func TestRestoreOfAnotherInstancesBackup(t *testing.T) {
 	}
 	tests := map[string]struct {
 		change  func(l *lender, s *RestoreSpec)
-		failure string // "" where it succeeds
+		failure string // "" if it succeeds
 		says    string
 	}{
 		"as it is":         {func(*lender, *RestoreSpec) {}, "", ""},
@@ -214,7 +215,8 @@ func TestRecoverRemovesWhatWasFetched(t *testing.T) {
 	}
 }
 
-// Who is refused a file of another host is told which word of the policy would allow it, and of whom.
+// Anyone who is refused a file of another host is told which word of the policy would allow it, and
+// of whom.
 func TestADeniedInstanceIsNamedWithItsRule(t *testing.T) {
 	r := newRunner(t, nil)
 	_, err := r.admission.admitAsked(t.Context(), policy.Default(), backup.Origin{Kind: backup.OriginShared}, backup.Manifest{Instance: "spare-db"})

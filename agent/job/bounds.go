@@ -10,8 +10,8 @@ import (
 const (
 	// maxJobs bounds the jobs that are under way or wait for their turn.
 	maxJobs = 256
-	// maxUntold bounds the results that a control plane has not acknowledged, each a file of the state folder. One that goes on to ask
-	// for jobs and takes no results is none that works.
+	// maxUntold bounds the results that a control plane has not acknowledged, each a file of the
+	// state folder. One that goes on to ask for jobs and takes no results is none that works.
 	maxUntold = 1000
 	// maxDatabase bounds what stands in for a database's name, in bytes; PostgreSQL itself keeps 63.
 	maxDatabase = 256
@@ -26,7 +26,7 @@ var (
 	instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 )
 
-// errSpec reports that a job asks for what makes no sense, whoever asks for it.
+// errSpec reports that a job asks for what makes no sense, no matter who asks for it.
 var errSpec = errors.New("the job is refused")
 
 // check passes over a restore without a source.

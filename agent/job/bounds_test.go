@@ -38,7 +38,7 @@ func TestJobsThatWaitAreBounded(t *testing.T) {
 	r.Wait()
 }
 
-// Whoever asks for many backups keeps the schedule waiting for one of them, and not for all.
+// Anyone who asks for many backups keeps the schedule waiting for one of them, and not for all.
 func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "asked")
 	r := newRunner(t, nil)
@@ -74,7 +74,8 @@ func TestTheScheduleDoesNotWaitForAllThatIsAskedFor(t *testing.T) {
 	r.Wait()
 }
 
-// A control plane that takes no results fills no disk with them: each is a file of the state folder until it is acknowledged.
+// A control plane that takes no results fills no disk with them: each is a file of the state folder
+// until it is acknowledged.
 func TestResultsThatNobodyTakesAreBounded(t *testing.T) {
 	r := newOffline(t, nil)
 	for n := range 2 * maxUntold {

@@ -22,7 +22,7 @@ type Clock struct {
 // Now is what the clock shows.
 func (c *Clock) Now() time.Time { return c.now() }
 
-// trusted looks at the clock and says whether it may be gone by in removing
+// trusted looks at the clock and reports whether it may be gone by in removing
 // what is old.
 func (c *Clock) trusted() bool {
 	if err := c.guard.Observe(c.Now()); err != nil {
@@ -37,8 +37,8 @@ func (c *Clock) trusted() bool {
 	return false
 }
 
-// Hear takes the control plane's word for what time it is: a clock that was
-// suspect is trusted again where the two agree.
+// Hear takes the control plane's word for what time it is: a clock that was suspect is trusted
+// again if the two agree.
 func (c *Clock) Hear(controlPlane time.Time) {
 	now := c.Now()
 	skew := now.Sub(controlPlane).Round(time.Second)

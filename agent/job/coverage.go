@@ -44,8 +44,8 @@ func (c *coverage) lastSeen() []Database {
 	return c.seen
 }
 
-// covered lists the databases that a round backs up. Where the server can't say
-// which there are, they are those last known, so that each has its failed run.
+// covered lists the databases that a scheduled run backs up. If the server can't say which there
+// are, they are those last known, so that each has its failed run.
 func (c *coverage) covered(ctx context.Context) []string {
 	if named := c.plans.Get().Databases; len(named) > 0 {
 		return named
@@ -130,8 +130,9 @@ func (c *coverage) restoring() (names []string) {
 	return names
 }
 
-// nextRoundBytes is about what the next scheduled round will store: the newest backup of each database that it covers.
-func (c *coverage) nextRoundBytes() (total int64) {
+// nextRunBytes is about what the next scheduled run will store: the newest backup of each database
+// that it covers.
+func (c *coverage) nextRunBytes() (total int64) {
 	plan := c.plans.Get()
 	if plan.Schedule == nil {
 		return 0

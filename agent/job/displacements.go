@@ -20,7 +20,7 @@ const reconcileTime = 30 * time.Second
 // errOutcomeUnknown reports that nobody knows yet whether databases were exchanged.
 var errOutcomeUnknown = errors.New("whether the restored database is in place will be known when the server is back")
 
-// exchanger puts one database in the place of another, and tells which stands where.
+// exchanger puts one database in the place of another, and tells which is where.
 type exchanger interface {
 	FindReplacement(context.Context, backup.Replacement) (backup.Stands, error)
 	// SettledReplacement ends what an exchange has left running, first.
@@ -47,45 +47,46 @@ type Displacements struct {
 	warnings  *warnings
 }
 
-// reconcile brings the record of a restore in line with where its databases are,
-// and returns it: nil where nothing was exchanged, or nothing is kept any more.
-// It is for who holds the lock of what is kept.
+// reconcile brings the record of a restore in line with where its databases are, and returns it:
+// nil if nothing was exchanged, or nothing is kept any more. It is for who holds the lock of what
+// is kept.
 func (d *Displacements) reconcile(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
-	kept, err := d.state.Displaced.Of(restoreID)
-	if err != nil || kept == nil {
+	displaced, err := d.state.Displaced.Of(restoreID)
+	if err != nil || displaced == nil {
 		return nil, err
 	}
-	stands, err := d.exchanges.SettledReplacement(ctx, kept.Replacement)
+	stands, err := d.exchanges.SettledReplacement(ctx, displaced.Replacement)
 	if err != nil {
 		return nil, err
 	}
 	now := d.clock.Now().UTC()
-	// Where neither has the name, somebody has renamed or dropped it since; the old one's name tells what was before.
-	exchanged := stands.Place == backup.PlaceNew || stands.Place == backup.PlaceOther && stands.Old == kept.OldName
+	// If neither has the name, somebody has renamed or dropped it since; the old one's name tells
+	// what was before.
+	exchanged := stands.Place == backup.PlaceNew || stands.Place == backup.PlaceOther && stands.Old == displaced.OldName
 	switch {
-	case !kept.InPlace() && exchanged:
-		kept.ReplacedAt, kept.Until, kept.Undated = now, d.keepUntil(now), !d.clock.trusted()
-		d.log.Info("a restored database is in place; the one before is kept", "database", kept.Database, "kept", kept.OldName,
-			"until", kept.Until, "restore", restoreID)
-		return kept, d.state.Displaced.Save(*kept)
-	case !kept.InPlace() && stands.Known:
+	case !displaced.InPlace() && exchanged:
+		displaced.ReplacedAt, displaced.Until, displaced.Undated = now, d.keepUntil(now), !d.clock.trusted()
+		d.log.Info("a restored database is in place; the one before is kept", "database", displaced.Database, "kept", displaced.OldName,
+			"until", displaced.Until, "restore", restoreID)
+		return displaced, d.state.Displaced.Save(*displaced)
+	case !displaced.InPlace() && stands.Known:
 		return nil, d.state.Displaced.Forget(restoreID)
-	case stands.Place == backup.PlaceOld && kept.UndoneAt.IsZero():
-		kept.UndoneAt, kept.Until, kept.Undated = now, d.keepUntil(now), !d.clock.trusted()
-		d.log.Info("a restore was undone; what it had restored is kept", "database", kept.Database, "kept", kept.NewName,
-			"until", kept.Until, "restore", restoreID)
-		err := d.state.Displaced.Save(*kept)
-		d.tellOutcome(*kept, kept.Outcome())
-		return kept, err
+	case stands.Place == backup.PlaceOld && displaced.UndoneAt.IsZero():
+		displaced.UndoneAt, displaced.Until, displaced.Undated = now, d.keepUntil(now), !d.clock.trusted()
+		d.log.Info("a restore was undone; what it had restored is kept", "database", displaced.Database, "kept", displaced.NewName,
+			"until", displaced.Until, "restore", restoreID)
+		err := d.state.Displaced.Save(*displaced)
+		d.tellOutcome(*displaced, displaced.Outcome())
+		return displaced, err
 	}
-	return kept, nil
+	return displaced, nil
 }
 
 // reconcileLocked is reconcile for who does not hold the lock of what is kept.
 func (d *Displacements) reconcileLocked(ctx context.Context, restoreID string) (*state.DisplacedDatabase, error) {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
 	defer cancel()
-	if kept, err := d.state.Displaced.Of(restoreID); err != nil || kept == nil {
+	if displaced, err := d.state.Displaced.Of(restoreID); err != nil || displaced == nil {
 		return nil, err
 	}
 	release, err := d.state.Displaced.Lock(ctx)
@@ -96,7 +97,7 @@ func (d *Displacements) reconcileLocked(ctx context.Context, restoreID string) (
 	return d.reconcile(ctx, restoreID)
 }
 
-// keepUntil is the zero time where it is kept until it is dropped by hand.
+// keepUntil is the zero time if it is kept until it is dropped by hand.
 func (d *Displacements) keepUntil(from time.Time) time.Time {
 	days := d.plans.Get().KeepOldDays
 	if days == 0 {
@@ -105,8 +106,8 @@ func (d *Displacements) keepUntil(from time.Time) time.Time {
 	return from.AddDate(0, 0, days)
 }
 
-// tellOutcome reports to the control plane, where that asked for the restore,
-// what is kept of it by now.
+// tellOutcome reports to the control plane, if that asked for the restore, what is kept of it by
+// now.
 func (d *Displacements) tellOutcome(k state.DisplacedDatabase, outcome *state.RestoreOutcome) {
 	if k.JobID == "" {
 		return
@@ -127,24 +128,24 @@ func (d *Displacements) Undo(ctx context.Context, restoreID, confirm string) (st
 		return state.DisplacedDatabase{}, err
 	}
 	defer release()
-	kept, err := d.reconcile(ctx, restoreID)
+	displaced, err := d.reconcile(ctx, restoreID)
 	switch {
 	case err != nil:
 		return state.DisplacedDatabase{}, err
-	case kept == nil:
+	case displaced == nil:
 		return state.DisplacedDatabase{}, fmt.Errorf("%w: nothing is kept here of a restore %q that replaced a database", backup.ErrNotFound, restoreID)
-	case !kept.UndoneAt.IsZero():
-		return state.DisplacedDatabase{}, fmt.Errorf("restore %s was undone at %s", restoreID, kept.UndoneAt.Format(time.RFC3339))
-	case confirm != "" && confirm != kept.Database:
-		return state.DisplacedDatabase{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, kept.Database, confirm)
+	case !displaced.UndoneAt.IsZero():
+		return state.DisplacedDatabase{}, fmt.Errorf("restore %s was undone at %s", restoreID, displaced.UndoneAt.Format(time.RFC3339))
+	case confirm != "" && confirm != displaced.Database:
+		return state.DisplacedDatabase{}, fmt.Errorf("%w: restore %s replaced %q, and not %q", ErrConfirmation, restoreID, displaced.Database, confirm)
 	}
-	if err := d.exchanges.Undo(ctx, kept.Replacement); err != nil {
+	if err := d.exchanges.Undo(ctx, displaced.Replacement); err != nil {
 		return state.DisplacedDatabase{}, err
 	}
-	if kept, err = d.reconcile(context.WithoutCancel(ctx), restoreID); err != nil || kept == nil {
+	if displaced, err = d.reconcile(context.WithoutCancel(ctx), restoreID); err != nil || displaced == nil {
 		return state.DisplacedDatabase{}, errors.Join(err, errOutcomeUnknown)
 	}
-	return *kept, nil
+	return *displaced, nil
 }
 
 // ErrConfirmation reports that a name was repeated that is not the one.

@@ -9,9 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// maintain brings the records of what restores replaced in line with the server,
-// drops what has been kept for long enough, and says what takes space. Where
-// somebody else is at it, it is left for the next time.
+// maintain brings the records of what restores replaced in line with the server, drops what has
+// been kept for long enough, and reports what takes space. If somebody else is working on it, it is
+// left for the next time.
 func (d *Displacements) maintain(ctx context.Context) {
 	all, err := d.state.Displaced.All()
 	if err != nil {
@@ -28,50 +28,50 @@ func (d *Displacements) maintain(ctx context.Context) {
 		return
 	}
 	defer release()
-	for _, kept := range all {
-		if err := d.maintainOne(ctx, kept.RestoreID); err != nil && ctx.Err() == nil {
-			d.log.Error("what a restore replaced could not be tended", "restore", kept.RestoreID, "database", kept.Name(), "error", err)
+	for _, displaced := range all {
+		if err := d.maintainOne(ctx, displaced.RestoreID); err != nil && ctx.Err() == nil {
+			d.log.Error("what a restore replaced could not be tended", "restore", displaced.RestoreID, "database", displaced.Name(), "error", err)
 		}
 	}
 }
 
 func (d *Displacements) maintainOne(ctx context.Context, restoreID string) error {
-	kept, err := d.reconcile(ctx, restoreID)
+	displaced, err := d.reconcile(ctx, restoreID)
 	if err != nil {
 		return err
 	}
 	key := warnDisplaced + restoreID
-	if kept == nil {
+	if displaced == nil {
 		d.warnings.set(key, "")
 		return nil
 	}
-	stands, err := d.exchanges.FindReplacement(ctx, kept.Replacement)
+	stands, err := d.exchanges.FindReplacement(ctx, displaced.Replacement)
 	if err != nil {
 		return err
 	}
 	if !stands.Known {
 		return nil // of another server, by a restore by hand
 	}
-	if err := d.date(kept); err != nil {
+	if err := d.date(displaced); err != nil {
 		return err
 	}
 	name, standing := stands.Old, stands.Place == backup.PlaceNew
-	if !kept.UndoneAt.IsZero() {
+	if !displaced.UndoneAt.IsZero() {
 		name, standing = stands.New, stands.Place == backup.PlaceOld
 	}
 	switch {
 	case name == "":
-		d.log.Info("a database that was kept is gone", "database", kept.Name(), "restore", restoreID)
-		return d.keepNoMore(*kept)
-	case name == kept.Name() && standing && d.keptLongEnough(*kept):
+		d.log.Info("a displaced database is gone", "database", displaced.Name(), "restore", restoreID)
+		return d.forget(*displaced)
+	case name == displaced.Name() && standing && d.longEnough(*displaced):
 		if err := d.databases.DropDatabase(ctx, name); err != nil {
 			d.warnings.set(key, sentence(fmt.Sprintf("database %q was kept for long enough and can't be dropped", name), err))
 			return err
 		}
-		d.log.Info("dropped a database that was kept for long enough", "database", name, "restore", restoreID, "until", kept.Until)
-		return d.keepNoMore(*kept)
+		d.log.Info("dropped a displaced database after its days", "database", name, "restore", restoreID, "until", displaced.Until)
+		return d.forget(*displaced)
 	}
-	d.warnings.set(key, d.keptText(ctx, *kept, name))
+	d.warnings.set(key, d.describe(ctx, *displaced, name))
 	return nil
 }
 
@@ -91,23 +91,23 @@ func (d *Displacements) date(k *state.DisplacedDatabase) error {
 	return nil
 }
 
-// keptLongEnough is never true while the clock is suspect.
-func (d *Displacements) keptLongEnough(k state.DisplacedDatabase) bool {
+// longEnough is never true while the clock is suspect.
+func (d *Displacements) longEnough(k state.DisplacedDatabase) bool {
 	now := d.clock.Now()
 	return d.plans.Get().KeepOldDays > 0 && !k.Undated && !k.Until.IsZero() && !now.Before(k.Until) && now.After(k.ReplacedAt) && d.clock.trusted()
 }
 
-// keepNoMore forgets a database that is gone, and says so.
-func (d *Displacements) keepNoMore(k state.DisplacedDatabase) error {
+// forget forgets a database that is gone, and says so.
+func (d *Displacements) forget(k state.DisplacedDatabase) error {
 	d.warnings.set(warnDisplaced+k.RestoreID, "")
 	told := k.Outcome()
-	told.Kept, told.Until = "", time.Time{}
+	told.Displaced, told.Until = "", time.Time{}
 	d.tellOutcome(k, told)
 	return d.state.Displaced.Forget(k.RestoreID)
 }
 
-// keptText says what is kept, how much space it takes and what to do about it.
-func (d *Displacements) keptText(ctx context.Context, k state.DisplacedDatabase, name string) string {
+// describe reports what is kept, how much space it takes and what to do about it.
+func (d *Displacements) describe(ctx context.Context, k state.DisplacedDatabase, name string) string {
 	until := "until it is dropped by hand"
 	if !k.Until.IsZero() {
 		until = "until " + k.Until.Format(time.RFC3339)

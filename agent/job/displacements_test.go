@@ -56,7 +56,7 @@ func displace(t *testing.T, r *Runner) *exchanged {
 	return server
 }
 
-// By another plan, a displaced database that has a date keeps it, and none is dropped where all stay.
+// By another plan, a displaced database that has a date keeps it, and none is dropped if all stay.
 func TestADisplacedDatabaseIsDroppedAfterItsDays(t *testing.T) {
 	now := today
 	r := newOffline(t, func(c *Config) { c.Now, c.Plan.KeepOldDays = func() time.Time { return now }, 7 })
@@ -85,7 +85,7 @@ func TestADisplacedDatabaseIsDroppedAfterItsDays(t *testing.T) {
 	if all, err := r.State.Displaced.All(); len(all) != 0 || err != nil {
 		t.Errorf("what is gone is still recorded: %v, %v", all, err)
 	}
-	if told := entries(t, r.State); len(told) == 0 || told[len(told)-1].Result.Outcome.Kept != "" {
+	if told := entries(t, r.State); len(told) == 0 || told[len(told)-1].Result.Outcome.Displaced != "" {
 		t.Errorf("nobody was told that nothing is kept: %+v", told)
 	}
 }
@@ -94,7 +94,7 @@ func TestADisplacedDatabaseIsDroppedAfterItsDays(t *testing.T) {
 func TestAnUndoDisplacesTheRestoredOne(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now, c.Plan.KeepOldDays = func() time.Time { return today }, 7 })
 	displace(t, r)
-	if result := accept(t, r, Job{ID: "job2", Spec: UndoSpec{RestoreID: "job1"}}); result.State != state.StateSucceeded || result.Outcome.Kept != "shop_undone_1" ||
+	if result := accept(t, r, Job{ID: "job2", Spec: UndoSpec{RestoreID: "job1"}}); result.State != state.StateSucceeded || result.Outcome.Displaced != "shop_undone_1" ||
 		!result.Outcome.Until.Equal(today.AddDate(0, 0, 7)) {
 		t.Errorf("result %+v", result)
 	}

@@ -18,8 +18,8 @@ type exchange struct {
 	release          func()
 }
 
-// watch makes a restore say when it is about to replace a database. It
-// goes no further where that can't be recorded.
+// watch makes a restore say when it is about to replace a database. It goes no further if that
+// can't be recorded.
 func (d *Displacements) watch(ctx context.Context, request *backup.RestoreRequest, jobID string) *exchange {
 	x := &exchange{displacements: d, restoreID: request.RestoreID, jobID: jobID}
 	request.BeforeSwap = func(replacement backup.Replacement) error {
@@ -41,14 +41,14 @@ func (x *exchange) end(ctx context.Context, err error) error {
 	defer x.release()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTime)
 	defer cancel()
-	kept, reconcileErr := x.displacements.reconcile(ctx, x.restoreID)
+	displaced, reconcileErr := x.displacements.reconcile(ctx, x.restoreID)
 	switch {
-	case kept.InPlace():
+	case displaced.InPlace():
 		return nil
-	case kept != nil && reconcileErr == nil:
+	case displaced != nil && reconcileErr == nil:
 		return errors.Join(err, errOutcomeUnknown) // another server answers now
 	case reconcileErr != nil && err == nil:
-		x.displacements.log.Error("what a restore replaced could not be noted; it will be tried again", "restore", x.restoreID, "error", reconcileErr)
+		x.displacements.log.Error("what a restore replaced could not be recorded; it will be tried again", "restore", x.restoreID, "error", reconcileErr)
 		return nil
 	case reconcileErr != nil:
 		return fmt.Errorf("%w: %w", err, errOutcomeUnknown)

@@ -16,8 +16,7 @@ import (
 type Source struct {
 	Instance   string
 	TransferID string
-	// Key is the one that the control plane knows the other agent by; nil where it
-	// knows none.
+	// Key is the one that the control plane knows the other agent by; nil if it knows none.
 	Key  ed25519.PublicKey
 	From Fetcher
 }
@@ -29,8 +28,8 @@ type Fetcher interface {
 	Fetch(ctx context.Context, transferID string, to Receiver) error
 }
 
-// Receiver takes the manifest of a backup, as it is stored, and then the bytes of
-// its file and, right after them, of its companion.
+// Receiver takes the manifest of a backup, as it is stored, and then the bytes of its file and,
+// right after them, of its globals file.
 type Receiver interface {
 	Begin(manifest []byte) error
 	io.Writer
@@ -45,7 +44,8 @@ var errOlderAgent = errors.New("the agent that has the backup sends no manifest;
 // fetchedRequest fetches the backup of a spec from the agent that holds it. It is
 // sealed as it was there, and goes when the restore is done.
 func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
-	// Its own backups stand here. What comes from elsewhere under its name may be anybody's who has the passphrase.
+	// Its own backups are here. What comes from elsewhere under its name may be anybody's who has
+	// the passphrase.
 	if spec.Source.Instance == r.engine.InstanceName {
 		return request, origin, nil, fmt.Errorf("%w: a backup of this instance does not come from another one", errSpec)
 	}
@@ -58,7 +58,7 @@ func (r *Restorer) fetchedRequest(ctx context.Context, task *task, spec RestoreS
 	if err := incoming.RemoveIncoming(task.id); err != nil { // of a broken restore of the same id
 		return request, origin, done, err
 	}
-	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, id: task.id, lookAhead: func(request backup.RestoreRequest) error {
+	fetched := &fetched{restorer: r, spec: spec, progress: task.progress, id: task.id, preflight: func(request backup.RestoreRequest) error {
 		return r.engine.LookAhead(ctx, request)
 	}, admit: func(origin backup.Origin, of backup.Manifest) error {
 		_, err := r.admission.admitAsked(ctx, task.allowed, origin, of)
@@ -83,7 +83,7 @@ type fetched struct {
 	progress  func(backup.Progress)
 	id        string // of the restore
 	sparing   *store.Sparing
-	lookAhead func(backup.RestoreRequest) error
+	preflight func(backup.RestoreRequest) error
 	admit     func(backup.Origin, backup.Manifest) error
 
 	manifest backup.Manifest
@@ -119,7 +119,7 @@ func (f *fetched) Begin(stored []byte) (err error) {
 	if err := f.admit(f.origin, f.manifest); err != nil {
 		return err
 	}
-	if err := f.lookAhead(f.request()); err != nil {
+	if err := f.preflight(f.request()); err != nil {
 		return err
 	}
 	return f.makeRoom()
@@ -138,12 +138,12 @@ func (f *fetched) makeRoom() error {
 	if f.manifest.Globals != nil {
 		need += min(f.manifest.Globals.SizeBytes, math.MaxInt64/2)
 	}
-	ownRound := f.restorer.coverage.nextRoundBytes() // goes first
+	scheduledBytes := f.restorer.coverage.nextRunBytes() // goes first
 	files := f.restorer.engine.Store
-	if err := store.Room(files, need, ownRound); err != nil {
+	if err := store.Room(files, need, scheduledBytes); err != nil {
 		return err
 	}
-	f.sparing = store.Spare(files, ownRound)
+	f.sparing = store.Spare(files, scheduledBytes)
 	if err := f.expect(store.Dump, f.manifest.SizeBytes); err != nil || f.manifest.Globals == nil {
 		return err
 	}

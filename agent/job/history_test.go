@@ -49,8 +49,8 @@ func toolThat(t *testing.T, name, script string) func(*Config) {
 	return func(c *Config) { c.Engine.Instance = instance }
 }
 
-// leaves fails the test where a row is in anything that a control plane is told, and where the history has it not: then the
-// search would have nothing to find.
+// leaves fails the test if a row is in anything that a control plane is told, and if the history
+// has it not: then the search would have nothing to find.
 func leaves(t *testing.T, r *Runner, id, want string) {
 	t.Helper()
 	told, err := json.Marshal([]any{entries(t, r.State), r.Status.Last(), r.Inventory.Current()})
@@ -79,7 +79,7 @@ func TestRowsInTheWordsOfARestoreStayOnTheHost(t *testing.T) {
 	for _, format := range []string{postgres.FormatPlain, postgres.FormatCustom} {
 		t.Run(format, func(t *testing.T) {
 			refusedDatabase(t, "cards")
-			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, provingGround(t) })
+			r := newRunner(t, func(c *Config) { c.Engine.Format, c.Plan.Verify.Dir = format, testRestoreServer(t) })
 			outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"cards"}, Trigger: state.TriggerManual})[0]
 			if outcome.Err != nil {
 				t.Fatal(outcome.Err)

@@ -14,7 +14,7 @@ func TestATestRestoreIsRememberedOnce(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "proven")
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 10) AS id")
-	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = provingGround(t) })
+	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = testRestoreServer(t) })
 	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
 		t.Fatal(outcome.Err)

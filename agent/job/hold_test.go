@@ -14,8 +14,9 @@ func besides(t *testing.T, r *Runner) *Runner {
 	return newOffline(t, func(c *Config) { c.State, c.Engine = openState(t, r.State.Dir()), r.Engine })
 }
 
-// The hold of the host is set by another process than the one that does what the control plane asks for. It is not lost to a hold from
-// afar that was looked at before it and is written after it: from afar it could then be released.
+// The hold of the host is set by another process than the one that does what the control plane asks
+// for. It is not lost to a hold from afar that was looked at before it and is written after it:
+// from afar it could then be released.
 func TestAHoldOfTheHostIsNotLostToOneFromAfar(t *testing.T) {
 	r := newOffline(t, nil)
 	storeBackup(t, r, "shop", backupID(1), "run1", time.Now())

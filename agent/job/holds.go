@@ -58,8 +58,9 @@ type removalLock struct {
 	mu    sync.Mutex    // keeps goroutines apart
 }
 
-// take makes this the one who removes, holds or releases backups, of all processes on the state folder: people on the host hold by
-// one of their own. Between the look at a hold and what follows from it, there is to be no other.
+// take makes this the one who removes, holds or releases backups, of all processes on the state
+// folder: people on the host hold by one of their own. Between the look at a hold and what follows
+// from it, there is to be no other.
 func (l *removalLock) take() (release func(), err error) {
 	l.mu.Lock()
 	unlock, err := l.state.LockHolds()

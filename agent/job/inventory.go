@@ -21,7 +21,7 @@ import (
 // out: an inventory is held in memory, and they are most of a manifest.
 type Backup struct {
 	backup.Stored
-	Check     state.Check
+	Check     state.CheckState
 	Retention retention.Decision
 }
 
@@ -57,7 +57,7 @@ type InventoryReader struct {
 	plans     *Plans
 	clock     *Clock
 	warnings  *warnings
-	changed   chan struct{} // rings when the inventory has
+	changed   chan struct{} // holds one token once the inventory has
 
 	mu   sync.Mutex
 	last Inventory
@@ -93,32 +93,31 @@ func (i *InventoryReader) forget() {
 	i.forgets++
 }
 
-// forgotten says how often the next look was made a fresh one.
+// forgotten reports how often the next look was made a fresh one.
 func (i *InventoryReader) forgotten() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.forgets
 }
 
-// good says that a backup counts: it is whole as far as is known, and no test
-// restore of it has failed.
+// good reports whether a backup counts: it is whole as far as known, and no test restore of it has
+// failed.
 func (b Backup) good() bool {
-	proof := ""
-	if b.Check.Proof != nil {
-		proof = b.Check.Proof.State
+	testRestore := ""
+	if b.Check.TestRestore != nil {
+		testRestore = b.Check.TestRestore.State
 	}
-	return intact.Is(b.Complete, b.State, proof)
+	return intact.Is(b.Complete, b.State, testRestore)
 }
 
 // announce makes the next look a fresh one, and has the control plane
 // told at once.
 func (i *InventoryReader) announce() {
 	i.forget()
-	ring(i.changed)
+	notify(i.changed)
 }
 
-// Changed rings when something has changed about the backups that no
-// report tells.
+// Changed holds one token once something has changed about the backups that no report tells.
 func (i *InventoryReader) Changed() <-chan struct{} { return i.changed }
 
 // read does not keep what it read while something ended that changed it:
@@ -140,7 +139,7 @@ func (i *InventoryReader) read() Inventory {
 }
 
 // evaluated is the inventory of what is stored, with what checks have found and what retention says of it.
-func evaluated(stored []backup.Stored, checks map[string]state.Check, policy retention.Policy, now time.Time) Inventory {
+func evaluated(stored []backup.Stored, checks map[string]state.CheckState, policy retention.Policy, now time.Time) Inventory {
 	backups := make([]Backup, len(stored))
 	aged := make([]retention.Backup, len(stored))
 	for n, s := range stored {
@@ -187,8 +186,8 @@ func (b Backup) ReportedStatus() string {
 	return b.Retention.Status
 }
 
-// findings is what the digest has of a backup's hold and checks; "" where there is
-// nothing, as in the digests of agents that know neither.
+// findings is what the digest has of a backup's hold and checks; "" if there is nothing, as in the
+// digests of agents that know neither.
 func (b Backup) findings() string {
 	text := ""
 	if b.Hold != nil {
@@ -197,14 +196,14 @@ func (b Backup) findings() string {
 	if b.Damage != "" {
 		text += fmt.Sprintf(" %q", b.Damage)
 	}
-	if proof := b.Check.Proof; proof != nil {
-		text += fmt.Sprintf(" %s %d", proof.State, proof.FinishedAt.UnixMilli())
+	if testRestore := b.Check.TestRestore; testRestore != nil {
+		text += fmt.Sprintf(" %s %d", testRestore.State, testRestore.FinishedAt.UnixMilli())
 	}
 	return text
 }
 
-// Tables returns the rows of each table of a backup, read from its manifest; nil
-// where that has gone meanwhile.
+// Tables returns the rows of each table of a backup, read from its manifest; nil if that has gone
+// meanwhile.
 func (i *InventoryReader) Tables(b Backup) []backup.TableRows {
 	content, err := i.manifests.ReadManifest(b.Location)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
-// Whoever restores from afar does not read the log of the agent.
+// Anyone who restores from afar does not read the log of the agent.
 func TestWhatARestoreLeavesOutIsTold(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "whole")

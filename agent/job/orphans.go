@@ -24,8 +24,8 @@ type orphans struct {
 	waiting []orphan
 }
 
-// cleanUp drops what a broken restore left. Where the server is not there for
-// it, the work is kept for later, and the answer is false.
+// cleanUp drops what a broken restore left. If the server is not there for it, the work is kept for
+// later, and the answer is false.
 func (o *orphans) cleanUp(ctx context.Context, work *state.Work) bool {
 	if work == nil || work.Restore == nil {
 		return true
@@ -76,11 +76,12 @@ func (o *orphans) any() bool {
 	return len(o.waiting) > 0
 }
 
-// dropRoles drops the roles of confined restores whose database is gone, or is somebody else's by now.
+// dropRoles drops the roles of sandboxed restores whose database is gone, or is somebody else's by
+// now.
 func (o *orphans) dropRoles(ctx context.Context) {
 	dropped, err := o.engine.Instance.DropOrphanRoles(ctx)
 	for _, role := range dropped {
-		o.log.Info("dropped the role of a confined restore, which owned nothing any more", "role", role)
+		o.log.Info("dropped the role of a sandboxed restore, which owned nothing any more", "role", role)
 	}
 	if err != nil && ctx.Err() == nil {
 		o.log.Debug("roles of restores could not be tended", "error", err)

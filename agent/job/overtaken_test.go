@@ -13,8 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
-// replaceHere replaces shop in this process. When the restore has made its plan, and before it may exchange the two, the
-// server is given statements.
+// replaceHere replaces shop in this process. When the restore has made its plan, and before it may
+// exchange the two, the server is given statements.
 func (y *yard) replaceHere(statements ...string) error {
 	y.Helper()
 	request := backup.RestoreRequest{From: local.File(y.dump), Target: "shop", Replace: true, RestoreID: "overtaken"}
@@ -81,8 +81,8 @@ func TestRecoveredReplaceLeavesNothingFetched(t *testing.T) {
 	}
 }
 
-// What was replaced under a clock that was years behind is kept for its days all the same.
-func TestKeptThroughAClockThatIsSet(t *testing.T) {
+// What was replaced under a clock that was years behind is kept for its days anyway.
+func TestDisplacedThroughAClockThatIsSet(t *testing.T) {
 	y := newYard(t)
 	right := time.Now()
 	now := right

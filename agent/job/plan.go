@@ -13,7 +13,7 @@ import (
 type Plan struct {
 	// Source is where the plan comes from, for the log.
 	Source string
-	// Schedule is nil where backups are made by hand only.
+	// Schedule is nil if backups are made by hand only.
 	Schedule *Schedule
 	// Databases are those to back up; empty means all but templates.
 	Databases []string
@@ -27,7 +27,7 @@ type Plan struct {
 	KeepOldDays int
 }
 
-// covers reports whether a round by the plan backs up a database.
+// covers reports whether a scheduled run by the plan backs up a database.
 func (p Plan) covers(database string) bool {
 	return len(p.Databases) == 0 || slices.Contains(p.Databases, database)
 }
@@ -53,7 +53,7 @@ func newPlans(plan Plan) *Plans {
 // Get returns the plan in force.
 func (p *Plans) Get() Plan { return *p.current.Load() }
 
-// Set puts another plan in force, and wakes whoever sleeps by the one before.
+// Set puts another plan in force, and wakes those who wait by the one before.
 func (p *Plans) Set(plan Plan) {
 	p.current.Store(&plan)
 	p.mu.Lock()

@@ -17,8 +17,8 @@ func scheduleOf(t *testing.T, expression string) *Schedule {
 	return schedule
 }
 
-// Who sleeps by a plan goes on by the next one: with an earlier round, with a
-// later one, or from no schedule at all.
+// Anyone who waits by a plan goes on by the next one: with an earlier scheduled run, with a later
+// one, or from no schedule at all.
 func TestAnotherPlanWakesWhoWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, after *Schedule
@@ -34,34 +34,34 @@ func TestAnotherPlanWakesWhoWaits(t *testing.T) {
 				s := schedulerOf(Plan{Schedule: test.before}, time.Now)
 				time.AfterFunc(time.Hour, func() { s.plans.Set(Plan{Schedule: test.after}) })
 				var last time.Time
-				if !s.awaitRound(t.Context(), &last) {
+				if !s.awaitScheduledRun(t.Context(), &last) {
 					t.Fatal("it did not wait")
 				}
 				if got := time.Now().UTC().Format("15:04"); got != test.want {
-					t.Errorf("the round began at %s, want %s", got, test.want)
+					t.Errorf("the scheduled run began at %s, want %s", got, test.want)
 				}
 				if next, _ := s.upcoming.times(); !next.Equal(test.after.Next(time.Now())) {
-					t.Errorf("the next round is told to be at %s", next)
+					t.Errorf("the next scheduled run is told to be at %s", next)
 				}
 			})
 		})
 	}
 }
 
-// Without a schedule there is no round, and nobody is told of one.
-func TestAPlanWithoutAScheduleHasNoRound(t *testing.T) {
+// Without a schedule there is no scheduled run, and nobody is told of one.
+func TestAPlanWithoutAScheduleHasNoScheduledRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := schedulerOf(Plan{Schedule: scheduleOf(t, "0 5 * * *")}, time.Now)
 		began := make(chan bool, 1)
 		go func() {
 			var last time.Time
-			began <- s.awaitRound(t.Context(), &last)
+			began <- s.awaitScheduledRun(t.Context(), &last)
 		}()
 		synctest.Wait()
 		s.plans.Set(Plan{})
 		pause.For(t.Context(), 7*24*time.Hour)
 		if next, _ := s.upcoming.times(); len(began) != 0 || !next.IsZero() {
-			t.Errorf("a round began, or is told to be at %s", next)
+			t.Errorf("a scheduled run began, or is told to be at %s", next)
 		}
 		s.plans.Set(Plan{Schedule: scheduleOf(t, "@hourly")})
 		if !<-began {
@@ -72,7 +72,7 @@ func TestAPlanWithoutAScheduleHasNoRound(t *testing.T) {
 
 // Other rules of retention say something else of the same backups, and the control
 // plane is told.
-func TestAnotherPlanMakesTheInventoryAnew(t *testing.T) {
+func TestAnotherPlanMakesTheInventoryAgain(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 60, 1)
 	if kept := r.Inventory.Current().Backups[0].Retention.Keep; kept {

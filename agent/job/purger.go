@@ -18,7 +18,7 @@ import (
 
 // removableFiles are the stored backups, for retention.
 type removableFiles interface {
-	// Remove removes a backup with all that is of it; store.ErrHeld where it is held.
+	// Remove removes a backup with all that is of it; store.ErrHeld if it is held.
 	Remove(store.Location) error
 }
 
@@ -181,8 +181,8 @@ func (p *purger) remove(b Backup) bool {
 		p.recorder.finish(work)
 		return false
 	}
-	// Before anybody can hear of it: an inventory from before, told afterwards, would
-	// make it a backup that is missing.
+	// Before anybody can learn of it: an inventory from before, told afterwards, would make it a
+	// backup that is missing.
 	p.inventory.forget()
 	p.log.Info("backup removed", "backup", b.ID, "database", b.Database, "file", b.Location.File, "reason", removal.Reason)
 	p.recorder.finish(work, state.RemovalEntry(removal))
@@ -200,7 +200,7 @@ func (p *purger) isDue() bool {
 	return p.last.IsZero() || since >= purgeEvery || since < -setBack
 }
 
-// next is when a purge is due, where a round is at the time run; zero: none is.
+// next is when a purge is due, if a scheduled run is at the time run; zero: none is.
 func (p *purger) next(run time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,7 +20,7 @@ type JobProgress struct {
 	backup.Progress
 }
 
-// Phases of a job beside those of the backup package.
+// Phases of a job in addition to those of the backup package.
 const (
 	PhaseWait = "wait" // for its turn
 	PhaseSend = "send"
@@ -41,7 +41,7 @@ type Queue struct {
 	workers   *workers
 
 	jobs    sync.WaitGroup
-	changed chan struct{} // rings when there is something new of the jobs
+	changed chan struct{} // holds one token once there is something new of the jobs
 
 	mu       sync.Mutex
 	accepted map[string]backup.Progress // jobs under way
@@ -76,12 +76,12 @@ func (q *Queue) Accept(ctx context.Context, job Job) {
 		return // who asked is told by the control plane that the agent did not begin
 	}
 	q.accepted[job.ID] = backup.Progress{Phase: PhaseWait}
-	ring(q.changed)
+	notify(q.changed)
 	q.jobs.Go(func() { q.do(ctx, job) })
 }
 
-// Jobs returns the jobs that are under way, by id. Changed rings when there
-// is something new.
+// Jobs returns the jobs that are under way, by id. Changed holds one token once there is something
+// new.
 func (q *Queue) Jobs() []JobProgress {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -93,7 +93,7 @@ func (q *Queue) Jobs() []JobProgress {
 	return jobs
 }
 
-// Changed rings when a job was accepted or has made progress.
+// Changed holds one token once a job was accepted or has made progress.
 func (q *Queue) Changed() <-chan struct{} { return q.changed }
 
 // wait returns when the jobs have ended that were accepted before ctx of Accept did.
@@ -160,7 +160,7 @@ func (q *Queue) progress(jobID string, p backup.Progress) {
 	defer q.mu.Unlock()
 	if _, underWay := q.accepted[jobID]; underWay {
 		q.accepted[jobID] = p
-		ring(q.changed)
+		notify(q.changed)
 	}
 }
 
@@ -174,5 +174,5 @@ func (q *Queue) forget(jobID string) {
 		clear(q.finished)
 	}
 	q.finished[jobID] = true
-	ring(q.changed)
+	notify(q.changed)
 }

@@ -42,8 +42,8 @@ func (r *recorder) finish(work *state.Work, entries ...state.Entry) {
 	r.warnings.set(warnJournal, "the journal in the state folder can't be written: "+err.Error())
 }
 
-// begin records work that is about to begin. Where that can't be, the work goes
-// on without: a full state folder is no reason for having no backup.
+// begin records work that is about to begin. If that can't be, the work goes on without: a full
+// state folder is no reason for having no backup.
 func (r *recorder) begin(record state.Record) *state.Work {
 	work, err := r.state.Records.Begin(record)
 	if err != nil {

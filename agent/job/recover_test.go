@@ -84,7 +84,7 @@ func TestRecoverTellsHowBrokenWorkEnded(t *testing.T) {
 	}
 }
 
-// A server that is away at the start does not keep the rests for ever.
+// A server that is away at the start does not keep the rests forever.
 func TestRecoverDropsTheTemporaryDatabaseOnceTheServerIsBack(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(t, "postgres", "CREATE DATABASE pgharbor_restore_job1")

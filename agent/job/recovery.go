@@ -24,9 +24,9 @@ type Recovery struct {
 	displacements *Displacements
 }
 
-// Recover takes up what earlier agents on this state folder left: it removes
-// their rests and journals their runs and jobs as failed, or as succeeded where
-// the backup stands. It is to be called before any work.
+// Recover takes up what earlier agents on this state folder left: it removes their rests and
+// journals their runs and jobs as failed, or as succeeded if the backup exists. It must be called
+// before any work.
 func (r *Recovery) Recover(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()
 	removed, sweepErr := r.engine.Store.Sweep()
@@ -39,8 +39,8 @@ func (r *Recovery) Recover(ctx context.Context) error {
 	return errors.Join(err, sweepErr)
 }
 
-// RecoverRestores drops what restores by hand left, also those for a proof, and leaves all else to who
-// has the backup folder.
+// RecoverRestores drops what restores by hand left, also those for a test restore, and leaves all
+// else to who has the backup folder.
 func (r *Recovery) RecoverRestores(ctx context.Context) error {
 	works, err := r.state.Records.Abandoned()
 	for _, work := range works {
@@ -83,21 +83,21 @@ func (r *Recovery) recoverWork(ctx context.Context, work *state.Work) {
 	}
 }
 
-// recoverRestore ends a restore that was broken off. Where it was about to
-// replace a database, the server says whether it has.
+// recoverRestore ends a restore that was interrupted. If it was about to replace a database, the
+// server says whether it has.
 func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
-	kept, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
+	displaced, err := r.displacements.reconcileLocked(ctx, work.Restore.ID)
 	if err != nil {
 		r.log.Warn("how a restore ended can't be told yet", "restore", work.Restore.ID, "error", err)
 		r.orphans.leave(orphan{work: work})
 		return
 	}
-	r.log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", kept.InPlace())
+	r.log.Warn("a restore was interrupted", "target", work.Restore.Target, "in_place", displaced.InPlace())
 	result := state.Result{
-		JobID: work.JobID, State: state.StateSucceeded, Outcome: kept.Outcome(), FinishedAt: r.clock.Now().UTC(),
+		JobID: work.JobID, State: state.StateSucceeded, Outcome: displaced.Outcome(), FinishedAt: r.clock.Now().UTC(),
 		About: state.About{Kind: "restore", Database: work.Restore.Target},
 	}
-	if !kept.InPlace() {
+	if !displaced.InPlace() {
 		result.State, result.Error, result.Failure = state.StateFailed, r.interruptedText(work), backup.FailureOther
 	}
 	var news []state.Entry
@@ -105,9 +105,9 @@ func (r *Recovery) recoverRestore(ctx context.Context, work *state.Work) {
 		news = append(news, state.ResultEntry(result))
 	}
 	switch {
-	case !kept.InPlace() && !r.orphans.cleanUp(ctx, work):
+	case !displaced.InPlace() && !r.orphans.cleanUp(ctx, work):
 		work = nil // its record is needed until its database is dropped
-	case kept.InPlace():
+	case displaced.InPlace():
 		if err := r.engine.Store.RemoveIncoming(work.Restore.ID); err != nil {
 			r.log.Error("what was fetched for a restore could not be removed", "restore", work.Restore.ID, "error", err)
 		}

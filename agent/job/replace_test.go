@@ -40,7 +40,7 @@ func TestReplaceKilledAtEachStep(t *testing.T) {
 	}
 }
 
-// Killed in the midst of the transaction that exchanges the two, nothing of it has happened.
+// Killed in the middle of the transaction that exchanges the two, nothing of it has happened.
 func TestReplaceKilledInTheExchange(t *testing.T) {
 	y := newYard(t)
 	holder, err := pgx.Connect(t.Context(), y.server.URL("postgres"))
@@ -123,14 +123,14 @@ func TestUndoRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, err := y.runner.State.Displaced.All() // the newest first
-	if err != nil || len(kept) != 2 {
-		t.Fatalf("kept: %v, %v", kept, err)
+	displaced, err := y.runner.State.Displaced.All() // the newest first
+	if err != nil || len(displaced) != 2 {
+		t.Fatalf("kept: %v, %v", displaced, err)
 	}
-	if _, err := y.runner.Displacements.Undo(t.Context(), kept[1].RestoreID, "shop"); !errors.Is(err, backup.ErrNotInPlace) {
+	if _, err := y.runner.Displacements.Undo(t.Context(), displaced[1].RestoreID, "shop"); !errors.Is(err, backup.ErrNotInPlace) {
 		t.Errorf("the earlier of two: %v", err)
 	}
-	if _, err := y.runner.Displacements.Undo(t.Context(), kept[0].RestoreID, "shops"); !errors.Is(err, ErrConfirmation) {
+	if _, err := y.runner.Displacements.Undo(t.Context(), displaced[0].RestoreID, "shops"); !errors.Is(err, ErrConfirmation) {
 		t.Errorf("a wrong name: %v", err)
 	}
 	for _, id := range []string{"none", "../x", ""} {
@@ -142,7 +142,7 @@ func TestUndoRefusals(t *testing.T) {
 		t.Errorf("%s is in service, beside it %v", in, y.beside())
 	}
 	// The later one first, and then the earlier one may be undone too.
-	for _, k := range kept {
+	for _, k := range displaced {
 		if _, err := y.runner.Displacements.Undo(t.Context(), k.RestoreID, "shop"); err != nil {
 			t.Error(err)
 		}
@@ -150,7 +150,7 @@ func TestUndoRefusals(t *testing.T) {
 	if in := y.inService(); in != "old" {
 		t.Errorf("the %s one is in service", in)
 	}
-	if _, err := y.runner.Displacements.Undo(t.Context(), kept[0].RestoreID, "shop"); err == nil || !strings.Contains(err.Error(), "was undone") {
+	if _, err := y.runner.Displacements.Undo(t.Context(), displaced[0].RestoreID, "shop"); err == nil || !strings.Contains(err.Error(), "was undone") {
 		t.Errorf("a second undo: %v", err)
 	}
 }
@@ -164,11 +164,11 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 	y.recover()
 	y.server.DropDatabase(t, "shop")
 	y.runner.Displacements.maintain(t.Context())
-	kept, err := y.runner.State.Displaced.All()
-	if err != nil || len(kept) != 1 {
-		t.Fatalf("kept: %v, %v", kept, err)
+	displaced, err := y.runner.State.Displaced.All()
+	if err != nil || len(displaced) != 1 {
+		t.Fatalf("kept: %v, %v", displaced, err)
 	}
-	if _, err := y.runner.Displacements.Undo(t.Context(), kept[0].RestoreID, "shop"); err != nil {
+	if _, err := y.runner.Displacements.Undo(t.Context(), displaced[0].RestoreID, "shop"); err != nil {
 		t.Fatal(err)
 	}
 	if in := y.inService(); in != "old" {
@@ -176,19 +176,19 @@ func TestUndoWithoutTheRestoredOne(t *testing.T) {
 	}
 }
 
-// What was replaced is kept for its days, never dropped before the new one has stood for them, and dropped then. It is no
-// database to back up.
-func TestKeptForItsDays(t *testing.T) {
+// What was replaced is kept for its days, never dropped before the new one has stood for them, and
+// dropped then. It is no database to back up.
+func TestDisplacedForItsDays(t *testing.T) {
 	y := newYard(t)
 	if err := y.start(never).Wait(); err != nil {
 		t.Fatal(err)
 	}
 	y.recover()
-	kept, _ := y.runner.State.Displaced.All()
-	now := kept[0].ReplacedAt
+	displaced, _ := y.runner.State.Displaced.All()
+	now := displaced[0].ReplacedAt
 	y.runner.Clock.now = func() time.Time { return now }
 	at := func(later time.Duration) []string {
-		now = kept[0].ReplacedAt.Add(later)
+		now = displaced[0].ReplacedAt.Add(later)
 		if err := y.runner.Clock.guard.Confirm(now, now); err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +198,7 @@ func TestKeptForItsDays(t *testing.T) {
 	if left := at(7*24*time.Hour - time.Second); len(left) != 1 {
 		t.Errorf("a second before its time, there is %v", left)
 	}
-	if warnings := fmt.Sprint(y.runner.Status.Last().Warnings); !strings.Contains(warnings, kept[0].OldName) || !strings.Contains(warnings, "MiB") {
+	if warnings := fmt.Sprint(y.runner.Status.Last().Warnings); !strings.Contains(warnings, displaced[0].OldName) || !strings.Contains(warnings, "MiB") {
 		t.Errorf("nobody is told of what takes space: %s", warnings)
 	}
 	if outcomes := y.runner.coverage.covered(t.Context()); !slices.Equal(outcomes, []string{"postgres", "shop"}) {
@@ -206,7 +206,7 @@ func TestKeptForItsDays(t *testing.T) {
 	}
 	// While the restored one is not in service, the old one stays.
 	y.server.Exec(t, "postgres", "ALTER DATABASE shop RENAME TO elsewhere")
-	if left := at(8 * 24 * time.Hour); !slices.Contains(left, kept[0].OldName) {
+	if left := at(8 * 24 * time.Hour); !slices.Contains(left, displaced[0].OldName) {
 		t.Errorf("the old one was dropped while the new one did not stand: %v", left)
 	}
 	y.server.Exec(t, "postgres", "ALTER DATABASE elsewhere RENAME TO shop")
@@ -222,14 +222,14 @@ func TestKeptForItsDays(t *testing.T) {
 	if left := at(8 * 24 * time.Hour); len(left) != 0 {
 		t.Errorf("past its time, there is %v", left)
 	}
-	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 0 || strings.Contains(fmt.Sprint(y.runner.Status.Last().Warnings), "kept") {
-		t.Errorf("what is gone is still told of: %v", kept)
+	if displaced, _ := y.runner.State.Displaced.All(); len(displaced) != 0 || strings.Contains(fmt.Sprint(y.runner.Status.Last().Warnings), "kept") {
+		t.Errorf("what is gone is still told of: %v", displaced)
 	}
 	y.inService()
 }
 
 // An agent that dies between an exchange and its record finds out at its next start what has happened, and tells it.
-func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
+func TestAnExchangeThatNobodyRecordedIsRecordedLater(t *testing.T) {
 	y := newYard(t)
 	if err := y.start(never).Wait(); err != nil {
 		t.Fatal(err)
@@ -239,44 +239,44 @@ func TestAnExchangeThatNobodyNotedIsNotedLater(t *testing.T) {
 		t.Fatalf("kept: %v, %v", all, err)
 	}
 	// As the record is before the exchange: of a job of the control plane, and not known to have been carried out.
-	kept := all[0]
-	kept.JobID, kept.ReplacedAt, kept.Until = kept.RestoreID, time.Time{}, time.Time{}
-	if err := y.runner.State.Displaced.Save(kept); err != nil {
+	displaced := all[0]
+	displaced.JobID, displaced.ReplacedAt, displaced.Until = displaced.RestoreID, time.Time{}, time.Time{}
+	if err := y.runner.State.Displaced.Save(displaced); err != nil {
 		t.Fatal(err)
 	}
 	abandon(t, y.runner.State, state.Record{
-		ID: "job-" + kept.JobID, JobID: kept.JobID, Restore: &state.Restore{ID: kept.RestoreID, Target: "shop", Replace: true},
+		ID: "job-" + displaced.JobID, JobID: displaced.JobID, Restore: &state.Restore{ID: displaced.RestoreID, Target: "shop", Replace: true},
 	})
 	y.recover()
 	told := entries(t, y.runner.State)
 	if len(told) != 1 || told[0].Result == nil || told[0].Result.State != state.StateSucceeded || told[0].Result.Outcome == nil ||
-		told[0].Result.Outcome.Kept != kept.OldName || told[0].Result.Outcome.Until.IsZero() {
+		told[0].Result.Outcome.Displaced != displaced.OldName || told[0].Result.Outcome.Until.IsZero() {
 		t.Errorf("told of the restore: %+v", told)
 	}
 
-	if err := y.runner.Engine.Undo(t.Context(), kept.Replacement); err != nil {
+	if err := y.runner.Engine.Undo(t.Context(), displaced.Replacement); err != nil {
 		t.Fatal(err)
 	}
 	y.runner.Displacements.maintain(t.Context())
-	noted, err := y.runner.State.Displaced.Of(kept.RestoreID)
-	if err != nil || noted == nil || noted.UndoneAt.IsZero() || noted.Name() != kept.NewName || noted.Until.IsZero() {
-		t.Errorf("noted of the undo: %+v, %v", noted, err)
+	recorded, err := y.runner.State.Displaced.Of(displaced.RestoreID)
+	if err != nil || recorded == nil || recorded.UndoneAt.IsZero() || recorded.Name() != displaced.NewName || recorded.Until.IsZero() {
+		t.Errorf("noted of the undo: %+v, %v", recorded, err)
 	}
 	told = entries(t, y.runner.State)
-	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == kept.NewName }); len(told) != 2 || at < 0 ||
-		told[at].Result.JobID != kept.JobID || told[at].Result.Outcome.UndoneAt.IsZero() {
+	if at := slices.IndexFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Displaced == displaced.NewName }); len(told) != 2 || at < 0 ||
+		told[at].Result.JobID != displaced.JobID || told[at].Result.Outcome.UndoneAt.IsZero() {
 		t.Errorf("told of the undo: %+v", told)
 	}
-	y.server.DropDatabase(t, kept.NewName)
+	y.server.DropDatabase(t, displaced.NewName)
 	y.runner.Displacements.maintain(t.Context())
 	told = entries(t, y.runner.State)
-	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Kept == "" }) {
+	if !slices.ContainsFunc(told, func(e state.Entry) bool { return e.Result.Outcome.Displaced == "" }) {
 		t.Errorf("nobody was told that nothing is kept any more: %+v", told)
 	}
 }
 
 // A record that is of another server is left alone.
-func TestKeptOfAnotherServer(t *testing.T) {
+func TestDisplacedOnAnotherServer(t *testing.T) {
 	y := newYard(t)
 	release, err := y.runner.State.Displaced.Lock(t.Context())
 	if err != nil {
@@ -290,8 +290,8 @@ func TestKeptOfAnotherServer(t *testing.T) {
 	}
 	release()
 	y.runner.Displacements.maintain(t.Context())
-	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 1 {
-		t.Errorf("the record is gone: %v", kept)
+	if displaced, _ := y.runner.State.Displaced.All(); len(displaced) != 1 {
+		t.Errorf("the record is gone: %v", displaced)
 	}
 	if _, err := y.runner.Displacements.Undo(t.Context(), "other", "shop"); err == nil {
 		t.Error("it was undone here")

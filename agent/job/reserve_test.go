@@ -36,7 +36,7 @@ func TestWhatOthersAskForLeavesTheReserve(t *testing.T) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	files, err := os.ReadDir(filepath.Join(folderOf(r.Engine).Dir(), "spare"))
-	if err != nil || len(files) > 4 { // the file, its manifest, its companion, the lock
+	if err != nil || len(files) > 4 { // the file, its manifest, its globals file, the lock
 		t.Errorf("stored is %v, %v", files, err)
 	}
 }

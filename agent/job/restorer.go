@@ -27,14 +27,15 @@ type Restorer struct {
 	turns         *turns
 }
 
-// ownID refuses a restore by an id that stands for something already: a restore drops the database that is named after its id, and
-// writes again what is known of what it has replaced. The control plane gives the ids.
+// ownID refuses a restore by an id that stands for something already: a restore drops the database
+// that is named after its id, and writes again what is known of what it has replaced. The control
+// plane gives the ids.
 func (r *Restorer) ownID(ctx context.Context, id string) error {
-	kept, err := r.state.Displaced.Of(id)
+	displaced, err := r.state.Displaced.Of(id)
 	if err != nil {
 		return err
 	}
-	if kept != nil {
+	if displaced != nil {
 		return fmt.Errorf("%w: there was a restore %s, and what it replaced is kept", errSpec, id)
 	}
 	taken, err := r.engine.Instance.DatabaseExists(ctx, backup.TemporaryDatabase(id))
@@ -45,7 +46,7 @@ func (r *Restorer) ownID(ctx context.Context, id string) error {
 }
 
 // restoreRequest finds the stored backup of a spec, or fetches another instance's,
-// and says who made it. It is in use until done.
+// and reports who made it. It is in use until done.
 func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreSpec) (request backup.RestoreRequest, origin backup.Origin, done func(), err error) {
 	if spec.Source != nil {
 		return r.fetchedRequest(ctx, task, spec)
@@ -64,9 +65,9 @@ func (r *Restorer) restoreRequest(ctx context.Context, task *task, spec RestoreS
 	}, origin, r.reads.begin(stored.ID), nil
 }
 
-// proofCheck is what the newest test restore of a stored backup foretells, in a list; an empty one where nothing is known
-// of the file.
-func (r *Restorer) proofCheck(request backup.RestoreRequest) []backup.Check {
+// testRestoreCheck is what the newest test restore of a stored backup foretells, in a list; an
+// empty one if nothing is known of the file.
+func (r *Restorer) testRestoreCheck(request backup.RestoreRequest) []backup.Check {
 	if !state.ValidID(request.Manifest.ID) {
 		return nil
 	}
@@ -75,25 +76,23 @@ func (r *Restorer) proofCheck(request backup.RestoreRequest) []backup.Check {
 		r.log.Error("what is known of a backup can't be read", "backup", request.Manifest.ID, "error", err)
 		return nil
 	}
-	return []backup.Check{backup.ProofCheck(known.Proof, request.TrustContent)}
+	return []backup.Check{backup.ProofCheck(known.TestRestore, request.TrustContent)}
 }
 
-// Preview looks ahead to a restore of a file of some origin, of which somebody
-// may say more.
+// Preview runs the preflight of a restore of a file of some origin, of which somebody may say more.
 func (r *Restorer) Preview(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) []backup.Check {
 	var err error
 	request.Confined, err = r.admission.admit(ctx, origin, consent)
 	checks := append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
 	if request.Manifest == nil || !origin.Ours() {
-		return checks // another's manifest may name the proof of one of ours
+		return checks // another's manifest may name the passphrase MAC of one of ours
 	}
-	return append(checks, r.proofCheck(request)...)
+	return append(checks, r.testRestoreCheck(request)...)
 }
 
-// RestoreFile restores a file by hand, without a job, and returns the restore's
-// id and what the restored database lacks. A record of it makes sure that its
-// temporary database goes, whatever happens. By its origin, and what somebody says
-// of that, the load is confined or not.
+// RestoreFile restores a file by hand, without a job, and returns the restore's id and what the
+// restored database lacks. A record of it makes sure that its temporary database goes, whatever
+// happens. By its origin, and what somebody says of that, the load is sandboxed or not.
 func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreRequest, origin backup.Origin, consent Consent) (id string, lacks []string, err error) {
 	if request.Confined, err = r.admission.admit(ctx, origin, consent); err != nil {
 		return "", nil, err
@@ -117,7 +116,7 @@ func (r *Restorer) RestoreFile(ctx context.Context, request backup.RestoreReques
 	return request.RestoreID, lacks, err
 }
 
-// restore also returns what the restored database lacks; nothing where there is none.
+// restore also returns what the restored database lacks; nothing if there is none.
 func (r *Restorer) restore(ctx context.Context, request backup.RestoreRequest, jobID string) ([]string, error) {
 	release, err := r.turns.take(ctx)
 	if err != nil {

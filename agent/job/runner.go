@@ -21,13 +21,14 @@ type Config struct {
 	Now    func() time.Time
 	// Clock reports whether the clock may be gone by.
 	Clock *retention.ClockGuard
-	// HostPolicy says what the control plane may ask for, as it is now; after an error that is nothing. Nil: the default.
+	// HostPolicy says what the control plane may ask for, as it is now; after an error that is
+	// nothing. Nil: the default.
 	HostPolicy func() (policy.Policy, error)
 	// DefaultDatabase is the one that the connection settings name.
 	DefaultDatabase string
-	// AdoptDatabase is the one that the files of the old script are of, which do not
+	// ImportDatabase is the one that the files of the old script are of, which do not
 	// say it; empty means DefaultDatabase, as the script had it.
-	AdoptDatabase string
+	ImportDatabase string
 	// SecretFiles are the files with secrets, which health warns of where they are not
 	// private.
 	SecretFiles []SecretFile
@@ -56,7 +57,7 @@ type Runner struct {
 	Holds         *Holds
 	Queue         *Queue
 	Status        *StatusReader
-	Trail         *Trail
+	AuditLog      *AuditLog
 	Recovery      *Recovery
 
 	log       *slog.Logger
@@ -81,8 +82,7 @@ const (
 // errInterrupted is how a run or a job ends when its agent does.
 var errInterrupted = errors.New("interrupted: the agent stopped during the run")
 
-// New returns a Runner that does nothing yet. Parts stand in the order in which
-// they need each other.
+// New returns a Runner that does nothing yet. Parts are in the order in which they need each other.
 func New(c Config) *Runner {
 	r := &Runner{Engine: c.Engine, State: c.State, Plans: newPlans(c.Plan), log: c.Log}
 	r.warnings = &warnings{byKey: map[string]string{}}
@@ -98,7 +98,7 @@ func New(c Config) *Runner {
 	}
 	r.admission = &admission{engine: c.Engine, log: c.Log, warnings: r.warnings, readPolicy: c.HostPolicy}
 	r.orphans = &orphans{engine: c.Engine, log: c.Log}
-	r.Trail = &Trail{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
+	r.AuditLog = &AuditLog{witness: c.State.Witness, log: c.Log, clock: r.Clock, warnings: r.warnings}
 	r.Plans.onSet = append(r.Plans.onSet, func() {
 		c.Log.Info("another plan is in force", "source", r.Plans.Get().Source)
 		r.Inventory.announce() // retention may say something else
@@ -164,7 +164,7 @@ func (r *Runner) addWork(c Config) {
 	r.scheduler = &scheduler{
 		log: c.Log, plans: r.Plans, clock: r.Clock, runs: r.Runs, purger: r.purger, scrubber: r.scrubber, verifier: r.Verifier,
 		inventory: r.Inventory, status: r.Status, recovery: r.Recovery, orphans: r.orphans, displacements: r.Displacements,
-		adopter:  &adopter{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, adoptDatabase: c.AdoptDatabase},
+		importer: &importer{engine: c.Engine, log: c.Log, inventory: r.Inventory, warnings: r.warnings, defaultDatabase: c.DefaultDatabase, importDatabase: c.ImportDatabase},
 		upcoming: upcoming, lookEvery: c.LookEvery,
 	}
 }
@@ -192,15 +192,15 @@ func (r *Runner) Responds() {
 	r.Plans.wake()
 }
 
-// ring puts a token in a doorbell, where there may be one already.
-func ring(bell chan struct{}) {
+// notify puts a token into a channel of one slot, unless it holds one already.
+func notify(changed chan struct{}) {
 	select {
-	case bell <- struct{}{}:
+	case changed <- struct{}{}:
 	default:
 	}
 }
 
-// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+// SigningKey is the public key with which the agent signs manifests; nil if it has none.
 func (r *Runner) SigningKey() []byte {
 	if r.Engine.Signer == nil {
 		return nil

@@ -17,8 +17,8 @@ import (
 // Outcome is how a run ended.
 type Outcome struct {
 	Run      state.Run
-	Manifest *backup.Manifest // where it succeeded
-	Err      error            // where it failed; Run.Error has its text
+	Manifest *backup.Manifest // if it succeeded
+	Err      error            // if it failed; Run.Error has its text
 }
 
 // Request asks for backups.
@@ -167,7 +167,7 @@ func serialised(onProgress func(backup.Progress)) func(backup.Progress) {
 	}
 }
 
-// Failures sums up what failed of several runs; nil where nothing did.
+// Failures sums up what failed of several runs; nil if nothing did.
 func Failures(outcomes []Outcome) error {
 	var failed []error
 	var texts []string

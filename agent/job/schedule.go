@@ -18,8 +18,8 @@ type Schedule struct {
 	cron       cron.Schedule
 }
 
-// The five classic fields, where day of month and day of week are alternatives
-// when both are given, and @daily and the like.
+// The five classic fields, if day of month and day of week are alternatives when both are given,
+// and @daily and the like.
 var cronParser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 
 // ParseSchedule reads a cron expression of five fields, or @hourly, @daily,
@@ -78,8 +78,8 @@ func (s *Schedule) wallClock(t time.Time) time.Time {
 	return shown
 }
 
-// moment is when the clocks show wall: for the first time, where they do it
-// twice, and as much after the change as wall is, where they leave it out.
+// moment is when the clocks show wall: for the first time, if they do it twice, and as much after
+// the change as wall is, if they leave it out.
 func (s *Schedule) moment(wall time.Time) time.Time {
 	y, m, d := wall.Date()
 	local := time.Date(y, m, d, wall.Hour(), wall.Minute(), wall.Second(), 0, s.location)

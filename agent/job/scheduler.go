@@ -19,8 +19,8 @@ const (
 	tidyStep = 5 * time.Minute
 	// idle is for how long who has nothing to do waits for another plan.
 	idle = 24 * time.Hour
-	// setBack is how far behind the last round the clock must be to have been
-	// set back, and not just corrected.
+	// setBack is how far behind the last scheduled run the clock must be to have been set back, and
+	// not just corrected.
 	setBack = time.Hour
 	// purgeEvery is how often retention works at least.
 	purgeEvery = 24 * time.Hour
@@ -37,7 +37,7 @@ type scheduler struct {
 	purger        *purger
 	scrubber      *scrubber
 	verifier      *Verifier
-	adopter       *adopter
+	importer      *importer
 	status        *StatusReader
 	recovery      *Recovery
 	orphans       *orphans
@@ -52,43 +52,43 @@ func (s *scheduler) run(ctx context.Context) {
 	loops.Go(func() { s.keepSchedule(ctx) })
 	loops.Go(func() { s.keepTidy(ctx) })
 	loops.Go(func() { s.keepStatus(ctx) })
-	loops.Go(func() { s.keepProven(ctx) })
+	loops.Go(func() { s.keepTesting(ctx) })
 	loops.Go(func() { s.keepScrubbed(ctx) })
 	loops.Wait()
 }
 
-// keepSchedule runs a round whenever one is due. A round that takes longer than
-// the schedule's interval makes the ones in between fall out.
+// keepSchedule starts a scheduled run whenever one is due. A scheduled run that takes longer than the
+// schedule's interval makes the ones in between fall out.
 func (s *scheduler) keepSchedule(ctx context.Context) {
-	var last time.Time // when the last round was due
-	for s.awaitRound(ctx, &last) {
-		s.log.Info("a scheduled round begins", "due", last)
+	var last time.Time // when the last scheduled run was due
+	for s.awaitScheduledRun(ctx, &last) {
+		s.log.Info("a scheduled run begins", "due", last)
 		outcomes := s.runs.BackUp(ctx, Request{Trigger: state.TriggerSchedule})
 		if ctx.Err() != nil {
 			return
 		}
 		if err := Failures(outcomes); err != nil {
-			s.log.Error("the scheduled round ended with failures", "error", err)
+			s.log.Error("the scheduled run ended with failures", "error", err)
 		}
 		s.purger.purge(ctx)
 	}
 }
 
-// keepProven restores the newest backup of each database whenever that is due.
-func (s *scheduler) keepProven(ctx context.Context) {
+// keepTesting restores the newest backup of each database whenever that is due.
+func (s *scheduler) keepTesting(ctx context.Context) {
 	var last time.Time
 	for s.await(ctx, func(p Plan) *Schedule { return p.Verify.Schedule }, &last, s.upcoming.setVerify) {
 		s.verifier.verifyNewest(ctx)
 	}
 }
 
-// awaitRound waits until a round is due that comes after last, and moves last to
-// it. The clock may jump meanwhile, either way.
-func (s *scheduler) awaitRound(ctx context.Context, last *time.Time) bool {
+// awaitScheduledRun waits until a scheduled run is due that comes after last, and moves last to it.
+// The clock may jump meanwhile, either way.
+func (s *scheduler) awaitScheduledRun(ctx context.Context, last *time.Time) bool {
 	return s.await(ctx, func(p Plan) *Schedule { return p.Schedule }, last, s.upcoming.setRun)
 }
 
-// await is awaitRound for any schedule of the plan in force; tell hears when it
+// await is awaitScheduledRun for any schedule of the plan in force; tell hears when it
 // is due next, the zero time for never.
 func (s *scheduler) await(ctx context.Context, of func(Plan) *Schedule, last *time.Time, tell func(time.Time)) bool {
 	var (
@@ -133,11 +133,11 @@ func (s *scheduler) await(ctx context.Context, of func(Plan) *Schedule, last *ti
 	}
 }
 
-// keepTidy adopts what the old script left or, while the two run side by side,
-// still makes, and then removes by policy once a day, or sooner after rounds.
+// keepTidy imports what the old script left or, while the two run side by side, still makes, and
+// then removes by policy once a day, or sooner after scheduled runs.
 func (s *scheduler) keepTidy(ctx context.Context) {
 	for ctx.Err() == nil {
-		s.adopter.adopt(ctx)
+		s.importer.importFiles(ctx)
 		if s.clock.trusted() && s.purger.isDue() {
 			s.purger.purge(ctx)
 		}

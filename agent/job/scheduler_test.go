@@ -24,7 +24,7 @@ func schedulerOf(plan Plan, now func() time.Time) *scheduler {
 
 // dueTimes are the first rounds of a daily schedule, while the clock is set as
 // the test says after each of them.
-func dueTimes(t *testing.T, rounds int, set func(round int) time.Duration) []string {
+func dueTimes(t *testing.T, runs int, set func(run int) time.Duration) []string {
 	t.Helper()
 	var due []string
 	synctest.Test(t, func(t *testing.T) {
@@ -37,40 +37,40 @@ func dueTimes(t *testing.T, rounds int, set func(round int) time.Duration) []str
 		ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
 		defer cancel()
 		var last time.Time
-		for round := range rounds {
-			if !s.awaitRound(ctx, &last) {
+		for run := range runs {
+			if !s.awaitScheduledRun(ctx, &last) {
 				break
 			}
 			due = append(due, s.clock.Now().UTC().Format("01-02 15:04"))
-			offset += set(round)
+			offset += set(run)
 		}
 	})
 	return due
 }
 
-func TestRoundsWhenTheClockIsSet(t *testing.T) {
+func TestScheduledRunsWhenTheClockIsSet(t *testing.T) {
 	tests := map[string]struct {
-		set  func(round int) time.Duration
+		set  func(run int) time.Duration
 		want []string // by the clock of then
 	}{
 		"a steady clock": {
 			func(int) time.Duration { return 0 },
 			[]string{"01-01 01:00", "01-02 01:00", "01-03 01:00"},
 		},
-		"corrected by seconds, right after the round": {
+		"corrected by seconds, right after the scheduled run": {
 			func(int) time.Duration { return -2 * time.Second },
 			[]string{"01-01 01:00", "01-02 01:00", "01-03 01:00"},
 		},
 		"ten years ahead, and back": {
-			func(round int) time.Duration {
+			func(run int) time.Duration {
 				const decade = 3652 * 24 * time.Hour
-				return map[int]time.Duration{0: decade, 1: -decade}[round]
+				return map[int]time.Duration{0: decade, 1: -decade}[run]
 			},
 			[]string{"01-01 01:00", "01-01 01:00", "01-03 01:00"},
 		},
 		"a day back": {
-			func(round int) time.Duration {
-				return map[int]time.Duration{1: -24 * time.Hour}[round]
+			func(run int) time.Duration {
+				return map[int]time.Duration{1: -24 * time.Hour}[run]
 			},
 			[]string{"01-01 01:00", "01-02 01:00", "01-02 01:00"},
 		},
@@ -78,13 +78,13 @@ func TestRoundsWhenTheClockIsSet(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, dueTimes(t, len(test.want), test.set)); diff != "" {
-				t.Errorf("rounds (-want +got):\n%s", diff)
+				t.Errorf("scheduled runs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// The clock jumps while the agent waits, not at a round.
+// The clock jumps while the agent waits, not at a scheduled run.
 func TestAWaitFollowsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		schedule, err := ParseSchedule("0 1 * * *", time.UTC)
@@ -99,26 +99,26 @@ func TestAWaitFollowsTheClock(t *testing.T) {
 			return time.Now()
 		})
 		var last time.Time
-		if !s.awaitRound(t.Context(), &last) {
+		if !s.awaitScheduledRun(t.Context(), &last) {
 			t.Fatal("it did not wait")
 		}
 		if took := time.Since(began); took > 11*time.Minute {
-			t.Errorf("the round was due after 10 minutes and began after %s", took)
+			t.Errorf("the scheduled run was due after 10 minutes and began after %s", took)
 		}
 	})
 }
 
-// The old script goes on for a while beside the agent, and a file that it was
-// still writing when the agent began must not wait for the agent's next start.
-func TestFilesOfTheOldScriptAreAdoptedWhenTheyCome(t *testing.T) {
+// The old script goes on for a while next to the agent, and a file that it was still writing when
+// the agent began must not wait for the agent's next start.
+func TestFilesOfTheOldScriptAreImportedWhenTheyCome(t *testing.T) {
 	for name, of := range map[string]string{"": "postgres", "shop": "shop"} {
-		r := newOffline(t, func(c *Config) { c.DefaultDatabase, c.AdoptDatabase = "postgres", name })
-		testAdoptionOf(t, r, of)
+		r := newOffline(t, func(c *Config) { c.DefaultDatabase, c.ImportDatabase = "postgres", name })
+		testImportOf(t, r, of)
 	}
 }
 
-// testAdoptionOf has a file of the old script adopted, as a backup of a database.
-func testAdoptionOf(t *testing.T, r *Runner, database string) {
+// testImportOf has a file of the old script imported, as a backup of a database.
+func testImportOf(t *testing.T, r *Runner, database string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
@@ -142,14 +142,14 @@ func testAdoptionOf(t *testing.T, r *Runner, database string) {
 	})
 }
 
-func TestAScheduledRoundBacksUpAndPurges(t *testing.T) {
+func TestAScheduledRunBacksUpAndPurges(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "shop")
 	schedule, err := ParseSchedule("0 1 * * *", time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A moment before the round is due.
+	// A moment before the scheduled run is due.
 	began := time.Now()
 	now := func() time.Time { return today.Add(-100 * time.Millisecond).Add(time.Since(began)) }
 	r := newRunner(t, func(c *Config) {

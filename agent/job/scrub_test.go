@@ -70,7 +70,7 @@ func TestScrubIsDueByTheLastLook(t *testing.T) {
 		"read by a clock ahead":     {today.AddDate(0, 0, -7), today.AddDate(10, 0, 0), 0},
 		"made by one, never looked": {today.AddDate(10, 0, 0), time.Time{}, -1},
 	} {
-		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: state.Check{ScrubbedAt: test.scrubbed}}
+		b := Backup{Stored: backup.Stored{State: backup.StatePresent}, Check: state.CheckState{ScrubbedAt: test.scrubbed}}
 		b.FinishedAt = test.finished
 		next, wait := dueScrub([]Backup{b}, nil, time.Time{}, today, week)
 		if next == nil || (test.want >= 0 && wait != test.want) || (test.want < 0 && wait > 0) {
@@ -141,7 +141,7 @@ func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
 		for n := range 3 {
 			storeBackup(t, r, "shop", backupID(n), "run", time.Now().AddDate(0, 0, n-90))
 		}
-		companionIsFolder(t, r, r.Inventory.read().Backups[0])
+		globalsAreAFolder(t, r, r.Inventory.read().Backups[0])
 		r.Inventory.forget()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 		defer cancel()
@@ -154,8 +154,8 @@ func TestScrubGoesOnPastWhatItCannotRead(t *testing.T) {
 	})
 }
 
-// companionIsFolder gives a backup a companion that no program can read.
-func companionIsFolder(t *testing.T, r *Runner, b Backup) {
+// globalsAreAFolder gives a backup a globals file that no program can read.
+func globalsAreAFolder(t *testing.T, r *Runner, b Backup) {
 	t.Helper()
 	path := folderOf(r.Engine).Path(b.Location)
 	b.Globals = &backup.Globals{Filename: store.GlobalsName(b.Filename), SizeBytes: 1, SHA256: b.SHA256}

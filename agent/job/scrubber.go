@@ -43,12 +43,11 @@ type scrubber struct {
 	warnings  *warnings
 }
 
-// dueScrub returns the backup that is to be read next, the one that was not for
-// the longest time, and how long to wait for it. It is due once that time has
-// come to the period; yet between two scrubs there is half of a file's share of
-// the period, so that a folder full of files that all are due, as on the first
-// day, is not read at once. One that was tried in vain waits until the others had
-// their turn.
+// dueScrub returns the backup that must be read next, the one that was not for the longest time,
+// and how long to wait for it. It is due once that time has come to the period; yet between two
+// scrubs there is half of a file's share of the period, so that a folder full of files that all are
+// due, as on the first day, is not read at once. One that was tried without success waits until the
+// others had their turn.
 func dueScrub(backups []Backup, tried map[string]time.Time, last, now time.Time, period time.Duration) (next *Backup, wait time.Duration) {
 	lookedAt := func(b *Backup) time.Time { return later(lookedAt(*b, now), tried[b.ID]) }
 	count := 0
@@ -110,12 +109,12 @@ func (s *scrubber) scrubbed(b Backup, damage string) {
 	} else {
 		s.log.Debug("a backup's file is as it was written", "backup", b.ID, "file", b.Location.File)
 	}
-	err := s.checks.Update(b.ID, func(c *state.Check) { c.ScrubbedAt, c.Damage = now, damage })
+	err := s.checks.Update(b.ID, func(c *state.CheckState) { c.ScrubbedAt, c.Damage = now, damage })
 	if err != nil {
 		s.log.Error("what was found of a backup can't be remembered", "backup", b.ID, "error", err)
 		s.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
 	}
-	s.inventory.announce() // before anybody can hear of it, and be told an inventory without it
+	s.inventory.announce() // before anybody can learn of it, and be told an inventory without it
 	s.recorder.finish(nil, state.ScrubEntry(state.ScrubResult{BackupID: b.ID, ScrubbedAt: now, Damage: damage}))
 }
 

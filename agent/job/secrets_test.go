@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Health warns of a secret that others can read, by the name of its setting: where it stands is the host's to know.
+// Health warns of a secret that others can read, by the name of its setting: where it is is the
+// host's to know.
 func TestAFileWithASecretThatOthersCanReadIsAWarning(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "passphrase")
 	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {

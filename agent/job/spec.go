@@ -27,13 +27,12 @@ type Spec interface {
 	about() state.About
 	// refused says what of it the host's policy does not allow; "" for nothing.
 	refused(policy.Policy) string
-	// run does the work, and adds to the task's result what it has beside its end.
+	// run does the work, and adds to the task's result what it has in addition to its end.
 	run(ctx context.Context, on *workers, task *task) error
 }
 
-// claimer is a Spec whose work leaves something on the server where it is broken
-// off. Nothing is recorded of one that may not begin, so that nobody cleans up
-// after it.
+// claimer is a Spec whose work leaves something on the server if it is interrupted. Nothing is
+// recorded of one that may not begin, so that nobody cleans up after it.
 type claimer interface {
 	claim(ctx context.Context, on *workers, jobID string) (*state.Restore, error)
 }
@@ -55,7 +54,7 @@ type workers struct {
 	verifier      *Verifier
 	holds         *Holds
 
-	// Who asks for much keeps the schedule waiting for one, and not for all.
+	// Anyone who asks for much keeps the schedule waiting for one, and not for all.
 	askedRuns, askedVerifications *turns
 	sends                         *turns
 }

@@ -21,7 +21,8 @@ func (s BackupSpec) about() state.About { return state.About{Database: s.Databas
 
 func (BackupSpec) refused(policy.Policy) string { return "" }
 
-// run lets no more jobs wait for a turn beside the schedule's than there are turns, however many are asked for.
+// run lets no more jobs wait for a turn in addition to the schedule's than there are turns, however
+// many are asked for.
 func (s BackupSpec) run(ctx context.Context, on *workers, task *task) error {
 	release, err := on.askedRuns.take(ctx)
 	if err != nil {

@@ -30,6 +30,6 @@ func (s PreviewSpec) run(ctx context.Context, on *workers, task *task) error {
 	request.OnProgress = task.progress
 	request.Confined, err = r.admission.admitAsked(ctx, task.allowed, origin, *request.Manifest)
 	task.result.Checks = append(r.engine.Preview(ctx, request), backup.OriginCheck(origin, request.Confined, err))
-	task.result.Checks = append(task.result.Checks, r.proofCheck(request)...)
+	task.result.Checks = append(task.result.Checks, r.testRestoreCheck(request)...)
 	return context.Cause(ctx)
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// RestoreSpec asks to restore a stored backup into a database that must not
-// exist, unless it is to be replaced.
+// RestoreSpec asks to restore a stored backup into a database that must not exist, unless it must
+// be replaced.
 type RestoreSpec struct {
 	BackupID, Target string
 	Replace          bool
 	WithRoles        string  // as in backup.RestoreRequest
 	TrustContent     bool    // likewise
-	Source           *Source // nil where this agent has the backup
+	Source           *Source // nil if this agent has the backup
 }
 
 // Kind implements Spec.

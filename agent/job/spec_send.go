@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/state"
 )
 
-// SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks
-// for the manifest before it and the companion after it, too.
+// SendSpec asks for a stored file from Offset, in bytes, to its end. Whole asks for the manifest
+// before it and the globals file after it, too.
 type SendSpec struct {
 	BackupID string
 	Offset   int64
@@ -21,7 +21,7 @@ type SendSpec struct {
 	To       Uploader
 }
 
-// Uploader sends stored files to whoever waits for them.
+// Uploader sends stored files to anyone who waits for them.
 type Uploader interface {
 	// Upload sends content to its end under the transfer's id and returns once
 	// the other side has all of it. The manifest, which may be nil, goes before it.
@@ -61,15 +61,15 @@ func (s SendSpec) run(ctx context.Context, on *workers, task *task) error {
 		}
 	}
 	if s.Whole && stored.Globals != nil {
-		companion, err := on.engine.SourceOf(stored).OpenGlobals()
+		globals, err := on.engine.SourceOf(stored).OpenGlobals()
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: the file with the roles and settings of %s is gone", backup.ErrNotFound, stored.ID)
 		}
 		if err != nil {
 			return err
 		}
-		defer companion.Close()
-		all, total = io.MultiReader(all, backup.From(companion, 0)), total+stored.Globals.SizeBytes
+		defer globals.Close()
+		all, total = io.MultiReader(all, backup.From(globals, 0)), total+stored.Globals.SizeBytes
 	}
 	content := &countedReader{
 		source: all, done: s.Offset,

@@ -19,8 +19,8 @@ func (s VerifySpec) about() state.About { return state.About{BackupID: s.BackupI
 
 func (VerifySpec) refused(policy.Policy) string { return "" }
 
-// run leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn beside the schedule's, and keeps
-// its backup from retention.
+// run leaves it to the job's result to say how it ended. Of many jobs, one waits for a turn in
+// addition to the schedule's, and keeps its backup from retention.
 func (s VerifySpec) run(ctx context.Context, on *workers, task *task) error {
 	release, err := on.askedVerifications.take(ctx)
 	if err != nil {

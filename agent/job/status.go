@@ -16,8 +16,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store"
 )
 
-// Status is what the agent says of itself and its instance, as last looked at.
-// Times are UTC; zero where there is none.
+// Status is what the agent says of itself and its instance, as last looked at. Times are UTC; zero
+// if there is none.
 type Status struct {
 	ServerVersion  string
 	DumpVersion    string
@@ -34,14 +34,15 @@ type Status struct {
 	Databases      []Database
 	Warnings       []string // one sentence each
 	// FreeBytes is what the disk of the backup folder has left, unless
-	// FolderTrouble says why the folder can't be used.
+	// FolderWarning says why the folder can't be used.
 	FreeBytes     int64
-	FolderTrouble string
+	FolderWarning string
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string
-	// HostPolicy is what the control plane may ask for: nothing, where PolicyTrouble says why the policy can't be used.
+	// HostPolicy is what the control plane may ask for: nothing, if PolicyWarning says why the
+	// policy can't be used.
 	HostPolicy    policy.Policy
-	PolicyTrouble string
+	PolicyWarning string
 }
 
 // Database is one database of the instance.
@@ -55,13 +56,13 @@ const (
 	statusTimeout = 15 * time.Second
 )
 
-// server is the instance and its tools, for who says how they stand.
+// server is the instance and its tools, for those who report their state.
 type server interface {
 	Server(context.Context) (postgres.Server, error)
 	ToolVersions(context.Context) ([]postgres.Tool, error)
 }
 
-// backupFolder is where backups are stored, for who says how it stands.
+// backupFolder is where backups are stored, for those who report their state.
 type backupFolder interface {
 	// Usable says why nothing can be stored there, if so.
 	Usable() error
@@ -110,8 +111,8 @@ func (s *StatusReader) Last() Status {
 	return status
 }
 
-// LookEvery is how often the agent looks at its instance and its backup folder,
-// where nobody says otherwise.
+// LookEvery is how often the agent looks at its instance and its backup folder, if nobody says
+// otherwise.
 const LookEvery = 30 * time.Second
 
 // Refresh looks at the instance now, for some seconds at most, and says
@@ -126,9 +127,9 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 	if !asked {
 		status.Databases = s.coverage.assumed()
 	}
-	status.FreeBytes, status.FolderTrouble = s.lookAtFolder()
+	status.FreeBytes, status.FolderWarning = s.lookAtFolder()
 	status.Warnings = append(status.Warnings, s.lookAtSecrets()...)
-	status.HostPolicy, status.PolicyTrouble = s.admission.lookAtPolicy()
+	status.HostPolicy, status.PolicyWarning = s.admission.lookAtPolicy()
 	s.coverage.see(status.Databases)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +140,8 @@ func (s *StatusReader) Refresh(ctx context.Context) bool {
 	return asked
 }
 
-// lookAtFolder says what the backup folder has left, or why it can't be used.
-func (s *StatusReader) lookAtFolder() (free int64, trouble string) {
+// lookAtFolder reports what the backup folder has left, or why it can't be used.
+func (s *StatusReader) lookAtFolder() (free int64, warning string) {
 	if err := s.folder.Usable(); err != nil {
 		return 0, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
@@ -221,7 +222,7 @@ const NoPassphrase = "backups are not encrypted: neither BACKUP_ENCRYPT_PASSPHRA
 // Unencrypted reports whether new backups are plain files.
 func Unencrypted(keys seal.Ring) bool { return !keys.Encrypts() }
 
-// sentence is "" where nothing is wrong.
+// sentence is "" if nothing is wrong.
 func sentence(what string, err error) string {
 	if err == nil {
 		return ""

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// turns bounds how many do something at once. Who comes first has the next turn.
+// turns bounds how many do something at once. The one who comes first has the next turn.
 type turns struct {
 	limit func() int // may change; grant is called then
 
@@ -18,8 +18,7 @@ type turns struct {
 // atOnce bounds to a number that stays.
 func atOnce(n int) *turns { return &turns{limit: func() int { return n }} }
 
-// take waits for a turn; release ends it. The error is errInterrupted where ctx
-// ended before.
+// take waits for a turn; release ends it. The error is errInterrupted if ctx ended before.
 func (t *turns) take(ctx context.Context) (release func(), err error) {
 	if ctx.Err() != nil {
 		return nil, errInterrupted

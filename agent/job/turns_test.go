@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 )
 
-// Who came first has the next turn, and who no longer waits is passed over.
+// The one who came first has the next turn, and those who no longer wait are passed over.
 func TestTurnsAreTakenInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := atOnce(1)

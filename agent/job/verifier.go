@@ -31,8 +31,7 @@ type Verify struct {
 	Dir string
 	// Bin is the folder of a server's programs; empty means to look for them.
 	Bin string
-	// InInstance allows a temporary database of the instance where no server's
-	// programs are at hand.
+	// InInstance allows a temporary database of the instance if no server's programs are available.
 	InInstance bool
 	// WithoutCage lets throwaway servers run with nothing that holds them.
 	WithoutCage bool
@@ -43,19 +42,19 @@ type Verify struct {
 // errTooSlow is how a test restore ends that takes too long.
 var errTooSlow = errors.New("the test restore took longer than BACKUP_VERIFY_TIMEOUT allows")
 
-// errDisproved is the job's error where the backup did not come back.
-type errDisproved struct{ proof backup.Proof }
+// testRestoreError is the job's error if the backup did not come back.
+type testRestoreError struct{ testRestore backup.Proof }
 
-func (e errDisproved) Error() string {
-	return "the test restore failed: " + strings.Join(e.proof.Differences, "; ")
+func (e testRestoreError) Error() string {
+	return "the test restore failed: " + strings.Join(e.testRestore.Differences, "; ")
 }
 
 // Unwrap makes it the failure "integrity", whatever the cause.
-func (e errDisproved) Unwrap() []error {
-	if e.proof.Cause == nil {
+func (e testRestoreError) Unwrap() []error {
+	if e.testRestore.Cause == nil {
 		return []error{backup.ErrDamaged}
 	}
-	return []error{backup.ErrDamaged, e.proof.Cause}
+	return []error{backup.ErrDamaged, e.testRestore.Cause}
 }
 
 // Verifier puts backups to the test of a restore.
@@ -75,18 +74,18 @@ type Verifier struct {
 	turns     *turns
 }
 
-// VerifyBackup restores a stored backup for nothing but the proof, remembers how
-// that ended and journals it. A backup that does not come back is an error too, of
-// the failure "integrity", and the Proof says why.
+// VerifyBackup restores a stored backup only for the test, remembers how that ended and journals
+// it. A backup that does not come back is an error too, of the failure "integrity", and the Proof
+// says why.
 func (v *Verifier) VerifyBackup(ctx context.Context, id string, onProgress func(backup.Progress)) (backup.Proof, error) {
 	stored, err := v.findToVerify(id)
 	if err != nil {
 		return backup.Proof{}, err
 	}
 	begun := v.clock.Now().UTC()
-	proof, err := v.testRestore(ctx, stored, onProgress)
+	testRestore, err := v.testRestore(ctx, stored, onProgress)
 	v.recorder.rememberEnd(state.Ended{Kind: "verify", BackupID: stored.ID, Database: stored.Database, StartedAt: begun}, err)
-	return proof, err
+	return testRestore, err
 }
 
 func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
@@ -100,14 +99,14 @@ func (v *Verifier) findToVerify(id string) (backup.Stored, error) {
 // testRestore is VerifyBackup, without a word in the history.
 func (v *Verifier) testRestore(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
 	defer v.reads.begin(stored.ID)()
-	proof, err := v.verifyStored(ctx, stored, onProgress)
+	testRestore, err := v.verifyStored(ctx, stored, onProgress)
 	if err == nil {
-		v.proved(ctx, stored, proof)
+		v.recordTestRestore(ctx, stored, testRestore)
 	}
-	if err == nil && proof.State == backup.ProofFailed {
-		err = errDisproved{proof}
+	if err == nil && testRestore.State == backup.ProofFailed {
+		err = testRestoreError{testRestore}
 	}
-	return proof, err
+	return testRestore, err
 }
 
 func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onProgress func(backup.Progress)) (backup.Proof, error) {
@@ -118,30 +117,30 @@ func (v *Verifier) verifyStored(ctx context.Context, stored backup.Stored, onPro
 	if err != nil {
 		return backup.Proof{}, err
 	}
-	return v.prove(ctx, origin, "", backup.ProveRequest{
+	return v.restoreForTest(ctx, origin, "", backup.ProveRequest{
 		From: v.engine.SourceOf(stored), Manifest: &stored.Manifest, OnProgress: onProgress,
 	})
 }
 
-// VerifyFile is VerifyBackup for a file that need not be in the backup folder;
-// manifest is nil where it has none. Nothing of it is remembered. By its origin,
-// and what somebody says of that, the load is confined or not.
+// VerifyFile is VerifyBackup for a file that need not be in the backup folder; manifest is nil if
+// it has none. Nothing of it is remembered. By its origin, and what somebody says of that, the load
+// is sandboxed or not.
 func (v *Verifier) VerifyFile(ctx context.Context, from backup.Source, manifest *backup.Manifest, origin backup.Origin, consent Consent) (backup.Proof, error) {
 	begun := v.clock.Now().UTC()
-	proof, err := v.prove(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
-	if err == nil && proof.State == backup.ProofFailed {
-		err = errDisproved{proof}
+	testRestore, err := v.restoreForTest(ctx, origin, consent, backup.ProveRequest{From: from, Manifest: manifest})
+	if err == nil && testRestore.State == backup.ProofFailed {
+		err = testRestoreError{testRestore}
 	}
 	ended := state.Ended{Kind: "verify", StartedAt: begun}
 	if manifest != nil && origin.Ours() { // what else a manifest says, may be another's
 		ended.BackupID, ended.Database = manifest.ID, manifest.Database
 	}
 	v.recorder.rememberEnd(ended, err)
-	return proof, err
+	return testRestore, err
 }
 
-// prove has a record of what it makes, so that a crash leaves nothing for long.
-func (v *Verifier) prove(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
+// testRestore has a record of what it makes, so that a crash leaves nothing for long.
+func (v *Verifier) restoreForTest(ctx context.Context, origin backup.Origin, consent Consent, request backup.ProveRequest) (_ backup.Proof, err error) {
 	if request.Confined, err = v.admission.admit(ctx, origin, consent); err != nil {
 		return backup.Proof{}, err
 	}
@@ -166,7 +165,7 @@ func (v *Verifier) prove(ctx context.Context, origin backup.Origin, consent Cons
 		limited, cancel = context.WithTimeout(ctx, by.Timeout)
 	}
 	defer cancel()
-	proof, err := v.engine.Prove(limited, request)
+	testRestore, err := v.engine.Prove(limited, request)
 	if err != nil && work != nil {
 		v.removeThrowaway(ctx, work) // what could not be removed at once, is now or later
 	} else {
@@ -178,7 +177,7 @@ func (v *Verifier) prove(ctx context.Context, origin backup.Origin, consent Cons
 	case err != nil && limited.Err() != nil:
 		err = fmt.Errorf("%w: %w", errTooSlow, err)
 	}
-	return proof, err
+	return testRestore, err
 }
 
 // verifyDir returns the folder for throwaway servers, which their user can reach.
@@ -197,8 +196,8 @@ func (v *Verifier) verifyDir() (string, error) {
 	return dir, err
 }
 
-// removeThrowaway removes what a test restore left, and keeps its record for the
-// next start where that can't be.
+// removeThrowaway removes what a test restore left, and keeps its record for the next start if that
+// can't be.
 func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 	if err := throwaway.Remove(work.Throwaway); err != nil {
 		v.log.Error("what a test restore left could not be removed; the next start tries again", "folder", work.Throwaway, "error", err)
@@ -207,46 +206,46 @@ func (v *Verifier) removeThrowaway(ctx context.Context, work *state.Work) {
 		}
 		return
 	}
-	if v.orphans.cleanUp(ctx, work) { // of the instance, where it was used
+	if v.orphans.cleanUp(ctx, work) { // of the instance, if it was used
 		v.recorder.finish(work)
 	}
 }
 
-// proved remembers and journals how a test restore of a stored backup ended. It
-// has read the whole file, so it is a scrub too, once the companion is read as well.
-func (v *Verifier) proved(ctx context.Context, stored backup.Stored, proof backup.Proof) {
-	log := v.log.With("backup", stored.ID, "database", stored.Database, "server", proof.ServerVersion, "took", proof.Took, "cage", proof.Cage)
-	if proof.State == backup.ProofFailed {
-		log.Error("the test restore of a backup failed", "differences", strings.Join(proof.Differences, "; "), "words", postgres.Words(proof.Cause))
+// recordTestRestore remembers and journals how a test restore of a stored backup ended. It has read
+// the whole file, so it is a scrub too, once the globals file is read as well.
+func (v *Verifier) recordTestRestore(ctx context.Context, stored backup.Stored, testRestore backup.Proof) {
+	log := v.log.With("backup", stored.ID, "database", stored.Database, "server", testRestore.ServerVersion, "took", testRestore.Took, "cage", testRestore.Cage)
+	if testRestore.State == backup.ProofFailed {
+		log.Error("the test restore of a backup failed", "differences", strings.Join(testRestore.Differences, "; "), "words", postgres.Words(testRestore.Cause))
 	} else {
-		log.Info("a backup is proven to restore", "tables", proof.Tables, "rows", proof.Rows)
+		log.Info("a test restore has succeeded", "tables", testRestore.Tables, "rows", testRestore.Rows)
 	}
-	if proof.Refuses != "" {
-		log.Warn("a restore into a live server will refuse a backup without --trust-content", "refuses", proof.Refuses)
+	if testRestore.Refuses != "" {
+		log.Warn("a restore into a live server will refuse a backup without --trust-content", "refuses", testRestore.Refuses)
 	}
 	damage, scrubErr := "", error(nil)
-	if proof.State == backup.ProofSucceeded {
+	if testRestore.State == backup.ProofSucceeded {
 		damage, scrubErr = v.engine.ScrubGlobals(ctx, stored, nil)
 	}
-	scrubbed := proof.State == backup.ProofSucceeded && scrubErr == nil
+	scrubbed := testRestore.State == backup.ProofSucceeded && scrubErr == nil
 	if damage != "" {
 		log.Error("a backup is damaged", "file", stored.Location.File, "damage", damage)
 	}
-	err := v.state.Checks.Update(stored.ID, func(c *state.Check) {
-		c.Proof = &proof
+	err := v.state.Checks.Update(stored.ID, func(c *state.CheckState) {
+		c.TestRestore = &testRestore
 		if scrubbed {
-			c.ScrubbedAt, c.Damage = proof.FinishedAt, damage
+			c.ScrubbedAt, c.Damage = testRestore.FinishedAt, damage
 		}
 	})
 	if err != nil {
 		v.log.Error("how a test restore ended can't be remembered", "backup", stored.ID, "error", err)
 		v.warnings.set(warnJournal, "the state folder can't be written: "+err.Error())
 	}
-	entries := []state.Entry{state.ProofEntry(state.ProofResult{BackupID: stored.ID, Proof: proof})}
+	entries := []state.Entry{state.TestRestoreEntry(state.TestRestoreResult{BackupID: stored.ID, TestRestore: testRestore})}
 	if scrubbed {
-		entries = append(entries, state.ScrubEntry(state.ScrubResult{BackupID: stored.ID, ScrubbedAt: proof.FinishedAt, Damage: damage}))
+		entries = append(entries, state.ScrubEntry(state.ScrubResult{BackupID: stored.ID, ScrubbedAt: testRestore.FinishedAt, Damage: damage}))
 	}
-	v.inventory.announce() // before anybody can hear of it, and be told an inventory without it
+	v.inventory.announce() // before anybody can learn of it, and be told an inventory without it
 	v.recorder.finish(nil, entries...)
 }
 
@@ -264,8 +263,8 @@ func (v *Verifier) verifyNewest(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		var disproved errDisproved
-		if err != nil && !errors.As(err, &disproved) {
+		var failedTestRestore testRestoreError
+		if err != nil && !errors.As(err, &failedTestRestore) {
 			v.log.Error("a backup could not be put to the test", "backup", b.ID, "database", b.Database, "error", err)
 			unproven = errors.Join(unproven, fmt.Errorf("database %q: %w", b.Database, err))
 		}

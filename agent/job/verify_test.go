@@ -19,9 +19,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/throwaway"
 )
 
-// provingGround is a folder for throwaway servers: a short path, which their user
+// testRestoreServer is a folder for throwaway servers: a short path, which their user
 // can reach.
-func provingGround(t *testing.T) string {
+func testRestoreServer(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "pgv")
 	if err != nil {
@@ -34,22 +34,22 @@ func provingGround(t *testing.T) string {
 	return dir
 }
 
-// proofs are those of the journal, as "backup state".
-func proofs(t *testing.T, r *Runner) (told []string) {
+// testRestores are those of the journal, as "backup state".
+func testRestores(t *testing.T, r *Runner) (told []string) {
 	t.Helper()
 	for _, entry := range entries(t, r.State) {
-		if entry.Proof != nil {
-			told = append(told, entry.Proof.BackupID+" "+entry.Proof.Proof.State)
+		if entry.TestRestore != nil {
+			told = append(told, entry.TestRestore.BackupID+" "+entry.TestRestore.TestRestore.State)
 		}
 	}
 	return told
 }
 
-// A test restore has no use for the companion, and does not make a damaged one good.
-func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
+// A test restore has no use for the globals file, and does not make a damaged one good.
+func TestATestRestoreDoesNotHideDamagedGlobals(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "proven")
-	ground := provingGround(t)
+	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
 	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil || outcome.Manifest.Globals == nil {
@@ -70,7 +70,7 @@ func TestProofDoesNotHideADamagedCompanion(t *testing.T) {
 	} {
 		look()
 		if b := r.Inventory.Current().Backups[0]; b.State != backup.StateDamaged || !strings.Contains(b.Damage, "roles") {
-			t.Errorf("it is %s: %q, its proof %+v", b.State, b.Damage, b.Check.Proof)
+			t.Errorf("it is %s: %q, its test restore %+v", b.State, b.Damage, b.Check.TestRestore)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestVerifyJob(t *testing.T) {
 	server := postgrestest.Shared(t)
 	server.CreateDatabase(t, "proven")
 	server.Exec(t, "proven", "CREATE TABLE goods AS SELECT generate_series(1, 100) AS id")
-	ground := provingGround(t)
+	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
 	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"proven"}, Trigger: state.TriggerManual})[0]
 	if outcome.Err != nil {
@@ -91,13 +91,13 @@ func TestVerifyJob(t *testing.T) {
 		t.Fatalf("result %+v", result)
 	}
 	check := r.Inventory.Current().Backups[0].Check
-	if check.Proof == nil || check.Proof.Rows != 100 || check.Proof.Tables != 1 || !check.ScrubbedAt.Equal(check.Proof.FinishedAt) {
+	if check.TestRestore == nil || check.TestRestore.Rows != 100 || check.TestRestore.Tables != 1 || !check.ScrubbedAt.Equal(check.TestRestore.FinishedAt) {
 		t.Errorf("remembered: %+v", check)
 	}
 	if r.Inventory.Current().Digest == before {
 		t.Error("the digest has not changed")
 	}
-	// One that does not come back is told apart from one that could not be tried.
+	// One that does not come back is distinguished from one that could not be tried.
 	path := folderOf(r.Engine).Path(r.Inventory.Current().Backups[0].Location)
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestVerifyJob(t *testing.T) {
 	if result := accept(t, r, Job{ID: "job4", Spec: VerifySpec{BackupID: "gone"}}); result.Failure != backup.FailureNotFound {
 		t.Errorf("of nothing: %+v", result)
 	}
-	if diff := cmp.Diff([]string{id + " succeeded", id + " failed"}, proofs(t, r)); diff != "" {
+	if diff := cmp.Diff([]string{id + " succeeded", id + " failed"}, testRestores(t, r)); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
 	}
 	if r.Inventory.Current().Backups[0].good() {
@@ -133,15 +133,15 @@ func TestVerifyJob(t *testing.T) {
 }
 
 func TestVerifyIsBoundedInTime(t *testing.T) {
-	ground := provingGround(t)
+	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir, c.Plan.Verify.Timeout = ground, time.Millisecond })
 	storeBackup(t, r, "shop", backupID(0), "run", today)
 	_, err := r.Verifier.VerifyBackup(t.Context(), backupID(0), nil)
 	if !errors.Is(err, errTooSlow) {
 		t.Errorf("after its time: %v", err)
 	}
-	if told := proofs(t, r); len(told) != 0 {
-		t.Errorf("that is no proof: %v", told)
+	if told := testRestores(t, r); len(told) != 0 {
+		t.Errorf("that is no test restore: %v", told)
 	}
 	if left, err := os.ReadDir(ground); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
@@ -155,12 +155,12 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	}
 	begin := time.Now()
 	sunday := time.Date(2026, 11, 22, 3, 59, 59, 0, time.UTC)
-	ground := provingGround(t)
+	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) {
 		c.Plan.Verify = Verify{Schedule: schedule, Dir: ground}
 		c.Now = func() time.Time { return sunday.Add(time.Since(begin)) }
 	})
-	// Their content is no dump, which makes of each a proof that fails.
+	// Their content is no dump, which makes of each a test restore that fails.
 	storeBackup(t, r, "a", backupID(0), "run", sunday.AddDate(0, 0, -2))
 	storeBackup(t, r, "a", backupID(1), "run", sunday.AddDate(0, 0, -1))
 	storeBackup(t, r, "b", backupID(2), "run", sunday.AddDate(0, 0, -3))
@@ -169,9 +169,9 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.scheduler.keepProven(ctx)
+		r.scheduler.keepTesting(ctx)
 	}()
-	for ctx.Err() == nil && len(proofs(t, r)) < 2 {
+	for ctx.Err() == nil && len(testRestores(t, r)) < 2 {
 		select {
 		case <-r.State.Journal.Changed():
 		case <-ctx.Done():
@@ -180,7 +180,7 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	status := r.Status.Last()
 	cancel()
 	<-ended
-	if diff := cmp.Diff([]string{backupID(1) + " failed", backupID(2) + " failed"}, proofs(t, r)); diff != "" {
+	if diff := cmp.Diff([]string{backupID(1) + " failed", backupID(2) + " failed"}, testRestores(t, r)); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
 	}
 	if next := time.Date(2026, 11, 29, 4, 0, 0, 0, time.UTC); status.VerifySchedule != "0 4 * * 0" || !status.NextVerify.Equal(next) {
@@ -188,15 +188,15 @@ func TestTheNewestOfEachDatabaseIsPutToTheTest(t *testing.T) {
 	}
 }
 
-// What failed its proof is none of the good ones that stay whatever their age; and
-// while it is the newest, nothing goes.
-func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
+// What failed its test restore is not one of the good ones that stay whatever their age; and while
+// it is the newest, nothing goes.
+func TestRetentionCountsNoBackupThatFailedItsTestRestore(t *testing.T) {
 	r := newOffline(t, func(c *Config) { c.Now = func() time.Time { return today.Add(time.Hour) } })
 	withDays(r, t, 90, 80, 70, 60, 50) // two of them stay
 	failed := backup.Disproof(errors.New("it has 9 rows"), today)
-	fail := func(n int, proof *backup.Proof) {
+	fail := func(n int, testRestore *backup.Proof) {
 		t.Helper()
-		if err := r.State.Checks.Update(backupID(n), func(c *state.Check) { c.Proof = proof }); err != nil {
+		if err := r.State.Checks.Update(backupID(n), func(c *state.CheckState) { c.TestRestore = testRestore }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,7 +204,7 @@ func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
 	fail(4, &failed)
 	r.purger.purge(t.Context())
 	if ids := inventoryIDs(r); len(ids) != 5 {
-		t.Errorf("removed while the newest has failed its proof: %v are left", ids)
+		t.Errorf("removed while the newest has failed its test restore: %v are left", ids)
 	}
 	fail(4, nil) // there is a newer one
 	r.purger.purge(t.Context())
@@ -218,7 +218,7 @@ func TestRetentionCountsNoBackupThatFailedItsProof(t *testing.T) {
 }
 
 func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
-	ground := provingGround(t)
+	ground := testRestoreServer(t)
 	r := newRunner(t, func(c *Config) { c.Plan.Verify.Dir = ground })
 	dir := filepath.Join(ground, throwaway.Prefix+"1")
 	if _, err := throwaway.Start(t.Context(), r.Engine.Instance, throwaway.Request{Dir: dir}); err != nil {
@@ -237,8 +237,8 @@ func TestRecoverRemovesWhatATestRestoreLeft(t *testing.T) {
 	}
 }
 
-// Who looks ahead to a restore is told what the newest test restore has shown.
-func TestPreviewKnowsTheProof(t *testing.T) {
+// Anyone who asks for a preflight of a restore is told what the newest test restore has shown.
+func TestPreviewKnowsTheTestRestore(t *testing.T) {
 	postgrestest.Shared(t).CreateDatabase(t, "foretold")
 	r := newRunner(t, nil)
 	outcome := r.Runs.BackUp(t.Context(), Request{Databases: []string{"foretold"}, Trigger: state.TriggerManual})[0]
@@ -254,13 +254,13 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 				return check.Result + " " + check.String()
 			}
 		}
-		t.Errorf("%s has no word of a proof: %+v", job, result)
+		t.Errorf("%s has no word of a test restore: %+v", job, result)
 		return ""
 	}
-	prove := func(p backup.Proof) {
+	verify := func(p backup.Proof) {
 		t.Helper()
 		p.FinishedAt = time.Now().UTC()
-		if err := r.State.Checks.Update(id, func(c *state.Check) { c.Proof = &p }); err != nil {
+		if err := r.State.Checks.Update(id, func(c *state.CheckState) { c.TestRestore = &p }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -273,13 +273,13 @@ func TestPreviewKnowsTheProof(t *testing.T) {
 		}
 	}
 	holds(look("job1"), "WARN", "never restored for a test")
-	prove(backup.Proof{State: backup.ProofSucceeded})
+	verify(backup.Proof{State: backup.ProofSucceeded})
 	holds(look("job2"), "OK", "was restored for a test")
-	prove(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
+	verify(backup.Proof{State: backup.ProofSucceeded, Refuses: "index given calls app.fits"})
 	holds(look("job3"), "WARN", "will be refused: index given calls app.fits", "--trust-content")
-	if got := backup.ProofCheck(r.Inventory.Current().Backups[0].Check.Proof, true); got.Result != backup.CheckOK {
-		t.Errorf("whoever trusts the content is told %s", got)
+	if got := backup.ProofCheck(r.Inventory.Current().Backups[0].Check.TestRestore, true); got.Result != backup.CheckOK {
+		t.Errorf("who trusts the content is told %s", got)
 	}
-	prove(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})
+	verify(backup.Proof{State: backup.ProofFailed, Differences: []string{"table public.t did not come back"}})
 	holds(look("job5"), "WARN", "failed: table public.t did not come back", "another backup")
 }

@@ -9,13 +9,13 @@ import (
 const (
 	warnJournal   = "journal"
 	warnInventory = "inventory"
-	warnAdoption  = "adoption"
+	warnImport    = "adoption"
 	warnPurge     = "purge"
 	warnClock     = "clock"
 	warnSkew      = "skew"
 	warnScrub     = "scrub"
 	warnChecks    = "checks"
-	warnTrail     = "trail"
+	warnAuditLog  = "trail"
 	warnVerify    = "verify"
 	warnPolicy    = "policy"
 	warnDisplaced = "kept-"
@@ -28,7 +28,7 @@ type warnings struct {
 	byKey map[string]string
 }
 
-// set keeps a warning until it is set to "", and says whether it is new.
+// set keeps a warning until it is set to "", and reports whether it is new.
 func (w *warnings) set(key, text string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
-// What a killed process did, and when it was to be killed: PHASE kills it when the phase begins, "swapped" right after the
-// exchange, "never" not at all.
+// What a killed process did, and when it was to be killed: PHASE kills it when the phase begins,
+// "swapped" right after the exchange, "never" not at all.
 const (
 	fileVariable = "PGHARBOR_TEST_FILE"
 	dieVariable  = "PGHARBOR_TEST_DIE"
@@ -108,9 +108,9 @@ func (y *yard) inService() string {
 	return rows[0][0]
 }
 
-// recover is the next start of the agent, after which nothing may be half done: shop is
-// the old one and nothing is left beside it, or it is the new one, and the old is kept and
-// an undo brings it back.
+// recover is the next start of the agent, after which nothing may be half done: shop is the old one
+// and nothing is left next to it, or it is the new one, and the old is kept and an undo brings it
+// back.
 func (y *yard) recover() string {
 	y.Helper()
 	y.runner = newRunner(y.T, func(c *Config) {
@@ -119,16 +119,16 @@ func (y *yard) recover() string {
 	if err := y.runner.Recovery.Recover(y.Context()); err != nil {
 		y.Fatal(err)
 	}
-	kept, err := y.runner.State.Displaced.All()
+	displaced, err := y.runner.State.Displaced.All()
 	if err != nil {
 		y.Fatal(err)
 	}
 	in, beside := y.inService(), y.beside()
 	switch {
-	case in == "old" && (len(kept) != 0 || len(beside) != 0):
-		y.Fatalf("the old one is in service, and beside it are %v, recorded %v", beside, kept)
-	case in == "new" && (len(kept) != 1 || len(beside) != 1 || beside[0] != kept[0].OldName || kept[0].ReplacedAt.IsZero()):
-		y.Fatalf("the new one is in service, and beside it are %v, recorded %v", beside, kept)
+	case in == "old" && (len(displaced) != 0 || len(beside) != 0):
+		y.Fatalf("the old one is in service, and beside it are %v, recorded %v", beside, displaced)
+	case in == "new" && (len(displaced) != 1 || len(beside) != 1 || beside[0] != displaced[0].OldName || displaced[0].ReplacedAt.IsZero()):
+		y.Fatalf("the new one is in service, and beside it are %v, recorded %v", beside, displaced)
 	}
 	return in
 }
@@ -140,19 +140,19 @@ func (y *yard) beside() []string {
 // putBack undoes what was replaced, and drops what that leaves.
 func (y *yard) putBack() {
 	y.Helper()
-	kept, err := y.runner.State.Displaced.All()
-	if err != nil || len(kept) != 1 {
-		y.Fatalf("kept: %v, %v", kept, err)
+	displaced, err := y.runner.State.Displaced.All()
+	if err != nil || len(displaced) != 1 {
+		y.Fatalf("kept: %v, %v", displaced, err)
 	}
-	if _, err := y.runner.Displacements.Undo(y.Context(), kept[0].RestoreID, "shop"); err != nil {
+	if _, err := y.runner.Displacements.Undo(y.Context(), displaced[0].RestoreID, "shop"); err != nil {
 		y.Fatal(err)
 	}
 	if in := y.inService(); in != "old" {
 		y.Fatalf("after the undo, the %s one is in service", in)
 	}
-	y.server.DropDatabase(y.T, kept[0].NewName)
+	y.server.DropDatabase(y.T, displaced[0].NewName)
 	y.runner.Displacements.maintain(y.Context())
-	if kept, _ := y.runner.State.Displaced.All(); len(kept) != 0 {
-		y.Fatalf("what is gone is still recorded: %v", kept)
+	if displaced, _ := y.runner.State.Displaced.All(); len(displaced) != 0 {
+		y.Fatalf("what is gone is still recorded: %v", displaced)
 	}
 }

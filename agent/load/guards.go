@@ -11,8 +11,8 @@ import (
 )
 
 // guards are what guards the rows of tables and views: policies, row security, triggers, rules, some checks. Policies are
-// made before rows are loaded; the rest of a table's, if there are several owners, as soon as its rows are. Code of
-// owners that runs while rows are loaded finds no rights on the tables that still lack rows or guards. Except for
+// made before rows are loaded; the rest of a table's, if there are several owners, as soon as its rows are. While
+// code of owners runs, others than its owner have no rights on a table that still lacks rows or guards. Except for
 // grantAgain, this is for the goroutine that goes through the stages, or for one that loads in its place.
 type guards struct {
 	owners   *owners

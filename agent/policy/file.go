@@ -15,17 +15,17 @@ import (
 // maxFile bounds what is read of a file.
 const maxFile = 64 << 10
 
-// ErrGone reports that a policy that somebody has named is not there. It may have been taken away with what it denies, so that
-// the defaults do not stand in for it.
-var ErrGone = errors.New("there is no such file, and one that is named must be there: {} in it stands for the defaults")
+// ErrGone reports that a policy that somebody has named is not there. It may have been taken away
+// with what it denies, so that the defaults do not stand in for it.
+var ErrGone = errors.New("there is no such file, and one that is named must be there: {} in it means the defaults")
 
 // ErrNotOurs reports that others than root and the agent's user may write a policy.
 var ErrNotOurs = errors.New("others than root and this user may write to it")
 
-// File is where the policy of a host stands.
+// File is where the policy of a host is stored.
 type File struct {
 	Path string
-	// Optional: the defaults hold where there is no file.
+	// Optional: the defaults hold if there is no file.
 	Optional bool
 }
 
@@ -70,8 +70,9 @@ func (f File) read() (Policy, error) {
 	return Parse(content)
 }
 
-// oursAlone fails where others may write to the file, or to its folder: they could take the file away, and with it what it
-// denies. It names which of the two it is, since a file may be as it should and its folder not.
+// oursAlone fails if others may write to the file, or to its folder: they could take the file away,
+// and with it what it denies. It names which of the two it is, since a file may be as it should and
+// its folder not.
 func (f File) oursAlone(file fs.FileInfo) error {
 	if !ours(file) {
 		return fmt.Errorf("%w: %s", ErrNotOurs, shell.Command("chown root %s; chmod go-w %s", f.Path, f.Path))
@@ -87,7 +88,7 @@ func (f File) oursAlone(file fs.FileInfo) error {
 	return nil
 }
 
-// ours says that nobody but root and this user may write to a file, or take one out of a folder.
+// ours reports whether only root and this user may write to a file, or take one out of a folder.
 func ours(info fs.FileInfo) bool {
 	owner := int(info.Sys().(*syscall.Stat_t).Uid) //nolint:forcetypeassert // it is Linux's
 	others := info.Mode().Perm()&0o022 != 0 && (!info.IsDir() || info.Mode()&fs.ModeSticky == 0)

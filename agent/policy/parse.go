@@ -16,9 +16,10 @@ func (p *Policy) words() map[string]any {
 	}
 }
 
-// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an error, lest a word that
-// was mistyped allows what it was to deny. The JSON package alone is more lenient: to it JOBS is jobs, the last of two holds,
-// and null leaves what was there, which in a list is a job of the default.
+// Parse reads a policy. What it does not name is as in Default; a name that it does not know is an
+// error, lest a word that was mistyped allows what it was to deny. The JSON package alone is more
+// lenient: to it JOBS is jobs, the last of two holds, and null leaves what was there, which in a
+// list is a job of the default.
 func Parse(content []byte) (Policy, error) {
 	var whole map[string]json.RawMessage
 	if err := json.Unmarshal(content, &whole); err != nil {
@@ -92,7 +93,8 @@ func set(into any, value json.RawMessage) error {
 	return nil
 }
 
-// inWords says what was to stand there, where something else does: the JSON package speaks of types of Go.
+// inWords reports what should be there, where something else does: the JSON package mentions types
+// of Go.
 func inWords(err error, want string) error {
 	var other *json.UnmarshalTypeError
 	if errors.As(err, &other) {

@@ -1,6 +1,6 @@
-// Package policy is the say that an agent's host has: what the control plane may ask of the agent, in a file that only the
-// host's own people can write. Without the file the defaults hold, which are safe; a file that can't be read, or that
-// others may write to, allows nothing.
+// Package policy is the say that an agent's host has: what the control plane may ask of the agent,
+// in a file that only the host's own people can write. Without the file the defaults hold, which
+// are safe; a file that can't be read, or that others may write to, allows nothing.
 package policy
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// DefaultPath is where the file stands unless somebody names another.
+// DefaultPath is where the file is unless somebody names another.
 const DefaultPath = "/etc/pgharbor/agent-policy.json"
 
 // The jobs that a control plane may ask for, by the words that the log and the control plane have for them.
@@ -22,28 +22,31 @@ const (
 	maxGlob    = 128 // bytes
 )
 
-// Policy is what the control plane may ask for. What people do on the host by hand it does not bound, but for whose proof
-// by the passphrase counts: RestoreFrom.
+// Policy is what the control plane may ask for. What people do on the host by hand it does not
+// bound, but for whose passphrase MAC counts: RestoreFrom.
 type Policy struct {
 	// Jobs are the kinds of job that are done.
 	Jobs []string
 	// Replace: a restore may take the place of a database in service, and an undo put the other back.
 	Replace bool
-	// RestoreFrom are the other instances, as globs, that are trusted as this one is: where a manifest of theirs has a proof
-	// by a passphrase of this host's, it proves who made it.
+	// RestoreFrom are the other instances, as globs, that are trusted as this one is: if a manifest
+	// of theirs has a passphrase MAC of this host's, it proves who made it.
 	RestoreFrom []string
-	// Unproven: a file of another instance may be restored, confined, although nothing on this host proves who made it.
+	// Unproven: a file of another instance may be restored, sandboxed, although nothing on this
+	// host proves who made it.
 	Unproven bool
 	// SuperuserRoles: a restore may make roles with superuser attributes.
 	SuperuserRoles bool
-	// TrustContent: the code in a dump may run with all the rights of the agent, where somebody asks for that.
+	// TrustContent: the code in a dump may run with all the rights of the agent, if somebody asks
+	// for that.
 	TrustContent bool
 	// ReleaseHostHolds: holds that were set on this host may be released or replaced.
 	ReleaseHostHolds bool
 }
 
-// Default is the policy of a host without a file. A database may be replaced, because that is what the worst day takes and
-// the one that was there is kept beside; all else that could give somebody more than they had must be allowed by name.
+// Default is the policy of a host without a file. A database may be replaced, because that is what
+// the worst day takes and the one that was there is kept under another name; all else that could
+// give somebody more than they had must be allowed by name.
 func Default() Policy {
 	return Policy{Jobs: slices.Clone(allJobs), Replace: true, RestoreFrom: []string{}}
 }
@@ -71,7 +74,7 @@ func (p Policy) check() error {
 // Allows reports whether jobs of a kind are done.
 func (p Policy) Allows(kind string) bool { return slices.Contains(p.Jobs, kind) }
 
-// Trusts reports whether another instance is named as one whose proof by the passphrase counts.
+// Trusts reports whether another instance is named as one whose passphrase MAC counts.
 func (p Policy) Trusts(instance string) bool {
 	return slices.ContainsFunc(p.RestoreFrom, func(glob string) bool {
 		matches, _ := path.Match(glob, instance)
@@ -87,7 +90,7 @@ func (p Policy) String() string {
 		what    string
 	}{
 		{p.Replace, "replacing a database"},
-		{p.Unproven, "unproven files, confined"},
+		{p.Unproven, "unproven files, sandboxed"},
 		{p.SuperuserRoles, "superuser roles"},
 		{p.TrustContent, "trust in the content of dumps"},
 		{p.ReleaseHostHolds, "release of holds set on this host"},

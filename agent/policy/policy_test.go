@@ -80,8 +80,8 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	}
 }
 
-// Only root and the agent's user may write to the file and where it stands; whatever else is wrong with it, nothing is
-// allowed.
+// Only root and the agent's user may write to the file and where it is; whatever else is wrong with
+// it, nothing is allowed.
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "agent-policy.json")
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Whoever writes the file knows JSON, and no Go.
+// Anyone who writes the file knows JSON, and no Go.
 func TestAWrongValueIsToldInWords(t *testing.T) {
 	for content, want := range map[string]string{
 		`{"jobs": "backup"}`:  `jobs: it is a list of words, such as ["backup", "verify"], and not a JSON string`,

@@ -21,9 +21,10 @@ const (
 	maxSkew    = 10 * time.Minute // what the control plane's time may be off for it to agree
 )
 
-// ClockGuard reports whether the clock may be trusted for removing what is old. After a jump of the clock it may not, until
-// it has run steadily for a day or the control plane has agreed with it. Its state is a small JSON file, so that a jump
-// while the agent was down is seen too. It is safe for concurrent use.
+// ClockGuard reports whether the clock may be trusted for removing what is old. After a jump of the
+// clock it may not, until it has run steadily for a day or the control plane has agreed with it.
+// Its state is a small JSON file, so that a jump while the agent was down is seen too. It is safe
+// for concurrent use.
 type ClockGuard struct {
 	path  string
 	mu    sync.Mutex
@@ -32,7 +33,7 @@ type ClockGuard struct {
 
 type clockState struct {
 	LastSeen time.Time     `json:"last_seen"`
-	Suspect  string        `json:"suspect,omitempty"` // why; empty where the clock is trusted
+	Suspect  string        `json:"suspect,omitempty"` // why; empty if the clock is trusted
 	Steady   time.Duration `json:"steady_ns,omitempty"`
 }
 
@@ -53,8 +54,8 @@ func OpenClockGuard(path string) (*ClockGuard, error) {
 	return g, nil
 }
 
-// Observe tells the guard what the clock shows; every few minutes, and before Trusted is asked. An error means that the
-// state could not be written; what the guard knows holds all the same.
+// Observe tells the guard what the clock shows; every few minutes, and before Trusted is asked. An
+// error means that the state could not be written; what the guard knows holds anyway.
 func (g *ClockGuard) Observe(now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package retention says which backups stay and which go, and why. It is pure: it looks at no file and no clock, but for
-// the ClockGuard's one file of state.
+// Package retention says which backups stay and which go, and why. It is pure: it looks at no file
+// and no clock, but for the ClockGuard's one file of state.
 package retention
 
 import (
@@ -47,7 +47,7 @@ type Decision struct {
 	ID        string
 	Keep      bool
 	Status    string
-	ExpiresAt time.Time // when the policy's days are over, UTC; zero where they never are
+	ExpiresAt time.Time // when the policy's days are over, UTC; zero if they never are
 	Reason    string    // a sentence's worth, for people
 }
 
@@ -88,7 +88,7 @@ func Plan(backups []Backup, policy Policy, now time.Time) []Decision {
 // floor is what stays of a series whatever its age.
 type floor struct {
 	last     map[string]bool // ids of the newest good backups
-	doubtful string          // the newest backup, where it is no good one
+	doubtful string          // the newest backup, if it is no good one
 }
 
 func floorOf(backups []Backup, policy Policy, now time.Time) floor {

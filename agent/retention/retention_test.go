@@ -127,7 +127,8 @@ func newestOf(series subject.Series, backups []Backup) Backup {
 		func(a, b Backup) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
 }
 
-// goodKept counts the good backups of b's series that stay, are not older than b, and do not claim to be of the future.
+// goodKept counts the good backups of b's series that stay, are not older than b, and do not claim
+// to be of the future.
 func goodKept(b Backup, backups []Backup, decisions []Decision) (kept int) {
 	for i, other := range backups {
 		if decisions[i].Keep && other.Good && other.Of == b.Of && !other.CreatedAt.Before(b.CreatedAt) && !other.CreatedAt.After(now) {

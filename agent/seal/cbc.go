@@ -120,7 +120,7 @@ func readUntil(r io.Reader, buf []byte) (n int, ended bool, err error) {
 		m, err := r.Read(buf[n:])
 		n += m
 		if err == io.EOF {
-			return n, n < len(buf), nil // where buf is full, the next call meets the end again
+			return n, n < len(buf), nil // if buf is full, the next call meets the end again
 		}
 		if err != nil {
 			return n, false, err

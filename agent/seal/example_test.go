@@ -11,8 +11,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/seal"
 )
 
-// A backup is encrypted while it is written, and opened with the same passphrase. `openssl enc -d -aes-256-cbc -pbkdf2` opens
-// it too.
+// A backup is encrypted while it is written, and opened with the same passphrase. `openssl enc -d
+// -aes-256-cbc -pbkdf2` opens it too.
 func ExampleOpenSSL() {
 	var file bytes.Buffer
 	w, err := seal.NewOpenSSL("correct horse", rand.Reader).Seal(&file)

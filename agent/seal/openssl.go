@@ -9,9 +9,9 @@ import (
 	"io"
 )
 
-// The format of openssl-enc(1) with -aes-256-cbc -pbkdf2: "Salted__", 8 bytes of salt, then CBC with PKCS#7 padding (RFC
-// 5652, 6.3). Key and IV are 48 bytes of PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) with the 10,000 iterations that are OpenSSL's
-// default.
+// The format of openssl-enc(1) with -aes-256-cbc -pbkdf2: "Salted__", 8 bytes of salt, then CBC
+// with PKCS#7 padding (RFC 5652, 6.3). Key and IV are 48 bytes of PBKDF2-HMAC-SHA256 (RFC 8018,
+// 5.2) with the 10,000 iterations that are OpenSSL's default.
 const (
 	opensslMagic = "Salted__"
 	saltSize     = 8
@@ -61,8 +61,9 @@ func (o *OpenSSL) Seal(w io.Writer) (io.WriteCloser, error) {
 	return &cbcWriter{w: w, mode: cipher.NewCBCEncrypter(block, iv), buf: make([]byte, 0, chunkSize)}, nil
 }
 
-// Open reads the header from r and returns a reader of what is in it. It reads r in chunks of 256 KiB and keeps the last
-// block back until r ends, because only then its padding is known for one. An error of r comes back as it is.
+// Open reads the header from r and returns a reader of what is in it. It reads r in chunks of 256
+// KiB and keeps the last block back until r ends, because only then its padding is known for one.
+// An error of r comes back as it is.
 func (o *OpenSSL) Open(r io.Reader) (io.Reader, error) {
 	header := make([]byte, headerSize)
 	n, _, err := readUntil(r, header)

@@ -31,8 +31,8 @@ func (o *OpenSSL) OpenAt(sealed io.ReaderAt) (Ranges, error) {
 	return &OpenSSLAt{sealed: sealed, block: block, iv: iv}, nil
 }
 
-// From returns a reader of length plain bytes from an offset on, which must be there: the padding at the end is not told
-// from them.
+// From returns a reader of length plain bytes from an offset on, which must be there: the padding
+// at the end is not told from them.
 func (a *OpenSSLAt) From(offset, length int64) io.Reader {
 	return &cbcRange{
 		OpenSSLAt: a, at: offset / aes.BlockSize * aes.BlockSize,

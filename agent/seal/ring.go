@@ -13,11 +13,11 @@ type Encryption struct {
 	Iterations int    `json:"iterations,omitempty"`
 }
 
-// Ring is all that a host has to encrypt new files with and to open stored ones. It answers for each scheme; a scheme is known nowhere else.
-// It prints and logs no key.
+// Ring is all that a host has to encrypt new files with and to open stored ones. It answers for
+// each scheme; a scheme is known nowhere else. It prints and logs no key.
 type Ring struct{ Passphrases Passphrases }
 
-// Encryption is how new files are encrypted: by SchemeNone where there is nothing to encrypt with.
+// Encryption is how new files are encrypted: by SchemeNone if there is nothing to encrypt with.
 func (r Ring) Encryption() Encryption {
 	if r.Passphrases.Current == "" {
 		return Describe(SchemeNone)
@@ -36,8 +36,8 @@ func Describe(scheme string) Encryption {
 // Encrypts reports whether new files are encrypted.
 func (r Ring) Encrypts() bool { return r.Encryption().Scheme != SchemeNone }
 
-// Encrypt returns a writer of plain bytes that writes encrypted ones to w, as Encryption says. Its Close writes what is left, and does not
-// close w.
+// Encrypt returns a writer of plain bytes that writes encrypted ones to w, as Encryption says. Its
+// Close writes what is left, and does not close w.
 func (r Ring) Encrypt(w io.Writer) (io.WriteCloser, error) {
 	return NewOpenSSL(r.Passphrases.Current, rand.Reader).Seal(w)
 }
@@ -48,7 +48,8 @@ func Known(scheme string) bool { return scheme == SchemeNone || scheme == Scheme
 // StartSize is how many bytes of a file tell its scheme.
 const StartSize = len(opensslMagic)
 
-// SchemeOf tells how a file is encrypted that begins with these bytes, up to StartSize of them. A name may be anybody's.
+// SchemeOf tells how a file is encrypted that begins with these bytes, up to StartSize of them. A
+// name may be anybody's.
 func SchemeOf(start []byte) string {
 	if bytes.Equal(start, []byte(opensslMagic)) {
 		return SchemeOpenSSL
@@ -56,7 +57,8 @@ func SchemeOf(start []byte) string {
 	return SchemeNone
 }
 
-// Openers are what may open a file of a scheme, the likeliest first; none where this host has no key for it.
+// Openers are what may open a file of a scheme, the likeliest first; none if this host has no key
+// for it.
 func (r Ring) Openers(scheme string) []Opener {
 	if scheme != SchemeOpenSSL {
 		return nil
@@ -68,19 +70,20 @@ func (r Ring) Openers(scheme string) []Opener {
 	return openers
 }
 
-// NewProof begins a proof that this host wrote a message; nil where it has nothing to prove it with.
-func (r Ring) NewProof() (*Proof, error) {
+// NewPassphraseMAC begins a MAC that shows that this host wrote a message; nil if it has nothing
+// to show it with.
+func (r Ring) NewPassphraseMAC() (*PassphraseMAC, error) {
 	if r.Passphrases.Current == "" {
 		return nil, nil
 	}
-	proof, err := NewProof(rand.Reader)
-	return &proof, err
+	mac, err := NewPassphraseMAC(rand.Reader)
+	return &mac, err
 }
 
-// Prove returns the Value of such a proof for a message.
-func (r Ring) Prove(p Proof, message []byte) (string, error) {
-	return p.Prove(r.Passphrases.Current, message)
+// MAC returns the Value of such a MAC for a message.
+func (r Ring) MAC(p PassphraseMAC, message []byte) (string, error) {
+	return p.Sum(r.Passphrases.Current, message)
 }
 
-// Holds reports whether a key of this ring proves a message.
-func (r Ring) Holds(p Proof, message []byte) bool { return p.Holds(r.Passphrases, message) }
+// Holds reports whether a key of this ring made the MAC of a message.
+func (r Ring) Holds(p PassphraseMAC, message []byte) bool { return p.Holds(r.Passphrases, message) }

@@ -12,8 +12,9 @@ const (
 	SchemeOpenSSL = "openssl-aes-256-cbc-pbkdf2"
 )
 
-// ErrCorrupt reports that sealed data can't be opened: it is no such format, it was cut or changed, or the passphrase is
-// wrong. The schemes without authentication cannot tell these apart, and miss some.
+// ErrCorrupt reports that sealed data can't be opened: it is no such format, it was cut or changed,
+// or the passphrase is wrong. The schemes without authentication cannot tell these apart, and miss
+// some.
 var ErrCorrupt = errors.New("sealed data is corrupt or the passphrase is wrong")
 
 // Sealer encrypts a stream.

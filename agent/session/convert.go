@@ -43,14 +43,14 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), ScrubDays: int32(s.ScrubDays),
 		VerifySchedule: text(s.VerifySchedule), NextVerifyAt: timestamp(s.NextVerify),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
-		FolderTrouble: text(s.FolderTrouble), RetentionBlocked: text(s.RetentionBlocked),
+		FolderTrouble: text(s.FolderWarning), RetentionBlocked: text(s.RetentionBlocked),
 	}
-	if s.FolderTrouble == "" {
+	if s.FolderWarning == "" {
 		status.FreeBytes = &s.FreeBytes
 	}
 	status.Policy = &pgharborv1.HostPolicy{
 		Jobs: s.HostPolicy.Jobs, Replace: s.HostPolicy.Replace, RestoreFrom: texts(s.HostPolicy.RestoreFrom), Unproven: s.HostPolicy.Unproven,
-		SuperuserRoles: s.HostPolicy.SuperuserRoles, TrustContent: s.HostPolicy.TrustContent, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyTrouble),
+		SuperuserRoles: s.HostPolicy.SuperuserRoles, TrustContent: s.HostPolicy.TrustContent, ReleaseHostHolds: s.HostPolicy.ReleaseHostHolds, Trouble: text(s.PolicyWarning),
 	}
 	for _, d := range s.Databases {
 		status.Databases = append(status.Databases, &pgharborv1.InstanceDatabase{Name: text(d.Name), Covered: d.Covered})
@@ -73,8 +73,8 @@ func progressOf(p backup.Progress) *pgharborv1.Progress {
 	}
 }
 
-// reportOf makes a report of an entry. What retention says of a new backup is
-// taken from the inventory, where that has it.
+// reportOf makes a report of an entry. What retention says of a new backup is taken from the
+// inventory, if that has it.
 func reportOf(entry state.Entry, inventory job.Inventory) *pgharborv1.Report {
 	report := &pgharborv1.Report{Id: entry.ID}
 	switch {
@@ -97,9 +97,9 @@ func reportOf(entry state.Entry, inventory job.Inventory) *pgharborv1.Report {
 		report.Event = &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{
 			BackupId: entry.Scrub.BackupID, ScrubbedAt: timestamp(entry.Scrub.ScrubbedAt), Damage: text(entry.Scrub.Damage),
 		}}
-	case entry.Proof != nil:
+	case entry.TestRestore != nil:
 		report.Event = &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{
-			BackupId: entry.Proof.BackupID, Proof: proofOf(&entry.Proof.Proof),
+			BackupId: entry.TestRestore.BackupID, Proof: testRestoreOf(&entry.TestRestore.TestRestore),
 		}}
 	case entry.Result != nil:
 		report.Event = &pgharborv1.Report_JobFinished{JobFinished: &pgharborv1.JobFinished{
@@ -116,7 +116,7 @@ func outcomeOf(o *state.RestoreOutcome) *pgharborv1.RestoreOutcome {
 		return nil
 	}
 	return &pgharborv1.RestoreOutcome{
-		RestoreId: o.RestoreID, KeptDatabase: text(o.Kept), KeptUntil: timestamp(o.Until), UndoneAt: timestamp(o.UndoneAt),
+		RestoreId: o.RestoreID, KeptDatabase: text(o.Displaced), KeptUntil: timestamp(o.Until), UndoneAt: timestamp(o.UndoneAt),
 	}
 }
 
@@ -128,8 +128,8 @@ func checksOf(checks []backup.Check) []*pgharborv1.RestoreCheck {
 	return all
 }
 
-// backupOf leaves the retention to the caller. Where its tables or roles are too many for
-// one message, they are left out: the manifest beside the file has them.
+// backupOf leaves the retention to the caller. If its tables or roles are too many for one message,
+// they are left out: the manifest next to the file has them.
 func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	of := m.Series()
 	b := &pgharborv1.Backup{
@@ -165,9 +165,8 @@ func backupOf(m backup.Manifest) *pgharborv1.Backup {
 	return b
 }
 
-// inventoryBackup is a backup of the inventory, or nil where its file is gone: to
-// the control plane that is one which the agent does not have. A damaged one
-// counts for nothing.
+// inventoryBackup is a backup of the inventory, or nil if its file is gone: to the control plane
+// that is one which the agent does not have. A damaged one does not count.
 func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	if b.State == backup.StateMissing {
 		return nil
@@ -177,7 +176,7 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	held := backupOf(manifest)
 	held.Complete = held.Complete && b.State == backup.StatePresent
 	held.State, held.Damage, held.ScrubbedAt = b.State, text(b.Damage), timestamp(b.Check.ScrubbedAt)
-	held.Proof = proofOf(b.Check.Proof)
+	held.Proof = testRestoreOf(b.Check.TestRestore)
 	if b.Hold != nil {
 		held.Held, held.HoldReason, held.HeldBy = true, text(b.Hold.Reason), text(b.Hold.By)
 	}
@@ -188,8 +187,8 @@ func inventoryBackup(b job.Backup, inventory Inventory) *pgharborv1.Backup {
 	return held
 }
 
-// proofOf is nil where there was no test restore.
-func proofOf(p *backup.Proof) *pgharborv1.Proof {
+// testRestoreOf is nil if there was no test restore.
+func testRestoreOf(p *backup.Proof) *pgharborv1.Proof {
 	if p == nil {
 		return nil
 	}

@@ -67,7 +67,7 @@ func (f Fetcher) fetch(ctx context.Context, transferID string, to job.Receiver) 
 	}
 }
 
-// sourceFrom is where a restore gets its backup from; nil where the agent has it.
+// sourceFrom is where a restore gets its backup from; nil if the agent has it.
 func sourceFrom(source *pgharborv1.RestoreSource, from job.Fetcher) *job.Source {
 	if source == nil {
 		return nil

@@ -90,7 +90,8 @@ func connect(t *testing.T, conn grpc.ClientConnInterface, work *job.Runner, chan
 	})
 }
 
-// leakless checks, after all other cleanups, that no goroutine is left. The shared server has to run by then, if the test uses it.
+// leakless checks, after all other cleanups, that no goroutine is left. The shared server has to
+// run by then, if the test uses it.
 func leakless(t *testing.T) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()

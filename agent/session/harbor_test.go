@@ -19,7 +19,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// patience bounds what a test waits for; it is reached only where one fails.
+// patience bounds what a test waits for; it is reached only if one fails.
 const patience = 30 * time.Second
 
 // harbor is the far end of session.proto over TLS, played by the test.
@@ -30,7 +30,7 @@ type harbor struct {
 	sessions chan *peer
 	// uploads gets each transfer that an agent sent, as a whole.
 	uploads chan upload
-	// refuse, where set, is how an upload ends after its header.
+	// refuse, if set, is how an upload ends after its header.
 	refuse error
 }
 

@@ -125,7 +125,7 @@ func fleetWords(t *testing.T, dir string) map[string]bool {
 	return used
 }
 
-// inspect looks at all that stands in a package's files, but for tests.
+// inspect looks at all that is in a package's files, but for tests.
 func inspect(t *testing.T, dir string, look func(ast.Node)) {
 	t.Helper()
 	files, err := fs.Glob(os.DirFS(dir), "*.go")

@@ -25,9 +25,9 @@ func (c *connection) receive(work context.Context) error {
 				return err
 			}
 		case *pgharborv1.ConnectResponse_InventoryRequest:
-			ring(c.inventoryWanted)
+			notify(c.inventoryWanted)
 		case *pgharborv1.ConnectResponse_TrailHead:
-			if err := c.takeTrailHead(m.TrailHead); err != nil {
+			if err := c.takeCheckpoint(m.TrailHead); err != nil {
 				return err
 			}
 		default: // a newer control plane may say more than we understand
@@ -50,7 +50,7 @@ func (c *connection) takeAck(id string) error {
 	delete(c.open, id)
 	c.inFlight--
 	c.mu.Unlock()
-	ring(c.acked)
+	notify(c.acked)
 	return nil
 }
 
@@ -89,10 +89,10 @@ func restoreFrom(spec *pgharborv1.RestoreSpec) job.RestoreSpec {
 	}
 }
 
-// ring puts a token in a doorbell, where there may be one already.
-func ring(bell chan struct{}) {
+// notify puts a token into a channel of one slot, unless it holds one already.
+func notify(changed chan struct{}) {
 	select {
-	case bell <- struct{}{}:
+	case changed <- struct{}{}:
 	default:
 	}
 }

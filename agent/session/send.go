@@ -56,14 +56,14 @@ func (c *connection) send(ctx context.Context, interval time.Duration) error {
 			}
 		case <-c.agent.Work.Jobs.Changed():
 			if !updateSet {
-				update.Reset(updateEvery - c.agent.Now().Sub(c.updatedAt)) // at once where the last one is long ago
+				update.Reset(updateEvery - c.agent.Now().Sub(c.updatedAt)) // at once if the last one is long ago
 				updateSet = true
 			}
 		case <-update.C:
 			updateSet = false
 			err = c.sendUpdates()
 		case <-beat.C:
-			if err := c.mustSayAnew(); err != nil {
+			if err := c.mustSayAgain(); err != nil {
 				return err
 			}
 			// Other processes append to the journal too.
@@ -140,9 +140,9 @@ func (c *connection) report(id string) (*pgharborv1.Report, error) {
 	return reportOf(entry, c.inventoryWith(entry.Backup)), nil
 }
 
-// inventoryWith is the inventory, read again where it may be older than a backup that
-// another process made: the page that follows the report would say that it is gone. One
-// that has gone since is looked for once for each time that the journal was listed.
+// inventoryWith is the inventory, read again if it may be older than a backup that another process
+// made: the page that follows the report would say that it is gone. One that has gone since is
+// looked for once for each time that the journal was listed.
 func (c *connection) inventoryWith(made *backup.Manifest) job.Inventory {
 	inventory := c.agent.Work.Inventory.Current()
 	if made == nil || !c.listed || slices.ContainsFunc(inventory.Backups, func(b job.Backup) bool { return b.ID == made.ID }) {

@@ -1,7 +1,6 @@
-// Package session keeps the agent connected to its control plane: it says what
-// the agent holds, sends the journal until it is acknowledged, and hands offered
-// jobs to the runner. A session that breaks is opened again, for ever; the agent
-// works without one.
+// Package session keeps the agent connected to its control plane: it says what the agent holds,
+// sends the journal until it is acknowledged, and hands offered jobs to the runner. A session that
+// breaks is opened again, forever; the agent works without one.
 package session
 
 import (
@@ -56,10 +55,10 @@ type Session struct {
 	// Certificate, which may be nil, says when the agent's own certificate ends and
 	// how long it was made for.
 	Certificate func() (ends time.Time, life time.Duration)
-	// TrailKey returns the key of a certificate that signs the control plane's trail,
-	// where the fleet's CA has issued it. Without it, the trail is not witnessed.
-	TrailKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
-	// OnState, which may be nil, hears in a line how it stands with the control plane
+	// AuditKey returns the key of a certificate that signs the control plane's audit log, if the
+	// fleet's CA has issued it. Without it, the audit log is not witnessed.
+	AuditKey func(certificate []byte, at time.Time) (crypto.PublicKey, error)
+	// OnState, which may be nil, hears in a line the state of its session with the control plane
 	// whenever that has changed.
 	OnState func(line string)
 	// OnServerTime, which may be nil, hears what time it is for the control plane.
@@ -69,7 +68,7 @@ type Session struct {
 // Run holds a session, one after the other, until ctx ends. Jobs that it accepts
 // live as long as ctx does; the runner waits for them.
 func (s *Session) Run(ctx context.Context) {
-	failures, trouble := 0, trouble{}
+	failures, warning := 0, warning{}
 	for {
 		welcomed, err := s.hold(ctx)
 		if ctx.Err() != nil {
@@ -79,12 +78,12 @@ func (s *Session) Run(ctx context.Context) {
 			failures = 0
 		}
 		now := s.Now()
-		if trouble.news(explain(err), welcomed, now) {
-			s.Log.Warn(trouble.text, "since", trouble.since.UTC().Format(time.RFC3339))
+		if warning.news(explain(err), welcomed, now) {
+			s.Log.Warn(warning.text, "since", warning.since.UTC().Format(time.RFC3339))
 		} else {
-			s.Log.Debug(trouble.text)
+			s.Log.Debug(warning.text)
 		}
-		s.tell(fmt.Sprintf("since %s: %s", trouble.since.UTC().Format(time.RFC3339), trouble.text))
+		s.tell(fmt.Sprintf("since %s: %s", warning.since.UTC().Format(time.RFC3339), warning.text))
 		if !pause.For(ctx, delay(failures, refused(err))) {
 			return
 		}
@@ -92,18 +91,18 @@ func (s *Session) Run(ctx context.Context) {
 	}
 }
 
-// trouble is why there is no session, and since when.
-type trouble struct {
+// warning is why there is no session, and since when.
+type warning struct {
 	text        string
 	since, told time.Time
 }
 
-// tellAgain is how often the same trouble is logged: whoever looks at today's log is
-// to find it there.
+// tellAgain is how often the same warning is logged: anyone who looks at today's log is to find it
+// there.
 const tellAgain = time.Hour
 
-// news takes a failed session in, and says whether somebody is to be told.
-func (t *trouble) news(text string, welcomed bool, now time.Time) bool {
+// news takes a failed session in, and reports whether somebody must be told.
+func (t *warning) news(text string, welcomed bool, now time.Time) bool {
 	if welcomed || t.since.IsZero() {
 		t.since = now
 	}
@@ -114,8 +113,8 @@ func (t *trouble) news(text string, welcomed bool, now time.Time) bool {
 	return true
 }
 
-// tell says in a line how it stands with the control plane, for whoever looks at
-// the agent on its host.
+// tell says in a line the state of its session with the control plane, for anyone who looks at the
+// agent on its host.
 func (s *Session) tell(line string) {
 	if s.OnState != nil {
 		s.OnState(line)
@@ -134,7 +133,7 @@ func delay(failures int, refused bool) time.Duration {
 	return shortest + rand.N(window-shortest) //nolint:gosec // it spreads agents in time, no more
 }
 
-// refused says that another attempt will end the same way, unless a person acts.
+// refused reports whether another attempt will end the same way, unless a person acts.
 func refused(err error) bool {
 	switch status.Code(err) {
 	case codes.Unauthenticated, codes.PermissionDenied, codes.Aborted:
@@ -144,7 +143,7 @@ func refused(err error) bool {
 	}
 }
 
-// explain is the line that the log gets, the same for the same trouble.
+// explain is the line that the log gets, the same for the same warning.
 func explain(err error) string {
 	text := "the session has ended; the agent works on and tries again: "
 	var said *status.Status
@@ -211,10 +210,10 @@ type connection struct {
 	stream grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
 	end    context.CancelCauseFunc
 
-	acked           chan struct{} // rings after an acknowledgement
-	inventoryWanted chan struct{} // rings when the control plane asked for it
+	acked           chan struct{} // holds one token after an acknowledgement
+	inventoryWanted chan struct{} // holds one token once the control plane asked for it
 
-	saidAnew atomic.Bool // the hello said that the trail begins again, and no head came since
+	saidAgain atomic.Bool // the hello said that the audit log begins again, and no checkpoint came since
 
 	mu       sync.Mutex
 	open     map[string]bool // reports of this session; false: passed over, true: not acknowledged
@@ -241,13 +240,13 @@ func (s *Session) status() *pgharborv1.AgentStatus {
 
 var errNoWelcome = errors.New("the control plane did not answer the hello")
 
-// greet says what the agent holds, and hears how often it is to be heard of.
+// greet reports what the agent holds, and hears how often it must be heard from.
 func (c *connection) greet() (heartbeat time.Duration, err error) {
 	watchdog := time.AfterFunc(welcomeTimeout, func() { c.end(errNoWelcome) })
 	defer watchdog.Stop()
 	c.lastStatus = c.agent.status()
 	hello := &pgharborv1.Hello{
-		TrailHead:    c.heldTrailHead(),
+		TrailHead:    c.heldCheckpoint(),
 		AgentVersion: c.agent.Version, Status: c.lastStatus, InventoryDigest: c.agent.Work.Inventory.Current().Digest, Incarnation: c.agent.Incarnation, Host: c.agent.Host,
 		SigningKey: c.agent.Work.SigningKey(),
 	}
@@ -273,9 +272,8 @@ func (c *connection) greet() (heartbeat time.Duration, err error) {
 	return min(max(interval, time.Second), 5*time.Minute), nil
 }
 
-// write sends one message. It can block for as long as the control plane reads
-// nothing, which ends the session. io.EOF says that the stream is broken; why,
-// only Recv knows.
+// write sends one message. It can block for as long as the control plane reads nothing, which ends
+// the session. io.EOF means that the stream is broken; why, only Recv knows.
 func (c *connection) write(message *pgharborv1.ConnectRequest) error {
 	watchdog := time.AfterFunc(stallTimeout, func() {
 		c.end(fmt.Errorf("the control plane took nothing for %s", stallTimeout))

@@ -16,8 +16,8 @@ type Work struct {
 	Inventory Inventory
 	Journal   Journal
 	Status    Status
-	Trail     Trail
-	// SigningKey is the public key with which the agent signs manifests; nil where it has none.
+	AuditLog  AuditLog
+	// SigningKey is the public key with which the agent signs manifests; nil if it has none.
 	SigningKey func() []byte
 }
 
@@ -26,7 +26,7 @@ type Jobs interface {
 	// Accept begins a job, unless it has been before, and does not wait for it.
 	Accept(context.Context, job.Job)
 	Jobs() []job.JobProgress
-	// Changed rings when a job was accepted or has made progress.
+	// Changed holds one token once a job was accepted or has made progress.
 	Changed() <-chan struct{}
 }
 
@@ -38,14 +38,14 @@ type Inventory interface {
 	// Current may be some seconds old.
 	Current() job.Inventory
 	Fresh() job.Inventory
-	// Changed rings when something has changed that no report tells.
+	// Changed holds one token once something has changed that no report tells.
 	Changed() <-chan struct{}
 	Tables(job.Backup) []backup.TableRows
 }
 
 // Journal is the news that is not acknowledged.
 type Journal interface {
-	// Changed rings when this process has added an entry.
+	// Changed holds one token once this process has added an entry.
 	Changed() <-chan struct{}
 	Pending() ([]string, error)
 	Read(id string) (state.Entry, error)
@@ -55,17 +55,17 @@ type Journal interface {
 // Status is what the agent says of itself.
 type Status interface{ Last() job.Status }
 
-// Trail holds heads of the control plane's trail.
-type Trail interface {
-	Hear(head chain.SignedHead, unsigned error)
-	Head() (head *chain.SignedHead, anew bool)
-	// BeginsAnew reports whether another trail was accepted and no head of it has come.
-	BeginsAnew() bool
+// AuditLog holds checkpoints of the control plane's audit log.
+type AuditLog interface {
+	Hear(checkpoint chain.SignedCheckpoint, unsigned error)
+	Checkpoint() (checkpoint *chain.SignedCheckpoint, again bool)
+	// BeginsAgain reports whether another audit log was accepted and no checkpoint of it has come.
+	BeginsAgain() bool
 }
 
 // WorkOf is the work of a runner.
 func WorkOf(r *job.Runner) Work {
 	return Work{
-		Jobs: r.Queue, Runs: r.Runs, Inventory: r.Inventory, Journal: r.State.Journal, Status: r.Status, Trail: r.Trail, SigningKey: r.SigningKey,
+		Jobs: r.Queue, Runs: r.Runs, Inventory: r.Inventory, Journal: r.State.Journal, Status: r.Status, AuditLog: r.AuditLog, SigningKey: r.SigningKey,
 	}
 }

@@ -20,8 +20,8 @@ type Link struct {
 
 // chain is what the agent remembers of its signatures.
 type chain struct {
-	Heads map[string]Link `json:"heads"` // the newest link of each database
-	Noted []string        `json:"noted"` // SHA-256 of the manifests from before the key
+	Heads         map[string]Link `json:"heads"` // the newest link of each database
+	Grandfathered []string        `json:"noted"` // SHA-256 of the manifests from before the key
 }
 
 // Extend adds a link to a database's chain. sign gets the sequence of the new link and the hash of the one before it,
@@ -44,20 +44,20 @@ func (s *Signer) Extend(database string, sign func(sequence int64, previous stri
 	return stored, err
 }
 
-// Head returns the newest link of a database's chain; zero where nothing was signed.
+// Head returns the newest link of a database's chain; zero if nothing was signed.
 func (s *Signer) Head(database string) (Link, error) {
 	c, err := s.readChain()
 	return c.Heads[database], err
 }
 
-// Noted are the hashes of the manifests without a signature that were there before the key.
-func (s *Signer) Noted() (map[string]bool, error) {
+// Grandfathered are the hashes of the manifests without a signature that were there before the key.
+func (s *Signer) Grandfathered() (map[string]bool, error) {
 	c, err := s.readChain()
-	noted := make(map[string]bool, len(c.Noted))
-	for _, hash := range c.Noted {
-		noted[hash] = true
+	grandfathered := make(map[string]bool, len(c.Grandfathered))
+	for _, hash := range c.Grandfathered {
+		grandfathered[hash] = true
 	}
-	return noted, err
+	return grandfathered, err
 }
 
 // Hash is the hash by which manifests are told apart: SHA-256, hexadecimal.

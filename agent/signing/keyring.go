@@ -21,8 +21,9 @@ const trustedName = "trusted-keys"
 // Format returns a public key as a line of the file trusted-keys holds it: base64.
 func Format(key ed25519.PublicKey) string { return base64.StdEncoding.EncodeToString(key) }
 
-// Known returns the public key of this id that the agent trusts: its own, or one of the file trusted-keys; nil where
-// there is none. An error names what could not be read, and nobody is trusted by it.
+// Known returns the public key of this id that the agent trusts: its own, or one of the file
+// trusted-keys; nil if there is none. An error names what could not be read, and nobody is trusted
+// by it.
 func (s *Signer) Known(keyID string) (ed25519.PublicKey, error) {
 	own, err := s.PublicKey()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,15 +9,16 @@ import (
 	"path/filepath"
 )
 
-// marksName is the file in the state folder that lists the databases whose content the agent's signature does not vouch for.
+// marksName is the file in the state folder that lists the databases whose content the agent's
+// signature does not attest.
 const marksName = "unproven-databases.json"
 
-// marks are what is noted of databases: by their server's system identifier, and then by their OIDs, which stay when they
-// are renamed.
+// marks are what is recorded of databases: by their server's system identifier, and then by their
+// OIDs, which stay when they are renamed.
 type marks map[string]map[string]json.RawMessage
 
-// Mark notes something, in JSON, of a database of a server. Databases are all that the server has now, by OID: what is
-// noted of others of that server is forgotten.
+// Mark notes something, in JSON, of a database of a server. Databases are all that the server has
+// now, by OID: what is recorded of others of that server is forgotten.
 func (s *Signer) Mark(server, oid string, note json.RawMessage, databases map[string]string) error {
 	return s.changeMarks(func(all marks) {
 		kept := map[string]json.RawMessage{oid: note}
@@ -30,16 +31,16 @@ func (s *Signer) Mark(server, oid string, note json.RawMessage, databases map[st
 	})
 }
 
-// Unmark forgets what is noted of a database.
+// Unmark forgets what is recorded of a database.
 func (s *Signer) Unmark(server, oid string) error {
-	noted, err := s.Marked(server, oid)
-	if err != nil || noted == nil {
+	mark, err := s.Marked(server, oid)
+	if err != nil || mark == nil {
 		return err
 	}
 	return s.changeMarks(func(all marks) { delete(all[server], oid) })
 }
 
-// Marked returns what is noted of a database; nil for nothing.
+// Marked returns what is recorded of a database; nil for nothing.
 func (s *Signer) Marked(server, oid string) (json.RawMessage, error) {
 	all, err := s.readMarks()
 	return all[server][oid], err

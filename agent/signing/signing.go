@@ -1,6 +1,7 @@
-// Package signing holds the key with which an agent signs the manifests of its backups, the keys of others that it
-// trusts, and how far its signatures have come. All of it lives in the agent's state folder; the key is made at first
-// need, is not the one of TLS, and is never renewed: what it has signed must be verifiable for as long as backups are kept.
+// Package signing holds the key with which an agent signs the manifests of its backups, the keys of
+// others that it trusts, and how far its signatures have come. All of it lives in the agent's state
+// folder; the key is made at first need, is not the one of TLS, and is never renewed: what it has
+// signed must be verifiable for as long as backups are kept.
 package signing
 
 import (
@@ -76,10 +77,10 @@ func (s *Signer) key() (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// Begin makes the key where there is none. What was stored before is noted by its hash, as noted returns it (SHA-256 of
-// each manifest, hexadecimal): that has no signature, and is known all the same. On a folder that has a key it does
-// nothing.
-func (s *Signer) Begin(noted func() ([]string, error)) error {
+// Begin makes the key if there is none. What was stored before is grandfathered by its hash, as
+// grandfathered returns it (SHA-256 of each manifest, hexadecimal): that has no signature, and is
+// known anyway. On a folder that has a key it does nothing.
+func (s *Signer) Begin(grandfathered func() ([]string, error)) error {
 	if _, err := os.Lstat(filepath.Join(s.dir, keyName)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -87,7 +88,7 @@ func (s *Signer) Begin(noted func() ([]string, error)) error {
 		if _, err := os.Lstat(filepath.Join(s.dir, keyName)); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		hashes, err := noted()
+		hashes, err := grandfathered()
 		if err != nil {
 			return fmt.Errorf("signing key: what was stored before it can't be read: %w", err)
 		}
@@ -100,7 +101,7 @@ func (s *Signer) Begin(noted func() ([]string, error)) error {
 			return err
 		}
 		// The chain first: a key without it would call unsigned backups of before forged.
-		if err := s.writeChain(chain{Noted: hashes, Heads: map[string]Link{}}); err != nil {
+		if err := s.writeChain(chain{Grandfathered: hashes, Heads: map[string]Link{}}); err != nil {
 			return err
 		}
 		return s.write(keyName, pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: encoded}))

@@ -49,7 +49,7 @@ func TestTheKeyStays(t *testing.T) {
 	}
 }
 
-// Who may write to the key or to the list of those who are trusted would decide who is.
+// Anyone who may write to the key or to the list of those who are trusted would decide who is.
 func TestFilesThatOthersMayChangeTrustNobody(t *testing.T) {
 	dir := t.TempDir()
 	s := begin(t, dir)
@@ -118,14 +118,14 @@ func TestEachLinkFollowsTheOneBefore(t *testing.T) {
 }
 
 // What was there before the key is known by its hash, and nothing else is.
-func TestNoted(t *testing.T) {
+func TestGrandfathered(t *testing.T) {
 	s := signing.Open(t.TempDir())
 	if err := s.Begin(func() ([]string, error) { return []string{signing.Hash([]byte("old"))}, nil }); err != nil {
 		t.Fatal(err)
 	}
-	noted, err := s.Noted()
-	if err != nil || !noted[signing.Hash([]byte("old"))] || noted[signing.Hash([]byte("new"))] {
-		t.Errorf("noted are %v, %v", noted, err)
+	grandfathered, err := s.Grandfathered()
+	if err != nil || !grandfathered[signing.Hash([]byte("old"))] || grandfathered[signing.Hash([]byte("new"))] {
+		t.Errorf("grandfathered are %v, %v", grandfathered, err)
 	}
 }
 

@@ -14,14 +14,14 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Check is what the agent has found out about a stored backup since it was made.
-type Check struct {
+// CheckState is what the agent has found out about a stored backup since it was made.
+type CheckState struct {
 	// ScrubbedAt is when its file was last read again, UTC; zero: never.
 	ScrubbedAt time.Time `json:"scrubbed_at,omitzero"`
 	// Damage is what was wrong with the file then; "" for nothing.
 	Damage string `json:"damage,omitempty"`
-	// Proof is its newest test restore; nil: there was none.
-	Proof *backup.Proof `json:"proof,omitempty"`
+	// TestRestore is its newest test restore; nil: there was none.
+	TestRestore *backup.Proof `json:"proof,omitempty"`
 }
 
 // Checks is the folder in which the checks of backups are remembered, a file
@@ -38,8 +38,8 @@ func openChecks(dir string) (*Checks, error) {
 
 // All returns what is known of each backup, by id. An error names what could not
 // be read; the map holds the rest.
-func (c *Checks) All() (map[string]Check, error) {
-	all := map[string]Check{}
+func (c *Checks) All() (map[string]CheckState, error) {
+	all := map[string]CheckState{}
 	files, err := os.ReadDir(c.dir)
 	if err != nil {
 		return all, fmt.Errorf("checks: %w", err)
@@ -61,7 +61,7 @@ func (c *Checks) All() (map[string]Check, error) {
 }
 
 // Update changes what is known of a backup, durably.
-func (c *Checks) Update(id string, change func(*Check)) error {
+func (c *Checks) Update(id string, change func(*CheckState)) error {
 	if !entryID.MatchString(id) {
 		return fmt.Errorf("checks: %q is no id of a backup", id)
 	}
@@ -94,8 +94,8 @@ func (c *Checks) Forget(id string) error {
 }
 
 // Of returns the zero Check for a backup of which nothing is known.
-func (c *Checks) Of(id string) (Check, error) {
-	var check Check
+func (c *Checks) Of(id string) (CheckState, error) {
+	var check CheckState
 	content, err := os.ReadFile(filepath.Join(c.dir, id+entrySuffix))
 	if errors.Is(err, fs.ErrNotExist) {
 		return check, nil
@@ -104,7 +104,7 @@ func (c *Checks) Of(id string) (Check, error) {
 		return check, fmt.Errorf("checks: %w", err)
 	}
 	if err := json.Unmarshal(content, &check); err != nil {
-		return Check{}, fmt.Errorf("checks: %s: %w", id, err)
+		return CheckState{}, fmt.Errorf("checks: %s: %w", id, err)
 	}
 	return check, nil
 }

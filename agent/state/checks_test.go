@@ -16,7 +16,7 @@ func checkedID(n int) string { return fmt.Sprintf("backup%010d", n) }
 func TestChecksAreKeptAndForgotten(t *testing.T) {
 	folder := openFolder(t, t.TempDir())
 	for n := range 3 {
-		if err := folder.Checks.Update(checkedID(n), func(c *Check) { c.ScrubbedAt, c.Damage = today, fmt.Sprint(n) }); err != nil {
+		if err := folder.Checks.Update(checkedID(n), func(c *CheckState) { c.ScrubbedAt, c.Damage = today, fmt.Sprint(n) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,10 +27,10 @@ func TestChecksAreKeptAndForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := openFolder(t, folder.Dir()).Checks.All()
-	if diff := cmp.Diff(map[string]Check{checkedID(0): {ScrubbedAt: today, Damage: "0"}}, all); diff != "" || err == nil {
+	if diff := cmp.Diff(map[string]CheckState{checkedID(0): {ScrubbedAt: today, Damage: "0"}}, all); diff != "" || err == nil {
 		t.Errorf("(-want +got):\n%s\nerror %v", diff, err)
 	}
-	if err := folder.Checks.Update("../outside", func(*Check) {}); err == nil {
+	if err := folder.Checks.Update("../outside", func(*CheckState) {}); err == nil {
 		t.Error("an id may leave the folder")
 	}
 }

@@ -21,18 +21,18 @@ import (
 // between the two.
 type DisplacedDatabase struct {
 	RestoreID string `json:"restore_id"`
-	JobID     string `json:"job_id,omitempty"` // of the control plane, where that asked for it
+	JobID     string `json:"job_id,omitempty"` // of the control plane, if that asked for it
 	backup.Replacement
 	// ReplacedAt is zero until the server was seen to have exchanged the two.
 	ReplacedAt time.Time `json:"replaced_at,omitzero"`
 	UndoneAt   time.Time `json:"undone_at,omitzero"`
-	// Until is zero where it is kept until it is dropped by hand.
+	// Until is zero if it is kept until it is dropped by hand.
 	Until time.Time `json:"until,omitzero"`
 	// Undated: the clock was suspect when Until was set, which is set again when the clock is trusted.
 	Undated bool `json:"undated,omitempty"`
 }
 
-// InPlace says that the server was seen to have exchanged the two.
+// InPlace reports whether the server was seen to have exchanged the two.
 func (k *DisplacedDatabase) InPlace() bool { return k != nil && !k.ReplacedAt.IsZero() }
 
 // Name is that of the database that is kept.
@@ -43,12 +43,12 @@ func (k DisplacedDatabase) Name() string {
 	return k.OldName
 }
 
-// Outcome is what the control plane is told of it; nil where nothing is kept.
+// Outcome is what the control plane is told of it; nil if nothing is kept.
 func (k *DisplacedDatabase) Outcome() *RestoreOutcome {
 	if k == nil {
 		return nil
 	}
-	return &RestoreOutcome{RestoreID: k.RestoreID, Kept: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
+	return &RestoreOutcome{RestoreID: k.RestoreID, Displaced: k.Name(), Until: k.Until, UndoneAt: k.UndoneAt}
 }
 
 // LockEvery is how often a lock is tried that somebody holds.
@@ -101,8 +101,8 @@ func (d *Displaced) Forget(restoreID string) error {
 	return disk.SyncFolder(d.dir)
 }
 
-// All lists what restores have replaced and is kept, the newest first. Records
-// that can't be read are an error beside the others.
+// All lists what restores have replaced and is kept, the newest first. Records that can't be read
+// are an error besides the others.
 func (d *Displaced) All() ([]DisplacedDatabase, error) {
 	files, err := os.ReadDir(d.dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -145,7 +145,7 @@ func readDisplaced(path string) (k DisplacedDatabase, err error) {
 	return k, nil
 }
 
-// Of returns what is kept of one restore; nil where nothing is.
+// Of returns what is kept of one restore; nil if nothing is.
 func (d *Displaced) Of(restoreID string) (*DisplacedDatabase, error) {
 	if !ValidJobID(restoreID) {
 		return nil, fmt.Errorf("%w: %q is no id of a restore", backup.ErrNotFound, restoreID)

@@ -25,15 +25,15 @@ const (
 // Entry is a piece of news for the control plane, kept in the journal until it
 // is acknowledged. One of Run, Removal, Result, Scrub and Proof is set.
 type Entry struct {
-	// ID is made of what the entry tells of, so that the same news has the same
-	// id although it was written twice.
-	ID      string           `json:"id"`
-	Run     *Run             `json:"run,omitempty"`
-	Backup  *backup.Manifest `json:"backup,omitempty"` // of a run that succeeded
-	Removal *Removal         `json:"removal,omitempty"`
-	Result  *Result          `json:"result,omitempty"`
-	Scrub   *ScrubResult     `json:"scrub,omitempty"`
-	Proof   *ProofResult     `json:"proof,omitempty"`
+	// ID is made of what the entry reports, so that the same news has the same id although it was
+	// written twice.
+	ID          string             `json:"id"`
+	Run         *Run               `json:"run,omitempty"`
+	Backup      *backup.Manifest   `json:"backup,omitempty"` // of a run that succeeded
+	Removal     *Removal           `json:"removal,omitempty"`
+	Result      *Result            `json:"result,omitempty"`
+	Scrub       *ScrubResult       `json:"scrub,omitempty"`
+	TestRestore *TestRestoreResult `json:"proof,omitempty"`
 }
 
 // Run is one attempt to back up one database. Times are UTC.
@@ -78,7 +78,7 @@ type Result struct {
 	FinishedAt time.Time `json:"finished_at"`
 	// Outcome is of a restore that replaced a database, or of an undo.
 	Outcome *RestoreOutcome `json:"outcome,omitempty"`
-	// Checks are what a look ahead found.
+	// Checks are what a preflight found.
 	Checks []backup.Check `json:"checks,omitempty"`
 	// Warnings are what a restored database lacks.
 	Warnings []string `json:"warnings,omitempty"`
@@ -87,18 +87,18 @@ type Result struct {
 	About About `json:"-"`
 }
 
-// About is what the history has of a job beside its result.
+// About is what the history has of a job in addition to its result.
 type About struct {
 	Kind, Database, BackupID string
 	StartedAt                time.Time
 	Words                    string // as in Ended
 }
 
-// RestoreOutcome is what became of the database that a restore replaced. Kept is empty
-// where nothing is kept any more.
+// RestoreOutcome is what became of the database that a restore replaced. Kept is empty if nothing
+// is kept any more.
 type RestoreOutcome struct {
 	RestoreID string    `json:"restore_id"`
-	Kept      string    `json:"kept,omitempty"`
+	Displaced string    `json:"kept,omitempty"`
 	Until     time.Time `json:"until,omitzero"`
 	UndoneAt  time.Time `json:"undone_at,omitzero"`
 }
@@ -110,10 +110,10 @@ type ScrubResult struct {
 	Damage     string    `json:"damage,omitempty"` // "": the file is as it was written
 }
 
-// ProofResult is how a test restore ended.
-type ProofResult struct {
-	BackupID string       `json:"backup_id"`
-	Proof    backup.Proof `json:"proof"`
+// TestRestoreResult is how a test restore ended.
+type TestRestoreResult struct {
+	BackupID    string       `json:"backup_id"`
+	TestRestore backup.Proof `json:"proof"`
 }
 
 // RunEntry tells how a run ended; the manifest is nil unless it succeeded.
@@ -136,9 +136,9 @@ func ScrubEntry(scrub ScrubResult) Entry {
 	return Entry{ID: fmt.Sprintf("scrub-%s-%d", scrub.BackupID, scrub.ScrubbedAt.UnixMilli()), Scrub: &scrub}
 }
 
-// ProofEntry tells how a test restore ended.
-func ProofEntry(proof ProofResult) Entry {
-	return Entry{ID: fmt.Sprintf("proof-%s-%d", proof.BackupID, proof.Proof.FinishedAt.UnixMilli()), Proof: &proof}
+// TestRestoreEntry tells how a test restore ended.
+func TestRestoreEntry(testRestore TestRestoreResult) Entry {
+	return Entry{ID: fmt.Sprintf("proof-%s-%d", testRestore.BackupID, testRestore.TestRestore.FinishedAt.UnixMilli()), TestRestore: &testRestore}
 }
 
 func resultID(jobID string) string { return resultPrefix + jobID }

@@ -56,8 +56,8 @@ func makeLocked(dir, path string) (*os.File, error) {
 	return f, nil
 }
 
-// lockFolder waits for the lock of a folder, which is held for moments: while something is made in it that is to have a lock
-// of its own, and while what has none is removed. Close ends it.
+// lockFolder waits for the lock of a folder, which is held for moments: while something is made in
+// it that is to have a lock of its own, and while what has none is removed. Close ends it.
 func lockFolder(dir string) (*os.File, error) {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -97,8 +97,8 @@ func isAt(f *os.File, path string) (bool, error) {
 	return os.SameFile(open, named), nil
 }
 
-// takeFile opens and locks a file and reads it. The file is nil where somebody
-// else holds its lock, or has removed it meanwhile.
+// takeFile opens and locks a file and reads it. The file is nil if somebody else holds its lock, or
+// has removed it meanwhile.
 func takeFile(path string) (*os.File, []byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,7 +17,7 @@ type Folder struct {
 	Checks    *Checks    // what checks of backups have found
 	Displaced *Displaced // databases that restores have replaced
 	History   *History   // what has ended, for people on this host
-	Witness   *Witness   // heads of the control plane's trail
+	Witness   *Witness   // checkpoints of the control plane's audit log
 
 	dir string
 }
@@ -25,8 +25,8 @@ type Folder struct {
 // ErrRunning reports that another agent runs on the same state folder.
 var ErrRunning = errors.New("another pgharbor-agent runs on this state folder")
 
-// Open opens the state folder, making it (0700) where it does not exist. One
-// that others may write to is refused: they could put their own in its place.
+// Open opens the state folder, making it (0700) if it does not exist. One that others may write to
+// is refused: they could put their own in its place.
 func Open(dir string) (*Folder, error) {
 	s := &Folder{
 		Records:   &Records{dir: filepath.Join(dir, "runs")},
@@ -57,8 +57,8 @@ func Open(dir string) (*Folder, error) {
 // Dir returns the folder as it was given to Open.
 func (f *Folder) Dir() string { return f.dir }
 
-// Lock makes this process the one agent that runs on the folder, until release
-// or the end of the process. ErrRunning says that there is one.
+// Lock makes this process the one agent that runs on the folder, until release or the end of the
+// process. ErrRunning reports that there is one.
 func (f *Folder) Lock() (release func() error, err error) {
 	lock, err := openLocked(filepath.Join(f.dir, "lock"), disk.TryLock)
 	if errors.Is(err, disk.ErrLocked) {

@@ -19,14 +19,15 @@ import (
 const (
 	// maxHistory is how many pieces of work are remembered; the oldest go first.
 	maxHistory = 1000
-	// maxWords bounds what is kept of the words of one, in bytes: their end, where a tool says what it ended with.
+	// maxWords bounds what is kept of the words of one, in bytes: their end, if a tool says what it
+	// ended with.
 	maxWords = 16 << 10
 )
 
 // Ended is a piece of work that has ended, for people on this host. Times are UTC.
 type Ended struct {
 	ID         string    `json:"id"`                  // of the run, or of the job
-	JobID      string    `json:"job_id,omitempty"`    // of the job of the control plane, where there is one
+	JobID      string    `json:"job_id,omitempty"`    // of the job of the control plane, if there is one
 	BackupID   string    `json:"backup_id,omitempty"` // that was made or put to the test
 	Kind       string    `json:"kind"`                // "backup", "restore", "verify", …
 	Database   string    `json:"database,omitempty"`  // of a restore, its target
@@ -94,7 +95,8 @@ func (h *History) prune() error {
 	return failed
 }
 
-// All returns what is remembered, the newest first. An error names what could not be read, beside the rest.
+// All returns what is remembered, the newest first. An error names what could not be read, besides
+// the rest.
 func (h *History) All() ([]Ended, error) {
 	names, err := h.list()
 	if err != nil {

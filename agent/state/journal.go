@@ -14,12 +14,12 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Journal is a folder of entries, a file each: `<sequence>-<id>.json`. An entry
-// is on disk when Append returns and stays until Ack. Several processes may
-// append to one journal: a backup by hand beside the daemon that reports it.
+// Journal is a folder of entries, a file each: `<sequence>-<id>.json`. An entry is on disk when
+// Append returns and stays until Ack. Several processes may append to one journal: a backup by hand
+// next to the daemon that reports it.
 type Journal struct {
 	dir     string
-	changed chan struct{} // a doorbell: something was appended by this process
+	changed chan struct{} // holds one token after this process has appended something
 
 	mu    sync.Mutex
 	names map[string]string // id -> file, of the entries that Pending has listed
@@ -35,8 +35,8 @@ func openJournal(dir string) (*Journal, error) {
 	return j, j.locked(func() error { return removeTemporary(dir) })
 }
 
-// Changed rings after an entry was appended by this process; those of others are
-// found by looking again now and then.
+// Changed holds one token after an entry was appended by this process; those of others are found by
+// looking again now and then.
 func (j *Journal) Changed() <-chan struct{} { return j.changed }
 
 // Append adds an entry after all others. An entry whose id is pending already is
@@ -100,7 +100,8 @@ func (j *Journal) Pending() ([]string, error) {
 	return ids, nil
 }
 
-// Results reports whether a job's result is pending, and how many results of jobs are. What can't be read counts as absent.
+// Results reports whether a job's result is pending, and how many results of jobs are. What can't
+// be read counts as absent.
 func (j *Journal) Results(jobID string) (pending bool, all int) {
 	names, err := j.list()
 	if err != nil {
@@ -116,8 +117,7 @@ func (j *Journal) Results(jobID string) (pending bool, all int) {
 	return pending, all
 }
 
-// Read returns an entry that Pending listed; fs.ErrNotExist where it has been
-// acknowledged since.
+// Read returns an entry that Pending listed; fs.ErrNotExist if it has been acknowledged since.
 func (j *Journal) Read(id string) (Entry, error) {
 	name, err := j.name(id)
 	if err != nil {

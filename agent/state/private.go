@@ -61,7 +61,7 @@ func removeOrphans(parent string) error {
 // ErrShared reports that others may write to a folder that has to be the agent's own.
 var ErrShared = errors.New("others may write to it")
 
-// ownFolders refuses the state folder where it is shared, and makes one below it.
+// ownFolders refuses the state folder if it is shared, and makes one below it.
 func ownFolders(dir, below string) error {
 	if err := refuseShared(dir); err != nil {
 		return err

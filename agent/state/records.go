@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// Records is the folder in which work under way is recorded, a file each:
-// `<id>.json`. Whoever does the work holds the lock of its file, so that a record
-// without one is of a process that is gone.
+// Records is the folder in which work under way is recorded, a file each: `<id>.json`. Anyone who
+// does the work holds the lock of its file, so that a record without one is of a process that is
+// gone.
 type Records struct {
 	dir     string
 	journal *Journal // takes how the work ended
 }
 
-// Record is work under way, written before it begins, so that the next start
-// knows what a crash broke off.
+// Record is work under way, written before it begins, so that the next start knows what a crash was
+// interrupted.
 type Record struct {
 	ID      string   `json:"id"`
 	Run     *Run     `json:"run,omitempty"`
@@ -82,8 +82,8 @@ func (w *Work) Finish(entries ...Entry) error {
 // Leave gives a record of Abandoned back, for the next who asks.
 func (w *Work) Leave() error { return w.file.Close() }
 
-// Abandoned returns the records whose process is gone; they are this one's now.
-// Records that can't be read are returned as an error beside the others.
+// Abandoned returns the records whose process is gone; they are this one's now. Records that can't
+// be read are returned as an error besides the others.
 func (r *Records) Abandoned() ([]*Work, error) {
 	if err := removeTemporary(r.dir); err != nil {
 		return nil, fmt.Errorf("records of work: %w", err)
@@ -125,8 +125,8 @@ func (r *Records) takeOver(path string) (_ *Work, err error) {
 	return work, nil
 }
 
-// Restoring returns the ids of the restores under way, of any process, and of those of
-// which something is left. Records that can't be read are an error beside the others.
+// Restoring returns the ids of the restores under way, of any process, and of those of which
+// something is left. Records that can't be read are an error besides the others.
 func (r *Records) Restoring() (ids []string, err error) {
 	files, err := os.ReadDir(r.dir)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 
 var witnessed = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// headOf is a head of one of two trails.
-func headOf(sequence int64, trail string) chain.SignedHead {
-	return chain.SignedHead{
-		Head: chain.Head{Sequence: sequence, Hash: strings.Repeat(trail, 64)}, At: witnessed, Signature: []byte("s"), Certificate: []byte("c"),
+// checkpointOf is a checkpoint of one of two audit logs.
+func checkpointOf(sequence int64, auditLog string) chain.SignedCheckpoint {
+	return chain.SignedCheckpoint{
+		Checkpoint: chain.Checkpoint{Sequence: sequence, Hash: strings.Repeat(auditLog, 64)}, At: witnessed, Signature: []byte("s"), Certificate: []byte("c"),
 	}
 }
 
@@ -31,41 +31,41 @@ func witness(t *testing.T) (*state.Witness, string) {
 	return folder.Witness, filepath.Join(dir, "trail-heads.jsonl")
 }
 
-func take(t *testing.T, w *state.Witness, heads ...chain.SignedHead) {
+func take(t *testing.T, w *state.Witness, checkpoints ...chain.SignedCheckpoint) {
 	t.Helper()
-	for _, head := range heads {
-		if err := w.Take(head, witnessed); err != nil {
+	for _, checkpoint := range checkpoints {
+		if err := w.Take(checkpoint, witnessed); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func TestWitnessKeepsTheOlderHeadOfATrailThatWasRewritten(t *testing.T) {
-	for name, other := range map[string]chain.SignedHead{
-		"another hash":    headOf(7, "b"),
-		"an earlier head": headOf(6, "a"),
+func TestWitnessKeepsTheOlderCheckpointOfAnAuditLogThatWasRewritten(t *testing.T) {
+	for name, other := range map[string]chain.SignedCheckpoint{
+		"another hash":          checkpointOf(7, "b"),
+		"an earlier checkpoint": checkpointOf(6, "a"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := witness(t)
-			take(t, w, headOf(5, "a"), headOf(7, "a"), headOf(7, "a"))
-			if err := w.Take(other, witnessed); !errors.Is(err, state.ErrOtherTrail) {
+			take(t, w, checkpointOf(5, "a"), checkpointOf(7, "a"), checkpointOf(7, "a"))
+			if err := w.Take(other, witnessed); !errors.Is(err, state.ErrOtherAuditLog) {
 				t.Fatalf("got %v", err)
 			}
-			// The other trail grows past what was seen, and is refused still.
-			if err := w.Take(headOf(9, "b"), witnessed); !errors.Is(err, state.ErrOtherTrail) {
+			// The other audit log grows past what was seen, and is refused still.
+			if err := w.Take(checkpointOf(9, "b"), witnessed); !errors.Is(err, state.ErrOtherAuditLog) {
 				t.Errorf("as it grows: %v", err)
 			}
-			if newest, _, err := w.Newest(); !errors.Is(err, state.ErrOtherTrail) || newest.Head != headOf(7, "a").Head {
+			if newest, _, err := w.Newest(); !errors.Is(err, state.ErrOtherAuditLog) || newest.Checkpoint != checkpointOf(7, "a").Checkpoint {
 				t.Errorf("the newest is %v, %v", newest, err)
 			}
 			if err := w.Accept(witnessed); err != nil {
 				t.Fatal(err)
 			}
-			if newest, anew, err := w.Newest(); newest != nil || !anew || err != nil {
+			if newest, again, err := w.Newest(); newest != nil || !again || err != nil {
 				t.Errorf("once accepted, the newest is %v, %v", newest, err)
 			}
-			take(t, w, headOf(3, "b"))
-			if newest, _, err := w.Newest(); err != nil || newest.Head != headOf(3, "b").Head {
+			take(t, w, checkpointOf(3, "b"))
+			if newest, _, err := w.Newest(); err != nil || newest.Checkpoint != checkpointOf(3, "b").Checkpoint {
 				t.Errorf("then it is %v, %v", newest, err)
 			}
 			if all, err := w.Seen(); err != nil || len(all) != 5 || !all[2].Refused {
@@ -77,7 +77,7 @@ func TestWitnessKeepsTheOlderHeadOfATrailThatWasRewritten(t *testing.T) {
 
 func TestWitnessOutlivesACutLine(t *testing.T) {
 	w, path := witness(t)
-	take(t, w, headOf(5, "a"), headOf(6, "a"))
+	take(t, w, checkpointOf(5, "a"), checkpointOf(6, "a"))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestWitnessOutlivesACutLine(t *testing.T) {
 	if newest, _, err := w.Newest(); err != nil || newest.Sequence != 5 {
 		t.Fatalf("the newest is %v, %v", newest, err)
 	}
-	take(t, w, headOf(8, "a"))
+	take(t, w, checkpointOf(8, "a"))
 	if all, err := w.Seen(); err != nil || len(all) != 2 || all[1].Sequence != 8 {
 		t.Errorf("on record are %+v, %v", all, err)
 	}
@@ -98,12 +98,12 @@ func TestWitnessOutlivesACutLine(t *testing.T) {
 }
 
 // The file is bounded, and what stays reaches far back.
-func TestWitnessKeepsTheNewestHeadsAndOneOfEachDay(t *testing.T) {
+func TestWitnessKeepsTheNewestCheckpointsAndOneOfEachDay(t *testing.T) {
 	w, _ := witness(t)
 	const days, perDay = 10, 40
 	for n := range days * perDay {
 		at := witnessed.AddDate(0, 0, n/perDay).Add(time.Duration(n%perDay) * time.Minute)
-		if err := w.Take(headOf(int64(n+1), "a"), at); err != nil {
+		if err := w.Take(checkpointOf(int64(n+1), "a"), at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestWitnessKeepsTheNewestHeadsAndOneOfEachDay(t *testing.T) {
 	}
 	for day := range int64(days) {
 		if !kept[(day+1)*perDay] {
-			t.Errorf("the last head of day %d is gone", day)
+			t.Errorf("the last checkpoint of day %d is gone", day)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func FuzzWitnessFile(f *testing.F) {
 		if err := w.Accept(witnessed); err != nil {
 			t.Fatal(err)
 		}
-		take(t, w, headOf(1, "a"))
+		take(t, w, checkpointOf(1, "a"))
 		if after, err := w.Seen(); err != nil || len(after) < min(len(before), 64) {
 			t.Errorf("%d became %d, %v", len(before), len(after), err)
 		}

@@ -17,7 +17,7 @@ import (
 const inviteLife = time.Hour
 
 func agentsCommand(a *app) *cobra.Command {
-	return noun("agents", "The agents, each beside its instance",
+	return noun("agents", "The agents, each on its instance's host",
 		agentsListCommand(a), agentsShowCommand(a), agentsInviteCommand(a), agentsRevokeCommand(a))
 }
 

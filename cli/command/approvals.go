@@ -131,6 +131,6 @@ func approvalsDecideCommand(a *app, verb, short string,
 			})
 		}),
 	})
-	cmd.Flags().StringVar(&comment, "comment", "", "why, for who asked and for the trail")
+	cmd.Flags().StringVar(&comment, "comment", "", "why, for who asked and for the audit log")
 	return cmd
 }

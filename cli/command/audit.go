@@ -15,7 +15,7 @@ import (
 )
 
 func auditCommand(a *app) *cobra.Command {
-	return noun("audit", "The trail: who did what, when, why and how it ended",
+	return noun("audit", "The audit log: who did what, when, why and how it ended",
 		auditListCommand(a), auditVerifyCommand(a), auditExportCommand(a))
 }
 
@@ -25,7 +25,7 @@ func auditListCommand(a *app) *cobra.Command {
 	var limit uint
 	cmd := a.printing(&cobra.Command{
 		Use:   "list",
-		Short: "List the trail's entries, the newest first",
+		Short: "List the audit log's entries, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 			request.Since, request.Until = from.at, until.at
@@ -48,14 +48,14 @@ func auditListCommand(a *app) *cobra.Command {
 }
 
 func listAudit(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, request *pgharborv1.ListAuditEntriesRequest, limit int) error {
-	trail := pgharborv1.NewAuditServiceClient(conn)
+	service := pgharborv1.NewAuditServiceClient(conn)
 	all := &pgharborv1.ListAuditEntriesResponse{}
 	if limit > 0 {
 		request.PageSize = int32(min(limit, 1000))
 	}
 	err := session.EachPage(func(token string) (string, error) {
 		request.PageToken = token
-		page, err := trail.ListAuditEntries(ctx, request)
+		page, err := service.ListAuditEntries(ctx, request)
 		all.Entries = append(all.Entries, page.GetEntries()...)
 		if limit > 0 && len(all.Entries) >= limit {
 			all.Entries = all.Entries[:limit]

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/pgharbor/pgharbor/cli/internal/trail"
+	"github.com/pgharbor/pgharbor/cli/internal/auditlog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/internal/exit"
@@ -25,10 +25,11 @@ func (f *fleet) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stre
 }
 
 func (f *fleet) ListTrailHeads(context.Context, *pgharborv1.ListTrailHeadsRequest) (*pgharborv1.ListTrailHeadsResponse, error) {
-	return f.heads, nil
+	return f.checkpoints, nil
 }
 
-// tells makes the control plane tell of a trail of n entries, all by one actor, with the head that it should have.
+// tells makes the control plane report an audit log of n entries, all by one actor, with the
+// checkpoint that it should have.
 func (f *fleet) tells(t *testing.T, n int, actor string) {
 	t.Helper()
 	f.entries = nil
@@ -36,7 +37,7 @@ func (f *fleet) tells(t *testing.T, n int, actor string) {
 	for range n {
 		last = f.goesOn(last, chain.Entry{Actor: actor, Action: "a"})
 	}
-	f.heads = &pgharborv1.ListTrailHeadsResponse{Head: signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})}
+	f.checkpoints = &pgharborv1.ListTrailHeadsResponse{Head: signedCheckpoint(t, f.pki, chain.Checkpoint{Sequence: last.Sequence, Hash: last.Hash})}
 }
 
 // goesOn adds an entry after the last one.
@@ -50,32 +51,33 @@ func (f *fleet) goesOn(last, e chain.Entry) chain.Entry {
 	return e
 }
 
-// sealedAt makes the control plane say that its trail was sealed off at an entry, as one more entry says where noted.
-func (f *fleet) sealedAt(t *testing.T, n int, noted bool) {
+// sealedAt makes the control plane say that its audit log was sealed off at an entry, as one more
+// entry says where noted.
+func (f *fleet) sealedAt(t *testing.T, n int, recorded bool) {
 	t.Helper()
-	at := chain.Head{Sequence: int64(n), Hash: f.entries[n-1].GetHash()}
-	key, certificate := trailKey(t, f.pki)
+	at := chain.Checkpoint{Sequence: int64(n), Hash: f.entries[n-1].GetHash()}
+	key, certificate := auditKey(t, f.pki)
 	seal, err := chain.SignSeal(at, strings.Repeat("a", 64), time.Now(), key, certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if noted {
-		last := f.goesOn(trail.EntryFrom(f.entries[len(f.entries)-1]), chain.Entry{
+	if recorded {
+		last := f.goesOn(auditlog.EntryFrom(f.entries[len(f.entries)-1]), chain.Entry{
 			Actor: "host", Action: chain.ActionSeal, Target: at.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
 		})
-		f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: last.Sequence, Hash: last.Hash})
+		f.checkpoints.Head = signedCheckpoint(t, f.pki, chain.Checkpoint{Sequence: last.Sequence, Hash: last.Hash})
 	}
-	f.heads.Seal = &pgharborv1.TrailSeal{
+	f.checkpoints.Seal = &pgharborv1.TrailSeal{
 		Sequence: seal.Sequence, Hash: seal.Hash, FileSha256: seal.FileSHA256, At: timestamppb.New(seal.At), Signature: seal.Signature, Certificate: seal.Certificate,
 	}
 	f.entries = f.entries[n:]
 }
 
-// signedHead is one that the control plane with its CA in a folder has signed.
-func signedHead(t *testing.T, folder string, head chain.Head) *pgharborv1.TrailHead {
+// signedCheckpoint is one that the control plane with its CA in a folder has signed.
+func signedCheckpoint(t *testing.T, folder string, checkpoint chain.Checkpoint) *pgharborv1.TrailHead {
 	t.Helper()
-	key, certificate := trailKey(t, folder)
-	signed, err := chain.Sign(head, time.Now(), key, certificate)
+	key, certificate := auditKey(t, folder)
+	signed, err := chain.Sign(checkpoint, time.Now(), key, certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,13 +86,13 @@ func signedHead(t *testing.T, folder string, head chain.Head) *pgharborv1.TrailH
 	}
 }
 
-func trailKey(t *testing.T, folder string) (crypto.Signer, []byte) {
+func auditKey(t *testing.T, folder string) (crypto.Signer, []byte) {
 	t.Helper()
 	authorities, err := pki.LoadAuthorities(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, certify, err := authorities.TrailKey(time.Now)
+	key, certify, err := authorities.AuditKey(time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +103,9 @@ func trailKey(t *testing.T, folder string) (crypto.Signer, []byte) {
 	return key, certificate
 }
 
-// A control plane that lies makes a trail whose hashes fit. It can't make one that fits what others hold.
-func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
+// A control plane that lies makes an audit log whose hashes fit. It can't make one that fits what
+// others hold.
+func TestControlPlaneThatLiesAboutTheAuditLogIsFoundOut(t *testing.T) {
 	strangers := t.TempDir()
 	if _, err := pki.CreateCA(strangers, time.Now()); err != nil {
 		t.Fatal(err)
@@ -115,18 +118,18 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 		{"rewritten since", func(t *testing.T, f *fleet) { f.tells(t, 9, "user:b") }, "your own verification"},
 		{"cut off since", func(t *testing.T, f *fleet) { f.tells(t, 4, "user:a") }, "cut off before entry 5"},
 		{"less than its own head", func(t *testing.T, f *fleet) { f.tells(t, 9, "user:a"); f.entries = f.entries[:7] }, "the control plane's own signature has seen entry 9"},
-		{"a head that it has not signed", func(t *testing.T, f *fleet) {
+		{"a checkpoint that it has not signed", func(t *testing.T, f *fleet) {
 			f.tells(t, 9, "user:a")
-			f.heads.Head.At = timestamppb.New(time.Now().Add(-time.Minute))
+			f.checkpoints.Head.At = timestamppb.New(time.Now().Add(-time.Minute))
 		}, "not signed"},
-		{"a head of another CA", func(t *testing.T, f *fleet) {
+		{"a checkpoint of another CA", func(t *testing.T, f *fleet) {
 			f.tells(t, 9, "user:a")
-			f.heads.Head = signedHead(t, strangers, chain.Head{Sequence: 9, Hash: f.heads.GetHead().GetHash()})
-		}, "certificate of the trail's key"},
+			f.checkpoints.Head = signedCheckpoint(t, strangers, chain.Checkpoint{Sequence: 9, Hash: f.checkpoints.GetHead().GetHash()})
+		}, "certificate of the audit log's key"},
 		{"an agent has seen another", func(t *testing.T, f *fleet) {
 			f.tells(t, 9, "user:a")
-			seen := signedHead(t, f.pki, chain.Head{Sequence: 8, Hash: strings.Repeat("0", 64)})
-			f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: seen}}
+			seen := signedCheckpoint(t, f.pki, chain.Checkpoint{Sequence: 8, Hash: strings.Repeat("0", 64)})
+			f.checkpoints.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: seen}}
 		}, "the agent of shop-db has seen it with 000"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,9 +148,9 @@ func TestControlPlaneThatLiesAboutTheTrailIsFoundOut(t *testing.T) {
 	}
 }
 
-// What was sealed off is not fetched any longer: the rest goes on from its seal, and is still held to what was verified
-// before.
-func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
+// What was sealed off is not fetched any longer: the rest continues from its seal, and is still
+// held to what was verified before.
+func TestAuditLogThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
 	if got := f.run(t, "audit", "verify"); got.code != exit.Done {
@@ -159,7 +162,7 @@ func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	if got.code != exit.Done || !strings.Contains(got.stdout, "entries 1 to 4") || strings.Contains(got.stderr, "warning") {
 		t.Errorf("sealed before what was verified: %+v", got)
 	}
-	f.heads.Seal.Signature = []byte("no")
+	f.checkpoints.Seal.Signature = []byte("no")
 	if got := f.run(t, "audit", "verify"); got.code != exit.Integrity || !strings.Contains(got.stderr, "of what was sealed off") {
 		t.Errorf("a seal without a signature: %+v", got)
 	}
@@ -170,14 +173,14 @@ func TestTrailThatWasSealedOffIsVerifiedFromThere(t *testing.T) {
 	}
 }
 
-// A head that was signed at some moment makes nothing one that was sealed off, nor does a seal that the trail does not
-// speak of.
-func TestTrailWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
+// A checkpoint that was signed at some moment makes nothing one that was sealed off, nor does a
+// seal that the audit log does not mention.
+func TestAuditLogWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
 	for says, lie := range map[string]func(f *fleet){
-		"of what was sealed off: the seal of the trail is not signed": func(f *fleet) {
-			signed := signedHead(t, f.pki, chain.Head{Sequence: 4, Hash: f.entries[3].GetHash()})
+		"of what was sealed off: the seal of the audit log is not signed": func(f *fleet) {
+			signed := signedCheckpoint(t, f.pki, chain.Checkpoint{Sequence: 4, Hash: f.entries[3].GetHash()})
 			f.sealedAt(t, 4, true)
-			f.heads.Seal.At, f.heads.Seal.Signature, f.heads.Seal.Certificate = signed.GetAt(), signed.GetSignature(), signed.GetCertificate()
+			f.checkpoints.Seal.At, f.checkpoints.Seal.Signature, f.checkpoints.Seal.Certificate = signed.GetAt(), signed.GetSignature(), signed.GetCertificate()
 		},
 		"entries 1 to 4 were dropped": func(f *fleet) { f.sealedAt(t, 4, false) },
 	} {
@@ -190,25 +193,25 @@ func TestTrailWithoutItsBeginningThatWasNotSealedOffIsFoundOut(t *testing.T) {
 	}
 }
 
-// A part is verified after the head of the part before it.
-func TestPartOfATrailIsVerifiedAfterTheOneBefore(t *testing.T) {
+// A part is verified after the checkpoint of the part before it.
+func TestPartOfAnAuditLogIsVerifiedAfterTheOneBefore(t *testing.T) {
 	f := loggedIn(t)
 	f.tells(t, 9, "user:a")
-	head := fmt.Sprintf("4:%s", f.entries[3].GetHash())
+	checkpoint := fmt.Sprintf("4:%s", f.entries[3].GetHash())
 	f.entries = f.entries[4:]
 	part := filepath.Join(t.TempDir(), "part.jsonl")
 	if err := os.WriteFile(part, []byte(f.run(t, "audit", "export").stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.run(t, "audit", "verify", "--file", part, "--after", head); got.code != exit.Done || !strings.Contains(got.stdout, "9 entries") {
+	if got := f.run(t, "audit", "verify", "--file", part, "--after", checkpoint); got.code != exit.Done || !strings.Contains(got.stdout, "9 entries") {
 		t.Errorf("after the one before: %+v", got)
 	}
 	for says, args := range map[string][]string{
 		"entry 1 was dropped":   {"--file", part},
 		"given a new hash":      {"--file", part, "--after", "4:" + strings.Repeat("0", 64)},
 		"entry 3 was dropped":   {"--file", part, "--after", "2:" + strings.Repeat("0", 64)},
-		"--after goes with":     {"--after", head},
-		"before it was sealed ": {"--file", part, "--after", head, "--head", "4:" + strings.Repeat("0", 64)},
+		"--after goes with":     {"--after", checkpoint},
+		"before it was sealed ": {"--file", part, "--after", checkpoint, "--head", "4:" + strings.Repeat("0", 64)},
 	} {
 		if got := f.run(t, append([]string{"audit", "verify"}, args...)...); got.code == exit.Done || !strings.Contains(got.stderr, says) {
 			t.Errorf("%v: %+v", args, got)
@@ -216,15 +219,15 @@ func TestPartOfATrailIsVerifiedAfterTheOneBefore(t *testing.T) {
 	}
 }
 
-// A head under a CA that was rotated away proves nothing either way.
-func TestHeadOfAnAgentThatCannotBeCheckedIsLeftOut(t *testing.T) {
+// A checkpoint under a CA that was rotated away proves nothing either way.
+func TestCheckpointOfAnAgentThatCannotBeCheckedIsLeftOut(t *testing.T) {
 	strangers := t.TempDir()
 	if _, err := pki.CreateCA(strangers, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	f := loggedIn(t)
 	f.tells(t, 6, "user:a")
-	f.heads.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedHead(t, strangers, chain.Head{Sequence: 3, Hash: strings.Repeat("0", 64)})}}
+	f.checkpoints.Witnessed = []*pgharborv1.WitnessedHead{{Instance: "shop-db", Head: signedCheckpoint(t, strangers, chain.Checkpoint{Sequence: 3, Hash: strings.Repeat("0", 64)})}}
 	got := f.run(t, "audit", "verify")
 	if got.code != exit.Done || !strings.Contains(got.stderr, "what the agent of shop-db has seen is left out") || strings.Contains(got.stdout, "shop-db") {
 		t.Errorf("got %+v", got)
@@ -242,20 +245,21 @@ func TestRewrittenPartIsNarrowedDown(t *testing.T) {
 	}
 	previous := f.entries[6].GetPreviousHash()
 	for i := 6; i < 9; i++ { // from entry 7 on
-		e := trail.EntryFrom(f.entries[i])
+		e := auditlog.EntryFrom(f.entries[i])
 		e.Actor, e.PreviousHash = "user:b", previous
 		e.Hash = e.Sum(previous)
 		f.entries[i].Actor, f.entries[i].PreviousHash, f.entries[i].Hash = e.Actor, e.PreviousHash, e.Hash
 		previous = e.Hash
 	}
-	f.heads.Head = signedHead(t, f.pki, chain.Head{Sequence: 9, Hash: previous})
+	f.checkpoints.Head = signedCheckpoint(t, f.pki, chain.Checkpoint{Sequence: 9, Hash: previous})
 	got := f.run(t, "audit", "verify")
 	if want := fmt.Sprintf("in one of the entries %d to %d", 7, 9); got.code != exit.Integrity || !strings.Contains(got.stderr, want) {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 }
 
-// A trail has an entry from its first moment: an export without any is what a full disk or a failed job has left.
+// An audit log has an entry from its first moment: an export without any is what a full disk or a
+// failed job has left.
 func TestAnEmptyExportDoesNotHold(t *testing.T) {
 	f := loggedIn(t)
 	empty := filepath.Join(t.TempDir(), "empty.jsonl")

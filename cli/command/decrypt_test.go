@@ -15,7 +15,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// sealedWith is how a backup is stored: compressed where asked, and sealed.
+// sealedWith is how a backup is stored: compressed if asked, and sealed.
 func sealedWith(t *testing.T, plain []byte, compress bool, passphrase string) []byte {
 	t.Helper()
 	if compress {

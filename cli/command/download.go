@@ -29,7 +29,7 @@ func downloadCommand(a *app) *cobra.Command {
 	var d download
 	cmd := &cobra.Command{
 		Use:   "download ID",
-		Short: "Download a backup, and open it on this machine where that is asked for",
+		Short: "Download a backup, and open it on this machine if that is asked for",
 		Long: `Download writes the sealed file as it is stored. It goes to a hidden file beside its
 target, which a later download goes on with after a cut, and takes its name when size
 and SHA-256 hold. An existing file is never overwritten.
@@ -47,7 +47,7 @@ $BACKUP_ENCRYPT_PASSPHRASE, or asked for on a terminal; it never leaves this mac
 	flags.StringVar(&d.output, "output", "", "the file to write, or a folder for it (default: the backup's own name, here)")
 	flags.BoolVar(&d.decrypt, "decrypt", false, "write the dump, decrypted and decompressed")
 	flags.StringVar(&d.passphraseFile, "passphrase-file", "", "file with the passphrase on its first line")
-	flags.StringVar(&d.reason, "reason", "", "why, for the trail")
+	flags.StringVar(&d.reason, "reason", "", "why, for the audit log")
 	a.approvable(cmd)
 	return cmd
 }

@@ -57,16 +57,16 @@ type fleet struct {
 	// hostile answers what is not implemented here, with hostile texts everywhere.
 	hostile bool
 	// The answers.
-	backups  []*pgharborv1.Backup
-	failWith error // of every call about backups, runs and restores
-	health   *pgharborv1.GetHealthResponse
-	watch    func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
-	restore  *pgharborv1.Restore
-	restores []*pgharborv1.Restore // that are listed; nil: one with every field filled
-	send     func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
-	approval func(attempt int) *pgharborv1.Approval
-	entries  []*pgharborv1.AuditEntry
-	heads    *pgharborv1.ListTrailHeadsResponse
+	backups     []*pgharborv1.Backup
+	failWith    error // of every call about backups, runs and restores
+	health      *pgharborv1.GetHealthResponse
+	watch       func(attempt int, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error
+	restore     *pgharborv1.Restore
+	restores    []*pgharborv1.Restore // that are listed; nil: one with every field filled
+	send        func(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) error
+	approval    func(attempt int) *pgharborv1.Approval
+	entries     []*pgharborv1.AuditEntry
+	checkpoints *pgharborv1.ListTrailHeadsResponse
 	// What was asked.
 	watched   int
 	approvals int
@@ -218,7 +218,7 @@ func (f *fleet) ListBackups(_ context.Context, r *pgharborv1.ListBackupsRequest)
 	if to < len(f.backups) {
 		page.NextPageToken = strconv.Itoa(to)
 	}
-	// The last page is the one that fails, where one is to.
+	// The last page is the one that fails, if one is to.
 	if page.NextPageToken == "" && f.failWith != nil {
 		return nil, f.failWith
 	}

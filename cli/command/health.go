@@ -42,7 +42,7 @@ func healthCommand(a *app) *cobra.Command {
 	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
 	flags.StringVar(&request.Database, "database", "", "only of this database")
 	flags.StringSliceVar(&request.Verdicts, "verdict", nil, "only with this verdict, such as STALE; may be given more than once")
-	flags.BoolVar(&exitCode, "exit-code", false, "exit with 5 where something is unhealthy")
+	flags.BoolVar(&exitCode, "exit-code", false, "exit with 5 if something is unhealthy")
 	flags.BoolVar(&watch, "watch", false, "stay, and show it again whenever a verdict changes")
 	cmd.MarkFlagsMutuallyExclusive("watch", "exit-code")
 	a.completeInstanceFlag(cmd)

@@ -31,7 +31,7 @@ the backup's file on its agent's disk: it needs no control plane, and survives a
 			return awaitHold(ctx, a, conn, response.GetJob(), "Backup %s is held.\n", args[0])
 		}),
 	})
-	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail and for those who look at it later")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the audit log and for those who look at it later")
 	return cmd
 }
 
@@ -59,7 +59,7 @@ func releaseCommand(a *app) *cobra.Command {
 			return awaitHold(ctx, a, conn, response.GetJob(), done, args[0])
 		}),
 	})
-	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	a.approvable(cmd)
 	return cmd
 }

@@ -41,7 +41,7 @@ func TestNoTextOfAControlPlaneReachesTheTerminalRaw(t *testing.T) {
 	f.backups = []*pgharborv1.Backup{fill(&pgharborv1.Backup{})}
 	f.backups[0].Id = "id1"
 	job := fill(&pgharborv1.Job{})
-	job.State = "failed" // whoever waits for it is to come to an end
+	job.State = "failed" // a wait for it must end
 	f.watch = ends(job)
 	for _, line := range []string{
 		"thresholds list", "thresholds set x --stale-after 1h", "thresholds remove x", "alerts list", "alerts test",

@@ -45,8 +45,8 @@ func listBackups(ctx context.Context, out *output.Printer, conn *grpc.ClientConn
 			return err
 		}
 		for _, backup := range backups {
-			if unproven := unprovenOf(backup); unproven != "" {
-				if _, err := fmt.Fprintf(out.Stdout, "warning: %s: %s\n", output.Name(backup.GetId()), unproven); err != nil {
+			if untested := unprovenOf(backup); untested != "" {
+				if _, err := fmt.Fprintf(out.Stdout, "warning: %s: %s\n", output.Name(backup.GetId()), untested); err != nil {
 					return err
 				}
 			}
@@ -79,7 +79,7 @@ func backupTable(backups []*pgharborv1.Backup, now time.Time) *output.Table {
 			output.Time(backup.GetCreatedAt(), now.Location()),
 			output.Age(backup.GetCreatedAt(), now),
 			yesNo(backup.GetEncrypted()),
-			provenOf(backup, now),
+			testRestoreOf(backup, now),
 			retentionOf(backup, now),
 		)
 	}

@@ -14,7 +14,7 @@ import (
 
 // contentStep is the next step for a dump whose code would gain rights. Code may refuse to run on purpose, so that
 // somebody runs it with more rights.
-const contentStep = "give the object to another owner, or change it, in the source and back up anew, or give the agent what the error says it lacks; " +
+const contentStep = "give the object to another owner, or change it, in the source and back up again, or give the agent what the error says it lacks; " +
 	"--trust-content runs that code with all the rights of the agent: read it first, for it may itself have refused to run with fewer"
 
 // jobEnd returns the error of a job that did not succeed, or nil.
@@ -38,7 +38,7 @@ func nextStep(kind, failure, text, instance, id string) string {
 	}
 	if kind == "verify" && failure == words.FailureIntegrity {
 		step := shell.Command("that backup counts for nothing from now on: make another with pgharbor backup %s, and verify that; "+
-			"where that fails too, what stands in the database does not load", instance)
+			"if that fails too, the content of the database does not load", instance)
 		return withWords(step, instance, id, text)
 	}
 	switch failure {
@@ -60,7 +60,8 @@ func nextStep(kind, failure, text, instance, id string) string {
 	return ""
 }
 
-// withWords adds to a next step where the server's own words are, if it has said more than the error does.
+// withWords adds to a next step if the server's own words are, if it has said more than the error
+// does.
 func withWords(step, instance, id, text string) string {
 	if said := inFull(instance, id, text); said != "" {
 		return step + "; " + said

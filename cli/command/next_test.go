@@ -50,7 +50,7 @@ func TestTheNextStepAfterARestore(t *testing.T) {
 	}
 }
 
-// The host is named where it has more to say than what stands here, and else not.
+// The host is named if it has more to say than what is here, and else not.
 func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 	for told, want := range map[string]bool{
 		"table public.goods has 3 rows, and 4 went by in the dump":                                                    false,
@@ -65,8 +65,8 @@ func TestAnEndPointsToTheHostOnlyForWords(t *testing.T) {
 	}
 }
 
-// A backup that did not come back is to be made again, and proven then.
-func TestTheNextStepAfterAFailedProof(t *testing.T) {
+// A backup that did not come back must be made again, and tested by a restore then.
+func TestTheNextStepAfterAFailedTestRestore(t *testing.T) {
 	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: syntax_error (SQLSTATE 42601)", "integrity")
 	if !errors.As(err, &p) || p.Code != exit.Integrity || !strings.Contains(p.Hint, "pgharbor backup shop-db, and verify that") || !strings.Contains(p.Hint, "pgharbor-agent runs job1") {
@@ -74,7 +74,7 @@ func TestTheNextStepAfterAFailedProof(t *testing.T) {
 	}
 }
 
-// Where the database itself does not come back, another backup of it does not either.
+// If the database itself does not come back, another backup of it does not either.
 func TestTheNextStepWhereTheSourceDoesNotLoad(t *testing.T) {
 	var p *exit.Problem
 	err := jobEnd("verify", "job1", "shop-db", "failed", "the test restore failed: unique_violation (SQLSTATE 23505)", "integrity")
@@ -83,12 +83,13 @@ func TestTheNextStepWhereTheSourceDoesNotLoad(t *testing.T) {
 	}
 }
 
-// There is no preview where the file is not; the hint does not have somebody leave out where the restore is to be.
+// There is no preview if the file is not; the hint does not have somebody leave out where the
+// restore is to be.
 func TestAPreviewElsewhere(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = []*pgharborv1.Backup{{Id: "id1", Instance: "shop-db"}}
 	got := f.run(t, "restore", "id1", "--to-database", "new", "--to-instance", "spare-db", "--preview")
-	if got.code != exit.Usage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db looks ahead") {
+	if got.code != exit.Usage || !strings.Contains(got.stderr, "hint: leave out --preview: the agent of spare-db runs the preflight") {
 		t.Errorf("%+v", got)
 	}
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})

@@ -63,7 +63,7 @@ func policiesSetCommand(a *app) *cobra.Command {
 		Short: "Set the policy for the instances whose name a glob matches",
 		Long: `Set replaces the policy with this glob, in which * stands for any number of characters
 and ? for one. The actions are: replace (a restore over an existing database), download,
-retention, release (of a hold) and thresholds (how health judges). Where several policies
+retention, release (of a hold) and thresholds (how health is evaluated). Where several policies
 match an instance, each is heeded.
 
 Where a policy asks for approvals, to ask for less, or to remove it, waits for another

@@ -31,7 +31,8 @@ func TestDryRunOfAnotherNumberOfDays(t *testing.T) {
 		backup("month", 31, func(b *pgharborv1.Backup) { b.Retention.Status = "expired" }),
 		backup("elsewhere", 20, func(b *pgharborv1.Backup) { b.Instance, b.Database = "db2", "till" }),
 	}
-	// Of a third database the second newest has failed its proof, and the one before it stays in its place.
+	// Of a third database the second newest has failed its test restore, and the one before it
+	// stays in its place.
 	of := func(b *pgharborv1.Backup) { b.Instance, b.Database = "db3", "crm" }
 	backups = append(backups, backup("newest", 1, of), backup("disproved", 12, func(b *pgharborv1.Backup) {
 		of(b)

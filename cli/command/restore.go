@@ -45,12 +45,12 @@ Postgres.`,
 	flags.StringVar(&request.TargetDatabase, "to-database", "", "the database to make")
 	flags.StringVar(&request.TargetInstance, "to-instance", "", "the instance to restore on (default: the backup's own)")
 	flags.StringVar(&request.Confirm, "confirm", "", "the same name again")
-	flags.StringVar(&request.Reason, "reason", "", "why, for the trail")
+	flags.StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	flags.BoolVar(&request.Replace, "replace", false, "take the place of the database that has the name, which is kept")
-	flags.BoolVar(&preview, "preview", false, "only look ahead: a line each, OK, WARN or FAILED with what to do")
+	flags.BoolVar(&preview, "preview", false, "only run the preflight: a line each, OK, WARN or FAILED with what to do")
 	flags.BoolVar(&roles, "with-roles", false, "make the roles first that are kept with the backup and missing there, without superuser attributes")
 	flags.BoolVar(&superuserRoles, "with-superuser-roles", false, "the same, with superuser attributes")
-	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, where its host allows that: you trust everybody who owned something in the database")
+	flags.BoolVar(&request.TrustContent, "trust-content", false, "run the code in the dump with all the rights of the agent, if its host allows that: you trust everybody who owned something in the database")
 	flags.BoolVar(&wait, "wait", true, "wait for the end")
 	a.approvable(cmd)
 	require(cmd, "to-database")
@@ -107,7 +107,7 @@ func checkConfirmation(a *app, request *pgharborv1.CreateRestoreRequest) error {
 	case request.GetConfirm() != "" && request.GetConfirm() != request.GetTargetDatabase():
 		return exit.Fail(exit.Usage, "--confirm is %q, but the new database is %q", request.GetConfirm(), request.GetTargetDatabase())
 	case request.GetReason() == "" && !ask:
-		return exit.Fail(exit.Usage, "--reason is missing: the trail keeps why").WithHint("add --reason TEXT, or run it on a terminal")
+		return exit.Fail(exit.Usage, "--reason is missing: the audit log keeps why").WithHint("add --reason TEXT, or run it on a terminal")
 	default:
 		return nil
 	}
@@ -141,7 +141,7 @@ func askConfirmation(ctx context.Context, a *app, conn *grpc.ClientConn, request
 		request.Confirm = answer
 	}
 	if request.GetReason() == "" {
-		answer, err := a.prompt.Ask(ctx, "Why, for the trail: ")
+		answer, err := a.prompt.Ask(ctx, "Why, for the audit log: ")
 		if err != nil {
 			return err
 		}

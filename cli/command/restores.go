@@ -46,7 +46,7 @@ func listRestores(ctx context.Context, out *output.Printer, conn *grpc.ClientCon
 				output.Name(restore.GetId()), output.Name(cmp.Or(restore.GetTargetInstance(), restore.GetInstance())), output.Name(restore.GetDatabase()),
 				output.Name(restore.GetTargetDatabase()), stateOf(restore), output.Name(restore.GetBackupId()),
 				output.Name(restore.GetRequestedBy()), output.Time(restore.GetCreatedAt(), out.Now().Location()),
-				keptText(restore, out.Now()), output.Line(restore.GetReason()), output.Short(whyOf(restore), errorWidth),
+				displacedText(restore, out.Now()), output.Line(restore.GetReason()), output.Short(whyOf(restore), errorWidth),
 			)
 		}
 		if err := table.Write(out.Stdout, "No restores."); err != nil {

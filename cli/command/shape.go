@@ -35,7 +35,7 @@ func (a *app) printing(cmd *cobra.Command) *cobra.Command {
 
 // approvable gives a command the flag --wait-approval.
 func (a *app) approvable(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.session.WaitApproval, "wait-approval", false, "where this takes another person's approval, wait for it and go on")
+	cmd.Flags().BoolVar(&a.session.WaitApproval, "wait-approval", false, "if this takes another person's approval, wait for it and go on")
 }
 
 // require makes a flag mandatory.

@@ -74,7 +74,7 @@ func showBackup(out *output.Printer, backup *pgharborv1.Backup) error {
 		{"Roles", rolesOf(backup.GetGlobals())},
 		{"Unproven", unprovenOf(backup)},
 	}
-	pairs = append(pairs, proofPairs(backup.GetProof(), out.Now())...)
+	pairs = append(pairs, testRestorePairs(backup.GetProof(), out.Now())...)
 	if !backup.GetComplete() && backup.GetState() != words.BackupDamaged {
 		pairs = append(pairs, [2]string{"Incomplete", "no end marker was found in it: it counts for nothing"})
 	}
@@ -106,7 +106,7 @@ func unprovenOf(backup *pgharborv1.Backup) string {
 	if backup.GetUnprovenOrigin() == "" {
 		return ""
 	}
-	return fmt.Sprintf("its database was restored from a file that nothing proves to be of an agent of yours (%s); it is restored confined",
+	return fmt.Sprintf("its database was restored from a file that nothing proves to be of an agent of yours (%s); it is restored sandboxed",
 		output.Name(backup.GetUnprovenOrigin()))
 }
 

@@ -90,16 +90,16 @@ func thresholdsSetCommand(a *app) *cobra.Command {
 	for name, of := range map[string]lasts{
 		"stale-after":      {to: &t.StaleAfter, usage: "age that the newest backup must not reach"},
 		"hang-after":       {to: &t.HangAfter, usage: "how long a run may take of which nothing is known"},
-		"missed-after":     {to: &t.MissedAfter, usage: "how long after its time a round must have begun"},
+		"missed-after":     {to: &t.MissedAfter, usage: "how long after its time a scheduled run must have begun"},
 		"clock-offset":     {to: &t.ClockOffset, usage: "how far the agent's clock may be off"},
 		"certificate-left": {to: &t.CertificateLeft, usage: "what must be left of the agent's certificate"},
-		"proof-within":     {to: &t.ProofWithin, usage: "how old the newest proof that a backup restores may be"},
+		"proof-within":     {to: &t.ProofWithin, usage: "how old the newest successful test restore may be"},
 	} {
 		flags.Var(&of, name, of.usage)
 	}
 	flags.Int32Var(&t.SizePercent, "size-percent", 0, "how far a size may be off the median of 7 days")
 	flags.BoolVar(&t.Encryption, "encryption", false, "plain files are not enough")
-	flags.BoolVar(&t.Ignore, "ignore", false, "judge nothing of it")
+	flags.BoolVar(&t.Ignore, "ignore", false, "report nothing of it")
 	return cmd
 }
 

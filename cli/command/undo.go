@@ -47,7 +47,7 @@ func runPreview(ctx context.Context, a *app, asked *pgharborv1.CreateRestoreRequ
 	if err := jobEnd("preview", id, restore.GetInstance(), restore.GetState(), restore.GetError(), restore.GetFailure()); err != nil {
 		return err
 	}
-	if err := a.out.Print(response, func() error { return printChecks(a.out, restore.GetChecks()) }); err != nil {
+	if err := a.out.Print(response, func() error { return printPreflight(a.out, restore.GetChecks()) }); err != nil {
 		return err
 	}
 	failed := 0
@@ -72,13 +72,13 @@ func previewable(ctx context.Context, conn *grpc.ClientConn, asked *pgharborv1.C
 		return err
 	}
 	if own := response.GetBackup().GetInstance(); own != asked.GetTargetInstance() {
-		return exit.Fail(exit.Usage, "there is no look ahead on %s: the file of the backup is on %s", output.Name(asked.GetTargetInstance()), output.Name(own)).
-			WithHint("leave out --preview: the agent of %s looks ahead before it takes a byte of the file, and begins nothing where a check fails", asked.GetTargetInstance())
+		return exit.Fail(exit.Usage, "there is no preflight on %s: the file of the backup is on %s", output.Name(asked.GetTargetInstance()), output.Name(own)).
+			WithHint("leave out --preview: the agent of %s runs the preflight before it takes a byte of the file, and begins nothing if a check fails", asked.GetTargetInstance())
 	}
 	return nil
 }
 
-func printChecks(out *output.Printer, checks []*pgharborv1.RestoreCheck) error {
+func printPreflight(out *output.Printer, checks []*pgharborv1.RestoreCheck) error {
 	for _, check := range checks {
 		line := output.Line(check.GetName()) + ": " + output.Line(check.GetDetail())
 		if check.GetRemedy() != "" {
@@ -123,7 +123,7 @@ who made it within 15 minutes.`,
 		}),
 	})
 	cmd.Flags().StringVar(&request.Confirm, "confirm", "", "the name of the database that was replaced")
-	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the trail")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	a.approvable(cmd)
 	return cmd
 }
@@ -173,14 +173,14 @@ func until(restore *pgharborv1.Restore, now time.Time) string {
 	return " until " + output.Time(restore.GetKeptUntil(), now.Location())
 }
 
-// keptText is the column of the replaced database that a restore has kept.
-func keptText(restore *pgharborv1.Restore, now time.Time) string {
-	kept := "-"
+// displacedText is the column of the replaced database that a restore has kept.
+func displacedText(restore *pgharborv1.Restore, now time.Time) string {
+	displaced := "-"
 	if restore.GetKeptDatabase() != "" {
-		kept = output.Name(restore.GetKeptDatabase()) + until(restore, now)
+		displaced = output.Name(restore.GetKeptDatabase()) + until(restore, now)
 	}
 	if restore.GetUndoneAt() != nil {
-		kept += ", undone " + output.Time(restore.GetUndoneAt(), now.Location())
+		displaced += ", undone " + output.Time(restore.GetUndoneAt(), now.Location())
 	}
-	return kept
+	return displaced
 }

@@ -57,7 +57,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// wantError wants one line that says what is wrong, and at most a hint after it.
+// wantError wants one line that reports what is wrong, and at most a hint after it.
 func wantError(t *testing.T, got result) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")

@@ -20,7 +20,7 @@ func verifyCommand(a *app) *cobra.Command {
 	var wait bool
 	cmd := a.printing(&cobra.Command{
 		Use:   "verify ID",
-		Short: "Prove that a backup restores, in a throwaway server beside its agent",
+		Short: "Restore a backup for a test, in a throwaway server on its agent's host",
 		Long: `Verify has the agent restore a backup into a server of its own, which nobody can reach,
 count the rows of every table against the manifest, and remove all of that again. The
 instance is not touched. A backup that does not come back counts for nothing from then on.`,
@@ -51,11 +51,11 @@ func awaitVerify(ctx context.Context, a *app, conn *grpc.ClientConn, started *pg
 		return err
 	}
 	return a.out.Print(backup, func() error {
-		proof := backup.GetBackup().GetProof()
+		testRestore := backup.GetBackup().GetProof()
 		_, err := fmt.Fprintf(a.out.Stdout, "Backup %s restores: %s tables with %s rows, as its manifest says, by PostgreSQL %s. The restore took %s.\n",
-			output.Name(id), output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()),
-			output.Name(proof.GetServerVersion()), output.Duration(proof.GetRestoreTook().AsDuration()))
-		if refuses := refusesText(proof); err == nil && refuses != "" {
+			output.Name(id), output.Count(int64(testRestore.GetTables())), output.Count(testRestore.GetRows()),
+			output.Name(testRestore.GetServerVersion()), output.Duration(testRestore.GetRestoreTook().AsDuration()))
+		if refuses := refusesText(testRestore); err == nil && refuses != "" {
 			_, err = fmt.Fprintf(a.out.Stdout, "It will be refused by %s\n", refuses)
 		}
 		return err
@@ -63,46 +63,46 @@ func awaitVerify(ctx context.Context, a *app, conn *grpc.ClientConn, started *pg
 }
 
 // refusesText returns which restores will refuse a backup that has passed its test restore, and why; "" if none will.
-func refusesText(proof *pgharborv1.Proof) string {
-	if proof.GetRefuses() == "" {
+func refusesText(testRestore *pgharborv1.Proof) string {
+	if testRestore.GetRefuses() == "" {
 		return ""
 	}
-	return "a restore into a live server, without --trust-content: " + output.Line(proof.GetRefuses())
+	return "a restore into a live server, without --trust-content: " + output.Line(testRestore.GetRefuses())
 }
 
-// provenOf is the column of the newest test restore: how it ended, and how long ago.
-func provenOf(backup *pgharborv1.Backup, now time.Time) string {
-	proof := backup.GetProof()
-	switch proof.GetState() {
+// testRestoreOf is the column of the newest test restore: how it ended, and how long ago.
+func testRestoreOf(backup *pgharborv1.Backup, now time.Time) string {
+	testRestore := backup.GetProof()
+	switch testRestore.GetState() {
 	case "":
 		return "no"
 	case words.Succeeded:
-		return output.Age(proof.GetFinishedAt(), now) + " ago"
+		return output.Age(testRestore.GetFinishedAt(), now) + " ago"
 	default:
 		return "FAILED"
 	}
 }
 
-// proofPairs are the fields of the newest test restore.
-func proofPairs(proof *pgharborv1.Proof, now time.Time) [][2]string {
-	if proof == nil {
+// testRestorePairs are the fields of the newest test restore.
+func testRestorePairs(testRestore *pgharborv1.Proof, now time.Time) [][2]string {
+	if testRestore == nil {
 		return [][2]string{{"Proven", "no"}}
 	}
-	how := "in a throwaway server, PostgreSQL " + output.Name(proof.GetServerVersion())
-	if proof.GetMethod() == words.ProofInstance {
-		how = "in a temporary database of the instance, PostgreSQL " + output.Name(proof.GetServerVersion())
+	how := "in a throwaway server, PostgreSQL " + output.Name(testRestore.GetServerVersion())
+	if testRestore.GetMethod() == words.TestRestoreInstance {
+		how = "in a temporary database of the instance, PostgreSQL " + output.Name(testRestore.GetServerVersion())
 	}
 	pairs := [][2]string{
-		{"Proven", output.Name(proof.GetState()) + ", " + output.Time(proof.GetFinishedAt(), now.Location()) + ", " +
-			output.Age(proof.GetFinishedAt(), now) + " ago"},
+		{"Proven", output.Name(testRestore.GetState()) + ", " + output.Time(testRestore.GetFinishedAt(), now.Location()) + ", " +
+			output.Age(testRestore.GetFinishedAt(), now) + " ago"},
 		{"How", how},
-		{"Counted", fmt.Sprintf("%s tables, %s rows", output.Count(int64(proof.GetTables())), output.Count(proof.GetRows()))},
-		{"Restore took", output.Duration(proof.GetRestoreTook().AsDuration()) + ", and all of the test " + output.Duration(proof.GetTook().AsDuration())},
+		{"Counted", fmt.Sprintf("%s tables, %s rows", output.Count(int64(testRestore.GetTables())), output.Count(testRestore.GetRows()))},
+		{"Restore took", output.Duration(testRestore.GetRestoreTook().AsDuration()) + ", and all of the test " + output.Duration(testRestore.GetTook().AsDuration())},
 	}
-	for _, difference := range proof.GetDifferences() {
+	for _, difference := range testRestore.GetDifferences() {
 		pairs = append(pairs, [2]string{"Differs", output.Line(difference)})
 	}
-	if refuses := refusesText(proof); refuses != "" {
+	if refuses := refusesText(testRestore); refuses != "" {
 		pairs = append(pairs, [2]string{"Refuses", refuses})
 	}
 	return pairs

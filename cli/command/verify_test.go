@@ -65,18 +65,18 @@ func TestHealthTellsHowLongARestoreTakes(t *testing.T) {
 	}
 }
 
-// That a backup is proven is half of it, where a restore will refuse it.
+// That a backup's test restore succeeded is half of it, if a restore will refuse it.
 func TestVerifySaysWhatARestoreWillRefuse(t *testing.T) {
 	f := loggedIn(t)
 	f.backups = sampleBackups()
 	f.watch = ends(&pgharborv1.Job{Id: "job1", State: "succeeded"})
-	proof := &pgharborv1.Proof{State: "succeeded", ServerVersion: "15.18", Tables: 2, Rows: 3}
-	f.backups[0].Proof = proof
+	testRestore := &pgharborv1.Proof{State: "succeeded", ServerVersion: "15.18", Tables: 2, Rows: 3}
+	f.backups[0].Proof = testRestore
 	const refused = "It will be refused by a restore into a live server, without --trust-content: index given calls app.fits"
 	if got := f.run(t, "verify", "id1"); !strings.Contains(got.stdout, "id1 restores") || strings.Contains(got.stdout, "refused") {
 		t.Errorf("one that is not refused: %+v", got)
 	}
-	proof.Refuses = "index given calls app.fits"
+	testRestore.Refuses = "index given calls app.fits"
 	got := f.run(t, "verify", "id1")
 	wants(t, got, "Backup id1 restores: 2 tables with 3 rows", refused)
 	if got.code != exit.Done {

@@ -90,8 +90,8 @@ func (w *world) hostHasTheWords(passphrase, row string) {
 	}
 }
 
-// cycle is all that is done with a backup. The word is told as a reason, and in the
-// environment of whoever gives it.
+// cycle is all that is done with a backup. The word is told as a reason, and in the environment of
+// anyone who gives it.
 func (w *world) cycle(told string) {
 	w.Helper()
 	w.run("pgharbor", "backup", "shop-db")

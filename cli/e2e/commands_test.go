@@ -222,7 +222,7 @@ func exposed(secret []byte) string {
 			return fmt.Sprintf("%s: %q", place, arguments)
 		}
 		folder := filepath.Dir(place)
-		// A script's own psql has the secret, this one's and that of a script beside it.
+		// A script's own psql has the secret, this one's and that of a script next to it.
 		if tool := programOf(folder); (tool != "pg_dump" && tool != "psql" && tool != "pg_restore") || programOf(parentOf(folder)) != "pgharbor-agent" {
 			continue
 		}

@@ -100,8 +100,8 @@ func (l *line) down(client io.Writer, server io.Reader) {
 	}
 }
 
-// TestDownloadResumes cuts the line in the middle of a download. The same
-// command goes on from where it was, and what it saves is whole.
+// TestDownloadResumes cuts the line in the middle of a download. The same command continues from
+// where it was, and what it saves is whole.
 func TestDownloadResumes(t *testing.T) {
 	w := newWorld(t, programs(t))
 	w.server.Exec(t, "postgres", "CREATE DATABASE shop")
@@ -129,11 +129,11 @@ func TestDownloadResumes(t *testing.T) {
 	if err != nil || string(saved) != string(stored) {
 		t.Fatalf("what was saved is not what is stored: %v", err)
 	}
-	trail := w.run("pgharbor", "audit", "list", "-o", "json")
-	if n := strings.Count(trail, `"from byte 0 of`); n != 1 {
+	auditLog := w.run("pgharbor", "audit", "list", "-o", "json")
+	if n := strings.Count(auditLog, `"from byte 0 of`); n != 1 {
 		t.Errorf("%d downloads began at byte 0, not 1; the second is to go on", n)
 	}
-	if !strings.Contains(trail, "left, sha256") {
-		t.Error("the trail does not say how much left")
+	if !strings.Contains(auditLog, "left, sha256") {
+		t.Error("the audit log does not say how much left")
 	}
 }

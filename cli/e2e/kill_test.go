@@ -45,7 +45,7 @@ func TestKilledAnywhere(t *testing.T) {
 		w.everyManifestHolds()
 	}
 	stop := w.start("pgharbor-agent", "run")
-	w.eventually("the rests are cleared", func() bool { return w.rests() == "" })
+	w.eventually("the rests are cleared", func() bool { return w.orphans() == "" })
 	w.eventually("no pg_dump is left", func() bool { return len(w.dumps()) == 0 })
 	stop()
 	w.everyManifestHolds()
@@ -78,20 +78,19 @@ func (w *world) everyManifestHolds() {
 	}
 }
 
-// rests lists what is in the backup folder and is neither a backup nor what stands
-// beside one.
-func (w *world) rests() string {
-	var rests []string
+// orphans lists what is in the backup folder and is neither a backup nor what is next to one.
+func (w *world) orphans() string {
+	var orphans []string
 	files, _ := filepath.Glob(w.path("backups", "shop", "*"))
 	hidden, _ := filepath.Glob(w.path("backups", "shop", ".*"))
 	for _, path := range append(files, hidden...) {
 		name := filepath.Base(path)
 		manifest := strings.TrimSuffix(strings.TrimSuffix(path, ".manifest.json"), ".globals") + ".manifest.json"
 		if _, err := os.Stat(manifest); err != nil && (strings.HasPrefix(name, "backup-") || strings.HasSuffix(name, ".partial")) {
-			rests = append(rests, name)
+			orphans = append(orphans, name)
 		}
 	}
-	return strings.Join(rests, " ")
+	return strings.Join(orphans, " ")
 }
 
 // dumps lists the pg_dump processes that read this world's server.

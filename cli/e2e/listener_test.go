@@ -17,9 +17,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// listener stands between the control plane and everybody else, with the control
-// plane's own CA: it takes TLS off, keeps all that is said, and puts TLS on again,
-// with a certificate for whoever came. Nothing in the programs knows of it.
+// listener is between the control plane and everybody else, with the control plane's own CA: it
+// takes TLS off, keeps all that is said, and puts TLS on again, with a certificate for anyone who
+// came. Nothing in the programs knows of it.
 type listener struct {
 	t     *testing.T
 	pki   string // the control plane's folder of keys
@@ -91,8 +91,8 @@ func (l *listener) pass(raw net.Conn) {
 	both.Wait()
 }
 
-// certificateAs certifies a new key for the peer of a connection; nil where it has
-// shown no certificate.
+// certificateAs certifies a new key for the peer of a connection; nil if it has shown no
+// certificate.
 func certificateAs(cas *pki.Authorities, peer tls.ConnectionState) (*tls.Certificate, error) {
 	if len(peer.PeerCertificates) == 0 {
 		return nil, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// worstDay is the page to print. Its blocks are executed as they stand.
+// worstDay is the page to print. Its blocks are executed as they are.
 const worstDay = "../../docs/worst-day.md"
 
 var (
@@ -33,9 +33,9 @@ func blocks(tb testing.TB) []string {
 	return all
 }
 
-// page N runs the block N of the page, from 1 on, with a shell that stops at an
-// error. What the page gives a name at its top is the script's to say: those
-// lines are left out where the variable is set.
+// page N runs the block N of the page, from 1 on, with a shell that stops at an error. What the
+// page gives a name at its top is the script's to say: those lines are left out if the variable is
+// set.
 func (s *stage) page(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: page N")

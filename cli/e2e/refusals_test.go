@@ -81,8 +81,9 @@ func (w *world) fails(program string, args ...string) string {
 // pointsToTheHost is a hint that ends with where the server's own words are, whatever it says before.
 var pointsToTheHost = regexp.MustCompile(`(?m)^\s*hint: .*the server's own words are on the host of shop-db: pgharbor-agent runs `)
 
-// refusals makes dumps, restores and test restores fail with a row in the words of the server, and asks in every way how
-// they ended. Neither the answers nor the commands have the row; the host of the agent has it.
+// refusals makes dumps, restores and test restores fail with a row in the words of the server, and
+// asks in every way how they ended. Neither the answers nor the commands have the row; the host of
+// the agent has it.
 func (w *world) refusals(row string) {
 	w.Helper()
 	answers := map[string]string{}
@@ -105,9 +106,9 @@ func (w *world) refusals(row string) {
 		full["restore "+test.name] = host
 	}
 	w.decode(&listed, "pgharbor", "list", "--database", "raised", "-o", "json")
-	proven := listed.Backups[0].ID
-	answers["verify"] = w.fails("pgharbor", "verify", proven)
-	full["verify"] = proven
+	tested := listed.Backups[0].ID
+	answers["verify"] = w.fails("pgharbor", "verify", tested)
+	full["verify"] = tested
 	for _, name := range []string{"broken", "noisy"} {
 		w.server.CreateDatabase(w.T, name)
 	}
@@ -125,7 +126,7 @@ func (w *world) refusals(row string) {
 			w.Errorf("the dump is said to have failed so: %s", run.Error)
 		}
 	}
-	w.askAll(answers, "show "+proven)
+	w.askAll(answers, "show "+tested)
 	for asked, answer := range answers {
 		if strings.Contains(answer, row) {
 			w.Errorf("%s answers with the row: %s", asked, answer)

@@ -9,8 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestRestoreOutlivesItsCLI kills the command line in the middle of a restore, as a laptop that is closed does. The restore
-// ends well all the same, shows its progress meanwhile, and is found in the list.
+// TestRestoreOutlivesItsCLI kills the command line in the middle of a restore, as a laptop that is
+// closed does. The restore ends well anyway, shows its progress meanwhile, and is found in the
+// list.
 func TestRestoreOutlivesItsCLI(t *testing.T) {
 	w := newWorld(t, programs(t))
 	w.server.Exec(t, "postgres", "CREATE DATABASE shop")

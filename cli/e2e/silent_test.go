@@ -189,9 +189,9 @@ func (f *quietFleet) mended() {
 // backUp makes a backup, however it ends.
 func (f *quietFleet) backUp() { _ = f.command("pgharbor", "backup", "shop-db").Run() }
 
-// Ways in which backups have failed in silence. Each is provoked for real, raises an
-// alert, and is over once it is mended. A clock that moves is provoked beside the
-// control plane's sessions, where a clock can be moved.
+// Ways in which backups have failed in silence. Each is provoked for real, raises an alert, and is
+// over once it is mended. A clock that moves is provoked outside of the control plane's sessions,
+// where a clock can be moved.
 func TestSilentFailuresAreAlarmed(t *testing.T) {
 	f := newQuietFleet(t)
 	postgres := func(database, sql string) { f.server.Exec(t, database, sql) }

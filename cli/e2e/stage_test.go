@@ -11,8 +11,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
-// canary is a password of the server over TCP, and the passphrase where a
-// script says so. It is to be found nowhere.
+// canary is a password of the server over TCP, and the passphrase if a script says so. It must be
+// found nowhere.
 const canary = "canary-Zq7mX2vKp9"
 
 // stage is what one script plays on: a Postgres and an address of its own.

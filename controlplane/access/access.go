@@ -9,7 +9,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// standing is how a role stands to a permission.
+// standing is whether a role has a permission.
 type standing int
 
 const (

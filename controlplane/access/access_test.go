@@ -94,7 +94,7 @@ func TestOnlyEnrolmentIsOpenToStrangers(t *testing.T) {
 	}
 }
 
-// Whoever could be given the permission is told how.
+// Anyone who could be given the permission is told how.
 func TestRefusalSaysWhatToDo(t *testing.T) {
 	for _, tt := range []struct {
 		role fleet.Role

@@ -56,10 +56,9 @@ var powers = func() map[fleet.Permission]bool {
 	return all
 }()
 
-// Empowers reports whether a change makes somebody able to decide on a request
-// that they could not decide on before. Where the scopes can't be compared at a
-// glance, it does.
-func Empowers(before, after fleet.Caller) bool {
+// EscalatesPrivileges reports whether a change lets somebody decide on a request that they could not
+// decide on before. It says true if the scopes can't be compared with certainty.
+func EscalatesPrivileges(before, after fleet.Caller) bool {
 	for p := range powers {
 		is, has := limits(after, p)
 		was, had := limits(before, p)
@@ -70,7 +69,7 @@ func Empowers(before, after fleet.Caller) bool {
 	return false
 }
 
-// within says that what the scopes is all cover lies in each of was.
+// within reports whether what the scopes is all cover lies in each of was.
 func within(is, was []fleet.Scope) bool {
 	return !slices.ContainsFunc(was, func(outer fleet.Scope) bool {
 		return !slices.ContainsFunc(is, func(s fleet.Scope) bool { return s.Within(outer) })

@@ -16,9 +16,9 @@ type Rule struct {
 	Agent bool
 	// Permission: a person who has it, as far as Scoping says.
 	Permission fleet.Permission
-	// Leaving: what it takes besides on the instance that the request's first
-	// subject is of, where another of its subjects is of another instance.
-	Leaving fleet.Permission
+	// Egress is what the call needs in addition, on the instance of the request's first subject, if
+	// another subject is of another instance.
+	Egress fleet.Permission
 	// Scoping says how the RPC is held within its caller's scope.
 	Scoping Scoping
 }
@@ -50,7 +50,7 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.JobService/GetJob":           {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.JobService/WatchJob":         {Permission: fleet.PermissionBackupList, Scoping: about(job("id"))},
 	"/pgharbor.v1.RestoreService/CreateRestore": {
-		Permission: fleet.PermissionBackupRestore, Leaving: fleet.PermissionBackupExport, Scoping: about(backup("backup_id"), instance("target_instance")),
+		Permission: fleet.PermissionBackupRestore, Egress: fleet.PermissionBackupExport, Scoping: about(backup("backup_id"), instance("target_instance")),
 	},
 	"/pgharbor.v1.RestoreService/PreviewRestore":   {Permission: fleet.PermissionBackupRestore, Scoping: about(backup("backup_id"))},
 	"/pgharbor.v1.RestoreService/UndoRestore":      {Permission: fleet.PermissionBackupRestore, Scoping: about(job("restore_id"))},
@@ -85,7 +85,7 @@ var byRPC = map[string]Rule{
 	"/pgharbor.v1.AuditService/ExportAuditEntries": {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 	"/pgharbor.v1.AuditService/ListTrailHeads":     {Permission: fleet.PermissionAuditRead, Scoping: byFleet},
 
-	// Who may decide on an approval depends on what it is for: MayApprove.
+	// Anyone who may decide on an approval depends on what it is for: MayApprove.
 	"/pgharbor.v1.ApprovalService/ListApprovals": {Permission: fleet.PermissionBackupList, Scoping: filtered()},
 	"/pgharbor.v1.ApprovalService/GetApproval":   {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},
 	"/pgharbor.v1.ApprovalService/Approve":       {Permission: fleet.PermissionBackupList, Scoping: about(approval("id"))},

@@ -61,8 +61,7 @@ var (
 // about is the scoping of an RPC that acts on what its request names.
 func about(subjects ...Subject) Scoping { return Scoping{Kind: BySubject, Subjects: subjects} }
 
-// filtered is the scoping of a list that may be asked for one instance, where
-// it has such a field.
+// filtered is the scoping of a list that may be asked for one instance, if it has such a field.
 func filtered(subjects ...Subject) Scoping { return Scoping{Kind: ByFilter, Subjects: subjects} }
 
 func instance(field string) Subject { return Subject{SubjectInstance, field} }
@@ -96,8 +95,8 @@ func AllowOn(method string, caller fleet.Caller, instances ...string) error {
 			return err
 		}
 	}
-	if rule.Leaving != "" && slices.ContainsFunc(instances, func(i string) bool { return i != instances[0] }) {
-		return allowAt(caller, rule.Leaving, instances[0])
+	if rule.Egress != "" && slices.ContainsFunc(instances, func(i string) bool { return i != instances[0] }) {
+		return allowAt(caller, rule.Egress, instances[0])
 	}
 	return nil
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// A permission reaches as far as the scope of the person and, where it is a grant,
-// that of the grant.
+// A permission reaches as far as the scope of the person and, if it is a grant, that of the grant.
 func TestScopes(t *testing.T) {
 	for _, tt := range []struct {
 		what       string
@@ -33,7 +32,7 @@ func TestScopes(t *testing.T) {
 		{"a grant that the role can't have", person("VIEWER", nil, fleet.Grant{Permission: "backup.restore"}), "backup.restore", false, "", false},
 		{"an OWNER", person("OWNER", nil), "user.manage", true, "prod-1 prod-2 stage-1", true},
 		{"an OWNER of a part", person("OWNER", fleet.Scope{"prod-*"}), "user.manage", false, "", false},
-		{"an OWNER of a part, at the trail", person("OWNER", fleet.Scope{"*"}), "audit.read", false, "", false},
+		{"an OWNER of a part, at the audit log", person("OWNER", fleet.Scope{"*"}), "audit.read", false, "", false},
 		{"an OWNER of a part, at its agents", person("OWNER", fleet.Scope{"prod-*"}), "agent.manage", true, "prod-1 prod-2", false},
 		{"an agent", fleet.Caller{Kind: fleet.CallerAgent, Name: "prod-1", Role: "OWNER"}, "backup.list", false, "", false},
 	} {
@@ -60,8 +59,8 @@ func person(role fleet.Role, scope fleet.Scope, grants ...fleet.Grant) fleet.Cal
 	return fleet.Caller{Kind: fleet.CallerUser, Name: "p", Role: role, Instances: scope, Grants: grants}
 }
 
-// Every RPC says how a scope holds it, and what takes a permission that is of the
-// whole fleet takes the whole fleet.
+// Every RPC says how a scope holds it, and what takes a permission that is of the whole fleet takes
+// the whole fleet.
 func TestEveryRuleSaysHowItIsScoped(t *testing.T) {
 	for _, method := range access.Methods() {
 		rule, _ := access.RuleFor(method)
@@ -105,7 +104,7 @@ func TestOutOfScopeIsDenied(t *testing.T) {
 }
 
 // A restore on another instance takes the permission for what leaves, where it leaves.
-func TestLeavingTakesAPermissionOfItsOwn(t *testing.T) {
+func TestEgressTakesAPermissionOfItsOwn(t *testing.T) {
 	const method = "/pgharbor.v1.RestoreService/CreateRestore"
 	restore := fleet.Grant{Permission: "backup.restore"}
 	export := func(scope ...string) fleet.Grant { return fleet.Grant{Permission: "backup.export", Instances: scope} }

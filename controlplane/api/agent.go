@@ -52,15 +52,15 @@ func (s *agentService) RevokeAgent(ctx context.Context, request *pgharborv1.Revo
 	revoked := fleet.Caller{Kind: fleet.CallerAgent, Name: request.GetName()}
 	action := audit.Action{Actor: guard.CallerFrom(ctx).String(), Action: "agent.revoke", Instance: revoked.Name, Target: revoked.String()}
 	if _, err := s.Catalog.Agents.Get(ctx, revoked.Name); err != nil {
-		return nil, s.Trail.RefusedBefore(ctx, action, err)
+		return nil, s.Audit.RefusedBefore(ctx, action, err)
 	}
-	err := s.Trail.Do(ctx, action, func() error {
+	err := s.Audit.Do(ctx, action, func() error {
 		return s.Catalog.Agents.Revoke(ctx, revoked.Name, s.Now().UTC())
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(revoked.String()))
+	s.Notifications.Notify(session.CallerChannel(revoked.String()))
 	agent, err := s.Catalog.Agents.Get(ctx, revoked.Name)
 	if err != nil {
 		return nil, err

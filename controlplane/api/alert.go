@@ -40,7 +40,7 @@ func alertToProto(a fleet.Alert) *pgharborv1.Alert {
 	}
 }
 
-// TestAlerts is on the trail: it sends something to people outside.
+// TestAlerts is in the audit log: it sends something to people outside.
 func (s *alertService) TestAlerts(ctx context.Context, _ *pgharborv1.TestAlertsRequest) (*pgharborv1.TestAlertsResponse, error) {
 	if len(s.Notifier.Channels) == 0 {
 		return nil, fleet.NewProblem(fleet.ErrConflict, "the control plane has no channel for alerts").
@@ -48,7 +48,7 @@ func (s *alertService) TestAlerts(ctx context.Context, _ *pgharborv1.TestAlertsR
 	}
 	caller := guard.CallerFrom(ctx).String()
 	response := &pgharborv1.TestAlertsResponse{}
-	err := s.Trail.Do(ctx, audit.Action{Actor: caller, Action: "alerts.test"}, func() error {
+	err := s.Audit.Do(ctx, audit.Action{Actor: caller, Action: "alerts.test"}, func() error {
 		for _, outcome := range s.Notifier.Test(ctx, caller) {
 			test := &pgharborv1.ChannelTest{Channel: outcome.Channel}
 			if outcome.Err != nil {

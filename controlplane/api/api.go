@@ -1,7 +1,6 @@
-// Package api serves pgharbor.v1: one file a gRPC service, each method a few
-// lines between the wire and the domain. Who calls, and whether they may, is
-// decided by package guard before a method runs; how an error looks on the
-// wire is decided in errors.go.
+// Package api serves pgharbor.v1: one file a gRPC service, each method a few lines between the wire
+// and the domain. Anyone who calls, and whether they may, is decided by package guard before a
+// method runs; how an error looks on the wire is decided in errors.go.
 package api
 
 import (
@@ -29,23 +28,23 @@ import (
 // API is what the services work with. Its fields are set before use and not
 // changed after.
 type API struct {
-	Catalog   *catalog.Catalog
-	CA        *pki.Authorities
-	Trail     *audit.Trail
-	Guard     *guard.Guard
-	Approvals *approval.Gate
-	Enrolment *enrolment.Enroller
-	Invites   *enrolment.Inviter
-	Heads     *audit.Heads
-	Sessions  *session.Registry
-	Bells     *session.Bells
-	Transfers *transfer.Broker
-	Judge     *health.Judge
-	Notifier  *notify.Notifier
-	Log       *slog.Logger
-	Now       func() time.Time
+	Catalog       *catalog.Catalog
+	CA            *pki.Authorities
+	Audit         *audit.Log
+	Guard         *guard.Guard
+	Approvals     *approval.Gate
+	Enrolment     *enrolment.Enroller
+	Invites       *enrolment.Inviter
+	Checkpoints   *audit.Checkpoints
+	Sessions      *session.Registry
+	Notifications *session.Notifications
+	Transfers     *transfer.Broker
+	Evaluator     *health.Evaluator
+	Notifier      *notify.Notifier
+	Log           *slog.Logger
+	Now           func() time.Time
 
-	handlers sync.WaitGroup // what streams have begun beside themselves
+	handlers sync.WaitGroup // what streams have begun in addition to themselves
 }
 
 // Wait returns when no stream is served any longer.
@@ -85,7 +84,7 @@ func stamp(t time.Time) *timestamppb.Timestamp {
 // page is the part of a list that a request asks for.
 func page(size int32, token string) catalog.Page { return catalog.Page{Size: int(size), Token: token} }
 
-// What a person may write, in bytes: it is kept in the trail for ever.
+// What a person may write, in bytes: it is kept in the audit log forever.
 const (
 	maxReason    = 1000
 	maxRequestID = 100

@@ -30,22 +30,22 @@ func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1
 	if request.GetUntil() != nil {
 		query.Until = request.GetUntil().AsTime()
 	}
-	entries, next, err := s.Catalog.Trail.List(ctx, query)
+	entries, next, err := s.Catalog.AuditLog.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.ListAuditEntriesResponse{Entries: toProto(entries, entryToProto), NextPageToken: next}, nil
 }
 
-// ExportAuditEntries sends pages that are read one by one: entries do not change,
-// so that together they are of one moment all the same.
+// ExportAuditEntries sends pages that are read one by one: entries do not change, so that together
+// they are of one moment anyway.
 func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesRequest, stream grpc.ServerStreamingServer[pgharborv1.ExportAuditEntriesResponse]) error {
 	ctx := stream.Context()
-	head, err := s.Catalog.Trail.Head(ctx)
+	checkpoint, err := s.Catalog.AuditLog.Checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	sealed, err := s.Catalog.Trail.Sealed(ctx)
+	sealed, err := s.Catalog.AuditLog.Sealed(ctx)
 	if err != nil {
 		return err
 	}
@@ -53,14 +53,14 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 	if sealed.Valid() {
 		sent = sealed.Sequence
 	}
-	for sent < head.Sequence {
-		entries, err := s.Catalog.Trail.After(ctx, sent, exportPage)
+	for sent < checkpoint.Sequence {
+		entries, err := s.Catalog.AuditLog.After(ctx, sent, exportPage)
 		if err != nil {
 			return err
 		}
-		// What was added since is for the next export. A trail that somebody has cut
-		// meanwhile ends where it ends, and whoever verifies it will see that.
-		for len(entries) > 0 && entries[len(entries)-1].Sequence > head.Sequence {
+		// What was added since is for the next export. An audit log that somebody has cut meanwhile
+		// ends where it ends, and anyone who verifies it will see that.
+		for len(entries) > 0 && entries[len(entries)-1].Sequence > checkpoint.Sequence {
 			entries = entries[:len(entries)-1]
 		}
 		if len(entries) == 0 {
@@ -76,26 +76,26 @@ func (s *auditService) ExportAuditEntries(_ *pgharborv1.ExportAuditEntriesReques
 
 func (s *auditService) ListTrailHeads(ctx context.Context, _ *pgharborv1.ListTrailHeadsRequest) (*pgharborv1.ListTrailHeadsResponse, error) {
 	response := &pgharborv1.ListTrailHeadsResponse{}
-	held, err := s.Catalog.Trail.HeldHeads(ctx)
+	held, err := s.Catalog.AuditLog.HeldCheckpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	response.Witnessed = toProto(held, func(h catalog.HeldHead) *pgharborv1.WitnessedHead {
-		return &pgharborv1.WitnessedHead{Instance: h.Instance, Head: headToProto(h.SignedHead), ToldAt: stamp(h.ToldAt)}
+	response.Witnessed = toProto(held, func(h catalog.HeldCheckpoint) *pgharborv1.WitnessedHead {
+		return &pgharborv1.WitnessedHead{Instance: h.Instance, Head: checkpointToProto(h.SignedCheckpoint), ToldAt: stamp(h.ToldAt)}
 	})
-	head, err := s.Heads.Current(ctx)
+	checkpoint, err := s.Checkpoints.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	seal, err := s.Heads.Seal(ctx)
+	seal, err := s.Checkpoints.Seal(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if seal.Valid() {
 		response.Seal = sealToProto(seal)
 	}
-	if head.Valid() {
-		response.Head = headToProto(head)
+	if checkpoint.Valid() {
+		response.Head = checkpointToProto(checkpoint)
 	}
 	return response, nil
 }
@@ -107,7 +107,7 @@ func entryToProto(e chain.Entry) *pgharborv1.AuditEntry {
 	}
 }
 
-func headToProto(h chain.SignedHead) *pgharborv1.TrailHead {
+func checkpointToProto(h chain.SignedCheckpoint) *pgharborv1.TrailHead {
 	return &pgharborv1.TrailHead{Sequence: h.Sequence, Hash: h.Hash, At: stamp(h.At), Signature: h.Signature, Certificate: h.Certificate}
 }
 

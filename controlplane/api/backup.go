@@ -57,9 +57,8 @@ func (s *backupService) StartBackup(ctx context.Context, request *pgharborv1.Sta
 	return &pgharborv1.StartBackupResponse{Job: jobToProto(job, nil)}, nil
 }
 
-// startJob asks an agent for something on behalf of the caller: the trail
-// first, then the row, then the bell. The trail's entry is completed when the
-// job ends.
+// startJob asks an agent for something on behalf of the caller: the audit log first, then the row,
+// then the notification. The audit log's entry is completed when the job ends.
 func (a *API) startJob(ctx context.Context, requestID string, action audit.Action, job fleet.Job) (fleet.Job, error) {
 	caller := guard.CallerFrom(ctx)
 	if err := checkTexts(action.Reason, requestID, job.Spec.Database, job.Spec.TargetDatabase); err != nil {
@@ -81,7 +80,7 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 		return job, err
 	}
 	action.Actor = caller.String()
-	sequence, err := a.Trail.Begin(ctx, action)
+	sequence, err := a.Audit.Begin(ctx, action)
 	if err != nil {
 		return job, err
 	}
@@ -89,10 +88,10 @@ func (a *API) startJob(ctx context.Context, requestID string, action audit.Actio
 	started, err := a.Sessions.Submit(ctx, job)
 	switch {
 	case err != nil:
-		return job, errors.Join(err, a.Trail.End(ctx, sequence, "", err))
+		return job, errors.Join(err, a.Audit.End(ctx, sequence, "", err))
 	case started.ID != job.ID: // the same request id, twice at once
 		err := sameRequest(started, job, requestID)
-		return started, errors.Join(err, a.Trail.End(ctx, sequence, "the same request id as job "+started.ID, err))
+		return started, errors.Join(err, a.Audit.End(ctx, sequence, "the same request id as job "+started.ID, err))
 	}
 	return started, nil
 }

@@ -30,7 +30,7 @@ func backupToProto(b fleet.Backup) *pgharborv1.Backup {
 		Sequence: m.Sequence, PreviousSha256: m.PreviousSHA256, SignedBy: m.SignedBy,
 		UnprovenOrigin: m.UnprovenOrigin,
 		Held:           b.Held, HoldReason: b.HoldReason, HeldBy: b.HeldBy,
-		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: proofToProto(b.Proof),
+		ScrubbedAt: stamp(b.ScrubbedAt), Damage: b.Damage, Proof: testRestoreToProto(b.TestRestore),
 		Retention: &pgharborv1.Retention{Status: b.Retention.Status, ExpiresAt: stamp(b.Retention.ExpiresAt), Reason: b.Retention.Reason},
 		Globals:   globalsToProto(m.Globals),
 	}
@@ -44,8 +44,8 @@ func globalsToProto(g *fleet.Globals) *pgharborv1.Globals {
 	return &pgharborv1.Globals{Filename: g.Filename, SizeBytes: g.SizeBytes, Sha256: g.SHA256, Passwords: g.Passwords}
 }
 
-// proofToProto is nil where there was no test restore.
-func proofToProto(p fleet.Proof) *pgharborv1.Proof {
+// testRestoreToProto is nil if there was no test restore.
+func testRestoreToProto(p fleet.TestRestore) *pgharborv1.Proof {
 	if p.State == "" {
 		return nil
 	}
@@ -94,8 +94,8 @@ func restoreToProto(r fleet.Restore) *pgharborv1.Restore {
 		State: string(r.State), Reason: r.Spec.Reason, RequestedBy: r.RequestedBy,
 		CreatedAt: stamp(r.CreatedAt), StartedAt: stamp(r.StartedAt), FinishedAt: stamp(r.FinishedAt),
 		Error: r.Error, Failure: r.Failure, Progress: progressToProto(r.Progress),
-		Replace: r.Spec.Replace, KeptDatabase: r.Kept, KeptUntil: stamp(r.KeptUntil), UndoneAt: stamp(r.UndoneAt), Warnings: r.Warnings,
-		Checks: toProto(r.Checks, func(c fleet.RestoreCheck) *pgharborv1.RestoreCheck {
+		Replace: r.Spec.Replace, KeptDatabase: r.Displaced, KeptUntil: stamp(r.DisplacedUntil), UndoneAt: stamp(r.UndoneAt), Warnings: r.Warnings,
+		Checks: toProto(r.Checks, func(c fleet.PreflightCheck) *pgharborv1.RestoreCheck {
 			return &pgharborv1.RestoreCheck{Name: c.Name, Result: c.Result, Detail: c.Detail, Remedy: c.Remedy}
 		}),
 	}
@@ -106,7 +106,7 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 		ServerVersion: s.ServerVersion, PgDumpVersion: s.DumpVersion, BackupsEnabled: s.BackupsEnabled,
 		Schedule: s.Schedule, Timezone: s.Timezone, NextRunAt: stamp(s.NextRunAt), NextPurgeAt: stamp(s.NextPurgeAt),
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings,
-		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderTrouble, RetentionBlocked: s.RetentionBlocked,
+		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderWarning, RetentionBlocked: s.RetentionBlocked,
 		CertificateEndsAt: stamp(s.CertificateEndsAt), CertificateLife: durationpb.New(s.CertificateLife),
 		VerifySchedule: s.VerifySchedule, NextVerifyAt: stamp(s.NextVerifyAt), ScrubDays: int32(s.ScrubDays),
 		Policy: hostPolicyToProto(s.Policy),
@@ -116,14 +116,14 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 	}
 }
 
-// hostPolicyToProto is nil where the agent did not say.
+// hostPolicyToProto is nil if the agent did not say.
 func hostPolicyToProto(p *fleet.HostPolicy) *pgharborv1.HostPolicy {
 	if p == nil {
 		return nil
 	}
 	return &pgharborv1.HostPolicy{
 		Jobs: p.Jobs, Replace: p.Replace, RestoreFrom: p.RestoreFrom, Unproven: p.Unproven,
-		SuperuserRoles: p.SuperuserRoles, TrustContent: p.TrustContent, ReleaseHostHolds: p.ReleaseHostHolds, Trouble: p.Trouble,
+		SuperuserRoles: p.SuperuserRoles, TrustContent: p.TrustContent, ReleaseHostHolds: p.ReleaseHostHolds, Trouble: p.Warning,
 	}
 }
 

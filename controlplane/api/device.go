@@ -52,18 +52,18 @@ func (a *API) devices(ctx context.Context, user string) ([]*pgharborv1.Device, e
 
 func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.Device, error) {
 	owner := fleet.Caller{Kind: fleet.CallerUser, Name: user}
-	if !fleet.ValidID(id) { // the trail keeps no texts that name nothing
+	if !fleet.ValidID(id) { // the audit log keeps no texts that name nothing
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no device %q of %s", id, owner)
 	}
 	by := guard.CallerFrom(ctx).String()
 	action := audit.Action{Actor: by, Action: "device.revoke", Target: "device:" + id, Detail: "of " + owner.String()}
 	device, err := a.Catalog.Devices.Get(ctx, user, id)
 	if err != nil {
-		return nil, a.Trail.RefusedBefore(ctx, action, err)
+		return nil, a.Audit.RefusedBefore(ctx, action, err)
 	}
-	revoke := a.Trail.Do
+	revoke := a.Audit.Do
 	if !device.RevokedAt.IsZero() { // it changes nothing, however often
-		revoke = a.Trail.Often
+		revoke = a.Audit.Often
 	}
 	err = revoke(ctx, action, func() (err error) {
 		device, err = a.Catalog.Devices.Revoke(ctx, user, id, by, a.Now().UTC())
@@ -72,11 +72,11 @@ func (a *API) revokeDevice(ctx context.Context, user, id string) (*pgharborv1.De
 	if err != nil {
 		return nil, err
 	}
-	a.Bells.Ring(session.CallerBell(owner.String()))
+	a.Notifications.Notify(session.CallerChannel(owner.String()))
 	return deviceOf(ctx)(device), nil
 }
 
-// deviceOf converts a device for whoever calls.
+// deviceOf converts a device for the caller.
 func deviceOf(ctx context.Context) func(fleet.Device) *pgharborv1.Device {
 	this := guard.CallerFrom(ctx).Identity
 	return func(d fleet.Device) *pgharborv1.Device {

@@ -23,14 +23,14 @@ func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.Enro
 	if err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(enrolled.String())) // an agent's earlier enrolments have ended
+	s.Notifications.Notify(session.CallerChannel(enrolled.String())) // an agent's earlier enrolments have ended
 	s.Log.Info("enrolled", "caller", enrolled.String(), "identity", enrolled.Identity, "serial", issued.Serial)
 	return &pgharborv1.EnrollResponse{
 		Kind: string(enrolled.Kind), Name: enrolled.Name, Role: string(enrolled.Role), Certificates: issued.Chain,
 	}, nil
 }
 
-// inviteLife is for how long an invite is to hold, as a request says or by default.
+// inviteLife is for how long an invite must hold, as a request says or by default.
 func inviteLife(ttl *durationpb.Duration) (time.Duration, error) {
 	life := enrolment.InviteLife
 	if ttl != nil {

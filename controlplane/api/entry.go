@@ -12,8 +12,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// WriteEntry writes an entry of the trail as a line of JSON, as pgharbor audit export
-// does and docs/audit.md says.
+// WriteEntry writes an entry of the audit log as a line of JSON, as pgharbor audit export does and
+// docs/audit.md says.
 func WriteEntry(out io.Writer, e chain.Entry) error {
 	loose, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(entryToProto(e))
 	if err != nil {
@@ -32,7 +32,7 @@ func WriteEntry(out io.Writer, e chain.Entry) error {
 func ReadEntry(line []byte) (chain.Entry, error) {
 	var e pgharborv1.AuditEntry
 	if err := protojson.Unmarshal(line, &e); err != nil {
-		return chain.Entry{}, fmt.Errorf("it is no entry of a trail: %w", err)
+		return chain.Entry{}, fmt.Errorf("it is no entry of an audit log: %w", err)
 	}
 	return chain.Entry{
 		Sequence: e.GetSequence(), At: e.GetAt().AsTime(), Actor: e.GetActor(), Action: e.GetAction(), Instance: e.GetInstance(),

@@ -46,8 +46,8 @@ func codeOf(err error) codes.Code {
 	return codes.Internal
 }
 
-// toStatus turns an error into what the caller gets: its text and, where there
-// is one, the hint. What is not meant for callers stays in the log.
+// toStatus turns an error into what the caller gets: its text and, if there is one, the hint. What
+// is not meant for callers stays in the log.
 func toStatus(err error) error {
 	if err == nil {
 		return nil

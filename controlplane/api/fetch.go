@@ -16,13 +16,13 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// actionFetch is what the trail calls a backup that goes to another agent. Who
-// asked for it is who asked for the restore.
+// actionFetch is what the audit log calls a backup that goes to another agent. Anyone who asked for
+// it is who asked for the restore.
 const actionFetch = "backup.fetch"
 
-// Fetch passes on to an agent what the agent of another instance holds, for a
-// restore that somebody asked the first one for; once for each restore, however
-// that ends. The trail says how much of it left.
+// Fetch passes on to an agent what the agent of another instance holds, for a restore that somebody
+// asked the first one for; once for each restore, however that ends. The audit log says how much of
+// it left.
 func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.ServerStreamingServer[pgharborv1.FetchResponse]) error {
 	ctx := stream.Context()
 	restore, backup, err := s.toFetch(ctx, guard.CallerFrom(ctx).Name, request.GetTransferId())
@@ -41,7 +41,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 		end += backup.Manifest.Globals.SizeBytes
 	}
 	announced := firstAnnounced(0, end)
-	sequence, err := s.Trail.Begin(ctx, audit.Action{
+	sequence, err := s.Audit.Begin(ctx, audit.Action{
 		Actor: restore.RequestedBy, Action: actionFetch, Instance: backup.Instance, Target: backup.ID, Reason: restore.Spec.Reason,
 		Detail: fmt.Sprintf("to %s, for the restore %s; up to byte %d of %d first", restore.Instance, restore.ID, announced, end),
 	})
@@ -49,13 +49,13 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 		return err
 	}
 	if err := s.Catalog.Jobs.TakeFetch(ctx, restore.ID, s.Now().UTC()); err != nil {
-		return errors.Join(err, s.Trail.End(ctx, sequence, "nothing left", err))
+		return errors.Join(err, s.Audit.End(ctx, sequence, "nothing left", err))
 	}
 	ctx, leave := s.whileAsked(ctx, restore, backup)
 	defer leave()
 	sent, err := s.relay(ctx, delivery{
 		backup: backup, whole: true, requestedBy: restore.RequestedBy, to: stream,
-		left: &leaving{trail: s.Trail, sequence: sequence, size: end, announced: announced},
+		egress: &egress{auditLog: s.Audit, sequence: sequence, size: end, announced: announced},
 		header: func(ctx context.Context, from *transfer.Transfer) error {
 			manifest, err := from.Manifest(ctx)
 			if err != nil {
@@ -65,7 +65,7 @@ func (s *transferService) Fetch(request *pgharborv1.FetchRequest, stream grpc.Se
 		},
 	})
 	left := fmt.Sprintf("%d of %d bytes left for %s, sha256 %s", sent, end, restore.Instance, backup.Manifest.SHA256)
-	return errors.Join(err, s.Trail.End(ctx, sequence, left, err))
+	return errors.Join(err, s.Audit.End(ctx, sequence, left, err))
 }
 
 // toFetch returns the restore that an agent was offered under this id, and the
@@ -91,11 +91,10 @@ func (s *transferService) toFetch(ctx context.Context, instance, id string) (fle
 	return restore, backup, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
-// whileAsked is a context that ends when whoever asked for a restore could no longer
-// ask for it.
+// whileAsked is a context that ends when the requester of a restore could no longer ask for it.
 func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, backup fleet.Backup) (_ context.Context, leave func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	changed, deaf := s.Bells.Listen(session.CallerBell(restore.RequestedBy))
+	changed, deaf := s.Notifications.Listen(session.CallerChannel(restore.RequestedBy))
 	s.handlers.Go(func() {
 		for {
 			select {
@@ -111,15 +110,15 @@ func (s *transferService) whileAsked(ctx context.Context, restore fleet.Job, bac
 	return ctx, func() { cancel(nil); deaf() }
 }
 
-// checkRequester refuses to let a backup leave for a restore that whoever asked for
-// it could no longer ask for.
+// checkRequester refuses to let a backup leave for a restore that its requester could no longer ask
+// for.
 func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
 	name := strings.TrimPrefix(restore.RequestedBy, string(fleet.CallerUser)+":")
 	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return err
 	}
-	why := checkLeaving(user.Caller(), backup, restore.Instance)
+	why := checkEgress(user.Caller(), backup, restore.Instance)
 	if !user.RevokedAt.IsZero() {
 		why = fleet.NewProblem(fleet.ErrDenied, "%s, who asked for the restore, was revoked", restore.RequestedBy)
 	}
@@ -129,7 +128,8 @@ func (s *transferService) checkRequester(ctx context.Context, restore fleet.Job,
 	return s.denied(ctx, restore, backup, why)
 }
 
-// checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was asked for, and approved of.
+// checkTarget refuses to let a backup leave for an agent that was enrolled since the restore was
+// asked for, and approved of.
 func (s *transferService) checkTarget(ctx context.Context, restore fleet.Job, backup fleet.Backup) error {
 	now, err := s.Catalog.Agents.Enrolment(ctx, restore.Instance)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *transferService) checkTarget(ctx context.Context, restore fleet.Job, ba
 
 // denied writes that a backup did not leave for a restore, and returns why.
 func (s *transferService) denied(ctx context.Context, restore fleet.Job, backup fleet.Backup, why error) error {
-	return errors.Join(why, s.Trail.Denied(ctx, audit.Action{
+	return errors.Join(why, s.Audit.Denied(ctx, audit.Action{
 		Actor: restore.RequestedBy, Action: actionFetch, Instance: backup.Instance, Target: backup.ID, Reason: restore.Spec.Reason,
 		Detail: fmt.Sprintf("to %s, for the restore %s: %s", restore.Instance, restore.ID, why),
 	}))

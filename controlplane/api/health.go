@@ -29,23 +29,23 @@ type healthService struct {
 }
 
 func (s *healthService) GetHealth(ctx context.Context, request *pgharborv1.GetHealthRequest) (*pgharborv1.GetHealthResponse, error) {
-	report, err := judge(ctx, s.Judge, guard.ListScope(ctx), request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
+	report, err := evaluate(ctx, s.Evaluator, guard.ListScope(ctx), request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 	if err != nil {
 		return nil, err
 	}
 	return reportToProto(report), nil
 }
 
-// WatchHealth judges at every heartbeat: most verdicts come of time going by, and
-// no change of the catalog tells of that. Between two looks it holds a digest alone.
+// WatchHealth evaluates at every heartbeat: most verdicts come of time passing, and no change of
+// the catalog reports that. Between two looks it holds only a digest.
 func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchHealthResponse]) error {
 	ctx := stream.Context()
-	ticker := time.NewTicker(s.Judge.Heartbeat)
+	ticker := time.NewTicker(s.Evaluator.Heartbeat)
 	defer ticker.Stop()
 	var sent [sha256.Size]byte // of what was sent last
 	scope := guard.ListScope(ctx)
 	for first := true; ; first = false {
-		report, err := judge(ctx, s.Judge, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
+		report, err := evaluate(ctx, s.Evaluator, scope, request.GetInstance(), request.GetDatabase(), request.GetVerdicts())
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *healthService) WatchHealth(request *pgharborv1.WatchHealthRequest, stre
 	}
 }
 
-func judge(ctx context.Context, by *health.Judge, scope fleet.Scope, instance, database string, verdicts []string) (health.Report, error) {
+func evaluate(ctx context.Context, by *health.Evaluator, scope fleet.Scope, instance, database string, verdicts []string) (health.Report, error) {
 	query := health.Query{Instance: instance, Database: database, Scope: scope}
 	for _, word := range verdicts {
 		verdict := fleet.Verdict(strings.ToUpper(word))
@@ -83,11 +83,11 @@ func judge(ctx context.Context, by *health.Judge, scope fleet.Scope, instance, d
 
 func reportToProto(r health.Report) *pgharborv1.GetHealthResponse {
 	return &pgharborv1.GetHealthResponse{
-		Healthy: r.Healthy, CheckedAt: stamp(r.CheckedAt), Databases: toProto(r.Judgements, judgementToProto),
+		Healthy: r.Healthy, CheckedAt: stamp(r.CheckedAt), Databases: toProto(r.Statuses, databaseStatusToProto),
 	}
 }
 
-func judgementToProto(j *fleet.Judgement) *pgharborv1.DatabaseHealth {
+func databaseStatusToProto(j *fleet.DatabaseStatus) *pgharborv1.DatabaseHealth {
 	shown := &pgharborv1.DatabaseHealth{
 		Instance: j.Instance, Database: j.Database, Verdict: string(j.Verdict),
 		AgentLastSeenAt: stamp(j.Agent.LastSeenAt), Warnings: j.Warnings,
@@ -103,8 +103,8 @@ func judgementToProto(j *fleet.Judgement) *pgharborv1.DatabaseHealth {
 		shown.RecentSizesBytes = append(shown.RecentSizesBytes, j.NewestBackup.SizeBytes)
 		shown.NewestBackupAt, shown.NewestBackupSizeBytes = stamp(j.NewestBackup.CreatedAt), j.NewestBackup.SizeBytes
 	}
-	if j.Proved != nil {
-		shown.Proof = proofToProto(j.Proved.Proof)
+	if j.TestRestored != nil {
+		shown.Proof = testRestoreToProto(j.TestRestored.TestRestore)
 	}
 	if j.RestoreTakes > 0 {
 		shown.RestoreTakes = durationpb.New(j.RestoreTakes)

@@ -19,9 +19,9 @@ import (
 // Status answers those who watch the control plane over plain HTTP. Its fields are set
 // before use and not changed after.
 type Status struct {
-	Catalog *catalog.Catalog
-	Judge   *health.Judge
-	Log     *slog.Logger
+	Catalog   *catalog.Catalog
+	Evaluator *health.Evaluator
+	Log       *slog.Logger
 }
 
 // Handler serves what watchers ask for without a certificate: /healthz, /readyz,
@@ -50,7 +50,7 @@ func (s *Status) ready(w http.ResponseWriter, r *http.Request) {
 // ?verdict=.
 func (s *Status) fleetHealth(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()
-	report, err := judge(r.Context(), s.Judge, nil, asked.Get("instance"), asked.Get("database"), asked["verdict"])
+	report, err := evaluate(r.Context(), s.Evaluator, nil, asked.Get("instance"), asked.Get("database"), asked["verdict"])
 	if err != nil {
 		status := http.StatusServiceUnavailable
 		switch {
@@ -59,9 +59,9 @@ func (s *Status) fleetHealth(w http.ResponseWriter, r *http.Request) {
 		case errors.Is(err, fleet.ErrInvalid):
 			status = http.StatusBadRequest
 		default:
-			s.Log.Error("health could not be judged", "error", err)
+			s.Log.Error("health could not be evaluated", "error", err)
 		}
-		http.Error(w, "health could not be judged", status)
+		http.Error(w, "health could not be evaluated", status)
 		return
 	}
 	body, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(withoutWords(report))
@@ -77,30 +77,30 @@ func (s *Status) fleetHealth(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, status, "application/json", append(body, '\n'))
 }
 
-// withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing that an agent says in
-// words of its own.
+// withoutWords is a report for who has shown no certificate: codes, figures and names, and nothing
+// that an agent says in its own words.
 func withoutWords(r health.Report) *pgharborv1.GetHealthResponse {
 	shown := reportToProto(r)
 	for n, database := range shown.GetDatabases() {
 		for m, reason := range database.GetReasons() {
-			reason.Text = r.Judgements[n].Reasons[m].Public
+			reason.Text = r.Statuses[n].Reasons[m].Public
 		}
 		database.Warnings = nil
-		database.Proof = proofWithoutWords(database.GetProof())
+		database.Proof = testRestoreWithoutWords(database.GetProof())
 	}
 	return shown
 }
 
-// proofWithoutWords has what is known to be a code or a figure, and nothing else that
-// a proof may come to say.
-func proofWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
+// testRestoreWithoutWords has what is known to be a code or a figure, and nothing else that a test
+// restore may come to say.
+func testRestoreWithoutWords(p *pgharborv1.Proof) *pgharborv1.Proof {
 	if p == nil {
 		return nil
 	}
 	shown := &pgharborv1.Proof{
 		State: p.GetState(), FinishedAt: p.GetFinishedAt(), RestoreTook: p.GetRestoreTook(), Took: p.GetTook(), Tables: p.GetTables(), Rows: p.GetRows(),
 	}
-	if slices.Contains(fleet.ProofMethods, p.GetMethod()) {
+	if slices.Contains(fleet.TestRestoreMethods, p.GetMethod()) {
 		shown.Method = p.GetMethod()
 	}
 	return shown

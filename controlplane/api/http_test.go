@@ -32,7 +32,7 @@ func serveHTTP(t *testing.T) (http.Handler, *catalog.Catalog) {
 	clock := func() time.Time { return now }
 	status := &api.Status{
 		Catalog: c, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
+		Evaluator: &health.Evaluator{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 	}
 	return status.Handler(prometheus.NewRegistry()), c
 }
@@ -122,15 +122,15 @@ func TestFleetHealthAsJSON(t *testing.T) {
 	}
 }
 
-// Whoever asks without a certificate gets codes, figures and names, and nothing that an agent says in words of its own;
-// GetHealth, which asks for one, has all of it.
+// Anyone who asks without a certificate gets codes, figures and names, and nothing that an agent
+// says in its own words; GetHealth, which asks for one, has all of it.
 func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	h, c := serveHTTP(t)
 	hasBackup(t, c, "db1", time.Hour)
 	const words = "4111-1111"
 	free := int64(0)
 	err := c.Agents.RecordStatus(t.Context(), "db1", "1", fleet.AgentStatus{
-		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderTrouble: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
+		ServerVersion: "15 " + words, DumpVersion: "14 " + words, FolderWarning: words, FreeBytes: &free, RetentionBlocked: words, Warnings: []string{words},
 	}, now)
 	if err != nil {
 		t.Fatal(err)
@@ -142,8 +142,8 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 	if err != nil || len(backups) != 1 {
 		t.Fatal(backups, err)
 	}
-	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
-	if err := c.Backups.RecordProof(t.Context(), "db1", backups[0].ID, proof); err != nil {
+	testRestore := fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now, ServerVersion: words, Method: words, Differences: []string{words}}
+	if err := c.Backups.RecordTestRestore(t.Context(), "db1", backups[0].ID, testRestore); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Backups.RecordScrub(t.Context(), "db1", backups[0].ID, now, words); err != nil {
@@ -165,13 +165,13 @@ func TestHealthWithoutACertificateHasNoWordsOfAgents(t *testing.T) {
 			t.Errorf("%q is not in %s", want, body)
 		}
 	}
-	judge := health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second}
-	report, err := judge.Fleet(t.Context(), health.Query{})
+	evaluator := health.Evaluator{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second}
+	report, err := evaluator.Fleet(t.Context(), health.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := 0
-	for _, reason := range report.Judgements[0].Reasons {
+	for _, reason := range report.Statuses[0].Reasons {
 		told += strings.Count(reason.Text, words)
 	}
 	if told < 6 {

@@ -38,8 +38,8 @@ func (s *identityService) RenewCertificate(ctx context.Context, request *pgharbo
 // maxTrusted is more CAs than anybody has at once.
 const maxTrusted = 8
 
-// SyncAuthorities believes what the caller says of its own trust: whoever lies
-// locks out nobody else.
+// SyncAuthorities believes what the caller says of its own trust: anyone who lies locks out nobody
+// else.
 func (s *identityService) SyncAuthorities(ctx context.Context, request *pgharborv1.SyncAuthoritiesRequest) (*pgharborv1.SyncAuthoritiesResponse, error) {
 	if len(request.GetTrusted()) > maxTrusted {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "%d CAs are more than the %d that anybody trusts", len(request.GetTrusted()), maxTrusted)

@@ -25,7 +25,7 @@ func (s *jobService) GetJob(ctx context.Context, request *pgharborv1.GetJobReque
 
 // WatchJob listens before it reads, so that no change falls in between.
 func (s *jobService) WatchJob(request *pgharborv1.WatchJobRequest, stream grpc.ServerStreamingServer[pgharborv1.WatchJobResponse]) error {
-	changed, leave := s.Bells.Listen(session.JobBell(request.GetId()))
+	changed, leave := s.Notifications.Listen(session.JobChannel(request.GetId()))
 	defer leave()
 	for {
 		job, err := s.job(stream.Context(), request.GetId())

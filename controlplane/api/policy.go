@@ -83,9 +83,8 @@ func (s *policyService) RemovePolicy(ctx context.Context, request *pgharborv1.Re
 	return &pgharborv1.RemovePolicyResponse{Policy: policyToProto(removed)}, nil
 }
 
-// change makes next stand in place of the policy with its glob. To ask for less
-// where approvals are asked for takes an approval: who is held by a policy does
-// not lift it alone.
+// change puts next in place of the policy with its glob. To ask for less where approvals are asked
+// for takes an approval: nobody lifts alone a policy that holds them.
 func (s *policyService) change(ctx context.Context, action string, next fleet.Policy, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -102,12 +101,12 @@ func (s *policyService) change(ctx context.Context, action string, next fleet.Po
 			return err
 		}
 	}
-	return s.Trail.Do(ctx, audit.Action{
+	return s.Audit.Do(ctx, audit.Action{
 		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Glob, Detail: "from " + asked(before) + " to " + asked(next),
 	}, effect)
 }
 
-// policy returns the policy with a glob, the zero Policy where there is none.
+// policy returns the policy with a glob, the zero Policy if there is none.
 func (s *policyService) policy(ctx context.Context, glob string) (fleet.Policy, error) {
 	policies, err := s.Catalog.Policies.List(ctx)
 	if i := slices.IndexFunc(policies, func(p fleet.Policy) bool { return p.Glob == glob }); i >= 0 {

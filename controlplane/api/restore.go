@@ -36,7 +36,7 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 		if enrolment, err = s.Catalog.Agents.Enrolment(ctx, instance); err != nil {
 			return nil, err
 		}
-		if err := checkLeaving(guard.CallerFrom(ctx), backup, instance); err != nil {
+		if err := checkEgress(guard.CallerFrom(ctx), backup, instance); err != nil {
 			return nil, s.Guard.Deny(ctx, pgharborv1.RestoreService_CreateRestore_FullMethodName, guard.CallerFrom(ctx), source, err)
 		}
 	}
@@ -55,8 +55,8 @@ func (s *restoreService) CreateRestore(ctx context.Context, request *pgharborv1.
 	return &pgharborv1.CreateRestoreResponse{Restore: restoreToProto(fleet.Restore{Job: job})}, nil
 }
 
-// checkRestore refuses a request that can't be meant, and returns what the trail says
-// of its roles.
+// checkRestore refuses a request that can't be meant, and returns what the audit log says of its
+// roles.
 func checkRestore(request *pgharborv1.CreateRestoreRequest) (roles string, err error) {
 	target := request.GetTargetDatabase()
 	if err := fleet.CheckTarget(target); err != nil {
@@ -66,12 +66,12 @@ func checkRestore(request *pgharborv1.CreateRestoreRequest) (roles string, err e
 	case request.GetConfirm() != target:
 		return "", fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the target's name %q", request.GetConfirm(), target)
 	case strings.TrimSpace(request.GetReason()) == "":
-		return "", fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the trail")
+		return "", fleet.NewProblem(fleet.ErrInvalid, "a restore needs a reason, for the audit log")
 	}
 	return rolesDetail(request.GetWithRoles())
 }
 
-// restoreDetail is what the trail says of a restore.
+// restoreDetail is what the audit log says of a restore.
 func restoreDetail(spec fleet.JobSpec, roles string) string {
 	detail := "into the database " + spec.TargetDatabase
 	if spec.Replace {
@@ -90,8 +90,8 @@ func restoreDetail(spec fleet.JobSpec, roles string) string {
 	return detail
 }
 
-// restoreOn returns the instance to restore on, and the backup's own where that
-// is another one; both agents are needed then.
+// restoreOn returns the instance to restore on, and the backup's own if that is another one; both
+// agents are needed then.
 func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, target string) (instance, source string, err error) {
 	if target == "" || target == backup.Instance {
 		return backup.Instance, "", nil
@@ -99,11 +99,10 @@ func (s *restoreService) restoreOn(ctx context.Context, backup fleet.Backup, tar
 	return target, backup.Instance, s.Sessions.CheckReachable(ctx, backup.Instance)
 }
 
-// checkLeaving holds a backup that leaves its instance for another one within what
-// whoever asked for that may do: when they ask, and when its bytes are about to
-// leave. One that is not sealed is plaintext on the other's host, and so it takes
-// what a download takes.
-func checkLeaving(c fleet.Caller, backup fleet.Backup, target string) error {
+// checkEgress holds a backup that leaves its instance for another one within what its requester may
+// do: when they ask, and when its bytes are about to leave. One that is not sealed is plaintext on
+// the other's host, and so it takes what a download takes.
+func checkEgress(c fleet.Caller, backup fleet.Backup, target string) error {
 	if err := access.AllowOn(pgharborv1.RestoreService_CreateRestore_FullMethodName, c, backup.Instance, target); err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func checkLeaving(c fleet.Caller, backup fleet.Backup, target string) error {
 		WithHint("set BACKUP_ENCRYPT_PASSPHRASE_FILE on the agent of %s and make a new backup, or let an OWNER restore this one", backup.Instance)
 }
 
-// rolesDetail is what the trail says of the roles that a restore makes.
+// rolesDetail is what the audit log says of the roles that a restore makes.
 func rolesDetail(withRoles string) (string, error) {
 	switch withRoles {
 	case "":

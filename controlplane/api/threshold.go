@@ -23,7 +23,7 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 		return nil, err
 	}
 	if scope := guard.ListScope(ctx); !scope.Whole() {
-		// What is judged by a rule is for those to see who see the judgement.
+		// What is evaluated by a rule is for those to see who see the status.
 		agents, err := s.Catalog.Agents.List(ctx, scope)
 		if err != nil {
 			return nil, err
@@ -36,8 +36,8 @@ func (s *healthService) ListThresholds(ctx context.Context, _ *pgharborv1.ListTh
 	}, nil
 }
 
-// SetThreshold is a change of policy: who makes health blind to something stands
-// in the trail with it.
+// SetThreshold is a change of policy: anyone who makes health blind to something is in the audit
+// log with it.
 func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.SetThresholdRequest) (*pgharborv1.SetThresholdResponse, error) {
 	rule, err := thresholdFrom(request.GetThreshold())
 	if err != nil {
@@ -57,9 +57,9 @@ func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1
 	return &pgharborv1.RemoveThresholdResponse{}, err
 }
 
-// changeThresholds makes next stand in place of the rule of its pattern. Where a policy
-// says so it waits for another person, whichever way it goes: laid over each other,
-// what one rule loosens is hard to tell.
+// changeThresholds puts next in place of the rule of its pattern. If a policy says so it waits for
+// another person, whichever way it goes: laid over each other, what one rule loosens is hard to
+// tell.
 func (s *healthService) changeThresholds(ctx context.Context, action string, next fleet.ThresholdRule, effect func() error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -81,7 +81,7 @@ func (s *healthService) changeThresholds(ctx context.Context, action string, nex
 			return err
 		}
 	}
-	return s.Trail.Do(ctx, audit.Action{
+	return s.Audit.Do(ctx, audit.Action{
 		Actor: guard.CallerFrom(ctx).String(), Action: action, Target: next.Pattern, Detail: "from " + limits(before) + " to " + limits(next),
 	}, effect)
 }
@@ -98,7 +98,7 @@ func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {
 	rule := fleet.ThresholdRule{Pattern: t.GetPattern(), Thresholds: fleet.Thresholds{
 		StaleAfter: t.GetStaleAfter().AsDuration(), SizePercent: int(t.GetSizePercent()), HangAfter: t.GetHangAfter().AsDuration(),
 		MissedAfter: t.GetMissedAfter().AsDuration(), ClockOffset: t.GetClockOffset().AsDuration(),
-		CertificateLeft: t.GetCertificateLeft().AsDuration(), ProofWithin: t.GetProofWithin().AsDuration(),
+		CertificateLeft: t.GetCertificateLeft().AsDuration(), TestRestoreWithin: t.GetProofWithin().AsDuration(),
 		Encryption: t.GetEncryption(), Ignore: t.GetIgnore(),
 	}}
 	set := rule.Thresholds
@@ -106,7 +106,7 @@ func thresholdFrom(t *pgharborv1.Threshold) (fleet.ThresholdRule, error) {
 	case rule.Pattern == "" || len(rule.Pattern) > maxPattern:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold needs a pattern of at most %d bytes", maxPattern).
 			WithHint("the pattern is matched against instance/database: 'shop-db/*', '*/scratch', '*'")
-	case min(set.StaleAfter, set.HangAfter, set.MissedAfter, set.ClockOffset, set.CertificateLeft, set.ProofWithin) < 0 || set.SizePercent < 0:
+	case min(set.StaleAfter, set.HangAfter, set.MissedAfter, set.ClockOffset, set.CertificateLeft, set.TestRestoreWithin) < 0 || set.SizePercent < 0:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "a threshold below zero makes no sense")
 	case set == fleet.Thresholds{}:
 		return rule, fleet.NewProblem(fleet.ErrInvalid, "the thresholds for %q set nothing", rule.Pattern)
@@ -119,7 +119,7 @@ func thresholdToProto(rule fleet.ThresholdRule) *pgharborv1.Threshold {
 	return &pgharborv1.Threshold{
 		Pattern: rule.Pattern, StaleAfter: span(t.StaleAfter), SizePercent: int32(t.SizePercent), HangAfter: span(t.HangAfter),
 		MissedAfter: span(t.MissedAfter), ClockOffset: span(t.ClockOffset), CertificateLeft: span(t.CertificateLeft),
-		ProofWithin: span(t.ProofWithin), Encryption: t.Encryption, Ignore: t.Ignore, SetBy: rule.SetBy, SetAt: stamp(rule.SetAt),
+		ProofWithin: span(t.TestRestoreWithin), Encryption: t.Encryption, Ignore: t.Ignore, SetBy: rule.SetBy, SetAt: stamp(rule.SetAt),
 	}
 }
 

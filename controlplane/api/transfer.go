@@ -80,8 +80,8 @@ func pump(ctx context.Context, from grpc.ClientStreamingServer[pgharborv1.Upload
 	}
 }
 
-// Download rings the agent that has the file and passes on what it sends. The
-// trail says how much of it left, also where it ended early.
+// Download notifies the agent that has the file and passes on what it sends. The audit log reports how
+// much of it left, also if it ended early.
 func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream grpc.ServerStreamingServer[pgharborv1.DownloadResponse]) (err error) {
 	ctx := stream.Context()
 	if err := checkTexts(request.GetReason(), ""); err != nil {
@@ -107,7 +107,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	}
 	defer func() { err = errors.Join(err, endUse(err)) }()
 	announced := firstAnnounced(request.GetOffset(), backup.SizeBytes)
-	sequence, err := s.Trail.Begin(ctx, audit.Action{
+	sequence, err := s.Audit.Begin(ctx, audit.Action{
 		Actor: caller.String(), Action: string(fleet.PermissionBackupDownload), Instance: backup.Instance,
 		Target: backup.ID, Reason: request.GetReason(), Detail: fmt.Sprintf("from byte %d of %d, up to byte %d first", request.GetOffset(), backup.SizeBytes, announced),
 	})
@@ -116,7 +116,7 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 	}
 	sent, err := s.relay(ctx, delivery{
 		backup: backup, requestedBy: caller.String(), to: stream,
-		left: &leaving{trail: s.Trail, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced},
+		egress: &egress{auditLog: s.Audit, sequence: sequence, from: request.GetOffset(), size: backup.SizeBytes, announced: announced},
 		header: func(context.Context, *transfer.Transfer) error {
 			return stream.Send(&pgharborv1.DownloadResponse{Part: &pgharborv1.DownloadResponse_Header{Header: &pgharborv1.DownloadHeader{
 				Filename: backup.Manifest.Filename, SizeBytes: backup.SizeBytes, Sha256: backup.Manifest.SHA256,
@@ -124,14 +124,14 @@ func (s *transferService) Download(request *pgharborv1.DownloadRequest, stream g
 		},
 	})
 	detail := fmt.Sprintf("bytes %d to %d of %d left, sha256 %s", request.GetOffset(), request.GetOffset()+sent, backup.SizeBytes, backup.Manifest.SHA256)
-	return errors.Join(err, s.Trail.End(ctx, sequence, detail, err))
+	return errors.Join(err, s.Audit.End(ctx, sequence, detail, err))
 }
 
 // delivery is the way of one backup from the agent that has it to a receiver.
 type delivery struct {
 	backup      fleet.Backup
-	left        *leaving // the bytes to deliver, of the file and what follows it
-	whole       bool     // as SendSpec has it
+	egress      *egress // the bytes to deliver, of the file and what follows it
+	whole       bool    // as SendSpec has it
 	requestedBy string
 	header      func(ctx context.Context, from *transfer.Transfer) error // sends it
 	to          interface{ SendMsg(message any) error }
@@ -142,11 +142,11 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	id := fleet.NewID()
 	from := s.Transfers.Open(id, d.backup.Instance)
 	defer from.Close()
-	ended, leave := s.Bells.Listen(session.JobBell(id))
+	ended, leave := s.Notifications.Listen(session.JobChannel(id))
 	defer leave()
 	_, err = s.Sessions.Submit(ctx, fleet.Job{
 		ID: id, Kind: fleet.JobSend, Instance: d.backup.Instance, RequestedBy: d.requestedBy,
-		Spec: fleet.JobSpec{BackupID: d.backup.ID, Offset: d.left.from, Whole: d.whole},
+		Spec: fleet.JobSpec{BackupID: d.backup.ID, Offset: d.egress.from, Whole: d.whole},
 	})
 	if err != nil {
 		return 0, err
@@ -165,18 +165,18 @@ func (s *transferService) relay(ctx context.Context, d delivery) (sent int64, er
 	for {
 		content, err := from.Receive(ctx)
 		if errors.Is(err, io.EOF) {
-			return sent, d.complete(d.left.from + sent)
+			return sent, d.complete(d.egress.from + sent)
 		}
 		if err != nil {
 			return sent, err
 		}
 		size := int64(content.Len())
-		end := d.left.from + sent + size
-		if end > d.left.size {
+		end := d.egress.from + sent + size
+		if end > d.egress.size {
 			content.Free()
 			return sent, d.complete(end)
 		}
-		if err := d.left.upTo(ctx, end); err != nil {
+		if err := d.egress.upTo(ctx, end); err != nil {
 			content.Free()
 			return sent, err
 		}
@@ -202,8 +202,8 @@ func (s *transferService) endJob(ctx context.Context, instance, id string, downl
 
 // complete refuses to call a file whole that is not.
 func (d delivery) complete(end int64) error {
-	if end != d.left.size {
-		return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s sent %d of %d bytes of backup %s", d.backup.Instance, end, d.left.size, d.backup.ID).
+	if end != d.egress.size {
+		return fleet.NewProblem(fleet.ErrIntegrity, "the agent of %s sent %d of %d bytes of backup %s", d.backup.Instance, end, d.egress.size, d.backup.ID).
 			WithHint("the file may be damaged: pgharbor show %s", d.backup.ID)
 	}
 	return nil

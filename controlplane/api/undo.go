@@ -10,14 +10,14 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// What the trail calls these; the permission of both is that of a restore.
+// What the audit log calls these; the permission of both is that of a restore.
 const (
 	actionPreview = "restore.preview"
 	actionUndo    = "restore.undo"
 )
 
-// PreviewRestore asks the agent to look ahead. The trail has it too: it makes
-// the agent open the file.
+// PreviewRestore asks the agent for a preflight. The audit log has it too: it makes the agent open
+// the file.
 func (s *restoreService) PreviewRestore(ctx context.Context, request *pgharborv1.PreviewRestoreRequest) (*pgharborv1.PreviewRestoreResponse, error) {
 	target := request.GetTargetDatabase()
 	if err := fleet.CheckTarget(target); err != nil {
@@ -55,7 +55,7 @@ func (s *restoreService) UndoRestore(ctx context.Context, request *pgharborv1.Un
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "the confirmation is %q, not the name of the database that was restored, %q", request.GetConfirm(), target)
 	case !restore.UndoneAt.IsZero():
 		return nil, fleet.NewProblem(fleet.ErrConflict, "restore %s was undone at %s", restore.ID, restore.UndoneAt.UTC().Format(time.RFC3339))
-	case restore.Kept == "":
+	case restore.Displaced == "":
 		return nil, fleet.NewProblem(fleet.ErrConflict, "restore %s replaced no database that is still kept", restore.ID).
 			WithHint("pgharbor restores shows what is kept, and until when")
 	}

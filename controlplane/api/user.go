@@ -145,8 +145,8 @@ func (s *userService) RevokeUser(ctx context.Context, request *pgharborv1.Revoke
 	return &pgharborv1.RevokeUserResponse{User: user, Warnings: warnings}, nil
 }
 
-// lonely warns of policies that ask for a second person where there is only one who manages people: of what waits for that,
-// nothing can be approved.
+// lonely warns of policies that ask for a second person if there is only one who manages people: of
+// what waits for that, nothing can be approved.
 func (s *userService) lonely(ctx context.Context) ([]string, error) {
 	policies, err := s.Catalog.Policies.List(ctx)
 	if err != nil {
@@ -170,9 +170,9 @@ func (s *userService) lonely(ctx context.Context) ([]string, error) {
 		"nor another be invited, until pgharbor-controlplane recover-owner --owner NAME on the control plane's host"}, nil
 }
 
-// changeUser changes what somebody may do, on behalf of the caller: the trail
-// first, then the change, then the bell, which ends the live streams that they
-// may no longer have. It returns them as they are then.
+// changeUser changes what somebody may do, on behalf of the caller: the audit log first, then the
+// change, then the notification, which ends the live streams that they may no longer have. It
+// returns them as they are then.
 func (s *userService) changeUser(ctx context.Context, name, action, detail string, change func(by string) error) (*pgharborv1.User, error) {
 	if err := pki.ValidUserName(name); err != nil {
 		return nil, fleet.NewProblem(fleet.ErrNotFound, "there is no such user: %v", err)
@@ -180,12 +180,12 @@ func (s *userService) changeUser(ctx context.Context, name, action, detail strin
 	by, whose := guard.CallerFrom(ctx).String(), fleet.Caller{Kind: fleet.CallerUser, Name: name}.String()
 	entry := audit.Action{Actor: by, Action: action, Target: whose, Detail: detail}
 	if _, err := s.Catalog.Users.Get(ctx, name); err != nil {
-		return nil, s.Trail.RefusedBefore(ctx, entry, err)
+		return nil, s.Audit.RefusedBefore(ctx, entry, err)
 	}
-	if err := s.Trail.Do(ctx, entry, func() error { return change(by) }); err != nil {
+	if err := s.Audit.Do(ctx, entry, func() error { return change(by) }); err != nil {
 		return nil, err
 	}
-	s.Bells.Ring(session.CallerBell(whose))
+	s.Notifications.Notify(session.CallerChannel(whose))
 	user, err := s.Catalog.Users.Get(ctx, name)
 	if err != nil {
 		return nil, err

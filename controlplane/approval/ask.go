@@ -19,9 +19,9 @@ func (g *Gate) ask(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequ
 	if err := g.Catalog.Approvals.MayAsk(ctx, approval); err != nil {
 		refused := approval
 		refused.ID = "" // it is none, and the next one is the same
-		return errors.Join(err, g.Trail.Denied(ctx, actionOn(caller, "approval.ask", refused)))
+		return errors.Join(err, g.Audit.Denied(ctx, actionOn(caller, "approval.ask", refused)))
 	}
-	err := g.Trail.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
+	err := g.Audit.Do(ctx, actionOn(caller, "approval.ask", approval), func() error {
 		asked, err := g.Catalog.Approvals.Ask(ctx, approval)
 		if err == nil && asked.ID != approval.ID { // the same request, twice at once
 			return waits(asked)
@@ -46,7 +46,7 @@ func (g *Gate) CheckDecider(ctx context.Context, r fleet.GuardedRequest) error {
 		}
 	}
 	return fleet.NewProblem(fleet.ErrConflict, "this takes another person with the permission %s, and there is none", r.Action.Permission()).
-		WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in; where that takes another person too, on the control plane's host: pgharbor-controlplane recover-owner --owner NAME")
+		WithHint("pgharbor users invite NAME --role OWNER, and let NAME log in; if that takes another person too, on the control plane's host: pgharbor-controlplane recover-owner --owner NAME")
 }
 
 func waits(approval fleet.Approval) error {

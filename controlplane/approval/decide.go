@@ -46,8 +46,8 @@ func (g *Gate) Get(ctx context.Context, caller fleet.Caller, id string) (fleet.A
 	return approval, err
 }
 
-// noApproval also answers whoever an approval does not concern, so that its id tells
-// them nothing.
+// noApproval also answers anyone whom an approval does not concern, so that its id tells them
+// nothing.
 func noApproval(id string) error {
 	return fleet.NewProblem(fleet.ErrNotFound, "there is no approval %q", id)
 }
@@ -74,7 +74,7 @@ func (g *Gate) Decide(ctx context.Context, caller fleet.Caller, id string, as fl
 		if !concerns(caller, approval) {
 			err = noApproval(id)
 		}
-		return none, errors.Join(err, g.Trail.Denied(ctx, action))
+		return none, errors.Join(err, g.Audit.Denied(ctx, action))
 	}
 	if approval, err = g.refreshed(ctx, approval); err != nil {
 		return none, err
@@ -86,7 +86,7 @@ func (g *Gate) Decide(ctx context.Context, caller fleet.Caller, id string, as fl
 	if comment != "" {
 		action.Detail += ": " + comment
 	}
-	err = g.Trail.Do(ctx, action, func() error {
+	err = g.Audit.Do(ctx, action, func() error {
 		return g.Catalog.Approvals.Decide(ctx, id, as, caller, comment, g.Now().UTC())
 	})
 	if err != nil {

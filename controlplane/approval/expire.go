@@ -7,8 +7,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// RunExpiry closes the approvals whose time is over, at every interval, until ctx ends.
-// They are worth nothing from that time on, also without it; it writes the trail.
+// RunExpiry closes the approvals whose time is over, at every interval, until ctx ends. They are
+// worth nothing from that time on, also without it; it writes the audit log.
 func (g *Gate) RunExpiry(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

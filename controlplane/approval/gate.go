@@ -1,6 +1,5 @@
-// Package approval decides what needs a second person, and lets each request pass
-// once after another person has agreed to exactly that one. It stands below the API,
-// which is one of its users.
+// Package approval decides what needs a second person, and lets each request pass once after
+// another person has agreed to exactly that one. It is below the API, which is one of its users.
 package approval
 
 import (
@@ -15,51 +14,50 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Gate stands between a request and its effect. Its fields are set before use and
-// not changed after.
+// Gate decides whether a request may have its effect. Its fields are set before use and not changed
+// after.
 type Gate struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
+	Audit   *audit.Log
 	Log     *slog.Logger
 	Now     func() time.Time
 }
 
-// Pass lets the caller's request pass where no policy asks for more. Where
-// one asks for a second person, it uses up the approval of exactly this
-// request; without one it asks for it and returns fleet.ErrConflict. It is to be
-// called last before the effect: what it lets pass, it lets pass once. By is who
-// approved; nobody where nobody had to.
+// Pass lets the caller's request pass if no policy asks for more. If one asks for a second person,
+// it uses up the approval of exactly this request; without one it asks for it and returns
+// fleet.ErrConflict. It must be called last before the effect: what it lets pass, it lets pass
+// once. By is who approved; nobody if nobody had to.
 func (g *Gate) Pass(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (by string, err error) {
 	approval, err := g.find(ctx, caller, r)
 	if err != nil || approval.ID == "" {
 		return "", err
 	}
-	return approval.DecidedBy, g.Trail.Do(ctx, actionOn(caller, "approval.use", approval), func() error {
+	return approval.DecidedBy, g.Audit.Do(ctx, actionOn(caller, "approval.use", approval), func() error {
 		return g.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalUsed, g.Now().UTC())
 	})
 }
 
-// PassUntil is Pass for an effect that may be interrupted and resumed, as a download is. The approval is in use until end is called; after an
-// error it can be used again until it expires.
+// PassUntil is Pass for an effect that may be interrupted and resumed, as a download is. The
+// approval is in use until end is called; after an error it can be used again until it expires.
 func (g *Gate) PassUntil(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (end func(error) error, err error) {
 	approval, err := g.find(ctx, caller, r)
 	if err != nil || approval.ID == "" {
 		return func(error) error { return nil }, err
 	}
-	sequence, err := g.Trail.Begin(ctx, actionOn(caller, "approval.use", approval))
+	sequence, err := g.Audit.Begin(ctx, actionOn(caller, "approval.use", approval))
 	if err != nil {
 		return nil, err
 	}
 	if err := g.Catalog.Approvals.Use(ctx, approval.ID, fleet.ApprovalInUse, g.Now().UTC()); err != nil {
-		return nil, errors.Join(err, g.Trail.End(ctx, sequence, "", err))
+		return nil, errors.Join(err, g.Audit.End(ctx, sequence, "", err))
 	}
 	return func(failed error) error {
 		err := g.Catalog.Approvals.EndUse(context.WithoutCancel(ctx), approval.ID, failed == nil)
-		return errors.Join(err, g.Trail.End(ctx, sequence, "", errors.Join(failed, err)))
+		return errors.Join(err, g.Audit.End(ctx, sequence, "", errors.Join(failed, err)))
 	}, nil
 }
 
-// PassJob is Pass for a job, where it is one that a policy can be about.
+// PassJob is Pass for a job, if it is one that a policy can be about.
 func (g *Gate) PassJob(ctx context.Context, caller fleet.Caller, job fleet.Job) error {
 	var action fleet.GuardedAction
 	switch {
@@ -105,8 +103,7 @@ func (g *Gate) warnOfHost(ctx context.Context, job fleet.Job, err error) error {
 	return err
 }
 
-// find returns the approval that lets a request pass, or one without an
-// id where none is needed.
+// find returns the approval that lets a request pass, or one without an id if none is needed.
 func (g *Gate) find(ctx context.Context, caller fleet.Caller, r fleet.GuardedRequest) (none fleet.Approval, err error) {
 	policies, err := g.Catalog.Policies.List(ctx)
 	if err != nil {
@@ -144,7 +141,7 @@ func (g *Gate) find(ctx context.Context, caller fleet.Caller, r fleet.GuardedReq
 			WithHint("pgharbor approvals show %s; another request needs another --reason, or to be another one", approval.ID)
 		action := actionOn(caller, string(r.Action), approval)
 		action.Detail = denied.Text
-		return none, errors.Join(denied, g.Trail.Denied(ctx, action))
+		return none, errors.Join(denied, g.Audit.Denied(ctx, action))
 	default:
 		return none, g.ask(ctx, caller, r, demand)
 	}

@@ -30,7 +30,7 @@ func gate(t *testing.T) (g *approval.Gate, olga, otto fleet.Caller) {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return now }
-	g = &approval.Gate{Catalog: c, Trail: &audit.Trail{Store: c.Trail, Now: clock}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: clock}
+	g = &approval.Gate{Catalog: c, Audit: &audit.Log{Store: c.AuditLog, Now: clock}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: clock}
 	return g, owner(t, c, "olga"), owner(t, c, "otto")
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whoever could create a second person would need no approval of one: by an invite
-// that they redeem themselves, by another device of a colleague, or by a grant. So
-// whatever makes somebody able to approve needs an approval too.
+// Anyone who could create a second person would need no approval of one: by an invite that they
+// redeem themselves, by another device of a colleague, or by a grant. So whatever makes somebody
+// able to approve needs an approval too.
 
 // PassInvite is Pass for an invite to somebody who could approve. It returns
 // the invite with who approved, and of what grants: they are no part of the invite's
@@ -26,8 +26,8 @@ func (g *Gate) PassInvite(ctx context.Context, caller fleet.Caller, i fleet.Invi
 		return i, err
 	}
 	i.Grants = person.Grants
-	// Whoever redeems it is nobody until then, also where the person is somebody.
-	if !access.Empowers(fleet.Caller{}, person.Caller()) {
+	// Anyone who redeems it is nobody until then, also if the person is somebody.
+	if !access.EscalatesPrivileges(fleet.Caller{}, person.Caller()) {
 		return i, nil
 	}
 	before := fleet.User{}
@@ -50,17 +50,16 @@ func (g *Gate) invitee(ctx context.Context, i fleet.Invite) (fleet.User, error) 
 	}
 }
 
-// PassEnrolment is Pass for a person's new device, where the person could
-// approve and nobody approved of the invite: it is from before a policy asked for
-// that. Who made the invite asks, so that anybody else may decide, also the person
-// on another device; the host's own word needs nobody's. The key is part of the
-// request: what is let pass is this device.
+// PassEnrolment is Pass for a person's new device, if the person could approve and nobody approved
+// of the invite: it is from before a policy asked for that. Anyone who made the invite asks, so
+// that anybody else may decide, also the person on another device; the host's own word needs
+// nobody's. The key is part of the request: what is let pass is this device.
 func (g *Gate) PassEnrolment(ctx context.Context, i fleet.Invite, device, key string) error {
 	if i.Kind != fleet.CallerUser || i.ApprovedBy != "" || i.CreatedBy == chain.ActorHost || !i.Open(g.Now().UTC()) {
 		return nil
 	}
 	person, err := g.invitee(ctx, i)
-	if err != nil || !access.Empowers(fleet.Caller{}, person.Caller()) {
+	if err != nil || !access.EscalatesPrivileges(fleet.Caller{}, person.Caller()) {
 		return err
 	}
 	inviter := fleet.Caller{Kind: chain.ActorInvite, Name: strings.TrimPrefix(i.CreatedBy, string(fleet.CallerUser)+":")}
@@ -97,10 +96,9 @@ func (g *Gate) PassGrant(ctx context.Context, caller fleet.Caller, user fleet.Us
 	return g.passGrowth(ctx, caller, user, after, "grant", grant.String())
 }
 
-// passGrowth is Pass for rights that all devices of a person get at once. The
-// devices are part of the request: who approves sees whom it reaches, and a device
-// that comes later is no part of it. One may come until the very change, which
-// therefore holds the person against what is returned.
+// passGrowth is Pass for rights that all devices of a person get at once. The devices are part of
+// the request: the approver sees whom it reaches, and a device that comes later is no part of it.
+// One may come until the very change, which therefore holds the person against what is returned.
 func (g *Gate) passGrowth(ctx context.Context, caller fleet.Caller, before, after fleet.User, verb, words string) (*fleet.Seen, error) {
 	devices, err := g.Catalog.Devices.List(ctx, after.Name)
 	if err != nil {
@@ -120,9 +118,9 @@ func (g *Gate) passGrowth(ctx context.Context, caller fleet.Caller, before, afte
 	return seen, err
 }
 
-// passPower is Pass for rights that somebody gets, where those make them able to approve.
+// passPower is Pass for rights that somebody gets, if those make them able to approve.
 func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
-	if !access.Empowers(before.Caller(), after.Caller()) {
+	if !access.EscalatesPrivileges(before.Caller(), after.Caller()) {
 		return "", nil
 	}
 	return g.passRights(ctx, caller, before, after, details...)
@@ -132,7 +130,7 @@ func (g *Gate) passPower(ctx context.Context, caller fleet.Caller, before, after
 // and after are part of the request, so an unused approval is void once they change.
 func (g *Gate) passRights(ctx context.Context, caller fleet.Caller, before, after fleet.User, details ...fleet.Detail) (by string, err error) {
 	details = append(details, fleet.Detail{Name: "rights before", Value: rights(before)}, fleet.Detail{Name: "rights after", Value: rights(after)})
-	return g.Pass(ctx, caller, fleet.GuardedRequest{Action: fleet.ActionEmpower, Target: after.Caller().String(), Details: details})
+	return g.Pass(ctx, caller, fleet.GuardedRequest{Action: fleet.ActionEscalate, Target: after.Caller().String(), Details: details})
 }
 
 // rights are what a person may do, in words.

@@ -70,10 +70,10 @@ func (g *Gate) close(ctx context.Context, approval fleet.Approval, as fleet.Appr
 		action.Detail += ": " + why
 	}
 	approval.State = as
-	return approval, g.Trail.Do(ctx, action, func() error { return g.Catalog.Approvals.Close(ctx, approval.ID, as) })
+	return approval, g.Audit.Do(ctx, action, func() error { return g.Catalog.Approvals.Close(ctx, approval.ID, as) })
 }
 
-// actionOn is what somebody does with an approval, for the trail.
+// actionOn is what somebody does with an approval, for the audit log.
 func actionOn(who fleet.Caller, action string, approval fleet.Approval) audit.Action {
 	detail := approval.Request.Summary()
 	if approval.DecidedBy != "" {

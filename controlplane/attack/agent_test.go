@@ -25,7 +25,7 @@ func TestNamesOfOneAgentBlindNobody(t *testing.T) {
 	// The trap is live: as many names as one may have do get in.
 	connect(t, h.malloryConn, &pgharborv1.Hello{Status: databases(2000, "name-%d")})
 	if all := h.health(t)["mallory"]; len(all) != 2000 || verdicts(all)["REFUSED"] {
-		t.Errorf("of as many as may be, %d are judged: %v", len(all), verdicts(all))
+		t.Errorf("of as many as may be, %d are evaluated: %v", len(all), verdicts(all))
 	}
 	for name, hello := range map[string]*pgharborv1.Hello{
 		"many": {Status: databases(100_000, "a-name-of-many-%d")},
@@ -123,9 +123,9 @@ func flood(s session, sent *atomic.Int64) error {
 	}
 }
 
-// An agent that floods could not be revoked for five minutes, because the trail
-// could not be written, and others met SQLITE_BUSY. Now the flood goes on while
-// everybody else is served, and ends with its revocation.
+// An agent that floods could not be revoked for five minutes, because the audit log could not be
+// written, and others met SQLITE_BUSY. Now the flood goes on while everybody else is served, and
+// ends with its revocation.
 func TestFloodOfAnAgentIsEndedByItsRevocation(t *testing.T) {
 	share := fleet.Share{Databases: 50, Backups: 3000, Runs: 400, Bytes: 64 << 20}
 	h := newHarbor(t, share)
@@ -160,19 +160,19 @@ func TestFloodOfAnAgentIsEndedByItsRevocation(t *testing.T) {
 		t.Errorf("the flood ended with %v", err)
 	}
 	if n := len(h.entries(t, "agent.settings", "agent:mallory")); n > 20 {
-		t.Errorf("its settings take %d entries of the trail", n)
+		t.Errorf("its settings take %d entries of the audit log", n)
 	}
 	if entries := h.entries(t, "agent.revoke", ""); len(entries) != 2 {
-		t.Errorf("the trail has %d entries of the revocation", len(entries))
+		t.Errorf("the audit log has %d entries of the revocation", len(entries))
 	}
 	h.honest.report(t, backupOf("shop0", 10))
 	if _, still := h.health(t)["mallory"]; still {
-		t.Error("who was revoked is judged")
+		t.Error("a revoked agent is evaluated")
 	}
 }
 
-// 3,000 heartbeats that flip a setting were 6,000 entries of the trail. The count is
-// on it when the control plane stops.
+// 3,000 heartbeats that flip a setting were 6,000 entries of the audit log. The count is on it when
+// the control plane stops.
 func TestSettingsThatFlipAreAFewEntriesAndACount(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
 	const flips = 300
@@ -193,7 +193,7 @@ func TestSettingsThatFlipAreAFewEntriesAndACount(t *testing.T) {
 	}
 }
 
-// Who may do nothing fills the trail with that no more than others.
+// Anyone who may do nothing fills the audit log with that no more than others.
 func TestDenialsAreAFewEntries(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
 	vera := h.User(t, "vera", fleet.RoleViewer)

@@ -11,8 +11,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// The runs of one job, each at the bounds of its fields, were one answer of hundreds
-// of MiB to whoever may look, and again at each change of the job.
+// The runs of one job, each at the bounds of its fields, were one answer of hundreds of MiB to
+// anyone who may look, and again at each change of the job.
 func TestRunsOfOneJobFillNoAnswer(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
 	mallory := connect(t, h.malloryConn, &pgharborv1.Hello{Status: databases(1, "m%d")})

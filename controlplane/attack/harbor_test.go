@@ -36,7 +36,7 @@ type session struct {
 	grpc.BidiStreamingClient[pgharborv1.ConnectRequest, pgharborv1.ConnectResponse]
 }
 
-// connect opens a session; whoever sends too much at once is welcomed all the same.
+// connect opens a session; anyone who sends too much at once is welcomed anyway.
 func connect(t *testing.T, conn *grpc.ClientConn, hello *pgharborv1.Hello) session {
 	t.Helper()
 	stream, err := pgharborv1.NewSessionServiceClient(conn).Connect(bounded(t))
@@ -165,7 +165,7 @@ func verdicts(all []*pgharborv1.DatabaseHealth) map[string]bool {
 	return found
 }
 
-// entries are the trail's, of an action and an actor.
+// entries are the audit log's, of an action and an actor.
 func (h *harbor) entries(t *testing.T, action, actor string) []*pgharborv1.AuditEntry {
 	t.Helper()
 	list, err := pgharborv1.NewAuditServiceClient(h.Owner(t)).ListAuditEntries(bounded(t),

@@ -12,7 +12,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// most is what the control plane and who attacks it, in one process, may allocate.
+// most is what the control plane and its attacker, in one process, may allocate.
 const most = 200 << 20
 
 // allocated is how many bytes were allocated while f ran.

@@ -10,8 +10,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// A VIEWER who revoked devices that there are not wrote two entries for each, for ever,
-// and so did one who revoked the same old device again and again.
+// A VIEWER who revoked devices that there are not wrote two entries for each, forever, and so did
+// one who revoked the same old device again and again.
 func TestWhatIsNotThereToBeRevokedIsAFewEntries(t *testing.T) {
 	h := newHarbor(t, fleet.DefaultShare)
 	vera := h.User(t, "vera", fleet.RoleViewer)

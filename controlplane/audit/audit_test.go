@@ -19,8 +19,8 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 var errFull = errors.New("no space")
 
-// pages is a trail in memory with room for a number of entries. Like the
-// catalog, it writes nothing once its context has ended.
+// pages is an audit log in memory with room for a number of entries. Like the catalog, it writes
+// nothing once its context has ended.
 type pages struct {
 	room    int
 	entries []chain.Entry
@@ -43,9 +43,9 @@ func (p *pages) Complete(ctx context.Context, started int64, outcome, detail str
 	return err
 }
 
-func trail(room int) (*audit.Trail, *pages) {
+func auditLog(room int) (*audit.Log, *pages) {
 	p := &pages{room: room}
-	return &audit.Trail{Store: p, Now: func() time.Time { return now }}, p
+	return &audit.Log{Store: p, Now: func() time.Time { return now }}, p
 }
 
 var action = audit.Action{Actor: "user:a", Action: "user.revoke", Instance: "db1", Target: "user:b", Reason: "why", Detail: "how"}
@@ -65,13 +65,13 @@ func TestDoWritesTheStartBeforeTheEffectAndThenTheEnd(t *testing.T) {
 		{"it fails", errors.New("why not"), chain.Entry{Sequence: 2, At: now, Outcome: chain.OutcomeFailed, Detail: "why not", Completes: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			trail, pages := trail(10)
+			auditLog, pages := auditLog(10)
 			ctx, cancel := context.WithCancel(t.Context())
-			err := trail.Do(ctx, action, func() error {
+			err := auditLog.Do(ctx, action, func() error {
 				if diff := cmp.Diff([]chain.Entry{started}, pages.entries); diff != "" {
 					t.Errorf("at the effect: %s", diff)
 				}
-				cancel() // the caller hangs up; how it ended is written all the same
+				cancel() // the caller hangs up; how it ended is written anyway
 				return tt.err
 			})
 			if !errors.Is(err, tt.err) {
@@ -85,8 +85,8 @@ func TestDoWritesTheStartBeforeTheEffectAndThenTheEnd(t *testing.T) {
 }
 
 func TestDoDoesNothingThatItCannotWriteDown(t *testing.T) {
-	trail, _ := trail(0)
-	err := trail.Do(t.Context(), action, func() error {
+	auditLog, _ := auditLog(0)
+	err := auditLog.Do(t.Context(), action, func() error {
 		t.Error("it took effect")
 		return nil
 	})
@@ -97,47 +97,47 @@ func TestDoDoesNothingThatItCannotWriteDown(t *testing.T) {
 
 // An end that can't be written is not passed over in silence.
 func TestDoSaysThatTheEndIsNotWritten(t *testing.T) {
-	trail, _ := trail(1)
-	if err := trail.Do(t.Context(), action, func() error { return nil }); !errors.Is(err, errFull) {
+	auditLog, _ := auditLog(1)
+	if err := auditLog.Do(t.Context(), action, func() error { return nil }); !errors.Is(err, errFull) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestDeniedIsWrittenAlsoWhenTheCallerHangsUp(t *testing.T) {
-	trail, pages := trail(1)
+	auditLog, pages := auditLog(1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := trail.Denied(ctx, action); err != nil {
+	if err := auditLog.Denied(ctx, action); err != nil {
 		t.Fatal(err)
 	}
 	if len(pages.entries) != 1 || pages.entries[0].Outcome != chain.OutcomeDenied || pages.entries[0].Actor != "user:a" {
-		t.Errorf("the trail is %+v", pages.entries)
+		t.Errorf("the audit log is %+v", pages.entries)
 	}
 }
 
-// clocked is a trail whose time the test sets.
-func clocked(room int) (*audit.Trail, *pages, *time.Time) {
+// clocked is an audit log whose time the test sets.
+func clocked(room int) (*audit.Log, *pages, *time.Time) {
 	p, at := &pages{room: room}, now
-	return &audit.Trail{Store: p, Now: func() time.Time { return at }}, p, &at
+	return &audit.Log{Store: p, Now: func() time.Time { return at }}, p, &at
 }
 
 // A caller who is refused a thousand times writes four entries and not a thousand.
 func TestWhatIsRefusedAgainIsCounted(t *testing.T) {
-	trail, pages, at := clocked(100)
+	auditLog, pages, at := clocked(100)
 	for range 1000 {
-		if err := trail.Denied(t.Context(), action); err != nil {
+		if err := auditLog.Denied(t.Context(), action); err != nil {
 			t.Fatal(err)
 		}
 		*at = at.Add(time.Second)
 	}
-	if err := trail.TellRepeats(t.Context(), false); err != nil {
+	if err := auditLog.TellRepeats(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	if len(pages.entries) != 3 {
 		t.Fatalf("within the hour there are %d entries", len(pages.entries))
 	}
 	*at = now.Add(audit.RepeatsWithin)
-	if err := trail.TellRepeats(t.Context(), false); err != nil {
+	if err := auditLog.TellRepeats(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	if len(pages.entries) != 4 {
@@ -148,7 +148,7 @@ func TestWhatIsRefusedAgainIsCounted(t *testing.T) {
 	if told.Detail != want || told.Outcome != chain.OutcomeDenied || told.Actor != action.Actor || told.Target != action.Target {
 		t.Errorf("the count is %+v", told)
 	}
-	if err := trail.Denied(t.Context(), action); err != nil || len(pages.entries) != 5 {
+	if err := auditLog.Denied(t.Context(), action); err != nil || len(pages.entries) != 5 {
 		t.Errorf("in the next hour there are %d entries, %v", len(pages.entries), err)
 	}
 }
@@ -156,23 +156,23 @@ func TestWhatIsRefusedAgainIsCounted(t *testing.T) {
 // What a caller can choose does not make an entry of its own each time; what another
 // does, is.
 func TestManyDifferentRefusalsOfOneCallerAreCountedToo(t *testing.T) {
-	trail, pages, _ := clocked(100)
+	auditLog, pages, _ := clocked(100)
 	for n := range 1000 {
 		a := action
 		a.Instance, a.Detail = strconv.Itoa(n), "not on "+strconv.Itoa(n)
-		if err := trail.Denied(t.Context(), a); err != nil {
+		if err := auditLog.Denied(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	other := action
 	other.Actor = "user:c"
-	if err := trail.Denied(t.Context(), other); err != nil {
+	if err := auditLog.Denied(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(pages.entries); n != 9 || pages.entries[8].Actor != "user:c" {
 		t.Errorf("there are %d entries", n)
 	}
-	if err := trail.TellRepeats(t.Context(), true); err != nil { // as at the end
+	if err := auditLog.TellRepeats(t.Context(), true); err != nil { // as at the end
 		t.Fatal(err)
 	}
 	if last := pages.entries[len(pages.entries)-1]; len(pages.entries) != 10 || !strings.HasPrefix(last.Detail, "992 times more") || !strings.HasSuffix(last.Detail, "not on 999") {
@@ -182,10 +182,10 @@ func TestManyDifferentRefusalsOfOneCallerAreCountedToo(t *testing.T) {
 
 // Settings that flip take effect each time, and are a few entries and a count.
 func TestWhatChangesOftenTakesEffectAndIsCounted(t *testing.T) {
-	trail, pages, _ := clocked(100)
+	auditLog, pages, _ := clocked(100)
 	done, failing := 0, errors.New("why not")
 	for n := range 100 {
-		err := trail.Often(t.Context(), action, func() error {
+		err := auditLog.Often(t.Context(), action, func() error {
 			if n == 50 {
 				return failing
 			}
@@ -196,7 +196,7 @@ func TestWhatChangesOftenTakesEffectAndIsCounted(t *testing.T) {
 			t.Errorf("time %d: %v", n, err)
 		}
 	}
-	if err := trail.TellRepeats(t.Context(), true); err != nil {
+	if err := auditLog.TellRepeats(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	var outcomes []string
@@ -211,24 +211,24 @@ func TestWhatChangesOftenTakesEffectAndIsCounted(t *testing.T) {
 }
 
 // What could not be written down is not taken for written, and a count is not lost.
-func TestTrailThatIsFullLosesNoRepeat(t *testing.T) {
-	trail, pages, _ := clocked(0)
+func TestAuditLogThatIsFullLosesNoRepeat(t *testing.T) {
+	auditLog, pages, _ := clocked(0)
 	for range 3 {
-		if err := trail.Denied(t.Context(), action); !errors.Is(err, errFull) {
+		if err := auditLog.Denied(t.Context(), action); !errors.Is(err, errFull) {
 			t.Errorf("got %v", err)
 		}
 	}
 	pages.room = 3
 	for range 5 {
-		if err := trail.Denied(t.Context(), action); err != nil {
+		if err := auditLog.Denied(t.Context(), action); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := trail.TellRepeats(t.Context(), true); !errors.Is(err, errFull) {
+	if err := auditLog.TellRepeats(t.Context(), true); !errors.Is(err, errFull) {
 		t.Errorf("the count: %v", err)
 	}
 	pages.room = 4
-	if err := trail.TellRepeats(t.Context(), true); err != nil || len(pages.entries) != 4 || !strings.HasPrefix(pages.entries[3].Detail, "2 times more") {
-		t.Errorf("the trail is %+v, %v", pages.entries, err)
+	if err := auditLog.TellRepeats(t.Context(), true); err != nil || len(pages.entries) != 4 || !strings.HasPrefix(pages.entries[3].Detail, "2 times more") {
+		t.Errorf("the audit log is %+v, %v", pages.entries, err)
 	}
 }

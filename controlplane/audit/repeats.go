@@ -107,7 +107,7 @@ func (r *repeats) close(key repeating) {
 	delete(r.open, key)
 }
 
-// due takes out what is to be told now.
+// due takes out what must be told now.
 func (r *repeats) due(now time.Time, all bool) []over {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,12 +130,12 @@ func (r *repeats) putBack(o over) {
 
 // Again reports whether an entry of this outcome would be one too many of its actor and
 // action within an hour; it is counted then, and the count is written later.
-func (t *Trail) Again(a Action, outcome string) bool { return t.repeats.again(a, outcome, t.Now()) }
+func (t *Log) Again(a Action, outcome string) bool { return t.repeats.again(a, outcome, t.Now()) }
 
 // Often runs f like Do, for what an agent or a device can do any number of times: the
 // first few times have their entries before and after them, what follows within an
 // hour is counted.
-func (t *Trail) Often(ctx context.Context, a Action, f func() error) error {
+func (t *Log) Often(ctx context.Context, a Action, f func() error) error {
 	if !t.Again(a, chain.OutcomeSucceeded) {
 		sequence, err := t.Begin(ctx, a)
 		if err != nil {
@@ -154,7 +154,7 @@ func (t *Trail) Often(ctx context.Context, a Action, f func() error) error {
 }
 
 // TellRepeats writes what was counted for an hour, or all that was counted.
-func (t *Trail) TellRepeats(ctx context.Context, all bool) (err error) {
+func (t *Log) TellRepeats(ctx context.Context, all bool) (err error) {
 	for _, o := range t.repeats.due(t.Now(), all) {
 		a := o.latest
 		a.Detail = fmt.Sprintf("%d times more from %s to %s, the last: %s", o.n, o.first.UTC().Format(time.RFC3339), o.last.UTC().Format(time.RFC3339), a.Detail)
@@ -166,9 +166,9 @@ func (t *Trail) TellRepeats(ctx context.Context, all bool) (err error) {
 	return err
 }
 
-// RunRepeats tells repeats as their time goes by, until ctx ends. What is left then is
-// for TellRepeats.
-func (t *Trail) RunRepeats(ctx context.Context, failed func(error)) {
+// RunRepeats tells repeats as their time passes, until ctx ends. What is left then is for
+// TellRepeats.
+func (t *Log) RunRepeats(ctx context.Context, failed func(error)) {
 	ticker := time.NewTicker(tellEvery)
 	defer ticker.Stop()
 	for {

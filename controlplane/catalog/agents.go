@@ -40,7 +40,7 @@ func (s Agents) Get(ctx context.Context, name string) (fleet.Agent, error) {
 	return a, missing(err, "instance %q", name)
 }
 
-// Enrolment names the enrolment that holds for an instance, for people too; "" where none does.
+// Enrolment names the enrolment that holds for an instance, for people too; "" if none does.
 func (s Agents) Enrolment(ctx context.Context, name string) (string, error) {
 	var id string
 	var since time.Time
@@ -52,19 +52,19 @@ func (s Agents) Enrolment(ctx context.Context, name string) (string, error) {
 	return id + " since " + since.Format(time.RFC3339), err
 }
 
-// RecordSeen notes that an agent was heard of.
+// RecordSeen records that an agent was heard from.
 func (s Agents) RecordSeen(ctx context.Context, name string, now time.Time) error {
 	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET last_seen_at = ? WHERE name = ?`, micros(now), name)
 	return err
 }
 
-// RecordClock notes how far an agent's clock is ahead; negative: behind.
+// RecordClock records how far an agent's clock is ahead; negative: behind.
 func (s Agents) RecordClock(ctx context.Context, name string, ahead time.Duration) error {
 	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET clock_offset = ? WHERE name = ?`, ahead.Microseconds(), name)
 	return err
 }
 
-// RecordStatus notes what an agent says of itself, and that it was heard of.
+// RecordStatus records what an agent says of itself, and that it was heard from.
 func (s Agents) RecordStatus(ctx context.Context, name, version string, status fleet.AgentStatus, now time.Time) error {
 	text, err := json.Marshal(status)
 	if err != nil {
@@ -76,8 +76,8 @@ func (s Agents) RecordStatus(ctx context.Context, name, version string, status f
 	return err
 }
 
-// RecordDuplicate notes that a second agent with the identity of one that is
-// connected was refused.
+// RecordDuplicate records that a second agent with the identity of one that is connected was
+// refused.
 func (s Agents) RecordDuplicate(ctx context.Context, name string, d fleet.Duplicate) error {
 	_, err := s.reports.ExecContext(ctx, `UPDATE agents SET duplicate_host = ?, duplicate_at = ? WHERE name = ?`, d.Host, micros(d.At), name)
 	return err

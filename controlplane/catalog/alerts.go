@@ -24,9 +24,9 @@ func (s Alerts) List(ctx context.Context, scope fleet.Scope) ([]fleet.Alert, err
 		FROM alerts`+f.sql()+` ORDER BY instance, database, verdict`, f.args...)
 }
 
-// TakeStep keeps what a look has changed together with what is to be told of
-// it: neither without the other, however the control plane ends. What nobody is told
-// of, such as an age in a text, follows a few hundred rows at a time.
+// TakeStep keeps what a look has changed together with what must be told of it: neither without the
+// other, however the control plane ends. What nobody is told of, such as an age in a text, follows
+// a few hundred rows at a time.
 func (s Alerts) TakeStep(ctx context.Context, step fleet.AlertStep, notifications []fleet.Notification) error {
 	told := map[fleet.AlertKey]bool{}
 	for _, news := range step.News() {
@@ -119,7 +119,7 @@ func queueNotifications(ctx context.Context, tx *sql.Tx, notifications []fleet.N
 	return nil
 }
 
-// Due returns what is to be delivered by now, oldest first.
+// Due returns what must be delivered by now, oldest first.
 func (s Notifications) Due(ctx context.Context, now time.Time) ([]fleet.Notification, error) {
 	scan := func(r row) (n fleet.Notification, err error) {
 		var body []byte

@@ -34,9 +34,9 @@ func large(t *testing.T, c *catalog.Catalog, rows int) (of fleet.Job) {
 		}
 		record(t, c, r, &b)
 		restore := job(c, t, "")
-		checks := make([]fleet.RestoreCheck, 100)
+		checks := make([]fleet.PreflightCheck, 100)
 		for m := range checks {
-			checks[m] = fleet.RestoreCheck{Name: "space", Result: "OK", Detail: strings.Repeat("d", 8<<10), Remedy: strings.Repeat("r", 8<<10)}
+			checks[m] = fleet.PreflightCheck{Name: "space", Result: "OK", Detail: strings.Repeat("d", 8<<10), Remedy: strings.Repeat("r", 8<<10)}
 		}
 		if _, err := c.Jobs.Finish(t.Context(), "db1", restore.ID, fleet.JobResult{State: fleet.JobSucceeded, FinishedAt: at, Checks: checks, Warnings: r.Warnings}, at); err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestRunsOfAJobAreAsManyAsAnAnswerHasRoomFor(t *testing.T) {
 	}
 }
 
-// A page ends where it has grown too large, and the next one goes on from there.
+// A page ends if it has grown too large, and the next one continues from there.
 func TestPagesOfLargeRowsAreShort(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
@@ -118,8 +118,8 @@ func TestPagesOfLargeRowsAreShort(t *testing.T) {
 	}
 }
 
-// A look at the fleet holds the runs and proofs of all databases at once: with all of
-// their words, one agent would have it hold hundreds of MiB.
+// A look at the fleet holds the runs and test restores of all databases at once: with all of their
+// words, one agent would have it hold hundreds of MiB.
 func TestALookHoldsFewWordsOfEachDatabase(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
@@ -130,18 +130,18 @@ func TestALookHoldsFewWordsOfEachDatabase(t *testing.T) {
 	running.State, running.FinishedAt = fleet.RunRunning, time.Time{}
 	record(t, c, ended, &b)
 	record(t, c, running, nil)
-	proof := fleet.Proof{State: fleet.ProofFailed, FinishedAt: now, Differences: atTheBounds(100, 1000)}
-	if err := c.Backups.RecordProof(t.Context(), "db1", b.ID, proof); err != nil {
+	testRestore := fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now, Differences: atTheBounds(100, 1000)}
+	if err := c.Backups.RecordTestRestore(t.Context(), "db1", b.ID, testRestore); err != nil {
 		t.Fatal(err)
 	}
 	f := factsOf(t, c)["db1/shop"]
-	if f.NewestRun == nil || f.Running == nil || f.Proved == nil {
+	if f.NewestRun == nil || f.Running == nil || f.TestRestored == nil {
 		t.Fatalf("got %+v", f)
 	}
-	if size := bytesOf(t, []any{f.NewestRun, f.Running, f.Proved.Proof}); size > 16<<10 {
+	if size := bytesOf(t, []any{f.NewestRun, f.Running, f.TestRestored.TestRestore}); size > 16<<10 {
 		t.Errorf("they take %d bytes", size)
 	}
-	if f.NewestRun.Error == "" || len(f.Proved.Proof.Differences) == 0 {
+	if f.NewestRun.Error == "" || len(f.TestRestored.TestRestore.Differences) == 0 {
 		t.Error("nothing is left of what they say")
 	}
 }

@@ -14,8 +14,9 @@ import (
 // to read through.
 const maxPending = 20
 
-// maxEnrolling is how many devices of one person may wait that invites of the same maker bring. Whoever holds an invite asks in its
-// maker's name, who is to have room for requests of their own.
+// maxEnrolling is how many devices of one person may wait that invites of the same maker bring.
+// Anyone who holds an invite asks in its maker's name, who must have room for requests of their
+// own.
 const maxEnrolling = 3
 
 const approvalColumns = `id, action, instance, source, target, details, reason, requester, requester_identity, state,
@@ -84,7 +85,7 @@ func (s Approvals) MayAsk(ctx context.Context, a fleet.Approval) error {
 	return roomToAsk(ctx, s.db, a)
 }
 
-// roomToAsk is fleet.ErrConflict where as many wait already as may.
+// roomToAsk is fleet.ErrConflict if as many wait already as may.
 func roomToAsk(ctx context.Context, from queryer, a fleet.Approval) error {
 	most, apart := maxPending, `action <> '`+string(fleet.ActionEnroll)+`'`
 	args := []any{a.Request.Requester, micros(a.CreatedAt)}
@@ -129,8 +130,8 @@ func (s Approvals) EndUse(ctx context.Context, id string, whole bool) error {
 	return err
 }
 
-// Reconcile gives back what was in use when the control plane ended
-// without a word. It is to be called before anything is used.
+// Reconcile gives back what was in use when the control plane ended without a word. It must be
+// called before anything is used.
 func (s Approvals) Reconcile(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE approvals SET state = 'approved' WHERE state = 'in-use'`)
 	return err
@@ -153,8 +154,8 @@ type ApprovalQuery struct {
 	Page Page
 	// Waiting: only those that can still come to something at this moment.
 	Waiting time.Time
-	// Scope limits them to the instances that whoever asks may see; what concerns
-	// the whole fleet is in no scope but that.
+	// Scope limits them to the instances that the caller may see; what concerns the whole fleet is
+	// in no scope but that.
 	Scope fleet.Scope
 }
 
@@ -173,7 +174,7 @@ func (s Approvals) List(ctx context.Context, q ApprovalQuery) ([]fleet.Approval,
 		fmt.Sprintf(` ORDER BY created_at DESC, id DESC LIMIT %d`, q.Page.limit()+1), f.args...)
 }
 
-// changedOne is fleet.ErrConflict with the text where an update found no row.
+// changedOne is fleet.ErrConflict with the text if an update found no row.
 func changedOne(result sql.Result, err error, format string, args ...any) error {
 	if err != nil {
 		return err

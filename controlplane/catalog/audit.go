@@ -20,8 +20,8 @@ func scanAudit(r row) (e chain.Entry, err error) {
 	return e, err
 }
 
-// Append adds an entry to the end of the trail and returns its sequence.
-func (s Trail) Append(ctx context.Context, e chain.Entry) (sequence int64, err error) {
+// Append adds an entry to the end of the audit log and returns its sequence.
+func (s AuditLog) Append(ctx context.Context, e chain.Entry) (sequence int64, err error) {
 	err = s.within(ctx, func(tx *sql.Tx) error {
 		sequence, err = appendAudit(ctx, tx, e)
 		return err
@@ -29,16 +29,16 @@ func (s Trail) Append(ctx context.Context, e chain.Entry) (sequence int64, err e
 	return sequence, err
 }
 
-// Complete adds the entry that says how the action of an earlier one
+// Complete adds the entry that reports how the action of an earlier one
 // ended.
-func (s Trail) Complete(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
+func (s AuditLog) Complete(ctx context.Context, started int64, outcome, detail string, now time.Time) error {
 	return s.within(ctx, func(tx *sql.Tx) error { return completeAudit(ctx, tx, started, outcome, detail, now) })
 }
 
-// Reconcile completes the entries whose action was under way when the control
-// plane ended without a word, and returns how many those are. It is to be called
-// before there are new ones. A job completes its own entry, whenever it ends.
-func (s Trail) Reconcile(ctx context.Context, now time.Time) (ended int, err error) {
+// Reconcile completes the entries whose action was under way when the control plane ended without a
+// word, and returns how many those are. It must be called before there are new ones. A job
+// completes its own entry, whenever it ends.
+func (s AuditLog) Reconcile(ctx context.Context, now time.Time) (ended int, err error) {
 	scan := func(r row) (sequence int64, err error) { return sequence, r.Scan(&sequence) }
 	err = s.within(ctx, func(tx *sql.Tx) error {
 		open, err := collect(ctx, tx, scan, `SELECT sequence FROM audit WHERE outcome = ?
@@ -54,7 +54,7 @@ func (s Trail) Reconcile(ctx context.Context, now time.Time) (ended int, err err
 	return ended, err
 }
 
-// brokenOff says how far an action may have come whose control plane has ended.
+// brokenOff reports how far an action may have come whose control plane has ended.
 func brokenOff(ctx context.Context, q queryer, started int64) (detail string, err error) {
 	err = q.QueryRowContext(ctx, `SELECT detail FROM audit WHERE completes = ? AND outcome = ? ORDER BY sequence DESC LIMIT 1`,
 		started, chain.OutcomeOngoing).Scan(&detail)
@@ -65,11 +65,11 @@ func brokenOff(ctx context.Context, q queryer, started int64) (detail string, er
 }
 
 func appendAudit(ctx context.Context, tx *sql.Tx, e chain.Entry) (int64, error) {
-	head, err := trailHead(ctx, tx)
+	checkpoint, err := checkpoint(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
-	e.Sequence, e.PreviousHash, e.Hash = head.Sequence+1, head.Hash, ""
+	e.Sequence, e.PreviousHash, e.Hash = checkpoint.Sequence+1, checkpoint.Hash, ""
 	e.Hash = e.Sum(e.PreviousHash)
 	_, err = tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Sequence, micros(e.At), e.Actor, e.Action, e.Instance, e.Target, e.Reason, e.Outcome, e.Detail, e.Completes, e.PreviousHash, e.Hash)
@@ -79,7 +79,7 @@ func appendAudit(ctx context.Context, tx *sql.Tx, e chain.Entry) (int64, error) 
 func completeAudit(ctx context.Context, tx *sql.Tx, started int64, outcome, detail string, now time.Time) error {
 	e, err := scanAudit(tx.QueryRowContext(ctx, `SELECT `+auditColumns+` FROM audit WHERE sequence = ?`, started))
 	if err != nil {
-		return missing(err, "entry %d in the trail", started)
+		return missing(err, "entry %d in the audit log", started)
 	}
 	e.At, e.Outcome, e.Detail, e.Completes = now, outcome, detail, started
 	_, err = appendAudit(ctx, tx, e)
@@ -89,8 +89,8 @@ func completeAudit(ctx context.Context, tx *sql.Tx, started int64, outcome, deta
 // shownBackups bounds the backups that the end of a job names.
 const shownBackups = 20
 
-// jobDetail is what the trail says of a job that has ended: why it failed, or which
-// backups it made or was about, with their sizes and hashes.
+// jobDetail is what the audit log says of a job that has ended: why it failed, or which backups it
+// made or was about, with their sizes and hashes.
 func jobDetail(ctx context.Context, q queryer, j fleet.Job) (string, error) {
 	if j.State != fleet.JobSucceeded {
 		return fmt.Sprintf("job %s %s: %s", j.ID, j.State, j.Error), nil
@@ -109,7 +109,7 @@ func jobDetail(ctx context.Context, q queryer, j fleet.Job) (string, error) {
 	return strings.Join(append([]string{"job " + j.ID}, backups...), "; "), err
 }
 
-// AuditQuery selects entries of the trail; empty fields select all.
+// AuditQuery selects entries of the audit log; empty fields select all.
 type AuditQuery struct {
 	Page     Page
 	Instance string
@@ -146,8 +146,8 @@ func (q AuditQuery) filter() (f filter) {
 	return f
 }
 
-// List returns a page of the trail, newest first, and the token of the next.
-func (s Trail) List(ctx context.Context, q AuditQuery) ([]chain.Entry, string, error) {
+// List returns a page of the audit log, newest first, and the token of the next.
+func (s AuditLog) List(ctx context.Context, q AuditQuery) ([]chain.Entry, string, error) {
 	f := q.filter()
 	before, _, err := q.Page.after()
 	if err != nil {
@@ -161,6 +161,6 @@ func (s Trail) List(ctx context.Context, q AuditQuery) ([]chain.Entry, string, e
 
 // After returns the entries that follow the one with a sequence, oldest
 // first, at most limit of them.
-func (s Trail) After(ctx context.Context, sequence int64, limit int) ([]chain.Entry, error) {
+func (s AuditLog) After(ctx context.Context, sequence int64, limit int) ([]chain.Entry, error) {
 	return collect(ctx, s.db, scanAudit, `SELECT `+auditColumns+` FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit)
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// verifyTrail walks the chain of n entries from its start.
-func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
+// verifyAuditLog walks the chain of n entries from its start.
+func verifyAuditLog(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 	t.Helper()
 	var all []chain.Entry
 	for query := (catalog.AuditQuery{Page: catalog.Page{Size: 1000}}); ; {
-		page, next, err := c.Trail.List(t.Context(), query)
+		page, next, err := c.AuditLog.List(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 		}
 	}
 	if len(all) != n {
-		t.Errorf("the trail has %d entries, want %d", len(all), n)
+		t.Errorf("the audit log has %d entries, want %d", len(all), n)
 	}
 	previous := ""
 	for i := range all {
@@ -41,18 +41,18 @@ func verifyTrail(t *testing.T, c *catalog.Catalog, n int) []chain.Entry {
 	return all
 }
 
-func TestTrailOnlyGrows(t *testing.T) {
+func TestAuditLogOnlyGrows(t *testing.T) {
 	c, path := open(t)
-	started, err := c.Trail.Append(t.Context(), chain.Entry{
+	started, err := c.AuditLog.Append(t.Context(), chain.Entry{
 		At: now, Actor: "user:a", Action: "backup.restore", Instance: "db1", Target: "b", Reason: "why", Outcome: chain.OutcomeStarted, Detail: "into x",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Trail.Complete(t.Context(), started, chain.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
+	if err := c.AuditLog.Complete(t.Context(), started, chain.OutcomeFailed, "no space", now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Trail.Complete(t.Context(), 77, chain.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
+	if err := c.AuditLog.Complete(t.Context(), 77, chain.OutcomeFailed, "", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("the end of what never began: %v", err)
 	}
 	db := raw(t, path)
@@ -62,10 +62,10 @@ func TestTrailOnlyGrows(t *testing.T) {
 		`INSERT OR REPLACE INTO audit SELECT 1, at, 'user:b', action, instance, target, reason, outcome, detail, completes, previous_hash, hash FROM audit WHERE sequence = 1`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err == nil {
-			t.Errorf("the trail let through: %s", statement)
+			t.Errorf("the audit log let through: %s", statement)
 		}
 	}
-	all := verifyTrail(t, c, 2)
+	all := verifyAuditLog(t, c, 2)
 	end := all[0]
 	end.Sequence, end.PreviousHash, end.Hash = 0, "", ""
 	want := chain.Entry{
@@ -77,18 +77,18 @@ func TestTrailOnlyGrows(t *testing.T) {
 	}
 }
 
-func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
+func TestAuditLogOfABrokenOffControlPlaneIsCompleted(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	begin := func(target string) int64 {
-		sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: chain.OutcomeStarted})
+		sequence, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Actor: "user:a", Action: "backup.download", Target: target, Outcome: chain.OutcomeStarted})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sequence
 	}
 	ended, cut, ofJob := begin("ended"), begin("cut"), begin("of a job")
-	if err := c.Trail.Complete(t.Context(), ended, chain.OutcomeSucceeded, "", now); err != nil {
+	if err := c.AuditLog.Complete(t.Context(), ended, chain.OutcomeSucceeded, "", now); err != nil {
 		t.Fatal(err)
 	}
 	_, err := c.Jobs.Create(t.Context(), fleet.Job{ID: fleet.NewID(), Kind: fleet.JobRestore, Instance: "db1", CreatedAt: now, Deadline: now, AuditSequence: ofJob})
@@ -96,20 +96,20 @@ func TestTrailOfABrokenOffControlPlaneIsSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{1, 0} {
-		if settled, err := c.Trail.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || settled != want {
-			t.Errorf("settled %d entries, %v, want %d", settled, err, want)
+		if completed, err := c.AuditLog.Reconcile(t.Context(), now.Add(time.Hour)); err != nil || completed != want {
+			t.Errorf("settled %d entries, %v, want %d", completed, err, want)
 		}
 	}
-	last := verifyTrail(t, c, 5)[0]
+	last := verifyAuditLog(t, c, 5)[0]
 	if last.Completes != cut || last.Target != "cut" || last.Outcome != chain.OutcomeFailed || !last.At.Equal(now.Add(time.Hour)) {
 		t.Errorf("the last entry is %+v", last)
 	}
 }
 
-func TestTrailByInstanceAndAction(t *testing.T) {
+func TestAuditLogByInstanceAndAction(t *testing.T) {
 	c, _ := open(t)
 	for i := range 6 {
-		_, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
+		_, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint("a", i%2), Instance: fmt.Sprint("i", i%3)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestTrailByInstanceAndAction(t *testing.T) {
 		query catalog.AuditQuery
 		want  int
 	}{{catalog.AuditQuery{}, 6}, {catalog.AuditQuery{Action: "a1"}, 3}, {catalog.AuditQuery{Instance: "i2"}, 2}, {catalog.AuditQuery{Action: "a1", Instance: "i2"}, 1}} {
-		if got, _, err := c.Trail.List(t.Context(), tt.query); err != nil || len(got) != tt.want {
+		if got, _, err := c.AuditLog.List(t.Context(), tt.query); err != nil || len(got) != tt.want {
 			t.Errorf("%+v: %d, %v", tt.query, len(got), err)
 		}
 	}

@@ -18,14 +18,14 @@ const backupColumns = `id, instance, kind, subject, database, state, created_at,
 	retention_status, retention_expires, retention_reason, manifest, held, hold_reason, held_by, scrubbed_at, iif(damage = '', suspect, damage), proof`
 
 func scanBackup(r row) (b fleet.Backup, err error) {
-	var manifest, proof []byte
+	var manifest, testRestore []byte
 	err = r.Scan(&b.ID, &b.Instance, &b.Kind, &b.Subject, &b.Database, &b.State, instant{&b.CreatedAt}, &b.Complete, &b.SizeBytes,
 		instant{&b.RemovedAt}, &b.RemovedFor, &b.Retention.Status, instant{&b.Retention.ExpiresAt}, &b.Retention.Reason, &manifest,
-		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &proof)
+		&b.Held, &b.HoldReason, &b.HeldBy, instant{&b.ScrubbedAt}, &b.Damage, &testRestore)
 	if err != nil {
 		return b, err
 	}
-	if err := json.Unmarshal(proof, &b.Proof); err != nil {
+	if err := json.Unmarshal(testRestore, &b.TestRestore); err != nil {
 		return b, err
 	}
 	return b, json.Unmarshal(manifest, &b.Manifest)
@@ -38,7 +38,7 @@ type BackupQuery struct {
 	Database       string
 	Since          time.Time
 	IncludeRemoved bool
-	// Scope limits them to the instances that whoever asks may see.
+	// Scope limits them to the instances that the caller may see.
 	Scope fleet.Scope
 }
 
@@ -77,9 +77,9 @@ func (s Backups) Get(ctx context.Context, id string) (fleet.Backup, error) {
 	return b, missing(err, "backup %q", id)
 }
 
-// recordBackup keeps a backup as its agent describes it. What was removed
-// stays removed and what is damaged stays so: a late report does not bring it
-// back. One that becomes suspect is on the trail by that.
+// recordBackup keeps a backup as its agent describes it. What was removed stays removed and what is
+// damaged stays so: a late report does not bring it back. One that becomes suspect is in the audit
+// log by that.
 func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	manifest, err := json.Marshal(b.Manifest)
 	if err != nil {
@@ -113,8 +113,8 @@ func (s *shared) recordBackup(ctx context.Context, tx *sql.Tx, b fleet.Backup) e
 	return s.tellSuspect(ctx, tx, b)
 }
 
-// RecordRemoved notes that an agent's retention removed a backup, when and why by its
-// word, and that it was told now: for how long it is kept counts from there.
+// RecordRemoved records that an agent's retention removed a backup, when and why by its word, and
+// that it was told now: for how long it is kept counts from there.
 func (s Backups) RecordRemoved(ctx context.Context, instance, id, reason string, at, now time.Time) error {
 	_, err := s.reports.ExecContext(ctx,
 		`UPDATE backups SET state = 'removed', removed_at = ?, removed_for = ?, removal_told_at = ? WHERE id = ? AND instance = ? AND state <> 'removed'`,
@@ -128,8 +128,8 @@ func (s Backups) RecordRemoved(ctx context.Context, instance, id, reason string,
 // other instances, and those that its share has no room for, are passed over; why is
 // returned.
 //
-// It is written a few hundred rows at a time, each of which is true for itself. The
-// digest comes last: what was broken off is asked for again.
+// It is written a few hundred rows at a time, each of which is true for itself. The digest comes
+// last: what was interrupted is asked for again.
 func (s Backups) TakeInventory(ctx context.Context, instance, digest string, backups []fleet.Backup) (refused []error, err error) {
 	names := map[string]error{}
 	listed := make(map[string]bool, len(backups))

@@ -31,17 +31,17 @@ var migrations embed.FS
 // connections bounds the pool for reads; the writer has one of its own.
 const connections = 8
 
-// Open opens the catalog at path, creates it with mode 0600 where there is
-// none, and brings its schema up to date.
+// Open opens the catalog at path, creates it with mode 0600 if there is none, and brings its schema
+// up to date.
 func Open(ctx context.Context, path string) (*Catalog, error) {
 	return open(ctx, path, migrate)
 }
 
-// OpenBeside opens the catalog at path to write to it beside the control plane
-// that serves it, of which SQLite's write lock and its log (WAL) allow: each
-// transaction is of one process alone, and seen by the other once it is whole. The
-// schema must be that of this program, and stays: fleet.ErrConflict.
-func OpenBeside(ctx context.Context, path string) (*Catalog, error) {
+// OpenWhileServed opens the catalog at path to write to it while the control plane serves it, of which
+// SQLite's write lock and its log (WAL) allow: each transaction is of one process alone, and seen
+// by the other once it is whole. The schema must be that of this program, and stays:
+// fleet.ErrConflict.
+func OpenWhileServed(ctx context.Context, path string) (*Catalog, error) {
 	return open(ctx, path, checkSchema)
 }
 

@@ -158,8 +158,8 @@ func TestManyWritersAtOnce(t *testing.T) {
 				if err := catalogs[i%2].Runs.Record(t.Context(), aRun("db1", now), &b); err != nil {
 					t.Errorf("writing: %v", err)
 				}
-				if _, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
-					t.Errorf("the trail: %v", err)
+				if _, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Action: "test"}); err != nil {
+					t.Errorf("the audit log: %v", err)
 				}
 				if _, err := c.Facts(t.Context(), now); err != nil {
 					t.Errorf("reading: %v", err)
@@ -172,7 +172,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 	if err != nil || len(runs) != writers*each {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
-	verifyTrail(t, c, writers*each)
+	verifyAuditLog(t, c, writers*each)
 }
 
 func TestTimesSurviveARoundTrip(t *testing.T) {

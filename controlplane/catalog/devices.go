@@ -50,8 +50,8 @@ func (s Devices) Revoke(ctx context.Context, user, id, by string, now time.Time)
 	return device, err
 }
 
-// SignIn notes that a device was seen. The first time is an entry of the trail,
-// in the same transaction.
+// SignIn notes that a device was seen. The first time is an entry of the audit log, in the same
+// transaction.
 func (s Devices) SignIn(ctx context.Context, who fleet.Caller, now time.Time) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		var before time.Time

@@ -85,7 +85,7 @@ func approvedAs(ctx context.Context, tx *sql.Tx, i fleet.Invite) error {
 // Enrolment is an invite about to be redeemed: for whom, and over which key.
 type Enrolment struct {
 	SecretHash string
-	Caller     fleet.Caller // Identity is used where the invite is redeemed now
+	Caller     fleet.Caller // Identity is used if the invite is redeemed now
 	Key        string       // pki.KeyHash of the key to certify
 	EndsAt     time.Time    // of the certificate
 }
@@ -130,8 +130,8 @@ func (s Invites) Redeem(ctx context.Context, e Enrolment, now time.Time) (identi
 	return identity, err
 }
 
-// Check refuses what Redeem would, and changes nothing. Again says that the
-// invite was used with the same key before.
+// Check refuses what Redeem would, and changes nothing. Again reports that the invite was used with
+// the same key before.
 func (s Invites) Check(ctx context.Context, secretHash, key string, now time.Time) (again bool, err error) {
 	invite, use, err := invite(ctx, s.db, secretHash)
 	if err != nil {
@@ -225,8 +225,8 @@ func enrol(ctx context.Context, tx *sql.Tx, e Enrolment, now time.Time) error {
 	return err
 }
 
-// Caller returns who an enrolment belongs to, with the role, scope and grants of
-// this moment, or fleet.ErrUnauthenticated where it is unknown or was revoked.
+// Caller returns who an enrolment belongs to, with the role, scope and grants of this moment, or
+// fleet.ErrUnauthenticated if it is unknown or was revoked.
 func (s Identities) Caller(ctx context.Context, kind fleet.CallerKind, name, identity string) (fleet.Caller, error) {
 	caller := fleet.Caller{Kind: kind, Name: name, Identity: identity}
 	var revoked time.Time

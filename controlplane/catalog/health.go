@@ -12,7 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
 
-// runsCount is for how long a scheduled run makes its database one to judge.
+// runsCount is for how long a scheduled run makes its database one to evaluate.
 const runsCount = 7 * 24 * time.Hour
 
 // Facts returns what is known of every database of every agent that was not revoked.
@@ -43,7 +43,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	if err != nil {
 		return nil, err
 	}
-	disputes, err := trailWarnings(ctx, q, agent.Name)
+	disputes, err := auditLogWarnings(ctx, q, agent.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 		}
 	}
 	for _, at := range []func(context.Context) error{
-		l.newestBackups, l.sizesBefore, l.newestRuns, l.runsUnderWay, l.wrongBackups, l.newestProofs, l.lastRestores,
+		l.newestBackups, l.sizesBefore, l.newestRuns, l.runsUnderWay, l.wrongBackups, l.newestTestRestores, l.lastRestores,
 	} {
 		if err := at(ctx); err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	}
 	for _, f := range all {
 		if f.Covered && f.NewestBackup != nil {
-			l.agent.NextRoundBytes = fleet.AddSizes(l.agent.NextRoundBytes, f.NewestBackup.SizeBytes)
+			l.agent.NextRunBytes = fleet.AddSizes(l.agent.NextRunBytes, f.NewestBackup.SizeBytes)
 		}
 	}
 	for n := range all {
@@ -78,16 +78,15 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	return all, nil
 }
 
-// databases returns those that the instance has, and those of which there is a
-// backup, or a run that says something: a name that somebody mistyped once is
-// no database, while one that the schedule has missed of late is. The one that
-// every instance has to connect to counts only where somebody backs it up. Of more
-// than an agent may have, those that exist come first.
+// databases returns those that the instance has, and those of which there is a backup, or a run
+// that says something: a name that somebody mistyped once is no database, while one that the
+// schedule has missed recently is. The one that every instance has to connect to counts only if
+// somebody backs it up. Of more than an agent may have, those that exist come first.
 func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now time.Time) ([]string, error) {
-	judged := map[string]bool{}
-	maintenance := "" // where the instance has it
+	relevant := map[string]bool{}
+	maintenance := "" // if the instance has it
 	for _, d := range agent.Status.Databases {
-		if judged[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !judged[d.Name] {
+		if relevant[d.Name] = d.Covered || d.Name != fleet.MaintenanceDatabase; !relevant[d.Name] {
 			maintenance = d.Name
 		}
 	}
@@ -105,12 +104,12 @@ func databases(ctx context.Context, q queryer, agent fleet.Agent, most int, now 
 		agent.Name, micros(now.Add(-runsCount)), maintenance, most)
 	names := []string{}
 	for _, d := range agent.Status.Databases {
-		if judged[d.Name] && d.Name != "" && len(names) < most {
+		if relevant[d.Name] && d.Name != "" && len(names) < most {
 			names = append(names, d.Name)
 		}
 	}
 	for _, name := range known {
-		if !judged[name] && name != "" && len(names) < most {
+		if !relevant[name] && name != "" && len(names) < most {
 			names = append(names, name)
 		}
 	}
@@ -142,18 +141,18 @@ func list(all any) (string, error) {
 // Once it is right again, they must not hide for years what is made since.
 func (l *look) plausible() any { return micros(l.now.Add(fleet.ClockSkew)) }
 
-// ofDumps is the kind by which a database is judged: one of another kind is no newer
+// ofDumps is the kind by which a database is evaluated: one of another kind is no newer
 // dump, and no dump's size is held against it.
 var ofDumps = `kind = '` + subject.Logical.Word() + `'`
 
-// newestBackups fills in of each what health judges and shows.
+// newestBackups fills in of each what health evaluates and shows.
 func (l *look) newestBackups(ctx context.Context) error {
 	names, err := list(l.names)
 	if err != nil {
 		return err
 	}
 	// The rule of intact.Is, by an index.
-	good := `instance = ?2 AND database = named.value AND ` + ofDumps + ` AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.ProofFailed + `'`
+	good := `instance = ?2 AND database = named.value AND ` + ofDumps + ` AND state = '` + intact.Present + `' AND complete = 1 AND proof_state <> '` + intact.TestRestoreFailed + `'`
 	newest, err := collect(ctx, l.q, func(r row) (b fleet.Backup, err error) {
 		b.Instance, b.State, b.Complete = l.instance, fleet.BackupPresent, true
 		return b, r.Scan(&b.Database, &b.ID, instant{&b.CreatedAt}, &b.SizeBytes, &b.Manifest.PlainSizeBytes, &b.Manifest.Encrypted)
@@ -169,8 +168,8 @@ func (l *look) newestBackups(ctx context.Context) error {
 	return err
 }
 
-// sizesOf bounds the sizes of one database; whoever backs up each quarter of an hour
-// has fewer in a week.
+// sizesOf bounds the sizes of one database; anyone who backs up each quarter of an hour has fewer
+// in a week.
 const sizesOf = 700
 
 // sizesBefore also reads what retention has removed by now: it was as large as it
@@ -209,26 +208,25 @@ func (l *look) sizesBefore(ctx context.Context) error {
 	return err
 }
 
-// judgedBytes bounds the words that are kept of a run or a proof while a fleet is
-// looked at: each of its databases has them, and a sentence is shown.
-const judgedBytes = 4 << 10
+// shownBytes bounds the words that are kept of a run or a test restore while a fleet is looked at:
+// each of its databases has them, and a sentence is shown.
+const shownBytes = 4 << 10
 
-// scanJudged scans of a run what is judged and shown.
-func scanJudged(r row) (fleet.Run, error) {
+// scanEvaluated scans of a run what is evaluated and shown.
+func scanEvaluated(r row) (fleet.Run, error) {
 	run, err := scanRun(r)
-	run.Error, run.Warnings = fleet.Cut(run.Error, judgedBytes), nil
+	run.Error, run.Warnings = fleet.Cut(run.Error, shownBytes), nil
 	return run, err
 }
 
-// newestRuns goes by the end: an attempt that was turned away because another was
-// under way began later and ended sooner, and says nothing once the other has
-// ended.
+// newestRuns uses the end: an attempt that was turned away because another was under way began
+// later and ended sooner, and says nothing once the other has ended.
 func (l *look) newestRuns(ctx context.Context) error {
 	names, err := list(l.names)
 	if err != nil {
 		return err
 	}
-	runs, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
+	runs, err := collect(ctx, l.q, scanEvaluated, `SELECT `+runColumns+` FROM runs WHERE rowid IN (
 		SELECT (SELECT rowid FROM runs WHERE instance = ?2 AND database = named.value AND state <> 'running' ORDER BY finished_at DESC LIMIT 1)
 		FROM json_each(?1) AS named)`, names, l.instance)
 	for n := range runs {
@@ -241,7 +239,7 @@ func (l *look) newestRuns(ctx context.Context) error {
 const longestOf = 10
 
 func (l *look) runsUnderWay(ctx context.Context) error {
-	running, err := collect(ctx, l.q, scanJudged, `SELECT `+runColumns+` FROM runs
+	running, err := collect(ctx, l.q, scanEvaluated, `SELECT `+runColumns+` FROM runs
 		WHERE instance = ? AND state = 'running' ORDER BY started_at DESC LIMIT ?`, l.instance, fleet.RunsUnderWay)
 	l.agent.Busy = len(running) > 0
 	for n := range running {

@@ -211,7 +211,7 @@ func TestFactsOfTheDaysBefore(t *testing.T) {
 	if shop.Running == nil || shop.Running.ID != running.ID || shop.LongestRun != 18*time.Minute || !shop.Agent.Busy {
 		t.Errorf("runs: %+v, the longest took %s, busy %t", shop.Running, shop.LongestRun, shop.Agent.Busy)
 	}
-	if !shop.Exists || !shop.Covered || shop.Agent.NextRoundBytes != 5 || shop.Agent.ClockOffset != -3*time.Second {
+	if !shop.Exists || !shop.Covered || shop.Agent.NextRunBytes != 5 || shop.Agent.ClockOffset != -3*time.Second {
 		t.Errorf("%+v", shop)
 	}
 	if !guest.Exists || guest.Covered || !guest.RestoredAt.Equal(now.Add(-time.Hour)) {

@@ -39,8 +39,7 @@ func (s Identities) Holder(ctx context.Context, identity string) (Holder, error)
 	return h, missing(err, "enrolment %q", identity)
 }
 
-// RecordTrusts notes which CAs a holder says that it trusts, and which one its
-// certificate is of.
+// RecordTrusts records which CAs a holder says that it trusts, and which one its certificate is of.
 func (s Identities) RecordTrusts(ctx context.Context, identity string, trusts []string, issuer string) error {
 	text, err := json.Marshal(trusts)
 	if err != nil {
@@ -51,7 +50,7 @@ func (s Identities) RecordTrusts(ctx context.Context, identity string, trusts []
 	return err
 }
 
-// RecordCertificate notes when the newest certificate of an enrolment ends.
+// RecordCertificate records when the newest certificate of an enrolment ends.
 func (s Identities) RecordCertificate(ctx context.Context, identity string, endsAt time.Time) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE identities SET ends_at = ? WHERE id = ?`, micros(endsAt), identity)
 	return err

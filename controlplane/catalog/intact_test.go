@@ -22,15 +22,15 @@ func TestTheNewestBackupIsOneThatCounts(t *testing.T) {
 	}
 	ids := map[string]string{}
 	for state, change := range states {
-		for _, proof := range []string{"", "succeeded", "failed"} {
+		for _, testRestore := range []string{"", "succeeded", "failed"} {
 			for _, complete := range []bool{true, false} {
 				b := aBackup("db1", now.Add(-time.Hour))
-				b.Database, b.Complete = fmt.Sprintf("%s, proof %q, complete %t", state, proof, complete), complete
+				b.Database, b.Complete = fmt.Sprintf("%s, proof %q, complete %t", state, testRestore, complete), complete
 				r := aRun("db1", now.Add(-time.Hour))
 				r.Database = b.Database
 				record(t, c, r, &b)
-				if proof != "" {
-					if err := c.Backups.RecordProof(t.Context(), "db1", b.ID, fleet.Proof{State: proof, FinishedAt: now}); err != nil {
+				if testRestore != "" {
+					if err := c.Backups.RecordTestRestore(t.Context(), "db1", b.ID, fleet.TestRestore{State: testRestore, FinishedAt: now}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -46,7 +46,7 @@ func TestTheNewestBackupIsOneThatCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := f.NewestBackup != nil, intact.Is(b.Complete, b.State, b.Proof.State); got != want {
+		if got, want := f.NewestBackup != nil, intact.Is(b.Complete, b.State, b.TestRestore.State); got != want {
 			t.Errorf("%s: it counts for health: %t, by the rule: %t", f.Database, got, want)
 		}
 	}

@@ -12,9 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Whoever has made an invite knows its word, and so it ends with the rights that it
-// was made with: where they go, in the same transaction, and where they went while it
-// was made, it is not kept.
+// Anyone who has made an invite knows its word, and so it ends with the rights that it was made
+// with: if they go, in the same transaction, and if they went while it was made, it is not kept.
 
 // makerStillMay refuses an invite whose maker no longer has the device or the rights
 // that they called with.
@@ -32,8 +31,8 @@ func makerStillMay(ctx context.Context, tx *sql.Tx, maker fleet.Caller) error {
 	return err
 }
 
-// voiding is why open invites end, and by whom. It is an entry of the trail, in the
-// same transaction.
+// voiding is why open invites end, and by whom. It is an entry of the audit log, in the same
+// transaction.
 type voiding struct {
 	by, target string
 	why        string // follows their number
@@ -59,8 +58,8 @@ func (v voiding) invites(ctx context.Context, tx *sql.Tx, statement string, args
 	return err
 }
 
-// voidInvites ends the open invites of a user, whose rights are others now: whoever
-// holds one that was made before would have the new ones without anybody's consent.
+// voidInvites ends the open invites of a user, whose rights are others now: anyone who holds one
+// that was made before would have the new ones without anybody's consent.
 func voidInvites(ctx context.Context, tx *sql.Tx, user, by string, now time.Time) error {
 	v := voiding{by: by, target: userName(user), why: "from before the rights changed", at: now}
 	return v.invites(ctx, tx, voidOpen+`kind = 'user' AND name = ?2`, user)
@@ -73,8 +72,8 @@ func voidMadeBy(ctx context.Context, tx *sql.Tx, user, by string, now time.Time)
 	return v.invites(ctx, tx, voidOpen+`created_by = ?2`, userName(user))
 }
 
-// voidMadeOn ends the open invites that were made with a device of a user: whoever has
-// it knows their words.
+// voidMadeOn ends the open invites that were made with a device of a user: anyone who has it knows
+// their words.
 func voidMadeOn(ctx context.Context, tx *sql.Tx, user, device, by string, now time.Time) error {
 	v := voiding{by: by, target: "device:" + device, why: "made with the device that was revoked", at: now}
 	return v.invites(ctx, tx, voidOpen+`created_by = ?2 AND created_on IN (?3, '')`, userName(user), device)

@@ -72,8 +72,8 @@ func (s Jobs) Running(ctx context.Context, instance string) ([]string, error) {
 	return collect(ctx, s.db, scan, `SELECT id FROM jobs WHERE instance = ? AND state = 'running'`, instance)
 }
 
-// RecordOffer notes that an agent is about to be told of a job. Where the job has
-// ended before, it is not to be told: fleet.ErrConflict.
+// RecordOffer records that an agent is about to be told of a job. If the job has ended before, it
+// is not to be told: fleet.ErrConflict.
 func (s Jobs) RecordOffer(ctx context.Context, id string) error {
 	result, err := s.reports.ExecContext(ctx, `UPDATE jobs SET state = 'offered' WHERE id = ? AND state IN ('queued', 'offered')`, id)
 	return changedOne(result, err, "job %s has ended before it was offered", id)
@@ -102,8 +102,8 @@ func (s Jobs) CancelQueued(ctx context.Context, requestedBy, why string, now tim
 	return ids, err
 }
 
-// RecordProgress notes that an agent works on a job, and how far it is. It
-// changes nothing once the job has ended, nor for a job of another instance.
+// RecordProgress records that an agent works on a job, and how far it is. It changes nothing once
+// the job has ended, nor for a job of another instance.
 func (s Jobs) RecordProgress(ctx context.Context, instance, id string, p fleet.Progress, now time.Time) error {
 	_, err := s.reports.ExecContext(ctx, `
 		UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), phase = ?, done_bytes = ?, total_bytes = ?,
@@ -113,8 +113,8 @@ func (s Jobs) RecordProgress(ctx context.Context, instance, id string, p fleet.P
 	return err
 }
 
-// TakeFetch notes that the backup of a restore on another instance is about to leave
-// for it. It does so once: a second time is fleet.ErrConflict.
+// TakeFetch records that the backup of a restore on another instance is about to leave for it. It
+// does so once: a second time is fleet.ErrConflict.
 func (s Jobs) TakeFetch(ctx context.Context, restoreID string, now time.Time) error {
 	result, err := s.db.ExecContext(ctx, `UPDATE jobs SET fetched_at = ? WHERE id = ? AND fetched_at IS NULL`, micros(now), restoreID)
 	return changedOne(result, err, fetchedBefore, restoreID)
@@ -122,7 +122,7 @@ func (s Jobs) TakeFetch(ctx context.Context, restoreID string, now time.Time) er
 
 const fetchedBefore = "the backup for the restore %s was fetched before; it leaves its instance once for each restore"
 
-// CheckFetch returns fleet.ErrConflict where TakeFetch would.
+// CheckFetch returns fleet.ErrConflict if TakeFetch would.
 func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	var fetched bool
 	err := s.db.QueryRowContext(ctx, `SELECT fetched_at IS NOT NULL FROM jobs WHERE id = ?`, restoreID).Scan(&fetched)
@@ -132,10 +132,9 @@ func (s Jobs) CheckFetch(ctx context.Context, restoreID string) error {
 	return missing(err, "job %q", restoreID)
 }
 
-// Finish notes how a job ended, once: where it has ended before, only
-// "lost" gives way. The trail's entry of its start is completed in the same
-// transaction. It returns the job as it is now, or fleet.ErrNotFound for a job
-// that the instance does not have.
+// Finish notes how a job ended, once: if it has ended before, only "lost" gives way. The audit
+// log's entry of its start is completed in the same transaction. It returns the job as it is now,
+// or fleet.ErrNotFound for a job that the instance does not have.
 func (s Jobs) Finish(ctx context.Context, instance, id string, r fleet.JobResult, now time.Time) (fleet.Job, error) {
 	var job fleet.Job
 	err := s.reports.within(ctx, func(tx *sql.Tx) error {
@@ -178,9 +177,8 @@ func outcome(r fleet.JobResult) string {
 	return chain.OutcomeFailed
 }
 
-// Overdue returns the jobs that nobody should wait for any longer: not
-// begun by their deadline, or running on an agent that was not heard of since
-// silentSince.
+// Overdue returns the jobs that nobody should wait for any longer: not begun by their deadline, or
+// running on an agent that was not heard from since silentSince.
 func (s Jobs) Overdue(ctx context.Context, now, silentSince time.Time) ([]fleet.Job, error) {
 	return collect(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM jobs
 		WHERE (state IN ('queued', 'offered') AND deadline <= ?)

@@ -45,16 +45,16 @@ func TestKindSubjectAndWhatABackupDependsOnAreKept(t *testing.T) {
 	}
 }
 
-func TestADatabaseIsJudgedByItsDumpsAlone(t *testing.T) {
+func TestADatabaseIsEvaluatedByItsDumpsAlone(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	dumps := []fleet.Backup{aBackup("db1", now.Add(-3*time.Hour)), aBackup("db1", now.Add(-2*time.Hour))}
 	other := []fleet.Backup{ofKind("base", now.Add(-150*time.Minute)), ofKind("base", now.Add(-time.Hour))}
 	for n := range other {
 		other[n].SizeBytes = 9000
-		other[n].Proof = fleet.Proof{State: fleet.ProofFailed, FinishedAt: now}
+		other[n].TestRestore = fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now}
 	}
-	dumps[0].Proof = fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now.Add(-time.Minute), RestoreTook: time.Second}
+	dumps[0].TestRestore = fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: now.Add(-time.Minute), RestoreTook: time.Second}
 	inventory(t, c, append(dumps, other...)...)
 	facts := factsOf(t, c)["db1/shop"]
 	if b := facts.NewestBackup; b == nil || b.ID != dumps[1].ID {
@@ -63,8 +63,8 @@ func TestADatabaseIsJudgedByItsDumpsAlone(t *testing.T) {
 	if len(facts.Sizes) != 1 || facts.Sizes[0].Stored != 10 {
 		t.Errorf("the sizes before are %+v", facts.Sizes)
 	}
-	if facts.Proved == nil || facts.Proved.ID != dumps[0].ID || facts.RestoreTakes != time.Second {
-		t.Errorf("the newest test restore is of %+v and took %s", facts.Proved, facts.RestoreTakes)
+	if facts.TestRestored == nil || facts.TestRestored.ID != dumps[0].ID || facts.RestoreTakes != time.Second {
+		t.Errorf("the newest test restore is of %+v and took %s", facts.TestRestored, facts.RestoreTakes)
 	}
 }
 

@@ -42,10 +42,10 @@ func isOwner(ctx context.Context, tx *sql.Tx, name string) (is bool, err error) 
 	return is, err
 }
 
-// RecoverOwner keeps an invite that makes its holder an OWNER of the whole fleet,
-// by the word of whoever holds the control plane's host. Somebody who is less and
-// has devices is refused with fleet.ErrExists: those devices, wherever they are,
-// would become an OWNER's. Who is less and has none begins again.
+// RecoverOwner keeps an invite that makes its holder an OWNER of the whole fleet, by the word of
+// anyone who holds the control plane's host. Somebody who is less and has devices is refused with
+// fleet.ErrExists: those devices, wherever they are, would become an OWNER's. Anyone who is less
+// and has none begins again.
 func (s Invites) RecoverOwner(ctx context.Context, i fleet.Invite) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, i.Name))

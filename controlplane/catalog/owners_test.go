@@ -11,14 +11,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// beside is somebody who is there besides the one OWNER.
-type beside struct {
+// others is somebody who is there besides the one OWNER.
+type others struct {
 	make func(c *catalog.Catalog)
 	owns bool
 }
 
-func ownersBeside(t *testing.T, part fleet.Scope) map[string]beside {
-	return map[string]beside{
+func otherOwners(t *testing.T, part fleet.Scope) map[string]others {
+	return map[string]others{
 		"nobody":           {func(*catalog.Catalog) {}, false},
 		"one only invited": {func(c *catalog.Catalog) { invite(t, c, fleet.CallerUser, "bert", fleet.RoleOwner) }, false},
 		"one limited": {func(c *catalog.Catalog) {
@@ -61,7 +61,7 @@ func TestLastOwnerStaysWhateverChanges(t *testing.T) {
 		},
 	}
 	for what, change := range changes {
-		for who, other := range ownersBeside(t, part) {
+		for who, other := range otherOwners(t, part) {
 			t.Run(what+" beside "+who, func(t *testing.T) {
 				c, _ := open(t)
 				anna := enrol(t, c, fleet.CallerUser, "anna", fleet.RoleOwner)
@@ -179,9 +179,9 @@ func TestDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
+	entries, _, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{Action: "device.sign-in"})
 	if err != nil || len(entries) != 1 || entries[0].Actor != "user:olga" || entries[0].Target != "device:"+phone.Identity || entries[0].Detail != "phone" {
-		t.Errorf("the trail has %+v, %v", entries, err)
+		t.Errorf("the audit log has %+v, %v", entries, err)
 	}
 	if _, err := c.Devices.Revoke(t.Context(), "owner", phone.Identity, "user:owner", now); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("as another person's: %v", err)
@@ -242,17 +242,17 @@ func TestRecoverOwner(t *testing.T) {
 	}
 
 	// Beside a control plane of another release nothing is touched.
-	beside, err := catalog.OpenBeside(t.Context(), path)
+	others, err := catalog.OpenWhileServed(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := beside.Close(); err != nil {
+	if err := others.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := raw(t, path).ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := catalog.OpenBeside(t.Context(), path); !errors.Is(err, fleet.ErrConflict) {
+	if _, err := catalog.OpenWhileServed(t.Context(), path); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("with an earlier schema: %v", err)
 	}
 }

@@ -18,9 +18,9 @@ const (
 	answerBytes = 1 << 20
 )
 
-// Page asks for a part of a list that runs from the newest to the oldest. It ends
-// sooner where its rows are large. Its token names the last row that was seen, so rows
-// that are added meanwhile shift nothing.
+// Page asks for a part of a list that runs from the newest to the oldest. It ends sooner if its
+// rows are large. Its token names the last row that was seen, so rows that are added meanwhile
+// shift nothing.
 type Page struct {
 	Size  int    // 0 means 100; at most 1000
 	Token string // empty for the first page

@@ -53,8 +53,8 @@ func TestPageTokenThatWasMadeUpIsRefused(t *testing.T) {
 		if _, _, err := c.Runs.List(t.Context(), catalog.RunQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
 			t.Errorf("%q: %v", token, err)
 		}
-		if _, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
-			t.Errorf("%q for the trail: %v", token, err)
+		if _, _, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Token: token}}); !errors.Is(err, fleet.ErrInvalid) {
+			t.Errorf("%q for the audit log: %v", token, err)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestPageSizeHasABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for size, want := range map[int]int{-1: 100, 0: 100, 1: 1, 1000: 1000, 1 << 30: 1000} {
-		entries, next, err := c.Trail.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Size: size}})
+		entries, next, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{Page: catalog.Page{Size: size}})
 		if err != nil || len(entries) != want || next == "" {
 			t.Errorf("a page of %d: %d entries, next %q, %v", size, len(entries), next, err)
 		}

@@ -91,7 +91,7 @@ func TestTheSameEnrolmentAgain(t *testing.T) {
 	}
 }
 
-func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
+func TestRevokedUserIsNobodyUntilInvitedAgain(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "owner", fleet.RoleOwner)
 	laptop, phone := enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator), enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)
@@ -116,7 +116,7 @@ func TestRevokedUserIsNobodyUntilInvitedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := caller(t, c, again); err != nil || got.Role != fleet.RoleViewer || len(got.Grants) != 0 {
-		t.Errorf("anew she is %+v, %v", got, err)
+		t.Errorf("again she is %+v, %v", got, err)
 	}
 	for _, device := range []fleet.Caller{laptop, phone} {
 		if _, err := caller(t, c, device); !errors.Is(err, fleet.ErrUnauthenticated) {

@@ -9,9 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Prune deletes what is older than it is kept for, and that nothing rests on any
-// longer, and returns how many rows those were. What was counted is told then. Each transaction deletes a few
-// hundred. The trail is never pruned.
+// Prune deletes what is older than it is kept for, and that nothing rests on any longer, and
+// returns how many rows those were. What was counted is told then. Each transaction deletes a few
+// hundred. The audit log is never pruned.
 func (c *Catalog) Prune(ctx context.Context, keep fleet.Keep, now time.Time) (pruned int, err error) {
 	agents, err := c.Agents.List(ctx, nil)
 	if err != nil {
@@ -49,9 +49,9 @@ func deleted(result sql.Result, err error) (int, error) {
 	return int(n), err
 }
 
-// pruneRuns deletes the oldest runs of an instance, those that began before a
-// moment where one is given. What health judges by stays: what is under way, and
-// of each database the run that ended last.
+// pruneRuns deletes the oldest runs of an instance, those that began before a moment if one is
+// given. What health evaluates stays: what is under way, and of each database the run that ended
+// last.
 func pruneRuns(ctx context.Context, tx *sql.Tx, instance string, before time.Time, most int) (int, error) {
 	began := int64(math.MaxInt64)
 	if !before.IsZero() {
@@ -84,10 +84,9 @@ func pruneJobs(ctx context.Context, tx *sql.Tx, before, now time.Time) (int, err
 	return deleted(tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))`, named))
 }
 
-// pruneRemoved deletes backups that were told to be removed before a moment, whatever
-// time the agent tells of them. What others are held against
-// stays: the newest of each chain of signatures, and the proofs that health judges
-// a database by.
+// pruneRemoved deletes backups that were told to be removed before a moment, whatever time the
+// agent reports them. What others are held against stays: the newest of each chain of signatures,
+// and the test restores that health evaluates a database by.
 func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM backups WHERE rowid IN (
 		SELECT rowid FROM backups AS old INDEXED BY backups_by_removal WHERE state = 'removed' AND removal_told_at < ?1
@@ -98,15 +97,15 @@ func pruneRemoved(ctx context.Context, tx *sql.Tx, before time.Time) (int, error
 		ORDER BY removal_told_at LIMIT ?2)`, micros(before), reportRows))
 }
 
-// pruneApprovals deletes requests that can come to nothing any longer.
+// pruneApprovals deletes requests that can no longer have an effect.
 func pruneApprovals(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM approvals WHERE rowid IN (
 		SELECT rowid FROM approvals WHERE state IN ('used', 'denied', 'expired', 'void') AND created_at < ?1
 			AND coalesce(used_at, decided_at, expires_at) < ?1 LIMIT ?2)`, micros(before), reportRows))
 }
 
-// pruneInvites deletes invites that were used or have expired. Until then, who
-// comes with a used one again is told so, and is on the trail.
+// pruneInvites deletes invites that were used or have expired. Until then, anyone who comes with a
+// used one again is told so, and is in the audit log.
 func pruneInvites(ctx context.Context, tx *sql.Tx, before time.Time) (int, error) {
 	return deleted(tx.ExecContext(ctx, `DELETE FROM invites WHERE rowid IN (
 		SELECT rowid FROM invites WHERE expires_at < ?1 LIMIT ?2)`, micros(before), reportRows))

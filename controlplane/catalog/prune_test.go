@@ -49,7 +49,7 @@ func TestOldRunsGoAndTheNewestOfEachDatabaseStays(t *testing.T) {
 	}
 }
 
-func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
+func TestEndedJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
 	job := func(state fleet.JobState, outcome *fleet.RestoreOutcome) string {
@@ -65,7 +65,7 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 		if outcome != nil {
 			outcome.RestoreID = j.ID
 		}
-		result := fleet.JobResult{State: state, FinishedAt: now, Restore: outcome, Checks: []fleet.RestoreCheck{{Name: "n"}}}
+		result := fleet.JobResult{State: state, FinishedAt: now, Restore: outcome, Checks: []fleet.PreflightCheck{{Name: "n"}}}
 		if _, err := c.Jobs.Finish(t.Context(), "db1", j.ID, result, now); err != nil {
 			t.Fatal(err)
 		}
@@ -73,11 +73,11 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 	}
 	over := []string{
 		job(fleet.JobSucceeded, nil), job(fleet.JobFailed, nil), job(fleet.JobLost, nil),
-		job(fleet.JobSucceeded, &fleet.RestoreOutcome{Kept: "shop_before", KeptUntil: now.Add(time.Hour)}),
+		job(fleet.JobSucceeded, &fleet.RestoreOutcome{Displaced: "shop_before", DisplacedUntil: now.Add(time.Hour)}),
 	}
 	stay := []string{
-		job("", nil), job(fleet.JobSucceeded, &fleet.RestoreOutcome{Kept: "shop_before"}),
-		job(fleet.JobSucceeded, &fleet.RestoreOutcome{Kept: "shop_before", KeptUntil: now.Add(2 * longAgo)}),
+		job("", nil), job(fleet.JobSucceeded, &fleet.RestoreOutcome{Displaced: "shop_before"}),
+		job(fleet.JobSucceeded, &fleet.RestoreOutcome{Displaced: "shop_before", DisplacedUntil: now.Add(2 * longAgo)}),
 	}
 	prune(t, c, now.Add(longAgo))
 	for _, id := range over {
@@ -92,7 +92,7 @@ func TestSettledJobsGoAndARestoreThatCanBeUndoneStays(t *testing.T) {
 	}
 }
 
-// The place in the chain of signatures, and what is proven, outlive the files.
+// The place in the chain of signatures, and the test restores, outlive the files.
 func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
@@ -108,14 +108,14 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 	plain := removed(func(*fleet.Backup) {})
 	early := removed(func(b *fleet.Backup) { b.Manifest.Sequence, b.Manifest.SignedBy = 1, "k" })
 	newest := removed(func(b *fleet.Backup) { b.Manifest.Sequence, b.Manifest.SignedBy = 2, "k" })
-	proved := removed(func(*fleet.Backup) {})
-	if err := c.Backups.RecordProof(t.Context(), "db1", proved.ID, fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}); err != nil {
+	tested := removed(func(*fleet.Backup) {})
+	if err := c.Backups.RecordTestRestore(t.Context(), "db1", tested.ID, fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: now}); err != nil {
 		t.Fatal(err)
 	}
 	present := aBackup("db1", now)
 	record(t, c, aRun("db1", now), &present)
 	prune(t, c, now.Add(longAgo))
-	for b, stays := range map[*fleet.Backup]bool{&plain: false, &early: false, &newest: true, &proved: true, &present: true} {
+	for b, stays := range map[*fleet.Backup]bool{&plain: false, &early: false, &newest: true, &tested: true, &present: true} {
 		if _, err := c.Backups.Get(t.Context(), b.ID); errors.Is(err, fleet.ErrNotFound) == stays {
 			t.Errorf("a backup that stays %t: %v", stays, err)
 		}
@@ -127,11 +127,11 @@ func TestRemovedBackupsGoAndWhatOthersAreHeldAgainstStays(t *testing.T) {
 	}
 }
 
-func TestExpiredInvitesGoAndTheTrailStays(t *testing.T) {
+func TestExpiredInvitesGoAndTheAuditLogStays(t *testing.T) {
 	c, _ := open(t)
 	old := invite(t, c, fleet.CallerUser, "ada", fleet.RoleViewer)
 	for n := range 10 {
-		if _, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
+		if _, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Action: fmt.Sprint(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,5 +141,5 @@ func TestExpiredInvitesGoAndTheTrailStays(t *testing.T) {
 	if _, err := c.Invites.Get(t.Context(), old.SecretHash); !errors.Is(err, fleet.ErrUnauthenticated) {
 		t.Errorf("the invite: %v", err)
 	}
-	verifyTrail(t, c, 10)
+	verifyAuditLog(t, c, 10)
 }

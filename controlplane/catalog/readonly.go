@@ -7,9 +7,8 @@ import (
 	"os"
 )
 
-// OpenReadOnly opens the catalog at path to look at it, beside the control plane
-// that serves it or without one. Its schema stays what it is, which may be an
-// earlier one.
+// OpenReadOnly opens the catalog at path to read it while the control plane serves it or without
+// one. Its schema stays what it is, which may be an earlier one.
 func OpenReadOnly(ctx context.Context, path string) (*Catalog, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)

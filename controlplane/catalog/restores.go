@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// keepRestore keeps what came of a restore beside its end, however often it is
-// told: it changes when the restore is undone, or what it had replaced dropped.
+// keepRestore keeps what came of a restore in addition to its end, however often it is told: it
+// changes when the restore is undone, or what it had replaced dropped.
 func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResult) error {
 	if err := keepLists(ctx, tx, job.ID, r); err != nil {
 		return err
@@ -21,12 +21,12 @@ func keepRestore(ctx context.Context, tx *sql.Tx, job fleet.Job, r fleet.JobResu
 	if r.Restore == nil {
 		return nil
 	}
-	// An undo tells of a restore, which must be of the same instance.
+	// An undo reports a restore, which must be of the same instance.
 	_, err := tx.ExecContext(ctx, `INSERT INTO restores (job_id, kept_database, kept_until, undone_at)
 		SELECT id, ?, ?, ? FROM jobs WHERE id = ? AND instance = ? AND kind = 'restore'
 		ON CONFLICT (job_id) DO UPDATE SET kept_database = excluded.kept_database, kept_until = excluded.kept_until,
 			undone_at = excluded.undone_at`,
-		r.Restore.Kept, micros(r.Restore.KeptUntil), micros(r.Restore.UndoneAt), r.Restore.RestoreID, job.Instance)
+		r.Restore.Displaced, micros(r.Restore.DisplacedUntil), micros(r.Restore.UndoneAt), r.Restore.RestoreID, job.Instance)
 	return err
 }
 
@@ -53,7 +53,7 @@ const restoreColumns = jobColumns + `, coalesce(kept_database, ''), kept_until, 
 
 func scanRestore(r row) (restore fleet.Restore, err error) {
 	var checks, warnings []byte
-	restore.Job, err = scanJob(also{r, []any{&restore.Kept, instant{&restore.KeptUntil}, instant{&restore.UndoneAt}, &checks, &warnings}})
+	restore.Job, err = scanJob(also{r, []any{&restore.Displaced, instant{&restore.DisplacedUntil}, instant{&restore.UndoneAt}, &checks, &warnings}})
 	if err != nil {
 		return restore, err
 	}
@@ -93,7 +93,7 @@ func (s Restores) OfKind(ctx context.Context, id string, kinds ...fleet.JobKind)
 type RestoreQuery struct {
 	Page     Page
 	Instance string
-	// Scope limits them to the instances that whoever asks may see.
+	// Scope limits them to the instances that the caller may see.
 	Scope fleet.Scope
 }
 

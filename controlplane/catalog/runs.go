@@ -28,7 +28,7 @@ type RunQuery struct {
 	Instance   string
 	Database   string
 	FailedOnly bool
-	// Scope limits them to the instances that whoever asks may see.
+	// Scope limits them to the instances that the caller may see.
 	Scope fleet.Scope
 }
 
@@ -67,10 +67,9 @@ func (s Runs) OfJob(ctx context.Context, jobID string) (runs []fleet.Run, more b
 		CROSS JOIN runs ON runs.rowid = made.at`, jobID, maxJobRuns+1)
 }
 
-// Record takes over what an agent says of a run, and its backup where it
-// made one. The same report may come any number of times. A run that has ended
-// does not begin again, and a run or backup of another instance is refused
-// with fleet.ErrDenied, as is what its share has no room for.
+// Record takes over what an agent says of a run, and its backup if it made one. The same report may
+// come any number of times. A run that has ended does not begin again, and a run or backup of
+// another instance is refused with fleet.ErrDenied, as is what its share has no room for.
 func (s Runs) Record(ctx context.Context, run fleet.Run, backup *fleet.Backup) error {
 	names := map[string]bool{run.Database: true}
 	if backup != nil {
@@ -115,8 +114,8 @@ func (s *shared) recordRun(ctx context.Context, tx *sql.Tx, run fleet.Run) error
 	return owned(result, err, run.Instance, "run "+run.ID)
 }
 
-// owned refuses a write that matched no row because the row is another
-// instance's: an agent speaks of its own instance only.
+// owned refuses a write that matched no row because the row is another instance's: an agent reports
+// on its own instance only.
 func owned(result sql.Result, err error, instance, what string) error {
 	if err != nil {
 		return err

@@ -159,10 +159,10 @@ func TestRequestIDMakesOneJob(t *testing.T) {
 	}
 }
 
-func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
+func TestJobsEndCompletesItsEntryOfTheAuditLog(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: chain.OutcomeStarted})
+	sequence, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Actor: "user:owner", Action: "backup.restore", Outcome: chain.OutcomeStarted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestJobsEndCompletesItsEntryOfTheTrail(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all := verifyTrail(t, c, 2)
+	all := verifyAuditLog(t, c, 2)
 	if end := all[0]; end.Completes != sequence || end.Outcome != chain.OutcomeFailed || !strings.Contains(end.Detail, "no space") {
 		t.Errorf("it ends with %+v", end)
 	}
@@ -233,7 +233,7 @@ func TestOverdueJobs(t *testing.T) {
 func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerAgent, "db1", "")
-	sequence, err := c.Trail.Append(t.Context(), chain.Entry{At: now, Actor: "user:anna", Action: "backup.run", Outcome: chain.OutcomeStarted})
+	sequence, err := c.AuditLog.Append(t.Context(), chain.Entry{At: now, Actor: "user:anna", Action: "backup.run", Outcome: chain.OutcomeStarted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,8 +262,8 @@ func TestQueuedJobsOfARequesterAreCancelled(t *testing.T) {
 	if err := c.Jobs.RecordOffer(t.Context(), queued); !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("it is offered all the same: %v", err)
 	}
-	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{})
+	entries, _, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{})
 	if err != nil || entries[0].Completes != sequence || entries[0].Outcome != chain.OutcomeFailed {
-		t.Errorf("the trail ends with %+v, %v", entries[0], err)
+		t.Errorf("the audit log ends with %+v, %v", entries[0], err)
 	}
 }

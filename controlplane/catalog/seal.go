@@ -10,10 +10,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Sealed returns up to where the trail was sealed off; the zero Seal where it was not.
-// Whether the control plane has signed it is the caller's to check. A catalog of an
-// earlier schema has none.
-func (s Trail) Sealed(ctx context.Context) (seal chain.Seal, err error) {
+// Sealed returns up to where the audit log was sealed off; the zero Seal if it was not. Whether the
+// control plane has signed it is the caller's to check. A catalog of an earlier schema has none.
+func (s AuditLog) Sealed(ctx context.Context) (seal chain.Seal, err error) {
 	var kept bool
 	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealed')`).Scan(&kept)
 	if err != nil || !kept {
@@ -31,10 +30,9 @@ func sealed(ctx context.Context, q queryer) (s chain.Seal, err error) {
 	return s, err
 }
 
-// Sealable returns the last entry up to which the trail can be sealed off: those
-// before it are all from before a moment, and nothing of them is still under way.
-// The zero Head is none.
-func (s Trail) Sealable(ctx context.Context, before time.Time) (h chain.Head, err error) {
+// Sealable returns the last entry up to which the audit log can be sealed off: those before it are
+// all from before a moment, and nothing of them is still under way. The zero Checkpoint is none.
+func (s AuditLog) Sealable(ctx context.Context, before time.Time) (h chain.Checkpoint, err error) {
 	err = s.reading(ctx, func(tx *sql.Tx) error {
 		var end int64
 		// A lost job can still end otherwise.
@@ -55,20 +53,20 @@ func (s Trail) Sealable(ctx context.Context, before time.Time) (h chain.Head, er
 	return h, err
 }
 
-// Seal notes that the trail up to a head stands in a file, and goes on after it here.
-// A head that the trail has not, or that is sealed already, is fleet.ErrConflict.
-func (s Trail) Seal(ctx context.Context, seal chain.Seal) error {
+// Seal records that the audit log up to a checkpoint is in a file, and goes on after it here. A
+// checkpoint that the audit log has not, or that is sealed already, is fleet.ErrConflict.
+func (s AuditLog) Seal(ctx context.Context, seal chain.Seal) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		before, err := sealed(ctx, tx)
 		if err != nil {
 			return err
 		}
-		dispute, err := trailDispute(ctx, tx, seal.Head)
+		dispute, err := auditLogDispute(ctx, tx, seal.Checkpoint)
 		if err != nil {
 			return err
 		}
 		if dispute != "" || seal.Sequence <= before.Sequence {
-			return fleet.NewProblem(fleet.ErrConflict, "the trail can't be sealed at %s; it was sealed at %s", seal, before)
+			return fleet.NewProblem(fleet.ErrConflict, "the audit log can't be sealed at %s; it was sealed at %s", seal, before)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO sealed (sequence, hash, at, signature, certificate, file_sha256) VALUES (?, ?, ?, ?, ?, ?)`,
 			seal.Sequence, seal.Hash, micros(seal.At), seal.Signature, seal.Certificate, seal.FileSHA256)
@@ -77,7 +75,7 @@ func (s Trail) Seal(ctx context.Context, seal chain.Seal) error {
 }
 
 // DropSealed deletes the entries that were sealed off, a few hundred at a time.
-func (s Trail) DropSealed(ctx context.Context) error {
+func (s AuditLog) DropSealed(ctx context.Context) error {
 	for gone := reportRows; gone == reportRows; {
 		err := s.reports.within(ctx, func(tx *sql.Tx) (err error) {
 			gone, err = deleted(tx.ExecContext(ctx, `DELETE FROM audit WHERE sequence IN (

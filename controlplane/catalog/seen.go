@@ -8,9 +8,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// personAs returns a person whose rights are about to change, within the transaction
-// that changes them. Somebody who was revoked has none to change, and where it is
-// known as whom they were seen, they are to be that still: fleet.ErrConflict.
+// personAs returns a person whose rights are about to change, within the transaction that changes
+// them. Somebody who was revoked has none to change, and where it is known as whom they were seen,
+// they must still match: fleet.ErrConflict.
 func personAs(ctx context.Context, tx *sql.Tx, name string, seen *fleet.Seen) (fleet.User, error) {
 	u, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name))
 	if err != nil {

@@ -81,8 +81,8 @@ func TestRightsGrowForWhomTheyWereApprovedFor(t *testing.T) {
 	}
 }
 
-// Who was revoked has no rights that could grow: who is invited again would have them
-// unseen.
+// Anyone who was revoked has no rights that could grow: a person who is invited again would have
+// them unseen.
 func TestNobodyIsGrantedAnythingOnceRevoked(t *testing.T) {
 	c, _ := open(t)
 	enrol(t, c, fleet.CallerUser, "olga", fleet.RoleOperator)

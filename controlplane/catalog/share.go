@@ -8,14 +8,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// SetShare says what each agent may hold; before the catalog is used. Without it,
-// that is fleet.DefaultShare.
+// SetShare sets what each agent may hold; before the catalog is used. Without it, that is
+// fleet.DefaultShare.
 func (c *Catalog) SetShare(s fleet.Share) { c.share = s }
 
 // Share is what each agent may hold.
 func (c *Catalog) Share() fleet.Share { return c.share }
 
-// RecordRefusal notes what was not taken of what an agent said.
+// RecordRefusal records what was not taken of what an agent said.
 func (s Agents) RecordRefusal(ctx context.Context, name string, r fleet.Refusal) error {
 	_, err := s.reports.ExecContext(ctx,
 		`UPDATE agents SET refused = ?, refused_at = ?, refused_count = iif(coalesce(refused_at, 0) < ?, 0, refused_count) + ? WHERE name = ?`,
@@ -78,8 +78,8 @@ func (s *shared) roomForBackup(ctx context.Context, tx *sql.Tx, instance, id str
 	return nil
 }
 
-// roomForRun makes room for a run that is not known yet: the oldest ones go. Where
-// there is none it is refused.
+// roomForRun makes room for a run that is not known yet: the oldest ones go. If there is none it is
+// refused.
 func (s *shared) roomForRun(ctx context.Context, tx *sql.Tx, run fleet.Run, bytes int) error {
 	var known bool
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE id = ?)`, run.ID).Scan(&known)

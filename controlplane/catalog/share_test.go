@@ -50,7 +50,7 @@ func TestInventedNamesOfDatabasesEndWithTheShare(t *testing.T) {
 	record(t, c, runOf("db2", "shop", now), nil)
 	facts, err := c.Facts(t.Context(), now)
 	if err != nil || len(facts) != 11 {
-		t.Errorf("%d databases are judged, %v", len(facts), err)
+		t.Errorf("%d databases are evaluated, %v", len(facts), err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestBackupsEndWithTheShare(t *testing.T) {
 	record(t, c, aRun("db2", now), &small)
 }
 
-// Runs make room for runs: the oldest go, and those by which health judges stay.
+// Runs make room for runs: the oldest go, and those by which health is evaluated stay.
 func TestRunsOverTheShareAreTheNewest(t *testing.T) {
 	c := shared(t, fleet.Share{Databases: 10, Backups: 10, Runs: 20})
 	first := runOf("db1", "quiet", now.Add(-1000*time.Hour))
@@ -135,8 +135,8 @@ func TestSizesWithoutASumBreakNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range facts {
-		if fleet.Judge(f, fleet.DefaultThresholds, now, time.Minute); f.Agent.NextRoundBytes < 0 {
-			t.Errorf("the next round takes %d bytes", f.Agent.NextRoundBytes)
+		if fleet.Evaluate(f, fleet.DefaultThresholds, now, time.Minute); f.Agent.NextRunBytes < 0 {
+			t.Errorf("the next scheduled run takes %d bytes", f.Agent.NextRunBytes)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func TestRefusalIsTheAgentsOwn(t *testing.T) {
 		for _, after := range []time.Duration{time.Hour, 25 * time.Hour} {
 			f := fleet.Facts{Instance: instance, Agent: fleet.AgentFacts{LastSeenAt: now.Add(after), Refused: agent.Refused}}
 			told := false
-			for _, r := range fleet.Judge(f, fleet.DefaultThresholds, now.Add(after), time.Minute).Reasons {
+			for _, r := range fleet.Evaluate(f, fleet.DefaultThresholds, now.Add(after), time.Minute).Reasons {
 				told = told || r.Verdict == fleet.VerdictRefused
 			}
 			if told != (want > 0 && after == time.Hour) {

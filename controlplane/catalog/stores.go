@@ -26,7 +26,7 @@ type Catalog struct {
 	Restores      Restores
 	Runs          Runs
 	Thresholds    Thresholds
-	Trail         Trail
+	AuditLog      AuditLog
 	Users         Users
 }
 
@@ -58,8 +58,8 @@ type (
 	Runs struct{ *shared }
 	// Thresholds keeps the limits that health goes by.
 	Thresholds struct{ *shared }
-	// Trail keeps the audit log: its entries, its seals, and the heads that agents hold.
-	Trail struct{ *shared }
+	// AuditLog keeps the audit log: its entries, its seals, and the checkpoints that agents hold.
+	AuditLog struct{ *shared }
 	// Users keeps the people, with their roles, scopes and grants.
 	Users struct{ *shared }
 )
@@ -70,7 +70,7 @@ func newCatalog(db database, reports queue) *Catalog {
 		shared: s,
 		Agents: Agents{s}, Alerts: Alerts{s}, Approvals: Approvals{s}, Backups: Backups{s}, Devices: Devices{s},
 		Identities: Identities{s}, Invites: Invites{s}, Jobs: Jobs{s}, Notifications: Notifications{s}, Policies: Policies{s},
-		Restores: Restores{s}, Runs: Runs{s}, Thresholds: Thresholds{s}, Trail: Trail{s}, Users: Users{s},
+		Restores: Restores{s}, Runs: Runs{s}, Thresholds: Thresholds{s}, AuditLog: AuditLog{s}, Users: Users{s},
 	}
 }
 
@@ -82,8 +82,8 @@ type shared struct {
 	share   fleet.Share
 }
 
-// within runs one transaction: committed where f returns nil, otherwise undone. It
-// goes before what agents report.
+// within runs one transaction: committed if f returns nil, otherwise undone. It goes before what
+// agents report.
 func (s *shared) within(ctx context.Context, f func(*sql.Tx) error) error {
 	return s.db.people.within(ctx, f)
 }

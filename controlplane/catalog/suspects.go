@@ -23,9 +23,9 @@ func suspected(ctx context.Context, tx *sql.Tx, b fleet.Backup) (becomes bool, e
 	return becomes, err
 }
 
-// tellSuspect writes to the trail that a backup became suspect. Each is an entry, once,
-// and what is not kept is none. An agent that makes more of them in a day than its
-// share has backups has the rest counted.
+// tellSuspect writes to the audit log that a backup became suspect. Each is an entry, once, and
+// what is not kept is none. An agent that makes more of them in a day than its share has backups
+// has the rest counted.
 func (s *shared) tellSuspect(ctx context.Context, tx *sql.Tx, b fleet.Backup) error {
 	if err := tellCounted(ctx, tx, b.Instance, b.SuspectSince); err != nil {
 		return err

@@ -19,7 +19,7 @@ func aSuspect(created, found time.Time) *fleet.Backup {
 
 func suspectEntries(t *testing.T, c *catalog.Catalog) []chain.Entry {
 	t.Helper()
-	entries, _, err := c.Trail.List(t.Context(), catalog.AuditQuery{Action: "backup.suspect"})
+	entries, _, err := c.AuditLog.List(t.Context(), catalog.AuditQuery{Action: "backup.suspect"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestWhatWasRemovedLongAgoIsKeptSinceItWasTold(t *testing.T) {
 		}
 	}
 	if n := len(suspectEntries(t, c)); n != 3 {
-		t.Errorf("the trail has %d entries", n)
+		t.Errorf("the audit log has %d entries", n)
 	}
 	prune(t, c, now.Add(longAgo))
 	if err := suspect(now.Add(longAgo)); err != nil {
@@ -76,7 +76,7 @@ func TestSuspectsBeyondTheShareAreCounted(t *testing.T) {
 	entries := func(want int) {
 		t.Helper()
 		if got := suspectEntries(t, c); len(got) != want {
-			t.Errorf("the trail has %d entries, want %d: %+v", len(got), want, got)
+			t.Errorf("the audit log has %d entries, want %d: %+v", len(got), want, got)
 		}
 	}
 	suspects(8, now)
@@ -91,7 +91,7 @@ func TestSuspectsBeyondTheShareAreCounted(t *testing.T) {
 	}
 	suspects(4, now.Add(30*time.Hour))
 	entries(7)
-	suspects(1, now.Add(60*time.Hour)) // tells of the day before first
+	suspects(1, now.Add(60*time.Hour)) // reports the day before first
 	entries(9)
-	verifyTrail(t, c, 9)
+	verifyAuditLog(t, c, 9)
 }

@@ -59,7 +59,7 @@ func TestCatalogOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 	// Its agent says nothing yet of its disk, its certificate and its clock, and
 	// nobody is alarmed for that.
 	f.Missing = 0
-	if j := fleet.Judge(f, fleet.DefaultThresholds, now, 10*time.Second); j.Verdict != fleet.VerdictOK {
+	if j := fleet.Evaluate(f, fleet.DefaultThresholds, now, 10*time.Second); j.Verdict != fleet.VerdictOK {
 		t.Errorf("%s: %+v", j.Verdict, j.Reasons)
 	}
 	olga, err := caller(t, c, fleet.Caller{Kind: fleet.CallerUser, Name: "olga", Identity: "i3"})

@@ -46,9 +46,9 @@ func grants(ctx context.Context, q queryer, user string) ([]fleet.Grant, error) 
 	return collect(ctx, q, scan, `SELECT permission, instances FROM grants WHERE user = ? ORDER BY permission`, user)
 }
 
-// Grant gives a user a permission; where they have it, its scope becomes that
-// of the new grant. Invites to them as they were before are void from then on. Where
-// seen is given, they are to be as it says: fleet.ErrConflict.
+// Grant gives a user a permission; if they have it, its scope becomes that of the new grant.
+// Invites to them as they were before are void from then on. If seen is given, they must match it:
+// fleet.ErrConflict.
 func (s Users) Grant(ctx context.Context, user string, seen *fleet.Seen, g fleet.Grant, by string, now time.Time) error {
 	return s.within(ctx, func(tx *sql.Tx) error {
 		if _, err := personAs(ctx, tx, user, seen); err != nil {

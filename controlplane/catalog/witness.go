@@ -102,8 +102,8 @@ func newestLinks(ctx context.Context, q queryer, instance string) (map[chainOf]l
 	return heads, err
 }
 
-// SigningKey returns by which key an agent's signatures are known; the zero
-// value where it has told none. fleet.ErrNotFound for an unknown agent.
+// SigningKey returns by which key an agent's signatures are known; the zero value if it has told
+// none. fleet.ErrNotFound for an unknown agent.
 func (s Agents) SigningKey(ctx context.Context, agent string) (fleet.SigningKey, error) {
 	var key fleet.SigningKey
 	var at, enrolled time.Time

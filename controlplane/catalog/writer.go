@@ -7,12 +7,11 @@ import (
 	"sync"
 )
 
-// SQLite has one writer at a time. Who waits for it inside of this process waits
-// here and not in SQLite, which would let anybody go first and fail who waited for
-// too long: the writer has one connection, and whoever wants it gets it in turn.
-// What people do, revocations and the trail first of all, goes before what agents
-// report; a report holds the writer for no more than a few hundred rows
-// (reportRows), and so long does a revocation wait, whatever agents send.
+// SQLite has one writer at a time. Anyone who waits for it inside of this process waits here and
+// not in SQLite, which would let anybody go first and fail who waited for too long: the writer has
+// one connection, and anyone who wants it gets it in turn. What people do, revocations and the
+// audit log first of all, goes before what agents report; a report holds the writer for no more
+// than a few hundred rows (reportRows), and so long does a revocation wait, whatever agents send.
 type writer struct {
 	db *sql.DB // of one connection
 
@@ -31,8 +30,7 @@ type queue struct {
 	report bool
 }
 
-// within runs one transaction when its turn has come: committed where f returns
-// nil, otherwise undone.
+// within runs one transaction when its turn has come: committed if f returns nil, otherwise undone.
 func (q queue) within(ctx context.Context, f func(*sql.Tx) error) error {
 	done, err := q.turn(ctx)
 	if err != nil {

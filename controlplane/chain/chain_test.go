@@ -46,12 +46,13 @@ func TestSumCoversEveryField(t *testing.T) {
 	}
 }
 
-// The algorithm is a format: trails of earlier releases must verify.
+// The algorithm is a format: audit logs of earlier releases must verify.
 func TestSumIsWhatItWas(t *testing.T) {
 	first := chain.Entry{
 		Sequence: 1, At: now, Actor: "host", Action: "user.invite", Target: "user:ada", Outcome: "started", Detail: "the first OWNER",
 	}
-	// printf '0:,1:1,16:1772366400123456,4:host,11:user.invite,0:,8:user:ada,0:,7:started,15:the first OWNER,1:0,' | sha256sum
+	// printf '0:,1:1,16:1772366400123456,4:host,11:user.invite,0:,8:user:ada,0:,7:started,15:the
+	// first OWNER,1:0,' | sha256sum
 	const want = "d4fd7abee18f7095207f65ced4784eadf339f348786060d7174c158916cce9f1"
 	if got := first.Sum(""); got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -71,8 +72,8 @@ var edits = map[string]func(*chain.Entry){
 	"completes": func(e *chain.Entry) { e.Completes++ },
 }
 
-// trailOf returns n entries that follow each other.
-func trailOf(n int) []chain.Entry {
+// auditLogOf returns n entries that follow each other.
+func auditLogOf(n int) []chain.Entry {
 	all := make([]chain.Entry, n)
 	for i := range all {
 		all[i] = chain.Entry{Sequence: int64(i + 1), At: now.Add(time.Duration(i) * time.Second), Actor: "user:a", Action: "b", Detail: fmt.Sprint(i % 3)}
@@ -92,13 +93,15 @@ func rehash(all []chain.Entry, from int) {
 	}
 }
 
-func head(e chain.Entry) chain.Head { return chain.Head{Sequence: e.Sequence, Hash: e.Hash} }
+func checkpoint(e chain.Entry) chain.Checkpoint {
+	return chain.Checkpoint{Sequence: e.Sequence, Hash: e.Hash}
+}
 
-// verify returns the break of a trail, or nil.
-func verify(all []chain.Entry, heads ...chain.Head) *chain.Break {
+// verify returns the break of an audit log, or nil.
+func verify(all []chain.Entry, checkpoints ...chain.Checkpoint) *chain.Break {
 	var witnesses []chain.Witness
-	for _, head := range heads {
-		witnesses = append(witnesses, chain.Witness{Head: head, Name: "w"})
+	for _, checkpoint := range checkpoints {
+		witnesses = append(witnesses, chain.Witness{Checkpoint: checkpoint, Name: "w"})
 	}
 	v := chain.NewVerifier(witnesses...)
 	var found *chain.Break
@@ -111,26 +114,26 @@ func verify(all []chain.Entry, heads ...chain.Head) *chain.Break {
 	return found
 }
 
-func TestTrailThatHolds(t *testing.T) {
-	all := trailOf(9)
-	if b := verify(all, head(all[0]), head(all[8]), head(all[4])); b != nil {
+func TestAuditLogThatHolds(t *testing.T) {
+	all := auditLogOf(9)
+	if b := verify(all, checkpoint(all[0]), checkpoint(all[8]), checkpoint(all[4])); b != nil {
 		t.Errorf("got %v", b)
 	}
 	if b := verify(nil); b != nil {
-		t.Errorf("an empty trail: %v", b)
+		t.Errorf("an empty audit log: %v", b)
 	}
 }
 
-// Whatever is done to a trail, the first entry that is touched is named.
-func TestTamperedTrailIsNamedByItsFirstWrongEntry(t *testing.T) {
+// Whatever is done to an audit log, the first entry that is touched is named.
+func TestTamperedAuditLogIsNamedByItsFirstWrongEntry(t *testing.T) {
 	names := slices.Sorted(maps.Keys(edits))
 	rapid.Check(t, func(t *rapid.T) {
-		all := trailOf(rapid.IntRange(2, 30).Draw(t, "entries"))
+		all := auditLogOf(rapid.IntRange(2, 30).Draw(t, "entries"))
 		whole := slices.Clone(all)
 		at := rapid.IntRange(0, len(all)-1).Draw(t, "at")
 		field := edits[rapid.SampledFrom(names).Draw(t, "field")]
 		want, kinds := int64(at+1), chain.Edited
-		var heads []chain.Head
+		var checkpoints []chain.Checkpoint
 		switch how := rapid.SampledFrom([]string{"edit", "hash", "previous", "drop", "swap", "renumber", "cut", "rewrite", "own hash"}).Draw(t, "how"); how {
 		case "edit":
 			field(&all[at])
@@ -141,13 +144,13 @@ func TestTamperedTrailIsNamedByItsFirstWrongEntry(t *testing.T) {
 		case "own hash": // and nothing after it
 			field(&all[at])
 			all[at].Hash = all[at].Sum(all[at].PreviousHash)
-			heads, kinds = []chain.Head{head(whole[len(whole)-1])}, chain.Edited+chain.Rewritten
+			checkpoints, kinds = []chain.Checkpoint{checkpoint(whole[len(whole)-1])}, chain.Edited+chain.Rewritten
 			if at == len(all)-1 {
 				want = 1
 			}
 		case "drop":
 			all = slices.Delete(all, at, at+1)
-			heads, kinds = []chain.Head{head(whole[len(whole)-1])}, chain.Dropped+chain.CutOff
+			checkpoints, kinds = []chain.Checkpoint{checkpoint(whole[len(whole)-1])}, chain.Dropped+chain.CutOff
 		case "renumber": // drop, and close the gap in the numbers
 			if at == len(all)-1 {
 				at, want = at-1, want-1
@@ -166,47 +169,47 @@ func TestTamperedTrailIsNamedByItsFirstWrongEntry(t *testing.T) {
 			}
 		case "cut":
 			all = all[:at]
-			heads, kinds = []chain.Head{head(whole[len(whole)-1])}, chain.CutOff
+			checkpoints, kinds = []chain.Checkpoint{checkpoint(whole[len(whole)-1])}, chain.CutOff
 		case "rewrite":
 			field(&all[at])
 			rehash(all, at)
-			heads, kinds = []chain.Head{head(whole[len(whole)-1])}, chain.Rewritten
+			checkpoints, kinds = []chain.Checkpoint{checkpoint(whole[len(whole)-1])}, chain.Rewritten
 			want = 1
-			if at > 0 { // a head from before the edit narrows it down
-				heads, want = append(heads, head(whole[at-1])), int64(at+1)
+			if at > 0 { // a checkpoint from before the edit narrows it down
+				checkpoints, want = append(checkpoints, checkpoint(whole[at-1])), int64(at+1)
 			}
 		}
-		b := verify(all, heads...)
+		b := verify(all, checkpoints...)
 		if b == nil || b.Sequence != want || !strings.Contains(kinds, b.Kind) {
 			t.Fatalf("got %+v, want entry %d %s", b, want, kinds)
 		}
 	})
 }
 
-func TestHeadIsReadAsItIsWritten(t *testing.T) {
-	want := head(trailOf(3)[2])
-	if got, err := chain.ParseHead(want.String()); err != nil || got != want {
+func TestCheckpointIsReadAsItIsWritten(t *testing.T) {
+	want := checkpoint(auditLogOf(3)[2])
+	if got, err := chain.ParseCheckpoint(want.String()); err != nil || got != want {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
 
-func FuzzParseHead(f *testing.F) {
+func FuzzParseCheckpoint(f *testing.F) {
 	f.Add("3:" + strings.Repeat("a", 64))
 	f.Add("3:short")
 	f.Fuzz(func(t *testing.T, text string) {
-		head, err := chain.ParseHead(text)
+		checkpoint, err := chain.ParseCheckpoint(text)
 		if err != nil {
 			return
 		}
-		if again, err := chain.ParseHead(head.String()); err != nil || again != head || !head.Valid() {
-			t.Errorf("%q became %v, then %v, %v", text, head, again, err)
+		if again, err := chain.ParseCheckpoint(checkpoint.String()); err != nil || again != checkpoint || !checkpoint.Valid() {
+			t.Errorf("%q became %v, then %v, %v", text, checkpoint, again, err)
 		}
 	})
 }
 
-func TestSignedHeadHoldsForItsKeyAndContentAlone(t *testing.T) {
+func TestSignedCheckpointHoldsForItsKeyAndContentAlone(t *testing.T) {
 	key, other := newKey(t), newKey(t)
-	signed, err := chain.Sign(head(trailOf(3)[2]), now, key, []byte("certificate"))
+	signed, err := chain.Sign(checkpoint(auditLogOf(3)[2]), now, key, []byte("certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,10 +219,10 @@ func TestSignedHeadHoldsForItsKeyAndContentAlone(t *testing.T) {
 	if err := signed.SignedBy(other.Public()); !errors.Is(err, chain.ErrSignature) {
 		t.Errorf("another key: %v", err)
 	}
-	for name, change := range map[string]func(*chain.SignedHead){
-		"sequence": func(h *chain.SignedHead) { h.Sequence++ },
-		"hash":     func(h *chain.SignedHead) { h.Hash = trailOf(2)[1].Hash },
-		"time":     func(h *chain.SignedHead) { h.At = h.At.Add(time.Microsecond) },
+	for name, change := range map[string]func(*chain.SignedCheckpoint){
+		"sequence": func(h *chain.SignedCheckpoint) { h.Sequence++ },
+		"hash":     func(h *chain.SignedCheckpoint) { h.Hash = auditLogOf(2)[1].Hash },
+		"time":     func(h *chain.SignedCheckpoint) { h.At = h.At.Add(time.Microsecond) },
 	} {
 		changed := signed
 		change(&changed)

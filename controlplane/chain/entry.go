@@ -1,7 +1,7 @@
-// Package chain is the form of the trail that all who check it share: an entry
-// and its hash, how a trail is verified, and the signed head that witnesses keep.
-// The control plane writes it; agents and people hold it to what it wrote. It is
-// the standard library alone, and does no I/O.
+// Package chain is the form of the audit log that all who check it share: an entry and its hash,
+// how an audit log is verified, and the signed checkpoint that witnesses keep. The control plane
+// writes it; agents and people hold it to what it wrote. It is the standard library alone, and does
+// no I/O.
 package chain
 
 import (
@@ -26,13 +26,13 @@ const (
 const (
 	// ActorControlPlane does what nobody asked for.
 	ActorControlPlane = "controlplane"
-	// ActorHost is whoever works on the control plane's own machine.
+	// ActorHost is anyone who works on the control plane's own machine.
 	ActorHost = "host"
-	// ActorInvite is whoever holds an invite.
+	// ActorInvite is anyone who holds an invite.
 	ActorInvite = "invite"
 )
 
-// Entry is one line of the trail.
+// Entry is one line of the audit log.
 type Entry struct {
 	Sequence int64 // 1 for the first; no number is left out
 	At       time.Time
@@ -46,8 +46,8 @@ type Entry struct {
 	// Completes is the sequence of the entry whose action ended, or came this far,
 	// here.
 	Completes int64
-	// PreviousHash and Hash chain the trail: an entry that is edited, dropped
-	// or moved no longer fits its neighbours.
+	// PreviousHash and Hash chain the audit log: an entry that is edited, dropped or moved no
+	// longer fits its neighbours.
 	PreviousHash string
 	Hash         string
 }

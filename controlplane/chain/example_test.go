@@ -8,7 +8,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
-// write returns a trail of one entry for each action, as a control plane writes it.
+// write returns an audit log of one entry for each action, as a control plane writes it.
 func write(actions ...string) []chain.Entry {
 	var entries []chain.Entry
 	var last chain.Entry
@@ -23,15 +23,16 @@ func write(actions ...string) []chain.Entry {
 	return entries
 }
 
-// Whoever has seen the head of a trail finds out that the trail was rewritten, even where every hash of the new one holds.
+// Anyone who has seen the checkpoint of an audit log finds out that the audit log was rewritten,
+// even where every hash of the new one holds.
 func ExampleVerifier() {
 	seen := write("backup.download", "backup.restore")
-	head := chain.Head{Sequence: 2, Hash: seen[1].Hash}
-	witness := chain.Witness{Head: head, Name: "the agent of shop-db"}
+	checkpoint := chain.Checkpoint{Sequence: 2, Hash: seen[1].Hash}
+	witness := chain.Witness{Checkpoint: checkpoint, Name: "the agent of shop-db"}
 
-	check := func(trail []chain.Entry) error {
+	check := func(auditLog []chain.Entry) error {
 		v := chain.NewVerifier(witness)
-		for _, e := range trail {
+		for _, e := range auditLog {
 			if err := v.Add(e); err != nil {
 				return err
 			}

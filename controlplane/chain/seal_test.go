@@ -9,11 +9,11 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
 
-// A signature over a head, of which everybody holds some, is none of a seal, whatever
+// A signature over a checkpoint, of which everybody holds some, is not one over a seal, whatever
 // file it is given.
 func TestSealHoldsForItsKeyAndContentAlone(t *testing.T) {
 	key, other := newKey(t), newKey(t)
-	at := head(trailOf(3)[2])
+	at := checkpoint(auditLogOf(3)[2])
 	seal, err := chain.SignSeal(at, strings.Repeat("a", 64), now, key, []byte("certificate"))
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestSealHoldsForItsKeyAndContentAlone(t *testing.T) {
 	}
 	for name, change := range map[string]func(*chain.Seal){
 		"sequence":            func(s *chain.Seal) { s.Sequence++ },
-		"hash":                func(s *chain.Seal) { s.Hash = trailOf(2)[1].Hash },
+		"hash":                func(s *chain.Seal) { s.Hash = auditLogOf(2)[1].Hash },
 		"time":                func(s *chain.Seal) { s.At = s.At.Add(time.Microsecond) },
 		"file":                func(s *chain.Seal) { s.FileSHA256 = strings.Repeat("b", 64) },
 		"head's signature":    func(s *chain.Seal) { s.Signature = signed.Signature },
@@ -42,24 +42,23 @@ func TestSealHoldsForItsKeyAndContentAlone(t *testing.T) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	passed := chain.SignedHead{Head: seal.Head, At: seal.At, Signature: seal.Signature}
+	passed := chain.SignedCheckpoint{Checkpoint: seal.Checkpoint, At: seal.At, Signature: seal.Signature}
 	if err := passed.SignedBy(key.Public()); !errors.Is(err, chain.ErrSignature) {
 		t.Errorf("a seal as a head: %v", err)
 	}
 }
 
-// What is left of a trail says itself that the rest was sealed off, where and to what
-// file.
-func TestTrailAfterASealSaysThatItWasSealedOff(t *testing.T) {
-	before := trailOf(3)
-	seal := chain.Seal{Head: head(before[2]), FileSHA256: strings.Repeat("a", 64)}
+// What is left of an audit log says itself that the rest was sealed off, where and to what file.
+func TestAuditLogAfterASealSaysThatItWasSealedOff(t *testing.T) {
+	before := auditLogOf(3)
+	seal := chain.Seal{Checkpoint: checkpoint(before[2]), FileSHA256: strings.Repeat("a", 64)}
 	note := chain.Entry{Action: chain.ActionSeal, Outcome: chain.OutcomeStarted, Target: seal.String(), Detail: seal.Note(1)}
 	for name, change := range map[string]func(*chain.Entry){
-		"":                func(*chain.Entry) {},
-		"another action":  func(e *chain.Entry) { e.Action = "audit.read" },
-		"another head":    func(e *chain.Entry) { e.Target = head(before[1]).String() },
-		"another file":    func(e *chain.Entry) { e.Detail = strings.ReplaceAll(e.Detail, "a", "b") },
-		"what was denied": func(e *chain.Entry) { e.Outcome = chain.OutcomeDenied },
+		"":                   func(*chain.Entry) {},
+		"another action":     func(e *chain.Entry) { e.Action = "audit.read" },
+		"another checkpoint": func(e *chain.Entry) { e.Target = checkpoint(before[1]).String() },
+		"another file":       func(e *chain.Entry) { e.Detail = strings.ReplaceAll(e.Detail, "a", "b") },
+		"what was denied":    func(e *chain.Entry) { e.Outcome = chain.OutcomeDenied },
 	} {
 		verifier, err := chain.NewVerifierSealed(seal)
 		if err != nil {

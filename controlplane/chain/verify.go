@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// What a trail can have suffered.
+// What an audit log can have suffered.
 const (
 	Edited    = "edited"
 	Dropped   = "dropped"
@@ -14,11 +14,10 @@ const (
 	Rewritten = "rewritten"
 )
 
-// Break is the first place where a trail does not hold.
+// Break is the first place where an audit log does not hold.
 type Break struct {
-	// Sequence is the first entry that is wrong or missing. Of a trail that was
-	// Rewritten with new hashes, it is the first that can be: those before it are
-	// vouched for.
+	// Sequence is the first entry that is wrong or missing. Of an audit log that was Rewritten with
+	// new hashes, it is the first that can be: those before it are attested.
 	Sequence int64
 	Kind     string
 	text     string
@@ -30,114 +29,113 @@ func broken(sequence int64, kind, format string, args ...any) *Break {
 	return &Break{sequence, kind, fmt.Sprintf(format, args...)}
 }
 
-// Witness is somebody who has seen a head.
+// Witness is somebody who has seen a checkpoint.
 type Witness struct {
-	Head Head
-	Name string // as in "NAME has seen …"
+	Checkpoint Checkpoint
+	Name       string // as in "NAME has seen …"
 }
 
-// Verifier walks a trail from its first entry on. It keeps no more of it than the
-// last entry. Make it with NewVerifier.
+// Verifier walks an audit log from its first entry on. It keeps no more of it than the last entry.
+// Make it with NewVerifier.
 type Verifier struct {
 	last      Entry
-	witnesses []Witness // those that the trail has yet to reach, in their order
-	vouched   int64     // the last entry up to which a witness agrees
+	witnesses []Witness // those that the audit log has yet to reach, in their order
+	attested  int64     // the last entry up to which a witness agrees
 	seal      *Seal     // the one that no entry has spoken of yet
 }
 
-// NewVerifier holds a trail to what the witnesses have seen.
+// NewVerifier holds an audit log to what the witnesses have seen.
 func NewVerifier(witnesses ...Witness) *Verifier {
 	v := &Verifier{witnesses: slices.Clone(witnesses)}
-	slices.SortStableFunc(v.witnesses, func(a, b Witness) int { return int(a.Head.Sequence - b.Head.Sequence) })
+	slices.SortStableFunc(v.witnesses, func(a, b Witness) int { return int(a.Checkpoint.Sequence - b.Checkpoint.Sequence) })
 	return v
 }
 
-// NewVerifierAfter is for a trail whose entries up to a head were sealed off: the
-// first to be added is the next. What witnesses have seen of the part before it is
-// for the files of that to be held to. It returns a *Break where one has seen the
-// head otherwise.
-func NewVerifierAfter(sealed Head, witnesses ...Witness) (*Verifier, error) {
+// NewVerifierAfter is for an audit log whose entries up to a checkpoint were sealed off: the first
+// to be added is the next. What witnesses have seen of the part before it is for the files of that
+// to be held to. It returns a *Break if one has seen the checkpoint otherwise.
+func NewVerifierAfter(sealed Checkpoint, witnesses ...Witness) (*Verifier, error) {
 	v := NewVerifier(witnesses...)
 	v.last = Entry{Sequence: sealed.Sequence, Hash: sealed.Hash}
-	for len(v.witnesses) > 0 && v.witnesses[0].Head.Sequence <= sealed.Sequence {
+	for len(v.witnesses) > 0 && v.witnesses[0].Checkpoint.Sequence <= sealed.Sequence {
 		w := v.witnesses[0]
 		v.witnesses = v.witnesses[1:]
 		switch {
-		case w.Head.Sequence < sealed.Sequence:
-		case w.Head.Hash != sealed.Hash:
-			return nil, broken(v.vouched+1, Rewritten, "the trail was rewritten before it was sealed off: entry %d has the hash %s, and %s has seen it with %s",
-				sealed.Sequence, sealed.Hash, w.Name, w.Head.Hash)
+		case w.Checkpoint.Sequence < sealed.Sequence:
+		case w.Checkpoint.Hash != sealed.Hash:
+			return nil, broken(v.attested+1, Rewritten, "the audit log was rewritten before it was sealed off: entry %d has the hash %s, and %s has seen it with %s",
+				sealed.Sequence, sealed.Hash, w.Name, w.Checkpoint.Hash)
 		default:
-			v.vouched = sealed.Sequence
+			v.attested = sealed.Sequence
 		}
 	}
 	return v, nil
 }
 
-// NewVerifierSealed is NewVerifierAfter for what a seal has left of a trail. The seal's
-// own signature is the caller's to check; that somebody has sealed the trail off there
-// is on the trail too.
+// NewVerifierSealed is NewVerifierAfter for what a seal has left of an audit log. The seal's own
+// signature is the caller's to check; that somebody has sealed the audit log off there is in the
+// audit log too.
 func NewVerifierSealed(seal Seal, witnesses ...Witness) (*Verifier, error) {
-	v, err := NewVerifierAfter(seal.Head, witnesses...)
-	if err == nil && seal.Head != (Head{}) {
+	v, err := NewVerifierAfter(seal.Checkpoint, witnesses...)
+	if err == nil && seal.Checkpoint != (Checkpoint{}) {
 		v.seal = &seal
 	}
 	return v, err
 }
 
-// Head is where the trail ends, as far as it was added.
-func (v *Verifier) Head() Head { return Head{v.last.Sequence, v.last.Hash} }
+// Checkpoint is where the audit log ends, as far as it was added.
+func (v *Verifier) Checkpoint() Checkpoint { return Checkpoint{v.last.Sequence, v.last.Hash} }
 
-// Add takes the next entry, and returns a *Break where it does not follow. Then
-// the trail is broken, and nothing more is to be added.
+// Add takes the next entry, and returns a *Break if it does not follow. Then the audit log is
+// broken, and nothing more may be added.
 func (v *Verifier) Add(e Entry) error {
 	if err := v.follows(e); err != nil {
 		return err
 	}
 	v.last = e
-	if v.seal != nil && v.seal.NotedIn(e) {
+	if v.seal != nil && v.seal.RecordedIn(e) {
 		v.seal = nil
 	}
-	for len(v.witnesses) > 0 && v.witnesses[0].Head.Sequence <= e.Sequence {
+	for len(v.witnesses) > 0 && v.witnesses[0].Checkpoint.Sequence <= e.Sequence {
 		w := v.witnesses[0]
 		v.witnesses = v.witnesses[1:]
-		if w.Head.Hash != e.Hash {
-			return broken(v.vouched+1, Rewritten,
-				"the trail was rewritten, in one of the entries %d to %d: entry %d has the hash %s, and %s has seen it with %s",
-				v.vouched+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Head.Hash)
+		if w.Checkpoint.Hash != e.Hash {
+			return broken(v.attested+1, Rewritten,
+				"the audit log was rewritten, in one of the entries %d to %d: entry %d has the hash %s, and %s has seen it with %s",
+				v.attested+1, e.Sequence, e.Sequence, e.Hash, w.Name, w.Checkpoint.Hash)
 		}
-		v.vouched = e.Sequence
+		v.attested = e.Sequence
 	}
 	return nil
 }
 
-// End says that there are no more entries. It returns a *Break where a witness has
-// seen more than there is, or where what is missing was never sealed off.
+// End reports that there are no more entries. It returns a *Break if a witness has seen more than
+// there is, or if what is missing was never sealed off.
 func (v *Verifier) End() error {
 	switch {
 	case len(v.witnesses) == 0 && v.seal != nil:
-		return broken(1, Dropped, "entries 1 to %d were dropped: the trail begins after a seal, and no entry of it says that it was sealed off there", v.seal.Sequence)
+		return broken(1, Dropped, "entries 1 to %d were dropped: the audit log begins after a seal, and no entry of it says that it was sealed off there", v.seal.Sequence)
 	case len(v.witnesses) == 0:
 		return nil
 	}
 	furthest := v.witnesses[len(v.witnesses)-1]
-	return broken(v.last.Sequence+1, CutOff, "the trail was cut off before entry %d: it ends with entry %d, and %s has seen entry %d",
-		v.last.Sequence+1, v.last.Sequence, furthest.Name, furthest.Head.Sequence)
+	return broken(v.last.Sequence+1, CutOff, "the audit log was cut off before entry %d: it ends with entry %d, and %s has seen entry %d",
+		v.last.Sequence+1, v.last.Sequence, furthest.Name, furthest.Checkpoint.Sequence)
 }
 
 func (v *Verifier) follows(e Entry) error {
 	next := v.last.Sequence + 1
 	switch {
 	case e.Sequence > next:
-		return broken(next, Dropped, "entry %d was dropped or moved: entry %d stands in its place", next, e.Sequence)
+		return broken(next, Dropped, "entry %d was dropped or moved: entry %d is in its place", next, e.Sequence)
 	case e.Sequence < next:
-		return broken(next, Reordered, "entry %d was dropped or moved: entry %d stands in its place, which comes before it", next, e.Sequence)
+		return broken(next, Reordered, "entry %d was dropped or moved: entry %d is in its place, which comes before it", next, e.Sequence)
 	}
 	if e.Hash == e.Sum(e.PreviousHash) {
 		return v.linked(e)
 	}
 	if was := renumbered(e); was != 0 {
-		return broken(next, Reordered, "entry %d was dropped or moved: what stands in its place was written as entry %d", next, was)
+		return broken(next, Reordered, "entry %d was dropped or moved: what is in its place was written as entry %d", next, was)
 	}
 	return broken(next, Edited, "entry %d was edited: its hash is not that of what it says", next)
 }

@@ -37,7 +37,7 @@ type controlPlane struct {
 	renewals int
 	// loseReply makes a renewal fail after it was made.
 	loseReply bool
-	// answerAs is who a renewal is issued to, where set.
+	// answerAs is who a renewal is issued to, if set.
 	answerAs *pki.Principal
 }
 

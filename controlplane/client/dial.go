@@ -18,8 +18,8 @@ import (
 const (
 	// What a control plane takes; a page of the inventory stays far below this.
 	maxMessageBytes = 4 << 20
-	// The health of a fleet is one answer: 500 agents of 20 databases, where all is
-	// wrong and each says why.
+	// The health of a fleet is one answer: 500 agents of 20 databases, if all is wrong and each
+	// says why.
 	maxAnswerBytes = 64 << 20
 
 	// Windows of a size that keeps a transfer of 1 MiB chunks busy, on loopback and
@@ -79,7 +79,7 @@ func dial(address string, config *tls.Config, opts ...grpc.DialOption) (*grpc.Cl
 	return conn, nil
 }
 
-// explain turns "unavailable" into what is the matter, where the handshake knows.
+// explain turns "unavailable" into what is the matter, if the handshake knows.
 func (t *transport) explain(err error) error {
 	if err == nil || status.Code(err) != codes.Unavailable {
 		return err

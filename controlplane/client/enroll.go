@@ -20,14 +20,13 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Enroll redeems an invite and writes the identity to dir, which appears whole or
-// not at all. The key is made here and never leaves. Where dir holds anything, the
-// error wraps ErrAlreadyEnrolled and the invite stays unused; a malformed invite
-// is an ErrBadInvite; a refusal is the gRPC status of the control plane.
+// Enroll redeems an invite and writes the identity to dir, which appears whole or not at all. The
+// key is made here and never leaves. If dir holds anything, the error wraps ErrAlreadyEnrolled and
+// the invite stays unused; a malformed invite is an ErrBadInvite; a refusal is the gRPC status of
+// the control plane.
 //
-// Where the reply was lost, the error wraps ErrReplyLost: the key is kept beside
-// dir, and to enrol again with the same invite, while it holds, leads to the same
-// identity.
+// If the reply was lost, the error wraps ErrReplyLost: the key is kept next to dir, and to enrol
+// again with the same invite, while it holds, leads to the same identity.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
 	return EnrollDevice(ctx, dir, invite, "")
 }
@@ -50,7 +49,7 @@ func EnrollDevice(ctx context.Context, dir, invite, device string) (*Identity, e
 		return nil, err
 	}
 	kept.device = device
-	if err := kept.settle(kept.enroll(ctx, dir, pending, parsed)); err != nil {
+	if err := kept.finish(kept.enroll(ctx, dir, pending, parsed)); err != nil {
 		return nil, err
 	}
 	return Load(dir)
@@ -97,8 +96,8 @@ func pendingFolder(dir string) (string, error) {
 	return pending, nil
 }
 
-// redeem asks once. Its error wraps ErrReplyLost where the request went out and
-// what became of it is not known.
+// redeem asks once. Its error wraps ErrReplyLost if the request went out and what became of it is
+// not known.
 func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, error) {
 	csr, err := pki.NewCSR(p.key)
 	if err != nil {
@@ -109,7 +108,7 @@ func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, e
 		return nil, err
 	}
 	defer conn.Close()
-	var reached peer.Peer // stays empty where no connection came about
+	var reached peer.Peer // stays empty if no connection came about
 	response, err := pgharborv1.NewEnrollmentServiceClient(conn).Enroll(ctx,
 		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr, Device: p.device}, grpc.WaitForReady(false), grpc.Peer(&reached))
 	p.sent = reached.Addr != nil

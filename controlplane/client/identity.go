@@ -40,8 +40,8 @@ type Identity struct {
 	cert atomic.Pointer[tls.Certificate]
 }
 
-// Load reads the identity that Enroll wrote to dir. Its errors wrap ErrNotEnrolled
-// or ErrExpired where it is that.
+// Load reads the identity that Enroll wrote to dir. Its errors wrap ErrNotEnrolled or ErrExpired if
+// it is that.
 func Load(dir string) (*Identity, error) { return load(dir, time.Now) }
 
 func load(dir string, now func() time.Time) (*Identity, error) {
@@ -77,10 +77,10 @@ func (i *Identity) Name() string { return i.principal.Name }
 // NotAfter is when the certificate in use ends.
 func (i *Identity) NotAfter() time.Time { return i.cert.Load().Leaf.NotAfter }
 
-// TrailKey returns the key of a certificate with which the control plane signs
-// heads of its trail, where a pinned CA has issued it and it held at that moment.
-func (i *Identity) TrailKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
-	return pki.VerifyTrailCertificate(certificate, at, i.Trusted()...)
+// AuditKey returns the key of a certificate with which the control plane signs checkpoints of its
+// audit log, if a pinned CA has issued it and it held at that moment.
+func (i *Identity) AuditKey(certificate []byte, at time.Time) (crypto.PublicKey, error) {
+	return pki.VerifyAuditCertificate(certificate, at, i.Trusted()...)
 }
 
 // RenewAt is when the certificate in use should be replaced.

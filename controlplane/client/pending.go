@@ -31,8 +31,8 @@ type pendingKey struct {
 	sent   bool // the invite has left with this attempt
 }
 
-// openPendingKey reads the key of an earlier attempt with this invite, or makes
-// one. It stands beside the identity's folder, named after the invite.
+// openPendingKey reads the key of an earlier attempt with this invite, or makes one. It is next to
+// the identity's folder, named after the invite.
 func openPendingKey(dir string, invite pki.Invite) (*pendingKey, error) {
 	p := &pendingKey{path: filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+"."+pki.HashSecret(invite.Secret)[:16]+".key")}
 	content, err := os.ReadFile(p.path)
@@ -58,9 +58,9 @@ func openPendingKey(dir string, invite pki.Invite) (*pendingKey, error) {
 	return p, disk.SyncFolder(filepath.Dir(dir))
 }
 
-// settle removes the key once nothing can come of it any more, and passes the
+// finish removes the key once nothing can come of it any more, and passes the
 // outcome of the attempt on.
-func (p *pendingKey) settle(outcome error) error {
+func (p *pendingKey) finish(outcome error) error {
 	if outcome != nil && (p.old || p.sent) && !final(outcome) {
 		return outcome
 	}
@@ -70,13 +70,13 @@ func (p *pendingKey) settle(outcome error) error {
 	return outcome
 }
 
-// final says that the control plane has refused the invite or the request.
+// final reports whether the control plane has refused the invite or the request.
 func final(err error) bool {
 	code := status.Code(err)
 	return code == codes.Unauthenticated || code == codes.InvalidArgument
 }
 
-// lost says that an error leaves open what the control plane has done.
+// lost reports whether an error leaves open what the control plane has done.
 func lost(err error) bool {
 	switch status.Code(err) {
 	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Unknown, codes.Internal:

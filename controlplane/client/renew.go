@@ -25,11 +25,10 @@ const (
 	longestRetry  = 5 * time.Minute
 )
 
-// RenewIfDue replaces key and certificate where two thirds of the certificate's
-// life are over, or the control plane has another CA by now, and says whether it
-// did; what CAs there are is asked once an hour. The old certificate stays valid,
-// so a lost reply locks nobody out. Of several processes one renews; the others go
-// on with what they have, or take over what they find renewed.
+// RenewIfDue replaces key and certificate if two thirds of the certificate's life are over, or the
+// control plane has another CA by now, and reports whether it did; what CAs there are is asked once an
+// hour. The old certificate stays valid, so a lost reply locks nobody out. Of several processes one
+// renews; the others go on with what they have, or take over what they find renewed.
 func (i *Identity) RenewIfDue(ctx context.Context, conn grpc.ClientConnInterface, now time.Time) (bool, error) {
 	return i.renewIfDue(ctx, conn, now, i.trustDue(now))
 }
@@ -139,5 +138,5 @@ func (i *Identity) renewWait(now time.Time, failed bool) time.Duration {
 
 // jitter adds up to a tenth.
 func jitter(d time.Duration) time.Duration {
-	return d + rand.N(d/10+1) //nolint:gosec // it decides about nothing but a moment.
+	return d + rand.N(d/10+1) //nolint:gosec // it only decides about a moment.
 }

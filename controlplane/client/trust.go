@@ -35,10 +35,10 @@ func (i *Identity) trustDue(now time.Time) bool {
 	return age < 0 || age >= trustLife
 }
 
-// syncTrust takes over the CAs that the control plane wants to be trusted, and
-// tells it so once that is on disk: not before that may it rely on it. It returns
-// the fingerprint of the CA that certifies from now on, or nothing where the
-// control plane knows no rotation. The caller has the lock of the folder.
+// syncTrust takes over the CAs that the control plane wants to be trusted, and tells it so once
+// that is on disk: not before that may it rely on it. It returns the fingerprint of the CA that
+// certifies from now on, or nothing if the control plane knows no rotation. The caller has the lock
+// of the folder.
 func (i *Identity) syncTrust(ctx context.Context, conn grpc.ClientConnInterface, now time.Time) (issuing string, err error) {
 	for {
 		wanted, err := i.askTrust(ctx, conn)
@@ -55,7 +55,7 @@ func (i *Identity) syncTrust(ctx context.Context, conn grpc.ClientConnInterface,
 	}
 }
 
-// askTrust returns nil where the control plane is older than this.
+// askTrust returns nil if the control plane is older than this.
 func (i *Identity) askTrust(ctx context.Context, conn grpc.ClientConnInterface) ([]*x509.Certificate, error) {
 	request := &pgharborv1.SyncAuthoritiesRequest{Issuer: i.issuer()}
 	for _, ca := range i.Trusted() {

@@ -13,12 +13,12 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// Enroller makes an identity of whoever redeems an invite, and renews it. All of its
-// fields are needed.
+// Enroller makes an identity of the one who redeems an invite, and renews it. All of its fields are
+// needed.
 type Enroller struct {
 	Catalog   *catalog.Catalog
 	CA        *pki.Authorities
-	Trail     *audit.Trail
+	Audit     *audit.Log
 	Approvals *approval.Gate
 	Now       func() time.Time
 	// CertificateLife is how long the certificates of agents and people hold;
@@ -33,10 +33,10 @@ type Request struct {
 	CSR    []byte // DER
 }
 
-// Enroll redeems before it signs, so that a certificate never exists without an
-// enrolment that can be revoked; what is wrong with the request is found before
-// that and leaves the invite unused. An invite that nobody has issued leaves no
-// entry in the trail, or strangers could fill it; one that is used up or void, a few.
+// Enroll redeems before it signs, so that a certificate never exists without an enrolment that can
+// be revoked; what is wrong with the request is found before that and leaves the invite unused. An
+// invite that nobody has issued leaves no entry in the audit log, or strangers could fill it; one
+// that is used up or void, a few.
 func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none pki.Issued, err error) {
 	now := n.Now().UTC()
 	invite, err := n.Catalog.Invites.Get(ctx, pki.HashSecret(r.Secret))
@@ -51,13 +51,13 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 		return fleet.Caller{}, none, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
 	invited := fleet.Caller{Kind: invite.Kind, Name: invite.Name, Role: invite.Role, Identity: fleet.NewID(), Device: r.Device}
-	// Who holds an invite is a stranger who can come with it any number of times.
+	// Anyone who holds an invite is a stranger who can come with it any number of times.
 	action := audit.Action{
 		Actor: chain.ActorInvite, Action: "identity.enroll", Target: invited.String(), Detail: "key " + key[:16], Apart: invite.SecretHash,
 	}
 	again, err := n.Catalog.Invites.Check(ctx, invite.SecretHash, key, now)
 	if err != nil {
-		return fleet.Caller{}, none, n.Trail.RefusedBefore(ctx, action, err)
+		return fleet.Caller{}, none, n.Audit.RefusedBefore(ctx, action, err)
 	}
 	if err := n.Approvals.PassEnrolment(ctx, invite, r.Device, key); err != nil {
 		return fleet.Caller{}, none, err
@@ -75,21 +75,21 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 	return invited, issued, err
 }
 
-// redeemed writes to the trail what redeem does. The same enrolment again changes
-// nothing but until when it holds, and is counted after the first few times.
+// redeemed writes to the audit log what redeem does. The same enrolment again changes only until
+// when it holds, and is counted after the first few times.
 func (n *Enroller) redeemed(ctx context.Context, action audit.Action, again bool, redeem func() (string, error)) error {
-	if again && n.Trail.Again(action, chain.OutcomeSucceeded) {
+	if again && n.Audit.Again(action, chain.OutcomeSucceeded) {
 		if _, err := redeem(); err != nil {
-			return n.Trail.RefusedBefore(ctx, action, err)
+			return n.Audit.RefusedBefore(ctx, action, err)
 		}
 		return nil
 	}
-	sequence, err := n.Trail.Begin(ctx, action)
+	sequence, err := n.Audit.Begin(ctx, action)
 	if err != nil {
 		return err
 	}
 	detail, err := redeem()
-	return errors.Join(err, n.Trail.End(ctx, sequence, detail, err))
+	return errors.Join(err, n.Audit.End(ctx, sequence, detail, err))
 }
 
 // Renew certifies by the newest CA that the caller has said it trusts.
@@ -102,7 +102,7 @@ func (n *Enroller) Renew(ctx context.Context, caller fleet.Caller, csr []byte) (
 	if err != nil {
 		return none, fleet.NewProblem(fleet.ErrInvalid, "the certificate request is not acceptable: %v", err)
 	}
-	err = n.Trail.Often(ctx, audit.Action{
+	err = n.Audit.Often(ctx, audit.Action{
 		Actor: caller.String(), Action: "identity.renew", Target: caller.String(),
 		Detail: "identity " + caller.Identity + ", until " + issued.NotAfter.Format(time.RFC3339),
 	}, func() error { return n.Catalog.Identities.RecordCertificate(ctx, caller.Identity, issued.NotAfter) })

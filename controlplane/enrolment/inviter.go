@@ -1,5 +1,5 @@
-// Package enrolment makes invites, and makes an identity of whoever redeems one. The
-// commands on the control plane's host use it as the API does.
+// Package enrolment makes invites, and makes an identity of the one who redeems one. The commands
+// on the control plane's host use it as the API does.
 package enrolment
 
 import (
@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// InviteLife is how long an invite holds where nobody says otherwise.
+	// InviteLife is how long an invite holds if nobody says otherwise.
 	InviteLife    = time.Hour
 	maxInviteLife = 7 * 24 * time.Hour
 )
@@ -31,34 +31,34 @@ func CheckInviteLife(life time.Duration) error {
 // Inviter makes invites. All of its fields are needed.
 type Inviter struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
+	Audit   *audit.Log
 	Now     func() time.Time
-	// Address is where whoever is invited reaches the control plane, host:port.
+	// Address is where the invited person reaches the control plane, host:port.
 	Address string
 	// Fingerprint returns that of the CA by which they know it.
 	Fingerprint func() string
 }
 
-// Invite makes an invite for whoever i names, on behalf of somebody. It returns the
-// word that redeems it, which is worth an identity and is never kept or logged.
+// Invite makes an invite for the one that i names, on behalf of somebody. It returns the word that
+// redeems it, which is worth an identity and is never kept or logged.
 func (n *Inviter) Invite(ctx context.Context, maker fleet.Caller, i fleet.Invite, life time.Duration) (string, fleet.Invite, error) {
 	i.Maker, i.CreatedBy = maker, maker.String()
-	return n.onTrail(ctx, audit.Action{
+	return n.inAuditLog(ctx, audit.Action{
 		Actor: i.CreatedBy, Action: string(i.Kind) + ".invite", Target: string(i.Kind) + ":" + i.Name, Detail: i.Rights(),
 	}, i, life, n.Catalog.Invites.Create)
 }
 
 // InviteFirstOwner makes the invite of a new control plane.
 func (n *Inviter) InviteFirstOwner(ctx context.Context, name string, life time.Duration) (string, fleet.Invite, error) {
-	return n.onTrail(ctx, audit.Action{
+	return n.inAuditLog(ctx, audit.Action{
 		Actor: chain.ActorHost, Action: "user.invite", Target: "user:" + name, Detail: "the first OWNER",
 	}, ownerByHost(name), life, n.Catalog.Invites.Create)
 }
 
-// RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of
-// whoever holds the control plane's host.
+// RecoverOwner makes an invite for an OWNER of the whole fleet, by the word of anyone who holds the
+// control plane's host.
 func (n *Inviter) RecoverOwner(ctx context.Context, name string) (string, fleet.Invite, error) {
-	return n.onTrail(ctx, audit.Action{
+	return n.inAuditLog(ctx, audit.Action{
 		Actor: chain.ActorHost, Action: "owner.recover", Target: "user:" + name,
 	}, ownerByHost(name), InviteLife, n.Catalog.Invites.RecoverOwner)
 }
@@ -67,11 +67,11 @@ func ownerByHost(name string) fleet.Invite {
 	return fleet.Invite{Kind: fleet.CallerUser, Name: name, Role: fleet.RoleOwner, CreatedBy: chain.ActorHost}
 }
 
-// onTrail makes an invite between two entries of the trail.
-func (n *Inviter) onTrail(ctx context.Context, action audit.Action, i fleet.Invite, life time.Duration,
+// inAuditLog makes an invite between two entries of the audit log.
+func (n *Inviter) inAuditLog(ctx context.Context, action audit.Action, i fleet.Invite, life time.Duration,
 	keep func(context.Context, fleet.Invite) error,
 ) (word string, made fleet.Invite, err error) {
-	err = n.Trail.Do(ctx, action, func() error {
+	err = n.Audit.Do(ctx, action, func() error {
 		secret := pki.NewSecret(rand.Reader)
 		i.SecretHash = pki.HashSecret(secret)
 		i.CreatedAt = n.Now().UTC()

@@ -21,7 +21,7 @@ const fingerprint = "sha256:0000000000000000000000000000000000000000000000000000
 
 var errFull = errors.New("no space")
 
-// full is a trail without room.
+// full is an audit log without room.
 type full struct{}
 
 func (full) Append(context.Context, chain.Entry) (int64, error)               { return 0, errFull }
@@ -36,11 +36,11 @@ func inviter(t *testing.T) *enrolment.Inviter {
 	t.Cleanup(func() { _ = c.Close() })
 	clock := func() time.Time { return now }
 	return &enrolment.Inviter{
-		Catalog: c, Trail: &audit.Trail{Store: c.Trail, Now: clock}, Now: clock, Address: "harbor:7402", Fingerprint: func() string { return fingerprint },
+		Catalog: c, Audit: &audit.Log{Store: c.AuditLog, Now: clock}, Now: clock, Address: "harbor:7402", Fingerprint: func() string { return fingerprint },
 	}
 }
 
-func TestAnInviteSaysWhereAndWhomToTrustAndIsOnTheTrail(t *testing.T) {
+func TestAnInviteSaysWhereAndWhomToTrustAndIsInTheAuditLog(t *testing.T) {
 	n := inviter(t)
 	for name, make := range map[string]func() (string, fleet.Invite, error){
 		"host": func() (string, fleet.Invite, error) { return n.InviteFirstOwner(t.Context(), "olga", time.Hour) },
@@ -61,16 +61,16 @@ func TestAnInviteSaysWhereAndWhomToTrustAndIsOnTheTrail(t *testing.T) {
 		if err != nil || kept.CreatedBy != name || !kept.ExpiresAt.Equal(now.Add(time.Hour)) || kept.Name != made.Name {
 			t.Errorf("%s: kept %+v, %v", name, kept, err)
 		}
-		entries, _, err := n.Catalog.Trail.List(t.Context(), catalog.AuditQuery{Actor: name})
+		entries, _, err := n.Catalog.AuditLog.List(t.Context(), catalog.AuditQuery{Actor: name})
 		if err != nil || len(entries) != 2 || entries[0].Outcome != chain.OutcomeSucceeded || entries[1].Target != string(made.Kind)+":"+made.Name {
-			t.Errorf("%s: the trail says %+v, %v", name, entries, err)
+			t.Errorf("%s: the audit log says %+v, %v", name, entries, err)
 		}
 	}
 }
 
-func TestNoInviteWithoutItsEntryInTheTrail(t *testing.T) {
+func TestNoInviteWithoutItsEntryInTheAuditLog(t *testing.T) {
 	n := inviter(t)
-	n.Trail = &audit.Trail{Store: full{}, Now: n.Now}
+	n.Audit = &audit.Log{Store: full{}, Now: n.Now}
 	if word, _, err := n.RecoverOwner(t.Context(), "olga"); !errors.Is(err, errFull) || word != "" {
 		t.Errorf("got %q, %v", word, err)
 	}

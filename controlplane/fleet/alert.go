@@ -9,13 +9,13 @@ import (
 const (
 	// RemindAfter is how often somebody is reminded of an alert that stays.
 	RemindAfter = 24 * time.Hour
-	// ClearFor is how long nothing must be wrong before an alert is resolved. What
-	// comes back sooner is the same alert, so that what flaps tells of itself once.
+	// ClearFor is how long nothing must be wrong before an alert is resolved. What comes back
+	// sooner is the same alert, so that what flaps reports itself once.
 	ClearFor = 30 * time.Minute
 )
 
-// AlertKey is what an alert is about. Where a verdict is about an agent and not
-// one of its databases, Database is empty: a host that is down is one alert.
+// AlertKey is what an alert is about. If a verdict is about an agent and not one of its databases,
+// Database is empty: a host that is down is one alert.
 type AlertKey struct {
 	Instance string
 	Database string
@@ -42,7 +42,7 @@ type AlertStep struct {
 	// Keep are all alerts as they are after it, and Drop those that have ended.
 	Keep []Alert
 	Drop []AlertKey
-	// What somebody is to be told.
+	// What somebody must be told.
 	Firing, Reminders, Resolved []Alert
 	// More is how many others are due, and had no room: they are told at the next looks.
 	More int
@@ -54,10 +54,10 @@ var ofAgent = []Verdict{
 	VerdictRefused,
 }
 
-// StepAlerts holds the alerts so far against the judgements of a look. An alert
-// fires at the second look in a row that sees it.
-func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep {
-	wrong := alertsOf(judgements)
+// StepAlerts holds the alerts so far against the statuses of one evaluation. An alert fires at the
+// second look in a row that sees it.
+func StepAlerts(known []Alert, statuses []DatabaseStatus, now time.Time) AlertStep {
+	wrong := alertsOf(statuses)
 	var step AlertStep
 	var due []pending
 	at := map[AlertKey]int{}
@@ -73,7 +73,7 @@ func StepAlerts(known []Alert, judgements []Judgement, now time.Time) AlertStep 
 			due = append(due, step.clears(alert, now)...)
 		}
 	}
-	step.settle(due)
+	step.fit(due)
 	for _, alert := range wrong {
 		if !seen[alert.AlertKey] {
 			alert.Since = now
@@ -90,17 +90,17 @@ const (
 	alertText   = 1000 // bytes
 )
 
-// alertsOf are the reasons of all judgements, each once.
-func alertsOf(judgements []Judgement) []Alert {
+// alertsOf are the reasons of all statuses, each once.
+func alertsOf(statuses []DatabaseStatus) []Alert {
 	var all []Alert
 	listed := map[AlertKey]bool{}
 	many := map[AlertKey]int{}
-	for _, j := range judgements {
+	for _, j := range statuses {
 		for _, r := range j.Reasons {
 			many[AlertKey{Instance: j.Instance, Verdict: r.Verdict}]++
 		}
 	}
-	for _, j := range judgements {
+	for _, j := range statuses {
 		for _, r := range j.Reasons {
 			key := AlertKey{Instance: j.Instance, Database: j.Database, Verdict: r.Verdict}
 			alert := Alert{AlertKey: key, Text: Cut(r.Text, alertText), NextStep: Cut(r.NextStep, alertText)}

@@ -21,8 +21,8 @@ type watcher struct {
 // look passes a minute, with these reasons for db1/shop.
 func (w *watcher) look(reasons ...fleet.Verdict) {
 	w.at = w.at.Add(time.Minute)
-	j := fleet.Judgement{Facts: fleet.Facts{Instance: "db1", Database: "shop"}}
-	other := fleet.Judgement{Facts: fleet.Facts{Instance: "db1", Database: "till"}}
+	j := fleet.DatabaseStatus{Facts: fleet.Facts{Instance: "db1", Database: "shop"}}
+	other := fleet.DatabaseStatus{Facts: fleet.Facts{Instance: "db1", Database: "till"}}
 	for _, verdict := range reasons {
 		r := fleet.Reason{Verdict: verdict, Text: "why", NextStep: "do"}
 		j.Reasons = append(j.Reasons, r)
@@ -30,7 +30,7 @@ func (w *watcher) look(reasons ...fleet.Verdict) {
 			other.Reasons = append(other.Reasons, r)
 		}
 	}
-	step := fleet.StepAlerts(w.known, []fleet.Judgement{j, other}, w.at)
+	step := fleet.StepAlerts(w.known, []fleet.DatabaseStatus{j, other}, w.at)
 	w.known = step.Keep
 	for _, news := range step.News() {
 		w.told = append(w.told, news.Kind+" "+string(news.Verdict)+" "+news.Instance+"/"+news.Database)
@@ -107,11 +107,11 @@ func TestASecondReasonIsAnAlertOfItsOwn(t *testing.T) {
 	w.expect(t, "firing STALE db1/shop", "firing FAILED db1/shop")
 }
 
-// An agent that has thousands of databases, or says so, tells of them once.
+// An agent that has thousands of databases, or says so, reports them once.
 func TestManyDatabasesOfAnInstanceAreOneAlert(t *testing.T) {
-	many := func(n int) (all []fleet.Judgement) {
+	many := func(n int) (all []fleet.DatabaseStatus) {
 		for i := range n {
-			j := fleet.Judgement{Facts: fleet.Facts{Instance: "db1", Database: fmt.Sprintf("shop%d", i)}}
+			j := fleet.DatabaseStatus{Facts: fleet.Facts{Instance: "db1", Database: fmt.Sprintf("shop%d", i)}}
 			j.Reasons = []fleet.Reason{{Verdict: fleet.VerdictStale, Text: strings.Repeat("old ", 1000)}}
 			all = append(all, j)
 		}

@@ -22,8 +22,8 @@ const (
 	ActionDownload  GuardedAction = "backup.download"
 	ActionRetention GuardedAction = "backup.retention" // a change of what is kept
 	ActionRelease   GuardedAction = "backup.release"   // of a hold
-	// ActionThresholds is any change of how health judges: what is ignored, or stale
-	// only after a year, turns no light red.
+	// ActionThresholds is any change of how health is evaluated: what is ignored, or stale only after
+	// a year, turns no light red.
 	ActionThresholds GuardedAction = "health.thresholds"
 )
 
@@ -39,7 +39,7 @@ const ActionUndo GuardedAction = "restore.undo"
 // for approvals.
 const (
 	ActionLoosenPolicy GuardedAction = "policy.loosen"
-	ActionEmpower      GuardedAction = "user.empower"  // whatever makes somebody able to approve
+	ActionEscalate     GuardedAction = "user.empower"  // privilege escalation: any change that makes somebody able to approve
 	ActionEnroll       GuardedAction = "device.enroll" // a device of somebody who is, by an invite that nobody approved of
 )
 
@@ -47,7 +47,7 @@ const (
 var PolicyActions = []GuardedAction{ActionReplace, ActionDownload, ActionRetention, ActionRelease, ActionThresholds}
 
 // GuardedActions are all.
-var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEmpower, ActionEnroll)
+var GuardedActions = append(slices.Clone(PolicyActions), ActionElsewhere, ActionUndo, ActionLoosenPolicy, ActionEscalate, ActionEnroll)
 
 // Permission is what it takes to do the action, and so to approve of it.
 func (a GuardedAction) Permission() Permission {
@@ -70,10 +70,9 @@ func (a GuardedAction) Permission() Permission {
 type GuardedRequest struct {
 	Action   GuardedAction
 	Instance string // whose policies apply; empty for what concerns the whole fleet
-	Source   string // the instance that the backup leaves, where it does; its policies apply too
+	Source   string // the instance that the backup leaves, if it does; its policies apply too
 	Target   string // the id of the backup or the restore, the glob of a policy, the pattern of thresholds or the person's name
-	// Details are all else that makes the request what it is. Whoever approves
-	// is shown them.
+	// Details are all else that makes the request what it is. Anyone who approves is shown them.
 	Details []Detail
 	Reason  string
 	// Requester is the person's name; of a device, that of who made its invite.
@@ -161,9 +160,8 @@ func (r GuardedRequest) Summary() string {
 // ApprovalState is how far an approval has come.
 type ApprovalState string
 
-// An approval waits, is decided, and is used up by the one effect that it is
-// for. A download holds it in use while it runs, and gives it back where it
-// ended early.
+// An approval waits, is decided, and is used up by the one effect that it is for. A download holds
+// it in use while it runs, and gives it back if it ended early.
 const (
 	ApprovalPending  ApprovalState = words.ApprovalPending
 	ApprovalApproved ApprovalState = words.ApprovalApproved
@@ -175,7 +173,7 @@ const (
 	ApprovalVoid ApprovalState = words.ApprovalVoid
 )
 
-// Open says that the approval can still come to something.
+// Open reports whether the approval can still come to something.
 func (s ApprovalState) Open() bool {
 	return s == ApprovalPending || s == ApprovalApproved || s == ApprovalInUse
 }

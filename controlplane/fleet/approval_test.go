@@ -122,18 +122,18 @@ func TestDemandsAreTheUnionOfWhatMatches(t *testing.T) {
 		{fleet.GuardedRequest{Action: fleet.ActionDownload, Instance: "dev"}, fleet.Demand{Reason: true}},
 		{fleet.GuardedRequest{Action: fleet.ActionRelease, Instance: "stage-1"}, fleet.Demand{Approval: true, Lifetime: time.Hour}},
 		{fleet.GuardedRequest{Action: fleet.ActionRetention, Instance: "prod-1"}, fleet.Demand{}},
-		// A restore elsewhere waits where a download of what leaves does.
+		// A restore elsewhere waits if a download of what leaves does.
 		{fleet.GuardedRequest{Action: fleet.ActionElsewhere, Instance: "dev", Source: "prod-1"}, fleet.Demand{Approval: true, Reason: true, Lifetime: 2 * time.Hour}},
 		{fleet.GuardedRequest{Action: fleet.ActionElsewhere, Instance: "prod-1", Source: "dev"}, fleet.Demand{Reason: true}},
 		{fleet.GuardedRequest{Action: fleet.ActionReplace, Instance: "prod-2", Source: "prod-1"}, fleet.Demand{Approval: true, Reason: true, Lifetime: 2 * time.Hour}},
 		{fleet.GuardedRequest{Action: fleet.ActionLoosenPolicy, Instance: ""}, fleet.Demand{Approval: true, Lifetime: time.Hour}},
-		{fleet.GuardedRequest{Action: fleet.ActionEmpower, Instance: ""}, fleet.Demand{Approval: true, Lifetime: time.Hour}},
+		{fleet.GuardedRequest{Action: fleet.ActionEscalate, Instance: ""}, fleet.Demand{Approval: true, Lifetime: time.Hour}},
 	} {
 		if got := fleet.Demands(policies, tt.request); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.request.Summary(), got, tt.want)
 		}
 	}
-	if got := fleet.Demands(policies[:1], fleet.GuardedRequest{Action: fleet.ActionEmpower}); got.Approval {
+	if got := fleet.Demands(policies[:1], fleet.GuardedRequest{Action: fleet.ActionEscalate}); got.Approval {
 		t.Error("where no policy asks for approvals, the policies need none")
 	}
 }

@@ -2,7 +2,7 @@ package fleet
 
 import "strings"
 
-// Cut shortens a text to so many bytes, and says so where there is room for that.
+// Cut shortens a text to so many bytes, and says so if there is room for that.
 func Cut(text string, most int) string {
 	const more = " …"
 	switch {
@@ -16,22 +16,21 @@ func Cut(text string, most int) string {
 }
 
 const (
-	// textOfInstance bounds the texts of all judgements of an instance, in bytes,
-	// since each of its databases repeats what is said of their agent; textOfDatabase
-	// is left to each in any case.
+	// textOfInstance bounds the texts of all statuses of an instance, in bytes, since each of its
+	// databases repeats what is said of their agent; textOfDatabase is left to each in any case.
 	textOfInstance = 256 << 10
 	textOfDatabase = 500
 )
 
-// Bounded is the judgement with its texts cut, where they are long, to what is left
-// to one of so many databases of its instance.
-func (j Judgement) Bounded(databases int) Judgement {
+// Bounded is the status with its texts cut, if they are long, to what is left to one of so many
+// databases of its instance.
+func (j DatabaseStatus) Bounded(databases int) DatabaseStatus {
 	most := max(textOfInstance/max(databases, 1), textOfDatabase)
 	j.Warnings = cutAll(j.Warnings, most)
-	if j.Proved != nil {
-		proved := *j.Proved
-		proved.Proof = proved.Proof.Bounded(most)
-		j.Proved = &proved
+	if j.TestRestored != nil {
+		tested := *j.TestRestored
+		tested.TestRestore = tested.TestRestore.Bounded(most)
+		j.TestRestored = &tested
 	}
 	for n := range j.Reasons {
 		j.Reasons[n].Text = Cut(j.Reasons[n].Text, most/2)
@@ -40,8 +39,9 @@ func (j Judgement) Bounded(databases int) Judgement {
 	return j
 }
 
-// Bounded is the proof with no more bytes of differences, and of what a restore refuses, than so many.
-func (p Proof) Bounded(most int) Proof {
+// Bounded is the test restore with no more bytes of differences, and of what a restore refuses,
+// than so many.
+func (p TestRestore) Bounded(most int) TestRestore {
 	p.Differences = cutAll(p.Differences, most)
 	p.Refuses = Cut(p.Refuses, most)
 	return p

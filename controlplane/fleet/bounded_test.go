@@ -7,15 +7,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Each of an instance's databases may have a proof with as many differences as one
-// may tell.
-func TestDifferencesOfManyProofsAreCut(t *testing.T) {
+// Each of an instance's databases may have a test restore with as many differences as one may tell.
+func TestDifferencesOfManyTestRestoresAreCut(t *testing.T) {
 	var kept fleet.Backup
 	for range 100 {
-		kept.Proof.Differences = append(kept.Proof.Differences, strings.Repeat("d", 1000))
+		kept.TestRestore.Differences = append(kept.TestRestore.Differences, strings.Repeat("d", 1000))
 	}
-	j := fleet.Judgement{Facts: fleet.Facts{Proved: &kept}}
-	size := func(j fleet.Judgement) int { return len(strings.Join(j.Proved.Proof.Differences, "")) }
+	j := fleet.DatabaseStatus{Facts: fleet.Facts{TestRestored: &kept}}
+	size := func(j fleet.DatabaseStatus) int { return len(strings.Join(j.TestRestored.TestRestore.Differences, "")) }
 	if got := size(j.Bounded(2000)); got == 0 || got > 1000 {
 		t.Errorf("of one of 2000 databases %d bytes are told", got)
 	}

@@ -2,7 +2,7 @@ package fleet
 
 import "time"
 
-// Facts is all that is known of one database when it is judged.
+// Facts is all that is known of one database when it is evaluated.
 type Facts struct {
 	Instance string
 	// Database is empty for an instance of which no database is known.
@@ -15,16 +15,16 @@ type Facts struct {
 	Covered bool
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
-	// NewestBackup is the newest one that is present and complete and has not
-	// failed its proof, or nil. Of its manifest it has what is judged: whether it is
-	// encrypted, and the size of the dump.
+	// NewestBackup is the newest one that is present and complete and has not failed its test
+	// restore, or nil. Of its manifest it has what is evaluated: whether it is encrypted, and the
+	// size of the dump.
 	NewestBackup *Backup
 	// NewestRun is the one that ended last, or nil.
 	NewestRun *Run
 	// Running is the run under way that began first, or nil.
 	Running *Run
-	// LongestRun is how long the longest of the last runs that succeeded took, where
-	// one is under way; zero where there is none.
+	// LongestRun is how long the longest of the last runs that succeeded took, if one is under way;
+	// zero if there is none.
 	LongestRun time.Duration
 	// Sizes are those of the good backups of the SizeWindow before the newest,
 	// also of those that are removed by now; oldest first.
@@ -36,18 +36,18 @@ type Facts struct {
 	// Damage is what is wrong with the newest of them.
 	Damaged int
 	Damage  string
-	// Proved is the backup whose proof is the newest, or nil, and of it the id and the
-	// proof; RestoreTakes is how long the newest test restore that succeeded took,
-	// zero where none did.
-	Proved       *Backup
+	// TestRestored is the backup whose test restore is the newest, or nil, and of it the id and the
+	// test restore; RestoreTakes is how long the newest test restore that succeeded took, zero if
+	// none did.
+	TestRestored *Backup
 	RestoreTakes time.Duration
 	// Warnings are what an operator should know whatever the verdict.
 	Warnings []string
 }
 
-// AgentFacts is what is known of the agent beside an instance.
+// AgentFacts is what is known of the agent next to an instance.
 type AgentFacts struct {
-	// LastSeenAt is when it was heard of last; zero: never.
+	// LastSeenAt is when it was heard from last; zero: never.
 	LastSeenAt time.Time
 	// ClockOffset is how far its clock was ahead of the control plane's at its
 	// last word; negative: behind.
@@ -59,9 +59,9 @@ type AgentFacts struct {
 	// Refused is what was not taken of what it said last.
 	Refused Refusal
 	Status  AgentStatus
-	// NextRoundBytes is what its next round will store, by the newest backups of
-	// the databases that it covers.
-	NextRoundBytes int64
+	// NextRunBytes is what its next scheduled run will store, by the newest backups of the
+	// databases that it covers.
+	NextRunBytes int64
 }
 
 // Size is that of one backup, in bytes.
@@ -69,7 +69,7 @@ type Size struct {
 	At time.Time
 	// Stored is the file's, as sealed and compressed.
 	Stored int64
-	// Plain is the dump's; zero where it is not known.
+	// Plain is the dump's; zero if it is not known.
 	Plain int64
 }
 

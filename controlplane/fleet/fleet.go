@@ -1,6 +1,6 @@
-// Package fleet is the domain of the control plane: what a fleet consists of,
-// the words for its states, and the rules that judge it. It depends on the
-// standard library and on words, ids and quoting alone, and does no I/O.
+// Package fleet is the domain of the control plane: what a fleet consists of, the words for its
+// states, and the rules that evaluate it. It depends on the standard library and on words, ids and
+// quoting alone, and does no I/O.
 //
 // Every time is UTC, every size is in bytes, and a zero time means "not yet"
 // or "not known".
@@ -33,8 +33,7 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Agent is the agent beside one PostgreSQL instance; the instance carries its
-// name.
+// Agent is the agent next to one PostgreSQL instance; the instance carries its name.
 type Agent struct {
 	Name       string
 	CreatedAt  time.Time
@@ -70,11 +69,10 @@ type AgentStatus struct {
 	ScrubDays      int                `json:"scrub_days,omitempty"`
 	Databases      []InstanceDatabase `json:"databases,omitempty"`
 	Warnings       []string           `json:"warnings,omitempty"`
-	// FreeBytes is what the disk of the backup folder has left; nil where the
-	// agent did not say.
+	// FreeBytes is what the disk of the backup folder has left; nil if the agent did not say.
 	FreeBytes *int64 `json:"free_bytes,omitempty"`
-	// FolderTrouble is why the backup folder can't be used, or empty.
-	FolderTrouble string `json:"folder_trouble,omitempty"`
+	// FolderWarning is why the backup folder can't be used, or empty.
+	FolderWarning string `json:"folder_trouble,omitempty"`
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string `json:"retention_blocked,omitempty"`
 	// CertificateEndsAt and CertificateLife are of the agent's own certificate.
@@ -82,8 +80,8 @@ type AgentStatus struct {
 	CertificateLife   time.Duration `json:"certificate_life,omitempty"`
 	// Refused is what of this status the control plane did not take, a sentence each.
 	Refused []string `json:"refused,omitempty"`
-	// Policy is what the agent's host lets the control plane ask for; nil where an
-	// older agent does not say.
+	// Policy is what the agent's host lets the control plane ask for; nil if an older agent does
+	// not say.
 	Policy *HostPolicy `json:"policy,omitempty"`
 }
 
@@ -97,14 +95,14 @@ type HostPolicy struct {
 	SuperuserRoles   bool     `json:"superuser_roles,omitempty"`
 	TrustContent     bool     `json:"trust_content,omitempty"`
 	ReleaseHostHolds bool     `json:"release_host_holds,omitempty"`
-	// Trouble is why the policy can't be used; then nothing is allowed.
-	Trouble string `json:"trouble,omitempty"`
+	// Warning is why the policy can't be used; then nothing is allowed.
+	Warning string `json:"trouble,omitempty"`
 }
 
 // String is the policy in a line.
 func (p HostPolicy) String() string {
-	if p.Trouble != "" {
-		return "nothing is allowed (" + p.Trouble + ")"
+	if p.Warning != "" {
+		return "nothing is allowed (" + p.Warning + ")"
 	}
 	return fmt.Sprintf("jobs %q, replace %t, restore_from %q, unproven %t, superuser_roles %t, trust_content %t, release_host_holds %t",
 		p.Jobs, p.Replace, p.RestoreFrom, p.Unproven, p.SuperuserRoles, p.TrustContent, p.ReleaseHostHolds)
@@ -134,7 +132,7 @@ type Backup struct {
 	Database   string // empty where the subject is no database, or its name is not known
 	State      string
 	CreatedAt  time.Time
-	Complete   bool // false: an adopted file without an end marker; counts for nothing
+	Complete   bool // false: an imported file without an end marker; does not count
 	SizeBytes  int64
 	RemovedAt  time.Time
 	RemovedFor string
@@ -177,8 +175,8 @@ type Manifest struct {
 	Sequence       int64     `json:"sequence,omitempty"` // in the chain of its database and key
 	PreviousSHA256 string    `json:"previous_sha256,omitempty"`
 	SignedBy       string    `json:"signed_by,omitempty"`
-	// UnprovenOrigin is of the file that the database had been restored from,
-	// confined; empty for all others.
+	// UnprovenOrigin is of the file that the database had been restored from, sandboxed; empty for
+	// all others.
 	UnprovenOrigin string `json:"unproven_origin,omitempty"`
 	// DependsOn are the ids of the backups without which it can't be restored.
 	DependsOn []string    `json:"depends_on,omitempty"`
@@ -186,8 +184,8 @@ type Manifest struct {
 	Globals   *Globals    `json:"globals,omitempty"`
 }
 
-// Globals describes what is kept beside a backup's file: the roles and
-// tablespaces of the instance, and the settings of the database.
+// Globals describes what is kept next to a backup's file: the roles and tablespaces of the
+// instance, and the settings of the database.
 type Globals struct {
 	Filename  string   `json:"filename"`
 	SizeBytes int64    `json:"size_bytes"`

@@ -35,12 +35,11 @@ func TestMatchGlob(t *testing.T) {
 			t.Errorf("MatchGlob(%q, %q) = %t", tt.pattern, tt.text, got)
 		}
 	}
-	// It does not take for ever.
+	// It does not take forever.
 	fleet.MatchGlob(strings.Repeat("a*", 50)+"b", strings.Repeat("a", 200))
 }
 
-// Where a text has no slash and a pattern nothing but * and ?, the standard
-// library's matcher agrees.
+// If a text has no slash and a pattern only * and ?, the standard library's matcher agrees.
 func FuzzMatchGlob(f *testing.F) {
 	f.Add("a*b?", "aXbY")
 	f.Fuzz(func(t *testing.T, pattern, text string) {

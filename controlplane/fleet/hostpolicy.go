@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// Denies is what this policy does not let a job do; "" where it lets it, and where nothing is known. A policy may have changed
-// since its agent told it: so this is for a warning, and not to refuse by.
+// Denies is what this policy does not let a job do; "" if it lets it, and if nothing is known. A
+// policy may have changed since its agent told it: so this is for a warning, and not to refuse by.
 func (p *HostPolicy) Denies(job Job) string {
 	if p == nil {
 		return ""
 	}
 	spec := job.Spec
 	switch {
-	case p.Trouble != "":
+	case p.Warning != "":
 		return "its policy can't be used"
 	case !slices.Contains(p.Jobs, string(job.Kind)):
 		return fmt.Sprintf("jobs has no %s", job.Kind)

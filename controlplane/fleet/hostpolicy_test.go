@@ -17,7 +17,7 @@ func TestWhatAHostDenies(t *testing.T) {
 		says   string // empty: nothing
 	}{
 		"nothing known":      {nil, fleet.JobRestore, elsewhere, ""},
-		"a policy in pieces": {&fleet.HostPolicy{Trouble: "no such file"}, fleet.JobRestore, fleet.JobSpec{}, "can't be used"},
+		"a policy in pieces": {&fleet.HostPolicy{Warning: "no such file"}, fleet.JobRestore, fleet.JobSpec{}, "can't be used"},
 		"no such job":        {&fleet.HostPolicy{Jobs: []string{"backup"}}, fleet.JobRestore, fleet.JobSpec{}, "jobs has no restore"},
 		"another instance":   {&fleet.HostPolicy{Jobs: all, RestoreFrom: []string{"prod-*"}}, fleet.JobRestore, elsewhere, `restore_from does not name "shop-db"`},
 		"its glob":           {&fleet.HostPolicy{Jobs: all, RestoreFrom: []string{"shop-*"}}, fleet.JobRestore, elsewhere, ""},

@@ -24,9 +24,8 @@ const (
 // JobState is how far a job has come.
 type JobState string
 
-// A job is a row before anyone hears of it, and moves forward only. Lost is
-// final for whoever waits, yet a result that still arrives replaces it: what
-// the agent did is the truth.
+// A job is a row before anyone learns of it, and moves forward only. Lost is final for anyone who
+// waits, yet a result that still arrives replaces it: what the agent did is the truth.
 const (
 	JobQueued    JobState = words.Queued
 	JobOffered   JobState = words.Offered
@@ -37,7 +36,7 @@ const (
 	JobLost      JobState = words.Lost
 )
 
-// Final says that nobody needs to wait any longer.
+// Final reports whether nobody needs to wait any longer.
 func (s JobState) Final() bool { return words.Final(string(s)) }
 
 // FailureUnreachable marks a job that failed because its agent did not answer.
@@ -72,7 +71,7 @@ type Job struct {
 	Error       string
 	Failure     string
 	Progress    Progress
-	// AuditSequence is the entry of the trail that the job's end completes.
+	// AuditSequence is the entry of the audit log that the job's end completes.
 	AuditSequence int64
 }
 
@@ -81,7 +80,7 @@ type JobSpec struct {
 	BackupID       string `json:"backup_id,omitempty"`
 	Database       string `json:"database,omitempty"` // of a backup: empty means all that the agent covers
 	TargetDatabase string `json:"target_database,omitempty"`
-	Replace        bool   `json:"replace,omitempty"`    // the target, where it exists
+	Replace        bool   `json:"replace,omitempty"`    // the target, if it exists
 	RestoreID      string `json:"restore_id,omitempty"` // of the restore to undo
 	Offset         int64  `json:"offset,omitempty"`
 	// SourceInstance has the backup of a restore that runs on another instance.
@@ -91,7 +90,7 @@ type JobSpec struct {
 	TargetEnrolment string `json:"target_enrolment,omitempty"`
 	// Unsealed: what leaves that instance is plaintext.
 	Unsealed bool `json:"unsealed,omitempty"`
-	// Whole asks for the manifest and the companion of a file that is sent, too.
+	// Whole asks for the manifest and the globals file of a file that is sent, too.
 	Whole     bool   `json:"whole,omitempty"`
 	WithRoles string `json:"with_roles,omitempty"`
 	// TrustContent: the code in the dump may run with all the rights of the agent.
@@ -99,28 +98,28 @@ type JobSpec struct {
 	Reason       string `json:"reason,omitempty"`
 }
 
-// MeantFor refuses a job that lets a backup leave its instance, where another agent has the target's name by now: whoever asked
-// for it, or approved of it, meant the one of then. Of a job of an older version nothing is known.
+// MeantFor refuses a job that lets a backup leave its instance, if another agent has the target's
+// name by now: those who asked for it, or approved of it, meant the one of then. Of a job of an
+// older version nothing is known.
 func (j Job) MeantFor(enrolment string) error {
 	if j.Spec.TargetEnrolment == "" || j.Spec.TargetEnrolment == enrolment {
 		return nil
 	}
-	return NewProblem(ErrConflict, "the agent of %s was enrolled anew since the restore was asked for: ask for it again", j.Instance)
+	return NewProblem(ErrConflict, "the agent of %s was enrolled again since the restore was asked for: ask for it again", j.Instance)
 }
 
-// The roles that a restore makes, where they are missing; empty is none.
+// The roles that a restore makes, if they are missing; empty is none.
 const (
 	RolesMissing   = words.RolesMissing   // without what only a superuser may give
 	RolesSuperuser = words.RolesSuperuser // as they were
 )
 
-// Progress is how far a job has come; TotalBytes is zero where the end is not
-// known.
+// Progress is how far a job has come; TotalBytes is zero if the end is not known.
 type Progress struct {
 	Phase      string
 	DoneBytes  int64
 	TotalBytes int64
-	// Tables; both are zero where they are not told apart.
+	// Tables; both are zero if they are not distinguished.
 	DoneObjects  int64
 	TotalObjects int64
 }
@@ -133,8 +132,8 @@ type JobResult struct {
 	FinishedAt time.Time
 	// Restore is nil for all but restores that replaced a database, and undos.
 	Restore *RestoreOutcome
-	// Checks are of a look ahead to a restore.
-	Checks []RestoreCheck
+	// Checks are of a preflight to a restore.
+	Checks []PreflightCheck
 	// Warnings are what a restored database lacks.
 	Warnings []string
 }

@@ -2,9 +2,8 @@ package fleet
 
 import "time"
 
-// Keep is for how long the catalog keeps what is over. What health, retention, an
-// undo or a chain of signatures still rests on stays in any case, and so does the
-// trail.
+// Keep is for how long the catalog keeps what is over. What health, retention, an undo or a chain
+// of signatures still rests on stays in any case, and so does the audit log.
 type Keep struct {
 	Runs    time.Duration // since they began
 	Jobs    time.Duration // since they ended; likewise requests for an approval

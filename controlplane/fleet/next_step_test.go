@@ -19,12 +19,12 @@ func allWrong(name string) fleet.Facts {
 	f.Agent.ClockOffset = time.Hour
 	f.Agent.Status.CertificateEndsAt = now.Add(time.Hour)
 	f.Agent.Status.ServerVersion, f.Agent.Status.DumpVersion = "17.1", "15.1"
-	f.Agent.Status.RetentionBlocked, f.Agent.Status.FolderTrouble = name, name
+	f.Agent.Status.RetentionBlocked, f.Agent.Status.FolderWarning = name, name
 	f.Agent.Status.NextVerifyAt = now.AddDate(0, 0, -7)
 	f.Missing, f.Damaged, f.Damage = 1, 1, name
 	f.NewestRun = &fleet.Run{State: fleet.RunFailed, Error: name}
 	f.NewestBackup = &fleet.Backup{ID: name, CreatedAt: now.AddDate(0, 0, -9), SizeBytes: 1}
-	f.Proved = &fleet.Backup{ID: name, Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofFailed, Differences: []string{name}}}}
+	f.TestRestored = &fleet.Backup{ID: name, Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreFailed, Differences: []string{name}}}}
 	f.Running = &fleet.Run{StartedAt: now.AddDate(0, 0, -3)}
 	return f
 }
@@ -34,7 +34,7 @@ func TestANextStepIsSafeToPaste(t *testing.T) {
 	seen, tried := map[fleet.Verdict]bool{}, map[string]bool{}
 	for _, name := range slices.Concat(shelltest.Hostile, shelltest.Unseen) {
 		for _, facts := range []fleet.Facts{allWrong(name), func() fleet.Facts { f := allWrong(name); f.Covered = true; return f }()} {
-			for _, reason := range fleet.Judge(facts, fleet.Thresholds{Encryption: true, StaleAfter: time.Hour, HangAfter: time.Hour, ProofWithin: time.Hour}, now, heartbeat).Reasons {
+			for _, reason := range fleet.Evaluate(facts, fleet.Thresholds{Encryption: true, StaleAfter: time.Hour, HangAfter: time.Hour, TestRestoreWithin: time.Hour}, now, heartbeat).Reasons {
 				seen[reason.Verdict] = true
 				if tried[reason.NextStep] {
 					continue
@@ -60,7 +60,7 @@ func TestANameWithAWildcardIsNoPattern(t *testing.T) {
 	facts.Covered, facts.NewestBackup = false, nil
 	step := func(database string) string {
 		facts.Database = database
-		return fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
+		return fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
 	}
 	if got := step("a;b"); !strings.Contains(got, `pgharbor thresholds set db1/a\;b --ignore`) {
 		t.Error(got)

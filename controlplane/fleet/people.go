@@ -59,14 +59,14 @@ func (u User) Caller() Caller {
 	return Caller{Kind: CallerUser, Name: u.Name, Role: u.Role, Instances: u.Instances, Grants: u.Grants}
 }
 
-// Grant is a single permission that somebody was given beyond the role. It
-// holds where both its own scope and that of the person do.
+// Grant is a single permission that somebody was given beyond the role. It holds if both its own
+// scope and that of the person do.
 type Grant struct {
 	Permission Permission
 	Instances  Scope
 }
 
-// String is the grant as the trail names it.
+// String is the grant as the audit log names it.
 func (g Grant) String() string {
 	if g.Instances.Whole() {
 		return string(g.Permission)
@@ -78,7 +78,7 @@ func (g Grant) String() string {
 type UserChange struct {
 	Role      Role
 	Instances *Scope
-	// Seen is whom it was decided on, where that is known.
+	// Seen is whom it was decided on, if that is known.
 	Seen *Seen
 }
 
@@ -126,7 +126,7 @@ type Caller struct {
 	LastSeenAt time.Time // of this device; zero: it has not signed in yet
 }
 
-// String is the caller as the trail names it.
+// String is the caller as the audit log names it.
 func (c Caller) String() string { return string(c.Kind) + ":" + c.Name }
 
 // Invite is the right to enrol, once. The secret itself is never kept.
@@ -142,7 +142,7 @@ type Invite struct {
 	Maker     Caller
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	// ApprovedBy is the person who approved of it, where a policy asked for one.
+	// ApprovedBy is the person who approved of it, if a policy asked for one.
 	ApprovedBy string
 	// Grants are those that the person had when that was asked. They are not kept.
 	Grants []Grant
@@ -151,7 +151,7 @@ type Invite struct {
 	VoidedAt time.Time
 }
 
-// Rights are what the invite makes of whoever redeems it, in words.
+// Rights are what the invite makes of the one who redeems it, in words.
 func (i Invite) Rights() string {
 	if i.Instances.Whole() {
 		return string(i.Role)
@@ -159,7 +159,7 @@ func (i Invite) Rights() string {
 	return string(i.Role) + " on " + i.Instances.String()
 }
 
-// Open says that the invite can still be redeemed.
+// Open reports whether the invite can still be redeemed.
 func (i Invite) Open(now time.Time) bool {
 	return i.UsedAt.IsZero() && i.VoidedAt.IsZero() && now.Before(i.ExpiresAt)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How long an approval holds where no policy says, and what a policy may say.
+// How long an approval holds if no policy says, and what a policy may say.
 const (
 	DefaultApprovalTTL = time.Hour
 	MinApprovalTTL     = time.Minute
@@ -96,7 +96,7 @@ type Demand struct {
 // union. What would get around the policies takes an approval as soon as any of
 // them asks for any.
 func Demands(policies []Policy, r GuardedRequest) Demand {
-	guards := r.Action == ActionLoosenPolicy || r.Action == ActionEmpower || r.Action == ActionEnroll
+	guards := r.Action == ActionLoosenPolicy || r.Action == ActionEscalate || r.Action == ActionEnroll
 	var d Demand
 	for _, p := range policies {
 		d.Reason = d.Reason || p.asks(p.RequireReason, r)

@@ -7,8 +7,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
-// The causes that a caller can act upon. Package api maps each to one gRPC
-// code; whatever is none of these is an internal error.
+// The causes that a caller can act upon. Package api maps each to one gRPC code; whatever is not
+// one of these is an internal error.
 var (
 	ErrInvalid         = errors.New("invalid")         // the request makes no sense
 	ErrNotFound        = errors.New("not found")       // no such thing
@@ -40,8 +40,8 @@ func NewProblem(cause error, format string, args ...any) *Problem {
 	return &Problem{Cause: cause, Text: fmt.Sprintf(format, args...)}
 }
 
-// WithHint returns the problem with the next step for whoever reads it, who may
-// paste it: each argument is quoted as shell.Command does.
+// WithHint returns the problem with the next step for its reader, who may paste it: each argument
+// is quoted as shell.Command does.
 func (p *Problem) WithHint(format string, args ...any) *Problem {
 	p.Hint = shell.Command(format, args...)
 	return p

@@ -87,7 +87,7 @@ func TestAQuietFleetAlarmsNobody(t *testing.T) {
 			if !now.Before(due) {
 				next = due.Add(24 * time.Hour)
 			}
-			if j := fleet.Judge(d.facts(now, next, random), fleet.DefaultThresholds, now, heartbeat); j.Verdict != fleet.VerdictOK {
+			if j := fleet.Evaluate(d.facts(now, next, random), fleet.DefaultThresholds, now, heartbeat); j.Verdict != fleet.VerdictOK {
 				t.Fatalf("seed %d, database %d, day %d: %s: %+v", seed, n, hour/24, j.Verdict, j.Reasons)
 			}
 		}

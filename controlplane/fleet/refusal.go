@@ -2,8 +2,8 @@ package fleet
 
 import "time"
 
-// Refusal is what the control plane did not take of what an agent said, because it
-// is over a bound, makes no sense or belongs to another; zero where it took all.
+// Refusal is what the control plane did not take of what an agent said, because it is over a bound,
+// makes no sense or belongs to another; zero if it took all.
 type Refusal struct {
 	Text  string // the last of them
 	Count int64

@@ -12,7 +12,7 @@ import (
 // the few that are at the bounds of their texts.
 const newsBytes = 64 << 10
 
-// pending is an alert of which somebody is to be told.
+// pending is an alert that somebody must be told of.
 type pending struct {
 	news  News      // with the alert as it is once they are told
 	until Alert     // as it is kept until there is room for it
@@ -24,10 +24,10 @@ func (p pending) order() int {
 	return slices.Index([]string{NewsFiring, NewsResolved, NewsReminder}, p.news.Kind)
 }
 
-// settle tells as much as one notification has room for. The rest stays as it was and
+// fit tells as much as one notification has room for. The rest stays as it was and
 // so is due at the next look again: nothing is told twice, and nothing is left out
 // for good.
-func (s *AlertStep) settle(due []pending) {
+func (s *AlertStep) fit(due []pending) {
 	inTurn(due)
 	room := newsBytes
 	for n, p := range due {

@@ -12,9 +12,9 @@ import (
 
 // loud is what an agent can have said of its instance: as many alerts as one may have,
 // each at the bounds of its texts.
-func loud(instance string) (all []fleet.Judgement) {
+func loud(instance string) (all []fleet.DatabaseStatus) {
 	for n := range fleet.AlertsOfOne {
-		j := fleet.Judgement{Facts: fleet.Facts{Instance: instance, Database: fmt.Sprintf("%s%d", strings.Repeat("$", 250), n)}}
+		j := fleet.DatabaseStatus{Facts: fleet.Facts{Instance: instance, Database: fmt.Sprintf("%s%d", strings.Repeat("$", 250), n)}}
 		for _, v := range []fleet.Verdict{fleet.VerdictFailed, fleet.VerdictStale, fleet.VerdictUnprotected, fleet.VerdictUnproven} {
 			j.Reasons = append(j.Reasons, fleet.Reason{Verdict: v, Text: strings.Repeat("x", 1000), NextStep: strings.Repeat("\x01", 1000)})
 		}
@@ -23,8 +23,8 @@ func loud(instance string) (all []fleet.Judgement) {
 	return all
 }
 
-func quiet(instance string) fleet.Judgement {
-	return fleet.Judgement{
+func quiet(instance string) fleet.DatabaseStatus {
+	return fleet.DatabaseStatus{
 		Facts:   fleet.Facts{Instance: instance, Database: "shop"},
 		Reasons: []fleet.Reason{{Verdict: fleet.VerdictDamaged, Text: "the honest one", NextStep: "look"}},
 	}
@@ -41,9 +41,9 @@ func TestNewsOfOneInstanceLeaveRoomForOthers(t *testing.T) {
 	var known []fleet.Alert
 	told := map[string]int{}
 	at, messages := now, 0
-	look := func(judgements []fleet.Judgement) fleet.AlertStep {
+	look := func(statuses []fleet.DatabaseStatus) fleet.AlertStep {
 		at = at.Add(time.Minute)
-		step := fleet.StepAlerts(known, judgements, at)
+		step := fleet.StepAlerts(known, statuses, at)
 		known = step.Keep
 		for _, n := range step.News() {
 			told[n.Kind+" "+n.Instance+"/"+n.Database+" "+string(n.Verdict)]++
@@ -84,16 +84,16 @@ func TestNewsOfOneInstanceLeaveRoomForOthers(t *testing.T) {
 	}
 }
 
-// Whoever always has something new does not keep waiting what is older.
+// Anyone who always has something new does not keep waiting what is older.
 func TestWhatWaitsLongerIsToldFirst(t *testing.T) {
 	var known []fleet.Alert
 	for n := range 100 {
 		known = append(known, fleet.Alert{AlertKey: fleet.AlertKey{Instance: fmt.Sprintf("a-%d", n), Verdict: fleet.VerdictSilent}, Since: now})
 	}
 	known = append(known, fleet.Alert{AlertKey: fleet.AlertKey{Instance: "z-old", Verdict: fleet.VerdictSilent}, Since: now.Add(-time.Minute)})
-	var all []fleet.Judgement
+	var all []fleet.DatabaseStatus
 	for _, a := range known {
-		all = append(all, fleet.Judgement{
+		all = append(all, fleet.DatabaseStatus{
 			Facts:   fleet.Facts{Instance: a.Instance},
 			Reasons: []fleet.Reason{{Verdict: a.Verdict, Text: strings.Repeat("x", 1000), NextStep: strings.Repeat("y", 1000)}},
 		})

@@ -11,8 +11,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
-// judging is one database under judgement, and by what.
-type judging struct {
+// evaluation is one database and what its rules read.
+type evaluation struct {
 	Facts
 	Thresholds
 	now       time.Time
@@ -20,17 +20,17 @@ type judging struct {
 }
 
 // rule finds what one rule says is wrong, or nothing.
-type rule func(judging) *Reason
+type rule func(evaluation) *Reason
 
 // Of an agent: they hold for each of its databases.
 var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked, refused}
 
 // Of a database that is known.
-var databaseRules = []rule{unprotected, damaged, spoiled, disproved, failed, hung, missed, stale, sizeOff, unencrypted, unproven}
+var databaseRules = []rule{unprotected, damaged, spoiled, failedTestRestore, failed, hung, missed, stale, sizeOff, unencrypted, noTestRestore}
 
-func reasons(j judging) (found []Reason) {
+func reasons(j evaluation) (found []Reason) {
 	if j.Agent.LastSeenAt.IsZero() {
-		return []Reason{*reason(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run beside the instance", "the agent has never connected")}
+		return []Reason{*reason(VerdictUnknown, "run pgharbor-agent enroll and pgharbor-agent run on the instance's host", "the agent has never connected")}
 	}
 	rules := append([]rule{}, agentRules...)
 	if j.Database == "" {
@@ -51,19 +51,19 @@ func reason(v Verdict, next, format string, args ...any) *Reason {
 	return &Reason{Verdict: v, NextStep: next, Text: text, Public: text}
 }
 
-// quoting adds to a reason what an agent said in words of its own.
+// quoting adds to a reason what an agent said in its own words.
 func (r *Reason) quoting(said string) *Reason {
 	r.Text += ": " + said
 	return r
 }
 
-const lookAtInstance = "run pgharbor-agent check beside the instance"
+const lookAtInstance = "run pgharbor-agent check on the instance's host"
 
-func nothingKnown(judging) *Reason {
+func nothingKnown(evaluation) *Reason {
 	return reason(VerdictUnknown, lookAtInstance, "no database of the instance is known")
 }
 
-func silent(j judging) *Reason {
+func silent(j evaluation) *Reason {
 	quiet := j.now.Sub(j.Agent.LastSeenAt)
 	if quiet < HeartbeatsMissed*j.heartbeat {
 		return nil
@@ -72,7 +72,7 @@ func silent(j judging) *Reason {
 		"the agent has not been heard of for %s", quiet.Round(time.Second))
 }
 
-func duplicate(j judging) *Reason {
+func duplicate(j evaluation) *Reason {
 	d := j.Agent.Duplicate
 	if d.At.IsZero() || j.now.Sub(d.At) >= DuplicateFor {
 		return nil
@@ -81,7 +81,7 @@ func duplicate(j judging) *Reason {
 		"a second agent with the same identity was refused at %s", d.At.Format(time.RFC3339)).quoting("it runs on " + cmp.Or(d.Host, "an unknown host"))
 }
 
-func clockOff(j judging) *Reason {
+func clockOff(j evaluation) *Reason {
 	off := j.Agent.ClockOffset.Round(time.Second)
 	if off.Abs() <= j.ClockOffset {
 		return nil
@@ -90,7 +90,7 @@ func clockOff(j judging) *Reason {
 		"the clock of the agent's host is %s off the control plane's", off)
 }
 
-func certificateEnds(j judging) *Reason {
+func certificateEnds(j evaluation) *Reason {
 	ends := j.Agent.Status.CertificateEndsAt
 	if ends.IsZero() || ends.Sub(j.now) >= min(j.CertificateLeft, j.Agent.Status.CertificateLife/6) {
 		return nil
@@ -99,17 +99,17 @@ func certificateEnds(j judging) *Reason {
 		"the agent's certificate ends at %s and was not renewed", ends.Format(time.RFC3339))
 }
 
-func outdated(j judging) *Reason {
+func outdated(j evaluation) *Reason {
 	server, dump := major(j.Agent.Status.ServerVersion), major(j.Agent.Status.DumpVersion)
 	if server == 0 || dump == 0 || dump >= server {
 		return nil
 	}
-	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d beside the instance", server),
+	return reason(VerdictOutdated, fmt.Sprintf("install PostgreSQL's client of version %d on the instance's host", server),
 		"pg_dump of version %d refuses its server, which is of version %d", dump, server).
 		quoting(j.Agent.Status.DumpVersion + " and " + j.Agent.Status.ServerVersion)
 }
 
-// major is the first number of a version; 0 where it is none.
+// major is the first number of a version; 0 if it is none.
 func major(version string) int {
 	digits := strings.TrimLeft(version, " ")
 	if end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }); end >= 0 {
@@ -122,27 +122,27 @@ func major(version string) int {
 	return n
 }
 
-func spaceShort(j judging) *Reason {
+func spaceShort(j evaluation) *Reason {
 	free := j.Agent.Status.FreeBytes
-	if j.Agent.Status.FolderTrouble != "" {
-		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used").quoting(j.Agent.Status.FolderTrouble)
+	if j.Agent.Status.FolderWarning != "" {
+		return reason(VerdictSpace, lookAtInstance, "the backup folder can't be used").quoting(j.Agent.Status.FolderWarning)
 	}
-	if free == nil || j.Agent.NextRoundBytes == 0 || *free >= j.Agent.NextRoundBytes {
+	if free == nil || j.Agent.NextRunBytes == 0 || *free >= j.Agent.NextRunBytes {
 		return nil
 	}
 	return reason(VerdictSpace, "make room in the agent's BACKUP_DIR, or lower BACKUP_RETENTION_DAYS",
-		"the backup folder has %d bytes free, and the next round takes about %d", *free, j.Agent.NextRoundBytes)
+		"the backup folder has %d bytes free, and the next scheduled run takes about %d", *free, j.Agent.NextRunBytes)
 }
 
-func retentionBlocked(j judging) *Reason {
+func retentionBlocked(j evaluation) *Reason {
 	if j.Agent.Status.RetentionBlocked == "" {
 		return nil
 	}
 	return reason(VerdictBlocked, shell.Command("pgharbor retention --instance %s; ", j.Instance)+lookAtInstance, "retention removes nothing").quoting(j.Agent.Status.RetentionBlocked)
 }
 
-// refused speaks of what this status lacks, and of what was refused of late.
-func refused(j judging) *Reason {
+// refused is about what this status lacks, and about what was refused recently.
+func refused(j evaluation) *Reason {
 	const next = "see the log of the control plane; what one agent may have here is set with --agent-databases and its like (docs/health.md)"
 	texts := j.Agent.Status.Refused
 	if r := j.Agent.Refused; !r.At.IsZero() && j.now.Sub(r.At) < RefusedFor {
@@ -158,13 +158,13 @@ func refused(j judging) *Reason {
 // whether they stay is not yet known.
 const guestFor = 7 * 24 * time.Hour
 
-// MaintenanceDatabase is the one that every instance has, to connect to. Nobody
-// is alarmed where no schedule covers it.
+// MaintenanceDatabase is the one that every instance has, to connect to. Nobody is alarmed if no
+// schedule covers it.
 const MaintenanceDatabase = "postgres"
 
-// unprotected: where the schedule is off as a whole, somebody backs up by hand or
-// by a cron of their own, and freshness says whether they do.
-func unprotected(j judging) *Reason {
+// unprotected: if the schedule is off as a whole, somebody backs up by hand or by a cron of their
+// own, and freshness says whether they do.
+func unprotected(j evaluation) *Reason {
 	switch {
 	case !j.Exists, j.Covered, j.Database == MaintenanceDatabase:
 		return nil
@@ -173,7 +173,7 @@ func unprotected(j judging) *Reason {
 	case !j.RestoredAt.IsZero() && j.now.Sub(j.RestoredAt) < guestFor:
 		return nil
 	case !j.Agent.Status.BackupsEnabled:
-		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "there is no backup, and the agent's schedule is off")
+		return reason(VerdictUnprotected, "set ENABLE_BACKUPS=true for the agent", "%s, and the agent's schedule is off", noBackup(j))
 	default:
 		return reason(VerdictUnprotected, "add it to the agent's BACKUP_DATABASES"+passOver(j), "the database exists and no schedule covers it")
 	}
@@ -181,25 +181,25 @@ func unprotected(j judging) *Reason {
 
 // passOver is how health passes over a database. A name with a wildcard in it, as
 // its owner may have chosen it, would be a pattern that passes over others too.
-func passOver(j judging) string {
+func passOver(j evaluation) string {
 	if strings.ContainsAny(j.Database, "*?") {
 		return ""
 	}
 	return shell.Command(", or tell health to pass over it: pgharbor thresholds set %s --ignore", j.Instance+"/"+j.Database)
 }
 
-func damaged(j judging) *Reason {
+func damaged(j evaluation) *Reason {
 	if j.Missing == 0 {
 		return nil
 	}
-	return reason(VerdictDamaged, anew(j)+"; and look into the agent's BACKUP_DIR", "%d backups are gone from the agent's disk", j.Missing)
+	return reason(VerdictDamaged, backUpAgain(j)+"; and look into the agent's BACKUP_DIR", "%d backups are gone from the agent's disk", j.Missing)
 }
 
-func failed(j judging) *Reason {
+func failed(j evaluation) *Reason {
 	if j.NewestRun == nil || j.NewestRun.State != RunFailed {
 		return nil
 	}
-	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed beside the instance", j.Instance),
+	return reason(VerdictFailed, shell.Command("pgharbor runs --instance %s --failed; pgharbor-agent check and pgharbor-agent runs --failed on the instance's host", j.Instance),
 		"the newest run failed").quoting(j.NewestRun.Error)
 }
 
@@ -209,7 +209,7 @@ const hangFactor = 5
 // shortestHang keeps a database of seconds from hanging in minutes.
 const shortestHang = time.Hour
 
-func hung(j judging) *Reason {
+func hung(j evaluation) *Reason {
 	if j.Running == nil {
 		return nil
 	}
@@ -225,7 +225,7 @@ func hung(j judging) *Reason {
 		"a run has been under way for %s; the longest of the last took %s", took.Round(time.Minute), j.LongestRun.Round(time.Second))
 }
 
-func missed(j judging) *Reason {
+func missed(j evaluation) *Reason {
 	due := j.Agent.Status.NextRunAt
 	if !j.Covered || !j.Agent.Status.BackupsEnabled || due.IsZero() || j.Agent.Busy || j.now.Sub(due) < j.MissedAfter {
 		return nil
@@ -234,17 +234,17 @@ func missed(j judging) *Reason {
 		return nil // and the agent has yet to say when the next one is due
 	}
 	return reason(VerdictMissed, shell.Command("look at pgharbor-agent on its host, then pgharbor backup %s", j.Instance),
-		"the round of %s did not begin", due.Format(time.RFC3339))
+		"the scheduled run of %s did not begin", due.Format(time.RFC3339))
 }
 
-func stale(j judging) *Reason {
+func stale(j evaluation) *Reason {
 	if j.Exists && !j.Covered && j.NewestBackup == nil {
 		return nil // it is unprotected, a guest, or nothing to back up
 	}
 	again := shell.Command("pgharbor backup %s", j.Instance)
 	switch {
 	case j.NewestBackup == nil:
-		return reason(VerdictStale, again, "there is no backup")
+		return reason(VerdictStale, again, "%s", noBackup(j))
 	case j.NewestBackup.CreatedAt.After(j.now.Add(ClockSkew)):
 		return reason(VerdictStale, "set the clocks of the agent's host and of the control plane's, then "+again,
 			"the newest backup is dated %s, which is yet to come", j.NewestBackup.CreatedAt.Format(time.RFC3339))
@@ -254,7 +254,15 @@ func stale(j judging) *Reason {
 	return nil
 }
 
-func sizeOff(j judging) *Reason {
+// noBackup says of a database without a backup that counts whether there is any at all.
+func noBackup(j evaluation) string {
+	if j.Damaged > 0 || j.TestRestored != nil {
+		return "there is no good backup"
+	}
+	return "there is no backup"
+}
+
+func sizeOff(j evaluation) *Reason {
 	if j.NewestBackup == nil {
 		return nil
 	}
@@ -265,7 +273,7 @@ func sizeOff(j judging) *Reason {
 	return reason(VerdictSizeAnomaly, shell.Command("see whether the data are all there; pgharbor show %s lists the rows of each table", j.NewestBackup.ID), "%s", text)
 }
 
-func unencrypted(j judging) *Reason {
+func unencrypted(j evaluation) *Reason {
 	if !j.Encryption || j.NewestBackup == nil || j.NewestBackup.Manifest.Encrypted {
 		return nil
 	}

@@ -39,7 +39,7 @@ func NewScope(globs ...string) (Scope, error) {
 	return s, nil
 }
 
-// Whole says that nothing is left out.
+// Whole reports whether nothing is left out.
 func (s Scope) Whole() bool { return len(s) == 0 }
 
 // Covers reports whether an instance is in scope.
@@ -47,7 +47,7 @@ func (s Scope) Covers(instance string) bool {
 	return s.Whole() || slices.ContainsFunc(s, func(glob string) bool { return MatchGlob(glob, instance) })
 }
 
-// Within says that the scope covers nothing that outer does not, as far as its
+// Within reports whether the scope covers nothing that outer does not, as far as its
 // globs show it: each of them is one of outer's too.
 func (s Scope) Within(outer Scope) bool {
 	return outer.Whole() || !s.Whole() && !slices.ContainsFunc(s, func(glob string) bool { return !slices.Contains(outer, glob) })

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Seen is a person as whoever decided on their rights has seen them. What is decided
-// of them takes effect for nobody else: they may be another by then, with rights or a
-// device more.
+// Seen is a person as those who decided on their rights have seen them. What is decided of them
+// takes effect for nobody else: they may be another by then, with rights or a device more.
 type Seen struct {
 	Person User
 	// Approved: another person approved of it, for these devices.

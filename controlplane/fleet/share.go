@@ -32,7 +32,7 @@ const MaxSize = 1 << 50
 // RunsUnderWay bounds the runs of one agent that are under way at a time.
 const RunsUnderWay = 256
 
-// AddSizes is the sum of two sizes, or the largest number where there is none.
+// AddSizes is the sum of two sizes, or the largest number if there is none.
 func AddSizes(a, b int64) int64 {
 	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64

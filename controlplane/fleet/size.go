@@ -17,10 +17,9 @@ const (
 	unknownPercent = 100
 )
 
-// sizeAnomaly says how the newest size is off the median of those before it, or
-// nothing. The sizes of the dumps themselves are compared where all are known:
-// compression and sealing, switched on or off, change the size of a file and
-// nothing in the database.
+// sizeAnomaly reports how the newest size is off the median of those before it, or nothing. The sizes
+// of the dumps themselves are compared if all are known: compression and sealing, switched on or
+// off, change the size of a file and nothing in the database.
 func sizeAnomaly(newest Size, before []Size, percent int) string {
 	if len(before) == 0 {
 		return ""

@@ -48,7 +48,7 @@ func TestSizeAnomaly(t *testing.T) {
 			facts := good()
 			facts.Sizes = tt.before
 			facts.NewestBackup.SizeBytes, facts.NewestBackup.Manifest.PlainSizeBytes = tt.stored, tt.plain
-			verdict := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Verdict
+			verdict := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat).Verdict
 			if (verdict == fleet.VerdictSizeAnomaly) != tt.want {
 				t.Errorf("the verdict is %s", verdict)
 			}
@@ -63,7 +63,7 @@ func TestSizesOfADayAreNotYetKnown(t *testing.T) {
 		facts.Sizes = append(facts.Sizes, fleet.Size{At: now.Add(time.Duration(i-20) * time.Hour), Stored: 1000, Plain: 10000})
 	}
 	facts.NewestBackup.SizeBytes, facts.NewestBackup.Manifest.PlainSizeBytes = 1500, 15000
-	if verdict := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Verdict; verdict != fleet.VerdictOK {
+	if verdict := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat).Verdict; verdict != fleet.VerdictOK {
 		t.Errorf("the verdict is %s", verdict)
 	}
 }

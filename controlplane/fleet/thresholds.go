@@ -13,22 +13,22 @@ type Thresholds struct {
 	StaleAfter time.Duration `json:"stale_after,omitempty"`
 	// SizePercent is how far the newest backup's size may be off the median.
 	SizePercent int `json:"size_percent,omitempty"`
-	// HangAfter is how long a run may take where nothing is known of earlier ones;
-	// else a run hangs that takes five times as long as the longest of the last.
+	// HangAfter is how long a run may take if nothing is known of earlier ones; else a run hangs
+	// that takes five times as long as the longest of the last.
 	HangAfter time.Duration `json:"hang_after,omitempty"`
-	// MissedAfter is how long after its time a scheduled round must have begun.
+	// MissedAfter is how long after its time a scheduled run must have begun.
 	MissedAfter time.Duration `json:"missed_after,omitempty"`
 	// ClockOffset is how far an agent's clock may be off the control plane's.
 	ClockOffset time.Duration `json:"clock_offset,omitempty"`
 	// CertificateLeft is what must be left of an agent's certificate: it is renewed
 	// long before.
 	CertificateLeft time.Duration `json:"certificate_left,omitempty"`
-	// ProofWithin is how old the newest proof of a database's backups may be; zero:
-	// no proof is asked for.
-	ProofWithin time.Duration `json:"proof_within,omitempty"`
+	// TestRestoreWithin is how old the newest test restore of a database's backups may be; zero: no
+	// test restore is asked for.
+	TestRestoreWithin time.Duration `json:"proof_within,omitempty"`
 	// Encryption: plain files are not enough.
 	Encryption bool `json:"encryption,omitempty"`
-	// Ignore: nothing of the database is judged.
+	// Ignore: nothing of the database is evaluated.
 	Ignore bool `json:"ignore,omitempty"`
 }
 
@@ -68,7 +68,7 @@ func (t Thresholds) over(base Thresholds) Thresholds {
 	set(&base.MissedAfter, t.MissedAfter)
 	set(&base.ClockOffset, t.ClockOffset)
 	set(&base.CertificateLeft, t.CertificateLeft)
-	set(&base.ProofWithin, t.ProofWithin)
+	set(&base.TestRestoreWithin, t.TestRestoreWithin)
 	if t.SizePercent != 0 {
 		base.SizePercent = t.SizePercent
 	}

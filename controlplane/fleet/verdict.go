@@ -21,14 +21,14 @@ const (
 	// Those that practice added.
 	VerdictDuplicate   Verdict = "DUPLICATE"   // two agents run with one identity
 	VerdictHung        Verdict = "HUNG"        // a run takes far longer than ever
-	VerdictMissed      Verdict = "MISSED"      // a scheduled round did not begin
+	VerdictMissed      Verdict = "MISSED"      // a scheduled run did not begin
 	VerdictClock       Verdict = "CLOCK"       // the agent's clock is off
 	VerdictCertificate Verdict = "CERTIFICATE" // it ends soon, and was not renewed
-	VerdictSpace       Verdict = "SPACE"       // the next round will not fit
-	VerdictUnencrypted Verdict = "UNENCRYPTED" // files are plain where they should not be
+	VerdictSpace       Verdict = "SPACE"       // the next scheduled run will not fit
+	VerdictUnencrypted Verdict = "UNENCRYPTED" // files are plain if they should not be
 	VerdictOutdated    Verdict = "OUTDATED"    // pg_dump is older than its server
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
-	VerdictUnproven    Verdict = "UNPROVEN"    // no proof, or one that is too old
+	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
 	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
 )
 
@@ -47,7 +47,7 @@ func Verdicts() []Verdict {
 	return all
 }
 
-// Worse orders verdicts: negative where a is worse than b.
+// Worse orders verdicts: negative if a is worse than b.
 func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
 
 const (
@@ -60,15 +60,15 @@ const (
 	// DuplicateFor is how long a second agent with the same identity counts,
 	// once it was refused. It tries again within RefusedAgain, if it still runs.
 	DuplicateFor = 3 * RefusedAgain
-	// ReconnectWithin is how soon an agent is back that had lost its control plane: the
-	// longest of its pauses, and what a crowd takes at the door.
+	// ReconnectWithin is how soon an agent is back that had lost its control plane: the longest of
+	// its pauses, and what many agents at once take to be admitted.
 	ReconnectWithin = 2 * time.Minute
 	// RefusedAgain is within which time a refused agent tries again.
 	RefusedAgain = 5 * time.Minute
 )
 
-// Duplicate is an agent that was refused because another with its identity is
-// connected; zero where there was none.
+// Duplicate is an agent that was refused because another with its identity is connected; zero if
+// there was none.
 type Duplicate struct {
 	Host string // as the refused one says
 	At   time.Time
@@ -84,28 +84,29 @@ func (d Duplicate) NewsAfter(last Duplicate) bool {
 type Reason struct {
 	Verdict Verdict
 	Text    string
-	// Public is Text without what an agent said in words of its own, for who asks without a certificate.
+	// Public is Text without what an agent said in its own words, for who asks without a
+	// certificate.
 	Public   string
 	NextStep string
 }
 
-// Judgement is the verdict on one database: the worst of its reasons.
-type Judgement struct {
+// DatabaseStatus is the verdict on one database: the worst of its reasons.
+type DatabaseStatus struct {
 	Facts
 	Verdict Verdict
-	Reasons []Reason // worst first; empty exactly where the verdict is OK
+	Reasons []Reason // worst first; empty exactly if the verdict is OK
 }
 
-// Judge applies the rules of health to one database.
-func Judge(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) Judgement {
-	j := Judgement{Facts: f, Verdict: VerdictOK}
+// Evaluate applies the rules of health to one database.
+func Evaluate(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) DatabaseStatus {
+	j := DatabaseStatus{Facts: f, Verdict: VerdictOK}
 	if t.Ignore {
 		return j
 	}
 	if refused := refusal(f); refused != "" { // first: what is too long is cut at its end
 		j.Warnings = append([]string{refused}, f.Warnings...)
 	}
-	j.Reasons = reasons(judging{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
+	j.Reasons = reasons(evaluation{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
 	slices.SortStableFunc(j.Reasons, func(a, b Reason) int { return Worse(a.Verdict, b.Verdict) })
 	if len(j.Reasons) > 0 {
 		j.Verdict = j.Reasons[0].Verdict

@@ -20,7 +20,7 @@ func good() fleet.Facts {
 	free := int64(1 << 30)
 	return fleet.Facts{
 		Instance: "db1", Database: "shop", Exists: true, Covered: true,
-		Agent: fleet.AgentFacts{LastSeenAt: now, NextRoundBytes: 1 << 20, Status: fleet.AgentStatus{
+		Agent: fleet.AgentFacts{LastSeenAt: now, NextRunBytes: 1 << 20, Status: fleet.AgentStatus{
 			BackupsEnabled: true, NextRunAt: now.Add(time.Hour), ServerVersion: "15.18", DumpVersion: "15.18 (Debian)",
 			CertificateEndsAt: now.AddDate(0, 0, 20), CertificateLife: 30 * 24 * time.Hour, FreeBytes: &free,
 		}},
@@ -28,8 +28,8 @@ func good() fleet.Facts {
 	}
 }
 
-// judged are facts, and the reasons that are found in them.
-var judged = []struct {
+// evaluated are facts, and the reasons that are found in them.
+var evaluated = []struct {
 	name   string
 	change func(*fleet.Facts)
 	want   []fleet.Verdict // of the reasons, worst first
@@ -48,14 +48,14 @@ var judged = []struct {
 	{"no database known, silent", func(f *fleet.Facts) { f.Database, f.Agent.LastSeenAt = "", now.Add(-time.Hour) },
 		[]fleet.Verdict{fleet.VerdictUnknown, fleet.VerdictSilent}},
 	{"the newest run failed", func(f *fleet.Facts) { f.NewestRun.State = fleet.RunFailed }, []fleet.Verdict{fleet.VerdictFailed}},
-	{"no run yet, an adopted backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
+	{"no run yet, an imported backup", func(f *fleet.Facts) { f.NewestRun = nil }, nil},
 	{"a file is missing", func(f *fleet.Facts) { f.Missing = 1 }, []fleet.Verdict{fleet.VerdictDamaged}},
 	{"a second agent, refused just now", func(f *fleet.Facts) { f.Agent.Duplicate = fleet.Duplicate{Host: "db2", At: now} },
 		[]fleet.Verdict{fleet.VerdictDuplicate}},
 	{"a second agent, not seen again", func(f *fleet.Facts) { f.Agent.Duplicate.At = now.Add(-fleet.DuplicateFor) }, nil},
 
 	{"no schedule covers it", func(f *fleet.Facts) { f.Covered, f.NewestBackup, f.NewestRun = false, nil, nil }, []fleet.Verdict{fleet.VerdictUnprotected}},
-	{"backed up by hand, beside the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
+	{"backed up by hand, without the schedule", func(f *fleet.Facts) { f.Covered = false }, []fleet.Verdict{fleet.VerdictUnprotected}},
 	{"backed up by hand, without a schedule", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled = false, false }, nil},
 	{"no schedule and no backup", func(f *fleet.Facts) { f.Covered, f.Agent.Status.BackupsEnabled, f.NewestBackup = false, false, nil },
 		[]fleet.Verdict{fleet.VerdictUnprotected}},
@@ -76,13 +76,13 @@ var judged = []struct {
 		f.Running, f.LongestRun = &fleet.Run{StartedAt: now.Add(-time.Hour + time.Microsecond)}, time.Second
 	}, nil},
 
-	{"the round is half an hour late", func(f *fleet.Facts) {
+	{"the scheduled run is half an hour late", func(f *fleet.Facts) {
 		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute), now.Add(-25*time.Hour)
 	}, []fleet.Verdict{fleet.VerdictMissed}},
-	{"the round is nearly half an hour late", func(f *fleet.Facts) {
+	{"the scheduled run is nearly half an hour late", func(f *fleet.Facts) {
 		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-30*time.Minute+time.Microsecond), now.Add(-25*time.Hour)
 	}, nil},
-	{"the round took place, and the agent has not said when the next is", func(f *fleet.Facts) {
+	{"the scheduled run took place, and the agent has not said when the next is", func(f *fleet.Facts) {
 		f.Agent.Status.NextRunAt, f.NewestRun.StartedAt = now.Add(-time.Hour), now.Add(-time.Hour)
 	}, nil},
 	{"another database's turn takes long", func(f *fleet.Facts) {
@@ -100,17 +100,17 @@ var judged = []struct {
 	}, nil},
 	{"pg_dump is a major behind", func(f *fleet.Facts) { f.Agent.Status.ServerVersion = "16.2" }, []fleet.Verdict{fleet.VerdictOutdated}},
 	{"pg_dump is a major ahead", func(f *fleet.Facts) { f.Agent.Status.DumpVersion = "17beta1" }, nil},
-	{"the next round just fits", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1 << 30 }, nil},
-	{"the next round does not fit", func(f *fleet.Facts) { f.Agent.NextRoundBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
-	{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRoundBytes = nil, 1<<40 }, nil},
-	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderTrouble = nil, "moved" },
+	{"the next scheduled run just fits", func(f *fleet.Facts) { f.Agent.NextRunBytes = 1 << 30 }, nil},
+	{"the next scheduled run does not fit", func(f *fleet.Facts) { f.Agent.NextRunBytes = 1<<30 + 1 }, []fleet.Verdict{fleet.VerdictSpace}},
+	{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRunBytes = nil, 1<<40 }, nil},
+	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderWarning = nil, "moved" },
 		[]fleet.Verdict{fleet.VerdictSpace}},
 	{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
-	{"the scheduled proof did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
-	{"the scheduled proof is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},
-	{"the scheduled proof took place", func(f *fleet.Facts) {
+	{"the scheduled test restore did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
+	{"the scheduled test restore is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},
+	{"the scheduled test restore took place", func(f *fleet.Facts) {
 		f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour)
-		f.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now.Add(-time.Hour)}}}
+		f.TestRestored = &fleet.Backup{Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: now.Add(-time.Hour)}}}
 	}, nil},
 	{"all at once", func(f *fleet.Facts) {
 		*f = fleet.Facts{Instance: "db1", Database: "shop", Agent: fleet.AgentFacts{LastSeenAt: now.Add(-time.Hour)},
@@ -118,14 +118,14 @@ var judged = []struct {
 	}, []fleet.Verdict{fleet.VerdictDamaged, fleet.VerdictFailed, fleet.VerdictSilent, fleet.VerdictStale}},
 }
 
-func TestJudge(t *testing.T) {
-	for _, tt := range judged {
+func TestEvaluate(t *testing.T) {
+	for _, tt := range evaluated {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := good()
 			tt.change(&facts)
-			judgement := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat)
+			status := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat)
 			var reasons []fleet.Verdict
-			for _, r := range judgement.Reasons {
+			for _, r := range status.Reasons {
 				reasons = append(reasons, r.Verdict)
 				if r.Text == "" || r.NextStep == "" {
 					t.Errorf("a reason lacks its text or its next step: %+v", r)
@@ -134,8 +134,8 @@ func TestJudge(t *testing.T) {
 			if diff := cmp.Diff(tt.want, reasons); diff != "" {
 				t.Error(diff)
 			}
-			if want := append(tt.want, fleet.VerdictOK)[0]; judgement.Verdict != want {
-				t.Errorf("the verdict is %s, want %s", judgement.Verdict, want)
+			if want := append(tt.want, fleet.VerdictOK)[0]; status.Verdict != want {
+				t.Errorf("the verdict is %s, want %s", status.Verdict, want)
 			}
 		})
 	}
@@ -149,28 +149,28 @@ func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) 
 	}
 	facts := good()
 	facts.NewestBackup.CreatedAt = now.Add(-11 * time.Hour)
-	judge := func(database string) []fleet.Verdict {
+	evaluate := func(database string) []fleet.Verdict {
 		var found []fleet.Verdict
-		for _, r := range fleet.Judge(facts, fleet.ThresholdsFor(rules, facts.Instance, database), now, heartbeat).Reasons {
+		for _, r := range fleet.Evaluate(facts, fleet.ThresholdsFor(rules, facts.Instance, database), now, heartbeat).Reasons {
 			found = append(found, r.Verdict)
 		}
 		return found
 	}
-	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictStale, fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictStale, fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
 		t.Error(diff)
 	}
-	if found := judge("scratch"); found != nil {
+	if found := evaluate("scratch"); found != nil {
 		t.Errorf("what is to be passed over has %v", found)
 	}
 	facts.Instance = "db2"
-	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, judge("shop")); diff != "" {
+	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestAProofIsAskedForWhereAThresholdSaysSo(t *testing.T) {
+func TestATestRestoreIsAskedForIfAThresholdSaysSo(t *testing.T) {
 	wanted := fleet.DefaultThresholds
-	wanted.ProofWithin = 7 * 24 * time.Hour
+	wanted.TestRestoreWithin = 7 * 24 * time.Hour
 	for _, tt := range []struct {
 		name string
 		at   time.Time
@@ -182,9 +182,9 @@ func TestAProofIsAskedForWhereAThresholdSaysSo(t *testing.T) {
 	} {
 		facts := good()
 		if !tt.at.IsZero() {
-			facts.Proved = &fleet.Backup{Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: tt.at}}}
+			facts.TestRestored = &fleet.Backup{Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: tt.at}}}
 		}
-		if got := fleet.Judge(facts, wanted, now, heartbeat).Verdict; got != tt.want {
+		if got := fleet.Evaluate(facts, wanted, now, heartbeat).Verdict; got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -197,8 +197,8 @@ func TestWhatNoServerTakesIsNotBackedUpInCircles(t *testing.T) {
 		"check_violation (SQLSTATE 23514)": "rows in the source",
 	} {
 		facts := good()
-		facts.Proved = &fleet.Backup{ID: "id", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofFailed, Differences: []string{difference}}}}
-		next := fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
+		facts.TestRestored = &fleet.Backup{ID: "id", Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreFailed, Differences: []string{difference}}}}
+		next := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat).Reasons[0].NextStep
 		if !strings.Contains(next, says) || strings.Contains(next, "pgharbor backup") != (difference[0] == 's') {
 			t.Errorf("%s: %s", difference, next)
 		}
@@ -229,22 +229,43 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// A database may be OK by all its backups and proofs, while none of them can be restored as people restore.
+// A database may be OK by all its backups and test restores, while none of them can be restored as
+// people restore.
 func TestHealthWarnsOfABackupThatARestoreRefuses(t *testing.T) {
 	facts := good()
 	facts.Warnings = []string{"the agent's own"}
-	facts.Proved = &fleet.Backup{ID: "id1", Findings: fleet.Findings{Proof: fleet.Proof{State: fleet.ProofSucceeded, FinishedAt: now}}}
-	judge := func() fleet.Judgement { return fleet.Judge(facts, fleet.DefaultThresholds, now, heartbeat) }
-	if got := judge(); len(got.Warnings) != 1 {
+	facts.TestRestored = &fleet.Backup{ID: "id1", Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreSucceeded, FinishedAt: now}}}
+	evaluate := func() fleet.DatabaseStatus { return fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat) }
+	if got := evaluate(); len(got.Warnings) != 1 {
 		t.Errorf("of one that all take: %q", got.Warnings)
 	}
-	facts.Proved.Proof.Refuses = "index given calls app.fits"
-	got := judge()
+	facts.TestRestored.TestRestore.Refuses = "index given calls app.fits"
+	got := evaluate()
 	if got.Verdict != fleet.VerdictOK || len(got.Warnings) != 2 || !strings.Contains(got.Warnings[0], `backup id1 of "shop"`) ||
 		!strings.Contains(got.Warnings[0], "index given calls app.fits") {
 		t.Errorf("%s, %q", got.Verdict, got.Warnings)
 	}
 	if len(facts.Warnings) != 1 {
 		t.Errorf("the facts have changed: %q", facts.Warnings)
+	}
+}
+
+// A backup that is in the list, and that failed its test restore or is damaged, is not none.
+func TestHealthTellsNoBackupFromNoGoodOne(t *testing.T) {
+	tested := &fleet.Backup{ID: "id1", Findings: fleet.Findings{TestRestore: fleet.TestRestore{State: fleet.TestRestoreFailed, FinishedAt: now}}}
+	for want, change := range map[string]func(*fleet.Facts){
+		"there is no backup":      func(*fleet.Facts) {},
+		"there is no good backup": func(f *fleet.Facts) { f.TestRestored = tested },
+		"there is no good backup, and the agent's schedule is off": func(f *fleet.Facts) {
+			f.Damaged, f.Covered, f.Agent.Status.BackupsEnabled = 1, false, false
+		},
+	} {
+		facts := good()
+		facts.NewestBackup = nil
+		change(&facts)
+		status := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat)
+		if !slices.ContainsFunc(status.Reasons, func(r fleet.Reason) bool { return r.Text == want }) {
+			t.Errorf("want %q: %+v", want, status.Reasons)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package health judges every database of the fleet by what the catalog knows.
+// Package health evaluates every database of the fleet from what the catalog knows.
 package health
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Judge applies the rules of package fleet to the catalog. Its fields are set before
+// Evaluator applies the rules of package fleet to the catalog. Its fields are set before
 // use; all who ask share one.
-type Judge struct {
+type Evaluator struct {
 	Catalog   *catalog.Catalog
 	Now       func() time.Time
 	Heartbeat time.Duration
@@ -27,12 +27,12 @@ type Judge struct {
 type Report struct {
 	// Healthy: every verdict is OK. A fleet without agents is healthy.
 	// It is of what was selected.
-	Healthy    bool
-	CheckedAt  time.Time
-	Judgements []*fleet.Judgement // worst first; shared by all who asked
+	Healthy   bool
+	CheckedAt time.Time
+	Statuses  []*fleet.DatabaseStatus // worst first; shared by all who asked
 }
 
-// Query selects what is judged; empty fields select all.
+// Query selects what is evaluated; empty fields select all.
 type Query struct {
 	Instance string
 	Database string
@@ -40,36 +40,36 @@ type Query struct {
 	Scope    fleet.Scope
 }
 
-// Fleet judges every database that the query selects; an instance that the fleet
-// does not have is fleet.ErrNotFound. What is returned is shared with others, and
-// not to be changed, but for the list of judgements itself.
-func (j *Judge) Fleet(ctx context.Context, q Query) (Report, error) {
+// Fleet evaluates every database that the query selects; an instance that the fleet does not have
+// is fleet.ErrNotFound. What is returned is shared with others, and not to be changed, but for the
+// list of statuses itself.
+func (j *Evaluator) Fleet(ctx context.Context, q Query) (Report, error) {
 	if q.Instance != "" {
 		if _, err := j.Catalog.Agents.Get(ctx, q.Instance); err != nil {
 			return Report{}, err
 		}
 	}
-	whole, err := j.looks.share(ctx, j.look)
+	whole, err := j.looks.share(ctx, j.evaluate)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Healthy: true, CheckedAt: whole.CheckedAt}
-	for _, judgement := range whole.Judgements {
-		if q.selects(judgement) {
-			report.Healthy = report.Healthy && judgement.Verdict == fleet.VerdictOK
-			report.Judgements = append(report.Judgements, judgement)
+	for _, status := range whole.Statuses {
+		if q.selects(status) {
+			report.Healthy = report.Healthy && status.Verdict == fleet.VerdictOK
+			report.Statuses = append(report.Statuses, status)
 		}
 	}
 	return report, nil
 }
 
-func (q Query) selects(j *fleet.Judgement) bool {
+func (q Query) selects(j *fleet.DatabaseStatus) bool {
 	return (q.Instance == "" || q.Instance == j.Instance) && (q.Database == "" || q.Database == j.Database) &&
 		(len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, j.Verdict)) && q.Scope.Covers(j.Instance)
 }
 
-// look judges the whole fleet.
-func (j *Judge) look(ctx context.Context) (Report, error) {
+// evaluate applies the rules to the whole fleet.
+func (j *Evaluator) evaluate(ctx context.Context) (Report, error) {
 	now := j.Now().UTC()
 	facts, err := j.Catalog.Facts(ctx, now)
 	if err != nil {
@@ -85,22 +85,22 @@ func (j *Judge) look(ctx context.Context) (Report, error) {
 	}
 	report := Report{CheckedAt: now}
 	for _, f := range facts {
-		judgement := fleet.Judge(f, fleet.ThresholdsFor(rules, f.Instance, f.Database), now, j.Heartbeat)
-		judgement = judgement.Bounded(databases[f.Instance])
-		report.Judgements = append(report.Judgements, &judgement)
+		status := fleet.Evaluate(f, fleet.ThresholdsFor(rules, f.Instance, f.Database), now, j.Heartbeat)
+		status = status.Bounded(databases[f.Instance])
+		report.Statuses = append(report.Statuses, &status)
 	}
-	slices.SortStableFunc(report.Judgements, func(a, b *fleet.Judgement) int {
+	slices.SortStableFunc(report.Statuses, func(a, b *fleet.DatabaseStatus) int {
 		return cmp.Or(fleet.Worse(a.Verdict, b.Verdict), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Database, b.Database))
 	})
 	return report, nil
 }
 
-// Digest is another one once a verdict or a reason has come or gone. The words of a
-// reason change every minute, with the ages in them, and are no part of it. Who
-// watches keeps it, and not the report, which may take much memory.
+// Digest is another one once a verdict or a reason has come or gone. The words of a reason change
+// every minute, with the ages in them, and are no part of it. Anyone who watches keeps it, and not
+// the report, which may take much memory.
 func (r Report) Digest() [sha256.Size]byte {
 	digest := sha256.New()
-	for _, j := range r.Judgements {
+	for _, j := range r.Statuses {
 		fmt.Fprintf(digest, "%q %q %q", j.Instance, j.Database, j.Verdict)
 		for _, reason := range j.Reasons {
 			fmt.Fprintf(digest, " %q", reason.Verdict)

@@ -15,7 +15,7 @@ const lookWithin = time.Minute
 // alerts or other people waiting.
 type looks struct {
 	mu   sync.Mutex
-	next *look         // the one that has not begun, where somebody waits for it
+	next *look         // the one that has not begun, if somebody waits for it
 	turn chan struct{} // holds one while a look is under way
 }
 
@@ -47,7 +47,7 @@ func (l *looks) join(ctx context.Context, take func(context.Context) (Report, er
 		l.turn = make(chan struct{}, 1)
 	}
 	if l.next == nil {
-		// Who came first may leave first: the look is of all who wait for it.
+		// Anyone who came first may leave first: the look is of all who wait for it.
 		ctx, end := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
 		l.next = &look{end: end, done: make(chan struct{})}
 		go l.run(ctx, l.next, take)

@@ -16,10 +16,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/health"
 )
 
-// paced is a judge in a synctest bubble whose looks begin one at a time, as the test
-// says.
+// paced is an evaluator in a synctest bubble whose looks begin one at a time, as the test says.
 type paced struct {
-	*health.Judge
+	*health.Evaluator
 	began atomic.Int32
 	step  chan struct{}
 }
@@ -35,7 +34,7 @@ func newPaced(t *testing.T, instances ...string) *paced {
 		invite(t, c, name, now)
 	}
 	p := &paced{step: make(chan struct{})}
-	p.Judge = &health.Judge{Catalog: c, Heartbeat: 10 * time.Second, Now: func() time.Time {
+	p.Evaluator = &health.Evaluator{Catalog: c, Heartbeat: 10 * time.Second, Now: func() time.Time {
 		p.began.Add(1)
 		<-p.step
 		return now
@@ -43,18 +42,18 @@ func newPaced(t *testing.T, instances ...string) *paced {
 	return p
 }
 
-// 200 calls of one VIEWER kept the metrics and the alerts waiting, each for a look of
-// its own. Now whoever asks waits for the look under way and the next, and so does
-// the crowd, whatever each of it asks for.
+// 200 calls of one VIEWER kept the metrics and the alerts waiting, each for a look of its own. Now
+// anyone who asks waits for the look under way and the next, and so do all others, whatever each of
+// it asks for.
 func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(t, "db1", "db2")
 		ctx, leave := context.WithCancel(t.Context())
-		var crowd sync.WaitGroup
+		var waiters sync.WaitGroup
 		var answered atomic.Int32
 		for n := range 200 {
 			query := []health.Query{{}, {Instance: "db1"}, {Scope: fleet.Scope{"db2"}}, {Verdicts: []fleet.Verdict{fleet.VerdictDuplicate}}}[n%4]
-			crowd.Go(func() {
+			waiters.Go(func() {
 				for ctx.Err() == nil {
 					if _, err := p.Fleet(ctx, query); err == nil {
 						answered.Add(1)
@@ -80,7 +79,7 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 		default:
 			t.Fatal("the metrics wait for a third look")
 		}
-		if err != nil || len(metrics.Judgements) != 2 {
+		if err != nil || len(metrics.Statuses) != 2 {
 			t.Errorf("they got %+v, %v", metrics, err)
 		}
 		if answered.Load() < 200 {
@@ -88,12 +87,12 @@ func TestWhoeverAsksWaitsForTwoLooksAtMost(t *testing.T) {
 		}
 		leave()
 		close(p.step)
-		crowd.Wait()
+		waiters.Wait()
 	})
 }
 
-// A look is of all who wait for it: who asked first may leave first, and who is left
-// alone in it ends it.
+// A look is of all who wait for it: the first to ask may leave first, and the last one left ends
+// it.
 func TestALookGoesOnWithoutWhoAskedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(t, "db1")
@@ -121,7 +120,7 @@ func TestALookGoesOnWithoutWhoAskedFirst(t *testing.T) {
 			t.Errorf("who left the look under way got %v", err)
 		}
 		p.step <- struct{}{}
-		if err := <-stayed; err != nil || len(second.Judgements) != 1 {
+		if err := <-stayed; err != nil || len(second.Statuses) != 1 {
 			t.Errorf("who stayed got %+v, %v", second, err)
 		}
 	})
@@ -143,9 +142,9 @@ func TestASharedLookIsToldWithinTheScope(t *testing.T) {
 		{health.Query{Instance: "prod-1"}, []string{"prod-1"}},
 		{health.Query{Verdicts: []fleet.Verdict{fleet.VerdictFailed}}, nil},
 	} {
-		report, err := metrics.Judge.Fleet(t.Context(), tt.query)
+		report, err := metrics.Evaluator.Fleet(t.Context(), tt.query)
 		var got []string
-		for _, j := range report.Judgements {
+		for _, j := range report.Statuses {
 			got = append(got, j.Instance)
 		}
 		if err != nil || !slices.Equal(got, tt.want) {

@@ -17,35 +17,35 @@ var (
 	perDatabase = []string{"instance", "database"}
 	perAgent    = []string{"instance"}
 
-	verdictDesc   = prometheus.NewDesc("pgharbor_database_verdict", "1 for the verdict that health gives the database.", append(perDatabase, "verdict"), nil)
-	reasonDesc    = prometheus.NewDesc("pgharbor_database_reason", "1 for each verdict that health has a reason for; the worst is the database's.", append(perDatabase, "verdict"), nil)
-	newestDesc    = prometheus.NewDesc("pgharbor_backup_newest_timestamp_seconds", "When the newest good backup of the database was made.", perDatabase, nil)
-	sizeDesc      = prometheus.NewDesc("pgharbor_backup_newest_size_bytes", "The stored size of the newest good backup.", perDatabase, nil)
-	plainDesc     = prometheus.NewDesc("pgharbor_backup_newest_plain_size_bytes", "The size of the newest good backup's dump, before compression and encryption.", perDatabase, nil)
-	ranDesc       = prometheus.NewDesc("pgharbor_run_newest_timestamp_seconds", "When the newest run ended.", perDatabase, nil)
-	succeededDesc = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 where the newest run succeeded, 0 where it failed.", perDatabase, nil)
-	durationDesc  = prometheus.NewDesc("pgharbor_run_newest_duration_seconds", "How long the newest run took.", perDatabase, nil)
-	runningDesc   = prometheus.NewDesc("pgharbor_run_under_way_timestamp_seconds", "When the run began that is under way.", perDatabase, nil)
-	provedDesc    = prometheus.NewDesc("pgharbor_proof_newest_timestamp_seconds", "When the newest test restore of a backup of the database ended.", perDatabase, nil)
-	proofDesc     = prometheus.NewDesc("pgharbor_proof_newest_succeeded", "1 where the newest test restore found all that was dumped, 0 where not.", perDatabase, nil)
-	restoreDesc   = prometheus.NewDesc("pgharbor_restore_expected_duration_seconds", "How long the newest test restore that succeeded took.", perDatabase, nil)
+	verdictDesc         = prometheus.NewDesc("pgharbor_database_verdict", "1 for the verdict that health gives the database.", append(perDatabase, "verdict"), nil)
+	reasonDesc          = prometheus.NewDesc("pgharbor_database_reason", "1 for each verdict that health has a reason for; the worst is the database's.", append(perDatabase, "verdict"), nil)
+	newestDesc          = prometheus.NewDesc("pgharbor_backup_newest_timestamp_seconds", "When the newest good backup of the database was made.", perDatabase, nil)
+	sizeDesc            = prometheus.NewDesc("pgharbor_backup_newest_size_bytes", "The stored size of the newest good backup.", perDatabase, nil)
+	plainDesc           = prometheus.NewDesc("pgharbor_backup_newest_plain_size_bytes", "The size of the newest good backup's dump, before compression and encryption.", perDatabase, nil)
+	ranDesc             = prometheus.NewDesc("pgharbor_run_newest_timestamp_seconds", "When the newest run ended.", perDatabase, nil)
+	succeededDesc       = prometheus.NewDesc("pgharbor_run_newest_succeeded", "1 if the newest run succeeded, 0 if it failed.", perDatabase, nil)
+	durationDesc        = prometheus.NewDesc("pgharbor_run_newest_duration_seconds", "How long the newest run took.", perDatabase, nil)
+	runningDesc         = prometheus.NewDesc("pgharbor_run_under_way_timestamp_seconds", "When the run began that is under way.", perDatabase, nil)
+	lastTestRestoreDesc = prometheus.NewDesc("pgharbor_proof_newest_timestamp_seconds", "When the newest test restore of a backup of the database ended.", perDatabase, nil)
+	testRestoreDesc     = prometheus.NewDesc("pgharbor_proof_newest_succeeded", "1 if the newest test restore found all that was dumped, 0 if not.", perDatabase, nil)
+	restoreDesc         = prometheus.NewDesc("pgharbor_restore_expected_duration_seconds", "How long the newest test restore that succeeded took.", perDatabase, nil)
 
 	seenDesc        = prometheus.NewDesc("pgharbor_agent_last_seen_timestamp_seconds", "When the agent of the instance was heard of last.", perAgent, nil)
-	nextRunDesc     = prometheus.NewDesc("pgharbor_agent_next_run_timestamp_seconds", "When the agent's next scheduled round is due.", perAgent, nil)
+	nextRunDesc     = prometheus.NewDesc("pgharbor_agent_next_run_timestamp_seconds", "When the agent's next scheduled run is due.", perAgent, nil)
 	nextPurgeDesc   = prometheus.NewDesc("pgharbor_agent_next_purge_timestamp_seconds", "When the agent's retention works next.", perAgent, nil)
 	clockDesc       = prometheus.NewDesc("pgharbor_agent_clock_offset_seconds", "How far the agent's clock is ahead of the control plane's.", perAgent, nil)
 	freeDesc        = prometheus.NewDesc("pgharbor_agent_backup_folder_free_bytes", "What the disk of the agent's backup folder has left.", perAgent, nil)
 	certificateDesc = prometheus.NewDesc("pgharbor_agent_certificate_end_timestamp_seconds", "When the agent's certificate ends.", perAgent, nil)
 
-	upDesc        = prometheus.NewDesc("pgharbor_catalog_up", "1 where the catalog answered this scrape.", nil, nil)
+	upDesc        = prometheus.NewDesc("pgharbor_catalog_up", "1 if the catalog answered this scrape.", nil, nil)
 	latencyDesc   = prometheus.NewDesc("pgharbor_catalog_read_duration_seconds", "How long the catalog took to answer this scrape.", nil, nil)
 	connectedDesc = prometheus.NewDesc("pgharbor_agents_connected", "Agents that have a session now.", nil, nil)
 	transfersDesc = prometheus.NewDesc("pgharbor_transfers_open", "Downloads that are under way.", nil, nil)
 )
 
-// Collector reports the judgements of the moment as Prometheus metrics.
+// Collector reports the statuses of the moment as Prometheus metrics.
 type Collector struct {
-	Judge     *Judge
+	Evaluator *Evaluator
 	Log       *slog.Logger
 	Connected func() int
 	Transfers func() int
@@ -54,7 +54,7 @@ type Collector struct {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		verdictDesc, reasonDesc, newestDesc, sizeDesc, plainDesc, ranDesc, succeededDesc, durationDesc, runningDesc, provedDesc, proofDesc, restoreDesc,
+		verdictDesc, reasonDesc, newestDesc, sizeDesc, plainDesc, ranDesc, succeededDesc, durationDesc, runningDesc, lastTestRestoreDesc, testRestoreDesc, restoreDesc,
 		seenDesc, nextRunDesc, nextPurgeDesc, clockDesc, freeDesc, certificateDesc,
 		upDesc, latencyDesc, connectedDesc, transfersDesc,
 	} {
@@ -81,9 +81,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(transfersDesc, float64(c.Transfers()))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
 	defer cancel()
-	asked := c.Judge.Now()
-	report, err := c.Judge.Fleet(ctx, Query{})
-	gauge(latencyDesc, c.Judge.Now().Sub(asked).Seconds())
+	asked := c.Evaluator.Now()
+	report, err := c.Evaluator.Fleet(ctx, Query{})
+	gauge(latencyDesc, c.Evaluator.Now().Sub(asked).Seconds())
 	if err != nil {
 		c.Log.Error("the catalog did not answer a scrape", "error", err)
 		gauge(upDesc, 0)
@@ -91,7 +91,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(upDesc, 1)
 	told := map[string]bool{}
-	for _, j := range report.Judgements {
+	for _, j := range report.Statuses {
 		if !told[j.Instance] {
 			told[j.Instance] = true
 			collectAgent(gauge, j.Instance, j.Agent)
@@ -114,7 +114,7 @@ func collectAgent(gauge gauges, instance string, a fleet.AgentFacts) {
 	}
 }
 
-func collectDatabase(gauge gauges, j *fleet.Judgement) {
+func collectDatabase(gauge gauges, j *fleet.DatabaseStatus) {
 	gauge(verdictDesc, 1, j.Instance, j.Database, string(j.Verdict))
 	told := map[fleet.Verdict]bool{}
 	for _, r := range j.Reasons {
@@ -130,9 +130,9 @@ func collectDatabase(gauge gauges, j *fleet.Judgement) {
 			gauge(plainDesc, float64(plain), j.Instance, j.Database)
 		}
 	}
-	if p := j.Proved; p != nil {
-		gauge.at(provedDesc, p.Proof.FinishedAt, j.Instance, j.Database)
-		gauge(proofDesc, truth(p.Proof.State == fleet.ProofSucceeded), j.Instance, j.Database)
+	if p := j.TestRestored; p != nil {
+		gauge.at(lastTestRestoreDesc, p.TestRestore.FinishedAt, j.Instance, j.Database)
+		gauge(testRestoreDesc, truth(p.TestRestore.State == fleet.TestRestoreSucceeded), j.Instance, j.Database)
 	}
 	if j.RestoreTakes > 0 {
 		gauge(restoreDesc, j.RestoreTakes.Seconds(), j.Instance, j.Database)

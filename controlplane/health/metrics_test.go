@@ -27,7 +27,7 @@ func collector(t *testing.T) (*health.Collector, *catalog.Catalog) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return &health.Collector{
-		Judge:     &health.Judge{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second},
+		Evaluator: &health.Evaluator{Catalog: c, Now: func() time.Time { return now }, Heartbeat: 10 * time.Second},
 		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Connected: func() int { return 2 }, Transfers: func() int { return 1 },
 	}, c
@@ -73,7 +73,7 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 	return text.String()
 }
 
-// metricsOfAFleet are those of two instances, one of which was never heard of.
+// metricsOfAFleet are those of two instances, one of which was never heard from.
 const metricsOfAFleet = `
 # HELP pgharbor_agent_backup_folder_free_bytes What the disk of the agent's backup folder has left.
 # TYPE pgharbor_agent_backup_folder_free_bytes gauge
@@ -90,7 +90,7 @@ pgharbor_agent_last_seen_timestamp_seconds{instance="db1"} 1.7723664e+09
 # HELP pgharbor_agent_next_purge_timestamp_seconds When the agent's retention works next.
 # TYPE pgharbor_agent_next_purge_timestamp_seconds gauge
 pgharbor_agent_next_purge_timestamp_seconds{instance="db1"} 1.7723736e+09
-# HELP pgharbor_agent_next_run_timestamp_seconds When the agent's next scheduled round is due.
+# HELP pgharbor_agent_next_run_timestamp_seconds When the agent's next scheduled run is due.
 # TYPE pgharbor_agent_next_run_timestamp_seconds gauge
 pgharbor_agent_next_run_timestamp_seconds{instance="db1"} 1.77237e+09
 # HELP pgharbor_agents_connected Agents that have a session now.
@@ -108,7 +108,7 @@ pgharbor_backup_newest_timestamp_seconds{database="shop",instance="db1"} 1.77236
 # HELP pgharbor_catalog_read_duration_seconds How long the catalog took to answer this scrape.
 # TYPE pgharbor_catalog_read_duration_seconds gauge
 pgharbor_catalog_read_duration_seconds 0
-# HELP pgharbor_catalog_up 1 where the catalog answered this scrape.
+# HELP pgharbor_catalog_up 1 if the catalog answered this scrape.
 # TYPE pgharbor_catalog_up gauge
 pgharbor_catalog_up 1
 # HELP pgharbor_database_reason 1 for each verdict that health has a reason for; the worst is the database's.
@@ -125,7 +125,7 @@ pgharbor_database_verdict{database="shop",instance="db1",verdict="OK"} 1
 # TYPE pgharbor_run_newest_duration_seconds gauge
 pgharbor_run_newest_duration_seconds{database="a \"b\"",instance="db1"} 1
 pgharbor_run_newest_duration_seconds{database="shop",instance="db1"} 90
-# HELP pgharbor_run_newest_succeeded 1 where the newest run succeeded, 0 where it failed.
+# HELP pgharbor_run_newest_succeeded 1 if the newest run succeeded, 0 if it failed.
 # TYPE pgharbor_run_newest_succeeded gauge
 pgharbor_run_newest_succeeded{database="a \"b\"",instance="db1"} 0
 pgharbor_run_newest_succeeded{database="shop",instance="db1"} 1
@@ -194,29 +194,29 @@ func TestMetricsWithoutACatalog(t *testing.T) {
 
 func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 	metrics, c := collector(t)
-	judge := metrics.Judge
-	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy {
+	evaluator := metrics.Evaluator
+	if report, err := evaluator.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy {
 		t.Errorf("an empty fleet: %+v, %v", report, err)
 	}
 	good := fleet.Backup{ID: fleet.NewID(), Instance: "a-good", Database: "shop", CreatedAt: now, Complete: true}
 	invite(t, c, "a-good", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "a-good", Database: "shop", State: fleet.RunSucceeded, StartedAt: now, FinishedAt: now}, &good)
-	if report, err := judge.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy || len(report.Judgements) != 1 {
+	if report, err := evaluator.Fleet(t.Context(), health.Query{}); err != nil || !report.Healthy || len(report.Statuses) != 1 {
 		t.Errorf("one good instance: %+v, %v", report, err)
 	}
 	invite(t, c, "b-unknown", time.Time{})
 	invite(t, c, "c-failed", now)
 	record(t, c, fleet.Run{ID: fleet.NewID(), Instance: "c-failed", Database: "shop", Trigger: "schedule", State: fleet.RunFailed, StartedAt: now, FinishedAt: now}, nil)
-	report, err := judge.Fleet(t.Context(), health.Query{})
-	if err != nil || report.Healthy || len(report.Judgements) != 3 {
+	report, err := evaluator.Fleet(t.Context(), health.Query{})
+	if err != nil || report.Healthy || len(report.Statuses) != 3 {
 		t.Fatalf("got %+v, %v", report, err)
 	}
 	for i, want := range []string{"c-failed", "b-unknown", "a-good"} {
-		if got := report.Judgements[i].Instance; got != want {
+		if got := report.Statuses[i].Instance; got != want {
 			t.Errorf("%d is %s, want %s", i, got, want)
 		}
 	}
-	if report, err := judge.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
+	if report, err := evaluator.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
 		t.Errorf("the good one alone: %+v, %v", report, err)
 	}
 }

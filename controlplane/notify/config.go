@@ -18,7 +18,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
-// Config is the file of the channels, JSON. Secrets stand in files of their own.
+// Config is the file of the channels, JSON. Secrets are in separate files.
 type Config struct {
 	Webhooks []WebhookConfig `json:"webhooks"`
 	Mail     []MailConfig    `json:"mail"`
@@ -35,7 +35,7 @@ type WebhookConfig struct {
 type MailConfig struct {
 	Name         string   `json:"name"`
 	Server       string   `json:"server"` // host:port
-	TLS          bool     `json:"tls"`    // from the first byte on; else STARTTLS where the server has it
+	TLS          bool     `json:"tls"`    // from the first byte on; else STARTTLS if the server has it
 	CAFile       string   `json:"ca_file"`
 	From         string   `json:"from"`
 	To           []string `json:"to"`
@@ -128,7 +128,7 @@ func (c WebhookConfig) channel(now func() time.Time) (*Webhook, error) {
 		return nil, fmt.Errorf("secret_file: %w", err)
 	}
 	client := &http.Client{
-		// What is to be posted here is for nobody else.
+		// What is posted here is for nobody else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &Webhook{name: c.Name, url: c.URL, secret: []byte(secret), client: client, now: now}, nil

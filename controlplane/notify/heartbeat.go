@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Heartbeat is a dead man's switch: it calls a URL for as long as the control plane
-// can judge its fleet. Whoever waits for the calls learns when they stay away,
-// which no alert of ours could tell.
+// Heartbeat calls a URL for as long as the control plane can evaluate its fleet. A service that
+// expects the calls alerts when they stop: an alert of ours could not, once the control plane is
+// down.
 type Heartbeat struct {
 	URL   string
 	Every time.Duration
-	// Alive reports whether the control plane does its work.
+	// Alive reports whether the control plane works.
 	Alive func(ctx context.Context) error
 	Log   *slog.Logger
 }
@@ -31,9 +31,9 @@ func (h *Heartbeat) Run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !failing:
-			h.Log.Error("the dead man's switch is not called", "error", err)
+			h.Log.Error("the heartbeat URL is not called", "error", err)
 		case err == nil && failing:
-			h.Log.Info("the dead man's switch is called again")
+			h.Log.Info("the heartbeat URL is called again")
 		}
 		failing = err != nil
 		select {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// A delivery that failed is tried again after a pause that doubles, and given up
-	// after a day: the reminder tells of what is still wrong.
+	// A delivery that failed is tried again after a pause that doubles, and given up after a day:
+	// the reminder reports what is still wrong.
 	firstRetry = 10 * time.Second
 	lastRetry  = time.Hour
 	giveUpFor  = 24 * time.Hour
@@ -37,14 +37,13 @@ type Channel interface {
 // ErrRefused reports that the other side will not take the notification.
 var ErrRefused = errors.New("refused")
 
-// Notifier looks at the fleet and tells of what has changed. Its fields are set
-// before Run.
+// Notifier looks at the fleet and reports what has changed. Its fields are set before Run.
 type Notifier struct {
-	Catalog  *catalog.Catalog
-	Judge    *health.Judge
-	Channels []Channel
-	Log      *slog.Logger
-	Now      func() time.Time
+	Catalog   *catalog.Catalog
+	Evaluator *health.Evaluator
+	Channels  []Channel
+	Log       *slog.Logger
+	Now       func() time.Time
 	// Every is the time between two looks; what is wrong at two in a row fires.
 	Every time.Duration
 	// Started is when the control plane began to serve. What is known of an agent is
@@ -69,9 +68,9 @@ func (n *Notifier) Run(ctx context.Context) {
 	}
 }
 
-// Look judges the fleet and queues the news for every channel.
+// Look evaluates the fleet and queues the news for every channel.
 func (n *Notifier) Look(ctx context.Context) error {
-	report, err := n.Judge.Fleet(ctx, health.Query{})
+	report, err := n.Evaluator.Fleet(ctx, health.Query{})
 	if err != nil {
 		return err
 	}
@@ -80,7 +79,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 		return err
 	}
 	now := n.Now().UTC()
-	step := fleet.StepAlerts(known, n.current(report.Judgements, now), now)
+	step := fleet.StepAlerts(known, n.current(report.Statuses, now), now)
 	var queued []fleet.Notification
 	if news := step.News(); len(news) > 0 {
 		for _, channel := range n.Channels {
@@ -93,7 +92,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 
 // current leaves out the agents that may still be on their way back after a start
 // of the control plane.
-func (n *Notifier) current(all []*fleet.Judgement, now time.Time) (current []fleet.Judgement) {
+func (n *Notifier) current(all []*fleet.DatabaseStatus, now time.Time) (current []fleet.DatabaseStatus) {
 	for _, j := range all {
 		waits := now.Sub(n.Started) < fleet.ReconnectWithin && !j.Agent.LastSeenAt.IsZero() && j.Agent.LastSeenAt.Before(n.Started)
 		if !waits {

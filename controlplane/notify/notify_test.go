@@ -40,7 +40,7 @@ func newStage(t *testing.T, config string) *stage {
 	s := &stage{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return s.at }
 	s.Notifier = &notify.Notifier{
-		Catalog: c, Judge: &health.Judge{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
+		Catalog: c, Evaluator: &health.Evaluator{Catalog: c, Now: clock, Heartbeat: 10 * time.Second},
 		Channels: load(t, config, clock), Now: clock, Every: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	invite := fleet.Invite{SecretHash: fleet.NewID(), Kind: fleet.CallerAgent, Name: "db1", CreatedAt: s.at, ExpiresAt: s.at}
@@ -176,7 +176,7 @@ func TestADeliveryThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-// What is queued outlives the process: it is in the catalog with what it tells of.
+// What is queued outlives the process: it is in the catalog with what it reports.
 func TestNewsSurviveARestart(t *testing.T) {
 	h := newHook(t, http.StatusBadGateway)
 	s := newStage(t, h.config(t, "x"))
@@ -226,7 +226,7 @@ func TestAConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheDeadMansSwitchIsCalledWhileTheWorkIsDone(t *testing.T) {
+func TestTheHeartbeatURLIsCalledWhileTheWorkIsDone(t *testing.T) {
 	calls := make(chan struct{}, 100)
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls <- struct{}{} }))
 	defer receiver.Close()
@@ -251,8 +251,8 @@ func TestTheDeadMansSwitchIsCalledWhileTheWorkIsDone(t *testing.T) {
 	<-ended
 }
 
-// A channel that hangs is tried once a round, however much waits for it: looks and
-// other channels go on.
+// A channel that hangs is tried once a round, however much waits for it: looks and other
+// channels go on.
 func TestMuchThatWaitsForADeadChannelIsTriedOnce(t *testing.T) {
 	h := newHook(t, http.StatusBadGateway, http.StatusBadGateway)
 	s := newStage(t, h.config(t, "rosebud"))

@@ -72,7 +72,7 @@ func (m *Mail) send(ctx context.Context, n fleet.Notification) (err error) {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	defer func() { _ = client.Close() }() // Quit has ended it where all went well
+	defer func() { _ = client.Close() }() // Quit has ended it if all went well
 	if offered, _ := client.Extension("STARTTLS"); offered && !m.implicit {
 		if err := client.StartTLS(secure); err != nil {
 			return err
@@ -112,8 +112,8 @@ func (m *Mail) write(client *smtp.Client, n fleet.Notification) error {
 	return nil
 }
 
-// maxServerBytes is more than a mail server has to say, TLS and all. Its lines have no
-// end of their own to whoever reads them.
+// maxServerBytes is more than a mail server has to say, TLS and all. Its lines have no end of their
+// own to anyone who reads them.
 const maxServerBytes = 1 << 20
 
 // fewWords is a connection on which the other side says no more than a bound.
@@ -134,8 +134,8 @@ func (c *fewWords) Read(p []byte) (int, error) {
 
 var errTooLong = errors.New("the mail server says too much")
 
-// address names the recipients. A mailbox that is gone keeps nobody else from being
-// told: what the server says of it is refused, and err only where it takes none.
+// address names the recipients. A mailbox that is gone keeps nobody else from being told: what the
+// server says of it is refused, and err only if it takes none.
 func (m *Mail) address(client *smtp.Client) (refused, err error) {
 	taken := 0
 	for _, to := range m.to {
@@ -177,7 +177,7 @@ func (m *Mail) compose(n fleet.Notification) []byte {
 	return []byte(text.String())
 }
 
-// subject says how many of what there are, and names the only one.
+// subject reports how many of what there are, and names the only one.
 func subject(n fleet.Notification) string {
 	if len(n.News) == 1 && n.More == 0 {
 		return "pgharbor: " + headline(n.News[0])

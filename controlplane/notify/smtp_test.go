@@ -150,15 +150,15 @@ func TestAMailSaysHowManyMoreThereAre(t *testing.T) {
 	}
 }
 
-// A mail about a database with a hostile name has nothing in it that a mail program acts upon, and its next step is safe to
-// paste.
+// A mail about a database with a hostile name has nothing in it that a mail program acts upon, and
+// its next step is safe to paste.
 func TestAMailOfAHostileName(t *testing.T) {
 	p := newPostOffice(t)
 	s := newStage(t, p.config(""))
 	status := fleet.AgentStatus{BackupsEnabled: true}
 	for _, name := range []string{"x';touch y;'", "$(touch y)", "a\nBcc: evil@example.com\n\ntouch y", "\u202etxt\u200b"} {
 		facts := fleet.Facts{Instance: "db1", Database: name, Exists: true, Agent: fleet.AgentFacts{LastSeenAt: s.at, Status: status}}
-		reason := fleet.Judge(facts, fleet.DefaultThresholds, s.at, time.Minute).Reasons[0]
+		reason := fleet.Evaluate(facts, fleet.DefaultThresholds, s.at, time.Minute).Reasons[0]
 		news := fleet.News{Kind: fleet.NewsFiring, Alert: fleet.Alert{
 			AlertKey: fleet.AlertKey{Instance: "db1", Database: name, Verdict: reason.Verdict}, Text: name, NextStep: reason.NextStep,
 		}}
@@ -220,8 +220,8 @@ func TestAMailThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-// A colleague has left, and the server hangs up once it has the letter: the others
-// are told, once, and who tries the channel learns of it.
+// A colleague has left, and the server hangs up once it has the letter: the others are told, once,
+// and anyone who tries the channel learns of it.
 func TestOneMailboxThatIsGoneKeepsNobodyElseFromBeingTold(t *testing.T) {
 	p := newPostOffice(t)
 	p.refuse, p.rude = "b@example.com", true
@@ -237,8 +237,8 @@ func TestOneMailboxThatIsGoneKeepsNobodyElseFromBeingTold(t *testing.T) {
 	}
 }
 
-// A password goes over TLS only, and 127.0.0.1 is the one place where its absence
-// is forgiven by the standard library; a server that offers no login is told apart.
+// A password goes over TLS only, and 127.0.0.1 is the one place where its absence is forgiven by
+// the standard library; a server that offers no login is distinguished.
 func TestAPasswordIsNotSentToAServerThatOffersNoLogin(t *testing.T) {
 	p := newPostOffice(t)
 	file := filepath.Join(t.TempDir(), "password")

@@ -27,11 +27,11 @@ const (
 // again.
 const maxAnswer = 4 << 10
 
-// Webhook posts JSON to a URL, signed where it has a secret.
+// Webhook posts JSON to a URL, signed if it has a secret.
 type Webhook struct {
 	name   string
 	url    string
-	secret []byte // none where empty
+	secret []byte // none if empty
 	client *http.Client
 	now    func() time.Time
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// Authorities are the CAs of a fleet, as they stand in a folder: one, and while a
-// rotation lasts an older and a newer one. Both are trusted then. The older one
-// goes on certifying the control plane itself, because that is the one that every
-// peer pins, and the newer one certifies those who have said that they trust it.
+// Authorities are the CAs of a fleet, as they are in a folder: one, and while a rotation lasts an
+// older and a newer one. Both are trusted then. The older one goes on certifying the control plane
+// itself, because that is the one that every peer pins, and the newer one certifies those who have
+// said that they trust it.
 //
 // Another process may rotate or retire a CA meanwhile; the next handshake and the
 // next certificate go by what the folder holds then. It is safe for concurrent
@@ -39,8 +39,8 @@ func LoadAuthorities(dir string) (*Authorities, error) {
 	return a, err
 }
 
-// current returns the CAs of this moment, the oldest first. A folder that can't be
-// read any longer is no reason to close the doors: what was read last holds on.
+// current returns the CAs of this moment, the oldest first. A folder that can't be read any longer
+// is no reason to refuse everybody: what was read last stays valid.
 func (a *Authorities) current() ([]*CA, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,9 +81,9 @@ func (a *Authorities) Certificates() []*x509.Certificate {
 	return certs
 }
 
-// Sign is CA.Sign by the newest CA among the fingerprints that the holder trusts,
-// or by the oldest where it has named none: a certificate of a CA that its holder
-// does not know would be refused by the holder.
+// Sign is CA.Sign by the newest CA among the fingerprints that the holder trusts, or by the oldest
+// if it has named none: a certificate of a CA that its holder does not know would be refused by the
+// holder.
 func (a *Authorities) Sign(csrDER []byte, p Principal, ttl time.Duration, now time.Time, trusted ...string) (Issued, error) {
 	cas := a.all()
 	for _, ca := range slices.Backward(cas) {
@@ -112,8 +112,8 @@ func (a *Authorities) ServerConfig(now func() time.Time, check func(Principal) e
 	return outer
 }
 
-// RotateCA makes the next CA in dir, beside the one that is there. It fails with
-// ErrRotating while an earlier rotation is not over.
+// RotateCA makes the next CA in dir, in addition to the current one. It fails with ErrRotating
+// while an earlier rotation is not over.
 func RotateCA(dir string, now time.Time) (*CA, error) {
 	names, err := caNames(dir)
 	if err != nil {
@@ -134,8 +134,8 @@ var ErrRotating = errors.New("a rotation of the CA is not over")
 // ErrNotRotating reports that there is one CA, and nothing to retire.
 var ErrNotRotating = errors.New("there is one CA only")
 
-// RetireCA removes all CAs but the newest from dir, their keys too. Whoever trusts
-// only an older one can't come back after that.
+// RetireCA removes all CAs but the newest from dir, their keys too. Anyone who trusts only an older
+// one can't come back after that.
 func RetireCA(dir string) error {
 	names, err := caNames(dir)
 	if err != nil {

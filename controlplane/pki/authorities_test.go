@@ -156,7 +156,7 @@ func TestRotationThatWasCutOff(t *testing.T) {
 	}
 }
 
-// The doors stay open while the folder can't be read.
+// Connections are still accepted while the folder can't be read.
 func TestFolderThatCannotBeRead(t *testing.T) {
 	authorities, dir := newAuthorities(t)
 	address := greet(t, authorities.ServerConfig(time.Now, func(pki.Principal) error { return nil }))

@@ -40,10 +40,9 @@ type CA struct {
 	key  crypto.Signer
 }
 
-// CreateCA makes a CA whose key is ECDSA P-256 and that lasts ten years, and
-// writes it to dir (made when missing, 0700): ca.key (PKCS#8 PEM, 0600) and
-// ca.crt. It fails with an error that wraps fs.ErrExist, and changes nothing,
-// where there is a CA already.
+// CreateCA makes a CA whose key is ECDSA P-256 and that lasts ten years, and writes it to dir (made
+// when missing, 0700): ca.key (PKCS#8 PEM, 0600) and ca.crt. It fails with an error that wraps
+// fs.ErrExist, and changes nothing, if there is a CA already.
 func CreateCA(dir string, now time.Time) (*CA, error) { return createCA(dir, caName, now) }
 
 func createCA(dir, name string, now time.Time) (*CA, error) {

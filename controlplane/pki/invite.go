@@ -47,8 +47,8 @@ func (i Invite) String() string {
 	return invitePrefix + base64.RawURLEncoding.EncodeToString(append(body, sum[:inviteSumBytes]...))
 }
 
-// ParseInvite reads what String wrote, with white space around it. It tells a word
-// that was mistyped or cut from one that the control plane would refuse.
+// ParseInvite reads what String wrote, with whitespace around it. It tells a word that was mistyped
+// or cut from one that the control plane would refuse.
 func ParseInvite(word string) (Invite, error) {
 	word = strings.TrimSpace(word)
 	encoded, ok := strings.CutPrefix(word, invitePrefix)
@@ -79,7 +79,7 @@ func ParseInvite(word string) (Invite, error) {
 	if err := ValidAddress(invite.Address); err != nil {
 		return Invite{}, fmt.Errorf("%w: %w", ErrBadInvite, err)
 	}
-	// The decoder passes over line breaks; nothing but the one form is an invite.
+	// The decoder passes over line breaks; only the one form is an invite.
 	if invite.String() != word {
 		return Invite{}, fmt.Errorf("%w: it was mistyped or cut", ErrBadInvite)
 	}
@@ -103,8 +103,8 @@ func notInHost(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"'`, r)
 }
 
-// NewSecret makes the secret of an invite, 160 bits. It panics where random fails,
-// which crypto/rand never does.
+// NewSecret makes the secret of an invite, 160 bits. It panics if random fails, which crypto/rand
+// never does.
 func NewSecret(random io.Reader) string {
 	secret := make([]byte, secretBytes)
 	if _, err := io.ReadFull(random, secret); err != nil {

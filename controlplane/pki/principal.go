@@ -2,7 +2,7 @@
 // certifies the keys of agents and people, and gives both ends of a connection
 // their TLS configuration.
 //
-// Who somebody is stands in the certificate, as its one URI, and nowhere else.
+// Who somebody is, is in the certificate, as its one URI, and nowhere else.
 package pki
 
 import (
@@ -44,8 +44,7 @@ type Principal struct {
 	Identity string
 }
 
-// URI is the principal as it stands in a certificate:
-// pgharbor://<kind>/<name>/<identity>.
+// URI is the principal as it is in a certificate: pgharbor://<kind>/<name>/<identity>.
 func (p Principal) URI() *url.URL {
 	return &url.URL{Scheme: uriScheme, Host: string(p.Kind), Path: "/" + p.Name + "/" + p.Identity}
 }
@@ -55,7 +54,7 @@ func (p Principal) String() string { return string(p.Kind) + ":" + p.Name }
 // Validate reports whether every part has the form that a certificate may carry.
 func (p Principal) Validate() error {
 	switch p.Kind {
-	case KindAgent, KindServer, KindTrail:
+	case KindAgent, KindServer, KindAuditLog:
 		if err := ValidName(p.Name); err != nil {
 			return err
 		}

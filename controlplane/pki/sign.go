@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// ErrBadRequest is wrapped by Sign where the certificate request itself is at
-// fault.
+// ErrBadRequest is wrapped by Sign if the certificate request itself is at fault.
 var ErrBadRequest = errors.New("the certificate request is refused")
 
 // A P-256 request takes some 200 bytes.
@@ -46,7 +45,7 @@ func NewCSR(key crypto.Signer) ([]byte, error) {
 // user, for ttl from now or until the CA itself ends. Nothing but the key is taken
 // from the request.
 func (ca *CA) Sign(csrDER []byte, p Principal, ttl time.Duration, now time.Time) (Issued, error) {
-	if p.Kind == KindServer || p.Kind == KindTrail {
+	if p.Kind == KindServer || p.Kind == KindAuditLog {
 		return Issued{}, errors.New("a control plane's certificate is not made by request")
 	}
 	public, err := requestedKey(csrDER)

@@ -12,16 +12,15 @@ import (
 	"github.com/pgharbor/pgharbor/internal/random"
 )
 
-// ErrWrongServer is wrapped where the peer that was dialled is not the control
-// plane that the invite or the identity names.
+// ErrWrongServer is wrapped if the peer that was dialled is not the control plane that the invite
+// or the identity names.
 var ErrWrongServer = errors.New("the server is not the control plane of this identity")
 
 const serverCertLife = 24 * time.Hour
 
-// ServerConfig is the control plane's side of TLS 1.3. Its certificate lives in
-// memory alone and is renewed there. A client may come without a certificate; one
-// that it presents must be of this CA, and check must accept its principal, on
-// every connection and also where a session is resumed.
+// ServerConfig is the control plane's side of TLS 1.3. Its certificate lives in memory alone and is
+// renewed there. A client may come without a certificate; one that it presents must be of this CA,
+// and check must accept its principal, on every connection and also if a session is resumed.
 func (ca *CA) ServerConfig(now func() time.Time, check func(Principal) error) *tls.Config {
 	return serverConfig([]*CA{ca}, now, check)
 }
@@ -52,7 +51,7 @@ func serverConfig(cas []*CA, now func() time.Time, check func(Principal) error) 
 			if err != nil {
 				return err
 			}
-			if p.Kind == KindServer || p.Kind == KindTrail {
+			if p.Kind == KindServer || p.Kind == KindAuditLog {
 				return fmt.Errorf("%w: a control plane is nobody's client", ErrNoPrincipal)
 			}
 			return check(p)

@@ -234,7 +234,7 @@ func TestServerCertificateRenewsItself(t *testing.T) {
 	}
 	now = now.Add(-20 * time.Hour)
 	if serial() == second {
-		t.Error("not made anew for a clock that was set back")
+		t.Error("not made again for a clock that was set back")
 	}
 }
 

@@ -14,9 +14,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 )
 
-// Who may call an RPC on an instance that is theirs, by the table "Roles" of the
-// interface. Those with no certificate, a foreign, an expired or a revoked one may
-// call none of them.
+// Anyone who may call an RPC on an instance that is theirs, by the table "Roles" of the interface.
+// Those with no certificate, a foreign, an expired or a revoked one may call none of them.
 const (
 	anyone    = "owner operator operator+restore viewer agent nobody"
 	enrolled  = "owner operator operator+restore viewer agent"
@@ -92,8 +91,8 @@ var allowed = map[string]string{
 	"/pgharbor.v1.AlertService/TestAlerts":         owners,
 	"/pgharbor.v1.HealthService/RemoveThreshold":   owners,
 
-	// Who may decide, and is shown it, is who may do it, which here is a download;
-	// the tests of approvals show the rest.
+	// Anyone who may decide, and is shown it, is who may do it, which here is a download; the tests
+	// of approvals show the rest.
 	"/pgharbor.v1.ApprovalService/ListApprovals": people,
 	"/pgharbor.v1.ApprovalService/GetApproval":   owners,
 	"/pgharbor.v1.ApprovalService/Approve":       owners,
@@ -227,7 +226,7 @@ func sign(t *testing.T, ca *pki.CA, p pki.Principal, at time.Time) *tls.Certific
 	return &tls.Certificate{Certificate: issued.Chain, PrivateKey: key}
 }
 
-// A certificate's name is worth nothing where its enrolment is not known.
+// A certificate's name has no value if its enrolment is not known.
 func TestCertificateOfAnUnknownEnrolmentIsRefused(t *testing.T) {
 	cp := servertest.Start(t)
 	forged := sign(t, authority(t, cp), pki.Principal{Kind: pki.KindUser, Name: servertest.OwnerName, Identity: "abcdefghijklmnop"}, time.Now())

@@ -164,16 +164,16 @@ func download(t *testing.T, conn *grpc.ClientConn, request *pgharborv1.DownloadR
 	return stream, first.GetHeader()
 }
 
-// entry is what a person asks of the trail.
+// entry is what a person asks of the audit log.
 type entry struct{ Actor, Action, Instance, Target, Reason, Outcome, Detail string }
 
-// trail returns the entries of an action, oldest first.
-func trail(t *testing.T, cp *servertest.ControlPlane, action string) []entry {
+// auditLog returns the entries of an action, oldest first.
+func auditLog(t *testing.T, cp *servertest.ControlPlane, action string) []entry {
 	t.Helper()
-	return trailBy(t, cp.Owner(t), action)
+	return auditLogBy(t, cp.Owner(t), action)
 }
 
-func trailBy(t *testing.T, owner *grpc.ClientConn, action string) []entry {
+func auditLogBy(t *testing.T, owner *grpc.ClientConn, action string) []entry {
 	t.Helper()
 	client, request := pgharborv1.NewAuditServiceClient(owner), &pgharborv1.ListAuditEntriesRequest{Action: action}
 	var all []entry

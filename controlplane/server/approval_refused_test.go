@@ -27,7 +27,7 @@ func openCatalog(t *testing.T, cp *servertest.ControlPlane) *catalog.Catalog {
 	return c
 }
 
-// Whoever edits an approved request has another one.
+// Anyone who edits an approved request has another one.
 func TestEditedRequestIsNotTheOneThatWasApproved(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	backup, other := a.hasBackup(t, 4), a.hasBackup(t, 4)
@@ -48,8 +48,8 @@ func TestEditedRequestIsNotTheOneThatWasApproved(t *testing.T) {
 		}
 	}
 	a.downloads(t, owner, approved, "good")
-	if all := trail(t, cp, "approval.use"); len(all) != 2 {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "approval.use"); len(all) != 2 {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -88,15 +88,15 @@ func TestWhoMayNotApprove(t *testing.T) {
 	}
 	denied := 0
 	for _, action := range []string{"approval.approve", "approval.deny", "ApprovalService/Approve", "ApprovalService/Deny"} {
-		for _, e := range trail(t, cp, action) {
+		for _, e := range auditLog(t, cp, action) {
 			if e.Outcome != "denied" {
-				t.Errorf("the trail: %+v", e)
+				t.Errorf("the audit log: %+v", e)
 			}
 			denied++
 		}
 	}
 	if denied != 10 {
-		t.Errorf("%d of 10 denials are on the trail", denied)
+		t.Errorf("%d of 10 denials are in the audit log", denied)
 	}
 }
 
@@ -135,9 +135,9 @@ func TestApprovalExpires(t *testing.T) {
 	clock.advance(fleet.DefaultApprovalTTL)
 	expired := map[string]bool{}
 	for ctx := bounded(t); len(expired) < 3 && ctx.Err() == nil; {
-		for _, e := range trail(t, cp, "approval.expire") {
+		for _, e := range auditLog(t, cp, "approval.expire") {
 			if e.Actor != "controlplane" {
-				t.Fatalf("the trail: %+v", e)
+				t.Fatalf("the audit log: %+v", e)
 			}
 			if e.Outcome == "succeeded" {
 				expired[e.Target] = true
@@ -146,7 +146,7 @@ func TestApprovalExpires(t *testing.T) {
 	}
 	for _, id := range []string{first, second, third} {
 		if !expired[id] {
-			t.Errorf("that %s has expired is not on the trail: %v", id, expired)
+			t.Errorf("that %s has expired is not in the audit log: %v", id, expired)
 		}
 	}
 }
@@ -168,9 +168,9 @@ func TestDenialIsFinal(t *testing.T) {
 	if err := approve(t, bob, id); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("approved after its denial: %v", err)
 	}
-	all := trail(t, cp, "backup.download")
+	all := auditLog(t, cp, "backup.download")
 	if len(all) != 2 || all[0].Outcome != "denied" || all[0].Actor != "user:owner" {
-		t.Errorf("the trail: %+v", all)
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -234,8 +234,8 @@ func TestApprovalRestsOnWhoStillMay(t *testing.T) {
 					t.Errorf("it is %s", state)
 				}
 			}
-			if all := trail(t, cp, "approval.void"); len(all) != 4 || !strings.Contains(all[0].Detail, "bob") {
-				t.Errorf("the trail: %+v", all)
+			if all := auditLog(t, cp, "approval.void"); len(all) != 4 || !strings.Contains(all[0].Detail, "bob") {
+				t.Errorf("the audit log: %+v", all)
 			}
 		})
 	}

@@ -15,8 +15,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// replacing is twoOwners where a restore over an existing database waits, and
-// the request for one that bob has approved.
+// replacing is twoOwners if a restore over an existing database waits, and the request for one that
+// bob has approved.
 func replacing(t *testing.T) (a *agent, owner, bob *grpc.ClientConn, request *pgharborv1.CreateRestoreRequest, id string) {
 	t.Helper()
 	cp, a, owner, bob := twoOwners(t)
@@ -36,8 +36,8 @@ func restoring(t *testing.T, conn *grpc.ClientConn, request *pgharborv1.CreateRe
 	return err
 }
 
-// edited returns the request with another value in a field; nil where a request
-// is the same whatever the field says.
+// edited returns the request with another value in a field; nil if a request is the same whatever
+// the field says.
 func edited(t *testing.T, a *agent, request *pgharborv1.CreateRestoreRequest, field protoreflect.FieldDescriptor) *pgharborv1.CreateRestoreRequest {
 	t.Helper()
 	other := proto.CloneOf(request)
@@ -141,8 +141,8 @@ func TestReplacementThatIsSentAgainIsTheSame(t *testing.T) {
 	a.offer(t)
 }
 
-// Who looks ahead touches nothing, and waits for nobody.
-func TestLookAheadWaitsForNobody(t *testing.T) {
+// A preflight touches nothing, and waits for nobody.
+func TestAPreflightWaitsForNobody(t *testing.T) {
 	_, owner, _, request, id := replacing(t)
 	_, err := pgharborv1.NewRestoreServiceClient(owner).PreviewRestore(bounded(t), &pgharborv1.PreviewRestoreRequest{
 		BackupId: request.GetBackupId(), TargetDatabase: "shop", Replace: true,
@@ -152,7 +152,8 @@ func TestLookAheadWaitsForNobody(t *testing.T) {
 	}
 }
 
-// Who is asked to approve, or has somebody asked, what the host does not do, hears so before the approval is used up.
+// Anyone who is asked to approve, or has somebody asked, what the host does not do, hears so before
+// the approval is used up.
 func TestAnApprovalThatTheHostMakesWorthlessIsToldBefore(t *testing.T) {
 	cp, a, owner, _ := guarded(t)
 	dev := connectAgent(t, cp, "dev-1")
@@ -184,8 +185,7 @@ func hintOf(err error) string {
 	return ""
 }
 
-// A backup that leaves its instance by a restore elsewhere waits where it would
-// wait to be downloaded.
+// A backup that leaves its instance by a restore elsewhere waits if it would wait to be downloaded.
 func TestRestoreElsewhereWaitsAsADownloadDoes(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	dev := connectAgent(t, cp, "dev-1")

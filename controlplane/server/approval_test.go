@@ -27,7 +27,7 @@ func twoOwners(t *testing.T, change ...func(*server.Config)) (cp *servertest.Con
 	return cp, connectAgent(t, cp, "prod-1"), cp.Owner(t), cp.User(t, "bob", fleet.RoleOwner)
 }
 
-// guarded is twoOwners where a download from prod-* waits for another person.
+// guarded is twoOwners if a download from prod-* waits for another person.
 func guarded(t *testing.T, change ...func(*server.Config)) (cp *servertest.ControlPlane, a *agent, owner, bob *grpc.ClientConn) {
 	t.Helper()
 	cp, a, owner, bob = twoOwners(t, change...)
@@ -162,9 +162,9 @@ func TestDownloadWaitsForAnotherPersonAndPassesOnce(t *testing.T) {
 		"approval.approve": {"user:bob", "approval.approve", "prod-1", id, "ticket 7", "started", summary + ": as agreed"},
 		"approval.use":     {"user:owner", "approval.use", "prod-1", id, "ticket 7", "started", "decided by user:bob: " + summary},
 	} {
-		got := trail(t, cp, action)
+		got := auditLog(t, cp, action)
 		if diff := cmp.Diff(want, got[0]); diff != "" || got[1].Outcome != "succeeded" {
-			t.Errorf("the trail of %s: %s, then %+v", action, diff, got[1])
+			t.Errorf("the audit log of %s: %s, then %+v", action, diff, got[1])
 		}
 	}
 }
@@ -211,12 +211,12 @@ func TestResumedDownloadNeedsNoSecondApproval(t *testing.T) {
 	resumed := &pgharborv1.DownloadRequest{BackupId: request.GetBackupId(), Reason: "ticket 7", Offset: 4}
 	a.downloads(t, owner, resumed, "456789")
 	waitsFor(t, tryDownload(t, owner, resumed))
-	if got := trail(t, cp, "approval.use"); len(got) != 4 || got[1].Outcome != "failed" || got[3].Outcome != "succeeded" {
-		t.Errorf("the trail: %+v", got)
+	if got := auditLog(t, cp, "approval.use"); len(got) != 4 || got[1].Outcome != "failed" || got[3].Outcome != "succeeded" {
+		t.Errorf("the audit log: %+v", got)
 	}
 }
 
-// Nor does one that was under way when the control plane broke off.
+// Nor does one that was under way when the control plane was interrupted.
 func TestApprovalInUseOutlivesTheControlPlane(t *testing.T) {
 	cp, a, owner, bob := guarded(t)
 	request := &pgharborv1.DownloadRequest{BackupId: a.hasBackup(t, 10)}

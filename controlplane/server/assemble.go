@@ -29,44 +29,44 @@ func assemble(ctx context.Context, c Config, ca *pki.Authorities, store *catalog
 	if err != nil {
 		return nil, err
 	}
-	trailKey, trailCertificate, err := ca.TrailKey(c.Now)
+	auditKey, auditCertificate, err := ca.AuditKey(c.Now)
 	if err != nil {
 		return nil, err
 	}
-	bells, trail := &session.Bells{}, &audit.Trail{Store: store.Trail, Now: c.Now}
-	approvals := &approval.Gate{Catalog: store, Trail: trail, Log: c.Log, Now: c.Now}
-	heads := &audit.Heads{
-		Store: store.Trail, Trail: trail, Key: trailKey, Certificate: trailCertificate, Check: trailSignature(trailKey.Public(), ca), Log: c.Log, Now: c.Now,
+	notifications, auditLog := &session.Notifications{}, &audit.Log{Store: store.AuditLog, Now: c.Now}
+	approvals := &approval.Gate{Catalog: store, Audit: auditLog, Log: c.Log, Now: c.Now}
+	checkpoints := &audit.Checkpoints{
+		Store: store.AuditLog, Audit: auditLog, Key: auditKey, Certificate: auditCertificate, Check: auditSignature(auditKey.Public(), ca), Log: c.Log, Now: c.Now,
 	}
-	judge := &health.Judge{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
-	notifier, err := newNotifier(c, store, judge)
+	evaluator := &health.Evaluator{Catalog: store, Now: c.Now, Heartbeat: c.Heartbeat}
+	notifier, err := newNotifier(c, store, evaluator)
 	if err != nil {
 		return nil, err
 	}
-	certificates := &guard.Certificates{Catalog: store, Trail: trail, Now: c.Now}
+	certificates := &guard.Certificates{Catalog: store, Audit: auditLog, Now: c.Now}
 	return &controlPlane{certificates: certificates, API: &api.API{
-		Catalog: store, CA: ca, Bells: bells, Log: c.Log, Now: c.Now,
+		Catalog: store, CA: ca, Notifications: notifications, Log: c.Log, Now: c.Now,
 		Guard: &guard.Guard{
 			Authenticator: certificates,
-			Catalog:       store, Trail: trail, Bells: bells, Log: c.Log, Now: c.Now,
+			Catalog:       store, Audit: auditLog, Notifications: notifications, Log: c.Log, Now: c.Now,
 		},
-		Trail: trail, Heads: heads, Approvals: approvals, Invites: inviter(store, ca, trail, advertise),
-		Enrolment: &enrolment.Enroller{Catalog: store, CA: ca, Trail: trail, Approvals: approvals, Now: c.Now, CertificateLife: c.CertificateLife},
-		Sessions:  &session.Registry{Catalog: store, Bells: bells, Trail: trail, Heads: heads, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
+		Audit: auditLog, Checkpoints: checkpoints, Approvals: approvals, Invites: inviter(store, ca, auditLog, advertise),
+		Enrolment: &enrolment.Enroller{Catalog: store, CA: ca, Audit: auditLog, Approvals: approvals, Now: c.Now, CertificateLife: c.CertificateLife},
+		Sessions:  &session.Registry{Catalog: store, Notifications: notifications, Audit: auditLog, Checkpoints: checkpoints, Log: c.Log, Now: c.Now, Heartbeat: c.Heartbeat},
 		Transfers: &transfer.Broker{},
-		Judge:     judge, Notifier: notifier,
+		Evaluator: evaluator, Notifier: notifier,
 	}}, nil
 }
 
-// trailSignature reports whether a head or a seal of the trail was signed with the trail's
-// key, under whichever CA, or with one that a CA of now has certified for that.
-func trailSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.Signed) error {
+// auditSignature reports whether a checkpoint or a seal of the audit log was signed with the audit
+// log's key, under whichever CA, or with one that a CA of now has certified for that.
+func auditSignature(own crypto.PublicKey, cas *pki.Authorities) func(chain.Signed) error {
 	return func(signed chain.Signed) error {
 		if signed.SignedBy(own) == nil {
 			return nil
 		}
 		certificate, at := signed.Certified()
-		key, err := pki.VerifyTrailCertificate(certificate, at, cas.Certificates()...)
+		key, err := pki.VerifyAuditCertificate(certificate, at, cas.Certificates()...)
 		if err != nil {
 			return err
 		}

@@ -12,8 +12,7 @@ import (
 // pruneEvery is how often the catalog is pruned.
 const pruneEvery = 10 * time.Minute
 
-// checkBounds fills in what is not set, and refuses bounds with which a fleet can't
-// be judged.
+// checkBounds fills in what is not set, and refuses bounds with which a fleet can't be evaluated.
 func (c *Config) checkBounds() error {
 	if c.Share == (fleet.Share{}) {
 		c.Share = fleet.DefaultShare
@@ -60,26 +59,28 @@ func prune(ctx context.Context, c Config, a *api.API) {
 	}
 }
 
-// dropSealed deletes what a seal that was broken off has left, and nothing for one that
-// the control plane has not signed.
+// dropSealed deletes what a seal that was interrupted has left, and nothing for one that the
+// control plane has not signed.
 func dropSealed(ctx context.Context, c Config, a *api.API) {
-	seal, err := a.Heads.Seal(ctx)
+	seal, err := a.Checkpoints.Seal(ctx)
 	if err == nil && seal.Valid() {
-		err = a.Catalog.Trail.DropSealed(ctx)
+		err = a.Catalog.AuditLog.DropSealed(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		c.Log.Error("what was sealed off of the trail stays in the catalog", "error", err)
+		c.Log.Error("what was sealed off of the audit log stays in the catalog", "error", err)
 	}
 }
 
-// tellRepeats writes to the trail how often something came again, until ctx ends.
+// tellRepeats writes to the audit log how often something came again, until ctx ends.
 func tellRepeats(ctx context.Context, a *api.API) {
-	a.Trail.RunRepeats(ctx, func(err error) { a.Log.Error("the trail does not say how often something came again", "error", err) })
+	a.Audit.RunRepeats(ctx, func(err error) {
+		a.Log.Error("the audit log does not say how often something came again", "error", err)
+	})
 }
 
 // tellLastRepeats writes what was counted when the control plane stops.
-func tellLastRepeats(ctx context.Context, c Config, trail *audit.Trail) {
-	if err := trail.TellRepeats(context.WithoutCancel(ctx), true); err != nil {
-		c.Log.Error("the trail does not say how often something came again", "error", err)
+func tellLastRepeats(ctx context.Context, c Config, auditLog *audit.Log) {
+	if err := auditLog.TellRepeats(context.WithoutCancel(ctx), true); err != nil {
+		c.Log.Error("the audit log does not say how often something came again", "error", err)
 	}
 }

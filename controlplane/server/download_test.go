@@ -59,13 +59,13 @@ func TestDownloadFromAnOffset(t *testing.T) {
 	begun := entry{"user:owner", "backup.download", "db1", backup, "ticket 7", "started", "from byte 4 of 10, up to byte 10 first"}
 	ended := begun
 	ended.Outcome, ended.Detail = "succeeded", "bytes 4 to 10 of 10 left, sha256 "+strings.Repeat("0", 64)
-	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "backup.download")); diff != "" {
-		t.Errorf("the trail: %s", diff)
+	if diff := cmp.Diff([]entry{begun, ended}, auditLog(t, cp, "backup.download")); diff != "" {
+		t.Errorf("the audit log: %s", diff)
 	}
 }
 
-// What is less than the whole file is never a finished download, and the trail
-// says how much of it left.
+// What is less than the whole file is never a finished download, and the audit log reports how much of
+// it left.
 func TestDownloadThatIsCutShort(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
@@ -109,9 +109,9 @@ func TestDownloadThatIsCutShort(t *testing.T) {
 			if status.Code(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.text) {
 				t.Errorf("got %v, want %s with %q", err, tt.code, tt.text)
 			}
-			entries := trail(t, cp, "backup.download")
+			entries := auditLog(t, cp, "backup.download")
 			if last := entries[len(entries)-1]; last.Outcome != "failed" || !strings.Contains(last.Detail, tt.text) {
-				t.Errorf("the trail ends with %+v", last)
+				t.Errorf("the audit log ends with %+v", last)
 			}
 		})
 	}

@@ -65,19 +65,19 @@ func TestOneOfManyRedemptionsWins(t *testing.T) {
 		t.Errorf("%d won", won)
 	}
 	outcomes := map[string]int{}
-	for _, e := range trail(t, cp, "identity.enroll") {
+	for _, e := range auditLog(t, cp, "identity.enroll") {
 		if e.Target == "agent:db1" {
 			outcomes[e.Outcome]++
 		}
 	}
-	// Who came once it was used is counted; who came at the same moment had begun.
+	// Anyone who came once it was used is counted; those who came at the same moment had begun.
 	if outcomes["succeeded"] != 1 || outcomes["started"] != 1+outcomes["failed"] || outcomes["failed"]+outcomes["denied"] == 0 {
-		t.Errorf("the trail has %v", outcomes)
+		t.Errorf("the audit log has %v", outcomes)
 	}
 }
 
-// Who has the word of an invite that is used up, or was used with their key, came as
-// often as they liked, with two entries each time.
+// Anyone who has the word of an invite that is used up, or was used with their key, came as often
+// as they liked, with two entries each time.
 func TestInviteThatIsUsedUpIsAFewEntries(t *testing.T) {
 	cp := servertest.Start(t)
 	word, other := cp.InviteUser(t, "vera", fleet.RoleViewer), cp.InviteUser(t, "carl", fleet.RoleViewer)
@@ -110,18 +110,18 @@ func TestInviteThatIsUsedUpIsAFewEntries(t *testing.T) {
 		}
 	}
 	of := map[string]int{}
-	for _, e := range trail(t, cp, "identity.enroll") {
+	for _, e := range auditLog(t, cp, "identity.enroll") {
 		of[e.Target+" "+e.Outcome]++
 	}
 	if of["user:vera denied"] > 8 || of["user:vera denied"] == 0 || of["user:vera succeeded"] > 8 || of["user:vera failed"] != 0 {
-		t.Errorf("of %d attempts with each key the trail has %v", times, of)
+		t.Errorf("of %d attempts with each key the audit log has %v", times, of)
 	}
 	if of["user:carl denied"] != 1 {
 		t.Errorf("another invite is counted with it: %v", of)
 	}
 	cp.Stop(t)
 	cp.Run(t)
-	told := slices.ContainsFunc(trail(t, cp, "identity.enroll"), func(e entry) bool {
+	told := slices.ContainsFunc(auditLog(t, cp, "identity.enroll"), func(e entry) bool {
 		return e.Outcome == "denied" && e.Target == "user:vera" && strings.Contains(e.Detail, " times more ")
 	})
 	if !told {

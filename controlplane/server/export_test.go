@@ -12,7 +12,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/api"
 	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
-	"github.com/pgharbor/pgharbor/controlplane/server/door"
+	"github.com/pgharbor/pgharbor/controlplane/server/admission"
 )
 
 // Services is what the gRPC server says that it serves.
@@ -26,7 +26,7 @@ func Services(tb testing.TB) map[string]grpc.ServiceInfo {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newGRPC(&controlPlane{API: &api.API{CA: ca, Now: time.Now, Guard: &guard.Guard{}}}, door.New(door.Default, time.Now, prometheus.NewRegistry()), grpcprom.NewServerMetrics())
+	s, err := newGRPC(&controlPlane{API: &api.API{CA: ca, Now: time.Now, Guard: &guard.Guard{}}}, admission.New(admission.Default, time.Now, prometheus.NewRegistry()), grpcprom.NewServerMetrics())
 	if err != nil {
 		tb.Fatal(err)
 	}

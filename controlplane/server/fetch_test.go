@@ -74,8 +74,8 @@ func restoreElsewhere(t *testing.T, cp *servertest.ControlPlane, target *agent, 
 	return target.offer(t)
 }
 
-// The sealed bytes and the manifest go from the agent that has them to the one that wants them, and to no other; and the
-// trail says so before and after.
+// The sealed bytes and the manifest go from the agent that has them to the one that wants them, and
+// to no other; and the audit log says so before and after.
 func TestFetch(t *testing.T) {
 	cp := servertest.Start(t)
 	source, target, other := connectAgent(t, cp, "db1"), connectAgent(t, cp, "db2"), connectAgent(t, cp, "db3")
@@ -99,12 +99,12 @@ func TestFetch(t *testing.T) {
 	if err := <-uploaded; err != nil {
 		t.Error(err)
 	}
-	told := trail(t, cp, "backup.fetch")
+	told := auditLog(t, cp, "backup.fetch")
 	if len(told) != 2 || told[0].Actor != "user:owner" || told[0].Instance != "db1" || told[0].Reason != "ticket 7" ||
 		told[1].Outcome != "succeeded" || !strings.HasPrefix(told[1].Detail, "6 of 6 bytes left for db2") {
-		t.Errorf("the trail tells %+v", told)
+		t.Errorf("the audit log tells %+v", told)
 	}
-	// Once the restore has ended, nothing can be had any more.
+	// Once the restore has ended, nothing is available any more.
 	target.finishes(t, offer.GetJobId(), string(fleet.JobSucceeded), "", "")
 	if _, _, err := target.fetch(t, from.GetTransferId()); status.Code(err) != codes.NotFound {
 		t.Errorf("after the end: %v", err)
@@ -149,7 +149,7 @@ func TestRestoreElsewhereNeedsBothAgents(t *testing.T) {
 	if _, err := restores.CreateRestore(bounded(t), request("db4")); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "db1") {
 		t.Errorf("without the source's agent: %v", err)
 	}
-	// Whoever may restore on one of the two alone may not do this.
+	// Anyone who may restore on one of the two alone may not do this.
 	for scope, code := range map[string]codes.Code{"db1": codes.PermissionDenied, "db4": codes.NotFound} {
 		conn := cp.User(t, "at-"+scope, fleet.RoleOwner, scope)
 		if _, err := pgharborv1.NewRestoreServiceClient(conn).CreateRestore(bounded(t), request("db4")); status.Code(err) != code {

@@ -22,7 +22,7 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 	"github.com/pgharbor/pgharbor/controlplane/server"
-	"github.com/pgharbor/pgharbor/controlplane/server/door"
+	"github.com/pgharbor/pgharbor/controlplane/server/admission"
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -80,11 +80,11 @@ func TestSlowHandshakesKeepNobodyOut(t *testing.T) {
 	owner := cp.OwnerDir(t)
 	const more = 40
 	var slow []net.Conn
-	for range door.Default.HandshakesOfAddress + more {
+	for range admission.Default.HandshakesOfAddress + more {
 		slow = append(slow, dialFrom(t, cp, elsewhere))
 	}
 	isServed(t, hold(t, cp, owner).conn)
-	// Whoever comes to a full door is sent away, and who says nothing is too.
+	// A connection above the limit is refused, and so is one that sends nothing.
 	var wg sync.WaitGroup
 	for _, conn := range slow {
 		wg.Go(func() {
@@ -134,7 +134,7 @@ func TestFloodOfCallsKeepsNobodyOut(t *testing.T) {
 	}
 	wg.Wait()
 	cancel()
-	if refused.Load() == 0 || served.Load() < int64(door.Default.Burst) {
+	if refused.Load() == 0 || served.Load() < int64(admission.Default.Burst) {
 		t.Errorf("%d calls were served and %d refused", served.Load(), refused.Load())
 	}
 	isServed(t, owner)
@@ -142,7 +142,7 @@ func TestFloodOfCallsKeepsNobodyOut(t *testing.T) {
 
 // Strangers send as much as they can, over as many connections as they get: each
 // is ended before it takes much memory, and others are served.
-func TestStrangersAreEndedBeforeTheyTakeMemory(t *testing.T) {
+func TestAnonymousConnectionsEndBeforeTheyTakeMemory(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)
 	owner := cp.OwnerDir(t)
@@ -151,7 +151,7 @@ func TestStrangersAreEndedBeforeTheyTakeMemory(t *testing.T) {
 		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(elsewhere)}}).DialContext(ctx, "tcp", address)
 	})
 	var wg sync.WaitGroup
-	for range 2 * door.Default.StrangersOfAddress {
+	for range 2 * admission.Default.AnonymousOfAddress {
 		conn, err := grpc.NewClient("passthrough:///"+cp.Address(), grpc.WithTransportCredentials(credentials.NewTLS(config)), from)
 		if err != nil {
 			t.Fatal(err)

@@ -18,43 +18,43 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// claims writes into the catalog that the trail was sealed off at a head that the
-// control plane has signed, and drops what is before it.
-func (d tamper) claims(h chain.SignedHead, file string) {
+// claims writes into the catalog that the audit log was sealed off at a checkpoint that the control
+// plane has signed, and drops what is before it.
+func (d tamper) claims(h chain.SignedCheckpoint, file string) {
 	d.t.Helper()
 	d.do(`INSERT INTO sealed (sequence, hash, at, signature, certificate, file_sha256) VALUES (?, ?, ?, ?, ?, ?)`,
 		h.Sequence, h.Hash, h.At.UnixMicro(), h.Signature, h.Certificate, file)
 	d.do(`DELETE FROM audit WHERE sequence <= ?`, h.Sequence)
 }
 
-// Whoever writes the catalog's file has signed heads at hand: any agent and any OWNER
-// is sent one. None of them makes the past one that was sealed off, not even with the
-// entry of a seal after it.
-func TestSignedHeadIsNoSeal(t *testing.T) {
+// Anyone who writes the catalog's file has signed checkpoints available: any agent and any OWNER is
+// sent one. None of them makes the past one that was sealed off, not even with the entry of a seal
+// after it.
+func TestSignedCheckpointIsNoSeal(t *testing.T) {
 	cp := servertest.Start(t)
 	cp.InviteAgent(t, "db1")
-	heads, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+	checkpoints, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, file := headFrom(heads.GetHead()), strings.Repeat("a", 64)
+	signed, file := checkpointFrom(checkpoints.GetHead()), strings.Repeat("a", 64)
 	cp.InviteAgent(t, "after")
 	cp.Stop(t)
-	notes(t, cp.DataDir, chain.Seal{Head: signed.Head, FileSHA256: file})
+	notes(t, cp.DataDir, chain.Seal{Checkpoint: signed.Checkpoint, FileSHA256: file})
 	behind(t, cp.DataDir).claims(signed, file)
 	if got, err := server.VerifyAudit(t.Context(), cp.DataDir); !errors.Is(err, fleet.ErrIntegrity) {
 		t.Errorf("verified up to %s, %v", got, err)
 	}
 	if sealed, _, err := seal(t, cp.DataDir, nextYear().Year()-1); !errors.Is(err, fleet.ErrIntegrity) {
-		t.Errorf("the next seal vouches for it: %+v, %v", sealed, err)
+		t.Errorf("the next seal attests it: %+v, %v", sealed, err)
 	}
 	cp.Run(t)
 	again, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
 	if status.Code(err) != codes.DataLoss {
 		t.Errorf("the control plane signs it as a seal: %v, %v", again, err)
 	}
-	if all := trail(t, cp, audit.ActionDispute); len(all) != 1 || all[0].Actor != chain.ActorControlPlane {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, audit.ActionDispute); len(all) != 1 || all[0].Actor != chain.ActorControlPlane {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -65,7 +65,7 @@ func notes(t *testing.T, dir string, seal chain.Seal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Trail.Append(t.Context(), chain.Entry{
+	_, err = c.AuditLog.Append(t.Context(), chain.Entry{
 		At: nextYear(), Actor: "host", Action: chain.ActionSeal, Target: seal.String(), Outcome: chain.OutcomeStarted, Detail: seal.Note(1),
 	})
 	if err := errors.Join(err, c.Close()); err != nil {
@@ -77,12 +77,12 @@ func notes(t *testing.T, dir string, seal chain.Seal) {
 // there.
 func TestNothingIsDeletedForASealThatDoesNotHold(t *testing.T) {
 	cp := servertest.Start(t)
-	heads, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+	checkpoints, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cp.Stop(t)
-	signed := headFrom(heads.GetHead())
+	signed := checkpointFrom(checkpoints.GetHead())
 	behind(t, cp.DataDir).do(`INSERT INTO sealed (sequence, hash, at, signature, certificate, file_sha256) VALUES (?, ?, ?, ?, ?, '')`,
 		signed.Sequence, signed.Hash, signed.At.UnixMicro(), signed.Signature, signed.Certificate)
 	cp.Run(t) // which prunes at its start
@@ -91,18 +91,18 @@ func TestNothingIsDeletedForASealThatDoesNotHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := c.Trail.After(t.Context(), 0, 1)
+	entries, err := c.AuditLog.After(t.Context(), 0, 1)
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if len(entries) != 1 || entries[0].Sequence != 1 {
-		t.Errorf("the trail begins with %+v", entries)
+		t.Errorf("the audit log begins with %+v", entries)
 	}
 }
 
-// A seal is part of the trail: without its entry, what it lacks was dropped.
-func TestSealThatTheTrailDoesNotSpeakOfDoesNotHold(t *testing.T) {
-	dir, _ := trailOnDisk(t, 10)
+// A seal is part of the audit log: without its entry, what it lacks was dropped.
+func TestSealThatTheAuditLogDoesNotSpeakOfDoesNotHold(t *testing.T) {
+	dir, _ := auditLogOnDisk(t, 10)
 	if _, _, err := seal(t, dir, nextYear().Year()-1); err != nil {
 		t.Fatal(err)
 	}

@@ -13,24 +13,24 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/pgharbor/pgharbor/controlplane/api/guard"
-	"github.com/pgharbor/pgharbor/controlplane/server/door"
+	"github.com/pgharbor/pgharbor/controlplane/server/admission"
 	"github.com/pgharbor/pgharbor/internal/chunk"
 )
 
-func newGRPC(a *controlPlane, entrance *door.Door, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
+func newGRPC(a *controlPlane, admitted *admission.Controller, metrics *grpcprom.ServerMetrics) (*grpc.Server, error) {
 	onPanic := recovery.WithRecoveryHandler(func(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) })
 	// From the outside in: count, bound what is not read, log and translate the error, survive a panic,
 	// decide who calls. The handler of a stream has a goroutine of its own below
 	// the guard, where a panic has to be caught again.
 	s := grpc.NewServer(
-		grpc.Creds(entrance.Credentials(a.CA.ServerConfig(a.Now, a.certificates.CheckPrincipal))), grpc.InTapHandle(entrance.Tap),
-		grpc.ConnectionTimeout(door.HandshakeWithin), grpc.MaxHeaderListSize(maxHeader),
-		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), entrance.AnswerUnary, a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.Guard.Unary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), entrance.AnswerStream, a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.Guard.Stream,
+		grpc.Creds(admitted.Credentials(a.CA.ServerConfig(a.Now, a.certificates.CheckPrincipal))), grpc.InTapHandle(admitted.Tap),
+		grpc.ConnectionTimeout(admission.HandshakeWithin), grpc.MaxHeaderListSize(maxHeader),
+		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), admitted.AnswerUnary, a.ReportUnary, recovery.UnaryServerInterceptor(onPanic), a.Guard.Unary),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), admitted.AnswerStream, a.ReportStream, recovery.StreamServerInterceptor(onPanic), a.Guard.Stream,
 			recovery.StreamServerInterceptor(onPanic)),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxAnswer), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
-		grpc.ForceServerCodecV2(chunk.Codec{CodecV2: entrance.Codec()}),
+		grpc.ForceServerCodecV2(chunk.Codec{CodecV2: admitted.Codec()}),
 		grpc.WaitForHandlers(true), // the catalog is closed after Stop
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second, MaxConnectionIdle: idleWithin}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

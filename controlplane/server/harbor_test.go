@@ -126,8 +126,8 @@ func (h *harbor) moveDatabase(t *testing.T) {
 	target.offer(t)
 }
 
-// fetch is an agent's call for the backup of another instance, up to where the trail
-// knows of it: the agent that has it is not asked here.
+// fetch is an agent's call for the backup of another instance, up to where the audit log knows of
+// it: the agent that has it is not asked here.
 func (h *harbor) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -188,7 +188,7 @@ func (h *harbor) addPolicies(t *testing.T) {
 	}
 }
 
-// rows are the catalog's, but for the trail and for when somebody was seen.
+// rows are the catalog's, but for the audit log and for when somebody was seen.
 func (h *harbor) rows(t *testing.T) []string {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.DataDir, "catalog.db"))

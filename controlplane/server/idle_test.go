@@ -65,8 +65,8 @@ func isHealthy(t *testing.T, address, from string) {
 	}
 }
 
-// Whoever holds connections open, on either listener, takes neither the place of
-// others nor the descriptors that the control plane needs for its own files.
+// Anyone who holds connections open, on either listener, takes neither the place of others nor the
+// descriptors that the control plane needs for its own files.
 func TestIdleConnectionsTakeNoDescriptorsOfTheControlPlane(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "controlplane")
 	made, err := server.Init(t.Context(), server.InitOptions{DataDir: dir, Advertise: "127.0.0.1:7443", Owner: "ada", Now: time.Now})

@@ -17,7 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// What stands in the data folder.
+// What is in the data folder.
 const (
 	catalogFile = "catalog.db"
 	pkiFolder   = "pki"
@@ -45,10 +45,9 @@ type Initialised struct {
 	ExpiresAt     time.Time `json:"expires_at"`
 }
 
-// Init makes the CA, the catalog and the first OWNER's invite in a folder. A
-// folder that has them already is left as it is: fleet.ErrExists. All is made
-// in a folder beside and moved in at the end, so that an Init that was cut off
-// can simply be run again.
+// Init makes the CA, the catalog and the first OWNER's invite in a folder. A folder that has them
+// already is left as it is: fleet.ErrExists. All is made in a separate folder and moved in at the
+// end, so that an Init that was cut off can simply be run again.
 func Init(ctx context.Context, o InitOptions) (Initialised, error) {
 	if err := checkInit(o); err != nil {
 		return Initialised{}, err
@@ -103,7 +102,7 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err != nil {
 		return made, err
 	}
-	if _, _, err := ca.TrailKey(o.Now); err != nil {
+	if _, _, err := ca.AuditKey(o.Now); err != nil {
 		return made, err
 	}
 	c, err := catalog.Open(ctx, filepath.Join(dir, catalogFile))
@@ -114,18 +113,17 @@ func populate(ctx context.Context, dir string, o InitOptions) (made Initialised,
 	if err := c.SetSetting(ctx, settingAdvertise, o.Advertise); err != nil {
 		return made, err
 	}
-	invites := inviter(c, ca, &audit.Trail{Store: c.Trail, Now: o.Now}, o.Advertise)
+	invites := inviter(c, ca, &audit.Log{Store: c.AuditLog, Now: o.Now}, o.Advertise)
 	word, invite, err := invites.InviteFirstOwner(ctx, o.Owner, ownerInviteLife)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 
-// inviter makes invites that bring whoever has one to this control plane.
-func inviter(c *catalog.Catalog, ca *pki.Authorities, trail *audit.Trail, address string) *enrolment.Inviter {
-	return &enrolment.Inviter{Catalog: c, Trail: trail, Now: trail.Now, Address: address, Fingerprint: ca.Fingerprint}
+// inviter makes invites that bring anyone who has one to this control plane.
+func inviter(c *catalog.Catalog, ca *pki.Authorities, auditLog *audit.Log, address string) *enrolment.Inviter {
+	return &enrolment.Inviter{Catalog: c, Audit: auditLog, Now: auditLog.Now, Address: address, Fingerprint: ca.Fingerprint}
 }
 
-// install moves what was made into place, the catalog last: where it stands,
-// all stands.
+// install moves what was made into place, the catalog last: where it is, everything is.
 func install(dir, staging string) error {
 	if err := os.RemoveAll(filepath.Join(dir, pkiFolder)); err != nil { // of an Init that was cut off: no catalog, no use
 		return err

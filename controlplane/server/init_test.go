@@ -60,7 +60,7 @@ func TestInitLeavesNothingThatOthersMayRead(t *testing.T) {
 	}
 }
 
-// The invite is kept as a hash: whoever reads the folder can't enrol.
+// The invite is kept as a hash: anyone who reads the folder can't enrol.
 func TestInitKeepsNoSecretOfTheInvite(t *testing.T) {
 	dir := t.TempDir()
 	made, err := server.Init(t.Context(), initOptions(dir))

@@ -51,8 +51,8 @@ func growths(t *testing.T) map[string]func(pgharborv1.UserServiceClient) error {
 	}
 }
 
-// A spare invite from before somebody's rights grew made a device with the new ones,
-// and so a second person, for whoever had kept it.
+// A spare invite from before somebody's rights grew made a device with the new ones, and so a
+// second person, for anyone who had kept it.
 func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 	for name, grow := range growths(t) {
 		t.Run(name, func(t *testing.T) {
@@ -76,19 +76,19 @@ func TestSpareInviteIsVoidOnceRightsGrow(t *testing.T) {
 			if status.Code(err) != codes.Unauthenticated || !strings.Contains(err.Error(), "void") {
 				t.Errorf("after it: %v", err)
 			}
-			if told := trail(t, cp, "invite.void"); len(told) != 1 || told[0].Actor != "user:owner" || told[0].Target != "user:olga" {
-				t.Errorf("the trail: %+v", told)
+			if told := auditLog(t, cp, "invite.void"); len(told) != 1 || told[0].Actor != "user:owner" || told[0].Target != "user:olga" {
+				t.Errorf("the audit log: %+v", told)
 			}
-			if last := endOfTrail(t, cp, "identity.enroll"); last.Outcome != "denied" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
-				t.Errorf("the trail ends with %+v", last)
+			if last := endOfAuditLog(t, cp, "identity.enroll"); last.Outcome != "denied" || last.Target != "user:olga" || !strings.Contains(last.Detail, "void") {
+				t.Errorf("the audit log ends with %+v", last)
 			}
 			deviceOf(t, olga) // who she is goes on
 		})
 	}
 }
 
-// Nor is an invite good for a second person that was made before a policy asked for
-// one: the new device waits, for anybody but who made its invite.
+// Nor is an invite good for a second person that was made before a policy asked for one: the new
+// device waits, for anybody except the maker of its invite.
 func TestSpareInviteFromBeforeAPolicyWaits(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	spare := inviteFrom(t, owner, "bob", fleet.RoleOwner) // which owner keeps
@@ -115,7 +115,7 @@ func TestSpareInviteFromBeforeAPolicyWaits(t *testing.T) {
 	if err := tryEnrolling(t, cp, dir, spare); err != nil {
 		t.Errorf("approved: %v", err)
 	}
-	// Who could approve of nothing waits for nobody.
+	// Anyone who could approve of nothing waits for nobody.
 	if err := tryEnrolling(t, cp, filepath.Join(t.TempDir(), "vera"), viewer); err != nil {
 		t.Errorf("a VIEWER: %v", err)
 	}
@@ -168,7 +168,7 @@ func TestGrantIsApprovedForTheDevicesThatThereAre(t *testing.T) {
 	}
 }
 
-// Who is revoked leaves no invites behind whose words they know.
+// Anyone who is revoked leaves no invites behind whose words they know.
 func TestInvitesOfWhoIsRevokedAreVoid(t *testing.T) {
 	cp, _, _, bob := twoOwners(t)
 	left := inviteFrom(t, bob, "vera", fleet.RoleViewer)

@@ -29,16 +29,16 @@ func carryingOff(t *testing.T, sealed bool) (cp *servertest.ControlPlane, olga *
 	}
 }
 
-// Who may restore, and has an agent of their own, had whole files sent there without
-// the right to download any: that they leave takes a permission of its own.
+// Anyone who may restore, and has an agent of their own, had whole files sent there without the
+// right to download any: that they leave takes a permission of its own.
 func TestFilesDoNotLeaveByTheRightToRestore(t *testing.T) {
 	cp, olga, _, mine, request := carryingOff(t, true)
 	err := restoring(t, olga, request)
 	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "backup.export") {
 		t.Errorf("without it: %v", err)
 	}
-	if told := trail(t, cp, "RestoreService/CreateRestore"); len(told) != 1 || told[0].Outcome != "denied" || told[0].Actor != "user:olga" || told[0].Instance != "db1" {
-		t.Errorf("the trail: %+v", told)
+	if told := auditLog(t, cp, "RestoreService/CreateRestore"); len(told) != 1 || told[0].Outcome != "denied" || told[0].Actor != "user:olga" || told[0].Instance != "db1" {
+		t.Errorf("the audit log: %+v", told)
 	}
 	// It counts where the file leaves, and not where it gets.
 	grant(t, cp, "olga", "backup.export", "mine")
@@ -72,13 +72,13 @@ func TestBackupLeavesOnceForARestore(t *testing.T) {
 			t.Errorf("once more: %q, %q, %v", manifest, content, err)
 		}
 	}
-	told := trail(t, cp, "backup.fetch")
+	told := auditLog(t, cp, "backup.fetch")
 	if len(told) != 5 || told[1].Outcome != "succeeded" {
-		t.Fatalf("the trail: %+v", told)
+		t.Fatalf("the audit log: %+v", told)
 	}
 	for _, e := range told[2:] { // the rest is counted
 		if e.Outcome != "denied" || e.Actor != "user:olga" || !strings.Contains(e.Detail, "was fetched before") {
-			t.Errorf("the trail: %+v", e)
+			t.Errorf("the audit log: %+v", e)
 		}
 	}
 }
@@ -111,20 +111,20 @@ func TestPlaintextDoesNotLeaveByTheRightToExport(t *testing.T) {
 	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "backup.download") {
 		t.Errorf("of an OPERATOR: %v", err)
 	}
-	if told := trail(t, cp, "RestoreService/CreateRestore"); len(told) != 1 || told[0].Outcome != "denied" {
-		t.Errorf("the trail: %+v", told)
+	if told := auditLog(t, cp, "RestoreService/CreateRestore"); len(told) != 1 || told[0].Outcome != "denied" {
+		t.Errorf("the audit log: %+v", told)
 	}
 	if err := restoring(t, cp.Owner(t), request); err != nil {
 		t.Fatalf("of who may download: %v", err)
 	}
 	mine.offer(t)
-	if told := trail(t, cp, "backup.restore"); len(told) != 1 || !strings.Contains(told[0].Detail, "in plaintext") {
-		t.Errorf("the trail: %+v", told)
+	if told := auditLog(t, cp, "backup.restore"); len(told) != 1 || !strings.Contains(told[0].Detail, "in plaintext") {
+		t.Errorf("the audit log: %+v", told)
 	}
 }
 
-// What she had asked for while she might leaves no longer when she may not, before its
-// first byte or in the midst of it.
+// What she had asked for while she might leaves no longer when she may not, before its first byte
+// or in the middle of it.
 func TestFileStaysWhenItsRequesterMayNoLonger(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *servertest.ControlPlane){
 		"revoked": func(t *testing.T, cp *servertest.ControlPlane) { revokeUser(t, cp, "olga") },
@@ -170,7 +170,7 @@ func TestFileStaysWhenItsRequesterMayNoLonger(t *testing.T) {
 				if part, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
 					t.Errorf("got %v, %v", part, err)
 				}
-				told := trail(t, cp, "backup.fetch")
+				told := auditLog(t, cp, "backup.fetch")
 				denied := 0
 				for _, e := range told {
 					if e.Outcome == "denied" && e.Actor == "user:olga" {
@@ -178,7 +178,7 @@ func TestFileStaysWhenItsRequesterMayNoLonger(t *testing.T) {
 					}
 				}
 				if denied != 1 {
-					t.Errorf("the trail: %+v", told)
+					t.Errorf("the audit log: %+v", told)
 				}
 			})
 		}

@@ -10,8 +10,9 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Whoever holds an invite to an OWNER from before a policy asks in its maker's name for each device that they bring. A few of these
-// wait; the maker has room for requests of their own, and the trail has a few entries.
+// Anyone who holds an invite to an OWNER from before a policy asks in its maker's name for each
+// device that they bring. A few of these wait; the maker has room for requests of their own, and
+// the audit log has a few entries.
 func TestHolderOfAnInviteLeavesItsMakerRoom(t *testing.T) {
 	cp, _, owner, _ := twoOwners(t)
 	invite, err := pki.ParseInvite(inviteFrom(t, owner, "zed", fleet.RoleOwner))
@@ -33,7 +34,7 @@ func TestHolderOfAnInviteLeavesItsMakerRoom(t *testing.T) {
 			t.Fatal("a device is let in that nobody approved of")
 		}
 	}
-	if asked := len(trail(t, cp, "approval.ask")); asked > 20 { // three that wait, and the first refusals
+	if asked := len(auditLog(t, cp, "approval.ask")); asked > 20 { // three that wait, and the first refusals
 		t.Errorf("%d entries", asked)
 	}
 	_, err = pgharborv1.NewUserServiceClient(owner).CreateUserInvite(bounded(t), &pgharborv1.CreateUserInviteRequest{Name: "yan", Role: "OWNER"})

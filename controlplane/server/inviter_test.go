@@ -14,12 +14,12 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Whoever made an invite knows its word: it ends with the device and with the rights
-// that it was made with, and else it goes on.
+// Anyone who made an invite knows its word: it ends with the device and with the rights that it was
+// made with, and else it goes on.
 func TestInvitesEndWithTheRightsOfWhoMadeThem(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(t *testing.T, cp *servertest.ControlPlane, bob *grpc.ClientConn)
-		target string // of the trail's entry; empty where the invite goes on
+		target string // of the audit log's entry; empty if the invite goes on
 	}{
 		"the device is revoked": {func(t *testing.T, cp *servertest.ControlPlane, bob *grpc.ClientConn) {
 			revokeDevice(t, cp, "bob", deviceOf(t, bob))
@@ -52,12 +52,12 @@ func TestInvitesEndWithTheRightsOfWhoMadeThem(t *testing.T) {
 					t.Errorf("the invite of the %s: %v", kind, err)
 				}
 			}
-			told := trail(t, cp, "invite.void")
+			told := auditLog(t, cp, "invite.void")
 			switch {
 			case tt.target == "" && len(told) == 0:
 			case tt.target != "" && len(told) == 1 && told[0].Actor == "user:owner" && strings.HasPrefix(told[0].Target, tt.target) && strings.HasPrefix(told[0].Detail, "2 made"):
 			default:
-				t.Errorf("the trail: %+v", told)
+				t.Errorf("the audit log: %+v", told)
 			}
 		})
 	}

@@ -9,8 +9,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// Health is one answer, and the longest where all is wrong: each of an agent's
-// databases carries what the agent warns of.
+// Health is one answer, and the longest if all is wrong: each of an agent's databases carries what
+// the agent warns of.
 func TestHealthOfVeryManyDatabasesWithMuchToSayIsAnswered(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)

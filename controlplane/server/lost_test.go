@@ -79,7 +79,7 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	cp := servertest.Start(t)
 	word := cp.InviteAgent(t, "db1")
 	enrolled := func(outcome string) (n int) {
-		for _, e := range trail(t, cp, "identity.enroll") {
+		for _, e := range auditLog(t, cp, "identity.enroll") {
 			if e.Target == "agent:db1" && e.Outcome == outcome {
 				n++
 			}
@@ -103,7 +103,7 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 		t.Errorf("another key got %v", err)
 	}
 	if n := enrolled("denied"); n != 1 {
-		t.Errorf("the trail has %d refusals of the reuse", n)
+		t.Errorf("the audit log has %d refusals of the reuse", n)
 	}
 
 	// The same attempt again is the same enrolment.
@@ -114,13 +114,13 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range trail(t, cp, "identity.enroll") {
+	for _, e := range auditLog(t, cp, "identity.enroll") {
 		if e.Target == "agent:db1" && e.Outcome == "succeeded" && !strings.Contains(e.Detail, principal.Identity) {
-			t.Errorf("the trail has another enrolment: %+v", e)
+			t.Errorf("the audit log has another enrolment: %+v", e)
 		}
 	}
 	if n := enrolled("succeeded"); n != 2 {
-		t.Errorf("the trail has %d enrolments, want the lost one and its repetition", n)
+		t.Errorf("the audit log has %d enrolments, want the lost one and its repetition", n)
 	}
 	who, err := pgharborv1.NewIdentityServiceClient(cp.Dial(t, dir)).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
 	if err != nil || who.GetName() != "db1" {
@@ -131,8 +131,8 @@ func TestLostReplyToAnEnrolmentCostsNothing(t *testing.T) {
 	}
 }
 
-// The reply to a renewal is lost, and the agent is started again before it tries
-// once more: it is the agent that it was.
+// The reply to a renewal is lost, and the agent is started again before it tries again: it is the
+// agent that it was.
 func TestLostReplyToARenewalLocksNobodyOut(t *testing.T) {
 	cp := servertest.Start(t)
 	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))

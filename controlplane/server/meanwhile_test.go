@@ -15,8 +15,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// meddler does something once, in the middle of what the control plane does: the clock
-// is read before each entry of the trail.
+// meddler does something once, in the middle of what the control plane does: the clock is read
+// before each entry of the audit log.
 type meddler struct {
 	now  atomic.Pointer[func() bool] // whether the moment has come
 	then func()

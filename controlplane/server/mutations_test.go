@@ -16,8 +16,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// reading are the RPCs that change nothing. A new RPC stands here, in
-// aboutItself or in mutations, or the tests fail.
+// reading are the RPCs that change nothing. A new RPC is listed here, in aboutItself or in
+// mutations, or the tests fail.
 var reading = strings.Fields(`
 	/pgharbor.v1.IdentityService/GetIdentity
 	/pgharbor.v1.IdentityService/ListDevices
@@ -48,9 +48,8 @@ var reading = strings.Fields(`
 	/pgharbor.v1.AlertService/ListAlerts
 `)
 
-// aboutItself are those with which an agent tells what it did, or sends what a
-// Download, which is on the trail, has asked it for; and with which somebody tells
-// which CAs they trust.
+// aboutItself are those with which an agent tells what it did, or sends what a Download, which is
+// in the audit log, has asked it for; and with which somebody tells which CAs they trust.
 var aboutItself = strings.Fields(`
 	/pgharbor.v1.SessionService/Connect
 	/pgharbor.v1.TransferService/Upload
@@ -182,7 +181,7 @@ var mutations = map[string]mutation{
 	}},
 }
 
-// newest returns the sequence of the trail's newest entry.
+// newest returns the sequence of the audit log's newest entry.
 func newest(t *testing.T, conn *grpc.ClientConn) int64 {
 	t.Helper()
 	page, err := pgharborv1.NewAuditServiceClient(conn).ListAuditEntries(bounded(t), &pgharborv1.ListAuditEntriesRequest{PageSize: 1})
@@ -192,7 +191,7 @@ func newest(t *testing.T, conn *grpc.ClientConn) int64 {
 	return page.GetEntries()[0].GetSequence()
 }
 
-func TestEveryMutationIsOnTheTrail(t *testing.T) {
+func TestEveryMutationIsInTheAuditLog(t *testing.T) {
 	h := newHarbor(t)
 	known := map[string]int{}
 	for _, method := range append(reading, aboutItself...) {
@@ -230,8 +229,8 @@ func TestEveryMutationIsOnTheTrail(t *testing.T) {
 	}
 }
 
-// Where the trail can't be written, nothing that belongs on it happens.
-func TestWithoutATrailNothingHappens(t *testing.T) {
+// If the audit log can't be written, nothing that belongs on it happens.
+func TestWithoutAnAuditLogNothingHappens(t *testing.T) {
 	h := newHarbor(t)
 	db, err := sql.Open("sqlite", filepath.Join(h.DataDir, "catalog.db"))
 	if err != nil {
@@ -244,8 +243,8 @@ func TestWithoutATrailNothingHappens(t *testing.T) {
 	h.changesNothing(t)
 }
 
-// Nor does it where the disk is full. What can be read is shown, nothing is lost,
-// and once there is room all goes on.
+// Nor does it if the disk is full. What can be read is shown, nothing is lost, and once there is
+// room all goes on.
 func TestWhereTheDiskIsFullNothingHappens(t *testing.T) {
 	h := newHarbor(t)
 	h.Stop(t)
@@ -262,8 +261,8 @@ func TestWhereTheDiskIsFullNothingHappens(t *testing.T) {
 	if err := mutations["/pgharbor.v1.UserService/CreateUserInvite"].do(bounded(t), h); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
-	if head, err := server.VerifyAudit(t.Context(), h.DataDir); err != nil {
-		t.Errorf("the trail up to %s: %v", head, err)
+	if checkpoint, err := server.VerifyAudit(t.Context(), h.DataDir); err != nil {
+		t.Errorf("the audit log up to %s: %v", checkpoint, err)
 	}
 }
 

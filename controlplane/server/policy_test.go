@@ -37,7 +37,7 @@ func TestPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
-// Where one person is all there is, nobody could ever approve of anything.
+// If one person is all there is, nobody could ever approve of anything.
 func TestOnePersonCannotLockTheFleet(t *testing.T) {
 	cp := servertest.Start(t)
 	policies := pgharborv1.NewPolicyServiceClient(cp.Owner(t))
@@ -106,7 +106,7 @@ func TestPoliciesAddUp(t *testing.T) {
 	}
 }
 
-// Who is held by a policy does not lift it alone, not even for a moment.
+// Anyone who is held by a policy does not lift it alone, not even for a moment.
 func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	policies := pgharborv1.NewPolicyServiceClient(owner)
@@ -141,7 +141,7 @@ func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	_, err := policies.RemovePolicy(bounded(t), remove)
 	id := waitsFor(t, err)
 	mustApprove(t, bob, id)
-	// What was approved of is the removal of what stood: not of what stands now.
+	// What was approved of is the removal of the policy of then, not of the one of now.
 	evenMore := stands()
 	evenMore.RequireApproval, evenMore.ApprovalTtl = []string{"download", "replace", "release", "retention"}, durationpb.New(time.Minute)
 	setPolicy(t, owner, evenMore)
@@ -154,8 +154,8 @@ func TestLoosenedPolicyWaitsForAnotherPerson(t *testing.T) {
 	if _, err := policies.RemovePolicy(bounded(t), remove); err != nil {
 		t.Error(err)
 	}
-	if all := trail(t, cp, "policy.remove"); len(all) != 4 || !strings.HasSuffix(all[3].Detail+all[2].Detail, "to nothing") {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "policy.remove"); len(all) != 4 || !strings.HasSuffix(all[3].Detail+all[2].Detail, "to nothing") {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
@@ -213,8 +213,8 @@ func TestWhoeverCouldApproveIsMadeByTwo(t *testing.T) {
 	}
 }
 
-// Who turns health blind does not do so alone, where a policy says so; whatever the
-// pattern is that reaches the instance.
+// Anyone who turns health blind does not do so alone, if a policy says so; whatever the pattern is
+// that reaches the instance.
 func TestThresholdsWaitForAnotherPerson(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	thresholds := pgharborv1.NewHealthServiceClient(owner)
@@ -249,8 +249,8 @@ func TestThresholdsWaitForAnotherPerson(t *testing.T) {
 	if err := remove("prod-2/none"); status.Code(err) != codes.NotFound {
 		t.Errorf("of what is not there: %v", err)
 	}
-	if told := endOfTrail(t, cp, "threshold.set"); told.Outcome != "succeeded" || told.Target != "*/shop" {
-		t.Errorf("the trail ends with %+v", told)
+	if told := endOfAuditLog(t, cp, "threshold.set"); told.Outcome != "succeeded" || told.Target != "*/shop" {
+		t.Errorf("the audit log ends with %+v", told)
 	}
 	_, err = pgharborv1.NewPolicyServiceClient(owner).SetPolicy(bounded(t), &pgharborv1.SetPolicyRequest{Glob: "x", RequireReason: []string{"thresholds"}})
 	if status.Code(err) != codes.InvalidArgument {

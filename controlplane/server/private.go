@@ -12,8 +12,9 @@ import (
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
-// keepPrivate refuses a data folder whose keys or catalog others may change, and takes from them what a copy that was not
-// careful lets them read. What they may have read of a key they keep, so it is said.
+// keepPrivate refuses a data folder whose keys or catalog others may change, and takes from them
+// what a copy that was not careful lets them read. What they may have read of a key they keep, so
+// it is said.
 func keepPrivate(dir string, log *slog.Logger) error {
 	for _, folder := range []string{dir, filepath.Join(dir, pkiFolder)} {
 		info, err := os.Stat(folder)
@@ -40,7 +41,7 @@ func keepPrivate(dir string, log *slog.Logger) error {
 			if err := closeUp(path, 0o600); err != nil {
 				return err
 			}
-			log.Warn("a file of the control plane was not private, and is now: whoever has read it keeps what it says", "file", path, "was", err)
+			log.Warn("a file of the control plane was not private, and is now: anyone who has read it knows what it says", "file", path, "was", err)
 		}
 	}
 	return nil

@@ -21,9 +21,9 @@ type RecoverOptions struct {
 	Now     func() time.Time
 }
 
-// RecoverOwner makes an invite for an OWNER of the whole fleet, for the day on
-// which no OWNER can log in any longer. Who may read and write the data folder may
-// do all anyway, so nothing else is asked for; the trail says that the host did it.
+// RecoverOwner makes an invite for an OWNER of the whole fleet, for the day on which no OWNER can
+// log in any longer. Anyone who may read and write the data folder may do all anyway, so nothing
+// else is asked for; the audit log says that the host did it.
 //
 // It works while the control plane serves and while it does not. What it changes is
 // nothing that the control plane holds in memory.
@@ -44,13 +44,12 @@ func RecoverOwner(ctx context.Context, o RecoverOptions) (made Initialised, err 
 	if err != nil {
 		return made, err
 	}
-	word, invite, err := inviter(store, ca, &audit.Trail{Store: store.Trail, Now: o.Now}, advertise).RecoverOwner(ctx, o.Owner)
+	word, invite, err := inviter(store, ca, &audit.Log{Store: store.AuditLog, Now: o.Now}, advertise).RecoverOwner(ctx, o.Owner)
 	return Initialised{Invite: word, CAFingerprint: ca.Fingerprint(), ExpiresAt: invite.ExpiresAt}, err
 }
 
-// openOnHost opens the catalog of a data folder for a command on its host. Where no
-// control plane runs, none can start until done; beside one, the schema is left as
-// it is.
+// openOnHost opens the catalog of a data folder for a command on its host. If no control plane
+// runs, none can start until done; while one runs, the schema is left as it is.
 func openOnHost(ctx context.Context, dataDir string) (_ *catalog.Catalog, done func() error, err error) {
 	path := filepath.Join(dataDir, catalogFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +58,7 @@ func openOnHost(ctx context.Context, dataDir string) (_ *catalog.Catalog, done f
 	}
 	unlock, err := lock(dataDir)
 	if errors.Is(err, fleet.ErrConflict) {
-		store, err := catalog.OpenBeside(ctx, path)
+		store, err := catalog.OpenWhileServed(ctx, path)
 		if err != nil {
 			return nil, nil, err
 		}

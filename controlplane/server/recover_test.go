@@ -20,16 +20,16 @@ func recoverOwner(t *testing.T, cp *servertest.ControlPlane, name string) (serve
 	return server.RecoverOwner(t.Context(), server.RecoverOptions{DataDir: cp.DataDir, Owner: name, Now: time.Now})
 }
 
-// The host makes an OWNER, beside the control plane that serves and while it does
-// not, and the trail of both holds.
+// The host makes an OWNER, while the control plane serves and while it does not, and the audit log
+// of both holds.
 func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 	cp := servertest.Start(t)
 	device := deviceOf(t, cp.Owner(t))
-	beside, err := recoverOwner(t, cp, servertest.OwnerName)
+	second, err := recoverOwner(t, cp, servertest.OwnerName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner := cp.Dial(t, cp.Enroll(t, cp.Here(t, beside.Invite)))
+	owner := cp.Dial(t, cp.Enroll(t, cp.Here(t, second.Invite)))
 	if _, err := pgharborv1.NewUserServiceClient(owner).RevokeUserDevice(bounded(t),
 		&pgharborv1.RevokeUserDeviceRequest{Name: servertest.OwnerName, DeviceId: device}); err != nil {
 		t.Errorf("the new device can't end the lost one: %v", err)
@@ -68,15 +68,15 @@ func TestOwnerIsRecoveredOnTheHost(t *testing.T) {
 		"host user:owner succeeded", "host user:owner started",
 	}
 	if len(got) != len(want) {
-		t.Fatalf("the trail has %q", got)
+		t.Fatalf("the audit log has %q", got)
 	}
 	for i := range want {
 		if got[i] != want[i] {
-			t.Errorf("the trail has %q", got)
+			t.Errorf("the audit log has %q", got)
 		}
 	}
 	if _, err := server.VerifyAudit(t.Context(), cp.DataDir); err != nil {
-		t.Errorf("the trail: %v", err)
+		t.Errorf("the audit log: %v", err)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// repeatable is a request for each RPC that takes a request id, on db1; an RPC
-// without a row fails the test. Nothing stands in its way.
+// repeatable is a request for each RPC that takes a request id, on db1; an RPC without a row fails
+// the test. Nothing is in its way.
 func repeatable(backup, restore string) map[string]proto.Message {
 	return map[string]proto.Message{
 		"/pgharbor.v1.BackupService/StartBackup":   &pgharborv1.StartBackupRequest{Instance: "db1", Database: "shop"},

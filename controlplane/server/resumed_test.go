@@ -122,9 +122,9 @@ func TestRevocationOfADeviceLeavesTheOthers(t *testing.T) {
 	if err != nil || len(all.GetDevices()) != 2 || all.GetDevices()[1].GetRevokedAt() == nil || !all.GetDevices()[0].GetCurrent() {
 		t.Errorf("devices %v, %v", all, err)
 	}
-	entries := trail(t, cp, "device.revoke")
+	entries := auditLog(t, cp, "device.revoke")
 	if refused, last := entries[0], entries[len(entries)-1]; refused.Outcome != "denied" || last.Actor != "user:vera" ||
 		last.Action != "device.revoke" || last.Outcome != "succeeded" {
-		t.Errorf("the trail has %+v", entries)
+		t.Errorf("the audit log has %+v", entries)
 	}
 }

@@ -47,7 +47,7 @@ func TestRevocationEndsASession(t *testing.T) {
 	if err := a.ended(); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("the session ended with %v", err)
 	}
-	// The connection stands, and is worth nothing.
+	// The connection is open, and useless.
 	_, err := pgharborv1.NewIdentityServiceClient(a.conn).GetIdentity(bounded(t), &pgharborv1.GetIdentityRequest{})
 	if status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a call over the old connection: %v", err)
@@ -59,7 +59,7 @@ func TestRevocationEndsASession(t *testing.T) {
 }
 
 // An instance has one agent: a new enrolment takes over from the one before.
-func TestEnrolmentAnewEndsTheEarlierSession(t *testing.T) {
+func TestAnotherEnrolmentEndsTheEarlierSession(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	connectAgent(t, cp, "db1")
@@ -115,8 +115,8 @@ func TestRevocationEndsADownload(t *testing.T) {
 	if _, err := up.CloseAndRecv(); status.Code(err) != codes.Canceled {
 		t.Errorf("the sender was told %v", err)
 	}
-	if last := endOfTrail(t, cp, "backup.download"); last.Outcome != "failed" || !strings.HasPrefix(last.Detail, "bytes 0 to 5 of") {
-		t.Errorf("the trail ends with %+v", last)
+	if last := endOfAuditLog(t, cp, "backup.download"); last.Outcome != "failed" || !strings.HasPrefix(last.Detail, "bytes 0 to 5 of") {
+		t.Errorf("the audit log ends with %+v", last)
 	}
 }
 
@@ -140,23 +140,23 @@ func TestRevocationEndsADownloadThatStalls(t *testing.T) {
 	case <-bounded(t).Done():
 		t.Fatal("the sender still sends")
 	}
-	if last := endOfTrail(t, cp, "backup.download"); last.Outcome != "failed" {
-		t.Errorf("the trail ends with %+v", last)
+	if last := endOfAuditLog(t, cp, "backup.download"); last.Outcome != "failed" {
+		t.Errorf("the audit log ends with %+v", last)
 	}
 }
 
-// endOfTrail waits until an action's newest entry completes it, which is a
+// endOfAuditLog waits until an action's newest entry completes it, which is a
 // moment after the caller was told.
-func endOfTrail(t *testing.T, cp *servertest.ControlPlane, action string) entry {
+func endOfAuditLog(t *testing.T, cp *servertest.ControlPlane, action string) entry {
 	t.Helper()
 	owner, ticker := cp.Owner(t), time.Tick(10*time.Millisecond)
 	for ctx := bounded(t); ctx.Err() == nil; <-ticker {
-		all := trailBy(t, owner, action)
+		all := auditLogBy(t, owner, action)
 		if last := all[len(all)-1]; last.Outcome != chain.OutcomeStarted && last.Outcome != chain.OutcomeOngoing {
 			return last
 		}
 	}
-	t.Fatalf("the trail of %s has no end", action)
+	t.Fatalf("the audit log of %s has no end", action)
 	return entry{}
 }
 
@@ -173,7 +173,7 @@ func TestLastOwnerCannotBeRevoked(t *testing.T) {
 	}
 }
 
-// Where policies ask for a second person, whoever leaves one alone is told.
+// If policies ask for a second person, anyone who leaves one alone is told.
 func TestWhoLeavesOneOwnerAloneIsTold(t *testing.T) {
 	t.Parallel()
 	_, _, _, bob := guarded(t)

@@ -182,8 +182,8 @@ func TestRevocationEndsADownloadOfASlowReader(t *testing.T) {
 	if late > 8<<20 { // what the windows of both streams hold
 		t.Errorf("%d bytes came after it", late)
 	}
-	if last := endOfTrail(t, cp, "backup.download"); last.Outcome != "failed" {
-		t.Errorf("the trail ends with %+v", last)
+	if last := endOfAuditLog(t, cp, "backup.download"); last.Outcome != "failed" {
+		t.Errorf("the audit log ends with %+v", last)
 	}
 }
 
@@ -233,9 +233,9 @@ func TestRightsHoldFromTheNextCall(t *testing.T) {
 			t.Errorf("%s: a look is %s, want %s", step.what, got, step.show)
 		}
 	}
-	denied := trail(t, cp, "RestoreService/CreateRestore")
+	denied := auditLog(t, cp, "RestoreService/CreateRestore")
 	if last := denied[1]; last.Actor != "user:olga" || last.Outcome != "denied" || last.Instance != "db1" {
-		t.Errorf("outside of the grant's scope the trail has %+v", last)
+		t.Errorf("outside of the grant's scope the audit log has %+v", last)
 	}
 }
 
@@ -257,8 +257,8 @@ func TestAnotherScopeEndsAWatchOfHealth(t *testing.T) {
 	}
 }
 
-// An agent that is revoked in the middle of a download sends no more, and whoever
-// downloads is told.
+// An agent that is revoked in the middle of a download sends no more, and anyone who downloads is
+// told.
 func TestRevocationOfAnAgentEndsItsUpload(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")

@@ -18,8 +18,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/pki"
 )
 
-// CAs is the state of the fleet's certificate authorities. More than one says
-// that a rotation is under way.
+// CAs is the state of the fleet's certificate authorities. More than one means that a rotation is
+// under way.
 type CAs struct {
 	Authorities []Authority `json:"authorities"` // the newest first
 	// Behind are those who would be locked out if the older CA were retired now.
@@ -44,7 +44,7 @@ type Behind struct {
 	Why    string    `json:"why"`
 }
 
-// ListCAs says how far a rotation has come. The control plane may be running.
+// ListCAs reports how far a rotation has come. The control plane may be running.
 func ListCAs(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) (err error) {
@@ -54,9 +54,9 @@ func ListCAs(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	return state, err
 }
 
-// RotateCA makes the next CA. The control plane may be running: it certifies by
-// the new one from then on, whoever has come to trust it. fleet.ErrConflict says
-// that the last rotation is not over.
+// RotateCA makes the next CA. The control plane may be running: it certifies by the new one from
+// then on, anyone who has come to trust it. fleet.ErrConflict means that the last rotation is not
+// over.
 func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) error {
@@ -64,7 +64,7 @@ func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 		if err != nil {
 			return err
 		}
-		err = onTrail(ctx, store, now, "ca.rotate", before.Authorities[0].Fingerprint, "", func() error {
+		err = inAuditLog(ctx, store, now, "ca.rotate", before.Authorities[0].Fingerprint, "", func() error {
 			_, err := pki.RotateCA(folder, now)
 			return err
 		})
@@ -81,8 +81,8 @@ func RotateCA(ctx context.Context, dataDir string, now time.Time) (CAs, error) {
 	return state, err
 }
 
-// RetireCA removes the older CA, with its key. fleet.ErrConflict says that
-// somebody would be locked out by that, and leaves all as it is, unless forced.
+// RetireCA removes the older CA, with its key. fleet.ErrConflict means that somebody would be
+// locked out by that, and leaves all as it is, unless forced.
 func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (CAs, error) {
 	var state CAs
 	err := onHost(ctx, dataDir, func(store *catalog.Catalog, folder string) error {
@@ -96,11 +96,11 @@ func RetireCA(ctx context.Context, dataDir string, force bool, now time.Time) (C
 		case len(before.Behind) > 0 && !force:
 			return fleet.NewProblem(fleet.ErrConflict, "%d would be locked out, the first of them %s: %s",
 				len(before.Behind), before.Behind[0].Who, before.Behind[0].Why).
-				WithHint("pgharbor-controlplane ca list --data-dir %s names them all; revoke those who are gone, or retire with --force and enrol them anew", dataDir)
+				WithHint("pgharbor-controlplane ca list --data-dir %s names them all; revoke those who are gone, or retire with --force and enrol them again", dataDir)
 		}
 		oldest := before.Authorities[len(before.Authorities)-1].Fingerprint
 		detail := fmt.Sprintf("%d locked out", len(before.Behind))
-		if err := onTrail(ctx, store, now, "ca.retire", oldest, detail, func() error { return pki.RetireCA(folder) }); err != nil {
+		if err := inAuditLog(ctx, store, now, "ca.retire", oldest, detail, func() error { return pki.RetireCA(folder) }); err != nil {
 			return err
 		}
 		state, err = casOf(ctx, store, folder, now)
@@ -125,9 +125,9 @@ func onHost(ctx context.Context, dataDir string, f func(store *catalog.Catalog, 
 	return f(store, filepath.Join(dataDir, pkiFolder))
 }
 
-func onTrail(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
-	trail := &audit.Trail{Store: store.Trail, Now: func() time.Time { return now }}
-	return trail.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
+func inAuditLog(ctx context.Context, store *catalog.Catalog, now time.Time, action, fingerprint, detail string, f func() error) error {
+	auditLog := &audit.Log{Store: store.AuditLog, Now: func() time.Time { return now }}
+	return auditLog.Do(ctx, audit.Action{Actor: chain.ActorHost, Action: action, Target: "ca:" + fingerprint, Detail: detail}, f)
 }
 
 func casOf(ctx context.Context, store *catalog.Catalog, folder string, now time.Time) (CAs, error) {
@@ -174,7 +174,7 @@ func describe(certs []*x509.Certificate) []Authority {
 	return all
 }
 
-// behind says why a holder still needs an older CA, or nothing. Whose certificate
+// behind reports why a holder still needs an older CA, or nothing. Whose certificate
 // has ended is out already.
 func behind(h catalog.Holder, newest string, now time.Time) string {
 	switch {

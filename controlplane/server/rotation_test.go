@@ -46,7 +46,7 @@ func hold(t *testing.T, cp *servertest.ControlPlane, dir string) *holder {
 // looked is how often somebody has looked; each look is an hour after the last.
 var looked atomic.Int64
 
-// looks does what every program does once an hour, and says whether it has
+// looks does what every program does once an hour, and reports whether it has
 // another certificate now.
 func (h *holder) looks(t *testing.T) bool {
 	t.Helper()
@@ -113,12 +113,12 @@ func allAreLetIn(t *testing.T, cp *servertest.ControlPlane, dirs map[string]stri
 	}
 }
 
-func checkRotationOnTrail(t *testing.T, cp *servertest.ControlPlane) {
+func checkRotationInAuditLog(t *testing.T, cp *servertest.ControlPlane) {
 	t.Helper()
 	for _, action := range []string{"ca.rotate", "ca.retire"} {
-		all := trail(t, cp, action)
+		all := auditLog(t, cp, action)
 		if len(all) < 2 || all[1].Outcome != "succeeded" || all[0].Actor != "host" || !strings.HasPrefix(all[0].Target, "ca:sha256:") {
-			t.Errorf("the trail of %s: %+v", action, all)
+			t.Errorf("the audit log of %s: %+v", action, all)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func TestCARotationDropsNobody(t *testing.T) {
 	}
 	connectAgent(t, cp, "db4") // by an invite that names the newer CA
 
-	checkRotationOnTrail(t, cp)
+	checkRotationInAuditLog(t, cp)
 }
 
 func TestRetiringByForceLocksOutWhoIsBehind(t *testing.T) {
@@ -205,7 +205,7 @@ func TestRetiringByForceLocksOutWhoIsBehind(t *testing.T) {
 	if err := isLetIn(t, cp, owner); err != nil {
 		t.Errorf("who was not: %v", err)
 	}
-	if all := trail(t, cp, "ca.retire"); len(all) != 2 || all[0].Detail != "2 locked out" {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "ca.retire"); len(all) != 2 || all[0].Detail != "2 locked out" {
+		t.Errorf("the audit log: %+v", all)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/pgharbor/pgharbor/internal/disk"
 )
 
-// SealOptions says which part of the trail goes to which file.
+// SealOptions says which part of the audit log goes to which file.
 type SealOptions struct {
 	DataDir string
 	Year    int // the last one that goes; it is over
@@ -31,16 +31,15 @@ type SealOptions struct {
 
 // Sealed is what was sealed off.
 type Sealed struct {
-	From   int64 // the first entry
-	Head   chain.Head
-	SHA256 string // of the file
+	From       int64 // the first entry
+	Checkpoint chain.Checkpoint
+	SHA256     string // of the file
 }
 
-// SealAudit moves the entries of a year, and of those before, to a file: written,
-// read again and verified, before the catalog lets go of them. The trail goes on
-// from their signed head. What was still under way then, and all after it, stays.
-// It works while the control plane serves and while it does not; one that was
-// broken off is finished by the next.
+// SealAudit moves the entries of a year, and of those before, to a file: written, read again and
+// verified, before the catalog lets go of them. The audit log continues from their signed
+// checkpoint. What was still under way then, and all after it, stays. It works while the control
+// plane serves and while it does not; one that was interrupted is finished by the next.
 func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	end := time.Date(o.Year+1, 1, 1, 0, 0, 0, 0, time.UTC)
 	if o.Year < 2000 || o.Now().Before(end) {
@@ -55,41 +54,41 @@ func SealAudit(ctx context.Context, o SealOptions) (s Sealed, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := store.Trail.DropSealed(ctx); err != nil {
+	if err := store.AuditLog.DropSealed(ctx); err != nil {
 		return s, err
 	}
-	if s.Head, err = store.Trail.Sealable(ctx, end); err != nil {
+	if s.Checkpoint, err = store.AuditLog.Sealable(ctx, end); err != nil {
 		return s, err
 	}
-	if s.From = before.Sequence + 1; s.Head.Sequence < s.From {
+	if s.From = before.Sequence + 1; s.Checkpoint.Sequence < s.From {
 		return s, fleet.NewProblem(fleet.ErrConflict, "no entry of %d or before can be sealed off: there is none, or it is of what is still under way", o.Year)
 	}
-	if s.SHA256, err = writePart(ctx, store, before.Head, s.Head, o.File); err != nil {
+	if s.SHA256, err = writePart(ctx, store, before.Checkpoint, s.Checkpoint, o.File); err != nil {
 		return s, err
 	}
 	seal, err := sign(s)
 	if err != nil {
 		return s, err
 	}
-	trail := &audit.Trail{Store: store.Trail, Now: o.Now}
-	return s, trail.Do(ctx, audit.Action{
-		Actor: chain.ActorHost, Action: chain.ActionSeal, Target: s.Head.String(), Detail: seal.Note(s.From),
+	auditLog := &audit.Log{Store: store.AuditLog, Now: o.Now}
+	return s, auditLog.Do(ctx, audit.Action{
+		Actor: chain.ActorHost, Action: chain.ActionSeal, Target: s.Checkpoint.String(), Detail: seal.Note(s.From),
 	}, func() error {
-		if err := store.Trail.Seal(ctx, seal); err != nil {
+		if err := store.AuditLog.Seal(ctx, seal); err != nil {
 			return err
 		}
-		return store.Trail.DropSealed(ctx)
+		return store.AuditLog.DropSealed(ctx)
 	})
 }
 
-// sealer returns what signs a seal with the keys of the folder, and the seal before it,
-// once that holds: the next one vouches for all that is missing.
+// sealer returns what signs a seal with the keys of the folder, and the seal before it, once that
+// holds: the next one attests all that is missing.
 func sealer(ctx context.Context, store *catalog.Catalog, o SealOptions) (sign func(Sealed) (chain.Seal, error), before chain.Seal, err error) {
 	ca, err := pki.LoadAuthorities(filepath.Join(o.DataDir, pkiFolder))
 	if err != nil {
 		return nil, before, err
 	}
-	key, certify, err := ca.TrailKey(o.Now)
+	key, certify, err := ca.AuditKey(o.Now)
 	if err != nil {
 		return nil, before, err
 	}
@@ -97,17 +96,18 @@ func sealer(ctx context.Context, store *catalog.Catalog, o SealOptions) (sign fu
 	if err != nil {
 		return nil, before, err
 	}
-	if before, err = store.Trail.Sealed(ctx); err != nil {
+	if before, err = store.AuditLog.Sealed(ctx); err != nil {
 		return nil, before, err
 	}
-	sign = func(s Sealed) (chain.Seal, error) { return chain.SignSeal(s.Head, s.SHA256, o.Now(), key, certificate) }
-	return sign, before, audit.CheckSeal(before, trailSignature(key.Public(), ca))
+	sign = func(s Sealed) (chain.Seal, error) {
+		return chain.SignSeal(s.Checkpoint, s.SHA256, o.Now(), key, certificate)
+	}
+	return sign, before, audit.CheckSeal(before, auditSignature(key.Public(), ca))
 }
 
-// writePart writes the entries after one head up to another to a new file, reads it
-// again from its beginning, and returns its SHA-256. A file that is not whole is
-// removed.
-func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.Head, path string) (_ string, err error) {
+// writePart writes the entries after one checkpoint up to another to a new file, reads it again
+// from its beginning, and returns its SHA-256. A file that is not whole is removed.
+func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.Checkpoint, path string) (_ string, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", err
@@ -119,12 +119,12 @@ func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.He
 	}()
 	out := bufio.NewWriter(file)
 	for at := after.Sequence; at < upTo.Sequence; {
-		entries, err := store.Trail.After(ctx, at, verifyPage)
+		entries, err := store.AuditLog.After(ctx, at, verifyPage)
 		if err != nil {
 			return "", err
 		}
 		if len(entries) == 0 {
-			return "", fleet.NewProblem(fleet.ErrIntegrity, "the trail ends with entry %d, before entry %d", at, upTo.Sequence)
+			return "", fleet.NewProblem(fleet.ErrIntegrity, "the audit log ends with entry %d, before entry %d", at, upTo.Sequence)
 		}
 		for _, e := range entries {
 			if at = e.Sequence; at > upTo.Sequence {
@@ -141,8 +141,8 @@ func writePart(ctx context.Context, store *catalog.Catalog, after, upTo chain.He
 	return verifyPart(file, after, upTo)
 }
 
-// verifyPart reads what was written, and holds it to the heads on both of its ends.
-func verifyPart(file io.ReadSeeker, after, upTo chain.Head) (string, error) {
+// verifyPart reads what was written, and holds it to the checkpoints on both of its ends.
+func verifyPart(file io.ReadSeeker, after, upTo chain.Checkpoint) (string, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
@@ -168,8 +168,8 @@ func verifyPart(file io.ReadSeeker, after, upTo chain.Head) (string, error) {
 			return "", asIntegrity(err)
 		}
 	}
-	if verifier.Head() != upTo {
-		return "", fleet.NewProblem(fleet.ErrIntegrity, "what was written ends with %s and not with %s", verifier.Head(), upTo)
+	if verifier.Checkpoint() != upTo {
+		return "", fleet.NewProblem(fleet.ErrIntegrity, "what was written ends with %s and not with %s", verifier.Checkpoint(), upTo)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

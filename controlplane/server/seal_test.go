@@ -28,14 +28,14 @@ func seal(t *testing.T, dir string, year int) (server.Sealed, string, error) {
 	return sealed, file, err
 }
 
-// What was sealed off is in the file, whole, and the rest goes on from its head; an
-// edit of the rest, and of the seal, is found as before.
-func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
-	dir, head := trailOnDisk(t, 1200) // more than are deleted at once
+// What was sealed off is in the file, whole, and the rest continues from its checkpoint; an edit of
+// the rest, and of the seal, is found as before.
+func TestAuditLogGoesOnFromWhatWasSealedOff(t *testing.T) {
+	dir, checkpoint := auditLogOnDisk(t, 1200) // more than are deleted at once
 	year := time.Now().UTC().Year()
 	sealed, file, err := seal(t, dir, year)
-	if err != nil || sealed.From != 1 || sealed.Head != head {
-		t.Fatalf("sealed %+v, %v; the head was %s", sealed, err, head)
+	if err != nil || sealed.From != 1 || sealed.Checkpoint != checkpoint {
+		t.Fatalf("sealed %+v, %v; the checkpoint was %s", sealed, err, checkpoint)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil || strings.Count(string(content), "\n") != 1200 {
@@ -45,22 +45,22 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, err := c.Trail.After(t.Context(), 0, 10_000)
+	rest, err := c.AuditLog.After(t.Context(), 0, 10_000)
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if len(rest) != 2 || rest[0].Sequence != 1201 || rest[0].PreviousHash != head.Hash || rest[0].Action != "audit.seal" {
+	if len(rest) != 2 || rest[0].Sequence != 1201 || rest[0].PreviousHash != checkpoint.Hash || rest[0].Action != "audit.seal" {
 		t.Errorf("there are %d entries left, the first is %+v", len(rest), rest[0])
 	}
-	if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got.Sequence != 1202 {
+	if got, err := server.VerifyAudit(t.Context(), dir, checkpoint); err != nil || got.Sequence != 1202 {
 		t.Errorf("verified up to %s, %v", got, err)
 	}
-	older := chain.Head{Sequence: 7, Hash: strings.Repeat("0", 64)}
+	older := chain.Checkpoint{Sequence: 7, Hash: strings.Repeat("0", 64)}
 	_, err = server.VerifyAudit(t.Context(), dir, older)
 	if !errors.Is(err, fleet.ErrConflict) || !strings.Contains(err.Error(), "can't be checked: entry 7 is in what was sealed off") {
-		t.Errorf("held to a head that was sealed off: %v", err)
+		t.Errorf("held to a checkpoint that was sealed off: %v", err)
 	}
-	other := chain.Head{Sequence: head.Sequence, Hash: strings.Repeat("0", 64)}
+	other := chain.Checkpoint{Sequence: checkpoint.Sequence, Hash: strings.Repeat("0", 64)}
 	if _, err := server.VerifyAudit(t.Context(), dir, other); !errors.Is(err, fleet.ErrIntegrity) {
 		t.Errorf("somebody has seen another head: %v", err)
 	}
@@ -84,7 +84,7 @@ func TestTrailGoesOnFromWhatWasSealedOff(t *testing.T) {
 func exported(t *testing.T, cp *servertest.ControlPlane) (sequences []int64, sealed *pgharborv1.TrailSeal) {
 	t.Helper()
 	client := pgharborv1.NewAuditServiceClient(cp.Owner(t))
-	heads, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+	checkpoints, err := client.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func exported(t *testing.T, cp *servertest.ControlPlane) (sequences []int64, sea
 	for {
 		part, err := stream.Recv()
 		if err != nil {
-			return sequences, heads.GetSeal()
+			return sequences, checkpoints.GetSeal()
 		}
 		for _, e := range part.GetEntries() {
 			sequences = append(sequences, e.GetSequence())
@@ -105,7 +105,7 @@ func exported(t *testing.T, cp *servertest.ControlPlane) (sequences []int64, sea
 
 // Beside a control plane that serves, what is under way keeps its entries, and the
 // next part follows the first.
-func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
+func TestAuditLogIsSealedOffWhileItIsServed(t *testing.T) {
 	cp := servertest.Start(t)
 	cp.InviteAgent(t, "db1")
 	year := time.Now().UTC().Year()
@@ -113,39 +113,39 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 		t.Errorf("a year that is not over: %v", err)
 	}
 	first, _, err := seal(t, cp.DataDir, year)
-	if err != nil || first.Head.Sequence != 2 { // what follows is controlplane.serve, which goes on
+	if err != nil || first.Checkpoint.Sequence != 2 { // what follows is controlplane.serve, which goes on
 		t.Fatalf("sealed %+v, %v", first, err)
 	}
-	if rest, sealed := exported(t, cp); rest[0] != 3 || sealed.GetSequence() != 2 || sealed.GetHash() != first.Head.Hash || len(sealed.GetSignature()) == 0 {
+	if rest, sealed := exported(t, cp); rest[0] != 3 || sealed.GetSequence() != 2 || sealed.GetHash() != first.Checkpoint.Hash || len(sealed.GetSignature()) == 0 {
 		t.Errorf("the export begins with %d, after %v", rest[0], sealed)
 	}
 	cp.Stop(t)
 	cp.Run(t) // the first one's entry has ended
 	second, file, err := seal(t, cp.DataDir, year)
-	if err != nil || second.From != 3 || second.Head.Sequence <= 3 {
+	if err != nil || second.From != 3 || second.Checkpoint.Sequence <= 3 {
 		t.Fatalf("sealed %+v, %v", second, err)
 	}
 	if _, err := server.VerifyAudit(t.Context(), cp.DataDir); err != nil {
 		t.Error(err)
 	}
-	cp.InviteAgent(t, "db2") // the trail can be written to as before
-	if rest, _ := exported(t, cp); rest[0] != second.Head.Sequence+1 {
-		t.Errorf("the export begins with %d, after %s", rest[0], second.Head)
+	cp.InviteAgent(t, "db2") // the audit log can be written to as before
+	if rest, _ := exported(t, cp); rest[0] != second.Checkpoint.Sequence+1 {
+		t.Errorf("the export begins with %d, after %s", rest[0], second.Checkpoint)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the file: %v, %v", info, err)
 	}
-	// An agent that has seen the part that is gone knows of no other trail.
+	// An agent that has seen the part that is gone knows of no other audit log.
 	c, err := catalog.OpenReadOnly(context.WithoutCancel(t.Context()), filepath.Join(cp.DataDir, "catalog.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for seen, disputed := range map[chain.Head]bool{
-		first.Head: false, second.Head: false, {Sequence: second.Head.Sequence, Hash: strings.Repeat("0", 64)}: true,
-		{Sequence: second.Head.Sequence + 1000, Hash: second.Head.Hash}: true,
+	for seen, disputed := range map[chain.Checkpoint]bool{
+		first.Checkpoint: false, second.Checkpoint: false, {Sequence: second.Checkpoint.Sequence, Hash: strings.Repeat("0", 64)}: true,
+		{Sequence: second.Checkpoint.Sequence + 1000, Hash: second.Checkpoint.Hash}: true,
 	} {
-		if dispute, err := c.Trail.Dispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
+		if dispute, err := c.AuditLog.Dispute(t.Context(), seen); err != nil || (dispute != "") != disputed {
 			t.Errorf("%s: %q, %v", seen, dispute, err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestTrailIsSealedOffWhileItIsServed(t *testing.T) {
 
 // A file that is there is not written over, and the catalog keeps what it has.
 func TestSealWritesOverNoFile(t *testing.T) {
-	dir, head := trailOnDisk(t, 10)
+	dir, checkpoint := auditLogOnDisk(t, 10)
 	file := filepath.Join(t.TempDir(), "kept")
 	if err := os.WriteFile(file, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestSealWritesOverNoFile(t *testing.T) {
 	if content, err := os.ReadFile(file); err != nil || string(content) != "kept" {
 		t.Errorf("the file is %q, %v", content, err)
 	}
-	if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got != head {
-		t.Errorf("the trail: %s, %v", got, err)
+	if got, err := server.VerifyAudit(t.Context(), dir, checkpoint); err != nil || got != checkpoint {
+		t.Errorf("the audit log: %s, %v", got, err)
 	}
 }

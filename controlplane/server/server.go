@@ -25,25 +25,25 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/health"
 	"github.com/pgharbor/pgharbor/controlplane/pki"
-	"github.com/pgharbor/pgharbor/controlplane/server/door"
+	"github.com/pgharbor/pgharbor/controlplane/server/admission"
 )
 
 const (
-	// DefaultHeartbeat is how often an agent is to be heard of.
+	// DefaultHeartbeat is how often an agent must be heard from.
 	DefaultHeartbeat = 10 * time.Second
 	// DefaultCertificateLife is that of agents' and people's certificates.
 	DefaultCertificateLife = 30 * 24 * time.Hour
 
 	maxMessage   = 4 << 20  // bytes; a manifest of a database with very many tables
-	maxAnswer    = 64 << 20 // bytes; the health of a large fleet where all is wrong
+	maxAnswer    = 64 << 20 // bytes; the health of a large fleet if all is wrong
 	maxHeader    = 64 << 10 // bytes of a call's metadata
 	maxStreams   = 256      // of one connection
 	streamWindow = 1 << 20  // bytes in flight of one transfer
 	connWindow   = 4 << 20
 	drainWithin  = 5 * time.Second
 
-	// idleWithin ends a connection without a call; whoever has more to ask dials
-	// again, and sees nothing of it.
+	// idleWithin ends a connection without a call; anyone who has more to ask dials again, and sees
+	// nothing of it.
 	idleWithin = 15 * time.Minute
 
 	drainHTTPWithin = time.Second
@@ -60,17 +60,17 @@ type Config struct {
 	Heartbeat       time.Duration
 	CertificateLife time.Duration
 	AlertsFile      string // the channels over which people are told; empty for none
-	// SwitchURL is called every SwitchEvery for as long as the control plane does
-	// its work; empty for none.
-	SwitchURL   string
-	SwitchEvery time.Duration
+	// HeartbeatURL is called every HeartbeatURLEvery for as long as the control plane works; empty
+	// for none.
+	HeartbeatURL      string
+	HeartbeatURLEvery time.Duration
 	// Share is what one agent may hold, and Keep for how long what is over is kept;
 	// the zero values are fleet's defaults.
 	Share fleet.Share
 	Keep  fleet.Keep
 	Log   *slog.Logger
 	Now   func() time.Time
-	// Ready, where set, is told the addresses once both are open.
+	// Ready, if set, is told the addresses once both are open.
 	Ready func(grpc, http net.Addr)
 }
 
@@ -102,36 +102,36 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	store.SetShare(c.Share)
-	// A trail that can't be written is no reason to hide what the catalog knows.
-	if ended, err := store.Trail.Reconcile(ctx, c.Now().UTC()); err != nil {
-		c.Log.Error("what a broken-off control plane left open in the trail could not be ended", "error", err)
+	// An audit log that can't be written is no reason to hide what the catalog knows.
+	if ended, err := store.AuditLog.Reconcile(ctx, c.Now().UTC()); err != nil {
+		c.Log.Error("what a broken-off control plane left open in the audit log could not be ended", "error", err)
 	} else if ended > 0 {
-		c.Log.Warn("ended in the trail what was under way when the control plane broke off", "entries", ended)
+		c.Log.Warn("ended in the audit log what was under way when the control plane broke off", "entries", ended)
 	}
 	if err := store.Approvals.Reconcile(ctx); err != nil {
-		c.Log.Error("approvals of downloads that were broken off could not be given back", "error", err)
+		c.Log.Error("approvals of interrupted downloads could not be given back", "error", err)
 	}
 	a, err := assemble(ctx, c, ca, store)
 	if err != nil {
 		return err
 	}
-	defer onTrailWhileServing(ctx, a.API)()
-	defer tellLastRepeats(ctx, c, a.Trail)
+	defer inAuditLogWhileServing(ctx, a.API)()
+	defer tellLastRepeats(ctx, c, a.Audit)
 	return serve(ctx, c, a)
 }
 
-// onTrailWhileServing writes that the control plane serves; the returned function,
-// that it has stopped. One that is killed has its entry ended by the next. A trail
-// that can't be written keeps nobody from reading.
-func onTrailWhileServing(ctx context.Context, a *api.API) (stopped func()) {
-	sequence, err := a.Trail.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
+// inAuditLogWhileServing writes that the control plane serves; the returned function, that it has
+// stopped. One that is killed has its entry ended by the next. An audit log that can't be written
+// keeps nobody from reading.
+func inAuditLogWhileServing(ctx context.Context, a *api.API) (stopped func()) {
+	sequence, err := a.Audit.Begin(ctx, audit.Action{Actor: chain.ActorHost, Action: "controlplane.serve"})
 	if err != nil {
 		a.Log.Error("the control plane serves what can be read", "error", err)
 		return func() {}
 	}
 	return func() {
-		if err := a.Trail.End(ctx, sequence, "", nil); err != nil {
-			a.Log.Error("the trail does not say that the control plane has stopped", "error", err)
+		if err := a.Audit.End(ctx, sequence, "", nil); err != nil {
+			a.Log.Error("the audit log does not say that the control plane has stopped", "error", err)
 		}
 	}
 }
@@ -140,10 +140,10 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 	metrics := prometheus.NewRegistry()
 	rpc := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	metrics.MustRegister(rpc, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&health.Collector{Judge: a.Judge, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
-	limits, lobbyLimits := door.Share(door.Descriptors())
-	entrance := door.New(limits, c.Now, metrics)
-	grpcServer, err := newGRPC(a, entrance, rpc)
+		&health.Collector{Evaluator: a.Evaluator, Log: c.Log, Connected: a.Sessions.Count, Transfers: a.Transfers.Count})
+	limits, httpLimits := admission.Share(admission.Descriptors())
+	controller := admission.New(limits, c.Now, metrics)
+	grpcServer, err := newGRPC(a, controller, rpc)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 		return err
 	}
 	defer func() { _ = grpcListener.Close() }() // the server has closed it by then
-	httpServer, status := newHTTP(c.Log), &api.Status{Catalog: a.Catalog, Judge: a.Judge, Log: c.Log}
+	httpServer, status := newHTTP(c.Log), &api.Status{Catalog: a.Catalog, Evaluator: a.Evaluator, Log: c.Log}
 	group, groupCtx := errgroup.WithContext(ctx)
 	var httpAddress net.Addr
 	if c.HTTPListen != "" {
@@ -162,11 +162,11 @@ func serve(ctx context.Context, c Config, a *controlPlane) error {
 			return err
 		}
 		httpAddress = httpListener.Addr()
-		lobby := entrance.Lobby(httpListener, lobbyLimits, c.Now)
-		httpServer.Handler, httpServer.ConnState = lobby.Guard(status.Handler(metrics)), lobby.Note
-		group.Go(func() error { return unlessClosed(httpServer.Serve(lobby)) })
+		bounded := controller.HTTPListener(httpListener, httpLimits, c.Now)
+		httpServer.Handler, httpServer.ConnState = bounded.Handler(status.Handler(metrics)), bounded.ConnState
+		group.Go(func() error { return unlessClosed(httpServer.Serve(bounded)) })
 	}
-	group.Go(func() error { return unlessClosed(grpcServer.Serve(entrance.Listen(grpcListener))) })
+	group.Go(func() error { return unlessClosed(grpcServer.Serve(controller.Listen(grpcListener))) })
 	group.Go(func() error { a.Sessions.ExpireJobs(groupCtx); return nil })
 	watch(groupCtx, group, c, a.API)
 	group.Go(func() error { a.Approvals.RunExpiry(groupCtx, a.Sessions.Heartbeat); return nil })

@@ -15,7 +15,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// details are what whoever decides on an approval is shown of the request.
+// details are what anyone who decides on an approval is shown of the request.
 func details(t *testing.T, conn *grpc.ClientConn, id string) map[string]string {
 	t.Helper()
 	shown, err := pgharborv1.NewApprovalServiceClient(conn).GetApproval(bounded(t), &pgharborv1.GetApprovalRequest{Id: id})
@@ -29,8 +29,8 @@ func details(t *testing.T, conn *grpc.ClientConn, id string) map[string]string {
 	return all
 }
 
-// An approval of an invite is one of the rights that its person has: kept until they
-// have more, it would make a second person out of whoever asked.
+// An approval of an invite is one of the rights that its person has: kept until they have more, it
+// would make a second person out of the requester.
 func TestSpareApprovalOfAnInviteIsWorthNothingOnceRightsGrow(t *testing.T) {
 	cp, _, owner, bob := twoOwners(t)
 	cp.User(t, "olga", fleet.RoleOperator)

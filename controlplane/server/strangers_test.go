@@ -79,8 +79,8 @@ func answerTo(t *testing.T, conn *grpc.ClientConn, method string, streams grpc.S
 	return strings.ReplaceAll(told, id, "ID")
 }
 
-// A refusal is on the trail, with what it was about, whether there is such a thing or not.
-func TestProbingForIDsIsOnTheTrail(t *testing.T) {
+// A refusal is in the audit log, with what it was about, whether there is such a thing or not.
+func TestProbingForIDsIsInTheAuditLog(t *testing.T) {
 	cp := servertest.Start(t)
 	backup := connectAgent(t, cp, "db1").hasBackup(t, 4)
 	backups := pgharborv1.NewBackupServiceClient(cp.User(t, "olga", fleet.RoleOperator, "away-*"))
@@ -89,9 +89,9 @@ func TestProbingForIDsIsOnTheTrail(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	told := trail(t, cp, "BackupService/GetBackup")
+	told := auditLog(t, cp, "BackupService/GetBackup")
 	if len(told) != 2 || told[0].Outcome != "denied" || told[0].Instance != "db1" || !strings.Contains(told[0].Detail, "db1 is not in it") ||
 		told[1].Outcome != "denied" || told[1].Instance != "" {
-		t.Errorf("the trail: %+v", told)
+		t.Errorf("the audit log: %+v", told)
 	}
 }

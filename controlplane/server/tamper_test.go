@@ -17,8 +17,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/server"
 )
 
-// tamper is what somebody does who has the catalog's file: the triggers that keep
-// the trail append-only are no hindrance.
+// tamper is what somebody does who has the catalog's file: the triggers that keep the audit log
+// append-only are no hindrance.
 type tamper struct {
 	*sql.DB
 	t *testing.T
@@ -57,8 +57,8 @@ func (d tamper) rehash(from int64) {
 	}
 }
 
-// trailOnDisk makes a data folder whose trail has n entries, and returns its head.
-func trailOnDisk(t *testing.T, n int) (dir string, head chain.Head) {
+// auditLogOnDisk makes a data folder whose audit log has n entries, and returns its checkpoint.
+func auditLogOnDisk(t *testing.T, n int) (dir string, checkpoint chain.Checkpoint) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
 	if _, err := server.Init(t.Context(), server.InitOptions{DataDir: dir, Advertise: "127.0.0.1:7443", Owner: "owner", Now: time.Now}); err != nil {
@@ -69,18 +69,18 @@ func trailOnDisk(t *testing.T, n int) (dir string, head chain.Head) {
 		t.Fatal(err)
 	}
 	for i := range n - 2 { // Init has written two
-		_, err := c.Trail.Append(t.Context(), chain.Entry{
+		_, err := c.AuditLog.Append(t.Context(), chain.Entry{
 			At: time.Now(), Actor: "user:a", Action: "b", Instance: "c", Target: "d", Reason: "e", Outcome: "succeeded", Detail: fmt.Sprint(i), Completes: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	head, err = c.Trail.Head(t.Context())
+	checkpoint, err = c.AuditLog.Checkpoint(t.Context())
 	if err := errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return dir, head
+	return dir, checkpoint
 }
 
 // behind opens the catalog's file behind the control plane's back.
@@ -98,13 +98,13 @@ func behind(t *testing.T, dir string) tamper {
 	return d
 }
 
-// trick is what is done to the trail behind the control plane's back.
+// trick is what is done to the audit log behind the control plane's back.
 type trick struct {
 	name  string
 	do    func(tamper)
 	entry int64
 	kind  string
-	// known: it takes a head that somebody has kept to see it.
+	// known: it takes a checkpoint that somebody has kept to see it.
 	known bool
 }
 
@@ -160,8 +160,8 @@ func tricks() []trick {
 func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
 	for _, tt := range tricks() {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, head := trailOnDisk(t, 9)
-			if got, err := server.VerifyAudit(t.Context(), dir, head); err != nil || got != head {
+			dir, checkpoint := auditLogOnDisk(t, 9)
+			if got, err := server.VerifyAudit(t.Context(), dir, checkpoint); err != nil || got != checkpoint {
 				t.Fatalf("before: %v, %v", got, err)
 			}
 			tt.do(behind(t, dir))
@@ -169,7 +169,7 @@ func TestTamperedCatalogIsNamedByItsFirstWrongEntry(t *testing.T) {
 			if tt.known != (err == nil) {
 				t.Errorf("without a head: %v", err)
 			}
-			_, err = server.VerifyAudit(t.Context(), dir, head)
+			_, err = server.VerifyAudit(t.Context(), dir, checkpoint)
 			if !errors.Is(err, fleet.ErrIntegrity) || !names(err, tt.entry, tt.kind) {
 				t.Errorf("got %v, want entry %d %s", err, tt.entry, tt.kind)
 			}
@@ -182,9 +182,9 @@ func names(err error, entry int64, kind string) bool {
 	return regexp.MustCompile(fmt.Sprintf(`\b(?:entry|entries) %d\b`, entry)).MatchString(err.Error()) && strings.Contains(err.Error(), kind)
 }
 
-// A trail can be verified while the control plane writes it.
-func TestTrailIsVerifiedBesideTheControlPlane(t *testing.T) {
-	dir, head := trailOnDisk(t, 3)
+// An audit log can be verified while the control plane writes it.
+func TestAuditLogIsVerifiedBesideTheControlPlane(t *testing.T) {
+	dir, checkpoint := auditLogOnDisk(t, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	c, err := catalog.Open(ctx, filepath.Join(dir, "catalog.db"))
@@ -192,10 +192,10 @@ func TestTrailIsVerifiedBesideTheControlPlane(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.Trail.Append(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
+	if _, err := c.AuditLog.Append(ctx, chain.Entry{At: time.Now(), Actor: "user:a", Action: "b"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := server.VerifyAudit(ctx, dir, head)
+	got, err := server.VerifyAudit(ctx, dir, checkpoint)
 	if err != nil || got.Sequence != 4 {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -90,7 +90,7 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 		t.Errorf("kept is %v", r)
 	}
 
-	forgeOutcome(t, cp, restores, id) // another agent can't speak of it
+	forgeOutcome(t, cp, restores, id) // another agent can't report on it
 	if r := get(); r.GetKeptDatabase() != "shop_before_x" {
 		t.Errorf("another agent has made it %v", r)
 	}
@@ -112,7 +112,7 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	begun := entry{"user:owner", "restore.undo", "db1", id, "a mistake", "started", "of the database shop"}
 	ended := begun
 	ended.Outcome, ended.Detail = "succeeded", "job "+started.GetJobId()
-	if diff := cmp.Diff([]entry{begun, ended}, trail(t, cp, "restore.undo")); diff != "" {
+	if diff := cmp.Diff([]entry{begun, ended}, auditLog(t, cp, "restore.undo")); diff != "" {
 		t.Error(diff)
 	}
 	checkNoSecondUndo(t, restores, id)
@@ -124,8 +124,8 @@ func TestAReplacementIsKeptInMindAndUndone(t *testing.T) {
 	}
 }
 
-// What an undo takes out of service may be days of writes, so it waits where the
-// replacement did; but for who made that, in its first minutes.
+// What an undo takes out of service may be days of writes, so it waits if the replacement did; but
+// for who made that, in its first minutes.
 func TestUndoWaitsWhereTheReplacementDid(t *testing.T) {
 	clock := newHandClock()
 	cp, a, owner, bob := twoOwners(t, clock.into)
@@ -199,8 +199,8 @@ func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
 	if all := got.GetRestore().GetChecks(); len(all) != 1 || all[0].String() != check.String() {
 		t.Errorf("the checks are %v", all)
 	}
-	if all := trail(t, cp, "restore.preview"); len(all) != 2 || all[1].Outcome != "succeeded" {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "restore.preview"); len(all) != 2 || all[1].Outcome != "succeeded" {
+		t.Errorf("the audit log: %+v", all)
 	}
 	if list, err := restores.ListRestores(bounded(t), &pgharborv1.ListRestoresRequest{}); err != nil || len(list.GetRestores()) != 0 {
 		t.Errorf("it is listed as a restore: %v, %v", list, err)
@@ -211,7 +211,7 @@ func TestAPreviewIsAJobWhoseChecksAreShown(t *testing.T) {
 	}
 }
 
-// What a restored database lacks is told to whoever asked for it.
+// What a restored database lacks is told to the requester.
 func TestWhatARestoreLacksIsToldAndKept(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)

@@ -15,13 +15,13 @@ import (
 	"github.com/pgharbor/pgharbor/internal/secretfile"
 )
 
-// DefaultSwitchEvery is how often the dead man's switch is called.
-const DefaultSwitchEvery = time.Minute
+// DefaultHeartbeatURLEvery is how often the heartbeat URL is called.
+const DefaultHeartbeatURLEvery = time.Minute
 
 // newNotifier looks at the fleet as often as an agent would count as silent.
-func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify.Notifier, error) {
-	n := &notify.Notifier{Catalog: store, Judge: judge, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat, Started: c.Now().UTC()}
-	if target, err := url.Parse(c.SwitchURL); c.SwitchURL != "" && (err != nil || target.Host == "") {
+func newNotifier(c Config, store *catalog.Catalog, evaluator *health.Evaluator) (*notify.Notifier, error) {
+	n := &notify.Notifier{Catalog: store, Evaluator: evaluator, Log: c.Log, Now: c.Now, Every: fleet.HeartbeatsMissed * c.Heartbeat, Started: c.Now().UTC()}
+	if target, err := url.Parse(c.HeartbeatURL); c.HeartbeatURL != "" && (err != nil || target.Host == "") {
 		return nil, fleet.NewProblem(fleet.ErrInvalid, "--dead-mans-switch must be a URL, https://…")
 	}
 	if c.AlertsFile == "" {
@@ -41,11 +41,11 @@ func newNotifier(c Config, store *catalog.Catalog, judge *health.Judge) (*notify
 // watch runs what tells people of the fleet, in the group.
 func watch(ctx context.Context, group *errgroup.Group, c Config, a *api.API) {
 	group.Go(func() error { a.Notifier.Run(ctx); return nil })
-	if c.SwitchURL == "" {
+	if c.HeartbeatURL == "" {
 		return
 	}
-	beats := &notify.Heartbeat{URL: c.SwitchURL, Every: c.SwitchEvery, Log: c.Log, Alive: func(ctx context.Context) error {
-		_, err := a.Judge.Fleet(ctx, health.Query{})
+	beats := &notify.Heartbeat{URL: c.HeartbeatURL, Every: c.HeartbeatURLEvery, Log: c.Log, Alive: func(ctx context.Context) error {
+		_, err := a.Evaluator.Fleet(ctx, health.Query{})
 		return err
 	}}
 	group.Go(func() error { beats.Run(ctx); return nil })

@@ -13,8 +13,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/server/servertest"
 )
 
-// A path without its leading slash once went past interceptors that compare
-// paths; it is refused, whoever sends it.
+// A path without its leading slash once went past interceptors that compare paths; it is refused,
+// no matter who sends it.
 func TestPathWithoutItsSlashIsRefused(t *testing.T) {
 	cp := servertest.Start(t)
 	owner := certificateIn(t, cp.Enroll(t, cp.OwnerInvite))
@@ -40,9 +40,8 @@ func TestPathWithoutItsSlashIsRefused(t *testing.T) {
 	}
 }
 
-// rawCall sends one empty gRPC message over HTTP/2 with this :path, and returns
-// the grpc-status of the answer, or "reset" where the stream was refused as
-// such.
+// rawCall sends one empty gRPC message over HTTP/2 with this :path, and returns the grpc-status of
+// the answer, or "reset" if the stream was refused as such.
 func rawCall(t *testing.T, cp *servertest.ControlPlane, cert *tls.Certificate, path string) string {
 	t.Helper()
 	config := pki.ClientConfig(authority(t, cp).Certificate(), func() *tls.Certificate { return cert })

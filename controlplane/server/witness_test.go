@@ -16,7 +16,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// witness is an agent that keeps the newest head of the trail.
+// witness is an agent that keeps the newest checkpoint of the audit log.
 type witness struct {
 	*agent
 	dir string
@@ -28,7 +28,7 @@ func newWitness(t *testing.T, cp *servertest.ControlPlane, name string) *witness
 	return &witness{agent: &agent{name: name, conn: cp.Dial(t, dir)}, dir: dir}
 }
 
-// sees says hello with a head, and returns the head that it is sent.
+// sees says hello with a checkpoint, and returns the checkpoint that it is sent.
 func (w *witness) sees(t *testing.T, held *pgharborv1.TrailHead) *pgharborv1.TrailHead {
 	t.Helper()
 	w.greets(t, held)
@@ -43,7 +43,7 @@ func (w *witness) sees(t *testing.T, held *pgharborv1.TrailHead) *pgharborv1.Tra
 	}
 }
 
-// greets says hello with a head, and hears the welcome.
+// greets says hello with a checkpoint, and hears the welcome.
 func (w *witness) greets(t *testing.T, held *pgharborv1.TrailHead) {
 	t.Helper()
 	stream, err := pgharborv1.NewSessionServiceClient(w.conn).Connect(bounded(t))
@@ -60,25 +60,25 @@ func (w *witness) greets(t *testing.T, held *pgharborv1.TrailHead) {
 	}
 }
 
-func headFrom(h *pgharborv1.TrailHead) chain.SignedHead {
-	return chain.SignedHead{
-		Head: chain.Head{Sequence: h.GetSequence(), Hash: h.GetHash()}, At: h.GetAt().AsTime(), Signature: h.GetSignature(), Certificate: h.GetCertificate(),
+func checkpointFrom(h *pgharborv1.TrailHead) chain.SignedCheckpoint {
+	return chain.SignedCheckpoint{
+		Checkpoint: chain.Checkpoint{Sequence: h.GetSequence(), Hash: h.GetHash()}, At: h.GetAt().AsTime(), Signature: h.GetSignature(), Certificate: h.GetCertificate(),
 	}
 }
 
-func TestAgentIsSentTheSignedHead(t *testing.T) {
+func TestAgentIsSentTheSignedCheckpoint(t *testing.T) {
 	cp := servertest.Start(t)
 	w := newWitness(t, cp, "db1")
-	head := headFrom(w.sees(t, nil))
+	checkpoint := checkpointFrom(w.sees(t, nil))
 	identity, err := client.Load(w.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := identity.TrailKey(head.Certificate, head.At)
+	key, err := identity.AuditKey(checkpoint.Certificate, checkpoint.At)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := head.SignedBy(key); err != nil {
+	if err := checkpoint.SignedBy(key); err != nil {
 		t.Error(err)
 	}
 	// The key outlives a restart, and is nobody's identity.
@@ -88,18 +88,18 @@ func TestAgentIsSentTheSignedHead(t *testing.T) {
 	}
 	cp.Stop(t)
 	cp.Run(t)
-	again := headFrom(w.sees(t, nil))
+	again := checkpointFrom(w.sees(t, nil))
 	if err := again.SignedBy(key); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
-	if _, err := identity.TrailKey(certificateIn(t, w.dir).Certificate[0], head.At); err == nil {
-		t.Error("an agent's certificate passes for one that signs the trail")
+	if _, err := identity.AuditKey(certificateIn(t, w.dir).Certificate[0], checkpoint.At); err == nil {
+		t.Error("an agent's certificate passes for one that signs the audit log")
 	}
 }
 
-// What an agent holds and the trail no longer has is said in the log, in health
-// and on the trail, once, and to whoever verifies.
-func TestAgentThatHasSeenAnotherTrailIsHeard(t *testing.T) {
+// What an agent holds and the audit log no longer has is said in the log, in health and in the
+// audit log, once, and to anyone who verifies.
+func TestAgentThatHasSeenAnotherAuditLogIsHeard(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		tamper func(tamper)
@@ -123,9 +123,9 @@ func TestAgentThatHasSeenAnotherTrailIsHeard(t *testing.T) {
 				_ = w.stream.CloseSend()
 				_ = w.ended()
 			}
-			all := trail(t, cp, "trail.dispute")
-			if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Target != headFrom(held).String() || !strings.Contains(all[0].Detail, tt.text) {
-				t.Errorf("the trail: %+v", all)
+			all := auditLog(t, cp, "trail.dispute")
+			if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Target != checkpointFrom(held).String() || !strings.Contains(all[0].Detail, tt.text) {
+				t.Errorf("the audit log: %+v", all)
 			}
 			health, err := pgharborv1.NewHealthServiceClient(cp.Owner(t)).GetHealth(bounded(t), &pgharborv1.GetHealthRequest{})
 			if err != nil {
@@ -134,28 +134,28 @@ func TestAgentThatHasSeenAnotherTrailIsHeard(t *testing.T) {
 			if warnings := health.GetDatabases()[0].GetWarnings(); len(warnings) != 1 || !strings.Contains(warnings[0], tt.text) {
 				t.Errorf("health warns of %q", warnings)
 			}
-			heads, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
-			if err != nil || len(heads.GetWitnessed()) != 1 || heads.GetWitnessed()[0].GetHead().GetHash() != held.GetHash() {
-				t.Errorf("the heads: %v, %v", heads, err)
+			checkpoints, err := pgharborv1.NewAuditServiceClient(cp.Owner(t)).ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{})
+			if err != nil || len(checkpoints.GetWitnessed()) != 1 || checkpoints.GetWitnessed()[0].GetHead().GetHash() != held.GetHash() {
+				t.Errorf("the heads: %v, %v", checkpoints, err)
 			}
 		})
 	}
 }
 
-// An agent can't cast doubt on the trail with a head that nobody has signed.
-func TestHeadThatIsNotSignedProvesNothing(t *testing.T) {
+// An agent can't cast doubt on the audit log with a checkpoint that nobody has signed.
+func TestCheckpointThatIsNotSignedProvesNothing(t *testing.T) {
 	cp := servertest.Start(t)
 	w := newWitness(t, cp, "db1")
 	forged := w.sees(t, nil)
 	forged.Sequence += 100
 	w.greets(t, forged)
-	if all := trail(t, cp, "trail.dispute"); len(all) != 0 {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "trail.dispute"); len(all) != 0 {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
-// A running control plane holds the trail to what it signed itself.
-func TestTrailThatChangesBehindARunningControlPlaneIsSignedNoMore(t *testing.T) {
+// A running control plane holds the audit log to what it signed itself.
+func TestAuditLogThatChangesBehindARunningControlPlaneIsSignedNoMore(t *testing.T) {
 	cp := servertest.Start(t)
 	audits := pgharborv1.NewAuditServiceClient(cp.Owner(t))
 	if _, err := audits.ListTrailHeads(bounded(t), &pgharborv1.ListTrailHeadsRequest{}); err != nil {
@@ -170,14 +170,14 @@ func TestTrailThatChangesBehindARunningControlPlaneIsSignedNoMore(t *testing.T) 
 			t.Errorf("got %v", err)
 		}
 	}
-	if all := trail(t, cp, "trail.dispute"); len(all) != 1 || all[0].Actor != "controlplane" {
-		t.Errorf("the trail: %+v", all)
+	if all := auditLog(t, cp, "trail.dispute"); len(all) != 1 || all[0].Actor != "controlplane" {
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
 // The rules by which an agent keeps backups are set on its host. That they were
 // changed there is seen here.
-func TestChangeOfAnAgentsRulesIsOnTheTrail(t *testing.T) {
+func TestChangeOfAnAgentsRulesIsInTheAuditLog(t *testing.T) {
 	cp := servertest.Start(t)
 	a := connectAgent(t, cp, "db1")
 	says := func(days int32) {
@@ -187,19 +187,19 @@ func TestChangeOfAnAgentsRulesIsOnTheTrail(t *testing.T) {
 		a.hasBackup(t, 10) // which is acknowledged after the heartbeat was taken
 	}
 	says(30)
-	before := len(trail(t, cp, "agent.settings"))
+	before := len(auditLog(t, cp, "agent.settings"))
 	says(30)
 	says(1)
-	all := trail(t, cp, "agent.settings")[before:]
+	all := auditLog(t, cp, "agent.settings")[before:]
 	want := entry{"agent:db1", "agent.settings", "db1", "db1", "", "started", "retention days: 1, was 30"}
 	if len(all) != 2 || all[0] != want || all[1].Outcome != "succeeded" {
-		t.Errorf("the trail: %+v", all)
+		t.Errorf("the audit log: %+v", all)
 	}
 }
 
 // A certificate that was revoked may have been stolen: that it is tried again is
 // worth knowing, once a day.
-func TestRevokedCertificateThatIsTriedIsOnTheTrail(t *testing.T) {
+func TestRevokedCertificateThatIsTriedIsInTheAuditLog(t *testing.T) {
 	cp := servertest.Start(t)
 	dir := cp.Enroll(t, cp.InviteAgent(t, "db1"))
 	revokeAgent(t, cp, "db1")
@@ -209,8 +209,8 @@ func TestRevokedCertificateThatIsTriedIsOnTheTrail(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	all := trail(t, cp, "connect")
+	all := auditLog(t, cp, "connect")
 	if len(all) != 1 || all[0].Actor != "agent:db1" || all[0].Outcome != "denied" || !strings.Contains(all[0].Detail, "revoked") {
-		t.Errorf("the trail: %+v", all)
+		t.Errorf("the audit log: %+v", all)
 	}
 }

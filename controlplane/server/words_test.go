@@ -51,20 +51,20 @@ func fillWords(m protoreflect.Message) {
 	}
 }
 
-// saysAll has an agent say as much as it can of one backup that is proven, and of all
-// that may be wrong.
-func saysAll(t *testing.T, a *agent, proofState string) {
+// saysAll has an agent say as much as it can of one backup that had a test restore, and of all that
+// may be wrong.
+func saysAll(t *testing.T, a *agent, testRestoreState string) {
 	t.Helper()
 	now := timestamppb.Now()
 	backup := &pgharborv1.Backup{
-		Id: fleet.NewID(), Database: "shop", Filename: "backup-2026-01-02-03-04-05.sql", SizeBytes: 1, CreatedAt: now, Complete: true,
+		Id: fleet.NewID(), Kind: "logical", Subject: "database", Database: "shop", DependsOn: []string{fleet.NewID()}, Filename: "backup-2026-01-02-03-04-05.sql", SizeBytes: 1, CreatedAt: now, Complete: true,
 		Sha256: strings.Repeat("0", 64), PlainSha256: strings.Repeat("0", 64), PreviousSha256: strings.Repeat("0", 64),
-		Proof: &pgharborv1.Proof{State: proofState, FinishedAt: now}, Globals: &pgharborv1.Globals{Filename: "g", Sha256: strings.Repeat("0", 64)},
+		Proof: &pgharborv1.Proof{State: testRestoreState, FinishedAt: now}, Globals: &pgharborv1.Globals{Filename: "g", Sha256: strings.Repeat("0", 64)},
 	}
 	for _, r := range []*pgharborv1.Report{
 		{Event: &pgharborv1.Report_RunFinished{RunFinished: wordy(&pgharborv1.RunFinished{Backup: backup, Run: runThatIs(fleet.RunSucceeded)})}},
 		{Event: &pgharborv1.Report_BackupProved{BackupProved: wordy(&pgharborv1.BackupProved{
-			BackupId: backup.GetId(), Proof: &pgharborv1.Proof{State: proofState, FinishedAt: now},
+			BackupId: backup.GetId(), Proof: &pgharborv1.Proof{State: testRestoreState, FinishedAt: now},
 		})}},
 		{Event: &pgharborv1.Report_BackupScrubbed{BackupScrubbed: wordy(&pgharborv1.BackupScrubbed{BackupId: backup.GetId(), ScrubbedAt: now})}},
 		{Event: &pgharborv1.Report_RunFinished{RunFinished: &pgharborv1.RunFinished{Run: wordy(runThatIs(fleet.RunFailed))}}},
@@ -83,12 +83,12 @@ func runThatIs(state string) *pgharborv1.Run {
 	return run
 }
 
-// What an agent says in words of its own may hold a row of a database. A proof told
-// its server_version and its method to whoever reaches the port.
+// What an agent says in its own words may hold a row of a database. A test restore told its
+// server_version and its method to anyone who reaches the port.
 func TestStrangersHearNoWordsOfAgents(t *testing.T) {
 	t.Parallel()
 	cp := servertest.Start(t)
-	for name, state := range map[string]string{"db1": fleet.ProofSucceeded, "db2": fleet.ProofFailed} {
+	for name, state := range map[string]string{"db1": fleet.TestRestoreSucceeded, "db2": fleet.TestRestoreFailed} {
 		a := connectAgent(t, cp, name)
 		status := &pgharborv1.AgentStatus{Databases: []*pgharborv1.InstanceDatabase{{Name: "shop"}, {Name: "uncovered"}}}
 		a.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_Heartbeat{Heartbeat: wordy(&pgharborv1.Heartbeat{
@@ -124,7 +124,7 @@ func TestStrangersHearNoWordsOfAgents(t *testing.T) {
 			t.Errorf("%s: %s", path, body[max(0, at-200):at+len(canary)])
 		}
 		if path == "/v1/health" && (strings.Count(string(body), `"proof"`) != 2 || !strings.Contains(string(body), "the newest run failed")) {
-			t.Errorf("it has no proof, or no reason: %s", body)
+			t.Errorf("it has no test restore, or no reason: %s", body)
 		}
 	}
 }

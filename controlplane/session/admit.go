@@ -14,17 +14,16 @@ import (
 // has one, and lives.
 var ErrDuplicate = errors.New("another agent with the same identity is connected")
 
-// answerWithin bounds how long an agent that is connected has to show that it
-// lives; where heartbeats are more frequent, it is as long as silence may be. It
-// is less than an agent waits for its welcome.
+// answerWithin bounds how long an agent that is connected has to show that it lives; if heartbeats
+// are more frequent, it is as long as silence may be. It is less than an agent waits for its
+// welcome.
 const answerWithin = 20 * time.Second
 
-// admit makes s the session of its instance, until leave. An older session of
-// the same start of the agent is superseded: its connection broke. One of
-// another start is either what a restart or a dead network has left, or that of
-// a second agent with a copy of the identity. So it is asked for its inventory,
-// which it answers at once if it lives; then s is refused, or two such agents
-// would throw each other out for ever. One that does not answer is superseded.
+// admit makes s the session of its instance, until leave. An older session of the same start of the
+// agent is superseded: its connection broke. One of another start is either what a restart or a
+// dead network has left, or that of a second agent with a copy of the identity. So it is asked for
+// its inventory, which it answers at once if it lives; then s is refused, or two such agents would
+// throw each other out forever. One that does not answer is superseded.
 func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err error) {
 	deadline := time.NewTimer(min(answerWithin, fleet.HeartbeatsMissed*r.Heartbeat))
 	defer deadline.Stop()
@@ -34,7 +33,7 @@ func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err err
 		if older == nil {
 			return func() { r.leave(s) }, nil
 		}
-		answer, forget := r.Bells.Listen(older.answerBell())
+		answer, forget := r.Notifications.Listen(older.answerChannel())
 		older.challenge()
 		select {
 		case <-answer:
@@ -52,9 +51,8 @@ func (r *Registry) admit(ctx context.Context, s *session) (leave func(), err err
 	}
 }
 
-// enter makes s the session of its instance and ends an older one, or returns
-// the older one where that may be another agent's: not the one that is known to
-// be dead.
+// enter makes s the session of its instance and ends an older one, or returns the older one if that
+// may be another agent's: not the one that is known to be dead.
 func (r *Registry) enter(s, dead *session) (older *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +77,7 @@ func (r *Registry) leave(s *session) {
 	}
 }
 
-// lives says that the session has not ended yet, as far as this side knows.
+// lives reports whether the session has not ended yet, as far as this side knows.
 func (s *session) lives() bool {
 	select {
 	case <-s.ended:
@@ -89,7 +87,7 @@ func (s *session) lives() bool {
 	}
 }
 
-// mayBeAnother: agents from before incarnations can't be told apart.
+// mayBeAnother: agents from before incarnations can't be distinguished.
 func (s *session) mayBeAnother(newer *session) bool {
 	return s.incarnation != "" && newer.incarnation != "" && s.incarnation != newer.incarnation
 }
@@ -103,11 +101,11 @@ func (s *session) challenge() {
 	}
 }
 
-// answerBell rings when the agent has sent a page of its inventory.
-func (s *session) answerBell() string { return "answer/" + s.instance + "/" + s.incarnation }
+// answerChannel is notified when the agent has sent a page of its inventory.
+func (s *session) answerChannel() string { return "answer/" + s.instance + "/" + s.incarnation }
 
-// refuse notes the second agent, in the catalog for health and, when it is news,
-// on the trail: it comes again and again.
+// refuse notes the second agent, in the catalog for health and, when it is news, in the audit log:
+// it comes again and again.
 func (r *Registry) refuse(ctx context.Context, s, older *session) error {
 	agent, err := r.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
@@ -117,7 +115,7 @@ func (r *Registry) refuse(ctx context.Context, s, older *session) error {
 	duplicate := fleet.Duplicate{Host: s.host, At: r.Now().UTC()}
 	if duplicate.NewsAfter(agent.Duplicate) {
 		name := string(fleet.CallerAgent) + ":" + s.instance
-		err = r.Trail.Denied(ctx, audit.Action{
+		err = r.Audit.Denied(ctx, audit.Action{
 			Actor: name, Action: "agent.duplicate", Instance: s.instance, Target: name,
 			Detail: "a second agent with this identity, on " + here + ", is refused: the one on " + there + " is connected",
 		})

@@ -38,10 +38,10 @@ func (a *agent) answers(t *testing.T) <-chan *pgharborv1.ConnectResponse {
 	return rest
 }
 
-// refusals are the entries of the trail about second agents.
+// refusals are the entries of the audit log about second agents.
 func (cp *controlPlane) refusals(t *testing.T) []chain.Entry {
 	t.Helper()
-	all, _, err := cp.Catalog.Trail.List(t.Context(), catalog.AuditQuery{Action: "agent.duplicate"})
+	all, _, err := cp.Catalog.AuditLog.List(t.Context(), catalog.AuditQuery{Action: "agent.duplicate"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestSecondAgentIsRefusedAndTheFirstStays(t *testing.T) {
 		t.Error("what the second agent says of itself was taken over")
 	}
 	if all := cp.refusals(t); len(all) != 1 || all[0].Outcome != chain.OutcomeDenied || all[0].Instance != "db1" || !strings.Contains(all[0].Detail, "munich") {
-		t.Errorf("the trail has %+v", all)
+		t.Errorf("the audit log has %+v", all)
 	}
 	job := cp.submit(t, "db1")
 	if got := (<-heard).GetOffer().GetJobId(); got != job.ID {
@@ -87,7 +87,7 @@ func TestSecondAgentOnAnotherHostIsNews(t *testing.T) {
 		}
 	}
 	if all := cp.refusals(t); len(all) != 2 {
-		t.Errorf("the trail has %+v", all)
+		t.Errorf("the audit log has %+v", all)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestBrokenConnectionOfTheSameAgentIsSuperseded(t *testing.T) {
 		t.Errorf("the older session ended with %v", err)
 	}
 	if all := cp.refusals(t); len(all) != 0 {
-		t.Errorf("the trail has %+v", all)
+		t.Errorf("the audit log has %+v", all)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestRestartedAgentIsAdmittedOnceItsOldSessionHasEnded(t *testing.T) {
 	cp.connect(t, "db1", &pgharborv1.Hello{Incarnation: "one"}).end()
 	cp.connect(t, "db1", &pgharborv1.Hello{Incarnation: "two"})
 	if all := cp.refusals(t); len(all) != 0 {
-		t.Errorf("the trail has %+v", all)
+		t.Errorf("the audit log has %+v", all)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestDeadSessionDoesNotLockItsAgentOut(t *testing.T) {
 		_, err = dead.stream.Recv()
 	}
 	if all := cp.refusals(t); len(all) != 0 {
-		t.Errorf("the trail has %+v", all)
+		t.Errorf("the audit log has %+v", all)
 	}
 	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || !agent.Duplicate.At.IsZero() {
 		t.Errorf("the catalog has %+v, %v", agent.Duplicate, err)

@@ -26,7 +26,7 @@ type bound struct {
 	optional bool
 }
 
-// left is what was left out of a message that is taken all the same.
+// left is what was left out of a message that is taken anyway.
 type left struct {
 	texts []string // the first of them
 	count int
@@ -135,7 +135,7 @@ func checked(check func(protoreflect.Value) (protoreflect.Value, error)) bound {
 // flag is true or false.
 var flag = checked(func(v protoreflect.Value) (protoreflect.Value, error) { return v, nil })
 
-// words are somebody's own, and cut where they are long.
+// words are somebody's own, and cut if they are long.
 func words(most int) bound {
 	return checked(func(v protoreflect.Value) (protoreflect.Value, error) {
 		return protoreflect.ValueOfString(fleet.Cut(v.String(), most)), nil

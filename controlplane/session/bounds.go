@@ -8,11 +8,10 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// Every field that an agent can send, and what it may say at most. What is over is
-// never kept: words are cut, a field marked optional is left out, an item of a list
-// is dropped, and anything else costs the message that it stands in. Then the session
-// goes on, and the agent's own health says so (REFUSED). A test fails for a field
-// that is not here.
+// Every field that an agent can send, and what it may say at most. What is over is never kept:
+// words are cut, a field marked optional is left out, an item of a list is dropped, and anything
+// else costs the message that it is in. Then the session goes on, and the agent's own health says
+// so (REFUSED). A test fails for a field that is not here.
 //
 // Names of databases, schemas, tables and roles are Postgres's: they may hold any
 // character but NUL, and whatever shows them escapes them. Other names are of
@@ -198,7 +197,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.Proof.differences":       list(100, words(1000)),
 	"pgharbor.v1.Proof.refuses":           words(1000),
 
-	// ---- the trail's witness
+	// ---- the audit log's witness
 	"pgharbor.v1.TrailHead.sequence":    number(1 << 53),
 	"pgharbor.v1.TrailHead.hash":        hash,
 	"pgharbor.v1.TrailHead.at":          moment,

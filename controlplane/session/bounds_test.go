@@ -17,8 +17,8 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// agentMessages are those that an agent can send, by the table of who may call what,
-// and all that can stand in them.
+// agentMessages are those that an agent can send, by the table of who may call what, and all that
+// can be in them.
 func agentMessages(t *testing.T) map[protoreflect.FullName]protoreflect.MessageDescriptor {
 	t.Helper()
 	var _ = grpc_health_v1.Health_ServiceDesc // registers its messages
@@ -49,7 +49,7 @@ func addMessages(all map[protoreflect.FullName]protoreflect.MessageDescriptor, m
 	}
 }
 
-// Whoever adds a field says what an agent may put in it.
+// Anyone who adds a field says what an agent may put in it.
 func TestEveryFieldOfAnAgentHasABound(t *testing.T) {
 	messages := agentMessages(t)
 	if messages["pgharbor.v1.AgentStatus"] == nil || messages["pgharbor.v1.FetchRequest"] == nil {
@@ -69,7 +69,7 @@ func TestEveryFieldOfAnAgentHasABound(t *testing.T) {
 	}
 }
 
-// The worst of each kind does not come through, whichever field it stands in.
+// The worst of each kind does not come through, whichever field it is in.
 func TestWorstValueOfEachFieldIsNotTaken(t *testing.T) {
 	const most = 16 << 20 // bytes; and what is left of a message of 17 MiB is less
 	for _, m := range agentMessages(t) {
@@ -98,7 +98,7 @@ func emptyOf(t *testing.T, m protoreflect.MessageDescriptor) proto.Message {
 	return kind.New().Interface()
 }
 
-// worstOf puts the worst that there is into a field; nil where there is none.
+// worstOf puts the worst that there is into a field; nil if there is none.
 func worstOf(field protoreflect.FieldDescriptor) func(protoreflect.Message) {
 	var value protoreflect.Value
 	switch field.Kind() {
@@ -138,7 +138,7 @@ func worstOf(field protoreflect.FieldDescriptor) func(protoreflect.Message) {
 	}
 }
 
-// What is over costs what it stands in, and no more.
+// What is over costs what it is in, and no more.
 func TestWhatIsOverIsLeftOutAlone(t *testing.T) {
 	long, far := strings.Repeat("x", 1000), timestamppb.New(timestamppb.Now().AsTime().AddDate(500, 0, 0))
 	hello := &pgharborv1.Hello{

@@ -21,7 +21,7 @@ func inBubble(t *testing.T, folder string) *session.Registry {
 		t.Fatal(err)
 	}
 	r := &session.Registry{
-		Catalog: c, Bells: &session.Bells{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Heartbeat: 10 * time.Second,
+		Catalog: c, Notifications: &session.Notifications{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Heartbeat: 10 * time.Second,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var expiring sync.WaitGroup

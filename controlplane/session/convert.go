@@ -23,7 +23,7 @@ func invalid(format string, args ...any) error {
 	return fleet.NewProblem(fleet.ErrInvalid, format, args...)
 }
 
-// timeFrom is the zero time where nothing was sent.
+// timeFrom is the zero time if nothing was sent.
 func timeFrom(t *timestamppb.Timestamp) time.Time {
 	if t == nil || t.CheckValid() != nil {
 		return time.Time{}
@@ -44,7 +44,7 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
 		VerifySchedule: s.GetVerifySchedule(), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
 		Encrypting: s.GetEncrypting(), Warnings: s.GetWarnings(),
-		FolderTrouble: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
+		FolderWarning: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
 		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
 	}
 	if s != nil && s.FreeBytes != nil {
@@ -58,14 +58,14 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 	return status
 }
 
-// policyFrom is nil where an agent does not say.
+// policyFrom is nil if an agent does not say.
 func policyFrom(p *pgharborv1.HostPolicy) *fleet.HostPolicy {
 	if p == nil {
 		return nil
 	}
 	return &fleet.HostPolicy{
 		Jobs: p.GetJobs(), Replace: p.GetReplace(), RestoreFrom: p.GetRestoreFrom(), Unproven: p.GetUnproven(),
-		SuperuserRoles: p.GetSuperuserRoles(), TrustContent: p.GetTrustContent(), ReleaseHostHolds: p.GetReleaseHostHolds(), Trouble: p.GetTrouble(),
+		SuperuserRoles: p.GetSuperuserRoles(), TrustContent: p.GetTrustContent(), ReleaseHostHolds: p.GetReleaseHostHolds(), Warning: p.GetTrouble(),
 	}
 }
 
@@ -128,16 +128,16 @@ func validWord(word string) bool {
 func findingsFrom(b *pgharborv1.Backup) fleet.Findings {
 	return fleet.Findings{
 		Held: b.GetHeld(), HoldReason: b.GetHoldReason(), HeldBy: b.GetHeldBy(),
-		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: b.GetDamage(), Proof: proofFrom(b.GetProof()),
+		ScrubbedAt: timeFrom(b.GetScrubbedAt()), Damage: b.GetDamage(), TestRestore: testRestoreFrom(b.GetProof()),
 	}
 }
 
-// proofFrom is the zero Proof where none was sent, or one that says nothing.
-func proofFrom(p *pgharborv1.Proof) fleet.Proof {
-	if (p.GetState() != fleet.ProofSucceeded && p.GetState() != fleet.ProofFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
-		return fleet.Proof{}
+// testRestoreFrom is the zero TestRestore if none was sent, or one that says nothing.
+func testRestoreFrom(p *pgharborv1.Proof) fleet.TestRestore {
+	if (p.GetState() != fleet.TestRestoreSucceeded && p.GetState() != fleet.TestRestoreFailed) || timeFrom(p.GetFinishedAt()).IsZero() {
+		return fleet.TestRestore{}
 	}
-	return fleet.Proof{
+	return fleet.TestRestore{
 		State: p.GetState(), FinishedAt: timeFrom(p.GetFinishedAt()), ServerVersion: p.GetServerVersion(), Method: p.GetMethod(),
 		RestoreTook: p.GetRestoreTook().AsDuration(), Took: p.GetTook().AsDuration(),
 		Tables: int(p.GetTables()), Rows: p.GetRows(), Differences: p.GetDifferences(), Refuses: p.GetRefuses(),
@@ -185,10 +185,10 @@ func resultFrom(f *pgharborv1.JobFinished) (fleet.JobResult, error) {
 	}
 }
 
-func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.RestoreCheck {
-	var all []fleet.RestoreCheck
+func checksFrom(checks []*pgharborv1.RestoreCheck) []fleet.PreflightCheck {
+	var all []fleet.PreflightCheck
 	for _, c := range checks {
-		all = append(all, fleet.RestoreCheck{Name: c.GetName(), Result: c.GetResult(), Detail: c.GetDetail(), Remedy: c.GetRemedy()})
+		all = append(all, fleet.PreflightCheck{Name: c.GetName(), Result: c.GetResult(), Detail: c.GetDetail(), Remedy: c.GetRemedy()})
 	}
 	return all
 }
@@ -198,7 +198,7 @@ func restoreFrom(o *pgharborv1.RestoreOutcome) *fleet.RestoreOutcome {
 		return nil
 	}
 	return &fleet.RestoreOutcome{
-		RestoreID: o.GetRestoreId(), Kept: o.GetKeptDatabase(), KeptUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
+		RestoreID: o.GetRestoreId(), Displaced: o.GetKeptDatabase(), DisplacedUntil: timeFrom(o.GetKeptUntil()), UndoneAt: timeFrom(o.GetUndoneAt()),
 	}
 }
 

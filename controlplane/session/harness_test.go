@@ -56,7 +56,7 @@ func (cp *controlPlane) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	cp.Registry = &session.Registry{
-		Catalog: c, Bells: &session.Bells{}, Trail: &audit.Trail{Store: c.Trail, Now: time.Now}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
+		Catalog: c, Notifications: &session.Notifications{}, Audit: &audit.Log{Store: c.AuditLog, Now: time.Now}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Heartbeat: time.Minute,
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -195,8 +195,8 @@ func (a *agent) report(t *testing.T, r *pgharborv1.Report) {
 	}
 }
 
-// settle returns once all that was sent has been taken over.
-func (a *agent) settle(t *testing.T) {
+// allTaken returns once all that was sent has been taken over.
+func (a *agent) allTaken(t *testing.T) {
 	t.Helper()
 	a.report(t, &pgharborv1.Report{})
 }

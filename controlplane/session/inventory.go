@@ -15,7 +15,7 @@ import (
 // hold while its inventory arrives. Tests lower it.
 var maxInventory = 384 << 20
 
-// What a backup and a table of it take beside their texts.
+// What a backup and a table of it take in addition to their texts.
 const (
 	backupWeight = 1 << 10
 	tableWeight  = 64
@@ -30,8 +30,8 @@ func weight(page *pgharborv1.InventoryPage) int {
 	return all
 }
 
-// wantInventory asks for the inventory where it is not the one that the
-// catalog has, once for each digest.
+// wantInventory asks for the inventory if it is not the one that the catalog has, once for each
+// digest.
 func (s *session) wantInventory(digest string) {
 	if digest == s.takenDigest || digest == s.askedFor {
 		return
@@ -48,7 +48,7 @@ func inventoryRequest() *pgharborv1.ConnectResponse {
 }
 
 func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryPage) error {
-	s.Bells.Ring(s.answerBell())
+	s.Notifications.Notify(s.answerChannel())
 	s.inventoryBytes += weight(page)
 	if s.inventoryBytes > maxInventory {
 		s.inventory = nil
@@ -86,15 +86,14 @@ func (s *session) takeInventory(ctx context.Context, page *pgharborv1.InventoryP
 	return nil
 }
 
-// forgetAhead leaves out when a backup was read or restored, where that is said to be
-// yet to come: it would hide for years what is found since. The report of it was
-// taken over as of its arrival.
+// forgetAhead leaves out when a backup was read or restored, if that is said to be yet to come: it
+// would hide for years what is found since. The report of it was taken over as of its arrival.
 func forgetAhead(b *fleet.Backup, now time.Time) {
 	ahead := func(at time.Time) bool { return !notAfter(now, at).Equal(at) }
 	if ahead(b.ScrubbedAt) {
 		b.ScrubbedAt = time.Time{}
 	}
-	if ahead(b.Proof.FinishedAt) {
-		b.Proof = fleet.Proof{}
+	if ahead(b.TestRestore.FinishedAt) {
+		b.TestRestore = fleet.TestRestore{}
 	}
 }

@@ -28,12 +28,12 @@ func TestInventoryReplacesWhatIsKnown(t *testing.T) {
 	a.send(t, &pgharborv1.ConnectRequest{Message: &pgharborv1.ConnectRequest_InventoryPage{InventoryPage: &pgharborv1.InventoryPage{
 		Backups: []*pgharborv1.Backup{kept}, Digest: "one",
 	}}})
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.backups(t, "db1")[gone.GetId()]; got != fleet.BackupPresent {
 		t.Errorf("after half an inventory a backup is %s", got)
 	}
 	a.send(t, inventory("one", back))
-	a.settle(t)
+	a.allTaken(t)
 	want := map[string]string{
 		kept.GetId(): fleet.BackupPresent, back.GetId(): fleet.BackupPresent, gone.GetId(): fleet.BackupMissing, removed.GetId(): fleet.BackupRemoved,
 	}
@@ -42,7 +42,7 @@ func TestInventoryReplacesWhatIsKnown(t *testing.T) {
 	}
 
 	a.send(t, inventory("two", kept, gone))
-	a.settle(t)
+	a.allTaken(t)
 	want[gone.GetId()], want[back.GetId()] = fleet.BackupPresent, fleet.BackupMissing
 	if diff := cmp.Diff(want, cp.backups(t, "db1")); diff != "" {
 		t.Errorf("after the second: %s", diff)
@@ -50,10 +50,10 @@ func TestInventoryReplacesWhatIsKnown(t *testing.T) {
 
 	// An inventory that is known is not asked for, also in a later session.
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{InventoryDigest: "two"}))
-	a.settle(t)
+	a.allTaken(t)
 	a.end()
 	a = cp.connect(t, "db1", &pgharborv1.Hello{InventoryDigest: "two"})
-	a.settle(t)
+	a.allTaken(t)
 	a = cp.connect(t, "db1", &pgharborv1.Hello{InventoryDigest: "three"})
 	if m := a.receive(t); m.GetInventoryRequest() == nil {
 		t.Fatalf("got %v, want a request for the inventory", m)
@@ -77,12 +77,12 @@ func TestInventoryThatIsTooLargeIsPassedOver(t *testing.T) {
 	for _, m := range []*pgharborv1.ConnectRequest{page, inventory("large", aBackup()), heartbeat(&pgharborv1.Heartbeat{InventoryDigest: "large"})} {
 		a.send(t, m)
 	}
-	a.settle(t) // it is not asked for again
+	a.allTaken(t) // it is not asked for again
 	if diff := cmp.Diff(map[string]string{known.GetId(): fleet.BackupPresent}, cp.backups(t, "db1")); diff != "" {
 		t.Error(diff)
 	}
 	a.send(t, inventory("small", known))
-	a.settle(t)
+	a.allTaken(t)
 	if agent, err := cp.Catalog.Agents.Get(t.Context(), "db1"); err != nil || agent.InventoryDigest != "small" {
 		t.Errorf("the inventory that was taken is %q, %v", agent.InventoryDigest, err)
 	}

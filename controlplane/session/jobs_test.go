@@ -24,7 +24,7 @@ func TestJobIsARowBeforeItIsOffered(t *testing.T) {
 	if got := cp.job(t, job.ID).State; got != fleet.JobOffered {
 		t.Errorf("once offered it is %s", got)
 	}
-	// While the session lasts, the bell is enough.
+	// While the session lasts, a notification is enough.
 	next := cp.submit(t, "db1")
 	if got := a.offer(t).GetJobId(); got != next.ID {
 		t.Errorf("offered %s, want %s", got, next.ID)
@@ -61,7 +61,7 @@ func TestJobIsOfferedAgainUntilItIsBegun(t *testing.T) {
 	}
 	a.send(t, jobUpdate(job.ID, "dump"))
 	a.send(t, jobUpdate(next.ID, "dump"))
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.job(t, job.ID); got.State != fleet.JobRunning || got.StartedAt.IsZero() || got.Progress.Phase != "dump" {
 		t.Errorf("once begun it is %+v", got)
 	}
@@ -81,7 +81,7 @@ func TestJobEndsOnce(t *testing.T) {
 	a.report(t, jobFinished(job.ID, "succeeded"))
 	a.report(t, jobFinished(job.ID, "failed"))
 	a.send(t, jobUpdate(job.ID, "dump"))
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.job(t, job.ID); got.State != fleet.JobSucceeded || got.Progress.Phase != "" {
 		t.Errorf("it is %+v", got)
 	}
@@ -96,13 +96,13 @@ func TestJobThatTheAgentForgotIsLost(t *testing.T) {
 	for range 3 {
 		a.send(t, jobUpdate(a.offer(t).GetJobId(), "dump"))
 	}
-	a.settle(t)
+	a.allTaken(t)
 	a.end()
 
 	a = cp.connect(t, "db1", &pgharborv1.Hello{RunningJobIds: []string{held.ID}})
 	a.report(t, jobFinished(finished.ID, "succeeded"))
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{}))
-	a.settle(t)
+	a.allTaken(t)
 	for job, want := range map[string]fleet.JobState{forgotten.ID: fleet.JobLost, finished.ID: fleet.JobSucceeded, held.ID: fleet.JobRunning} {
 		if got := cp.job(t, job).State; got != want {
 			t.Errorf("a job is %s, want %s", got, want)
@@ -110,8 +110,8 @@ func TestJobThatTheAgentForgotIsLost(t *testing.T) {
 	}
 }
 
-// Whoever waits for a job is told in bounded time, and what the agent did is
-// the truth when it arrives after all.
+// Anyone who waits for a job is told in bounded time, and what the agent did is the truth when it
+// arrives after all.
 func TestJobThatIsNotBegunInTimeIsLostUntilItsResultComes(t *testing.T) {
 	cp := start(t)
 	cp.invite(t, "db1")
@@ -123,10 +123,10 @@ func TestJobThatIsNotBegunInTimeIsLostUntilItsResultComes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rung, leave := registry.Bells.Listen("job/" + job.ID)
+		notified, leave := registry.Notifications.Listen("job/" + job.ID)
 		defer leave()
 		begun := time.Now()
-		<-rung
+		<-notified
 		if took := time.Since(begun); took < fleet.AcceptWithin || took > fleet.AcceptWithin+registry.Heartbeat {
 			t.Errorf("it was given up after %s", took)
 		}
@@ -154,21 +154,21 @@ func TestRunningJobOfASilentAgentIsLost(t *testing.T) {
 		if err := registry.Catalog.Jobs.RecordProgress(t.Context(), "db1", job.ID, fleet.Progress{Phase: "dump"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		rung, leave := registry.Bells.Listen("job/" + job.ID)
+		notified, leave := registry.Notifications.Listen("job/" + job.ID)
 		defer leave()
-		// It is heard of for an hour, well past the deadline to begin.
+		// It is heard from for an hour, well past the deadline to begin.
 		for range 60 {
 			if err := registry.Catalog.Agents.RecordSeen(t.Context(), "db1", time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			select {
-			case <-rung:
+			case <-notified:
 				t.Fatal("the job of an agent that lives was given up")
 			case <-time.After(time.Minute):
 			}
 		}
 		silent := time.Now()
-		<-rung
+		<-notified
 		if took := time.Since(silent); took < fleet.SilentWithin-time.Minute || took > fleet.SilentWithin+registry.Heartbeat {
 			t.Errorf("it was given up after %s", took)
 		}

@@ -41,7 +41,7 @@ func TestABackupThatContradictsItselfIsRefused(t *testing.T) {
 		b := aBackup(bad)
 		a.report(t, runFinished(aRun(), b))
 		a.send(t, inventory("x", b))
-		a.settle(t)
+		a.allTaken(t)
 		if len(cp.backups(t, "db1")) != 0 {
 			t.Fatalf("%s is in the catalog", name)
 		}

@@ -47,7 +47,7 @@ func (s *session) take(ctx context.Context, message *pgharborv1.ConnectRequest) 
 	case *pgharborv1.ConnectRequest_Report:
 		return s.takeReport(ctx, m.Report)
 	case *pgharborv1.ConnectRequest_JobUpdate:
-		defer s.Bells.Ring(JobBell(m.JobUpdate.GetJobId()))
+		defer s.Notifications.Notify(JobChannel(m.JobUpdate.GetJobId()))
 		return s.Catalog.Jobs.RecordProgress(ctx, s.instance, m.JobUpdate.GetJobId(), progressFrom(m.JobUpdate.GetProgress()), s.Now().UTC())
 	default:
 		return nil // a newer agent may say more than we understand
@@ -95,9 +95,9 @@ func (s *session) loseUnheld(ctx context.Context, id string) error {
 	return s.loseJob(ctx, s.instance, id, "the agent of "+s.instance+" no longer knows of the job")
 }
 
-// takeReport takes over an entry of the agent's journal and acknowledges it
-// once it is in the catalog. An entry that can never be taken over is
-// acknowledged too, and logged: the agent would send it for ever.
+// takeReport takes over an entry of the agent's journal and acknowledges it once it is in the
+// catalog. An entry that can never be taken over is acknowledged too, and logged: the agent would
+// send it forever.
 func (s *session) takeReport(ctx context.Context, report *pgharborv1.Report) error {
 	if err := s.unlessRefused(s.takeEvent(ctx, report), "a report"); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (s *session) takeEvent(ctx context.Context, report *pgharborv1.Report) erro
 	case *pgharborv1.Report_BackupScrubbed:
 		return s.takeScrub(ctx, event.BackupScrubbed)
 	case *pgharborv1.Report_BackupProved:
-		return s.takeProof(ctx, event.BackupProved)
+		return s.takeTestRestore(ctx, event.BackupProved)
 	case *pgharborv1.Report_JobFinished:
 		return s.takeResult(ctx, event.JobFinished)
 	default:
@@ -149,7 +149,7 @@ func (s *session) takeResult(ctx context.Context, finished *pgharborv1.JobFinish
 	if result.Restore != nil {
 		result.Restore.UndoneAt = notAfter(now, result.Restore.UndoneAt)
 	}
-	defer s.Bells.Ring(JobBell(finished.GetJobId()))
+	defer s.Notifications.Notify(JobChannel(finished.GetJobId()))
 	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, finished.GetJobId(), result, now)
 	return err
 }
@@ -165,7 +165,7 @@ func (s *session) happened(at *timestamppb.Timestamp) time.Time {
 	return now
 }
 
-// record keeps a run, and its backup where it made one.
+// record keeps a run, and its backup if it made one.
 func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.Backup) error {
 	run, err := runFrom(s.instance, r)
 	if err != nil {
@@ -190,12 +190,12 @@ func (s *session) record(ctx context.Context, r *pgharborv1.Run, b *pgharborv1.B
 		return err
 	}
 	if run.JobID != "" {
-		s.Bells.Ring(JobBell(run.JobID))
+		s.Notifications.Notify(JobChannel(run.JobID))
 	}
 	return nil
 }
 
-// notAfter is the time at, or now where at is further ahead than clocks may be.
+// notAfter is the time at, or now if at is further ahead than clocks may be.
 func notAfter(now, at time.Time) time.Time {
 	if at.After(now.Add(fleet.ClockSkew)) {
 		return now

@@ -11,7 +11,7 @@ import (
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
-// An agent speaks of its own instance, whatever ids it knows.
+// An agent reports on its own instance, whatever ids it knows.
 func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	cp := start(t)
 	b := aBackup()
@@ -21,7 +21,7 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 	victim.send(t, heartbeat(&pgharborv1.Heartbeat{Running: []*pgharborv1.Run{running}}))
 	job := cp.submit(t, "db1")
 	victim.offer(t)
-	victim.settle(t)
+	victim.allTaken(t)
 	state := func() any {
 		runs, _, err := cp.Catalog.Runs.OfJob(t.Context(), job.ID)
 		if err != nil {
@@ -53,7 +53,7 @@ func TestAgentCannotTouchAnotherInstance(t *testing.T) {
 			if m.GetReport() != nil {
 				a.receive(t)
 			}
-			a.settle(t)
+			a.allTaken(t)
 			if diff := cmp.Diff(before, state()); diff != "" {
 				t.Error(diff)
 			}
@@ -88,8 +88,8 @@ func garbage(huge string) map[string]func(*pgharborv1.Run, *pgharborv1.Backup) {
 	}
 }
 
-// What makes no sense is refused, and does not cost the agent its session: it
-// would send the same again for ever.
+// What makes no sense is refused, and does not cost the agent its session: it would send the same
+// again forever.
 func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{AgentVersion: strings.Repeat("v", 1<<20)})
@@ -101,7 +101,7 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 			a.report(t, runFinished(r, b))
 			a.send(t, heartbeat(&pgharborv1.Heartbeat{Running: []*pgharborv1.Run{r}}))
 			a.send(t, inventory("x", b))
-			a.settle(t)
+			a.allTaken(t)
 		})
 	}
 	a.report(t, jobFinished("../x", "succeeded"))
@@ -110,7 +110,7 @@ func TestGarbageIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	a.send(t, reportOf(&pgharborv1.Report{Id: huge})) // nothing is sent back that is as large
 	a.send(t, jobUpdate(huge, huge))
 	a.send(t, &pgharborv1.ConnectRequest{})
-	a.settle(t)
+	a.allTaken(t)
 
 	good := aBackup()
 	a.report(t, runFinished(aRun(), good))
@@ -153,5 +153,5 @@ func TestSessionBeginsWithAHello(t *testing.T) {
 	if m, err := stream.Recv(); err == nil {
 		t.Errorf("got %v", m)
 	}
-	a.settle(t) // the session that stands is not disturbed
+	a.allTaken(t) // the existing session is not disturbed
 }

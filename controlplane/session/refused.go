@@ -13,13 +13,13 @@ import (
 // is told in its own health and in the log, at once and then with a count, at most
 // once a heartbeat.
 
-// hold holds a message to its bounds, and says whether anything is left to take.
+// hold holds a message to its bounds, and reports whether anything is left to take.
 func (s *session) hold(message *pgharborv1.ConnectRequest) bool {
 	status := message.GetHello().GetStatus()
 	if beat := message.GetHeartbeat(); beat != nil {
 		status = beat.GetStatus()
 	}
-	if status != nil { // what it lacks is told for as long as it stands
+	if status != nil { // what it lacks is told for as long as it is
 		ofStatus, _ := within(status)
 		s.leftOut = ofStatus.texts
 	}
@@ -51,8 +51,7 @@ func (s *session) tellRefused(ctx context.Context) error {
 	return err
 }
 
-// status is what the agent says of itself, within its share, and what is to be said
-// of its key.
+// status is what the agent says of itself, within its share, and what must be said of its key.
 func (s *session) status(said *pgharborv1.AgentStatus) fleet.AgentStatus {
 	status := statusFrom(said)
 	status.Refused = s.leftOut

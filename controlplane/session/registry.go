@@ -1,5 +1,5 @@
-// Package session serves the agents that are connected. A session is a
-// doorbell: jobs are rows of the catalog before an agent hears of them, results
+// Package session serves the agents that are connected. A session only carries
+// notifications: jobs are rows of the catalog before an agent hears of them, results
 // are rows before they are acknowledged, and nothing that matters is kept in
 // memory here.
 package session
@@ -26,13 +26,13 @@ var ErrShutdown = errors.New("the control plane is shutting down")
 // exported fields are set before use and not changed after.
 type Registry struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
-	// Heads, which may be nil, signs the heads of the trail that agents are sent.
-	Heads *audit.Heads
-	Bells *Bells
-	Log   *slog.Logger
-	Now   func() time.Time
-	// Heartbeat is how often an agent is to be heard of.
+	Audit   *audit.Log
+	// Checkpoints, which may be nil, signs the checkpoints of the audit log that agents are sent.
+	Checkpoints   *audit.Checkpoints
+	Notifications *Notifications
+	Log           *slog.Logger
+	Now           func() time.Time
+	// Heartbeat is how often an agent must be heard from.
 	Heartbeat time.Duration
 
 	mu      sync.Mutex
@@ -68,15 +68,15 @@ func (r *Registry) CheckReachable(ctx context.Context, instance string) error {
 		return nil
 	case agent.LastSeenAt.IsZero():
 		return fleet.NewProblem(fleet.ErrUnreachable, "the agent of %s has never connected", instance).
-			WithHint("run pgharbor-agent enroll and pgharbor-agent run beside the instance")
+			WithHint("run pgharbor-agent enroll and pgharbor-agent run on the instance's host")
 	default:
 		return fleet.NewProblem(fleet.ErrUnreachable, "the agent of %s is not connected; it was last heard of at %s",
 			instance, agent.LastSeenAt.Format(time.RFC3339)).WithHint("look at pgharbor-agent on its host, then pgharbor agents list")
 	}
 }
 
-// Submit keeps a job and rings its agent. A request id that the same person
-// has used returns the job that it led to.
+// Submit stores a job and notifies its agent. A request id that the same person has used returns
+// the job that it led to.
 func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 	j.CreatedAt = r.Now().UTC()
 	j.Deadline = j.CreatedAt.Add(fleet.AcceptWithin)
@@ -84,7 +84,7 @@ func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 	if err != nil {
 		return job, err
 	}
-	r.Bells.Ring(AgentBell(job.Instance))
+	r.Notifications.Notify(AgentChannel(job.Instance))
 	return job, nil
 }
 
@@ -93,7 +93,7 @@ func (r *Registry) Submit(ctx context.Context, j fleet.Job) (fleet.Job, error) {
 func (r *Registry) CancelQueued(ctx context.Context, requestedBy, why string) error {
 	cancelled, err := r.Catalog.Jobs.CancelQueued(ctx, requestedBy, why, r.Now().UTC())
 	for _, id := range cancelled {
-		r.Bells.Ring(JobBell(id))
+		r.Notifications.Notify(JobChannel(id))
 	}
 	return err
 }
@@ -141,7 +141,7 @@ func (r *Registry) loseJob(ctx context.Context, instance, id, reason string) err
 		return err
 	}
 	r.Log.Warn("job lost", "job", id, "instance", instance, "reason", reason)
-	r.Bells.Ring(JobBell(id))
+	r.Notifications.Notify(JobChannel(id))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func TestJournalIsTakenAfterARestart(t *testing.T) {
 	job := cp.submit(t, "db1")
 	a.offer(t)
 	a.send(t, jobUpdate(job.ID, "dump"))
-	a.settle(t)
+	a.allTaken(t)
 	cp.stop(t)
 	if _, err := a.stream.Recv(); err == nil {
 		t.Error("the session outlives the control plane")
@@ -83,7 +83,7 @@ func TestJournalIsTakenAfterARestart(t *testing.T) {
 	a.report(t, runFinished(run, nil))
 	a.report(t, jobFinished(job.ID, "succeeded"))
 	a.send(t, heartbeat(&pgharborv1.Heartbeat{}))
-	a.settle(t)
+	a.allTaken(t)
 	if got := cp.job(t, job.ID).State; got != fleet.JobSucceeded {
 		t.Errorf("the job is %s", got)
 	}
@@ -107,7 +107,7 @@ func TestNewerSessionSupersedesTheOlder(t *testing.T) {
 	if got := newer.offer(t).GetJobId(); got != job.ID {
 		t.Errorf("offered %s, want %s", got, job.ID)
 	}
-	other.settle(t)
+	other.allTaken(t)
 }
 
 func TestAgentThatLeavesIsNotConnected(t *testing.T) {

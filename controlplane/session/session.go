@@ -34,12 +34,12 @@ type session struct {
 	end         context.CancelCauseFunc
 	ended       <-chan struct{}
 	outbox      chan *pgharborv1.ConnectResponse
-	challenged  chan struct{} // rings when the agent is to show that it lives
+	challenged  chan struct{} // holds one token once the agent is to show that it is alive
 
 	// held are jobs that the agent said it works on, so they are not offered.
 	held map[string]bool
-	// toldHead is the head of the trail that the agent was sent last; the sender's.
-	toldHead chain.Head
+	// toldCheckpoint is the checkpoint of the audit log that the agent was sent last; the sender's.
+	toldCheckpoint chain.Checkpoint
 	// ---
 	// unheld are jobs that run by the catalog, but not by the agent's word.
 	unheld         []string
@@ -47,7 +47,7 @@ type session struct {
 	inventoryBytes int
 	askedFor       string // the digest for which the inventory was asked for
 	takenDigest    string
-	keyWarning     string        // of the key that the agent signs with; "" where it is the one it is known by
+	keyWarning     string        // of the key that the agent signs with; "" if it is the one it is known by
 	leftOut        []string      // of the agent's status
 	refusal        fleet.Refusal // since it was told; its time is when that was
 }
@@ -139,22 +139,21 @@ func (s *session) greet(ctx context.Context, hello *pgharborv1.Hello) error {
 		HeartbeatInterval: durationpb.New(s.Heartbeat), ServerTime: timestamppb.New(now),
 	}}}
 	s.wantInventory(hello.GetInventoryDigest())
-	return s.takeTrailHead(ctx, hello.GetTrailHead())
+	return s.takeCheckpoint(ctx, hello.GetTrailHead())
 }
 
-// send writes what is in the outbox, and offers due jobs whenever the bell
-// rings.
+// send writes what is in the outbox, and offers due jobs at each notification.
 func (s *session) send(ctx context.Context) error {
 	if err := s.stream.Send(<-s.outbox); err != nil { // the welcome comes before any offer
 		return err
 	}
-	bell, leave := s.Bells.Listen(AgentBell(s.instance))
+	notified, leave := s.Notifications.Listen(AgentChannel(s.instance))
 	defer leave()
-	s.Bells.Ring(AgentBell(s.instance)) // for jobs from before the session
+	s.Notifications.Notify(AgentChannel(s.instance)) // for jobs from before the session
 	offered := map[string]bool{}
-	headDue := time.NewTicker(s.Heartbeat)
-	defer headDue.Stop()
-	if err := s.sendTrailHead(ctx); err != nil {
+	checkpointDue := time.NewTicker(s.Heartbeat)
+	defer checkpointDue.Stop()
+	if err := s.sendCheckpoint(ctx); err != nil {
 		return err
 	}
 	for {
@@ -169,12 +168,12 @@ func (s *session) send(ctx context.Context) error {
 			if err := s.stream.Send(inventoryRequest()); err != nil {
 				return err
 			}
-		case <-bell:
+		case <-notified:
 			if err := s.offerDue(ctx, offered); err != nil {
 				return err
 			}
-		case <-headDue.C:
-			if err := s.sendTrailHead(ctx); err != nil {
+		case <-checkpointDue.C:
+			if err := s.sendCheckpoint(ctx); err != nil {
 				return err
 			}
 		}
@@ -196,12 +195,12 @@ func (s *session) offerDue(ctx context.Context, offered map[string]bool) error {
 			err = s.Catalog.Jobs.RecordOffer(ctx, job.ID)
 		}
 		if errors.Is(err, fleet.ErrConflict) {
-			continue // it was cancelled meanwhile, or is for an agent of before
+			continue // it was cancelled meanwhile, or is for an agent of earlier releases
 		}
 		if err != nil {
 			return err
 		}
-		s.Bells.Ring(JobBell(job.ID))
+		s.Notifications.Notify(JobChannel(job.ID))
 		offer := offerOf(job)
 		if err := s.addSource(ctx, job, offer.GetRestore()); err != nil {
 			return err
@@ -223,6 +222,6 @@ func (s *session) reply(ctx context.Context, message *pgharborv1.ConnectResponse
 	}
 }
 
-// silence is how long a session may go without a message before it is taken
-// for dead, although its connection stands.
+// silence is how long a session may go without a message before it is taken for dead, although its
+// connection is open.
 func (r *Registry) silence() time.Duration { return 2 * fleet.HeartbeatsMissed * r.Heartbeat }

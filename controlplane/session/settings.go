@@ -10,14 +10,13 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// actionSettings is the trail's word for an agent that keeps its backups by other
-// rules than before.
+// actionSettings is the audit log's word for an agent that keeps its backups by other rules than
+// before.
 const actionSettings = "agent.settings"
 
-// takeStatus takes over what the agent says of itself. A change of the rules by
-// which it keeps backups was made on its host, by somebody whom nobody here has
-// asked: the trail says so before the catalog does,
-// and counts what changes again and again.
+// takeStatus takes over what the agent says of itself. A change of the rules by which it keeps
+// backups was made on its host, by somebody whom nobody here has asked: the audit log says so
+// before the catalog does, and counts what changes again and again.
 func (s *session) takeStatus(ctx context.Context, version string, status fleet.AgentStatus, now time.Time) error {
 	before, err := s.Catalog.Agents.Get(ctx, s.instance)
 	if err != nil {
@@ -28,7 +27,7 @@ func (s *session) takeStatus(ctx context.Context, version string, status fleet.A
 	if before.LastSeenAt.IsZero() || len(changes) == 0 {
 		return keep()
 	}
-	return s.Trail.Often(ctx, audit.Action{
+	return s.Audit.Often(ctx, audit.Action{
 		Actor: "agent:" + s.instance, Action: actionSettings, Instance: s.instance, Target: s.instance, Detail: strings.Join(changes, "; "),
 	}, keep)
 }

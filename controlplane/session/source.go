@@ -24,15 +24,15 @@ func (s *session) checkTarget(ctx context.Context, job fleet.Job) error {
 	_, err = s.Catalog.Jobs.Finish(ctx, s.instance, job.ID,
 		fleet.JobResult{State: fleet.JobFailed, Error: why.Error(), Failure: fleet.FailureOther, FinishedAt: now}, now)
 	s.Log.Warn("job refused", "job", job.ID, "instance", s.instance, "reason", why)
-	s.Bells.Ring(JobBell(job.ID))
+	s.Notifications.Notify(JobChannel(job.ID))
 	if err != nil {
 		return err
 	}
 	return why
 }
 
-// addSource tells an agent that is to restore another instance's backup where to
-// fetch it, and by which key the other agent is known.
+// addSource tells an agent that is to restore another instance's backup where to fetch it, and by
+// which key the other agent is known.
 func (s *session) addSource(ctx context.Context, job fleet.Job, spec *pgharborv1.RestoreSpec) error {
 	if spec == nil || job.Spec.SourceInstance == "" {
 		return nil

@@ -49,7 +49,7 @@ func tellAll(t *testing.T, cp *controlPlane, a *agent, at *timestamppb.Timestamp
 	t.Helper()
 	restore := cp.submit(t, "db1", func(j *fleet.Job) { j.Kind, j.Spec = fleet.JobRestore, fleet.JobSpec{TargetDatabase: "copy"} })
 	a.offer(t)
-	proof := &pgharborv1.Proof{State: fleet.ProofSucceeded, FinishedAt: at}
+	testRestore := &pgharborv1.Proof{State: fleet.TestRestoreSucceeded, FinishedAt: at}
 	backup, gone := aBackup(), aBackup()
 	a.report(t, runFinished(aRun(), backup))
 	a.report(t, runFinished(aRun(), gone))
@@ -59,12 +59,12 @@ func tellAll(t *testing.T, cp *controlPlane, a *agent, at *timestamppb.Timestamp
 	}), at))
 	a.report(t, dated(runFinished(aRun(), aBackup()), at))
 	a.report(t, dated(&pgharborv1.Report{Event: &pgharborv1.Report_BackupScrubbed{BackupScrubbed: &pgharborv1.BackupScrubbed{BackupId: backup.GetId()}}}, at))
-	a.report(t, dated(&pgharborv1.Report{Event: &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{BackupId: backup.GetId(), Proof: proof}}}, at))
+	a.report(t, dated(&pgharborv1.Report{Event: &pgharborv1.Report_BackupProved{BackupProved: &pgharborv1.BackupProved{BackupId: backup.GetId(), Proof: testRestore}}}, at))
 	a.report(t, dated(backupRemoved(gone.GetId()), at))
 	ended := jobFinished(restore.ID, string(fleet.JobSucceeded))
 	ended.GetJobFinished().Restore = &pgharborv1.RestoreOutcome{RestoreId: restore.ID, KeptDatabase: "shop_before"}
 	a.report(t, dated(ended, at))
-	a.settle(t)
+	a.allTaken(t)
 	return restore, gone.GetId()
 }
 

@@ -10,15 +10,14 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// The catalog is a second witness to what an agent's folder holds: whoever swaps
-// its files for others, or its folder for an older one, would have to reach the
-// control plane too.
+// The catalog is a second witness to what an agent's folder holds: anyone who swaps its files for
+// others, or its folder for an older one, would have to reach the control plane too.
 
-// actionSigningKey is the trail's word for a key that an agent shows.
+// actionSigningKey is the audit log's word for a key that an agent shows.
 const actionSigningKey = "agent.signing-key"
 
-// examine marks the backups that the catalog has seen otherwise. Each is on the
-// trail as it is kept as damaged.
+// examine marks the backups that the catalog has seen otherwise. Each is in the audit log as it is
+// kept as damaged.
 func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 	suspects, err := s.Catalog.Backups.Witness(ctx, s.instance, backups)
 	if err != nil {
@@ -35,8 +34,8 @@ func (s *session) examine(ctx context.Context, backups []fleet.Backup) error {
 	return nil
 }
 
-// takeKey notes with which key the agent signs, and keeps a warning where that is
-// another one than it is known by.
+// takeKey notes with which key the agent signs, and keeps a warning if that is another one than it
+// is known by.
 func (s *session) takeKey(ctx context.Context, key []byte) error {
 	if len(key) != ed25519.PublicKeySize {
 		return nil // an agent from before signatures, or one that has nothing to sign yet
@@ -47,7 +46,7 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	}
 	if known.Changed(key) {
 		s.keyWarning = fmt.Sprintf("the agent signs with the key %s, and is known by %s: see who changed signing.key in its state folder, "+
-			"or enrol the agent anew", fleet.KeyID(key), fleet.KeyID(known.Pinned))
+			"or enrol the agent again", fleet.KeyID(key), fleet.KeyID(known.Pinned))
 	}
 	if bytes.Equal(known.Last, key) && !known.Pins(key) {
 		return nil
@@ -58,7 +57,7 @@ func (s *session) takeKey(ctx context.Context, key []byte) error {
 	}
 	told := audit.Action{Actor: "agent:" + s.instance, Action: actionSigningKey, Instance: s.instance, Target: fleet.KeyID(key), Detail: detail}
 	// It has happened; a witness only watches.
-	if err := s.Trail.Often(ctx, told, func() error { return nil }); err != nil {
+	if err := s.Audit.Often(ctx, told, func() error { return nil }); err != nil {
 		return err
 	}
 	return s.Catalog.Agents.KeepSigningKey(ctx, s.instance, key, known.Pins(key), s.Now().UTC())

@@ -15,10 +15,10 @@ func inChain(sequence int64) func(*pgharborv1.Backup) {
 	return func(b *pgharborv1.Backup) { b.Sequence, b.SignedBy = sequence, "0123456789abcdef" }
 }
 
-// trail returns the details of the entries with an action, newest first.
-func (cp *controlPlane) trail(t *testing.T, action string) []string {
+// auditLog returns the details of the entries with an action, newest first.
+func (cp *controlPlane) auditLog(t *testing.T, action string) []string {
 	t.Helper()
-	entries, _, err := cp.Catalog.Trail.List(t.Context(), catalog.AuditQuery{Action: action})
+	entries, _, err := cp.Catalog.AuditLog.List(t.Context(), catalog.AuditQuery{Action: action})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +29,8 @@ func (cp *controlPlane) trail(t *testing.T, action string) []string {
 	return details
 }
 
-// A backup that comes back as another file, and a chain that goes back, are damage that the trail tells of once. Nothing
-// is forgotten by that.
+// A backup that comes back as another file, and a chain that goes back, are damage that the audit
+// log reports once. Nothing is forgotten by that.
 func TestTheCatalogIsAWitness(t *testing.T) {
 	cp := start(t)
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
@@ -42,7 +42,7 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 	rolledBack, next := aBackup(inChain(2)), aBackup(inChain(3))
 	for range 2 {
 		a.send(t, inventory("swapped", next, swapped, second, rolledBack))
-		a.settle(t)
+		a.allTaken(t)
 	}
 	states := cp.backups(t, "db1")
 	for id, want := range map[string]string{
@@ -56,15 +56,15 @@ func TestTheCatalogIsAWitness(t *testing.T) {
 	if err != nil || kept.Manifest.SHA256 != first.GetSha256() {
 		t.Errorf("the hash that was seen first is forgotten: %v, %v", kept.Manifest.SHA256, err)
 	}
-	told := cp.trail(t, "backup.suspect")
+	told := cp.auditLog(t, "backup.suspect")
 	if len(told) != 2 || !strings.Contains(strings.Join(told, "\n"), second.GetId()) {
-		t.Errorf("the trail tells %q", told)
+		t.Errorf("the audit log tells %q", told)
 	}
 }
 
-// Each backup that was swapped is one to know of: none is only counted, also where an
-// inventory brings many, and none is told of twice.
-func TestEachSuspectBackupIsOnTheTrail(t *testing.T) {
+// Each backup that was swapped is one to know of: none is only counted, also if an inventory brings
+// many, and none is told of twice.
+func TestEachSuspectBackupIsInTheAuditLog(t *testing.T) {
 	cp := start(t)
 	cp.Catalog.SetShare(fleet.Share{Databases: 10, Backups: 32, Runs: 1000, Bytes: 64 << 20})
 	a := cp.connect(t, "db1", &pgharborv1.Hello{})
@@ -79,19 +79,19 @@ func TestEachSuspectBackupIsOnTheTrail(t *testing.T) {
 	swapped = append(swapped, good)
 	for _, digest := range []string{"swapped", "swapped again"} {
 		a.send(t, inventory(digest, swapped...))
-		a.settle(t)
+		a.allTaken(t)
 	}
-	told := cp.trail(t, "backup.suspect")
+	told := cp.auditLog(t, "backup.suspect")
 	if len(told) != 30 {
-		t.Errorf("30 backups are suspect, and %d are on the trail: %q", len(told), told)
+		t.Errorf("30 backups are suspect, and %d are in the audit log: %q", len(told), told)
 	}
 	// Of what the agent's share has no room for, nothing is kept, and nothing told.
 	for _, digest := range []string{"more", "more again"} {
 		a.send(t, inventory(digest, append(swapped, aBackup(inChain(1)), aBackup(inChain(2)))...))
-		a.settle(t)
+		a.allTaken(t)
 	}
-	if told := cp.trail(t, "backup.suspect"); len(told) != 31 {
-		t.Errorf("one more is kept, and the trail tells %q", told)
+	if told := cp.auditLog(t, "backup.suspect"); len(told) != 31 {
+		t.Errorf("one more is kept, and the audit log tells %q", told)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestAnOldCatalogIsNoWitnessAgainstNewBackups(t *testing.T) {
 	a.report(t, runFinished(aRun(), aBackup(inChain(1))))
 	b2, b3 := aBackup(inChain(2)), aBackup(inChain(3))
 	a.send(t, inventory("more", b3, b2))
-	a.settle(t)
+	a.allTaken(t)
 	for _, b := range []*pgharborv1.Backup{b2, b3} {
 		if got := cp.backups(t, "db1")[b.GetId()]; got != fleet.BackupPresent {
 			t.Errorf("the backup %d is %s", b.GetSequence(), got)
@@ -132,12 +132,12 @@ func TestSigningKeys(t *testing.T) {
 			t.Errorf("%s: warned of is %v", step.name, got)
 		}
 		a.send(t, heartbeat(&pgharborv1.Heartbeat{Status: &pgharborv1.AgentStatus{}}))
-		a.settle(t)
+		a.allTaken(t)
 		if got := warned(); got != step.warned {
 			t.Errorf("%s, after a heartbeat: warned of is %v", step.name, got)
 		}
-		if told := cp.trail(t, "agent.signing-key"); len(told) != 2*step.entries {
-			t.Errorf("%s: the trail tells %q", step.name, told)
+		if told := cp.auditLog(t, "agent.signing-key"); len(told) != 2*step.entries {
+			t.Errorf("%s: the audit log tells %q", step.name, told)
 		}
 		known, err := cp.Catalog.Agents.SigningKey(t.Context(), "db1")
 		if err != nil || !bytes.Equal(known.Pinned, key) {

@@ -104,8 +104,8 @@ func (t *Transfer) Manifest(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Send hands a chunk over and returns once the receiver has taken it. The
-// chunk belongs to the receiver then, and is freed where there is an error.
+// Send hands a chunk over and returns once the receiver has taken it. The chunk belongs to the
+// receiver then, and is freed if there is an error.
 func (t *Transfer) Send(ctx context.Context, c chunk.Chunk) error {
 	select {
 	case t.chunks <- c:
@@ -119,8 +119,8 @@ func (t *Transfer) Send(ctx context.Context, c chunk.Chunk) error {
 	}
 }
 
-// Finish ends the sending: the receiver gets io.EOF where err is nil, and err
-// otherwise. The sender calls it once.
+// Finish ends the sending: the receiver gets io.EOF if err is nil, and err otherwise. The sender
+// calls it once.
 func (t *Transfer) Finish(err error) {
 	t.err = err
 	close(t.sent)

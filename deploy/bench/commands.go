@@ -141,8 +141,8 @@ func dropRestored(ctx context.Context) error {
 	return err
 }
 
-// settle gives every measured run the same start: nothing left to be written.
-func settle(ctx context.Context) error {
+// awaitSettled gives every measured run the same start: nothing left to be written.
+func awaitSettled(ctx context.Context) error {
 	if _, err := psql(ctx, "CHECKPOINT"); err != nil {
 		return err
 	}

@@ -73,8 +73,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// compete runs every command once a round, in turn, so that a slow minute of the
-// machine hits all of them alike. A first round warms the caches and is dropped.
+// compete runs every command once a round, in turn, so that a slow minute of the machine
+// hits all of them alike. A first round warms the caches and is dropped.
 func compete(ctx context.Context, contests []contest, rounds int) (map[string][]sample, error) {
 	results := map[string][]sample{}
 	for round := range rounds + 1 {
@@ -109,7 +109,7 @@ func runOnce(ctx context.Context, c command) (sample, error) {
 			return sample{}, err
 		}
 	}
-	if err := settle(ctx); err != nil {
+	if err := awaitSettled(ctx); err != nil {
 		return sample{}, err
 	}
 	return measure(ctx, c)

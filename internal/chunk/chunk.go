@@ -17,11 +17,11 @@ import (
 // field is the number of `chunk` in both messages.
 const field protowire.Number = 2
 
-// longestHead is the most that stands before the bytes: the tag and a length.
+// longestHead is the most that comes before the bytes: the tag and a length.
 const longestHead = 1 + 10
 
-// Chunk is an encoded message that holds bytes of a file and nothing else. It owns
-// references to its buffers: whoever has it last frees it. Its zero value is empty.
+// Chunk is an encoded message that holds bytes of a file and nothing else. It owns references to
+// its buffers: anyone who has it last frees it. Its zero value is empty.
 type Chunk struct {
 	message mem.BufferSlice
 	head    int // bytes of the message before those of the file
@@ -78,7 +78,7 @@ func (c Chunk) Free() { c.message.Free() }
 // Frame is what a chunk is received into, from a stream of messages that may be
 // something else.
 type Frame struct {
-	// Chunk belongs to the receiver. It is empty where the message has none.
+	// Chunk belongs to the receiver. It is empty if the message has none.
 	Chunk Chunk
 	// Message is set by the receiver to a message that has a chunk. It is decoded
 	// into where it is not just the chunk, and empty otherwise.

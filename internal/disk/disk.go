@@ -1,5 +1,5 @@
-// Package disk has what every program of pgharbor does with files beyond package os: names that survive a crash, and locks
-// that end with the process.
+// Package disk has what every program of pgharbor does with files beyond package os: names that
+// survive a crash, and locks that end with the process.
 package disk
 
 import (
@@ -13,7 +13,8 @@ import (
 // ErrLocked reports that another process holds a lock that was not waited for.
 var ErrLocked = errors.New("locked by another process")
 
-// SyncFolder makes the names in a folder durable. Without it a crash may take back a rename that the program has relied on.
+// SyncFolder makes the names in a folder durable. Without it a crash may take back a rename that
+// the program has relied on.
 func SyncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
@@ -22,7 +23,8 @@ func SyncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Lock waits until no other open file of the same name has the lock. The lock ends when f is closed, and with the process.
+// Lock waits until no other open file of the same name has the lock. The lock ends when f is
+// closed, and with the process.
 func Lock(f *os.File) error { return flock(f, unix.LOCK_EX) }
 
 // TryLock is Lock without waiting: it returns ErrLocked.

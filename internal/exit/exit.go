@@ -1,5 +1,5 @@
-// Package exit has what the programs of pgharbor end with: the exit codes, and the error that knows its code and the next
-// step for whoever reads it.
+// Package exit has what the programs of pgharbor end with: the exit codes, and the error that knows
+// its code and the next step for its reader.
 package exit
 
 import (
@@ -25,9 +25,9 @@ const (
 
 // Problem is an error that knows its exit code, or the next step, or both.
 type Problem struct {
-	// Code is Done where the exit code follows from Err.
+	// Code is Done if the exit code follows from Err.
 	Code int
-	// Text is what failed and why. Where it and Err are empty, what was printed has told it.
+	// Text is what failed and why. If it and Err are empty, what was printed has told it.
 	Text string
 	Hint string
 	Err  error
@@ -72,8 +72,8 @@ func OfFailure(failure string) int {
 	}
 }
 
-// Report writes an error as every program does: one line, and the next step as a second one. The caller has made both texts
-// safe for a terminal.
+// Report writes an error as every program does: one line, and the next step as a second one. The
+// caller has made both texts safe for a terminal.
 func Report(w io.Writer, program, text, hint string) {
 	fmt.Fprintf(w, "%s: %s\n", program, text)
 	if hint != "" {

@@ -6,12 +6,12 @@ import "github.com/pgharbor/pgharbor/internal/words"
 
 // The words of the manifest, the wire and the catalog on which it depends.
 const (
-	Present     = words.BackupPresent
-	ProofFailed = words.Failed
+	Present           = words.BackupPresent
+	TestRestoreFailed = words.Failed
 )
 
-// Is says that a backup is whole as far as is known: its manifest and its file belong
-// together, nothing speaks against the file, and no test restore of it has failed.
-func Is(complete bool, state, proof string) bool {
-	return complete && state == Present && proof != ProofFailed
+// Is reports whether a backup is whole as far as known: its manifest and its file belong together,
+// nothing speaks against the file, and no test restore of it has failed.
+func Is(complete bool, state, testRestore string) bool {
+	return complete && state == Present && testRestore != TestRestoreFailed
 }

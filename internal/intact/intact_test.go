@@ -8,9 +8,9 @@ import (
 
 func TestOnlyAWholeBackupThatNothingSpeaksAgainstCounts(t *testing.T) {
 	for _, tt := range []struct {
-		complete     bool
-		state, proof string
-		want         bool
+		complete           bool
+		state, testRestore string
+		want               bool
 	}{
 		{true, "present", "", true},
 		{true, "present", "succeeded", true},
@@ -21,8 +21,8 @@ func TestOnlyAWholeBackupThatNothingSpeaksAgainstCounts(t *testing.T) {
 		{true, "removed", "succeeded", false},
 		{false, "present", "succeeded", false},
 	} {
-		if got := intact.Is(tt.complete, tt.state, tt.proof); got != tt.want {
-			t.Errorf("complete %t, state %q, proof %q: %t", tt.complete, tt.state, tt.proof, got)
+		if got := intact.Is(tt.complete, tt.state, tt.testRestore); got != tt.want {
+			t.Errorf("complete %t, state %q, proof %q: %t", tt.complete, tt.state, tt.testRestore, got)
 		}
 	}
 }

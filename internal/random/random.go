@@ -6,6 +6,6 @@ import (
 	"strings"
 )
 
-// ID returns an id that nobody can guess: 16 characters of base32 in lower case, 80 bits. It is safe in a file name, in a
-// URI and in a command.
+// ID returns an id that nobody can guess: 16 characters of base32 in lower case, 80 bits. It is
+// safe in a file name, in a URI and in a command.
 func ID() string { return strings.ToLower(rand.Text())[:16] }

@@ -1,5 +1,5 @@
-// Package secretfile says whether a file is its user's alone: one that holds a secret, such as a passphrase or a key, or
-// one that says who is trusted.
+// Package secretfile says whether a file is its user's alone: one that holds a secret, such as a
+// passphrase or a key, or one that says who is trusted.
 package secretfile
 
 import (
@@ -19,12 +19,13 @@ var (
 	ErrReadable = errors.New("others may read it")
 )
 
-// Remedy is what to do about a file, for whoever reads of one of the errors.
+// Remedy is what to do about a file, for anyone who reads of one of the errors.
 const Remedy = "chmod 600 it, and let it belong to the user that reads it, or to root"
 
-// Check looks at a file that holds a secret, or where a link leads to. It returns ErrChangeable before ErrReadable, nil
-// for a file that is private, and the error of the system for one that can't be looked at. A group may read what belongs
-// to root: so packages and systemd's credentials give a service its secrets. What is no file, such as a pipe, is private.
+// Check looks at a file that holds a secret, or where a link leads to. It returns ErrChangeable
+// before ErrReadable, nil for a file that is private, and the error of the system for one that
+// can't be looked at. A group may read what belongs to root: so packages and systemd's credentials
+// give a service its secrets. What is no file, such as a pipe, is private.
 func Check(path string) error {
 	info, err := look(path)
 	if err != nil || info == nil {
@@ -43,7 +44,8 @@ func Check(path string) error {
 	return nil
 }
 
-// CheckChange looks at a file that everybody may read and nobody else may change. It returns ErrChangeable, or as Check.
+// CheckChange looks at a file that everybody may read and nobody else may change. It returns
+// ErrChangeable, or as Check.
 func CheckChange(path string) error {
 	info, err := look(path)
 	if err != nil || info == nil {
@@ -52,7 +54,8 @@ func CheckChange(path string) error {
 	return changeable(info)
 }
 
-// look returns nil for what is no regular file. Who may write to the folder can put another file in the place of this one.
+// look returns nil for what is no regular file. Anyone who may write to the folder can put another
+// file in the place of this one.
 func look(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {

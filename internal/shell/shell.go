@@ -1,5 +1,6 @@
-// Package shell writes commands that people paste: next steps, hints, what a mail tells them to do. What stands in them
-// comes from databases, files and other hosts, and must reach the program as the one word that it is.
+// Package shell writes commands that people paste: next steps, hints, what a mail tells them to do.
+// What is in them comes from databases, files and other hosts, and must reach the program as the
+// one word that it is.
 package shell
 
 import (
@@ -19,11 +20,11 @@ const note = " (" + unsafeWord + " stands for a name with characters that a term
 // Words are words of a command that are quoted already.
 type Words string
 
-// Command is fmt.Sprintf for a text that has commands in it. Every argument that is no number becomes one word of a POSIX
-// shell, but for Words, which stay as they are. A word with a character that can't be seen, such as a line feed, is
-// replaced by NAME, and the text says so.
+// Command is fmt.Sprintf for a text that has commands in it. Every argument that is no number
+// becomes one word of a POSIX shell, but for Words, which stay as they are. A word with a character
+// that can't be seen, such as a line feed, is replaced by NAME, and the text says so.
 //
-// A word that begins with "-" is an option to most programs: it is to be the value of a flag, or to come after "--".
+// A word that begins with "-" is an option to most programs: it must be the value of a flag, or to come after "--".
 func Command(format string, args ...any) string {
 	words := make([]any, len(args))
 	hidden := false
@@ -54,8 +55,8 @@ func number(arg any) bool {
 	return kind >= reflect.Int && kind <= reflect.Float64 && !speaks
 }
 
-// quote puts a backslash before whatever a shell could act upon, which holds wherever the word stands: quotation marks
-// would not, once the text around them has an apostrophe.
+// quote puts a backslash before whatever a shell could act upon, which works wherever the word is:
+// quotation marks would not, once the text around them has an apostrophe.
 func quote(word string) (quoted string, ok bool) {
 	if word == "" {
 		return "''", true
@@ -75,7 +76,7 @@ func quote(word string) (quoted string, ok bool) {
 	return b.String(), true
 }
 
-// plain are the characters that no shell gives a meaning, wherever in a word they stand.
+// plain are the characters that no shell gives a meaning, at any place in a word.
 func plain(r rune) bool {
 	return r >= utf8.RuneSelf || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,@%+", r)
 }

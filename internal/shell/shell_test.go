@@ -32,7 +32,8 @@ func TestTheHostileNamesAreHostile(t *testing.T) {
 	}
 }
 
-// Who pastes the prose with it, apostrophes and all, runs nothing either. Quotation marks would turn inside out.
+// Anyone who pastes the prose with it, apostrophes and all, runs nothing either. Quotation marks
+// would turn inside out.
 func TestAnApostropheBeforeTheCommandOpensNothing(t *testing.T) {
 	for _, name := range slices.Concat(shelltest.Hostile, shelltest.Unseen) {
 		for _, format := range []string{"echo the agent's disk: pgharbor set %s", `echo say "now: pgharbor set %s`, "echo it's the agent's: pgharbor set %s, or 'x"} {

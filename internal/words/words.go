@@ -1,6 +1,7 @@
-// Package words has the words by which the programs of pgharbor tell one another how something stands: on the wire, in
-// manifests, in the catalog and in JSON. People and scripts read them too, so none of them ever changes. What a word means
-// stands with the type that has it, in the packages that use it.
+// Package words has the words by which the programs of pgharbor tell one another the state of
+// something: on the wire, in manifests, in the catalog and in JSON. People and scripts read them
+// too, so none of them ever changes. What a word means is documented at the type that has it, in
+// the packages that use it.
 package words
 
 // States of a run, a job, a restore and a test restore.
@@ -44,8 +45,8 @@ const (
 
 // Ways of a test restore.
 const (
-	ProofThrowaway = "throwaway"
-	ProofInstance  = "instance"
+	TestRestoreThrowaway = "throwaway"
+	TestRestoreInstance  = "instance"
 )
 
 // Results of a check before a restore.

@@ -1,6 +1,7 @@
 package postgrestest_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
@@ -26,5 +27,21 @@ func TestServerSurvivesRestart(t *testing.T) {
 	}
 	if got := server.Value(t, "postgres", "SELECT count(*) FROM t"); got != "0" {
 		t.Errorf("count = %q, want 0", got)
+	}
+}
+
+// The third server of a process is written from memory; each has data of its own.
+func TestServersShareNothing(t *testing.T) {
+	var servers []*postgrestest.Server
+	for range 4 {
+		servers = append(servers, postgrestest.Start(t))
+	}
+	for n, server := range servers {
+		server.Exec(t, "postgres", "CREATE TABLE t (n int); INSERT INTO t SELECT 1 FROM generate_series(0, "+strconv.Itoa(n)+")")
+	}
+	for n, server := range servers {
+		if got, want := server.Value(t, "postgres", "SELECT count(*) FROM t"), strconv.Itoa(n+1); got != want {
+			t.Errorf("server %d: count = %q, want %q", n, got, want)
+		}
 	}
 }

@@ -131,12 +131,19 @@ func (s *Server) initialise() error {
 	} else {
 		args[len(args)-1] = "--auth-host=trust"
 	}
-	cmd := exec.Command(filepath.Join(s.Bin, "initdb"), append(args, s.settings.initdb...)...)
-	cmd.Dir, cmd.SysProcAttr, cmd.Env = s.dir, attr, environ()
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, output)
+	args = append(args, s.settings.initdb...)
+	initdb := func() error {
+		cmd := exec.Command(filepath.Join(s.Bin, "initdb"), args...)
+		cmd.Dir, cmd.SysProcAttr, cmd.Env = s.dir, attr, environ()
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("initdb: %w\n%s", err, output)
+		}
+		return nil
 	}
-	return nil
+	if s.settings.password != "" || len(s.settings.initdb) > 0 {
+		return initdb()
+	}
+	return makeCluster(filepath.Join(s.dir, "data"), s.Bin, attr.Credential, initdb)
 }
 
 // launch starts the postmaster and returns when it accepts connections.

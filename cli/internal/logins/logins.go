@@ -18,7 +18,7 @@ import (
 // Variable names the environment variable that has the folder.
 const Variable = "PGHARBOR_CONFIG"
 
-// Default is the name of a context where nobody has given one.
+// Default is the name of a context if nobody has given one.
 const Default = "default"
 
 const (

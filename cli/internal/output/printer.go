@@ -30,5 +30,5 @@ func (p *Printer) Say(format string, args ...any) {
 	fmt.Fprintf(p.Stderr, format+"\n", args...)
 }
 
-// Progress returns a progress line for a person; whoever asks for it clears it.
+// Progress returns a progress line for a person; anyone who asks for it clears it.
 func (p *Printer) Progress() *Progress { return NewProgress(p.Stderr, p.Now) }

@@ -40,7 +40,7 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Set tells of progress in bytes. Total is zero where it is not known.
+// Set reports progress in bytes. Total is zero if it is not known.
 func (p *Progress) Set(phase string, done, total int64) { p.SetTables(phase, done, total, 0, 0) }
 
 // SetTables is Set with the number of tables that are done, and of all; both are zero if tables are not counted.

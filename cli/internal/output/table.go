@@ -17,7 +17,8 @@ type Table struct {
 	rows     [][]string
 }
 
-// NewTable starts a table. A heading that begins with ">" is of a column of numbers, which stand to the right.
+// NewTable starts a table. A heading that begins with ">" is of a column of numbers, which are
+// aligned to the right.
 func NewTable(headings ...string) *Table {
 	t := &Table{numbers: map[int]bool{}}
 	for i, heading := range headings {
@@ -38,7 +39,7 @@ func (t *Table) Add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
-// Write prints the table, with nothing at the ends of lines, or the text where it has no rows.
+// Write prints the table, with nothing at the ends of lines, or the text if it has no rows.
 func (t *Table) Write(w io.Writer, none string) error {
 	if len(t.rows) == 0 {
 		_, err := fmt.Fprintln(w, none)

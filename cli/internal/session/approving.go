@@ -79,7 +79,7 @@ func (s *Session) awaitApproval(ctx context.Context, conn *grpc.ClientConn, id s
 				WithHint("pgharbor approvals show %s", id)
 		default:
 			return exit.Fail(exit.Failed, "approval %s is %s", id, approval.GetState()).
-				WithHint("run the same command again to ask anew")
+				WithHint("run the same command again to ask again")
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// WatchPatience is how long whoever watches a job goes on without the control plane.
+	// WatchPatience is how long anyone who watches a job goes on without the control plane.
 	WatchPatience = time.Minute
 	// DownloadPatience is longer: a download waits for the agent to come back too, which takes up to a minute.
 	DownloadPatience = 2 * time.Minute

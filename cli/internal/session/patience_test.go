@@ -11,7 +11,7 @@ import (
 	"github.com/pgharbor/pgharbor/cli/internal/output"
 )
 
-func TestPatienceGrowsAndStartsAnew(t *testing.T) {
+func TestPatienceGrowsAndStartsAgain(t *testing.T) {
 	at := time.Now()
 	s := &Session{
 		Out: &output.Printer{Now: func() time.Time { return at }},

@@ -1,5 +1,5 @@
-// Package session is how a command speaks with a control plane: as whom, for how long it waits, and what it does where
-// an approval is missing or a stream was cut.
+// Package session is how a command speaks with a control plane: as whom, for how long it waits, and
+// what it does if an approval is missing or a stream was cut.
 package session
 
 import (
@@ -33,7 +33,8 @@ func (s *Session) Dial(ctx context.Context, identity *client.Identity) (*grpc.Cl
 	if err != nil {
 		return nil, err
 	}
-	// The old certificate still holds, so this is no reason to fail; where nobody answers, the command itself says so.
+	// The old certificate still holds, so this is no reason to fail; if nobody answers, the command
+	// itself says so.
 	if _, err := identity.RenewIfDue(ctx, conn, s.Out.Now()); err != nil {
 		if p := s.Explain(err); p.Code != exit.Unreachable {
 			s.Out.Say("pgharbor: warning: the certificate, which ends %s, is not renewed: %s",

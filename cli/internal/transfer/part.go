@@ -38,7 +38,7 @@ func OpenPart(target, id string) (*Part, error) {
 		file, err = openOwn(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("write beside the target: %w", err)
+		return nil, fmt.Errorf("write next to the target: %w", err)
 	}
 	p := &Part{target: target, path: path, file: file, hash: sha256.New()}
 	if err := p.take(); err != nil {

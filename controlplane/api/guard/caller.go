@@ -10,8 +10,8 @@ import (
 // that a transport can show tomorrow. It is asked again for a stream whenever its
 // caller's rights have changed, and answers with the rights of that moment.
 type Authenticator interface {
-	// Authenticate returns nil for a caller who shows nothing, whom only the RPCs that
-	// need no caller let in, and fleet.ErrUnauthenticated for what is shown in vain.
+	// Authenticate returns nil for a caller who shows nothing, whom only the RPCs that need no
+	// caller let in, and fleet.ErrUnauthenticated for what is shown without success.
 	Authenticate(context.Context) (*fleet.Caller, error)
 }
 

@@ -18,14 +18,14 @@ import (
 // before use and not changed after.
 type Certificates struct {
 	Catalog *catalog.Catalog
-	Trail   *audit.Trail
+	Audit   *audit.Log
 	Now     func() time.Time
 
 	refused refusals
 }
 
-// Authenticate returns who the certificate of the connection belongs to, or
-// nil where the peer showed none.
+// Authenticate returns who the certificate of the connection belongs to, or nil if the peer showed
+// none.
 func (c *Certificates) Authenticate(ctx context.Context) (*fleet.Caller, error) {
 	from, ok := peer.FromContext(ctx)
 	if !ok {
@@ -58,20 +58,20 @@ func (c *Certificates) CheckPrincipal(p pki.Principal) error {
 	return c.noteRefused(ctx, p, err)
 }
 
-// callerOf returns who a certificate's principal is at this moment, or
-// fleet.ErrUnauthenticated where it is unknown or was revoked.
+// callerOf returns who a certificate's principal is at this moment, or fleet.ErrUnauthenticated if
+// it is unknown or was revoked.
 func (c *Certificates) callerOf(ctx context.Context, p pki.Principal) (fleet.Caller, error) {
 	return c.Catalog.Identities.Caller(ctx, fleet.CallerKind(p.Kind), p.Name, p.Identity)
 }
 
-// noteRefused writes to the trail that somebody tried a certificate of this fleet
-// that is worth nothing any longer, once a day for each. Without a certificate of
-// the fleet's own CA nobody gets here, so strangers can't fill the trail.
+// noteRefused writes to the audit log that somebody tried a certificate of this fleet that has no
+// value any longer, once a day for each. Without a certificate of the fleet's own CA nobody gets
+// here, so strangers can't fill the audit log.
 func (c *Certificates) noteRefused(ctx context.Context, p pki.Principal, why error) error {
 	if !errors.Is(why, fleet.ErrUnauthenticated) || !c.refused.fresh(p.URI().String(), c.Now()) {
 		return why
 	}
-	return errors.Join(why, c.Trail.Denied(ctx, audit.Action{
+	return errors.Join(why, c.Audit.Denied(ctx, audit.Action{
 		Actor: p.String(), Action: "connect", Target: "identity:" + p.Identity, Detail: why.Error(),
 	}))
 }

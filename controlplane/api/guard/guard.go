@@ -1,6 +1,6 @@
-// Package guard is the one way into the API, whatever a call came by: who calls, what
-// they may do and where, the bounds of what they send, and the entry of the trail where
-// they are refused. How a caller shows who they are is an Authenticator's.
+// Package guard is the one way into the API, whatever a call came by: who calls, what they may do
+// and where, the bounds of what they send, and the entry of the audit log if they are refused. How
+// a caller shows who they are is an Authenticator's.
 package guard
 
 import (
@@ -25,8 +25,8 @@ import (
 type Guard struct {
 	Authenticator Authenticator
 	Catalog       *catalog.Catalog
-	Trail         *audit.Trail
-	Bells         *session.Bells
+	Audit         *audit.Log
+	Notifications *session.Notifications
 	Log           *slog.Logger
 	Now           func() time.Time
 
@@ -59,8 +59,8 @@ func (g *Guard) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	return handler(ctx, request)
 }
 
-// authorize returns the context with the caller in it. A refusal of somebody
-// who is known is written to the trail.
+// authorize returns the context with the caller in it. A refusal of somebody who is known is
+// written to the audit log.
 func (g *Guard) authorize(ctx context.Context, method string) (context.Context, fleet.Caller, error) {
 	caller, err := g.Authenticator.Authenticate(ctx)
 	if err != nil {
@@ -83,21 +83,20 @@ func (g *Guard) authorize(ctx context.Context, method string) (context.Context, 
 	return withCaller(ctx, *caller), *caller, nil
 }
 
-// Deny writes to the trail that somebody who is known was refused, and returns
-// why.
+// Deny writes to the audit log that somebody who is known was refused, and returns why.
 func (g *Guard) Deny(ctx context.Context, method string, caller fleet.Caller, instance string, why error) error {
 	return errors.Join(why, g.denied(ctx, method, caller, instance, why))
 }
 
 func (g *Guard) denied(ctx context.Context, method string, caller fleet.Caller, instance string, why error) error {
-	return g.Trail.Denied(ctx, audit.Action{Actor: caller.String(), Action: ActionOf(method), Instance: instance, Detail: why.Error()})
+	return g.Audit.Denied(ctx, audit.Action{Actor: caller.String(), Action: ActionOf(method), Instance: instance, Detail: why.Error()})
 }
 
 // seenEvery is how exactly it is known when a device was seen last.
 const seenEvery = time.Minute
 
-// signIn records that a person's device is in use. Its first call is an entry of
-// the trail, and where that can't be written it is refused.
+// signIn records that a person's device is in use. Its first call is an entry of the audit log, and
+// where that can't be written it is refused.
 func (g *Guard) signIn(ctx context.Context, caller fleet.Caller) error {
 	now := g.Now().UTC()
 	if caller.Kind != fleet.CallerUser || now.Sub(caller.LastSeenAt).Abs() < seenEvery {
@@ -105,12 +104,12 @@ func (g *Guard) signIn(ctx context.Context, caller fleet.Caller) error {
 	}
 	err := g.Catalog.Devices.SignIn(ctx, caller, now)
 	if err != nil && !caller.LastSeenAt.IsZero() {
-		g.Log.Warn("it could not be noted that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
+		g.Log.Warn("it could not be recorded that a device was seen", "caller", caller.String(), "identity", caller.Identity, "error", err)
 		return nil
 	}
 	return err
 }
 
-// ActionOf is the name of an RPC in the trail if it has no verb of its own:
+// ActionOf is the name of an RPC in the audit log if it has no verb of its own:
 // "BackupService/StartBackup".
 func ActionOf(method string) string { return strings.TrimPrefix(method, "/pgharbor.v1.") }

@@ -29,7 +29,7 @@ func (s shown) Authenticate(context.Context) (*fleet.Caller, error) { return s.c
 
 // call makes one call past a guard and returns who its RPC was told calls, and which
 // scope its list was limited to.
-func call(t *testing.T, by guard.Authenticator, method string, request any) (caller fleet.Caller, scope fleet.Scope, trail []chain.Entry, err error) {
+func call(t *testing.T, by guard.Authenticator, method string, request any) (caller fleet.Caller, scope fleet.Scope, auditLog []chain.Entry, err error) {
 	t.Helper()
 	c, err := catalog.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"))
 	if err != nil {
@@ -37,26 +37,26 @@ func call(t *testing.T, by guard.Authenticator, method string, request any) (cal
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	g := &guard.Guard{
-		Authenticator: by, Catalog: c, Trail: &audit.Trail{Store: c.Trail, Now: time.Now},
+		Authenticator: by, Catalog: c, Audit: &audit.Log{Store: c.AuditLog, Now: time.Now},
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
 	}
 	_, err = g.Unary(t.Context(), request, &grpc.UnaryServerInfo{FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
 		caller, scope = guard.CallerFrom(ctx), guard.ListScope(ctx)
 		return "answered", nil
 	})
-	trail, _, listErr := c.Trail.List(t.Context(), catalog.AuditQuery{})
+	auditLog, _, listErr := c.AuditLog.List(t.Context(), catalog.AuditQuery{})
 	if listErr != nil {
 		t.Fatal(listErr)
 	}
-	return caller, scope, trail, err
+	return caller, scope, auditLog, err
 }
 
-// However a caller shows who they are, permission, scope and trail are the same.
-func TestEveryAuthenticatorIsHeldByPermissionScopeAndTrail(t *testing.T) {
+// However a caller shows who they are, permission, scope and audit log are the same.
+func TestEveryAuthenticatorIsHeldByPermissionScopeAndAuditLog(t *testing.T) {
 	vera := fleet.Caller{Kind: fleet.CallerUser, Name: "vera", Role: fleet.RoleViewer, Instances: fleet.Scope{"shop-*"}, Identity: fleet.NewID(), LastSeenAt: time.Now()}
-	caller, scope, trail, err := call(t, shown{caller: &vera}, pgharborv1.BackupService_ListBackups_FullMethodName, &pgharborv1.ListBackupsRequest{})
-	if err != nil || caller.String() != "user:vera" || !slices.Equal(scope, vera.Instances) || len(trail) != 0 {
-		t.Errorf("a list in scope: %v, %v, %v, %v", caller, scope, trail, err)
+	caller, scope, auditLog, err := call(t, shown{caller: &vera}, pgharborv1.BackupService_ListBackups_FullMethodName, &pgharborv1.ListBackupsRequest{})
+	if err != nil || caller.String() != "user:vera" || !slices.Equal(scope, vera.Instances) || len(auditLog) != 0 {
+		t.Errorf("a list in scope: %v, %v, %v, %v", caller, scope, auditLog, err)
 	}
 	for _, refused := range []struct {
 		method  string
@@ -66,12 +66,12 @@ func TestEveryAuthenticatorIsHeldByPermissionScopeAndTrail(t *testing.T) {
 		{pgharborv1.BackupService_StartBackup_FullMethodName, &pgharborv1.StartBackupRequest{Instance: "shop-1"}},
 		{pgharborv1.UserService_ListUsers_FullMethodName, &pgharborv1.ListUsersRequest{}},
 	} {
-		caller, _, trail, err := call(t, shown{caller: &vera}, refused.method, refused.request)
+		caller, _, auditLog, err := call(t, shown{caller: &vera}, refused.method, refused.request)
 		if !errors.Is(err, fleet.ErrDenied) || caller.Name != "" {
 			t.Errorf("%s: %v, and the RPC ran for %v", refused.method, err, caller)
 		}
-		if len(trail) != 1 || trail[0].Actor != "user:vera" || trail[0].Outcome != chain.OutcomeDenied {
-			t.Errorf("%s: the trail says %v", refused.method, trail)
+		if len(auditLog) != 1 || auditLog[0].Actor != "user:vera" || auditLog[0].Outcome != chain.OutcomeDenied {
+			t.Errorf("%s: the audit log says %v", refused.method, auditLog)
 		}
 	}
 }
@@ -79,9 +79,9 @@ func TestEveryAuthenticatorIsHeldByPermissionScopeAndTrail(t *testing.T) {
 func TestWhoShowsNothingOrInVainReachesNoRPC(t *testing.T) {
 	inVain := errors.New("the session has ended")
 	for name, by := range map[string]shown{"nothing": {}, "in vain": {err: inVain}} {
-		caller, _, trail, err := call(t, by, pgharborv1.BackupService_ListBackups_FullMethodName, &pgharborv1.ListBackupsRequest{})
-		if err == nil || by.err != nil && !errors.Is(err, inVain) || caller.Name != "" || len(trail) != 0 {
-			t.Errorf("%s: %v, %v, %v", name, err, caller, trail)
+		caller, _, auditLog, err := call(t, by, pgharborv1.BackupService_ListBackups_FullMethodName, &pgharborv1.ListBackupsRequest{})
+		if err == nil || by.err != nil && !errors.Is(err, inVain) || caller.Name != "" || len(auditLog) != 0 {
+			t.Errorf("%s: %v, %v, %v", name, err, caller, auditLog)
 		}
 	}
 }

@@ -22,8 +22,8 @@ func ListScope(ctx context.Context) fleet.Scope {
 	return CallerFrom(ctx).Instances
 }
 
-// answerList runs the handler of a list and refuses its answer where it has not
-// looked at the caller's scope.
+// answerList runs the handler of a list and refuses its answer if it has not looked at the caller's
+// scope.
 func answerList(ctx context.Context, request any, method string, handler grpc.UnaryHandler) (any, error) {
 	limited := &atomic.Bool{}
 	response, err := handler(context.WithValue(ctx, listKey{}, limited), request)

@@ -12,9 +12,9 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/access"
 )
 
-// CheckMethods returns an error where the server has an RPC that no table of
-// package access names, or a table names one that it does not have, or says of
-// one nothing about scopes that fits its request.
+// CheckMethods returns an error if the server has an RPC that no table of package access names, or
+// a table names one that it does not have, or says of one nothing about scopes that fits its
+// request.
 func CheckMethods(s *grpc.Server) error {
 	served := map[string]bool{}
 	for service, info := range s.GetServiceInfo() {

@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// refusedEvery is how often a certificate that was revoked is said to have been
-	// tried: an agent that was revoked tries for ever.
+	// refusedEvery is how often a certificate that was revoked is said to have been tried: an agent
+	// that was revoked tries forever.
 	refusedEvery = 24 * time.Hour
 	// maxRefused bounds the certificates that are remembered.
 	maxRefused = 10_000
 )
 
-// refusals remembers which certificates were tried of late in vain.
+// refusals remembers which certificates were tried recently without success.
 type refusals struct {
 	mu   sync.Mutex
 	last map[string]time.Time

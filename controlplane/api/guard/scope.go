@@ -12,8 +12,8 @@ import (
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
 )
 
-// admit holds a request within its caller's scope, as the rule of its RPC says,
-// and returns the instances that it is about. A refusal is written to the trail.
+// admit holds a request within its caller's scope, as the rule of its RPC says, and returns the
+// instances that it is about. A refusal is written to the audit log.
 func (g *Guard) admit(ctx context.Context, method string, caller fleet.Caller, request any) ([]string, error) {
 	rule, _ := access.RuleFor(method)
 	if len(rule.Scoping.Subjects) == 0 {
@@ -74,9 +74,9 @@ type thing struct {
 	id, instance string
 }
 
-// hideStrange answers whoever may not see the instance of a thing as if there were
-// no such thing: an id tells strangers nothing, not even that it is one. Both ways
-// are written to the trail, so that neither takes longer than the other.
+// hideStrange answers anyone who may not see the instance of a thing as if there were no such
+// thing: an id tells strangers nothing, not even that it is one. Both ways are written to the audit
+// log, so that neither takes longer than the other.
 func (g *Guard) hideStrange(ctx context.Context, method string, caller fleet.Caller, t thing, lookup error) error {
 	exists := lookup == nil
 	switch {
@@ -86,7 +86,7 @@ func (g *Guard) hideStrange(ctx context.Context, method string, caller fleet.Cal
 		return nil
 	}
 	hidden := fleet.NewProblem(fleet.ErrNotFound, "there is no %s %q", t.kind, t.id)
-	if access.HasEverywhere(caller, fleet.PermissionBackupList) || !fleet.ValidID(t.id) { // the trail keeps no texts that name nothing
+	if access.HasEverywhere(caller, fleet.PermissionBackupList) || !fleet.ValidID(t.id) { // the audit log keeps no texts that name nothing
 		return hidden
 	}
 	why := error(hidden)

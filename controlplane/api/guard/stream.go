@@ -26,7 +26,7 @@ func (g *Guard) Stream(server any, stream grpc.ServerStream, info *grpc.StreamSe
 	defer cancel(nil)
 	scoped := newScopedStream(ctx, g, stream, info.FullMethod, caller)
 
-	changed, leave := g.Bells.Listen(session.CallerBell(caller.String()))
+	changed, leave := g.Notifications.Listen(session.CallerChannel(caller.String()))
 	defer leave()
 	again := func() error {
 		_, caller, err := g.authorize(stream.Context(), info.FullMethod)
@@ -64,8 +64,8 @@ type scopedStream struct {
 	ctx    context.Context //nolint:containedctx // a stream is its context
 	method string
 
-	// limited says that the handler of a list has looked at the scope; nil where
-	// the stream is none.
+	// limited reports that the handler of a list has looked at the scope; nil if the stream is
+	// none.
 	limited *atomic.Bool
 
 	mu        sync.Mutex

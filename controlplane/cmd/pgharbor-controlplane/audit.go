@@ -13,7 +13,7 @@ import (
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "The trail, as it stands in the catalog on this host",
+		Short: "The audit log, as it is in the catalog on this host",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError(fmt.Errorf("say verify or seal; %s --help explains", cmd.CommandPath()))
@@ -28,8 +28,8 @@ func auditVerifyCommand() *cobra.Command {
 	var seen []string
 	cmd := &cobra.Command{
 		Use:   "verify --data-dir DIR",
-		Short: "Name the first entry of the trail that was edited, dropped, reordered or cut off; exit 6 then",
-		Long: `Walks the trail in the catalog, whether a control plane serves it or not, and holds
+		Short: "Name the first entry of the audit log that was edited, dropped, reordered or cut off; exit 6 then",
+		Long: `Walks the audit log in the catalog, whether a control plane serves it or not, and holds
 it to what the agents have seen of it, by what the catalog knows of that. Who doubts
 this host compares with what agents and people keep elsewhere: pgharbor audit verify,
 and --head with what pgharbor-agent trail prints. One that lies in what was sealed off
@@ -39,25 +39,25 @@ can't be checked here: exit 1.`,
 			if dataDir == "" {
 				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
-			var heads []chain.Head
+			var checkpoints []chain.Checkpoint
 			for _, text := range seen {
-				head, err := chain.ParseHead(text)
+				checkpoint, err := chain.ParseCheckpoint(text)
 				if err != nil {
 					return usageError(fmt.Errorf("--head: %w", err))
 				}
-				heads = append(heads, head)
+				checkpoints = append(checkpoints, checkpoint)
 			}
-			head, err := server.VerifyAudit(cmd.Context(), dataDir, heads...)
+			checkpoint, err := server.VerifyAudit(cmd.Context(), dataDir, checkpoints...)
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("The trail holds: %d entries, head %s\n", head.Sequence, head)
-			sealed, checked, err := server.SealedHead(cmd.Context(), dataDir)
+			text := fmt.Sprintf("The audit log holds: %d entries, checkpoint %s\n", checkpoint.Sequence, checkpoint)
+			sealed, checked, err := server.SealedCheckpoint(cmd.Context(), dataDir)
 			if err != nil {
 				return err
 			}
 			if sealed.Valid() {
-				text += fmt.Sprintf("Sealed off, and not looked at: entries 1 to %d, head %s\n", sealed.Sequence, sealed)
+				text += fmt.Sprintf("Sealed off, and not looked at: entries 1 to %d, checkpoint %s\n", sealed.Sequence, sealed)
 				if !checked {
 					text += "The seal's signature was not checked: the folder has no keys.\n"
 				}
@@ -67,7 +67,7 @@ can't be checked here: exit 1.`,
 		},
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "", "folder that init made, or a copy of it")
-	cmd.Flags().StringArrayVar(&seen, "head", nil, "a head that somebody has noted, SEQUENCE:HASH; may be given more than once")
+	cmd.Flags().StringArrayVar(&seen, "head", nil, "a checkpoint that somebody wrote down, SEQUENCE:HASH; may be given more than once")
 	return cmd
 }
 
@@ -75,10 +75,10 @@ func auditSealCommand() *cobra.Command {
 	o := server.SealOptions{Now: time.Now}
 	cmd := &cobra.Command{
 		Use:   "seal --data-dir DIR --year YEAR FILE",
-		Short: "Move the trail up to the end of a year to a file, and let the rest go on from its signed head",
+		Short: "Move the audit log up to the end of a year to a file, and let the rest go on from its signed head",
 		Long: `Writes the entries of a year that is over, and of those before it, to a new file as
 pgharbor audit export does, reads it again and verifies it, and only then deletes them
-from the catalog, whether a control plane serves it or not. The trail goes on from
+from the catalog, whether a control plane serves it or not. The audit log goes on from
 their head, which is signed, and audit verify begins there. Keep the file: nothing else
 has what is in it. pgharbor audit verify --file checks it; --after takes the head of the
 part before it.`,
@@ -96,8 +96,8 @@ part before it.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Sealed off: entries %d to %d, head %s\n%s  %s\n",
-				sealed.From, sealed.Head.Sequence, sealed.Head, sealed.SHA256, o.File)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Sealed off: entries %d to %d, checkpoint %s\n%s  %s\n",
+				sealed.From, sealed.Checkpoint.Sequence, sealed.Checkpoint, sealed.SHA256, o.File)
 			return err
 		},
 	}

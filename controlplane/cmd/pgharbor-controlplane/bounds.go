@@ -29,7 +29,7 @@ func boundFlags(flags *pflag.FlagSet, share *fleet.Share, days *keptDays) {
 	kept := func(to *int, name string, of time.Duration, usage string) {
 		flags.IntVar(to, name, int(of/oneDay), usage)
 	}
-	kept(&days.runs, "runs-days", fleet.DefaultKeep.Runs, "days for which runs are kept; what health judges by stays longer, here and below")
+	kept(&days.runs, "runs-days", fleet.DefaultKeep.Runs, "days for which runs are kept; what health is evaluated from stays longer, here and below")
 	kept(&days.jobs, "jobs-days", fleet.DefaultKeep.Jobs, "days for which jobs that have ended and settled requests for an approval are kept")
 	kept(&days.removed, "removed-days", fleet.DefaultKeep.Removed, "days for which backups stay listed that retention has removed")
 	kept(&days.invites, "invites-days", fleet.DefaultKeep.Invites, "days for which invites are kept that have expired")

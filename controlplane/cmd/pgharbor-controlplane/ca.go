@@ -33,13 +33,13 @@ not yet, and "ca retire" removes the older one when nobody needs it any longer.`
 		func(ctx context.Context, dataDir string) (server.CAs, error) {
 			return server.RetireCA(ctx, dataDir, force, time.Now().UTC())
 		})
-	retire.Flags().BoolVar(&force, "force", false, "lock out those who still need it: they have to be enrolled anew")
+	retire.Flags().BoolVar(&force, "force", false, "lock out those who still need it: they have to be enrolled again")
 	ca.AddCommand(retire,
 		caSubcommand("list", "List the CAs, and who still needs the older one",
 			func(ctx context.Context, dataDir string) (server.CAs, error) {
 				return server.ListCAs(ctx, dataDir, time.Now().UTC())
 			}),
-		caSubcommand("rotate", "Make the next CA, beside the one there is",
+		caSubcommand("rotate", "Make the next CA, in addition to the current one",
 			func(ctx context.Context, dataDir string) (server.CAs, error) {
 				return server.RotateCA(ctx, dataDir, time.Now().UTC())
 			}))

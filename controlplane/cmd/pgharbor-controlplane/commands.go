@@ -18,7 +18,8 @@ import (
 	"github.com/pgharbor/pgharbor/internal/shell"
 )
 
-// defaultAddress is where the control plane serves agents and people, and what invites carry, where nobody says another.
+// defaultAddress is where the control plane serves agents and people, and what invites carry, if
+// nobody says another.
 const defaultAddress = "127.0.0.1:7443"
 
 // usageError is for a command line that makes no sense.
@@ -49,9 +50,8 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// fromEnvironment gives every flag that was not set the value of
-// PGHARBOR_<FLAG>, where there is one. An empty one is none, as for the agent:
-// an empty address would be that of every interface.
+// fromEnvironment gives every flag that was not set the value of PGHARBOR_<FLAG>, if there is one.
+// An empty one is none, as for the agent: an empty address would be that of every interface.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		variable := "PGHARBOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -109,8 +109,8 @@ Then %s, the first OWNER, logs in once, before %s:
 	return err
 }
 
-// serveLine is the command that serves at the address that invites carry. Without --listen it would serve where nobody but
-// this host gets to, and on another port than the one that was asked for.
+// serveLine is the command that serves at the address that invites carry. Without --listen it would
+// serve where only this host gets to, and on another port than the one that was asked for.
 func serveLine(o server.InitOptions) string {
 	const command = "pgharbor-controlplane serve --data-dir %s"
 	host, port, err := net.SplitHostPort(o.Advertise)
@@ -135,7 +135,7 @@ func serveCommand() *cobra.Command {
 			if c.DataDir == "" {
 				return usageError(fmt.Errorf("--data-dir is missing"))
 			}
-			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.SwitchEvery <= 0 {
+			if c.Heartbeat <= 0 || c.CertificateLife <= 0 || c.HeartbeatURLEvery <= 0 {
 				return usageError(fmt.Errorf("--heartbeat, --certificate-life and --dead-mans-switch-every are durations over 0, such as 10s, 720h and 1m"))
 			}
 			c.Keep = days.keep()
@@ -146,11 +146,11 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.DataDir, "data-dir", "", "folder that init made")
 	cmd.Flags().StringVar(&c.Listen, "listen", defaultAddress, "address for agents and people (gRPC)")
 	cmd.Flags().StringVar(&c.HTTPListen, "http-listen", "127.0.0.1:7480", "address for health and metrics (HTTP, no certificate asked for); empty for none")
-	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents are to be heard of")
+	cmd.Flags().DurationVar(&c.Heartbeat, "heartbeat", server.DefaultHeartbeat, "how often agents report")
 	cmd.Flags().DurationVar(&c.CertificateLife, "certificate-life", server.DefaultCertificateLife, "life of the certificates of agents and people")
 	cmd.Flags().StringVar(&c.AlertsFile, "alerts", "", "file of the channels (webhooks, mail) over which people are told what is wrong")
-	cmd.Flags().StringVar(&c.SwitchURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")
-	cmd.Flags().DurationVar(&c.SwitchEvery, "dead-mans-switch-every", server.DefaultSwitchEvery, "how often it is called")
+	cmd.Flags().StringVar(&c.HeartbeatURL, "dead-mans-switch", "", "URL that is called for as long as the control plane does its work")
+	cmd.Flags().DurationVar(&c.HeartbeatURLEvery, "dead-mans-switch-every", server.DefaultHeartbeatURLEvery, "how often it is called")
 	boundFlags(cmd.Flags(), &c.Share, &days)
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	return cmd

@@ -52,7 +52,7 @@ func TestInitForAPerson(t *testing.T) {
 	}
 }
 
-// Who pastes what init prints serves where the invites lead.
+// Anyone who pastes what init prints serves where the invites lead.
 func TestInitSaysWhereToServe(t *testing.T) {
 	for advertise, listen := range map[string]string{
 		"127.0.0.1:7443":          "",

@@ -15,9 +15,9 @@ func recoverOwnerCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "recover-owner --data-dir DIR",
-		Short: "Make an OWNER's invite on this host, where no OWNER can log in any longer",
+		Short: "Make an OWNER's invite on this host, if no OWNER can log in any longer",
 		Long: `Recover-owner makes an invite for an OWNER of the whole fleet. It works on the data folder,
-whether the control plane serves or not, and the trail says that the host did it. Run it
+whether the control plane serves or not, and the audit log says that the host did it. Run it
 as the user that the control plane runs as.
 
 NAME may be somebody new, an OWNER who has lost their devices, or somebody who was

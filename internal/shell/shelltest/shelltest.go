@@ -19,8 +19,9 @@ var Hostile = []string{
 // Unseen are names that no terminal shows as they are.
 var Unseen = []string{"a\ntouch y", "a\rtouch y", "\x1b[2Jx", "a\tb", "\u202etxt", "zero\u200bwidth", "bad\xff", "nul\x00", "\u2028", "\u00a0"}
 
-// Paste runs a text as a person's shell would, in an empty folder, where the programs of ours only write down their
-// arguments. It returns these, one program after the other, and the files that have come to be in the folder.
+// Paste runs a text as a person's shell would, in an empty folder, if the programs of ours only
+// write down their arguments. It returns these, one program after the other, and the files that
+// have come to be in the folder.
 func Paste(t *testing.T, text string) (args, files []string) {
 	t.Helper()
 	dir, bin := t.TempDir(), t.TempDir()

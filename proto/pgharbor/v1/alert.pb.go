@@ -25,7 +25,7 @@ const (
 type Alert struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	// Empty where it is about the instance's agent.
+	// Empty if it is about the instance's agent.
 	Database string `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
 	Verdict  string `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// "pending" (seen once), "firing", or "clearing" (nothing is wrong any longer;
@@ -298,7 +298,7 @@ func (x *TestAlertsResponse) GetTests() []*ChannelTest {
 type ChannelTest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Channel string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
-	// Empty where the channel took the message.
+	// Empty if the channel took the message.
 	Error         string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

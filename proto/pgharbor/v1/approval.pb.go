@@ -27,9 +27,9 @@ type Approval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// "backup.replace", "backup.download", "backup.retention", "backup.release",
-	// "restore.elsewhere" (on another instance; it waits where a download does),
-	// "restore.undo" (it waits where a replacement does), "health.thresholds" (how
-	// health judges), or what would get around a policy: "policy.loosen",
+	// "restore.elsewhere" (on another instance; it waits if a download does),
+	// "restore.undo" (it waits if a replacement does), "health.thresholds" (how
+	// health evaluates), or what would get around a policy: "policy.loosen",
 	// "user.empower" (an invite, a grant, a role or a scope that makes somebody able
 	// to approve), "device.enroll" (a device of such a person, by an invite that
 	// nobody approved of).
@@ -638,7 +638,7 @@ func (x *DenyResponse) GetApproval() *Approval {
 	return nil
 }
 
-// Policy applies to every instance that its glob matches. Where several match,
+// Policy applies to every instance that its glob matches. If several match,
 // each is heeded.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -649,7 +649,7 @@ type Policy struct {
 	// SetPolicy takes their last word too.
 	RequireApproval []string `protobuf:"bytes,2,rep,name=require_approval,json=requireApproval,proto3" json:"require_approval,omitempty"`
 	RequireReason   []string `protobuf:"bytes,3,rep,name=require_reason,json=requireReason,proto3" json:"require_reason,omitempty"`
-	// How long an approval may wait for its decision, and then for its use. Where
+	// How long an approval may wait for its decision, and then for its use. If
 	// several policies ask for it, the shortest holds. One hour unless set.
 	ApprovalTtl   *durationpb.Duration   `protobuf:"bytes,4,opt,name=approval_ttl,json=approvalTtl,proto3" json:"approval_ttl,omitempty"`
 	UpdatedBy     string                 `protobuf:"bytes,5,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`

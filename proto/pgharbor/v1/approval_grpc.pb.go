@@ -34,7 +34,7 @@ const (
 // very same request passes, once, after another person has approved of it.
 type ApprovalServiceClient interface {
 	// ListApprovals returns approvals newest first: the caller's own, those that
-	// the caller may decide on, and all of them to who reads the trail.
+	// the caller may decide on, and all of them to those who read the audit log.
 	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
 	GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error)
 	// Approve and Deny are refused to who asked for the approval, and to who may
@@ -100,7 +100,7 @@ func (c *approvalServiceClient) Deny(ctx context.Context, in *DenyRequest, opts 
 // very same request passes, once, after another person has approved of it.
 type ApprovalServiceServer interface {
 	// ListApprovals returns approvals newest first: the caller's own, those that
-	// the caller may decide on, and all of them to who reads the trail.
+	// the caller may decide on, and all of them to those who read the audit log.
 	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
 	GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error)
 	// Approve and Deny are refused to who asked for the approval, and to who may

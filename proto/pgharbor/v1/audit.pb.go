@@ -448,15 +448,15 @@ func (*ListTrailHeadsRequest) Descriptor() ([]byte, []int) {
 
 type ListTrailHeadsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Not set while the trail is empty.
+	// Not set while the audit log is empty.
 	Head      *TrailHead       `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
 	Witnessed []*WitnessedHead `protobuf:"bytes,2,rep,name=witnessed,proto3" json:"witnessed,omitempty"`
-	// Not set any longer: a signed head says nothing of what was sealed off.
+	// Not set any longer: a signed checkpoint says nothing of what was sealed off.
 	//
 	// Deprecated: Marked as deprecated in pgharbor/v1/audit.proto.
 	Sealed *TrailHead `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
-	// Up to where the trail was sealed off; the first entry of an export is the next,
-	// and one of them, "audit.seal", says so too. Not set where nothing was.
+	// Up to where the audit log was sealed off; the first entry of an export is the next,
+	// and one of them, "audit.seal", says so too. Not set if nothing was.
 	Seal          *TrailSeal `protobuf:"bytes,4,opt,name=seal,proto3" json:"seal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -521,8 +521,8 @@ func (x *ListTrailHeadsResponse) GetSeal() *TrailSeal {
 	return nil
 }
 
-// TrailHead is the newest entry of the trail at a moment, signed. Who keeps it
-// can tell later whether the trail up to it is still the same.
+// TrailHead is the newest entry of the audit log at a moment, signed. Who keeps it
+// can tell later whether the audit log up to it is still the same.
 type TrailHead struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -533,7 +533,7 @@ type TrailHead struct {
 	// DER, of the key that signed; the fleet's CA has issued it.
 	Certificate []byte `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// Instead of all of the above, from an agent: it holds none, because somebody has
-	// said there that the trail may begin anew.
+	// said there that the audit log may begin again.
 	BeginsAnew    bool `protobuf:"varint,6,opt,name=begins_anew,json=beginsAnew,proto3" json:"begins_anew,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -611,7 +611,7 @@ func (x *TrailHead) GetBeginsAnew() bool {
 	return false
 }
 
-// TrailSeal says up to where the trail was sealed off, and what file has the entries.
+// TrailSeal says up to where the audit log was sealed off, and what file has the entries.
 type TrailSeal struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -620,7 +620,7 @@ type TrailSeal struct {
 	FileSha256 string                 `protobuf:"bytes,3,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	At         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
 	// ECDSA over what docs/audit.md defines, ASN.1. It is another text than that of a
-	// head.
+	// checkpoint.
 	Signature []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
 	// DER, of the key that signed; the fleet's CA has issued it.
 	Certificate   []byte `protobuf:"bytes,6,opt,name=certificate,proto3" json:"certificate,omitempty"`
@@ -700,7 +700,7 @@ func (x *TrailSeal) GetCertificate() []byte {
 	return nil
 }
 
-// WitnessedHead is the newest head that an agent holds.
+// WitnessedHead is the newest checkpoint that an agent holds.
 type WitnessedHead struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -762,16 +762,16 @@ func (x *WitnessedHead) GetToldAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// TrailVerification is what `pgharbor audit verify -o json` prints of a trail that
+// TrailVerification is what `pgharbor audit verify -o json` prints of an audit log that
 // holds.
 type TrailVerification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The head, and so the number of entries.
+	// The checkpoint, and so the number of entries.
 	Sequence int64  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Hash     string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
-	// Who has seen a head that is part of it.
+	// Who has seen a checkpoint that is part of it.
 	Witnesses []string `protobuf:"bytes,3,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
-	// The head of the part that was sealed off, SEQUENCE:HASH, where one was: this
+	// The checkpoint of the part that was sealed off, SEQUENCE:HASH, if one was: this
 	// begins after it.
 	After         string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields

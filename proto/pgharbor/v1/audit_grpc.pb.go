@@ -28,15 +28,15 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AuditService shows the trail, and what it takes to hold it to what it was.
+// AuditService shows the audit log, and what it takes to hold it to what it was.
 type AuditServiceClient interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 	// ExportAuditEntries sends every entry that was not sealed off, oldest first, up
 	// to the newest at the moment of the call.
 	ExportAuditEntries(ctx context.Context, in *ExportAuditEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditEntriesResponse], error)
-	// ListTrailHeads returns the head of this moment, and those that agents have
-	// told of. The trail that is exported after it reaches all of them.
+	// ListTrailHeads returns the checkpoint of this moment, and those that agents have
+	// told of. The audit log that is exported after it reaches all of them.
 	ListTrailHeads(ctx context.Context, in *ListTrailHeadsRequest, opts ...grpc.CallOption) (*ListTrailHeadsResponse, error)
 }
 
@@ -91,15 +91,15 @@ func (c *auditServiceClient) ListTrailHeads(ctx context.Context, in *ListTrailHe
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
 //
-// AuditService shows the trail, and what it takes to hold it to what it was.
+// AuditService shows the audit log, and what it takes to hold it to what it was.
 type AuditServiceServer interface {
 	// ListAuditEntries returns entries newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	// ExportAuditEntries sends every entry that was not sealed off, oldest first, up
 	// to the newest at the moment of the call.
 	ExportAuditEntries(*ExportAuditEntriesRequest, grpc.ServerStreamingServer[ExportAuditEntriesResponse]) error
-	// ListTrailHeads returns the head of this moment, and those that agents have
-	// told of. The trail that is exported after it reaches all of them.
+	// ListTrailHeads returns the checkpoint of this moment, and those that agents have
+	// told of. The audit log that is exported after it reaches all of them.
 	ListTrailHeads(context.Context, *ListTrailHeadsRequest) (*ListTrailHeadsResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }

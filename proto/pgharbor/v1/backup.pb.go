@@ -28,7 +28,7 @@ type Backup struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Instance string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
-	// Database is empty where the subject is no database, and for an adopted file
+	// Database is empty if the subject is no database, and for an imported file
 	// whose database could not be told.
 	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
 	// Filename is the base name, without a folder.
@@ -47,7 +47,7 @@ type Backup struct {
 	// "none" or "openssl-aes-256-cbc-pbkdf2".
 	Encryption string `protobuf:"bytes,12,opt,name=encryption,proto3" json:"encryption,omitempty"`
 	// Size and hash of the dump before compression and encryption; zero and
-	// empty for an adopted file that could not be opened.
+	// empty for an imported file that could not be opened.
 	PlainSizeBytes int64  `protobuf:"varint,13,opt,name=plain_size_bytes,json=plainSizeBytes,proto3" json:"plain_size_bytes,omitempty"`
 	PlainSha256    string `protobuf:"bytes,14,opt,name=plain_sha256,json=plainSha256,proto3" json:"plain_sha256,omitempty"`
 	RunId          string `protobuf:"bytes,15,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
@@ -67,7 +67,7 @@ type Backup struct {
 	Tables        []*TableRows           `protobuf:"bytes,24,rep,name=tables,proto3" json:"tables,omitempty"`
 	RemovedAt     *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=removed_at,json=removedAt,proto3" json:"removed_at,omitempty"`
 	RemovedReason string                 `protobuf:"bytes,26,opt,name=removed_reason,json=removedReason,proto3" json:"removed_reason,omitempty"`
-	// False for an adopted file in which no end marker could be found; such a
+	// False for an imported file in which no end marker could be found; such a
 	// file counts for nothing.
 	Complete bool   `protobuf:"varint,27,opt,name=complete,proto3" json:"complete,omitempty"`
 	Ctype    string `protobuf:"bytes,28,opt,name=ctype,proto3" json:"ctype,omitempty"`
@@ -76,13 +76,13 @@ type Backup struct {
 	HoldReason string `protobuf:"bytes,30,opt,name=hold_reason,json=holdReason,proto3" json:"hold_reason,omitempty"`
 	// Who held it: "user:NAME".
 	HeldBy string `protobuf:"bytes,31,opt,name=held_by,json=heldBy,proto3" json:"held_by,omitempty"`
-	// How its newest test restore ended; unset where there was none.
+	// How its newest test restore ended; unset if there was none.
 	Proof *Proof `protobuf:"bytes,32,opt,name=proof,proto3" json:"proof,omitempty"`
 	// When its file was last read again as a whole.
 	ScrubbedAt *timestamppb.Timestamp `protobuf:"bytes,33,opt,name=scrubbed_at,json=scrubbedAt,proto3" json:"scrubbed_at,omitempty"`
-	// What is wrong with its file, where its state is "damaged".
+	// What is wrong with its file, if its state is "damaged".
 	Damage string `protobuf:"bytes,34,opt,name=damage,proto3" json:"damage,omitempty"`
-	// What is kept beside the file; absent where nothing is.
+	// What is kept beside the file; absent if nothing is.
 	Globals *Globals `protobuf:"bytes,35,opt,name=globals,proto3" json:"globals,omitempty"`
 	// The place among the manifests of its database that the same key signed, and
 	// the hash of the stored manifest before it; 0 and empty without a signature.
@@ -91,8 +91,8 @@ type Backup struct {
 	// The id of the key that signed the manifest.
 	SignedBy string `protobuf:"bytes,38,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
 	// How the maker of the file was known that the database had been restored from,
-	// confined: "unknown" or another word for an origin that is not proven. Empty for
-	// the backups of all other databases. Such a backup is restored confined.
+	// sandboxed: "unknown" or another word for an unknown origin. Empty for
+	// the backups of all other databases. Such a backup is restored sandboxed.
 	UnprovenOrigin string `protobuf:"bytes,39,opt,name=unproven_origin,json=unprovenOrigin,proto3" json:"unproven_origin,omitempty"`
 	// "logical": a dump by pg_dump. Agents of before there were kinds send none,
 	// and mean that. Others may come: a backup of one that is not known is kept,
@@ -100,7 +100,7 @@ type Backup struct {
 	Kind string `protobuf:"bytes,40,opt,name=kind,proto3" json:"kind,omitempty"`
 	// What it is of: "database", by the name of that field, or "instance", the
 	// whole of it. Agents of before there were subjects send none, and mean the
-	// database; it is empty too for an adopted file whose database could not be
+	// database; it is empty too for an imported file whose database could not be
 	// told.
 	Subject string `protobuf:"bytes,41,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The ids of the backups without which it can't be restored. A dump has none.
@@ -433,13 +433,13 @@ func (x *Backup) GetDependsOn() []string {
 	return nil
 }
 
-// Globals is the companion of a backup's file: the roles and tablespaces of
+// Globals is the globals file of a backup: the roles and tablespaces of
 // the instance, and the settings of the database, sealed as the file is.
 type Globals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Filename is the base name, without a folder.
 	Filename string `protobuf:"bytes,1,opt,name=filename,proto3" json:"filename,omitempty"`
-	// Size and hash of the companion as it is stored.
+	// Size and hash of the globals file as it is stored.
 	SizeBytes int64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	// Hexadecimal, lower case.
 	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
@@ -517,7 +517,7 @@ func (x *Globals) GetRoles() []string {
 }
 
 // Proof is how a test restore of a backup ended: whether what was stored came
-// back. A backup whose proof failed counts for nothing.
+// back. A backup whose test restore failed does not count.
 type Proof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "succeeded" or "failed".
@@ -537,7 +537,7 @@ type Proof struct {
 	// What differed from the manifest, one sentence each, or why it failed.
 	Differences []string `protobuf:"bytes,9,rep,name=differences,proto3" json:"differences,omitempty"`
 	// What a restore into a live server refuses to load without --trust-content,
-	// and why; empty where it loads all. A test restore in a cage loads it all the
+	// and why; empty if it loads all. A test restore in a cage loads it all the
 	// same.
 	Refuses       string `protobuf:"bytes,10,opt,name=refuses,proto3" json:"refuses,omitempty"`
 	unknownFields protoimpl.UnknownFields

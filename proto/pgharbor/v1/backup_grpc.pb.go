@@ -40,7 +40,7 @@ type BackupServiceClient interface {
 	// It fails with UNAVAILABLE when the agent is not connected.
 	StartBackup(ctx context.Context, in *StartBackupRequest, opts ...grpc.CallOption) (*StartBackupResponse, error)
 	// VerifyBackup asks the agent to restore a backup into a throwaway server, to
-	// count its rows, and to remove it again. The backup's proof has the outcome.
+	// count its rows, and to remove it again. The backup's test restore has the outcome.
 	VerifyBackup(ctx context.Context, in *VerifyBackupRequest, opts ...grpc.CallOption) (*VerifyBackupResponse, error)
 	// HoldBackup keeps a backup from retention until ReleaseBackup.
 	HoldBackup(ctx context.Context, in *HoldBackupRequest, opts ...grpc.CallOption) (*HoldBackupResponse, error)
@@ -128,7 +128,7 @@ type BackupServiceServer interface {
 	// It fails with UNAVAILABLE when the agent is not connected.
 	StartBackup(context.Context, *StartBackupRequest) (*StartBackupResponse, error)
 	// VerifyBackup asks the agent to restore a backup into a throwaway server, to
-	// count its rows, and to remove it again. The backup's proof has the outcome.
+	// count its rows, and to remove it again. The backup's test restore has the outcome.
 	VerifyBackup(context.Context, *VerifyBackupRequest) (*VerifyBackupResponse, error)
 	// HoldBackup keeps a backup from retention until ReleaseBackup.
 	HoldBackup(context.Context, *HoldBackupRequest) (*HoldBackupResponse, error)

@@ -200,16 +200,16 @@ type Threshold struct {
 	SizePercent int32 `protobuf:"varint,3,opt,name=size_percent,json=sizePercent,proto3" json:"size_percent,omitempty"`
 	// How long a run may take of which nothing is known.
 	HangAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=hang_after,json=hangAfter,proto3" json:"hang_after,omitempty"`
-	// How long after its time a round must have begun.
+	// How long after its time a scheduled run must have begun.
 	MissedAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=missed_after,json=missedAfter,proto3" json:"missed_after,omitempty"`
 	ClockOffset *durationpb.Duration `protobuf:"bytes,6,opt,name=clock_offset,json=clockOffset,proto3" json:"clock_offset,omitempty"`
 	// What must be left of an agent's certificate.
 	CertificateLeft *durationpb.Duration `protobuf:"bytes,7,opt,name=certificate_left,json=certificateLeft,proto3" json:"certificate_left,omitempty"`
-	// How old the newest proof may be; without it no proof is asked for.
+	// How old the newest test restore may be; without it none is asked for.
 	ProofWithin *durationpb.Duration `protobuf:"bytes,8,opt,name=proof_within,json=proofWithin,proto3" json:"proof_within,omitempty"`
 	// Plain files are not enough.
 	Encryption bool `protobuf:"varint,9,opt,name=encryption,proto3" json:"encryption,omitempty"`
-	// Nothing of the database is judged.
+	// Nothing of the database is evaluated.
 	Ignore        bool                   `protobuf:"varint,10,opt,name=ignore,proto3" json:"ignore,omitempty"`
 	SetBy         string                 `protobuf:"bytes,11,opt,name=set_by,json=setBy,proto3" json:"set_by,omitempty"`
 	SetAt         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=set_at,json=setAt,proto3" json:"set_at,omitempty"`
@@ -370,7 +370,7 @@ func (*ListThresholdsRequest) Descriptor() ([]byte, []int) {
 type ListThresholdsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Thresholds []*Threshold           `protobuf:"bytes,1,rep,name=thresholds,proto3" json:"thresholds,omitempty"`
-	// What holds where no rule says otherwise.
+	// What holds if no rule says otherwise.
 	Defaults      *Threshold `protobuf:"bytes,2,opt,name=defaults,proto3" json:"defaults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -666,8 +666,8 @@ type DatabaseHealth struct {
 	Warnings []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The newest test restore of a backup of the database.
 	Proof *Proof `protobuf:"bytes,10,opt,name=proof,proto3" json:"proof,omitempty"`
-	// About how long a restore of the database takes, by its newest proof that
-	// succeeded; unset where there is none.
+	// About how long a restore of the database takes, by its newest test restore that
+	// succeeded; unset if there is none.
 	RestoreTakes *durationpb.Duration `protobuf:"bytes,11,opt,name=restore_takes,json=restoreTakes,proto3" json:"restore_takes,omitempty"`
 	// Of the good backups of the last days, oldest first, the newest last.
 	RecentSizesBytes []int64                `protobuf:"varint,12,rep,packed,name=recent_sizes_bytes,json=recentSizesBytes,proto3" json:"recent_sizes_bytes,omitempty"`

@@ -39,7 +39,7 @@ type Job struct {
 	FinishedAt  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
 	Deadline    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	Error       string                 `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
-	// A word for scripts, set where error is: "integrity", "passphrase",
+	// A word for scripts, set if error is: "integrity", "passphrase",
 	// "exists", "not-found", "not-allowed", "content" (what is in the dump would
 	// gain rights by the restore), "unreachable" or "failed".
 	Failure  string    `protobuf:"bytes,11,opt,name=failure,proto3" json:"failure,omitempty"`
@@ -186,9 +186,9 @@ type Progress struct {
 	// What is being done, for example "dump" or "verify".
 	Phase     string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
 	DoneBytes int64  `protobuf:"varint,2,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
-	// Zero where the end is not known.
+	// Zero if the end is not known.
 	TotalBytes int64 `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
-	// Tables that are done, of how many; zero where that is not known.
+	// Tables that are done, of how many; zero if that is not known.
 	DoneObjects   int64 `protobuf:"varint,4,opt,name=done_objects,json=doneObjects,proto3" json:"done_objects,omitempty"`
 	TotalObjects  int64 `protobuf:"varint,5,opt,name=total_objects,json=totalObjects,proto3" json:"total_objects,omitempty"`
 	unknownFields protoimpl.UnknownFields

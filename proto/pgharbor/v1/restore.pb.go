@@ -41,16 +41,16 @@ type Restore struct {
 	Failure     string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`
 	Progress    *Progress              `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
 	// The name under which the database that was replaced is kept, or after an
-	// undo the restored one. Empty where none is.
+	// undo the restored one. Empty if none is.
 	KeptDatabase string `protobuf:"bytes,15,opt,name=kept_database,json=keptDatabase,proto3" json:"kept_database,omitempty"`
 	// Unset while it is kept until it is dropped by hand.
 	KeptUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
 	UndoneAt  *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=undone_at,json=undoneAt,proto3" json:"undone_at,omitempty"`
-	// What the look ahead found.
+	// What the preflight found.
 	Checks []*RestoreCheck `protobuf:"bytes,18,rep,name=checks,proto3" json:"checks,omitempty"`
 	// Whether the target may exist and is replaced.
 	Replace bool `protobuf:"varint,19,opt,name=replace,proto3" json:"replace,omitempty"`
-	// The instance that it is restored on, where that is not the backup's own.
+	// The instance that it is restored on, if that is not the backup's own.
 	TargetInstance string `protobuf:"bytes,20,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
 	// What the restored database lacks, a sentence each.
 	Warnings      []string `protobuf:"bytes,21,rep,name=warnings,proto3" json:"warnings,omitempty"`
@@ -235,14 +235,14 @@ func (x *Restore) GetWarnings() []string {
 	return nil
 }
 
-// RestoreCheck is one line of a look ahead.
+// RestoreCheck is one line of a preflight.
 type RestoreCheck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "OK", "WARN" or "FAILED"; one that failed keeps the restore from beginning.
 	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// What to do about it, where it is not OK.
+	// What to do about it, if it is not OK.
 	Remedy        string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -313,7 +313,7 @@ type CreateRestoreRequest struct {
 	Confirm        string                 `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
 	Reason         string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	RequestId      string                 `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Let the restored database take the place of the target where that exists.
+	// Let the restored database take the place of the target if that exists.
 	Replace bool `protobuf:"varint,6,opt,name=replace,proto3" json:"replace,omitempty"`
 	// Roles that are kept with the backup and missing on the instance are made
 	// first: "missing", without attributes that only a superuser may give, or
@@ -323,7 +323,7 @@ type CreateRestoreRequest struct {
 	// The instance to restore on; empty means the backup's own.
 	TargetInstance string `protobuf:"bytes,9,opt,name=target_instance,json=targetInstance,proto3" json:"target_instance,omitempty"`
 	// Run the code in the dump with all the rights of the agent, as pg_restore by a
-	// superuser does, where it can't be loaded as its owners. The host has to allow
+	// superuser does, if it can't be loaded as its owners. The host has to allow
 	// it. A policy on backup.replace makes it wait for a second person.
 	TrustContent  bool `protobuf:"varint,10,opt,name=trust_content,json=trustContent,proto3" json:"trust_content,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -294,13 +294,13 @@ type Hello struct {
 	// or were acknowledged.
 	RunningJobIds   []string `protobuf:"bytes,3,rep,name=running_job_ids,json=runningJobIds,proto3" json:"running_job_ids,omitempty"`
 	InventoryDigest string   `protobuf:"bytes,4,opt,name=inventory_digest,json=inventoryDigest,proto3" json:"inventory_digest,omitempty"`
-	// Random for each start of the agent: tells a connection made anew from a
+	// Random for each start of the agent: tells a connection made again from a
 	// second agent with a copy of the identity. Empty from older agents.
 	Incarnation string `protobuf:"bytes,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// The host as it can't be copied with the state folder: its name and a hash of
 	// its machine id.
 	Host string `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
-	// The newest head of the trail that the agent holds.
+	// The newest checkpoint of the audit log that the agent holds.
 	TrailHead *TrailHead `protobuf:"bytes,7,opt,name=trail_head,json=trailHead,proto3" json:"trail_head,omitempty"`
 	// The public key, Ed25519, with which the agent signs manifests; empty before
 	// it has one.
@@ -535,11 +535,11 @@ type AgentStatus struct {
 	Databases  []*InstanceDatabase `protobuf:"bytes,11,rep,name=databases,proto3" json:"databases,omitempty"`
 	// What an operator should know, one sentence each.
 	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// When backups are restored to prove them: cron, in timezone; empty where only
+	// When backups are restored for a test: cron, in timezone; empty if only
 	// by hand.
 	VerifySchedule string                 `protobuf:"bytes,13,opt,name=verify_schedule,json=verifySchedule,proto3" json:"verify_schedule,omitempty"`
 	NextVerifyAt   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=next_verify_at,json=nextVerifyAt,proto3" json:"next_verify_at,omitempty"`
-	// Within how many days each stored file is read again; 0 where none is.
+	// Within how many days each stored file is read again; 0 if none is.
 	ScrubDays int32 `protobuf:"varint,15,opt,name=scrub_days,json=scrubDays,proto3" json:"scrub_days,omitempty"`
 	// What the disk of the backup folder has left.
 	FreeBytes *int64 `protobuf:"varint,16,opt,name=free_bytes,json=freeBytes,proto3,oneof" json:"free_bytes,omitempty"`
@@ -742,11 +742,11 @@ type HostPolicy struct {
 	Jobs []string `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// Whether a database in service may be replaced.
 	Replace bool `protobuf:"varint,2,opt,name=replace,proto3" json:"replace,omitempty"`
-	// The other instances, as globs, whose backups are restored on the proof of a
+	// The other instances, as globs, whose backups are restored on the passphrase MAC of a
 	// passphrase that both have.
 	RestoreFrom []string `protobuf:"bytes,3,rep,name=restore_from,json=restoreFrom,proto3" json:"restore_from,omitempty"`
 	// Whether a file of another instance of which nothing proves who made it is
-	// restored, confined.
+	// restored, sandboxed.
 	Unproven bool `protobuf:"varint,4,opt,name=unproven,proto3" json:"unproven,omitempty"`
 	// Whether roles with superuser attributes are made.
 	SuperuserRoles bool `protobuf:"varint,5,opt,name=superuser_roles,json=superuserRoles,proto3" json:"superuser_roles,omitempty"`
@@ -1184,7 +1184,7 @@ func (x *ReportAck) GetId() string {
 type RunFinished struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Run   *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	// Set where the run succeeded.
+	// Set if the run succeeded.
 	Backup        *Backup `protobuf:"bytes,2,opt,name=backup,proto3" json:"backup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1299,7 +1299,7 @@ type BackupScrubbed struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	BackupId   string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
 	ScrubbedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=scrubbed_at,json=scrubbedAt,proto3" json:"scrubbed_at,omitempty"`
-	// What is wrong with the file; empty where it is as it was written.
+	// What is wrong with the file; empty if it is as it was written.
 	Damage        string `protobuf:"bytes,3,opt,name=damage,proto3" json:"damage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1814,7 +1814,7 @@ type RestoreSpec struct {
 	// As in CreateRestoreRequest.
 	Replace   bool   `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
 	WithRoles string `protobuf:"bytes,6,opt,name=with_roles,json=withRoles,proto3" json:"with_roles,omitempty"`
-	// Set where the backup is another instance's: the agent gets it by Fetch.
+	// Set if the backup is another instance's: the agent gets it by Fetch.
 	Source *RestoreSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	// As in CreateRestoreRequest.
 	TrustContent  bool `protobuf:"varint,7,opt,name=trust_content,json=trustContent,proto3" json:"trust_content,omitempty"`
@@ -2007,7 +2007,7 @@ type SendSpec struct {
 	BackupId string                 `protobuf:"bytes,1,opt,name=backup_id,json=backupId,proto3" json:"backup_id,omitempty"`
 	Offset   int64                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	// For another agent, which needs all of a backup: the manifest goes with the
-	// header, and the companion follows the file.
+	// header, and the globals file follows the file.
 	Whole         bool `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,7 +37,7 @@ type TransferServiceClient interface {
 	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadRequest, UploadResponse], error)
 	// Fetch is opened by the agent that was offered a restore of another
 	// instance's backup. It gets the manifest, the sealed file and, after its last
-	// byte, the companion with roles and settings, where there is one.
+	// byte, the globals file with roles and settings, if there is one.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
 }
 
@@ -113,7 +113,7 @@ type TransferServiceServer interface {
 	Upload(grpc.ClientStreamingServer[UploadRequest, UploadResponse]) error
 	// Fetch is opened by the agent that was offered a restore of another
 	// instance's backup. It gets the manifest, the sealed file and, after its last
-	// byte, the companion with roles and settings, where there is one.
+	// byte, the globals file with roles and settings, if there is one.
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
 	mustEmbedUnimplementedTransferServiceServer()
 }
