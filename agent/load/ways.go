@@ -1,26 +1,17 @@
 package load
 
 import (
-	"context"
 	"fmt"
 	"strings"
 )
-
-// reachedCode is something that no superuser wrote and that the server may run.
-type reachedCode struct {
-	what  string // "function public.f"
-	owner string
-}
-
-func (r reachedCode) String() string { return fmt.Sprintf("%s of %q", r.what, r.owner) }
 
 // reach is a way along the catalog's dependencies from tables and types to the code that the server may call.
 type reach struct {
 	// columns: through the types of columns, checks and generated columns, as a row is loaded.
 	columns bool
-	// checks: through the checks of tables, too.
+	// checks: also through the checks of tables.
 	checks bool
-	// parts: down to the partitions, too. Up to what a table is a part of it goes always.
+	// parts: also down to the partitions. It goes up to what a table is a part of in any case.
 	parts bool
 	// plans: through what the planner looks at, indexes and statistics, and from a query to its tables.
 	plans bool
@@ -28,7 +19,7 @@ type reach struct {
 	casts bool
 	// alone: neither up nor down, but what the table has itself.
 	alone bool
-	// deputies: functions of superusers that may run what others made count, too. The superuser is to run what is found.
+	// deputies: superusers' functions that may run what others made count too. It is for what the superuser would run.
 	deputies bool
 }
 
@@ -109,53 +100,14 @@ func (s start) args() []string {
 	return []string{oidArray(s.tables), oidArray(s.types), oidArray(s.functions)}
 }
 
-// textArray is a text[] as the server reads it.
-func textArray(texts []string) string {
-	quoted := make([]string, len(texts))
-	for n, text := range texts {
-		quoted[n] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-	}
-	return "{" + strings.Join(quoted, ",") + "}"
-}
-
-func oidArray(oids []string) string { return "{" + strings.Join(oids, ",") + "}" }
-
-// from is the SQL of a way from a start, whose args it takes: reached is a table of what it comes to.
+// from is the SQL that follows a way from a start. Its parameters are the args of the start; its table reached holds
+// all that the way leads to.
 func (w reach) from() string {
 	return `WITH RECURSIVE reached (class, oid) AS (
 		(SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, t.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t (oid)
 			UNION SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
 			UNION SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, t.oid FROM pg_catalog.unnest($3::pg_catalog.oid[]) AS t (oid))
 		UNION SELECT next.class, next.oid FROM reached r CROSS JOIN LATERAL (` + w.edges() + `) AS next (class, oid))`
-}
-
-// find returns the code of others than superusers that can be reached.
-func (w reach) find(ctx context.Context, s *loadSessions, from start) ([]reachedCode, error) {
-	kinds := "function,operator,domain,view"
-	if w.columns {
-		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
-	}
-	code, err := s.codeOf(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
-		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
-	if err != nil || len(code) > 0 || !w.deputies {
-		return code, err
-	}
-	if code, err := s.codeOf(ctx, anyCode); err != nil || len(code) == 0 {
-		return nil, err // there is nothing to run
-	}
-	if code, err := w.textRunners(ctx, s, from); err != nil || len(code) > 0 {
-		return code, err
-	}
-	functions, err := w.functions(ctx, s, from)
-	if err != nil {
-		return nil, err
-	}
-	return s.deputies(ctx, functions)
-}
-
-// functions returns the functions that can be reached and are not the server's own.
-func (w reach) functions(ctx context.Context, s *loadSessions, from start) ([]string, error) {
-	return s.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
 }
 
 // The oids of pg_type, pg_proc, pg_class, pg_attrdef and pg_constraint.
@@ -166,63 +118,3 @@ const (
 	classOfDefaults    = "2604"
 	classOfConstraints = "2606"
 )
-
-// codeOf asks for code: kind, schema, name and owner.
-func (s *loadSessions) codeOf(ctx context.Context, sql string, args ...string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, sql, args...)
-	var found []reachedCode
-	for _, row := range rows {
-		found = append(found, reachedCode{what: row[0] + " " + row[1] + "." + row[2], owner: row[3]})
-	}
-	return found, err
-}
-
-// oids asks for objects.
-func (s *loadSessions) oids(ctx context.Context, sql string, args ...string) ([]string, error) {
-	rows, err := s.query(ctx, sql, args...)
-	var oids []string
-	for _, row := range rows {
-		oids = append(oids, row[0])
-	}
-	return oids, err
-}
-
-// queryReaches is what planning a query of some tables or views may run, and running that of a view. bySuperuser: the superuser plans it.
-func (l *loader) queryReaches(ctx context.Context, s *loadSessions, bySuperuser bool, tables ...string) ([]reachedCode, error) {
-	if !l.mixed {
-		return nil, nil
-	}
-	return l.findAll(ctx, s, reachOfQuery.bySuperuser(bySuperuser), start{tables: tables}, false)
-}
-
-// viewReaches is what a query of a superuser's view may run, and what the types that it uses may.
-func (l *loader) viewReaches(ctx context.Context, s *loadSessions, view string) ([]reachedCode, error) {
-	way, from := reachOfQuery.bySuperuser(true), start{tables: []string{view}}
-	found, err := l.findAll(ctx, s, way, from, true)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	return s.foreignTables(ctx, way, from)
-}
-
-// foreignTables are those that a way comes to, and that others than superusers have, or have the server of: reading one asks whatever that
-// server is by now, which may be this one, with a superuser's right to log in there.
-func (s *loadSessions) foreignTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
-	tables, err := s.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
-	if err != nil {
-		return nil, err
-	}
-	return s.codeOf(ctx, `SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
-		JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND NOT `+trustedRole, oidArray(tables))
-}
-
-// attachReaches is what making one table a part of another may run; the bounds are values of the types of the key.
-func (l *loader) attachReaches(ctx context.Context, s *loadSessions, bySuperuser bool, parent, child string) ([]reachedCode, error) {
-	types, err := s.oids(ctx, `SELECT a.atttypid FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_attribute a
-		ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) WHERE p.partrelid = $1::pg_catalog.oid`, parent)
-	if err != nil {
-		return nil, err
-	}
-	return l.findAll(ctx, s, reachOfChange.bySuperuser(bySuperuser), start{tables: []string{parent, child}, types: types}, false)
-}

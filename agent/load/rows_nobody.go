@@ -19,18 +19,18 @@ const schemasOf = `SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($2::pg_catalog.text[])
 			AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'))`
 
-// openSchemas are the schemas of functions, quoted, that nobody may find names in. Those that are closed to an author of the code are not
-// among them: there may be functions that nothing else guards. What the server calls by itself needs no such right. A superuser's function
-// that looks into tables may run the code of any owner.
-func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
+// openSchemas are the schemas of functions, quoted, that a login of nobody may find names in. Those that are closed to
+// an author of the code are not among them: there may be functions in them that nothing else guards. What the server
+// calls by itself needs no such right. A superuser's function that looks into tables may run the code of any owner.
+func (l *rowLoader) openSchemas(ctx context.Context, s *loadSessions, code []reachedCode, functions []string) ([]string, error) {
 	var authors []string
 	for _, c := range code {
 		authors = append(authors, c.owner)
 	}
-	if slices.ContainsFunc(authors, func(author string) bool { return l.trusted[author] }) {
-		authors = slices.Collect(maps.Keys(l.trusted))
+	if slices.ContainsFunc(authors, func(author string) bool { return l.owners.trusted[author] }) {
+		authors = slices.Collect(maps.Keys(l.owners.trusted))
 	}
-	rows, err := s.query(ctx, schemasOf, oidArray(functions), textArray(authors))
+	rows, err := s.catalog.query(ctx, schemasOf, oidArray(functions), textArray(authors))
 	var schemas []string
 	for _, row := range rows {
 		schemas = append(schemas, row[0])
@@ -38,13 +38,15 @@ func (l *loader) openSchemas(ctx context.Context, s *loadSessions, code []reache
 	return schemas, err
 }
 
-// copyByNobody loads rows by a login that has no rights but to do that, and ends it with all that it had.
+// copyByNobody loads rows by a login that has no rights except to do that, then ends the login and takes all that it
+// had.
 //
-// The table is in a schema that holds nothing else meanwhile: in its own there may be functions and tables that nothing but the schema
-// guards. What holds its place there is the superuser's, so that nobody puts anything else there. The table itself is the superuser's, too,
-// and nobody has a right on it but the login to insert: its row security rests and its triggers are not there yet, while views and functions
-// still come to it by its oid. It is back where it belongs when this returns, also after an error, so that its rows may be tried again.
-func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+// The table is moved to a schema that holds nothing else: in its own schema there may be functions and tables that
+// nothing but the schema guards. What holds its place there is the superuser's, so that nobody puts anything else
+// there. The table itself becomes the superuser's too, and nobody has a right on it except the login, to insert: its
+// row security is off and its triggers are not there yet, while views and functions still find it by its oid. It is
+// back where it belongs when this returns, also after an error, so that its rows may be tried again.
+func (l *rowLoader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := s.session(ctx, load.key)
 	if err != nil {
 		return 0, err
@@ -63,7 +65,7 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	for _, opened := range load.schemas {
 		grants = append(grants, "GRANT USAGE ON SCHEMA "+opened+" TO "+cell)
 	}
-	places, err := places(ctx, s, load.table)
+	places, err := s.catalog.places(ctx, load.table)
 	if err != nil {
 		return 0, err
 	}
@@ -75,34 +77,34 @@ func (l *loader) copyByNobody(ctx context.Context, s *loadSessions, load rowsLoa
 	}
 	away = append(away, shut...)
 	back = append(append(open, back...), "ALTER TABLE "+cell+"."+name+" SET SCHEMA "+schema)
-	if err := l.grant(ctx, s, append(grants, away...)...); err != nil {
+	if err := l.logins.grant(ctx, s, append(grants, away...)...); err != nil {
 		return 0, err
 	}
 	load.copySQL = inSchema(st, 1, schema, cell)
 	copied, err := l.copyIn(ctx, s, session, load, rows)
 	s.end(ctx, load.key)
-	err = errors.Join(err, l.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
-	if err == nil && !l.withheld[load.table.name] {
-		err = l.grantAgain(ctx, s, load.table.name)
+	err = errors.Join(err, l.logins.grant(ctx, s, append(back, "DROP SCHEMA "+cell, "DROP OWNED BY "+cell)...))
+	if err == nil && !l.guards.withheld[load.table.name] {
+		err = l.guards.grantAgain(ctx, s, load.table.name)
 	}
 	if err != nil {
 		return 0, err
 	}
-	return copied, l.checkRows(ctx, s, load.table, copied)
+	return copied, checkRows(ctx, s, load.table, copied)
 }
 
-// shut are statements that take a table, which is called name by now, from its owner and from all who have a right on it, but not from
-// the login; and those that give it back to its owner.
-func (l *loader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
+// shut returns statements that take a table, at its name for the time of the load, from its owner and from all who have
+// a right on it, except the login; and statements that give it back to its owner.
+func (l *rowLoader) shut(ctx context.Context, s *loadSessions, table tableInfo, name, login string) (shut, open []string, err error) {
 	if table.owner != l.server.CurrentUser {
 		owner := postgres.QuoteName(table.owner)
 		shut = append(shut, "ALTER TABLE "+name+" OWNER TO CURRENT_USER")
-		if !l.server.Superuser { // who is given a table needs the right to make one there
+		if !l.server.Superuser { // the new owner of a table needs the right to make one there
 			open = append(open, "GRANT CREATE ON SCHEMA "+login+" TO "+owner)
 		}
 		open = append(open, "ALTER TABLE "+name+" OWNER TO "+owner)
 	}
-	grantees, err := s.oids(ctx, tableGrantees, table.oid)
+	grantees, err := s.catalog.oids(ctx, tableGrantees, table.oid)
 	for _, grantee := range grantees {
 		shut = append(shut, "REVOKE ALL ON TABLE "+name+" FROM "+grantee+" CASCADE")
 	}
@@ -119,15 +121,9 @@ const tableGrantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 
 	CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a WHERE c.oid = $1::pg_catalog.oid AND a.grantee <> c.relowner
 	AND a.grantee::pg_catalog.regrole <> CURRENT_USER::pg_catalog.regrole`
 
-// places are the names that a table and the sequences of its columns leave when it goes to another schema.
-func places(ctx context.Context, s *loadSessions, table tableInfo) ([]string, error) {
-	return s.oids(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.oid = $1::pg_catalog.oid OR c.relkind = 'S' AND c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
-			WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid AND d.refobjid = $1::pg_catalog.oid AND d.deptype IN ('a', 'i'))`, table.oid)
-}
-
-// checkRows counts the rows of a table that nobody loaded: code that ran may have written others than those of the dump.
-func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
+// checkRows counts the rows of a table that a login of nobody loaded: code that ran may have written others than those
+// of the dump.
+func checkRows(ctx context.Context, s *loadSessions, table tableInfo, want int64) error {
 	admin, err := s.admin(ctx)
 	if err != nil {
 		return err
@@ -147,11 +143,4 @@ func (l *loader) checkRows(ctx context.Context, s *loadSessions, table tableInfo
 		return &dump.ContentError{Object: "table " + table.name, Why: fmt.Sprintf("it has %s rows after %d were loaded: something in the dump wrote others", rows[0][0], want)}
 	}
 	return nil
-}
-
-// grant gives rights, all or none, one session at a time: the server fails where two change those on one object.
-func (l *loader) grant(ctx context.Context, s *loadSessions, grants ...string) error {
-	l.granting.Lock()
-	defer l.granting.Unlock()
-	return s.runTogether(ctx, grants...)
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for strings in which
-// backslashes do not escape: a name may have one.
+// dataStatement is the SQL with which pg_dump sets sequences and fills large objects, and nothing else. It is for
+// strings in which backslashes do not escape: a name may have one.
 var dataStatement = regexp.MustCompile(`^(?:BEGIN|COMMIT|SELECT pg_catalog\.(?:` +
 	`setval\('(?:[^']|'')*', -?\d+, (?:true|false)\)|lo_open\('\d+', \d+\)|lowrite\(0, '\\x[0-9a-f]*'\)|lo_close\(0\)))$`)
 
-// loadPlain reads the dump once more and loads its rows. Whatever else stands in it was run from the definitions.
-func (l *loader) loadPlain(ctx context.Context, s *loadSessions, script io.Reader, pass dataPass) error {
+// loadPlain reads the dump again and loads its rows. Everything else in it was already run from the definitions.
+func (l *dataLoader) loadPlain(ctx context.Context, s *loadSessions, script io.Reader, pass dataPass) error {
 	src := bufio.NewReaderSize(script, 1<<20)
 	var found []string
 	split := dump.Splitter{Emit: func(sql string) error { found = append(found, sql); return nil }}
@@ -45,11 +45,11 @@ func (l *loader) loadPlain(ctx context.Context, s *loadSessions, script io.Reade
 }
 
 // dataStatement runs a statement that loads data, where it belongs to the pass; src is at the rows of a COPY.
-func (l *loader) dataStatement(ctx context.Context, s *loadSessions, sql string, src *bufio.Reader, pass dataPass) error {
+func (l *dataLoader) dataStatement(ctx context.Context, s *loadSessions, sql string, src *bufio.Reader, pass dataPass) error {
 	st := dump.Statement{SQL: sql, Words: dump.ReadWords(sql, 3)}
 	switch {
 	case st.Begins("COPY"):
-		if !l.Definitions.Copies[sql] {
+		if !l.definitions.Copies[sql] {
 			return errNotDumped
 		}
 		name, copySQL := dump.CopyTarget(sql + ";")
@@ -58,17 +58,17 @@ func (l *loader) dataStatement(ctx context.Context, s *loadSessions, sql string,
 			_, err := io.Copy(io.Discard, rows)
 			return err
 		}
-		if err := l.copyRows(ctx, s, name, copySQL, rows); err != nil || !pass.serial {
+		if err := l.rows.copy(ctx, s, name, copySQL, rows); err != nil || !pass.serial {
 			return err
 		}
-		if err := l.guard(ctx, s, name); err != nil {
+		if err := l.guards.guard(ctx, s, name); err != nil {
 			return err
 		}
-		return l.giveBack(ctx, s, name)
+		return l.guards.giveBack(ctx, s, name)
 	case st.Begins("SELECT", "pg_catalog.setval") && !pass.last, !st.Begins("SELECT", "pg_catalog.setval") && !pass.first:
 		return nil
 	case st.IsData():
-		if !dataStatement.MatchString(sql) || !l.Definitions.PlainStrings() && strings.Contains(sql, `\`) {
+		if !dataStatement.MatchString(sql) || !l.definitions.PlainStrings() && strings.Contains(sql, `\`) {
 			return fmt.Errorf("%w: %s", errNotDumped, dump.FirstWords(sql))
 		}
 		return s.runSQL(ctx, sql)

@@ -11,59 +11,59 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the whole tree,
-// and reads the bounds.
-func (l *loader) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
-	parent, err := l.table(ctx, s, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
+// attach makes a table a partition. For that the server computes constant parts of the checks and expressions of the
+// whole tree, and reads the bounds.
+func (m *maker) attach(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+	parent, err := s.catalog.table(ctx, strings.TrimPrefix(st.Reference("TABLE", "ATTACH"), "ONLY "))
 	if err != nil {
 		return err
 	}
-	child, err := l.table(ctx, s, st.Reference("PARTITION", "FOR", "DEFAULT"))
+	child, err := s.catalog.table(ctx, st.Reference("PARTITION", "FOR", "DEFAULT"))
 	if err != nil {
 		return err
 	}
-	owners, err := treeOwners(ctx, s, parent.oid, child.oid)
+	owners, err := s.catalog.treeOwners(ctx, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
 	several := parent.trusted || len(owners) > 1
-	reached, err := l.attachReaches(ctx, s, several, parent.oid, child.oid)
+	reached, err := s.code.attachReaches(ctx, several, parent.oid, child.oid)
 	if err != nil {
 		return err
 	}
 	switch {
 	case several && len(reached) == 0:
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	case several:
 		return &dump.ContentError{Object: "table " + child.name, Why: "to make it a part of " + parent.name + " runs the " + reached[0].String() + ", and they do not all belong to one role that is no superuser"}
 	}
 	as := sessionKey{owner: parent.owner}
-	err = l.runWithPaths(ctx, s, as, d)
+	err = m.paths.run(ctx, s, as, d)
 	if !refused(err) || len(reached) > 0 {
 		return contentError("table "+child.name, parent.owner, err)
 	}
 	if postgres.LacksLogin(err) {
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	}
-	return l.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.runWithPaths(ctx, s, lent, d) })
+	return m.logins.lending(ctx, s, as, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return m.paths.run(ctx, s, lent, d) })
 }
 
 // attachIndex makes an index a part of a partitioned one, for which the server reads the conditions of both.
-func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
-	index, err := l.table(ctx, s, st.Reference("INDEX", "ATTACH"))
+func (m *maker) attachIndex(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement) error {
+	index, err := s.catalog.table(ctx, st.Reference("INDEX", "ATTACH"))
 	if err != nil {
 		return err
 	}
-	part, err := s.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
+	part, err := s.catalog.oids(ctx, `SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1::pg_catalog.text)`,
 		st.QualifiedName(st.Find(3, "PARTITION")+1))
 	if err != nil {
 		return err
 	}
-	reached, err := l.queryReaches(ctx, s, index.trusted, part...)
+	reached, err := s.code.queryReaches(ctx, index.trusted, part...)
 	if err != nil {
 		return err
 	}
-	owners, err := treeOwners(ctx, s, part...)
+	owners, err := s.catalog.treeOwners(ctx, part...)
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func (l *loader) attachIndex(ctx context.Context, s *loadSessions, d dump.Defini
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("the index of %q would run the %s", index.owner, reached[n])}
 	}
 	if index.trusted {
-		return l.asAdmin(ctx, s, d)
+		return m.asAdmin(ctx, s, d)
 	}
-	return l.runWithPaths(ctx, s, sessionKey{owner: index.owner}, d)
+	return m.paths.run(ctx, s, sessionKey{owner: index.owner}, d)
 }
 
 // contentError names the object whose code was refused what it needs when it ran as its owner.

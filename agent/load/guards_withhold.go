@@ -8,75 +8,76 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// withhold takes the rights that others than its owner have on a table, and on a view of it, that is not as the dump has it yet: whose rows, or
-// some of the guards of whose rows, are missing. Code of owners is about to run, and may not find it so.
-func (l *loader) withhold(ctx context.Context, s *loadSessions) error {
-	if !l.shared {
+// withhold takes the rights that others than its owner have on a table that is not as the dump has it yet, and on views
+// of it: its rows, or some of their guards, are missing. Code of owners is about to run, and must not see it in that
+// state.
+func (g *guards) withhold(ctx context.Context, s *loadSessions) error {
+	if !g.owners.shared {
 		return nil
 	}
 	names := map[string]bool{}
-	l.mu.Lock()
-	maps.Copy(names, l.pending)
-	l.mu.Unlock()
-	for _, d := range slices.Concat(l.stands, l.forced) {
-		if name := l.guardedBy(d); name != "" {
+	for _, name := range g.progress.missing() {
+		names[name] = true
+	}
+	for _, d := range slices.Concat(g.stands, g.forced) {
+		if name := g.guardedBy(d); name != "" {
 			names[name] = true
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	rows, err := s.query(ctx, grantedAround, textArray(slices.Sorted(maps.Keys(names))))
+	rows, err := s.catalog.query(ctx, grantedAround, textArray(slices.Sorted(maps.Keys(names))))
 	if err != nil {
 		return err
 	}
 	var revokes []string
 	for _, row := range rows {
-		l.withheld[row[0]] = true
+		g.withheld[row[0]] = true
 		revokes = append(revokes, "REVOKE ALL ON TABLE "+row[0]+" FROM "+row[1]+" CASCADE")
 	}
 	if len(revokes) == 0 {
 		return nil
 	}
-	return l.grant(ctx, s, revokes...)
+	return g.logins.grant(ctx, s, revokes...)
 }
 
-// giveBack gives the rights on tables and views that withhold took: on those of the tree of a table that is as the dump has it by now, or on
-// all, for "". It is called once the guards of the table were made as far as they can be.
-func (l *loader) giveBack(ctx context.Context, s *loadSessions, table string) error {
-	if len(l.withheld) == 0 {
+// giveBack gives back the rights that withhold took: on a table, if it is now as the dump has it, or on all tables and
+// views, for "". It is called after all guards of the table that can be made were made.
+func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) error {
+	if len(g.withheld) == 0 {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(l.withheld))
+	names := slices.Sorted(maps.Keys(g.withheld))
 	if table != "" {
-		guarded := func(d dump.Definition) bool { return l.guardedBy(d) == table }
-		if slices.ContainsFunc(l.stands, guarded) || slices.ContainsFunc(l.forced, guarded) || !l.withheld[table] {
+		guarded := func(d dump.Definition) bool { return g.guardedBy(d) == table }
+		if slices.ContainsFunc(g.stands, guarded) || slices.ContainsFunc(g.forced, guarded) || !g.withheld[table] {
 			return nil
 		}
-		loaded, err := l.isLoaded(ctx, s, table)
+		loaded, err := g.isLoaded(ctx, s, table)
 		if err != nil || !loaded {
 			return err
 		}
 		names = []string{table}
 	}
 	for _, name := range names {
-		delete(l.withheld, name)
-		if err := l.grantAgain(ctx, s, name); err != nil {
+		delete(g.withheld, name)
+		if err := g.grantAgain(ctx, s, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// grantAgain gives the rights on a table, by its name in the dump, that were taken for a while.
-func (l *loader) grantAgain(ctx context.Context, s *loadSessions, table string) error {
-	l.granting.Lock()
-	defer l.granting.Unlock()
-	return s.runAll(ctx, l.rights.on("TABLE "+table))
+// grantAgain gives the rights on a table, by its name in the dump, after they were taken.
+func (g *guards) grantAgain(ctx context.Context, s *loadSessions, table string) error {
+	g.logins.granting.Lock()
+	defer g.logins.granting.Unlock()
+	return s.runAll(ctx, g.rights.on("TABLE "+table))
 }
 
-// grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each with those who have a right
-// on it or on a column of it, but its owner and who restores.
+// grantedAround are the tables $1, by their names, what is above and below them, and the views that read these: each
+// with those who have a right on it or on a column of it, but its owner and who restores.
 const grantedAround = `WITH RECURSIVE around (oid) AS (SELECT pg_catalog.to_regclass(n.name)::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n (name)
 		UNION SELECT next.oid FROM around a CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.oid
 			UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = a.oid

@@ -2,7 +2,8 @@ package load
 
 import "context"
 
-// typesOf begins a query about types: the types of columns of the tables $1, the types $2, what is within these and what is around them.
+// typesOf begins a query about types: the types of columns of the tables $1, the types $2, what is within these and
+// what is around them.
 const typesOf = `WITH RECURSIVE types (oid) AS (
 		(SELECT t.oid FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t (oid)
 			UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0
@@ -20,21 +21,23 @@ const typesOf = `WITH RECURSIVE types (oid) AS (
 // typesAround is how typesOf calls what it finds.
 const typesAround = "types"
 
-// castsOf are the functions of casts between such types. An expression or a foreign key may call them where a dump does not show it. Who
-// makes a cast owns one of its types, so what casts between the server's own is a superuser's.
+// castsOf are the functions of casts between such types. An expression or a foreign key may call them where a dump does
+// not show it. Only who owns one of its types can make a cast, so a cast between the server's own types is a
+// superuser's.
 const castsOf = typesOf + ` SELECT c.castfunc, c.castsource, c.casttarget FROM pg_catalog.pg_cast c WHERE (c.castfunc >= 12000 OR c.castmethod = 'i' AND c.oid >= 12000)
 	AND (c.castsource < 12000 OR c.castsource IN (SELECT t.oid FROM ` + typesAround + ` t)) AND (c.casttarget < 12000 OR c.casttarget IN (SELECT t.oid FROM ` + typesAround + ` t))`
 
-// classesOf are the functions that compare such types, and those of their operators: rows and arrays find the operator class of what is in them
-// when they are compared. A superuser makes these classes, and may name anybody's functions.
+// classesOf are the functions that compare such types, and those of their operators: rows and arrays find the operator
+// class of what is in them when they are compared. A superuser makes these classes, and may name anybody's functions.
 const classesOf = typesOf + ` SELECT m.amproc::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amproc m ON m.amprocfamily = x.opcfamily
 		WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t) AND m.amproc::pg_catalog.oid >= 12000
 	UNION SELECT p.oprcode::pg_catalog.oid FROM pg_catalog.pg_opclass x JOIN pg_catalog.pg_amop m ON m.amopfamily = x.opcfamily JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr
 		WHERE x.opcintype IN (SELECT t.oid FROM ` + typesAround + ` t) AND p.oprcode::pg_catalog.oid >= 12000`
 
-// hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and what compares them.
-func (l *loader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, castsOf, oidArray(tables), oidArray(types))
+// hiddenReach is what the types of tables, and other types, may run although nothing names it: casts, and the functions
+// that compare values.
+func (f codeFinder) hiddenReach(ctx context.Context, bySuperuser bool, tables, types []string) ([]reachedCode, error) {
+	rows, err := f.catalog.query(ctx, castsOf, oidArray(tables), oidArray(types))
 	if err != nil {
 		return nil, err
 	}
@@ -47,37 +50,14 @@ func (l *loader) hiddenReach(ctx context.Context, s *loadSessions, bySuperuser b
 		}
 	}
 	if len(rows) > 0 {
-		found, err := reachOfRows.bySuperuser(bySuperuser).find(ctx, s, from)
+		found, err := f.find(ctx, reachOfRows.bySuperuser(bySuperuser), from)
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
-	functions, err := s.oids(ctx, classesOf, oidArray(tables), oidArray(types))
+	functions, err := f.catalog.oids(ctx, classesOf, oidArray(tables), oidArray(types))
 	if err != nil || len(functions) == 0 {
 		return nil, err
 	}
-	return reachOfInput.bySuperuser(bySuperuser).find(ctx, s, start{functions: functions})
-}
-
-// findAll returns the code of others that a way comes to, or, where there is none, what the types that it comes to may run so. columns: those of
-// the columns of tables, too.
-func (l *loader) findAll(ctx context.Context, s *loadSessions, way reach, from start, columns bool) ([]reachedCode, error) {
-	found, err := way.find(ctx, s, from)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	rows, err := s.query(ctx, way.from()+` SELECT r.class, r.oid FROM reached r`, from.args()...)
-	if err != nil {
-		return nil, err
-	}
-	var tables, types []string
-	for _, row := range rows {
-		switch {
-		case row[0] == classOfTypes:
-			types = append(types, row[1])
-		case row[0] == classOfTables && columns:
-			tables = append(tables, row[1])
-		}
-	}
-	return l.hiddenReach(ctx, s, way.deputies, tables, types)
+	return f.find(ctx, reachOfInput.bySuperuser(bySuperuser), start{functions: functions})
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// rights are the grants of a dump. Those on an object are given as soon as it has its owner, for code may run before all
-// objects are made; the others when all are.
+// rights are the grants of a dump. Those on an object are given as soon as it has its owner, since code may run before
+// all objects are made; the rest when all are.
 type rights struct {
 	all []dump.Definition
 	of  map[string][]int // by "FUNCTION public.f()": positions in all
@@ -66,8 +66,9 @@ func routineName(object string) string {
 	return st.QualifiedName(1)
 }
 
-// give runs the grants on an object that got its owner. GRANT writes the arguments of an aggregate otherwise than ALTER, which has *
-// and ORDER BY; so to all of its name. Those on a domain wait for the others: who may not use it any more may have tables with it.
+// give runs the grants on an object that got its owner. GRANT writes the arguments of an aggregate in another way than
+// ALTER, which has * and ORDER BY, so for an aggregate it runs those on all functions of that name. Grants on a domain
+// wait for the rest: roles that may not use it any more may have tables with it.
 func (r *rights) give(ctx context.Context, s *loadSessions, object string) error {
 	if strings.HasPrefix(object, "DOMAIN ") {
 		return nil
@@ -96,12 +97,12 @@ func (r *rights) on(object string) []dump.Definition {
 	return grants
 }
 
-// ofForeign runs those on objects that the dump does not make, as far as they are there by now: no code may run before them.
+// ofForeign runs the grants on objects that the dump does not make, if they exist by now: no code may run before that.
 func (r *rights) ofForeign(ctx context.Context, s *loadSessions) error {
 	return r.try(ctx, s, r.foreign)
 }
 
-// try runs those on objects that are there.
+// try runs the grants on those of some objects that exist.
 func (r *rights) try(ctx context.Context, s *loadSessions, objects []string) error {
 	for _, object := range objects {
 		for _, n := range r.of[object] {
@@ -121,7 +122,7 @@ func (r *rights) try(ctx context.Context, s *loadSessions, objects []string) err
 	return nil
 }
 
-// rest runs those that were not run yet; but for the last time, not those on what is still to be made.
+// rest runs the grants that were not run yet. Unless it is the last time, it leaves those on what is still to be made.
 func (r *rights) rest(ctx context.Context, s *loadSessions, last bool) error {
 	for n, d := range r.all {
 		if r.ran[n] || !last && r.postponed[grantedOn(d)] {
@@ -129,43 +130,6 @@ func (r *rights) rest(ctx context.Context, s *loadSessions, last bool) error {
 		}
 		r.ran[n] = true
 		if err := s.run(ctx, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// before makes the objects that rows and indexes need, and gives each its owner and the rights on it. A schema gets its owner when
-// all is loaded: until then who is to own it may make objects there, and not drop those of others.
-func (l *loader) before(ctx context.Context, s *loadSessions, rights *rights) error {
-	if err := l.keepPublic(ctx, s); err != nil {
-		return err
-	}
-	if !l.Definitions.Owned["SCHEMA "+publicSchema] { // it is there already
-		if err := rights.give(ctx, s, "SCHEMA "+publicSchema); err != nil {
-			return err
-		}
-	}
-	if err := rights.ofForeign(ctx, s); err != nil {
-		return err
-	}
-	for _, d := range l.Definitions.Before {
-		st := d.Statement()
-		object, role := dump.OwnerChange(st)
-		var err error
-		if schema, ok := strings.CutPrefix(object, "SCHEMA "); ok && l.mixed && !l.trusted[role] {
-			l.schemas = append(l.schemas, d)
-			err = s.runSQL(ctx, "GRANT USAGE, CREATE ON SCHEMA "+schema+" TO "+postgres.QuoteName(role))
-		} else {
-			err = l.define(ctx, s, d)
-		}
-		if err == nil && object != "" {
-			err = rights.give(ctx, s, object)
-		}
-		if err == nil && st.Begins("CREATE", "EXTENSION") {
-			err = rights.ofForeign(ctx, s)
-		}
-		if err != nil {
 			return err
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// createAs makes an object by a login of its owner, in a schema of that login alone, moves it to where it belongs and gives it its owner.
-func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
+// createAs makes an object by a login of its owner, in a schema of that login alone, then moves it to where it belongs
+// and gives it its owner.
+func (m *maker) createAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, st dump.Statement) error {
 	at := st.CreatedAt()
 	schema, _ := dump.SplitQualified(st.QualifiedName(at))
 	if schema == "" {
@@ -29,16 +30,16 @@ func (l *loader) createAs(ctx context.Context, s *loadSessions, key sessionKey, 
 	give := "ALTER " + d.Owner.Object + " OWNER TO " + postgres.QuoteName(d.Owner.Role)
 	kinds := relationKinds(st, at)
 	if kinds == "" {
-		if err := l.runWithPaths(ctx, s, key, moved); err != nil {
+		if err := m.paths.run(ctx, s, key, moved); err != nil {
 			return err
 		}
 		return s.runTogether(ctx, "ALTER "+kind+scratch+"."+name+" SET SCHEMA "+schema, give)
 	}
-	made, err := l.makeRelation(ctx, s, key, moved, scratch+"."+name)
+	made, err := m.makeRelation(ctx, s, key, moved, scratch+"."+name)
 	if err != nil {
 		return err
 	}
-	move := relationMove{object: d.Owner.Object, from: scratch, to: schema, name: name, is: relation{oid: made, kind: kinds, owner: login.user()}}
+	move := relationMove{object: d.Owner.Object, from: scratch, to: schema, name: name, is: relation{oid: made, kind: kinds, owner: login.login}}
 	if tablespace != "" && (kinds == tableKinds || kinds == filledKinds) {
 		move.then = append(move.then, "ALTER TABLE "+schema+"."+name+" SET TABLESPACE "+tablespace)
 	}
@@ -54,7 +55,7 @@ const (
 	foreignKinds = "f"
 )
 
-// relationKinds are those of what a statement makes, with its name at a position; "" is no relation.
+// relationKinds are the kinds of what a statement makes, whose name is at a position; "" if that is no relation.
 func relationKinds(st dump.Statement, at int) string {
 	switch isTable := st.Words[at-1].Is("TABLE"); {
 	case isTable && st.Begins("CREATE", "FOREIGN"):
@@ -69,10 +70,10 @@ func relationKinds(st dump.Statement, at int) string {
 	return ""
 }
 
-// makeRelation makes one by a login, and returns its oid, as it is before what was put off to the end of the transaction runs: that may put
-// something else in its place.
-func (l *loader) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
-	err = l.doWithPaths(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
+// makeRelation makes a relation by a login, and returns its oid. It asks for the oid before the end of the transaction,
+// when what was deferred runs: that may put something else in its place.
+func (m *maker) makeRelation(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, relation string) (oid string, err error) {
+	err = m.paths.do(ctx, s, key, d, func(login *loadSession, ctx context.Context, d dump.Definition) error {
 		if err := login.set(ctx, d.Settings); err != nil {
 			return err
 		}
@@ -94,16 +95,4 @@ func (l *loader) makeRelation(ctx context.Context, s *loadSessions, key sessionK
 func inSchema(st dump.Statement, at int, schema, other string) string {
 	begin := st.Words[at].Start
 	return st.SQL[:begin] + other + st.SQL[begin+len(schema):]
-}
-
-// scratch is a schema of a login's own, made at first need. It goes with the login.
-func (s *loadSessions) scratch(ctx context.Context, login *loadSession) (string, error) {
-	if login.scratch == "" {
-		name := postgres.QuoteName(login.user())
-		if err := s.runSQL(ctx, "CREATE SCHEMA "+name+" AUTHORIZATION "+name); err != nil {
-			return "", err
-		}
-		login.scratch = name
-	}
-	return login.scratch, nil
 }

@@ -7,11 +7,12 @@ import (
 	"unicode"
 )
 
-// A deputy is a function of a superuser that may run what others made: whoever runs the one may run the other. With an empty search path it
-// comes to that by a name that stands in its body, by SQL that it puts together, or by a path of its own.
+// A deputy is a function of a superuser that may run what others made: whoever runs the one may run the other. With an
+// empty search path it comes to that by a name that stands in its body, by SQL that it puts together, or by a path of
+// its own.
 
-// superusersRoutines are the functions that superusers made: oid, schema, name, owner, body and name in small letters, and whether the body does not
-// tell what they run. One whose body is no text has what it runs among its dependencies.
+// superusersRoutines are the functions that superusers made: oid, schema, name, owner, body and name in small letters,
+// and whether the body does not tell what they run. One whose body is no text has what it runs among its dependencies.
 var superusersRoutines = `SELECT p.oid, n.nspname, p.proname, r.rolname, pg_catalog.lower(p.prosrc), pg_catalog.lower(p.proname::pg_catalog.text), (g.lanname NOT IN ('sql', 'plpgsql', 'internal', 'c')
 		OR g.lanname IN ('sql', 'plpgsql') AND (p.prosrc ~* '\m(execute|dblink\w*|operator)\M' OR EXISTS (SELECT FROM pg_catalog.pg_proc t
 			WHERE pg_catalog.strpos(pg_catalog.lower(p.prosrc), t.proname::pg_catalog.text) > 0 AND ` + fmt.Sprintf(runsTexts, "t") + `))
@@ -20,7 +21,8 @@ var superusersRoutines = `SELECT p.oid, n.nspname, p.proname, r.rolname, pg_cata
 	FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
 	JOIN pg_catalog.pg_language g ON g.oid = p.prolang WHERE p.oid >= 12000 AND ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid")
 
-// ownNames are the names of the database's own functions, types and relations, in small letters: whether they are superusers', class and oid.
+// ownNames are the names of the database's own functions, types and relations, in small letters: whether they are
+// superusers', class and oid.
 var ownNames = `SELECT pg_catalog.lower(o.name), (` + trustedRole + `)::pg_catalog.text, o.class, o.oid FROM (
 		SELECT p.proname::pg_catalog.text, p.proowner, ` + classOfFunctions + `::pg_catalog.oid, p.oid FROM pg_catalog.pg_proc p
 		UNION ALL SELECT t.typname, t.typowner, ` + classOfTypes + `, t.oid FROM pg_catalog.pg_type t
@@ -36,15 +38,15 @@ type routine struct {
 }
 
 // deputies finds, among some functions and those that they name, one of a superuser that may run what others made.
-func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reachedCode, error) {
+func (f codeFinder) deputies(ctx context.Context, functions []string) ([]reachedCode, error) {
 	if len(functions) == 0 {
 		return nil, nil
 	}
-	rows, err := s.query(ctx, superusersRoutines)
+	rows, err := f.catalog.query(ctx, superusersRoutines)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.query(ctx, ownNames)
+	names, err := f.catalog.query(ctx, ownNames)
 	if err != nil {
 		return nil, err
 	}
@@ -56,21 +58,18 @@ func (s *loadSessions) deputies(ctx context.Context, functions []string) ([]reac
 	for _, oid := range functions {
 		look.pending[oid] = true
 	}
-	return look.find(ctx, s)
+	return look.find(ctx, f.catalog)
 }
 
-// anyCode is some code of others than superusers.
-var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o LIMIT 1`
-
-// deputyLook is a look for deputies under way.
+// deputyLook is a search for deputies under way.
 type deputyLook struct {
 	routines      []routine
 	names         [][]string      // rows of ownNames
 	pending, seen map[string]bool // oids of functions, and of what was looked at
 }
 
-// find goes from the pending functions to what their bodies name, until it comes to a deputy or to nothing new.
-func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, error) {
+// find goes from the pending functions to what their bodies name, until it finds a deputy or nothing new.
+func (l deputyLook) find(ctx context.Context, c catalog) ([]reachedCode, error) {
 	for found := true; found; {
 		found = false
 		for _, r := range l.routines {
@@ -82,7 +81,7 @@ func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, e
 			if r.untold || meets {
 				return []reachedCode{r.code}, nil
 			}
-			if code, err := l.follow(ctx, s, named); err != nil || len(code) > 0 {
+			if code, err := l.follow(ctx, c, named); err != nil || len(code) > 0 {
 				return code, err
 			}
 		}
@@ -90,8 +89,8 @@ func (l deputyLook) find(ctx context.Context, s *loadSessions) ([]reachedCode, e
 	return nil, nil
 }
 
-// named takes what the body of a function names. It returns what is of superusers, each as CLASS.OID, and the function itself, whose defaults and
-// types count, too; and whether anything is another's.
+// named takes what the body of a function names. It returns what superusers own of that, each as CLASS.OID, and the
+// function itself, since its defaults and types count too; and whether anything belongs to somebody else.
 func (l deputyLook) named(r routine) (found []string, meets bool) {
 	found = append(found, classOfFunctions+"."+r.oid)
 	has := namesIn(r.body)
@@ -111,7 +110,7 @@ func (l deputyLook) named(r routine) (found []string, meets bool) {
 	return found, false
 }
 
-// namesIn reports whether a body has a name in it, as a word of its own or within quotes.
+// namesIn returns a function that reports whether a body has a name in it, as a whole word or within quotes.
 func namesIn(body string) func(name string) bool {
 	words := map[string]bool{}
 	for _, word := range strings.FieldsFunc(body, notInName) {
@@ -130,10 +129,10 @@ func notInName(r rune) bool {
 	return r != '_' && r != '$' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
-// follow looks at all that objects of superusers are made of and at all that belongs to them: whatever it is, and whatever it is for, nothing
-// may be another's. The functions among them become pending.
-func (l deputyLook) follow(ctx context.Context, s *loadSessions, from []string) ([]reachedCode, error) {
-	rows, err := s.query(ctx, everything, textArray(from))
+// follow looks at all that objects of superusers are made of and at all that belongs to them. Whatever it is, and
+// whatever it is for, nothing may be somebody else's. The functions among it become pending.
+func (l deputyLook) follow(ctx context.Context, c catalog, from []string) ([]reachedCode, error) {
+	rows, err := c.query(ctx, everything, textArray(from))
 	for _, row := range rows {
 		if row[0] != "" {
 			return []reachedCode{{what: row[0] + " " + row[1] + "." + row[2], owner: row[3]}}, nil
@@ -143,8 +142,8 @@ func (l deputyLook) follow(ctx context.Context, s *loadSessions, from []string) 
 	return nil, err
 }
 
-// everything is what objects depend on, and what depends on them and goes when they go, and so on: kind, schema, name and owner of what is
-// another's, and the oids of superusers' functions. Schemas are none of it.
+// everything is what objects depend on, what depends on them and is dropped with them, and so on. It returns kind,
+// schema, name and owner of what is somebody else's, and the oids of superusers' functions. Schemas do not count.
 var everything = `WITH RECURSIVE reached (class, oid) AS (` + namedObjects + `
 		UNION SELECT next.class, next.oid FROM reached r CROSS JOIN LATERAL (` + reach{columns: true, checks: true, parts: true, plans: true, casts: true}.edges() + `
 			UNION ALL SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = r.class AND d.objid = r.oid AND d.refobjid >= 12000

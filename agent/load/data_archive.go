@@ -14,12 +14,12 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own, each from
-// its place in the archive; then sequences are set, as in a plain dump.
-func (l *loader) loadArchive(ctx context.Context, pass dataPass) error {
-	load := *l.Archive
-	load.Jobs = l.Jobs
-	a := &archiveLoader{Instance: l.Instance, Archive: load, contents: load.Index.Contents, server: l.server, database: l.database}
+// loadArchive loads the data of an archive: large objects by a pg_restore, the rows of tables by sessions of our own,
+// each from its place in the archive; then sequences are set, as in a plain dump.
+func (l *dataLoader) loadArchive(ctx context.Context, pass dataPass) error {
+	load := *l.archive
+	load.Jobs = l.jobs
+	a := &archiveLoader{Instance: l.instance, Archive: load, contents: load.Index.Contents, server: l.server, database: l.database}
 	if pass.first {
 		if err := l.archiveObjects(ctx, a); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (l *loader) loadArchive(ctx context.Context, pass dataPass) error {
 }
 
 // archiveObjects makes the large objects, and refuses rows that are loaded by anything but COPY.
-func (l *loader) archiveObjects(ctx context.Context, a *archiveLoader) error {
+func (l *dataLoader) archiveObjects(ctx context.Context, a *archiveLoader) error {
 	if err := a.restore(ctx, a.contents.LargeObjects()); err != nil {
 		return err
 	}
@@ -50,20 +50,20 @@ func (l *loader) archiveObjects(ctx context.Context, a *archiveLoader) error {
 }
 
 // archiveRows loads the rows of the tables of a pass, and with the first the content of large objects.
-func (l *loader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
+func (l *dataLoader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPass) error {
 	tables, others := a.blocks()
 	tables = slices.DeleteFunc(tables, func(t tableTask) bool {
 		name, _ := dump.CopyTarget(t.copySQL)
 		return !pass.tables(name)
 	})
-	jobs := min(max(l.Jobs, 1), len(tables))
+	jobs := min(l.jobs, len(tables))
 	if pass.serial {
 		jobs = min(jobs, 1)
 		slices.SortFunc(tables, inDump)
 	}
 	queue := queued(tables)
 	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(max(l.Jobs, 1))
+	group.SetLimit(l.jobs)
 	if list := a.contents.BesideTables(); pass.first && len(list) > 0 {
 		group.Go(func() error { return a.other(inGroup, list, others) })
 	}
@@ -73,14 +73,14 @@ func (l *loader) archiveRows(ctx context.Context, a *archiveLoader, pass dataPas
 	return group.Wait()
 }
 
-// archiveTables loads one table after the other, and gives it its guards where no other session loads. Those whose rows the server refuses
-// are for later, where there is one.
-func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
+// archiveTables loads one table after the other. In a serial pass it also gives each its guards and rights. Tables
+// whose rows the server refuses are put into later, unless that is nil.
+func (l *dataLoader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-chan tableTask, later *laterTables, serial bool) error {
 	source, err := a.Open()
 	if err != nil {
 		return err
 	}
-	sessions := l.newSessions()
+	sessions := l.source.sessions()
 	defer sessions.close(ctx)
 	for task := range tasks {
 		block, err := a.block(source, task.Block)
@@ -88,12 +88,12 @@ func (l *loader) archiveTables(ctx context.Context, a *archiveLoader, tasks <-ch
 			return err
 		}
 		name, copySQL := dump.CopyTarget(task.copySQL)
-		err = l.copyRows(ctx, sessions, name, copySQL, archive.NewCopyReader(block, a.contents.IntSize))
+		err = l.rows.copy(ctx, sessions, name, copySQL, archive.NewCopyReader(block, a.contents.IntSize))
 		if err == nil && serial {
-			err = l.guard(ctx, sessions, name)
+			err = l.guards.guard(ctx, sessions, name)
 		}
 		if err == nil && serial {
-			err = l.giveBack(ctx, sessions, name)
+			err = l.guards.giveBack(ctx, sessions, name)
 		}
 		if err = later.take(task, err); err != nil {
 			return err
@@ -133,8 +133,8 @@ func queued(all []tableTask) chan tableTask {
 	return tables
 }
 
-// laterTables are tables whose rows the server refused, to be loaded one after the other when all others are: a check may read
-// other tables, which the order of a dump has before it.
+// laterTables are tables whose rows the server refused. They are loaded one after the other when all others are: a
+// check may read other tables, which come before it in the order of the dump.
 type laterTables struct {
 	mu  sync.Mutex
 	all []tableTask
@@ -151,8 +151,8 @@ func (l *laterTables) take(task tableTask, err error) error {
 	return nil
 }
 
-// mayPassLater reports whether rows that were refused may be let in when other tables are loaded: a check was not met, or raised an
-// error of its own.
+// mayPassLater reports whether rows that were refused may be accepted when other tables are loaded: a check was not
+// met, a name was not found, or code raised an error of its own.
 func mayPassLater(err error) bool {
 	var content *dump.ContentError
 	return !errors.As(err, &content) && (postgres.RefusesRows(err) || postgres.NameNotFound(err) || postgres.SQLState(err) == stateRaised)

@@ -9,8 +9,9 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// armed reports whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded, other than what its definitions gave it before
-// any code ran: a trigger, a rule, a check, a column that the dump has no values for.
+// armed reports whether the table $1 is not called $4 any more, or has anything that runs when a row is loaded and that
+// its definitions did not give it before any code ran: a trigger, a rule, a check, a column that the dump has no values
+// for.
 const armed = `SELECT (pg_catalog.to_regclass($4::pg_catalog.text) IS DISTINCT FROM c.oid::pg_catalog.regclass
 		OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid)
@@ -34,10 +35,10 @@ func copyColumns(sql string) []string {
 	return columns
 }
 
-// beginRows begins the transaction that loads a table. Into one that is new, in the same transaction as nothing else, rows are
-// written as what everybody sees, so that nobody has to write its pages again for that. The table is locked first and looked at
-// again: code that has run before may have put something on it, also by way of a table that it is a part of.
-func (l *loader) beginRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) (copySQL string, err error) {
+// beginRows begins the transaction that loads a table. Rows of a new table are written as frozen, in a transaction that
+// does nothing else, so that nobody has to write its pages again for that later. The table is locked first and looked
+// at again: code that has run since may have put something on it, also by way of a table that it is a part of.
+func (l *rowLoader) beginRows(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad) (copySQL string, err error) {
 	if err := postgres.Run(ctx, session.conn, "BEGIN"); err != nil || !load.table.own || load.table.routed() || load.key.nobody != "" {
 		return load.copySQL, err
 	}
@@ -52,26 +53,27 @@ func (l *loader) beginRows(ctx context.Context, s *loadSessions, session *loadSe
 	return load.copySQL + " WITH (FREEZE)", postgres.Run(ctx, session.conn, "TRUNCATE ONLY "+load.table.name)
 }
 
-// unchanged looks again, behind the lock, whether the rows of a table run nobody's code.
-func (l *loader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
-	if !l.mixed || !table.own {
+// unchanged checks again, behind the lock, that the rows of a table run nobody's code.
+func (l *rowLoader) unchanged(ctx context.Context, s *loadSessions, table tableInfo) error {
+	if !l.owners.mixed || !table.own {
 		return nil
 	}
-	now, err := l.table(ctx, s, table.name)
+	now, err := s.catalog.table(ctx, table.name)
 	if err != nil || now.oid == table.oid && !now.code {
 		return err
 	}
 	if now.oid != table.oid || !table.code {
 		return &dump.ContentError{Object: "table " + table.name, Why: "it was changed while the dump was loaded"}
 	}
-	code, err := reachOfRows.bySuperuser(true).find(ctx, s, start{tables: []string{table.oid}})
+	code, err := s.code.find(ctx, reachOfRows.bySuperuser(true), start{tables: []string{table.oid}})
 	if err == nil && len(code) > 0 {
 		err = &dump.ContentError{Object: "table " + table.name, Why: "the " + code[0].String() + " was put on it while the dump was loaded"}
 	}
 	return err
 }
 
-// lockRows locks a table and looks whether it still runs nothing that it did not run before. The dump has values for the columns.
+// lockRows locks a table and checks that nothing runs on it that did not before. columns are those that the dump has
+// values for.
 func (s *loadSession) lockRows(ctx context.Context, table tableInfo, columns []string) error {
 	if err := postgres.Run(ctx, s.conn, "LOCK TABLE ONLY "+table.name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return err
