@@ -33,7 +33,7 @@ func Open(settings Settings, privateDir string) (*Instance, error) {
 		DatabaseAdmin: NewDatabaseAdmin(connection),
 		Contents:      NewContents(connection),
 		RoleAdmin:     NewRoleAdmin(connection),
-		Logins:        NewLogins(connection, tools.dir),
+		Logins:        NewLogins(connection, tools),
 		Preflight:     NewPreflight(connection),
 		Dumper:        NewDumper(tools),
 		Loader:        NewLoader(tools),
@@ -49,7 +49,7 @@ func (i *Instance) Beside(values map[string]string, answerLimit int64) (*Instanc
 	}
 	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.Tools.dir))
 	if err == nil {
-		instance.answerLimit = answerLimit
+		instance.answerLimit, instance.Hidden = answerLimit, i.Hidden
 	}
 	return instance, err
 }

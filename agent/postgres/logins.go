@@ -11,12 +11,12 @@ import (
 // connection and a private folder, and are safe for concurrent use.
 type Logins struct {
 	connection *Connection
-	dir        string // private: those of confined roles are in it
+	tools      *Tools // a confined role has its folder within theirs, and hides what they hide
 }
 
-// NewLogins works over a connection; it does not connect yet. privateDir is a folder of this user alone.
-func NewLogins(connection *Connection, privateDir string) *Logins {
-	return &Logins{connection: connection, dir: privateDir}
+// NewLogins works over a connection, next to the tools; it does not connect yet.
+func NewLogins(connection *Connection, tools *Tools) *Logins {
+	return &Logins{connection: connection, tools: tools}
 }
 
 // LogInInMemory logs in as a role that has a password, which gets into no file. A *NoWayIn where the server lets it in nowhere.

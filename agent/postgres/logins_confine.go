@@ -57,11 +57,11 @@ func (l *Logins) Confine(ctx context.Context, database, role string) (*Confined,
 func (l *Logins) logIn(ctx context.Context, database, role, password string) (*Confined, error) {
 	var refused []error
 	for _, host := range l.loginHosts() {
-		instance, err := Open(l.connection.settings.as(host, database, role, password), l.dir)
+		instance, err := Open(l.connection.settings.as(host, database, role, password), l.tools.dir)
 		if err != nil {
 			return nil, err
 		}
-		instance.ConnectTimeout = l.connection.ConnectTimeout
+		instance.ConnectTimeout, instance.LockTimeout, instance.Hidden = l.connection.ConnectTimeout, l.connection.LockTimeout, l.tools.Hidden
 		if _, err = instance.Server(ctx); err == nil {
 			return &Confined{Instance: instance, admin: l, database: database, role: role}, nil
 		}

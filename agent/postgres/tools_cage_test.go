@@ -11,6 +11,27 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
 )
 
+// A file of unknown origin is loaded by a login of its own, whose tools read nothing of the agent's either.
+func TestToolsOfAConfinedLoginReadNothingOfTheAgents(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.WithPassword("secret"))
+	server.CreateDatabase(t, "held")
+	secret := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(secret, []byte("sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	instance := open(t, server.Environ()...)
+	instance.Hidden = []string{secret}
+	confined, err := instance.Confine(t.Context(), "held", "pgharbor_held")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer confined.Close(t.Context())
+	script := fmt.Sprintf("CREATE TABLE public.stolen (a text);\n\\copy public.stolen FROM '%s'\n", secret)
+	if err := confined.Instance.Load(t.Context(), "held", "plain", strings.NewReader(script)); err == nil {
+		t.Errorf("it has %s rows of the passphrase file", server.Value(t, "held", "SELECT count(*) FROM public.stolen"))
+	}
+}
+
 // What a script tells psql to do on its host, psql can't do, although the script is loaded as it is. Stock psql does all of it.
 func TestToolsDoNoMoreThanTheirWork(t *testing.T) {
 	server := postgrestest.Shared(t)
