@@ -155,11 +155,8 @@ func (l *laterTables) take(task tableTask, err error) error {
 // met, a name was not found, or code raised an error of its own.
 func mayPassLater(err error) bool {
 	var content *dump.ContentError
-	return !errors.As(err, &content) && (postgres.RefusesRows(err) || postgres.NameNotFound(err) || postgres.SQLState(err) == stateRaised)
+	return !errors.As(err, &content) && (postgres.RefusesRows(err) || postgres.NameNotFound(err) || postgres.SQLState(err) == postgres.StateRaised)
 }
-
-// stateRaised is the SQLSTATE of an error that a function raises.
-const stateRaised = "P0001"
 
 // inOrder are the tables in the order of the dump.
 func (l *laterTables) inOrder() []tableTask {

@@ -44,12 +44,6 @@ func (s *loadSessions) giveAs(ctx context.Context, d dump.Definition, object, ro
 	return nil
 }
 
-// SQLSTATEs of the warnings with which a server passes over a GRANT or REVOKE of a role that may not run it.
-const (
-	stateNotRevoked = "01006"
-	stateNotGranted = "01007"
-)
-
 // ignoredGrants are the statements that the server passed over with such a warning. Several goroutines may use it.
 type ignoredGrants struct {
 	mu  sync.Mutex
@@ -58,7 +52,7 @@ type ignoredGrants struct {
 
 // heed keeps a statement, if its warning says that the server passed over it.
 func (i *ignoredGrants) heed(d dump.Definition, warning string) {
-	if warning != stateNotRevoked && warning != stateNotGranted {
+	if warning != postgres.StateNotRevoked && warning != postgres.StateNotGranted {
 		return
 	}
 	i.mu.Lock()

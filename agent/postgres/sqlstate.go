@@ -8,6 +8,8 @@ import (
 
 // SQLSTATEs that the agent acts on, by code. Two meanings of one code have a name each.
 const (
+	StateNotRevoked           = "01006" // a warning: nothing was revoked
+	StateNotGranted           = "01007" // a warning: nothing was granted
 	StateProtocolViolation    = "08P01"
 	StateNotSupported         = "0A000"
 	StateOtherEncoding        = "22021" // the bytes are none of the database's encoding
@@ -28,6 +30,7 @@ const (
 	StateObjectInUse          = "55006"
 	StateFixedParameter       = "55P02" // it can't be changed while the server runs
 	StateLockNotAvailable     = "55P03"
+	StateRaised               = "P0001" // by a function
 	StateInternal             = "XX000"
 )
 
