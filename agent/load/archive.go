@@ -18,7 +18,7 @@ import (
 
 // ArchiveSource reads an archive in the custom format. It is for one goroutine.
 type ArchiveSource interface {
-	// From returns a reader of length bytes of the archive from an offset on. The one before is used no more.
+	// From returns a reader of length bytes of the archive from an offset on. The reader before it is not used any more.
 	From(offset, length int64) (io.Reader, error)
 }
 
@@ -30,16 +30,16 @@ type Archive struct {
 	// Forward says that a source reads on much faster than it goes back.
 	Forward bool
 	Jobs    int // sessions at once; at least 1
-	// SearchPath is the one to load with; empty is none, as the dump has it.
+	// SearchPath is the one to load with; empty is the empty path that the dump sets.
 	SearchPath string
 	OnRead     func(n int) // bytes of the archive that were loaded; may be called by several goroutines at a time
-	OnTable    func()      // the rows of a table are loaded; likewise
+	OnTable    func()      // the rows of a table are loaded; may be called by several goroutines at a time
 }
 
-// Into restores an archive into a database that is to be dropped if it fails: its definitions, then the rows of
-// its tables over several connections, each read from its own place in the archive, then indexes, constraints and rights by
-// pg_restore with jobs. No part of the archive gets to a disk: pg_restore reads the table of contents from memory. ErrChanged
-// says that the archive is not what was indexed.
+// Into restores an archive into a database that is to be dropped if it fails: its definitions, then the rows of its
+// tables over several connections, each read from its own place in the archive, then indexes, constraints and rights by
+// pg_restore with jobs. No part of the archive gets to a disk: pg_restore reads the table of contents from memory.
+// ErrChanged says that the archive is not what was indexed.
 func (load Archive) Into(ctx context.Context, i *postgres.Instance, database string) error {
 	server, err := i.Server(ctx)
 	if err != nil {
@@ -81,8 +81,8 @@ type tableTask struct {
 	order   int // in the dump
 }
 
-// data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data beside
-// them. Rows whose load may look into other tables come last, in the order of the dump.
+// data loads the rows of all tables, the largest first unless the archive is best read forward, and all other data at
+// the same time. Rows whose load may look into other tables come last, in the order of the dump.
 func (l *archiveLoader) data(ctx context.Context) error {
 	all, others := l.blocks()
 	var later laterTables
@@ -188,8 +188,8 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tables loads one table after the other over a connection of its own. Those whose rows the server refuses are for later, where
-// there is one.
+// tables loads one table after the other over its own connection. Tables whose rows the server refuses are put into
+// later, unless that is nil.
 func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask, later *laterTables) error {
 	source, err := l.Open()
 	if err != nil {
@@ -225,7 +225,7 @@ func (l *archiveLoader) tables(ctx context.Context, tasks <-chan tableTask, late
 	return nil
 }
 
-// ownTable reports whether a table is one that the archive has made, and no part of an extension with rows of its own.
+// ownTable reports whether a table is one that the archive has made, and not part of an extension with its own rows.
 const ownTable = `SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.regclass AND c.relkind = 'r' AND NOT EXISTS
 	(SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')`
 

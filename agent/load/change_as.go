@@ -7,24 +7,24 @@ import (
 	"github.com/pgharbor/pgharbor/agent/dump"
 )
 
-// changeAs changes a table by the login of its owner, which may lack rights that whoever made it had.
-func (l *loader) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+// changeAs changes a table by the login of its owner, which may lack rights that the one who made it had.
+func (m *maker) changeAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	if !makesBeside(d.Statement()) {
-		l.moving.RLock()
-		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d)
+		m.moving.RLock()
+		defer m.moving.RUnlock()
+		return m.paths.run(ctx, s, key, d)
 	}
 	tablespace, settings := d.WithoutTablespace()
 	if tablespace == "" || !makesIndex(d.Statement()) {
-		return l.makeBesideAs(ctx, s, key, d, c, table)
+		return m.makeBesideAs(ctx, s, key, d, c, table)
 	}
 	d.Settings = settings
-	if err := l.makeBesideAs(ctx, s, key, d, c, table); err != nil {
+	if err := m.makeBesideAs(ctx, s, key, d, c, table); err != nil {
 		return err
 	}
 	schema, _ := dump.SplitQualified(c.Name)
-	l.moving.RLock()
-	defer l.moving.RUnlock()
+	m.moving.RLock()
+	defer m.moving.RUnlock()
 	return s.runSQL(ctx, "ALTER INDEX "+schema+"."+madeIndex(d.Statement())+" SET TABLESPACE "+tablespace) // which copies it, and computes nothing
 }
 
@@ -37,8 +37,8 @@ func madeIndex(st dump.Statement) string {
 	return st.QualifiedName(at)
 }
 
-// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again: that takes the right
-// to create there, which not every owner has.
+// makesBeside reports whether a statement makes something in the schema of the table that it is about, or a view again.
+// That takes the right to create there, which not every owner has.
 func makesBeside(st dump.Statement) bool {
 	identity := st.Begins("ALTER", "TABLE") && st.Find(2, "GENERATED") > 0
 	return makesIndex(st) || identity || st.Begins("CREATE", "OR", "REPLACE", "VIEW")
@@ -60,17 +60,18 @@ func madeBeside(st dump.Statement) relation {
 	return relation{name: dump.Unquoted(name), kind: "S"}
 }
 
-// makeBesideAs makes such a thing by the login of the table's owner. Where that may not create in the schema, the table is moved to a schema
-// of the login's own for the time, so that its code gets no right to make anything beside what others have.
-func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
+// makeBesideAs makes such a thing by the login of the table's owner. If that login may not create in the schema, the
+// table is moved to a schema of the login's own and back, so that its code gets no right to make anything beside what
+// others have.
+func (m *maker) makeBesideAs(ctx context.Context, s *loadSessions, key sessionKey, d dump.Definition, c dump.Code, table tableInfo) error {
 	schema, name := dump.SplitQualified(c.Name)
 	if table.creates || schema == "" {
-		l.moving.RLock()
-		defer l.moving.RUnlock()
-		return l.runWithPaths(ctx, s, key, d)
+		m.moving.RLock()
+		defer m.moving.RUnlock()
+		return m.paths.run(ctx, s, key, d)
 	}
-	l.moving.Lock() // statements of other sessions name the table by its schema
-	defer l.moving.Unlock()
+	m.moving.Lock() // statements of other sessions name the table by its schema
+	defer m.moving.Unlock()
 	login, err := s.session(ctx, key)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	if err != nil {
 		return err
 	}
-	is, err := s.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, c.Name)
+	is, err := s.catalog.relations(ctx, ofRelations+`c.oid = pg_catalog.to_regclass($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 		return &dump.ContentError{Object: "table " + c.Name, Why: "it was changed while the dump was loaded"}
 	}
 	move := relationMove{object: "table " + c.Name, from: schema, to: scratch, name: name, is: is[0]}
-	if move.known, err = s.relations(ctx, goesAlong, c.Name); err != nil {
+	if move.known, err = s.catalog.relations(ctx, goesAlong, c.Name); err != nil {
 		return err
 	}
 	if err := move.do(ctx, s); err != nil {
@@ -95,9 +96,9 @@ func (l *loader) makeBesideAs(ctx context.Context, s *loadSessions, key sessionK
 	}
 	moved := d
 	moved.SQL = movedTo(d.Statement(), c.Name, schema, scratch)
-	err = l.runWithPaths(ctx, s, key, moved)
+	err = m.paths.run(ctx, s, key, moved)
 	move.from, move.to, move.made = scratch, schema, madeBeside(d.Statement())
-	if back := move.do(ctx, s); back != nil { // then it is the table that is not what it was
+	if back := move.do(ctx, s); back != nil { // this error first: the table is not what it was
 		return back
 	}
 	return err

@@ -3,27 +3,144 @@ package load
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
+
+	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// tableInfo is what decides which session may load or change a table.
-type tableInfo struct {
-	oid, name string
-	kind      string // relkind
-	owner     string
-	trusted   bool // the owner is a superuser, or is whoever restores: its code may do what this session may
-	own       bool // it is no part of an extension
-	code      bool // loading a row may run code that is not the server's: a check, a generated column, a type, the key of partitions
-	creates   bool // its owner may create in its schema
-	uses      bool // its owner may find names in its schema
-	loads     bool // its owner may insert and truncate
-	guarded   bool // it has row security
-	refers    bool // a column holds names of objects, which are looked for with the rights of who loads the row
+// codeFinder finds code of others than superusers that the server may run, along the dependencies in its catalog. It
+// decides nothing: an empty result is "no such code".
+type codeFinder struct {
+	catalog catalog
+	server  postgres.Server
 }
 
-// routed reports whether rows that are loaded into the table go to its partitions.
-func (t tableInfo) routed() bool { return t.kind == "p" }
+// reachedCode is something that no superuser wrote and that the server may run.
+type reachedCode struct {
+	what  string // "function public.f"
+	owner string
+}
+
+func (r reachedCode) String() string { return fmt.Sprintf("%s of %q", r.what, r.owner) }
+
+// ask runs a query that returns the kind, schema, name and owner of code.
+func (f codeFinder) ask(ctx context.Context, sql string, args ...string) ([]reachedCode, error) {
+	rows, err := f.catalog.query(ctx, sql, args...)
+	var found []reachedCode
+	for _, row := range rows {
+		found = append(found, reachedCode{what: row[0] + " " + row[1] + "." + row[2], owner: row[3]})
+	}
+	return found, err
+}
+
+// find returns the code of others than superusers that a way leads to.
+func (f codeFinder) find(ctx context.Context, w reach, from start) ([]reachedCode, error) {
+	kinds := "function,operator,domain,view"
+	if w.columns {
+		kinds += ",table" // all of an expression is computed, and not only its constant parts, which no function that does anything can be
+	}
+	code, err := f.ask(ctx, w.from()+` SELECT DISTINCT o.kind, o.schema, o.name, o.owner FROM reached r JOIN (`+codeObjects+`) o ON o.class = r.class AND o.oid = r.oid
+		WHERE o.oid = ANY (ARRAY(SELECT r.oid FROM reached r)) AND o.kind = ANY (pg_catalog.string_to_array($4, ','))`, append(from.args(), kinds)...) // by their indexes
+	if err != nil || len(code) > 0 || !w.deputies {
+		return code, err
+	}
+	if code, err := f.ask(ctx, anyCode); err != nil || len(code) == 0 {
+		return nil, err // there is nothing to run
+	}
+	if code, err := f.textRunners(ctx, w, from); err != nil || len(code) > 0 {
+		return code, err
+	}
+	functions, err := f.functions(ctx, w, from)
+	if err != nil {
+		return nil, err
+	}
+	return f.deputies(ctx, functions)
+}
+
+// findAll does the same. If there is no such code, it returns what the types on the way may run although nothing names
+// it. With columns, the types of the columns of tables on the way count too.
+func (f codeFinder) findAll(ctx context.Context, way reach, from start, columns bool) ([]reachedCode, error) {
+	found, err := f.find(ctx, way, from)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	rows, err := f.catalog.query(ctx, way.from()+` SELECT r.class, r.oid FROM reached r`, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	var tables, types []string
+	for _, row := range rows {
+		switch {
+		case row[0] == classOfTypes:
+			types = append(types, row[1])
+		case row[0] == classOfTables && columns:
+			tables = append(tables, row[1])
+		}
+	}
+	return f.hiddenReach(ctx, way.deputies, tables, types)
+}
+
+// functions returns the functions that a way leads to and that are not the server's own.
+func (f codeFinder) functions(ctx context.Context, w reach, from start) ([]string, error) {
+	return f.catalog.oids(ctx, w.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfFunctions, from.args()...)
+}
+
+// queryReaches is what planning a query of some tables or views may run, and for a view what running its query may.
+// bySuperuser says that the superuser plans it.
+func (f codeFinder) queryReaches(ctx context.Context, bySuperuser bool, tables ...string) ([]reachedCode, error) {
+	return f.findAll(ctx, reachOfQuery.bySuperuser(bySuperuser), start{tables: tables}, false)
+}
+
+// viewReaches is what a query of a superuser's view may run, and what the types that it uses may.
+func (f codeFinder) viewReaches(ctx context.Context, view string) ([]reachedCode, error) {
+	way, from := reachOfQuery.bySuperuser(true), start{tables: []string{view}}
+	found, err := f.findAll(ctx, way, from, true)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	return f.foreignTables(ctx, way, from)
+}
+
+// attachReaches is what making one table a partition of another may run. The bounds are values of the types of the
+// partition key.
+func (f codeFinder) attachReaches(ctx context.Context, bySuperuser bool, parent, child string) ([]reachedCode, error) {
+	types, err := f.catalog.oids(ctx, `SELECT a.atttypid FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_attribute a
+		ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) WHERE p.partrelid = $1::pg_catalog.oid`, parent)
+	if err != nil {
+		return nil, err
+	}
+	return f.findAll(ctx, reachOfChange.bySuperuser(bySuperuser), start{tables: []string{parent, child}, types: types}, false)
+}
+
+// foreignTables are the foreign tables that a way leads to, if somebody other than a superuser owns the table or its
+// server. Reading one asks whatever that server is now. It may be this one, with a superuser's right to log in.
+func (f codeFinder) foreignTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
+	tables, err := f.catalog.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return f.ask(ctx, `SELECT 'foreign table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
+		JOIN pg_catalog.pg_roles r ON r.oid IN (c.relowner, v.srvowner) WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND NOT `+trustedRole, oidArray(tables))
+}
+
+// guardedTables are the tables with row security that a way leads to.
+func (f codeFinder) guardedTables(ctx context.Context, way reach, from start) ([]reachedCode, error) {
+	tables, err := f.catalog.oids(ctx, way.from()+` SELECT r.oid FROM reached r WHERE r.class = `+classOfTables, from.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return f.ask(ctx, `SELECT 'table', n.nspname, c.relname, r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND c.relrowsecurity`, oidArray(tables))
+}
+
+// first describes the first of what was found, after some words; "" if nothing was found.
+func first(found []reachedCode, before string) string {
+	if len(found) == 0 {
+		return ""
+	}
+	return before + found[0].String()
+}
 
 // trustedRole reports whether a role r of pg_roles is a superuser or the session's own.
 const trustedRole = `(r.rolsuper OR r.rolname = CURRENT_USER)`
@@ -31,11 +148,11 @@ const trustedRole = `(r.rolsuper OR r.rolname = CURRENT_USER)`
 // ofExtension reports whether an object is part of an extension.
 const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = %s::pg_catalog.regclass AND e.objid = %s AND e.deptype = 'e')`
 
-// codeObjects are the functions, operators, domains and views that were not written by superusers, and do not come with an
-// extension, and the tables with expressions of theirs: kind, schema, name and owner. It is a table for FROM.
+// codeObjects are the functions, operators, domains and views that no superuser wrote and that are not part of an
+// extension, and such tables if they have expressions: kind, schema, name and owner. It is a subquery for FROM.
 //
-// An expression counts as its author's even where it calls the server's own functions alone: some of these run any SQL, or do what
-// only some roles may.
+// An expression counts as its author's even if it calls only the server's own functions: some of these run any SQL, or
+// do what only some roles may.
 var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS name, r.rolname AS owner, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
 		WHERE NOT ` + trustedRole + ` AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_proc'", "p.oid") + `
@@ -55,70 +172,37 @@ var codeObjects = `SELECT 'function' AS kind, n.nspname AS schema, p.proname AS 
 				OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '')
 				OR EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = c.oid AND p.partexprs IS NOT NULL))`
 
-// tableFacts are those of the table $1, a name as it stands in a dump.
-var tableFacts = `WITH RECURSIVE found AS (
-		SELECT c.oid, c.relkind, c.relowner, c.relnamespace, c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
-	), tables (oid) AS (
-		SELECT oid FROM found UNION SELECT i.inhparent FROM tables t JOIN pg_catalog.pg_inherits i ON i.inhrelid = t.oid
-	) SELECT f.oid, r.rolname, ` + trustedRole + `::pg_catalog.text,
-		(f.relkind IN ('r', 'p', 'm') AND NOT ` + fmt.Sprintf(ofExtension, "'pg_catalog.pg_class'", "f.oid") + `)::pg_catalog.text,
-		(EXISTS (SELECT FROM tables t JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
-				AND (p.partexprs IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.unnest(p.partclass) AS k (class) WHERE k.class >= 12000)))
-			OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = f.oid AND k.contype = 'c')
-			OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
-				AND (a.attgenerated <> '' OR a.atttypid >= 12000)))::pg_catalog.text,
-		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'CREATE')::pg_catalog.text,
-		(pg_catalog.has_table_privilege(f.relowner, f.oid, 'INSERT') AND pg_catalog.has_table_privilege(f.relowner, f.oid, 'TRUNCATE'))::pg_catalog.text,
-		f.relrowsecurity::pg_catalog.text, f.relkind,
-		(EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
-			AND a.atttypid < 12000 AND y.typname ~ '^_?reg'))::pg_catalog.text,
-		pg_catalog.has_schema_privilege(f.relowner, f.relnamespace, 'USAGE')::pg_catalog.text
-	FROM found f JOIN pg_catalog.pg_roles r ON r.oid = f.relowner`
+// anyCode is some code of others than superusers.
+var anyCode = `SELECT o.kind, o.schema, o.name, o.owner FROM (` + codeObjects + `) o LIMIT 1`
 
-// table asks for what decides about a table.
-func (l *loader) table(ctx context.Context, s *loadSessions, name string) (tableInfo, error) {
-	rows, err := s.query(ctx, tableFacts, name)
-	if err != nil {
-		return tableInfo{}, fmt.Errorf("table %s: %w", name, err)
+// rowsRun is what loading a row of a table may run: code of others than superusers, and all functions that are not the
+// server's own.
+func (f codeFinder) rowsRun(ctx context.Context, table tableInfo) (code []reachedCode, functions []string, err error) {
+	way, from := reachOfRows, start{tables: []string{table.oid}}
+	way.parts, way.deputies = table.routed(), table.trusted
+	if code, err = f.find(ctx, way, from); err != nil {
+		return nil, nil, err
 	}
-	if len(rows) == 0 {
-		return tableInfo{}, fmt.Errorf("%w: table %s is not among its definitions", errNotDumped, name)
-	}
-	is := func(n int) bool { return rows[0][n] == "true" }
-	return tableInfo{oid: rows[0][0], name: name, owner: rows[0][1], trusted: is(2), own: is(3), code: is(4),
-		creates: is(5), loads: is(6), guarded: is(7), kind: rows[0][8], refers: is(9), uses: is(10)}, nil
+	functions, err = f.functions(ctx, way, from)
+	return code, functions, err
 }
 
-// trust asks which of the roles that are to own something are superusers, or the session's own.
-func (l *loader) trust(ctx context.Context, s *loadSessions) error {
-	for _, role := range slices.Sorted(maps.Keys(l.Definitions.Owners)) {
-		rows, err := s.query(ctx, `SELECT `+trustedRole+`::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = $1`, role)
-		if err != nil {
-			return err
-		}
-		l.trusted[role] = len(rows) > 0 && rows[0][0] == "true"
-		l.several = l.several || l.mixed && !l.trusted[role]
-		l.mixed = l.mixed || !l.trusted[role]
-	}
-	l.shared = l.mixed && len(l.trusted) > 1
-	return l.findPaths(ctx, s)
-}
+// changeable are the types of columns of the table $1, also within other types, that an owner other than its own, $2,
+// may change while rows are loaded, so that reading a value runs a check: domains and row types. If the table is a
+// superuser's, $3, all types count, since somebody may make a cast for them.
+const changeable = `WITH RECURSIVE types (oid) AS (
+		SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 12000
+		UNION SELECT next.oid FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
+			SELECT o.oid FROM (VALUES (t.typbasetype), (t.typelem)) AS o (oid)
+			UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+			UNION ALL SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+				AND d.refclassid = d.classid) AS next (oid) WHERE next.oid >= 12000
+	) SELECT 'type' AS kind, n.nspname, t.typname, r.rolname FROM types y JOIN pg_catalog.pg_type t ON t.oid = y.oid JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+		JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+		WHERE ($3::pg_catalog.bool OR t.typtype IN ('d', 'c')) AND r.rolname <> $2 AND NOT ` + trustedRole + ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+			WHERE e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')`
 
-// pathsOfRoles are the search paths that roles have in all databases.
-const pathsOfRoles = `SELECT r.rolname, pg_catalog.substr(c.setting, 13) FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
-	pg_catalog.unnest(s.setconfig) AS c (setting) WHERE s.setdatabase = 0 AND pg_catalog.starts_with(c.setting, 'search_path=')`
-
-// findPaths looks for the search paths of the owners' own, which go before that of the database. A login has none of a role's settings.
-func (l *loader) findPaths(ctx context.Context, s *loadSessions) error {
-	if !l.mixed {
-		return nil
-	}
-	rows, err := s.query(ctx, pathsOfRoles)
-	for _, row := range rows {
-		if l.Definitions.Owners[row[0]] {
-			l.paths[row[0]] = row[1]
-		}
-	}
-	maps.Copy(l.paths, l.RolePaths)
-	return err
+// changeableBy returns such types, as the code that they may become.
+func (f codeFinder) changeableBy(ctx context.Context, table tableInfo) ([]reachedCode, error) {
+	return f.ask(ctx, changeable, table.oid, table.owner, strconv.FormatBool(table.trusted))
 }

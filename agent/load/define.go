@@ -5,48 +5,59 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// maker runs the statements of a dump that make or change objects, and decides who runs each.
+type maker struct {
+	server postgres.Server
+	owners *owners
+	logins *logins
+	paths  *pathRunner
+	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
+	moving sync.RWMutex
+}
+
 // define runs a statement of the dump that makes or changes an object.
 //
-// Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that whatever the
-// server computes at once has the owner's rights. The superuser itself runs what has no expressions, or none that reach anybody's
-// code. What would run code of others than its owner is refused.
-func (l *loader) define(ctx context.Context, s *loadSessions, d dump.Definition) error {
+// Where its expressions may reach code that no superuser wrote, the login of the object's owner runs it, so that
+// whatever the server computes at once has the owner's rights. The superuser itself runs what has no expressions, or
+// none that reach anybody's code. What would run code of others than its owner is refused.
+func (m *maker) define(ctx context.Context, s *loadSessions, d dump.Definition) error {
 	st := d.Statement()
 	switch {
-	case !l.mixed:
-		return l.asAdmin(ctx, s, d)
+	case !m.owners.mixed:
+		return m.asAdmin(ctx, s, d)
 	case st.Does("TABLE", "ATTACH"):
-		return l.attach(ctx, s, d, st)
+		return m.attach(ctx, s, d, st)
 	case st.Does("INDEX", "ATTACH"):
-		return l.attachIndex(ctx, s, d, st)
+		return m.attachIndex(ctx, s, d, st)
 	}
 	switch c := st.Code(); c.On {
 	case dump.NewObject:
-		return l.create(ctx, s, d, st, c)
+		return m.create(ctx, s, d, st, c)
 	case dump.OfTable:
-		return l.change(ctx, s, d, st, c)
+		return m.change(ctx, s, d, st, c)
 	case dump.OfDomain:
-		return l.changeDomain(ctx, s, d, st, c)
+		return m.changeDomain(ctx, s, d, st, c)
 	case dump.OfSuperuser:
-		return l.createOwn(ctx, s, d, st, c)
+		return m.createOwn(ctx, s, d, st, c)
 	}
-	err := l.asAdmin(ctx, s, d)
-	if object, role := dump.OwnerChange(st); object != "" && !l.server.Superuser && postgres.SQLState(err) == postgres.StateNoPrivilege {
+	err := m.asAdmin(ctx, s, d)
+	if object, role := dump.OwnerChange(st); object != "" && !m.server.Superuser && postgres.SQLState(err) == postgres.StateNoPrivilege {
 		return s.giveAs(ctx, d, object, role, err)
 	}
 	return err
 }
 
 // asAdmin runs a statement as the superuser.
-func (l *loader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition) error {
-	l.moving.RLock()
-	defer l.moving.RUnlock()
-	err := l.runWithPaths(ctx, s, sessionKey{}, d)
+func (m *maker) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition) error {
+	m.moving.RLock()
+	defer m.moving.RUnlock()
+	err := m.paths.run(ctx, s, sessionKey{}, d)
 	if content := (*dump.ContentError)(nil); err == nil || errors.As(err, &content) {
 		return err
 	}
@@ -54,16 +65,16 @@ func (l *loader) asAdmin(ctx context.Context, s *loadSessions, d dump.Definition
 }
 
 // create makes an object that is to have an owner.
-func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	trusted := d.Owner != nil && l.trusted[d.Owner.Role]
-	reached := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", trusted) }
+func (m *maker) create(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	trusted := d.Owner != nil && m.owners.trusted[d.Owner.Role]
+	reached := func() (string, error) { return s.code.of(st, c).reachedBy(ctx, "", trusted) }
 	if trusted || len(st.OwnNames(c.Words)) == 0 {
 		found, err := reached()
 		switch {
 		case err != nil:
 			return err
 		case found == "":
-			return l.asAdmin(ctx, s, d)
+			return m.asAdmin(ctx, s, d)
 		case trusted:
 			return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + found}
 		}
@@ -72,43 +83,46 @@ func (l *loader) create(ctx context.Context, s *loadSessions, d dump.Definition,
 		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "the dump does not say whose it is"}
 	}
 	// Code that runs while an object is made can change it, also when the statement commits: so it is the owner's, or none.
-	others, err := l.othersLiterals(ctx, s, st, c, d.Owner.Role)
-	if err != nil {
-		return err
-	}
-	if len(others) > 0 {
-		return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.Owner.Role, others[0])}
+	if m.owners.several {
+		others, err := s.code.of(st, c).othersLiterals(ctx, d.Owner.Role)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			return &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: fmt.Sprintf("it belongs to %q and reads a literal of the %s", d.Owner.Role, others[0])}
+		}
 	}
 	key := sessionKey{owner: d.Owner.Role}
-	err = l.createAs(ctx, s, key, d, st)
+	err := m.createAs(ctx, s, key, d, st)
 	if !refused(err) {
 		return err
 	}
-	return unlessHarmless(st, key.owner, err, reached, func() error {
+	return ifHarmless(st, key.owner, err, reached, func() error {
 		if !c.Planned || postgres.LacksLogin(err) {
-			return l.asAdmin(ctx, s, d)
+			return m.asAdmin(ctx, s, d)
 		}
-		return l.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return l.createAs(ctx, s, lent, d, st) })
+		return m.logins.lending(ctx, s, key, st.OwnNames(st.Words), nil, func(lent sessionKey) error { return m.createAs(ctx, s, lent, d, st) })
 	})
 }
 
 // createOwn makes what only a superuser can have.
-func (l *loader) createOwn(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	reached, err := l.reachedBy(ctx, s, st, c, "", true)
+func (m *maker) createOwn(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	reached, err := s.code.of(st, c).reachedBy(ctx, "", true)
 	if err == nil && reached != "" {
 		err = &dump.ContentError{Object: dump.FirstWords(d.SQL), Why: "it belongs to a superuser and uses " + reached}
 	}
 	if err != nil {
 		return err
 	}
-	return l.asAdmin(ctx, s, d)
+	return m.asAdmin(ctx, s, d)
 }
 
-// unlessHarmless does otherwise what a login was not let do, unless that may run somebody's code: code may itself have refused.
+// ifHarmless does in another way what a login was refused, if the statement can run nobody's code: it may have been
+// code that refused.
 //
-// What computes something at once is done by the login all the same, with rights that are lent to it. The superuser does it only where no
-// login is to be had, and so nobody's code runs; and what reads no more than literals.
-func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
+// What computes something at once is still done by the login, with rights that are lent to it. The superuser does it
+// only if there is no login, and so nobody's code runs, or if it reads nothing but literals.
+func ifHarmless(st dump.Statement, owner string, err error, reaches func() (string, error), otherwise func() error) error {
 	reached, failed := reaches()
 	switch {
 	case failed != nil:
@@ -119,15 +133,15 @@ func unlessHarmless(st dump.Statement, owner string, err error, reaches func() (
 	return &dump.ContentError{Object: dump.FirstWords(st.SQL), Why: "it uses " + reached + ", and its owner " + strconv.Quote(owner) + " can't make it", Err: err}
 }
 
-// refused reports whether a login was not let do something, or could not be had.
+// refused reports whether a login was not allowed to do something, or there was no login.
 func refused(err error) bool {
 	var content *dump.ContentError
 	return postgres.SQLState(err) == postgres.StateNoPrivilege || errors.As(err, &content)
 }
 
 // changeDomain adds a check to a domain.
-func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
-	rows, err := s.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+func (m *maker) changeDomain(ctx context.Context, s *loadSessions, d dump.Definition, st dump.Statement, c dump.Code) error {
+	rows, err := s.catalog.query(ctx, `SELECT r.rolname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
 		WHERE t.oid = pg_catalog.to_regtype($1::pg_catalog.text)`, c.Name)
 	if err != nil {
 		return err
@@ -136,13 +150,13 @@ func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Defin
 		return fmt.Errorf("%w: domain %s is not among its definitions", errNotDumped, c.Name)
 	}
 	key := sessionKey{owner: rows[0][0]}
-	reaches := func() (string, error) { return l.reachedBy(ctx, s, st, c, "", l.trusted[key.owner]) }
-	if !l.trusted[key.owner] {
-		err := l.runWithPaths(ctx, s, key, d)
+	reaches := func() (string, error) { return s.code.of(st, c).reachedBy(ctx, "", m.owners.trusted[key.owner]) }
+	if !m.owners.trusted[key.owner] {
+		err := m.paths.run(ctx, s, key, d)
 		if !refused(err) {
 			return err
 		}
-		return unlessHarmless(st, key.owner, err, reaches, func() error { return l.asAdmin(ctx, s, d) })
+		return ifHarmless(st, key.owner, err, reaches, func() error { return m.asAdmin(ctx, s, d) })
 	}
 	reached, err := reaches()
 	if err == nil && reached != "" {
@@ -151,5 +165,15 @@ func (l *loader) changeDomain(ctx context.Context, s *loadSessions, d dump.Defin
 	if err != nil {
 		return err
 	}
-	return l.asAdmin(ctx, s, d)
+	return m.asAdmin(ctx, s, d)
+}
+
+// defineAll runs statements in their order.
+func (m *maker) defineAll(ctx context.Context, s *loadSessions, all []dump.Definition) error {
+	for _, d := range all {
+		if err := m.define(ctx, s, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,12 +1,8 @@
-// Package load fills a database from a dump, so that nobody gains rights by the code in it. Guarded is for a live server: each owner's
-// objects are made and filled by a login of that owner. Archive is for a server of its own, where a superuser may run all of it.
 package load
 
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -14,22 +10,23 @@ import (
 
 // Guarded is a load of a dump whose code gains nothing by it.
 //
-// A dump holds code of the roles that own its objects: functions, and what calls them while a load goes on, such as checks,
-// generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a superuser. So
-// here the superuser runs only what runs no code of others than superusers. What may run code is run by a login that is no
-// superuser and a member of nothing but the role that owns the object; rows whose load runs code of several, by one that is a
-// member of nothing. Owners and rights are given before any code runs, so that none of it meets a function that it may not call.
+// A dump holds code of the roles that own its objects: functions, and what calls them during a load, such as checks,
+// generated columns, the expressions of partitions and indexes. A superuser that loads rows runs all of it as a
+// superuser. So here the superuser runs only what runs no code of others than superusers. What may run code is run by a
+// login that is no superuser and a member of nothing but the role that owns the object; rows whose load runs code of
+// several roles, by a login that is a member of nothing. Owners and rights are given before any code runs, so that no
+// code finds a function that it may not call.
 type Guarded struct {
 	Definitions *dump.Definitions // of the same dump, as it was verified
 	// Archive is for the custom format; nil for a plain dump.
 	Archive *Archive
-	// Plain opens the plain dump once more, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
+	// Plain opens the plain dump again, once for each pass. Of its SQL only COPY and what sets sequences and large objects is run again.
 	Plain PlainSource
-	// SearchPath is the one that the database has of its own, "" for none: the code in it may look for names there.
+	// SearchPath is the one that is set for the database, "" for none: the code in it may look for names there.
 	SearchPath string
-	RolePaths  map[string]string // those that roles have in this database in its place; nil is none
+	RolePaths  map[string]string // those that are set for roles in this database, and apply instead; nil is none
 	Settings   map[string]string // of the database, by their names; those that change what its code computes are in force for the load
-	Owner      string            // who is to own the database; "" for whoever restores
+	Owner      string            // who is to own the database; "" for the role that restores
 	Jobs       int               // sessions at once, for indexes and constraints; at least 1
 	OnWarning  func(string)      // may be nil; hears what the database lacks
 	OnTable    func()            // the rows of a table are loaded; may be called by several goroutines at a time
@@ -49,130 +46,17 @@ func (load Guarded) Into(ctx context.Context, i *postgres.Instance, database str
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{Instance: i, Guarded: load, database: database, server: server,
-		trusted: map[string]bool{}, paths: map[string]string{}, rows: map[postgres.Table]int64{}, pending: map[string]bool{}, guards: map[string]string{}, withheld: map[string]bool{}}
-	sessions := l.newSessions()
+	source := newSource(target{i, database, server}, load)
+	sessions := source.sessions()
 	defer sessions.close(ctx)
+	owners, err := findOwners(ctx, sessions.catalog, load)
+	if err != nil {
+		return nil, err
+	}
+	l := newLoader(load, source, owners)
 	err = l.load(ctx, sessions)
-	return l.rows, err
-}
-
-// loader is a GuardedLoad under way.
-type loader struct {
-	*postgres.Instance
-	Guarded
-	database string
-	server   postgres.Server
-
-	// trusted are the roles that own something in the dump, with whether each is a superuser here, or whoever restores. mixed:
-	// one is not, so that there may be code that must not run with a superuser's rights.
-	trusted map[string]bool
-	mixed   bool
-	several bool              // two of them or more are not
-	shared  bool              // there are two of them or more, and mixed
-	paths   map[string]string // search paths of owners' own
-	schemas []dump.Definition // that give schemas their owners
-	stands  []dump.Definition // what is to stand on rows, and is not made yet
-	forced  []dump.Definition // row security that is not set yet: for an agent that is no superuser any, and such as binds owners, too
-	guards  map[string]string // what each statement of these guards, by its text
-	refused laterTables       // whose rows the server refused
-	rights  *rights
-	// withheld are the tables and views on which others have no rights yet; it is for the goroutine that goes through the stages.
-	withheld map[string]bool
-	// ofPublic are the grants that the schema public comes with.
-	ofPublic []dump.Definition
-
-	// moving is held while a table is in another schema for a moment; who names tables holds it for reading.
-	moving sync.RWMutex
-	// quiet is held while the superuser finds names by a search path; what logins run holds it for reading.
-	quiet sync.RWMutex
-	// granting is held while rights are given.
-	granting sync.Mutex
-	noLogin  error // why no login gets in, once that is known; guarded by granting
-
-	mu   sync.Mutex // guards what follows
-	made int        // roles for logins
-	// passedOver are statements that give or take rights, which the server passed over.
-	passedOver []string
-	rows       map[postgres.Table]int64
-	// pending are the tables that wait for their rows, as the dump has their names.
-	pending map[string]bool
-}
-
-// load goes through the stages.
-func (l *loader) load(ctx context.Context, s *loadSessions) error {
-	d := l.Definitions
-	if err := l.trust(ctx, s); err != nil {
-		return err
-	}
-	if err := l.findDefaultPath(ctx, s); err != nil {
-		return err
-	}
-	release, err := l.holdBackground(ctx)
-	if err != nil {
-		return err
-	}
-	takeBack, err := lendPublic(ctx, l.Instance, l.database, l.Owner, d)
-	if err != nil {
-		return err
-	}
-	rights := newRights(d)
-	l.rights = rights
-	if err := l.before(ctx, s, rights); err != nil {
-		return err
-	}
-	if err := rights.rest(ctx, s, false); err != nil {
-		return err
-	}
-	if err := s.meanAgain(ctx); err != nil {
-		return err
-	}
-	l.stands, l.forced = d.After, d.Forced
-	policies := d.Policies
-	if !l.server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
-		var enabled []dump.Definition
-		policies, enabled = splitPolicies(policies)
-		l.forced = slices.Concat(enabled, d.Forced)
-	}
-	if err := l.defineAll(ctx, s, policies); err != nil {
-		return err
-	}
-	if err := l.loadData(ctx, s); err != nil {
-		return err
-	}
-	if err := l.defineAll(ctx, s, l.forced); err != nil { // before materialized views are filled
-		return err
-	}
-	if err := l.after(ctx, s, l.stands, rights); err != nil {
-		return err
-	}
-	if err := rights.rest(ctx, s, true); err != nil {
-		return err
-	}
-	if err := l.dropLogins(ctx, s); err != nil {
-		return err
-	}
-	if err := l.giveSchemas(ctx, s, rights); err != nil {
-		return err
-	}
-	if err := takeBack(ctx); err != nil { // before there are event triggers, which may refuse it
-		return err
-	}
-	if err := s.runAll(ctx, d.Last); err != nil {
-		return err
-	}
-	l.tellPassedOver()
-	return release(ctx)
+	return l.data.progress.rows, err
 }
 
 // errNotDumped reports that what is loaded is not what was verified.
 var errNotDumped = errors.New("the dump changed after it was verified")
-
-// count adds to the rows of a table, named as in the dump.
-func (l *loader) count(name string, rows int64) {
-	l.mu.Lock()
-	l.rows[postgres.TableOf(name)] += rows
-	delete(l.pending, name)
-	l.mu.Unlock()
-	l.OnTable()
-}

@@ -3,53 +3,94 @@ package load
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views likewise: other owners' code may
-// run from then on. after is the table that was loaded last; "" looks at all. What can't be made yet is made with the others.
-func (l *loader) guard(ctx context.Context, s *loadSessions, after string) error {
-	if !l.shared {
+// guards are what guards the rows of tables and views: policies, row security, triggers, rules, some checks. Policies are
+// made before rows are loaded; the rest of a table's, if there are several owners, as soon as its rows are. While
+// code of owners runs, others than its owner have no rights on a table that still lacks rows or guards. Except for
+// grantAgain, this is for the goroutine that goes through the stages, or for one that loads in its place.
+type guards struct {
+	owners   *owners
+	logins   *logins
+	rights   *rights
+	maker    *maker
+	progress *progress
+
+	policies []dump.Definition
+	forced   []dump.Definition // row security that is not set yet: all of it for an agent that is no superuser, else what binds owners too
+	stands   []dump.Definition // what stands on rows, and is not made yet
+	texts    map[string]string // what each of these statements guards, by its text
+	withheld map[string]bool   // tables and views on which others have no rights yet
+}
+
+// newGuards sorts the guards of a dump.
+func newGuards(d *dump.Definitions, server postgres.Server) *guards {
+	g := &guards{policies: d.Policies, forced: d.Forced, stands: d.After, texts: map[string]string{}, withheld: map[string]bool{}}
+	if !server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
+		policies, enabled := splitPolicies(d.Policies)
+		g.policies, g.forced = policies, slices.Concat(enabled, d.Forced)
+	}
+	return g
+}
+
+// makePolicies makes policies, and sets those in force that do not bind who loads the rows.
+func (g *guards) makePolicies(ctx context.Context, s *loadSessions) error {
+	return g.maker.defineAll(ctx, s, g.policies)
+}
+
+// finish sets the row security that is not set yet.
+func (g *guards) finish(ctx context.Context, s *loadSessions) error {
+	return g.maker.defineAll(ctx, s, g.forced)
+}
+
+// guard gives tables what guards their rows, as soon as the rows of their whole tree are loaded, and views what guards
+// theirs: other owners' code may run from then on. after is the table that was loaded last; with "" it looks at all.
+// What can't be made yet is made later with the rest.
+func (g *guards) guard(ctx context.Context, s *loadSessions, after string) error {
+	if !g.owners.shared {
 		return nil
 	}
 	var tree []string
 	if after != "" {
 		var err error
-		if tree, err = treeOf(ctx, s, after); err != nil {
+		if tree, err = s.catalog.treeOf(ctx, after); err != nil {
 			return err
 		}
 	}
 	var err error
-	if l.forced, err = l.guardWith(ctx, s, l.forced, after, len(tree) > 1); err != nil {
+	if g.forced, err = g.guardWith(ctx, s, g.forced, after, len(tree) > 1); err != nil {
 		return err
 	}
-	l.stands, err = l.guardWith(ctx, s, l.stands, after, len(tree) > 1)
+	g.stands, err = g.guardWith(ctx, s, g.stands, after, len(tree) > 1)
 	return err
 }
 
-// guardWith runs the statements that guard what is ready, and returns the others. Of one table none comes before another that waits. What holds
-// literals of the database's own types comes when all else is made: reading them may run code.
-func (l *loader) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
-	done, ready, literal := make([]bool, len(all)), map[string]bool{}, l.withLiterals(all)
+// guardWith runs the statements that guard what is ready, and returns the others. If a statement of a table has to
+// wait, so do the table's later ones. Statements with literals of the database's own types come after all others:
+// reading them may run code.
+func (g *guards) guardWith(ctx context.Context, s *loadSessions, all []dump.Definition, after string, inTree bool) ([]dump.Definition, error) {
+	done, ready, literal := make([]bool, len(all)), map[string]bool{}, g.withLiterals(all)
 	for _, later := range []bool{false, true} {
 		for n, d := range all {
-			name := l.guardedBy(d)
+			name := g.guardedBy(d)
 			if name == "" || after != "" && name != after && !inTree || literal[name] != later {
 				continue
 			}
 			if _, known := ready[name]; !known {
 				var err error
-				if ready[name], err = l.isLoaded(ctx, s, name); err != nil {
+				if ready[name], err = g.isLoaded(ctx, s, name); err != nil {
 					return nil, err
 				}
 			}
 			if !ready[name] {
 				continue
 			}
-			err := l.define(ctx, s, d)
+			err := g.maker.define(ctx, s, d)
 			if content := (*dump.ContentError)(nil); err != nil && postgres.SQLState(err) == "" && !errors.As(err, &content) {
 				return nil, err
 			}
@@ -66,10 +107,10 @@ func (l *loader) guardWith(ctx context.Context, s *loadSessions, all []dump.Defi
 }
 
 // withLiterals are the tables and views of which a guard holds such literals.
-func (l *loader) withLiterals(all []dump.Definition) map[string]bool {
+func (g *guards) withLiterals(all []dump.Definition) map[string]bool {
 	names := map[string]bool{}
 	for _, d := range all {
-		if name := l.guardedBy(d); name != "" {
+		if name := g.guardedBy(d); name != "" {
 			st := d.Statement()
 			names[name] = names[name] || len(st.LiteralTypes(st.Code().Words)) > 0
 		}
@@ -77,18 +118,18 @@ func (l *loader) withLiterals(all []dump.Definition) map[string]bool {
 	return names
 }
 
-// guardedBy is what a statement guards; it is read once.
-func (l *loader) guardedBy(d dump.Definition) string {
-	name, known := l.guards[d.SQL]
+// guardedBy is what a statement guards. Each statement is read once.
+func (g *guards) guardedBy(d dump.Definition) string {
+	name, known := g.texts[d.SQL]
 	if !known {
 		name = guarded(d.Statement())
-		l.guards[d.SQL] = name
+		g.texts[d.SQL] = name
 	}
 	return name
 }
 
-// guarded is the table or view whose rows a statement guards; "" where it is none of those: triggers and rules with their states, row security,
-// forced or not, and checks that only new rows have to meet.
+// guarded is the table or view whose rows a statement guards; "" if it guards none. Guards are triggers and rules with
+// their states, row security, forced or not, and checks that only new rows have to meet.
 func guarded(st dump.Statement) string {
 	c := st.Code()
 	toggles := (st.Does("TABLE", "ENABLE") || st.Does("TABLE", "DISABLE")) && (st.Find(3, "TRIGGER") > 0 || st.Find(3, "RULE") > 0)
@@ -106,7 +147,7 @@ func enables(st dump.Statement) bool {
 	return st.Does("TABLE", "ENABLE") && strings.HasSuffix(st.SQL, " ENABLE ROW LEVEL SECURITY")
 }
 
-// splitPolicies tells policies from what sets them in force.
+// splitPolicies separates policies from what puts them in force.
 func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) {
 	for _, d := range all {
 		if enables(d.Statement()) {
@@ -118,29 +159,13 @@ func splitPolicies(all []dump.Definition) (policies, enabled []dump.Definition) 
 	return policies, enabled
 }
 
-// isLoaded reports whether no table of a tree waits for its rows.
-func (l *loader) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
-	tree, err := treeOf(ctx, s, name)
+// isLoaded reports whether a table exists and no table of its tree still waits for rows.
+func (g *guards) isLoaded(ctx context.Context, s *loadSessions, name string) (bool, error) {
+	tree, err := s.catalog.treeOf(ctx, name)
 	if err != nil || len(tree) == 0 {
 		return false, err // it is not there yet
 	}
-	l.mu.Lock()
-	var pending []string
-	for name := range l.pending {
-		pending = append(pending, name)
-	}
-	l.mu.Unlock()
-	waiting, err := s.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
-		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(pending), oidArray(tree))
+	waiting, err := s.catalog.oids(ctx, `SELECT p.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (name)
+		WHERE pg_catalog.to_regclass(p.name)::pg_catalog.oid = ANY ($2::pg_catalog.oid[]) LIMIT 1`, textArray(g.progress.missing()), oidArray(tree))
 	return len(waiting) == 0, err
 }
-
-// treeOf are the oids of a table and of all that are above or below it.
-func treeOf(ctx context.Context, s *loadSessions, name string) ([]string, error) {
-	return s.oids(ctx, treeFrom+` SELECT t.oid FROM tree t`, name)
-}
-
-// treeFrom begins a query about tree: the table $1, by its name, and all that are above or below it.
-const treeFrom = `WITH RECURSIVE tree (oid) AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)
-	UNION SELECT next.oid FROM tree t CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid
-		UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid) AS next (oid))`

@@ -9,8 +9,8 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
-// LendPublic lets who is to own a database use its schema public and make objects there while pg_restore or psql fills it as a role that is
-// no superuser, and returns what takes that back. A GuardedLoad does so by itself.
+// LendPublic lets the future owner of a database use its schema public and make objects there while pg_restore or psql
+// fills it as a role that is no superuser. It returns what takes that back. A Guarded load does this by itself.
 func LendPublic(ctx context.Context, i *postgres.Instance, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	server, err := i.Server(ctx)
 	if err != nil || server.Superuser {
@@ -21,9 +21,9 @@ func LendPublic(ctx context.Context, i *postgres.Instance, database, owner strin
 
 // lendPublic does it for any role that restores.
 //
-// From PostgreSQL 15 on, a database's owner may do so by being its owner, and while the database is filled, that is the agent's role.
-// Without it no role but a superuser could give away objects there, and each table would have to be moved for its indexes. Nothing is lent
-// where the dump has another owner for the schema.
+// From PostgreSQL 15 on, a database's owner may do this because it is the owner; while the database is filled, that is
+// the agent's role. Without it no role but a superuser could give away objects there, and each table would have to be
+// moved for its indexes. Nothing is lent if the dump gives the schema another owner.
 func lendPublic(ctx context.Context, i *postgres.Instance, database, owner string, d *dump.Definitions) (takeBack func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	server, err := i.Server(ctx)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
@@ -12,36 +13,42 @@ import (
 
 const noLogin = "it is loaded by a login of its own, and none is to be had"
 
-// connectAs opens a session, with a login made for it alone.
+// logins makes the logins of a load. Each is for one session, and has the rights of one owner or none. Rights are given
+// and taken by one goroutine at a time.
+type logins struct {
+	target
+
+	granting sync.Mutex // held while rights are given or taken; guards what follows
+	made     int        // roles that were made
+	refusal  error      // why no login gets in, once that is known
+}
+
+// connect opens a session, with a login made for it alone.
 //
-// Code that runs in a session can give its own role another password. So a role may log in only until its one session stands: no
-// code has run as it by then, and nobody else knows the password.
-func (l *loader) connectAs(ctx context.Context, key sessionKey) (*loadSession, error) {
-	if key == (sessionKey{}) {
-		conn, err := l.Connect(ctx, l.database)
-		return &loadSession{conn: conn}, err
-	}
+// Code that runs in a session can give its own role another password. So a role may log in only until its one session
+// stands: by then no code has run as it, and nobody else knows the password.
+func (l *logins) connect(ctx context.Context, key sessionKey) (*loadSession, error) {
 	l.granting.Lock()
 	defer l.granting.Unlock()
-	if l.noLogin != nil {
-		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: l.noLogin}
+	if l.refusal != nil {
+		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: l.refusal}
 	}
 	role, password := l.newLogin(), rand.Text()
 	if err := l.makeLogin(ctx, role, password, key.owner); err != nil {
 		return nil, &dump.ContentError{Object: key.object(), Why: "a login that has no more than its owner's rights can't be made, for which the agent's role needs CREATEROLE", Err: fmt.Errorf("%w: %w", postgres.ErrNoLogin, err)}
 	}
-	login, err := l.LogInInMemory(ctx, l.database, role, password)
+	login, err := l.instance.LogInInMemory(ctx, l.database, role, password)
 	if !postgres.LacksLogin(err) && err != nil {
 		return nil, err
 	}
 	if err != nil {
-		l.noLogin = err
+		l.refusal = err
 		return nil, &dump.ContentError{Object: key.object(), Why: noLogin, Err: err}
 	}
 	conn, err := login.Connect(ctx, l.database)
-	// Before PostgreSQL 15, a role may also be given to others by itself, who would have its right to connect.
-	err = errors.Join(err, l.Execute(ctx, "ALTER ROLE "+postgres.QuoteName(role)+" NOLOGIN"),
-		l.Execute(ctx, "REVOKE CONNECT ON DATABASE "+postgres.QuoteName(l.database)+" FROM "+postgres.QuoteName(role)))
+	// Before PostgreSQL 15, a role can also make others members of itself, and they would have its right to connect.
+	err = errors.Join(err, l.instance.Execute(ctx, "ALTER ROLE "+postgres.QuoteName(role)+" NOLOGIN"),
+		l.instance.Execute(ctx, "REVOKE CONNECT ON DATABASE "+postgres.QuoteName(l.database)+" FROM "+postgres.QuoteName(role)))
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close(ctx) // the other error is told
@@ -51,16 +58,14 @@ func (l *loader) connectAs(ctx context.Context, key sessionKey) (*loadSession, e
 	return &loadSession{conn: conn, login: role}, nil
 }
 
-// newLogin is the name of a new role.
-func (l *loader) newLogin() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// newLogin is the name of a new role. The caller holds granting.
+func (l *logins) newLogin() string {
 	l.made++
 	return fmt.Sprintf("%s_%d", l.database, l.made)
 }
 
 // makeLogin makes a role that may log in to the database and is a member of the owner alone, or of nothing.
-func (l *loader) makeLogin(ctx context.Context, role, password, owner string) error {
+func (l *logins) makeLogin(ctx context.Context, role, password, owner string) error {
 	verifier, err := postgres.ScramVerifier(password)
 	if err != nil {
 		return err
@@ -81,16 +86,16 @@ func (l *loader) makeLogin(ctx context.Context, role, password, owner string) er
 	}
 	for _, sql := range statements {
 		// In the database itself: an owner may have a name that only its encoding can say.
-		if err := l.ExecuteIn(ctx, l.database, sql); err != nil {
+		if err := l.instance.ExecuteIn(ctx, l.database, sql); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dropLogins drops the roles of the logins, and with them what code made as one of them, which is nothing that the dump has.
-// It comes before the event triggers of the dump, which would hear of it.
-func (l *loader) dropLogins(ctx context.Context, s *loadSessions) error {
+// drop drops the roles of the logins, and with them what code made as one of them; nothing of the dump is among that.
+// It is done before the event triggers of the dump are made, which would hear of it.
+func (l *logins) drop(ctx context.Context, s *loadSessions) error {
 	for key := range s.open {
 		if key != (sessionKey{}) {
 			s.end(ctx, key)
@@ -102,11 +107,11 @@ func (l *loader) dropLogins(ctx context.Context, s *loadSessions) error {
 			return err
 		}
 	}
-	return DropRoles(ctx, l.Instance, l.database)
+	return DropRoles(ctx, l.instance, l.database)
 }
 
-// DropRoles ends the logins of a GuardedLoad and drops their roles. One that somebody has given something elsewhere stays,
-// without a login and a member of nothing.
+// DropRoles ends the logins of a Guarded load and drops their roles. A role that somebody has given something elsewhere
+// stays, without a login and a member of nothing.
 func DropRoles(ctx context.Context, i *postgres.Instance, database string) error {
 	rows, err := i.Query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::pg_catalog.text, $1::pg_catalog.text)`, database+"_")
 	if err != nil {
@@ -143,4 +148,16 @@ func endLogin(ctx context.Context, i *postgres.Instance, role string) error {
 		}
 	}
 	return i.LockOut(ctx, role)
+}
+
+// scratch is a schema of a login's own, made at first need. It goes with the login.
+func (s *loadSessions) scratch(ctx context.Context, login *loadSession) (string, error) {
+	if login.scratch == "" {
+		name := postgres.QuoteName(login.login)
+		if err := s.runSQL(ctx, "CREATE SCHEMA "+name+" AUTHORIZATION "+name); err != nil {
+			return "", err
+		}
+		login.scratch = name
+	}
+	return login.scratch, nil
 }

@@ -12,27 +12,38 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// rowLoader loads the rows of tables, and decides who loads those of each.
+type rowLoader struct {
+	definitions *dump.Definitions
+	server      postgres.Server
+	owners      *owners
+	logins      *logins
+	paths       *pathRunner
+	guards      *guards
+	progress    *progress
+}
+
 // rowsLoad is how the rows of one table are loaded.
 type rowsLoad struct {
 	table tableInfo
 	key   sessionKey
 	path  string // SET search_path
-	alone bool   // the superuser's functions find names by the path: nobody else's code is to run meanwhile, or to be found
+	alone bool   // the superuser's functions find names by the path: nobody else's code may run at that time, or be found
 	// copySQL is the COPY as it stands in the dump, or with another name for the table.
 	copySQL string
 	// schemas are those whose names the code of a load by nobody needs, quoted.
 	schemas []string
 }
 
-// rowsLoad decides who loads the rows of a table: a login of its owner; one of nobody, where that runs what others wrote; the
-// superuser, where the table is a superuser's and it runs what superusers wrote.
-func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
-	table, err := l.table(ctx, s, name)
+// plan decides who loads the rows of a table: a login of its owner; a login of nobody, if that runs what others wrote;
+// the superuser, if the table is a superuser's and loading it runs only what superusers wrote.
+func (l *rowLoader) plan(ctx context.Context, s *loadSessions, name string) (rowsLoad, error) {
+	table, err := s.catalog.table(ctx, name)
 	load := rowsLoad{table: table, path: emptyPath}
 	if err != nil {
 		return load, err
 	}
-	if want := l.Definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
+	if want := l.definitions.Tables[name]; want != nil && want.Role != "" && want.Role != table.owner {
 		return load, &dump.ContentError{Object: "table " + name, Why: fmt.Sprintf("it belongs to %q by now, and not to %q", table.owner, want.Role)}
 	}
 	if !table.own {
@@ -40,18 +51,18 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	}
 	var code []reachedCode
 	var functions []string
-	if l.mixed && (table.code || table.routed()) {
-		if code, functions, err = rowsRun(ctx, s, table); err != nil {
+	if l.owners.mixed && (table.code || table.routed()) {
+		if code, functions, err = s.code.rowsRun(ctx, table); err != nil {
 			return load, err
 		}
 	}
-	if l.mixed && table.routed() {
+	if l.owners.mixed && table.routed() {
 		if err := oneOwner(ctx, s, table, code); err != nil {
 			return load, err
 		}
 	}
-	if l.mixed {
-		types, err := changeableBy(ctx, s, table)
+	if l.owners.mixed {
+		types, err := s.code.changeableBy(ctx, table)
 		if err != nil {
 			return load, err
 		}
@@ -62,7 +73,7 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 	case others && table.refers:
 		return load, &dump.ContentError{Object: "table " + name, Why: "it holds names of objects, and loading it runs code of several roles"}
 	case others:
-		if err := noDefiner(ctx, s, table, code, functions); err != nil {
+		if err := s.code.noDefiner(ctx, table, code, functions); err != nil {
 			return load, err
 		}
 		load.key.nobody = "table " + name
@@ -73,20 +84,20 @@ func (l *loader) rowsLoad(ctx context.Context, s *loadSessions, name string) (ro
 		return load, nil // by the superuser, behind a lock: it runs nothing
 	case !table.trusted:
 		load.key.owner = table.owner
-	case l.mixed && len(functions) == 0:
+	case l.owners.mixed && len(functions) == 0:
 		return load, nil
-	case l.mixed:
+	case l.owners.mixed:
 		load.alone = true
 	}
 	if table.code {
-		load.path = l.searchPath(load.key)
+		load.path = l.owners.searchPath(load.key)
 	}
 	return load, nil
 }
 
-// sessionOf is the session for a load. Where no login is to be had, the superuser loads what runs nothing, with the table locked and
-// looked at again.
-func (l *loader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
+// sessionOf is the session for a load. If there is no login, the superuser loads what runs nothing, with the table
+// locked and looked at again.
+func (l *rowLoader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad) (*loadSession, error) {
 	session, err := s.session(ctx, load.key)
 	if postgres.LacksLogin(err) && !load.table.code {
 		load.key, load.path = sessionKey{}, emptyPath
@@ -95,9 +106,9 @@ func (l *loader) sessionOf(ctx context.Context, s *loadSessions, load *rowsLoad)
 	return session, err
 }
 
-// copyRows loads the rows of one table, by the session that may.
-func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
-	load, err := l.rowsLoad(ctx, s, name)
+// copy loads the rows of one table, by the session that may.
+func (l *rowLoader) copy(ctx context.Context, s *loadSessions, name, copySQL string, rows io.Reader) error {
+	load, err := l.plan(ctx, s, name)
 	if err != nil {
 		return err
 	}
@@ -113,12 +124,12 @@ func (l *loader) copyRows(ctx context.Context, s *loadSessions, name, copySQL st
 	if err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
-	l.count(name, copied)
+	l.progress.loaded(name, copied)
 	return nil
 }
 
 // copyBy loads rows into a table, by its owner's login or as the superuser, and returns how many.
-func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, rows io.Reader) (int64, error) {
 	session, err := l.sessionOf(ctx, s, &load)
 	if err != nil {
 		return 0, err
@@ -128,14 +139,14 @@ func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, row
 	case session.login == "":
 	case !load.table.uses && !load.table.code:
 		var copied int64
-		err = l.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
+		err = l.logins.lending(ctx, s, load.key, []string{load.table.name}, []string{insert + load.table.name}, func(lent sessionKey) error {
 			load.key = lent
 			copied, err = l.copyIn(ctx, s, s.open[lent], load, rows)
 			return err
 		})
 		return copied, err
 	case !load.table.loads:
-		if err := l.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+postgres.QuoteName(session.login)); err != nil {
+		if err := l.logins.grant(ctx, s, "GRANT "+insert+load.table.name+" TO "+postgres.QuoteName(session.login)); err != nil {
 			return 0, err
 		}
 	}
@@ -143,7 +154,7 @@ func (l *loader) copyBy(ctx context.Context, s *loadSessions, load rowsLoad, row
 }
 
 // copyIn runs the COPY in a transaction of its own, which has ended when it returns.
-func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyIn(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	copied, err := l.copyQuietly(ctx, s, session, load, rows)
 	if err != nil && postgres.Run(ctx, session.conn, "ROLLBACK") != nil {
 		s.end(ctx, load.key)
@@ -154,17 +165,18 @@ func (l *loader) copyIn(ctx context.Context, s *loadSessions, session *loadSessi
 	return copied, err
 }
 
-// copyQuietly runs it so that no login runs while the superuser finds names by a path, and goes along none where others have code.
-func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+// copyQuietly does it with no login running while the superuser finds names by a path, and follows no path along which
+// others have code.
+func (l *rowLoader) copyQuietly(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if !load.alone {
 		if session.login != "" {
-			l.quiet.RLock()
-			defer l.quiet.RUnlock()
+			l.paths.quiet.RLock()
+			defer l.paths.quiet.RUnlock()
 		}
 		return l.copyWithin(ctx, s, session, load, rows)
 	}
-	l.quiet.Lock()
-	defer l.quiet.Unlock()
+	l.paths.quiet.Lock()
+	defer l.paths.quiet.Unlock()
 	found, err := othersAlong(ctx, s, load.path)
 	if err != nil {
 		return 0, err
@@ -175,7 +187,7 @@ func (l *loader) copyQuietly(ctx context.Context, s *loadSessions, session *load
 	return l.copyWithin(ctx, s, session, load, rows)
 }
 
-func (l *loader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
+func (l *rowLoader) copyWithin(ctx context.Context, s *loadSessions, session *loadSession, load rowsLoad, rows io.Reader) (int64, error) {
 	if err := session.look(ctx, load.path); err != nil {
 		return 0, err
 	}
@@ -192,14 +204,37 @@ func (l *loader) copyWithin(ctx context.Context, s *loadSessions, session *loadS
 }
 
 // rowsError says why rows could not be loaded.
-func (l *loader) rowsError(load rowsLoad, err error) error {
+func (l *rowLoader) rowsError(load rowsLoad, err error) error {
 	switch {
 	case load.key.owner != "":
 		return contentError("table "+load.table.name, load.table.owner, err)
 	case load.key.nobody != "" && postgres.SQLState(err) == postgres.StateNoPrivilege:
 		return &dump.ContentError{Object: "table " + load.table.name, Why: "loading it runs code of several roles, and a login without rights can't load it", Err: err}
-	case load.table.code && l.mixed && postgres.NameNotFound(err):
+	case load.table.code && l.owners.mixed && postgres.NameNotFound(err):
 		return &dump.ContentError{Object: "table " + load.table.name, Why: "its code finds names by the search path, which others have a part in", Err: err}
 	}
 	return err
+}
+
+// mayFillExtension refuses rows for anything that is no table of a superuser's extension. The superuser loads these
+// rows, and the owner of a table may have put something else in its place.
+func (l *rowLoader) mayFillExtension(table tableInfo) error {
+	if l.owners.mixed && (table.kind != "r" || !table.trusted) {
+		return &dump.ContentError{Object: "table " + table.name, Why: "it is no table that the dump made, by now"}
+	}
+	return nil
+}
+
+// oneOwner refuses rows that find their partition as they are loaded, unless one role owns all the tables and all code
+// that this runs.
+func oneOwner(ctx context.Context, s *loadSessions, table tableInfo, code []reachedCode) error {
+	owners, err := s.catalog.treeOwners(ctx, table.oid)
+	if err != nil {
+		return err
+	}
+	others := slices.ContainsFunc(code, func(c reachedCode) bool { return c.owner != table.owner })
+	if len(owners) > 1 || others {
+		return &dump.ContentError{Object: "table " + table.name, Why: "its rows are loaded by way of it into partitions that several roles have a part in"}
+	}
+	return nil
 }

@@ -8,6 +8,13 @@ import (
 	"github.com/pgharbor/pgharbor/agent/postgres"
 )
 
+// schemaGiver gives schemas their owners when all is loaded.
+type schemaGiver struct {
+	rights   *rights
+	ofPublic []dump.Definition // the grants that the schema public comes with
+	later    []dump.Definition // that give schemas their owners
+}
+
 // schemaGrants are the grants on a schema $1 as statements, but those to its owner.
 const schemaGrants = `SELECT pg_catalog.format('GRANT %s ON SCHEMA %s TO %s', a.privilege_type, n.oid::pg_catalog.regnamespace,
 		CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END)
@@ -23,26 +30,33 @@ const grantees = `SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.gra
 const publicSchema = "public"
 
 // keepPublic keeps what the schema public comes with: a dump says what differs from that.
-func (l *loader) keepPublic(ctx context.Context, s *loadSessions) error {
-	rows, err := s.query(ctx, schemaGrants, publicSchema)
+func (g *schemaGiver) keepPublic(ctx context.Context, s *loadSessions) error {
+	rows, err := s.catalog.query(ctx, schemaGrants, publicSchema)
 	for _, row := range rows {
-		l.ofPublic = append(l.ofPublic, dump.Definition{SQL: row[0]})
+		g.ofPublic = append(g.ofPublic, dump.Definition{SQL: row[0]})
 	}
 	return err
 }
 
-// giveSchemas gives schemas their owners, and each the rights on it once more.
+// postpone keeps a statement that gives a schema its owner, who may make objects there from now on.
+func (g *schemaGiver) postpone(ctx context.Context, s *loadSessions, d dump.Definition, schema, role string) error {
+	g.later = append(g.later, d)
+	return s.runSQL(ctx, "GRANT USAGE, CREATE ON SCHEMA "+schema+" TO "+postgres.QuoteName(role))
+}
+
+// give gives schemas their owners, and each the rights on it again.
 //
-// While a schema was another's, a grant to that one did nothing, and its owner-to-be had the right to create there, which the change
-// of the owner makes one of its own. So all is taken back, and the grants of the dump are run again. No login is there any more.
-func (l *loader) giveSchemas(ctx context.Context, s *loadSessions, rights *rights) error {
-	for _, d := range l.schemas {
+// While a schema was another role's, a grant to its future owner did nothing, and that role had the right to create
+// there, which becomes its own when the owner changes. So all rights are taken back, and the grants of the dump are run
+// again. No login is left by now.
+func (g *schemaGiver) give(ctx context.Context, s *loadSessions) error {
+	for _, d := range g.later {
 		if err := s.run(ctx, d); err != nil {
 			return err
 		}
 		object, role := dump.OwnerChange(d.Statement())
 		schema := strings.TrimPrefix(object, "SCHEMA ")
-		rows, err := s.query(ctx, grantees, schema)
+		rows, err := s.catalog.query(ctx, grantees, schema)
 		if err != nil {
 			return err
 		}
@@ -52,9 +66,9 @@ func (l *loader) giveSchemas(ctx context.Context, s *loadSessions, rights *right
 		}
 		grants = append(grants, dump.Definition{SQL: "GRANT ALL ON SCHEMA " + schema + " TO " + postgres.QuoteName(role)})
 		if schema == publicSchema {
-			grants = append(grants, l.ofPublic...)
+			grants = append(grants, g.ofPublic...)
 		}
-		if err := s.runAll(ctx, append(grants, rights.on(object)...)); err != nil {
+		if err := s.runAll(ctx, append(grants, g.rights.on(object)...)); err != nil {
 			return err
 		}
 	}

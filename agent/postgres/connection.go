@@ -8,6 +8,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -19,43 +21,50 @@ var spoken = []string{
 	"max_protocol_version", "channel_binding", "require_auth", "application_name", "options",
 }
 
-// SQLSTATEs that this package acts on.
 const (
-	stateInvalidCatalogName   = "3D000"
-	stateInvalidAuthorization = "28000"
-	stateInvalidPassword      = "28P01"
-	stateDuplicateDatabase    = "42P04"
-	StateNoPrivilege          = "42501"
-	stateInvalidParameter     = "22023"
-	stateOtherEncoding        = "22021" // the bytes are none of the database's encoding
-	StateUndefinedObject      = "42704" // of a parameter, too
-	stateProtocolViolation    = "08P01"
-	stateNotAccepting         = "55000" // the database takes no connections
-	StateNotReady             = "55000" // a materialized view is not filled
-	stateObjectInUse          = "55006"
-	stateLockNotAvailable     = "55P03"
-	StateDeadlock             = "40P01"
-	stateInternal             = "XX000"
+	defaultLockTimeout = 10 * time.Minute
+	// defaultConnectTimeout is for a server that takes a connection and then says nothing, as a stopped one does: psql
+	// would wait for ever, and so would every run after it.
+	defaultConnectTimeout = 30 * time.Second
 )
 
+// Connection is the way to a server: by it alone sessions are opened. It holds no files and runs no programs. It is safe for
+// concurrent use, and there is nothing to close: each session is closed by who opened it.
+type Connection struct {
+	// ConnectTimeout is how long a connection may take where the settings have no connect_timeout; 0 means 30 seconds.
+	ConnectTimeout time.Duration
+	// LockTimeout is how long a session that works, and pg_dump, wait for a lock; 0 means 10 minutes.
+	LockTimeout time.Duration
+
+	settings Settings
+	// answerLimit is how many bytes a session takes from a server that is not to be trusted; 0 does not bound it.
+	answerLimit int64
+
+	mu    sync.Mutex
+	known traits // of the server, since the first session
+}
+
+// NewConnection is the way that the settings describe. It connects to nothing yet.
+func NewConnection(settings Settings) *Connection { return &Connection{settings: settings} }
+
 // Connect opens a session in a database to work in it. The caller closes it.
-func (i *Instance) Connect(ctx context.Context, database string) (*Session, error) {
-	return i.open(ctx, database, working)
+func (c *Connection) Connect(ctx context.Context, database string) (*Session, error) {
+	return c.open(ctx, database, working)
 }
 
 // Look opens a session in a database that only reads of its catalog. The caller closes it.
-func (i *Instance) Look(ctx context.Context, database string) (*Session, error) {
-	return i.open(ctx, database, looking)
+func (c *Connection) Look(ctx context.Context, database string) (*Session, error) {
+	return c.open(ctx, database, looking)
 }
 
 // open opens a session with the parameters that the server takes. What is known of the server may be of one that was there
 // before, or of a role that had other rights.
-func (i *Instance) open(ctx context.Context, database string, p purpose) (*Session, error) {
-	known, err := i.learn(ctx)
+func (c *Connection) open(ctx context.Context, database string, p purpose) (*Session, error) {
+	known, err := c.learn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := i.dial(ctx, database, known, p)
+	conn, err := c.dial(ctx, database, known, p)
 	switch state := SQLState(err); {
 	case err == nil && leadingNumber(conn.ParameterStatus("server_version")) == known.major:
 		return begin(ctx, conn, p)
@@ -64,25 +73,25 @@ func (i *Instance) open(ctx context.Context, database string, p purpose) (*Sessi
 	case state != StateUndefinedObject && state != StateNoPrivilege:
 		return nil, err
 	}
-	i.forget()
-	again, learnErr := i.learn(ctx)
+	c.forget()
+	again, learnErr := c.learn(ctx)
 	switch {
 	case learnErr != nil:
 		return nil, errors.Join(err, learnErr)
 	case err != nil && again == known:
 		return nil, err
 	}
-	if conn, err = i.dial(ctx, database, again, p); err != nil {
+	if conn, err = c.dial(ctx, database, again, p); err != nil {
 		return nil, err
 	}
 	return begin(ctx, conn, p)
 }
 
 // dial opens a session with the parameters for a server of these traits.
-func (i *Instance) dial(ctx context.Context, database string, server traits, p purpose) (*Session, error) {
+func (c *Connection) dial(ctx context.Context, database string, server traits, p purpose) (*Session, error) {
 	var words []string
 	for _, keyword := range spoken {
-		if value := i.settings.get(keyword); value != "" {
+		if value := c.settings.get(keyword); value != "" {
 			words = append(words, keyword+"="+quoteConninfo(value))
 		}
 	}
@@ -91,25 +100,25 @@ func (i *Instance) dial(ctx context.Context, database string, server traits, p p
 		return nil, errors.New("the connection settings are not valid")
 	}
 	config.Database = database
-	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, i.connectTimeout())
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, c.connectTimeout())
 	config.RuntimeParams = map[string]string{
-		"application_name": cmp.Or(i.settings.get("application_name"), "pgharbor"),
+		"application_name": cmp.Or(c.settings.get("application_name"), "pgharbor"),
 		// Names go over the wire as the bytes that the catalog holds, whatever encoding they were made in.
 		"client_encoding": "SQL_ASCII",
-		"options":         server.options(i.settings.get("options")),
+		"options":         server.options(c.settings.get("options")),
 	}
 	// The server takes these after the options, so that they override them.
-	for _, parameter := range server.parameters(p, cmp.Or(i.LockTimeout, defaultLockTimeout)) {
+	for _, parameter := range server.parameters(p, cmp.Or(c.LockTimeout, defaultLockTimeout)) {
 		config.RuntimeParams[parameter.name] = parameter.value
 	}
-	if address := i.settings.get("hostaddr"); address != "" {
+	if address := c.settings.get("hostaddr"); address != "" {
 		config.LookupFunc = func(context.Context, string) ([]string, error) { return strings.Split(address, ","), nil }
-		if i.settings.Host() == "" {
+		if c.settings.Host() == "" {
 			config.Host = address
 		}
 	}
-	if i.answerLimit > 0 {
-		boundAnswers(config, i.answerLimit)
+	if c.answerLimit > 0 {
+		boundAnswers(config, c.answerLimit)
 	}
 	conn := &Session{}
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) { conn.warning = notice.Code }
@@ -126,11 +135,11 @@ func connectError(ctx context.Context, database string, err error) error {
 	}
 	var answer *ServerError
 	if errors.As(serverError(err), &answer) {
-		if answer.SQLState == stateInvalidCatalogName {
+		if answer.SQLState == StateInvalidCatalogName {
 			return fmt.Errorf("%w: %q: %w", ErrNoDatabase, database, answer)
 		}
 		// PostgreSQL speaks so of what is no start of a session at all.
-		if answer.SQLState == stateProtocolViolation {
+		if answer.SQLState == StateProtocolViolation {
 			return fmt.Errorf("connect to database %q: %w: %w", database, ErrPooler, answer)
 		}
 		return fmt.Errorf("connect to database %q: %w", database, answer)
@@ -144,18 +153,18 @@ func connectError(ctx context.Context, database string, err error) error {
 
 // administer opens a session to work on what concerns the whole instance. It opens none in the databases to avoid, because
 // nobody can rename a database from within.
-func (i *Instance) administer(ctx context.Context, avoid ...string) (*Session, error) {
-	return i.inSome(avoid, func(database string) (*Session, error) { return i.Connect(ctx, database) })
+func (c *Connection) administer(ctx context.Context, avoid ...string) (*Session, error) {
+	return c.inSome(avoid, func(database string) (*Session, error) { return c.Connect(ctx, database) })
 }
 
 // inSome opens a session in the configured database, or in one that every instance has where that is gone, as it is when it
 // is to be restored.
-func (i *Instance) inSome(avoid []string, open func(database string) (*Session, error)) (*Session, error) {
+func (c *Connection) inSome(avoid []string, open func(database string) (*Session, error)) (*Session, error) {
 	candidates := []string{"postgres", "template1"}
-	if i.settings.User() != "" {
-		candidates = []string{"postgres", i.settings.User(), "template1"}
+	if c.settings.User() != "" {
+		candidates = []string{"postgres", c.settings.User(), "template1"}
 	}
-	if configured := i.settings.Database(); configured != "" {
+	if configured := c.settings.Database(); configured != "" {
 		candidates = append([]string{configured}, candidates...)
 	}
 	first := errors.New("there is no database to work from: neither postgres nor template1 can be used")
@@ -171,65 +180,13 @@ func (i *Instance) inSome(avoid []string, open func(database string) (*Session, 
 		if !tried {
 			first, tried = err, true
 		}
-		if state := SQLState(err); state != stateInvalidCatalogName && state != StateNoPrivilege && state != stateNotAccepting {
+		if state := SQLState(err); state != StateInvalidCatalogName && state != StateNoPrivilege && state != StateNotAccepting {
 			break
 		}
 	}
 	return nil, first
 }
 
-// Query asks one question in a session that only looks, for the whole instance. Rows come as text, NULL as "".
-func (i *Instance) Query(ctx context.Context, sql string, args ...string) ([][]string, error) {
-	conn, err := i.inSome(nil, func(database string) (*Session, error) { return i.Look(ctx, database) })
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Ask(ctx, conn, sql, args...)
-}
-
-// QueryIn asks something in a database itself: a role may have a name that only its encoding can say.
-func (i *Instance) QueryIn(ctx context.Context, database, sql string, args ...string) ([][]string, error) {
-	conn, err := i.Look(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Ask(ctx, conn, sql, args...)
-}
-
-// Ask runs one statement in a session. Rows come as text, NULL as "".
-func Ask(ctx context.Context, conn *Session, sql string, args ...string) ([][]string, error) {
-	values := make([][]byte, len(args))
-	for n, arg := range args {
-		values[n] = []byte(arg)
-	}
-	result := conn.ExecParams(ctx, sql, values, nil, nil, nil).Read()
-	if result.Err != nil {
-		return nil, result.Err
-	}
-	rows := make([][]string, len(result.Rows))
-	for n, row := range result.Rows {
-		for _, column := range row {
-			rows[n] = append(rows[n], string(column))
-		}
-	}
-	return rows, nil
-}
-
-// Execute runs one statement in a session for the whole instance.
-func (i *Instance) Execute(ctx context.Context, sql string) error {
-	conn, err := i.administer(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Run(ctx, conn, sql)
-}
-
-// IsAnswer reports whether an error is what the server answered, so that it is certain that it did not do what it was asked.
-func IsAnswer(err error) bool {
-	// Of a session that is ended, class 57, the last statement may have been carried out.
-	state := SQLState(err)
-	return state != "" && !strings.HasPrefix(state, "57P")
+func (c *Connection) connectTimeout() time.Duration {
+	return cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
 }

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
-// MaxName is how many bytes PostgreSQL keeps of a name; it cuts longer ones off without an error.
-const MaxName = 63
-
-// renameAttempts is how often the sessions in a database are ended that stand in the way of its new name.
-const renameAttempts = 3
+var (
+	// ErrDatabaseExists says that a database can't get a name because another has it.
+	ErrDatabaseExists = errors.New("the database exists already")
+	// ErrNoDatabase says that there is no database of that name.
+	ErrNoDatabase = errors.New("no such database")
+)
 
 // Database is one database of the instance. The fields about its locale are empty where they don't apply.
 type Database struct {
@@ -26,34 +26,22 @@ type Database struct {
 	SizeBytes      int64  // 0 where it may not be asked for
 }
 
-// Server asks the server what it is.
-func (i *Instance) Server(ctx context.Context) (Server, error) {
-	rows, err := i.Query(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num'),
-		rolsuper::pg_catalog.text, rolname FROM pg_catalog.pg_roles WHERE rolname = current_user`)
-	if err != nil {
-		return Server{}, err
-	}
-	if len(rows) != 1 {
-		return Server{}, errors.New("the server does not know its own user")
-	}
-	// "15.18 (Debian 15.18-0+deb12u1)": what follows the number is the packager's.
-	version, _, _ := strings.Cut(rows[0][0], " ")
-	number, err := strconv.Atoi(rows[0][1])
-	if err != nil {
-		return Server{}, fmt.Errorf("server_version_num: %w", err)
-	}
-	return Server{Version: version, Number: number, Superuser: rows[0][2] == "true", CurrentUser: rows[0][3]}, nil
-}
+// DatabaseAdmin looks after an instance's databases as such, and not after what is in them: it lists, makes, renames, exchanges,
+// marks and drops them. It needs a connection alone, and is safe for concurrent use.
+type DatabaseAdmin struct{ connection *Connection }
+
+// NewDatabaseAdmin works over a connection; it does not connect yet.
+func NewDatabaseAdmin(connection *Connection) *DatabaseAdmin { return &DatabaseAdmin{connection} }
 
 // Databases lists all databases that are no templates and take connections, by name.
-func (i *Instance) Databases(ctx context.Context) ([]Database, error) {
+func (d *DatabaseAdmin) Databases(ctx context.Context) ([]Database, error) {
 	// A limit of -2 marks the rest of an interrupted DROP DATABASE.
-	return i.databases(ctx, "NOT datistemplate AND datallowconn AND datconnlimit <> -2")
+	return d.databases(ctx, "NOT datistemplate AND datallowconn AND datconnlimit <> -2")
 }
 
 // Database describes one database; ErrNoDatabase where there is none.
-func (i *Instance) Database(ctx context.Context, name string) (Database, error) {
-	found, err := i.databases(ctx, "datname = $1", name)
+func (d *DatabaseAdmin) Database(ctx context.Context, name string) (Database, error) {
+	found, err := d.databases(ctx, "datname = $1", name)
 	if err != nil {
 		return Database{}, err
 	}
@@ -64,13 +52,13 @@ func (i *Instance) Database(ctx context.Context, name string) (Database, error) 
 }
 
 // DatabaseExists reports whether there is a database of this name, template or not.
-func (i *Instance) DatabaseExists(ctx context.Context, name string) (bool, error) {
-	rows, err := i.Query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
+func (d *DatabaseAdmin) DatabaseExists(ctx context.Context, name string) (bool, error) {
+	rows, err := d.connection.Query(ctx, "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name)
 	return len(rows) > 0, err
 }
 
-func (i *Instance) databases(ctx context.Context, condition string, args ...string) ([]Database, error) {
-	server, err := i.Server(ctx)
+func (d *DatabaseAdmin) databases(ctx context.Context, condition string, args ...string) ([]Database, error) {
+	server, err := d.connection.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +69,7 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 	case server.Number >= 150000:
 		provider, locale = "datlocprovider", "daticulocale"
 	}
-	rows, err := i.Query(ctx, `SELECT datname, pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
+	rows, err := d.connection.Query(ctx, `SELECT datname, pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, `+provider+`, `+locale+`,
 		CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END
 		FROM pg_catalog.pg_database WHERE `+condition+` ORDER BY datname`, args...)
 	if err != nil {
@@ -97,140 +85,31 @@ func (i *Instance) databases(ctx context.Context, condition string, args ...stri
 	return databases, nil
 }
 
-// CreateDatabase makes an empty database from template0. Encoding and locale are those of like where it has them, else
-// template0's. Nobody may connect to it but superusers and its owner, who is whoever makes it, until OpenDatabase or the
-// statements of its Properties: what is loaded into it is nobody's to change or to lock meanwhile. ErrDatabaseExists where the
-// name is taken.
-func (i *Instance) CreateDatabase(ctx context.Context, name string, like Database) error {
-	if err := CheckName(name); err != nil {
-		return err
+// Tablespace names the tablespace of a database where that is not the default one and new databases may be made in it by
+// this role; else it is "".
+func (d *DatabaseAdmin) Tablespace(ctx context.Context, database string) (string, error) {
+	rows, err := d.connection.Query(ctx, `SELECT t.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+		WHERE d.datname = $1 AND t.oid <> (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = 'template0')
+			AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')`, database)
+	if err != nil || len(rows) == 0 {
+		return "", err
 	}
-	server, err := i.Server(ctx)
+	return rows[0][0], nil
+}
+
+// DatabaseNames returns the name of every database by its OID, which stays when it is renamed, and the server's system
+// identifier, which tells whether they are of the server that is meant.
+func (d *DatabaseAdmin) DatabaseNames(ctx context.Context) (names map[string]string, server string, err error) {
+	rows, err := d.connection.Query(ctx, "SELECT oid, datname, (SELECT system_identifier FROM pg_catalog.pg_control_system()) FROM pg_catalog.pg_database")
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	sql := "CREATE DATABASE " + QuoteName(name) + " TEMPLATE template0"
-	option := func(keyword, value string) {
-		if value != "" {
-			sql += " " + keyword + " " + QuoteLiteral(value)
-		}
+	names = map[string]string{}
+	for _, row := range rows {
+		names[row[0]], server = row[1], row[2]
 	}
-	option("ENCODING", like.Encoding)
-	option("LC_COLLATE", like.Collate)
-	option("LC_CTYPE", like.CType)
-	if server.Number >= 150000 {
-		option("LOCALE_PROVIDER", like.LocaleProvider)
-		switch like.LocaleProvider {
-		case "icu":
-			option("ICU_LOCALE", like.Locale)
-		case "builtin":
-			option("BUILTIN_LOCALE", like.Locale)
-		}
+	if server == "" {
+		return nil, "", errors.New("the server does not say which it is")
 	}
-	if like.Tablespace != "" {
-		sql += " TABLESPACE " + QuoteName(like.Tablespace)
-	}
-	// Who came in before PUBLIC lost the right would stay.
-	if err := i.Execute(ctx, sql+" ALLOW_CONNECTIONS false"); err != nil {
-		return databaseError(err, name)
-	}
-	if err := i.Execute(ctx, "REVOKE CONNECT, TEMPORARY ON DATABASE "+QuoteName(name)+" FROM PUBLIC"); err != nil {
-		return err
-	}
-	return i.Execute(ctx, "ALTER DATABASE "+QuoteName(name)+" ALLOW_CONNECTIONS true")
-}
-
-// OpenDatabase lets everybody connect to a database, as to any that was just made.
-func (i *Instance) OpenDatabase(ctx context.Context, name string) error {
-	return i.Execute(ctx, openToAll(name))
-}
-
-func openToAll(database string) string {
-	return "GRANT CONNECT, TEMPORARY ON DATABASE " + QuoteName(database) + " TO PUBLIC"
-}
-
-// DropDatabase drops a database and ends the sessions in it. It is no error where there is none.
-func (i *Instance) DropDatabase(ctx context.Context, name string) error {
-	server, err := i.Server(ctx)
-	if err != nil {
-		return err
-	}
-	err = i.dropDatabase(ctx, server, name)
-	if SQLState(err) != stateObjectInUse {
-		return err
-	}
-	// PostgreSQL does not drop a database that has subscriptions or prepared transactions, and a restored one may have.
-	_, preparedErr := i.rollBackPrepared(ctx, name)
-	if restErr := errors.Join(preparedErr, i.dropSubscriptions(ctx, server, name)); restErr != nil {
-		return errors.Join(err, restErr)
-	}
-	return i.dropDatabase(ctx, server, name)
-}
-
-func (i *Instance) dropDatabase(ctx context.Context, server Server, name string) error {
-	if server.Number >= 130000 {
-		return i.Execute(ctx, "DROP DATABASE IF EXISTS "+QuoteName(name)+" WITH (FORCE)")
-	}
-	if err := i.endSessions(ctx, name); err != nil {
-		return err
-	}
-	return i.Execute(ctx, "DROP DATABASE IF EXISTS "+QuoteName(name))
-}
-
-// RenameDatabase renames a database and ends the sessions in it that are in the way; ErrDatabaseExists where the new
-// name is taken.
-func (i *Instance) RenameDatabase(ctx context.Context, from, to string) error {
-	if err := CheckName(to); err != nil {
-		return err
-	}
-	var err error
-	for range renameAttempts {
-		ended := i.endSessions(ctx, from)
-		err = i.Execute(ctx, rename(from, to))
-		if SQLState(err) != stateObjectInUse || ended != nil {
-			break
-		}
-	}
-	return databaseError(err, to)
-}
-
-// endSessions ends the sessions in the database $1.
-const endSessions = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1"
-
-// endSessions ends all sessions in a database.
-func (i *Instance) endSessions(ctx context.Context, name string) error {
-	_, err := i.Query(ctx, endSessions, name)
-	return err
-}
-
-// databaseError gives the errors that callers act on their names.
-func databaseError(err error, name string) error {
-	switch SQLState(err) {
-	case stateDuplicateDatabase:
-		return fmt.Errorf("%w: %q", ErrDatabaseExists, name)
-	case stateInvalidCatalogName:
-		return fmt.Errorf("%w: %w", ErrNoDatabase, err)
-	}
-	return err
-}
-
-// CheckName refuses names that would not be the database's name in the end.
-func CheckName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("the name of the database is empty")
-	case len(name) > MaxName:
-		return fmt.Errorf("the name of the database is longer than %d bytes: %q", MaxName, name)
-	case strings.ContainsRune(name, 0):
-		return fmt.Errorf("the name of the database holds a NUL byte: %q", name)
-	}
-	return nil
-}
-
-// QuoteName quotes an identifier.
-func QuoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// QuoteLiteral quotes a string whatever standard_conforming_strings is.
-func QuoteLiteral(text string) string {
-	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
+	return names, server, nil
 }

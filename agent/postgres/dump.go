@@ -12,6 +12,14 @@ import (
 	"time"
 )
 
+// Formats of a dump, as pg_dump names them.
+const (
+	FormatPlain  = "plain"
+	FormatCustom = "custom"
+)
+
+const defaultStallTimeout = time.Hour
+
 var (
 	errStalled   = errors.New("killed because it wrote nothing for too long")
 	errClosed    = errors.New("killed because its output was no longer wanted")
@@ -24,6 +32,21 @@ const gather = time.Millisecond
 
 // smallPipe is Linux's pipe where no larger one is granted: a Read that gets all of it does not wait, or it would be slow.
 const smallPipe = 64 << 10
+
+// Dumper runs what writes a database, or what belongs to all of them, as SQL or as an archive. It is safe for concurrent use.
+type Dumper struct {
+	// StallTimeout is how long a dump may go without a byte before its pg_dump is killed; 0 means an hour.
+	StallTimeout time.Duration
+
+	connection *Connection
+	tools      *Tools
+	databases  *DatabaseAdmin
+}
+
+// NewDumper dumps what the connection of the tools leads to. It starts nothing yet.
+func NewDumper(tools *Tools) *Dumper {
+	return &Dumper{connection: tools.connection, tools: tools, databases: NewDatabaseAdmin(tools.connection)}
+}
 
 // Dump is the output of a pg_dump. Read returns io.EOF only if pg_dump exited 0 without an error on its standard error;
 // any other end is a *ToolError. It is for one goroutine.
@@ -40,20 +63,16 @@ type Dump struct {
 }
 
 // Dump starts pg_dump on a database. The caller reads it to its end and closes it; the end of ctx kills it.
-func (i *Instance) Dump(ctx context.Context, database, format string) (*Dump, error) {
-	server, err := i.Server(ctx)
+func (d *Dumper) Dump(ctx context.Context, database, format string) (*Dump, error) {
+	tool, server, err := d.tools.find(ctx, "pg_dump")
 	if err != nil {
 		return nil, err
 	}
-	tool, err := i.findTool(ctx, "pg_dump", server)
+	about, err := d.databases.Database(ctx, database)
 	if err != nil {
 		return nil, err
 	}
-	about, err := i.Database(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	lock := cmp.Or(i.LockTimeout, defaultLockTimeout)
+	lock := cmp.Or(d.connection.LockTimeout, defaultLockTimeout)
 	// As it is stored, and not in an encoding that the database, the role or PGCLIENTENCODING asks for.
 	args := []string{"--no-password", "--encoding=" + about.Encoding, fmt.Sprintf("--lock-wait-timeout=%d", lock.Milliseconds()), "--format=" + format}
 	if format == FormatCustom {
@@ -64,13 +83,13 @@ func (i *Instance) Dump(ctx context.Context, database, format string) (*Dump, er
 	if err != nil {
 		return nil, err
 	}
-	process := i.newProcess(ctx, tool, database, args...)
+	process := d.tools.newProcess(ctx, tool, database, args...)
 	process.cmd.Stdout = stdout
 	err = process.start()
 	if err := errors.Join(err, stdout.Close()); err != nil {
 		return nil, errors.Join(err, output.Close())
 	}
-	dump := &Dump{Server: server, Tool: tool, process: process, output: output, stall: cmp.Or(i.StallTimeout, defaultStallTimeout)}
+	dump := &Dump{Server: server, Tool: tool, process: process, output: output, stall: cmp.Or(d.StallTimeout, defaultStallTimeout)}
 	dump.timer = time.AfterFunc(dump.stall, func() { process.kill(errStalled) })
 	return dump, nil
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/dump"
@@ -19,17 +18,19 @@ func rolesMade(script []dump.Statement) []string {
 	return roles
 }
 
+// RoleAdmin makes the roles that a database needs, from a script of them, and drops what a restore made. It needs a connection
+// alone, and is safe for concurrent use.
+type RoleAdmin struct{ connection *Connection }
+
+// NewRoleAdmin works over a connection; it does not connect yet.
+func NewRoleAdmin(connection *Connection) *RoleAdmin { return &RoleAdmin{connection} }
+
+// allRoles is every role of the instance.
+const allRoles = "SELECT rolname FROM pg_catalog.pg_roles"
+
 // MissingRoles returns those of the roles that the instance does not have.
-func (i *Instance) MissingRoles(ctx context.Context, roles []string) ([]string, error) {
-	rows, err := i.Query(ctx, "SELECT rolname FROM pg_catalog.pg_roles")
-	if err != nil {
-		return nil, err
-	}
-	present := map[string]bool{}
-	for _, row := range rows {
-		present[row[0]] = true
-	}
-	return slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return present[role] }), nil
+func (r *RoleAdmin) MissingRoles(ctx context.Context, roles []string) ([]string, error) {
+	return r.connection.missing(ctx, allRoles, roles)
 }
 
 // MakeRoles makes those of the wanted roles of a Globals' script that the instance does not have, and of those that they are members
@@ -37,36 +38,29 @@ func (i *Instance) MissingRoles(ctx context.Context, roles []string) ([]string, 
 // that reaches beyond the restored database: no attribute but how they log in, no parameter that only a superuser may set,
 // and no membership but in each other, neither in roles that were there before nor in those that PostgreSQL itself brings.
 // It returns those that it made, and what they lack, a sentence each.
-func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []string, superuser bool) (made, leftOut []string, err error) {
-	server, err := i.Server(ctx)
+func (r *RoleAdmin) MakeRoles(ctx context.Context, globals []byte, wanted []string, superuser bool) (made, leftOut []string, err error) {
+	server, err := r.connection.Server(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	script := dump.SplitScript(globals)
 	needed, members := neededRoles(script, wanted)
-	missing, err := i.MissingRoles(ctx, needed)
+	missing, err := r.MissingRoles(ctx, needed)
 	if err != nil || len(missing) == 0 {
 		return nil, nil, err
 	}
-	if members, err = i.MissingRoles(ctx, members); err != nil {
+	if members, err = r.MissingRoles(ctx, members); err != nil {
 		return nil, nil, err
 	}
 	maker := &roleMaker{missing: missing, server: server, superuser: superuser}
-	if maker.groups, err = i.groups(ctx, missing, superuser); err != nil {
+	if maker.groups, err = r.groups(ctx, missing, superuser); err != nil {
 		return nil, nil, err
 	}
-	if maker.settings, err = i.freeSettings(ctx); err != nil {
+	if maker.settings, err = r.connection.freeSettings(ctx); err != nil {
 		return nil, nil, err
 	}
-	conn, err := i.administer(ctx)
-	if err != nil {
+	if err := r.connection.executeTogether(ctx, maker.statements(script)); err != nil {
 		return nil, nil, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	for _, sql := range append(append([]string{"BEGIN"}, maker.statements(script)...), "COMMIT") {
-		if err := Run(ctx, conn, sql); err != nil {
-			return nil, nil, err
-		}
 	}
 	for _, role := range members {
 		maker.leaveOut(role, "is not made: it is a member of one that the database needs, and the database does not name it")
@@ -75,10 +69,10 @@ func (i *Instance) MakeRoles(ctx context.Context, globals []byte, wanted []strin
 }
 
 // groups are the roles of which the missing ones may become members.
-func (i *Instance) groups(ctx context.Context, missing []string, superuser bool) (groups map[string]bool, err error) {
+func (r *RoleAdmin) groups(ctx context.Context, missing []string, superuser bool) (groups map[string]bool, err error) {
 	groups = map[string]bool{}
 	if superuser {
-		if groups, err = i.set(ctx, "SELECT rolname FROM pg_catalog.pg_roles"); err != nil {
+		if groups, err = r.connection.set(ctx, allRoles); err != nil {
 			return nil, err
 		}
 	}
@@ -88,31 +82,8 @@ func (i *Instance) groups(ctx context.Context, missing []string, superuser bool)
 	return groups, nil
 }
 
-// set is the first column of what a query finds.
-func (i *Instance) set(ctx context.Context, sql string) (map[string]bool, error) {
-	rows, err := i.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]bool{}
-	for _, row := range rows {
-		found[row[0]] = true
-	}
-	return found, nil
-}
-
-// Run runs statements, one after the other, and says no more of them than the server does: they may hold a password.
-func Run(ctx context.Context, conn *Session, statements ...string) error {
-	for _, sql := range statements {
-		if err := conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read().Err; err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // DropRoles drops roles that MakeRoles made; those that own something by now stay, with an error.
-func (i *Instance) DropRoles(ctx context.Context, roles []string) error {
+func (r *RoleAdmin) DropRoles(ctx context.Context, roles []string) error {
 	if len(roles) == 0 {
 		return nil
 	}
@@ -120,5 +91,15 @@ func (i *Instance) DropRoles(ctx context.Context, roles []string) error {
 	for _, role := range roles {
 		names = append(names, QuoteName(role))
 	}
-	return i.Execute(ctx, "DROP ROLE IF EXISTS "+strings.Join(names, ", "))
+	return r.connection.Execute(ctx, "DROP ROLE IF EXISTS "+strings.Join(names, ", "))
+}
+
+// Roles lists the roles of the instance, but for PostgreSQL's own.
+func (r *RoleAdmin) Roles(ctx context.Context) ([]string, error) {
+	rows, err := r.connection.Query(ctx, `SELECT rolname FROM pg_catalog.pg_roles WHERE rolname NOT LIKE 'pg\_%' ORDER BY 1`)
+	names := make([]string, len(rows))
+	for n, row := range rows {
+		names[n] = row[0]
+	}
+	return names, err
 }

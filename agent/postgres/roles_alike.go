@@ -14,26 +14,21 @@ var attributes = []string{"SUPERUSER", "INHERIT", "CREATEROLE", "CREATEDB", "REP
 
 // MakeRolesAlike makes the roles of a Globals' script that the server does not have, with the attributes and memberships that
 // they had, on a throwaway server: what row security shows a role, and what it may own, depends on these.
-func (i *Instance) MakeRolesAlike(ctx context.Context, globals []byte) error {
-	server, err := i.Server(ctx)
+func (r *RoleAdmin) MakeRolesAlike(ctx context.Context, globals []byte) error {
+	server, err := r.connection.Server(ctx)
 	if err != nil {
 		return err
 	}
 	script := dump.SplitScript(globals)
-	missing, err := i.MissingRoles(ctx, rolesMade(script))
+	missing, err := r.MissingRoles(ctx, rolesMade(script))
 	if err != nil {
 		return err
 	}
 	maker := &roleMaker{missing: missing, server: server, superuser: true}
-	if maker.groups, err = i.groups(ctx, missing, true); err != nil {
+	if maker.groups, err = r.groups(ctx, missing, true); err != nil {
 		return err
 	}
-	conn, err := i.administer(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return Run(ctx, conn, append(append([]string{"BEGIN"}, maker.likenesses(script)...), "COMMIT")...)
+	return r.connection.executeTogether(ctx, maker.likenesses(script))
 }
 
 // likenesses are the statements that make roles which can do what those of the script could, and no more of them.

@@ -47,16 +47,3 @@ func reached(names []string, to map[string][]string) map[string]bool {
 	}
 	return found
 }
-
-// Roles are those that the properties name.
-func (p Properties) Roles() []string {
-	roles := []string{p.Owner}
-	for _, g := range p.Grants {
-		roles = append(roles, g.Role, g.Grantor)
-	}
-	for _, s := range p.Settings {
-		roles = append(roles, s.Role)
-	}
-	slices.Sort(roles)
-	return slices.DeleteFunc(slices.Compact(roles), func(role string) bool { return role == "" })
-}

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	_ "embed"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -74,35 +72,6 @@ func collectWords(err error, take func(words string)) {
 			collectWords(inner, take)
 		}
 	}
-}
-
-// SQLState returns the SQLSTATE of a server's answer, or "".
-func SQLState(err error) string {
-	var answer *ServerError
-	if errors.As(err, &answer) {
-		return answer.SQLState
-	}
-	return ""
-}
-
-// conditions are the lines "SQLSTATE name" of appendix A.
-//
-//go:embed conditions.txt
-var conditions string
-
-// Condition is the name that PostgreSQL's documentation gives an SQLSTATE, such as unique_violation; "" for one that is not in it.
-func Condition(sqlState string) string {
-	for line := range strings.Lines(conditions) {
-		if state, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); state == sqlState {
-			return name
-		}
-	}
-	return ""
-}
-
-// validState reports whether text has the form of an SQLSTATE.
-func validState(text string) bool {
-	return len(text) == 5 && strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') }) < 0
 }
 
 // shownName is a name as it stands in a text: bare where it has nothing but letters, digits and the like, quoted otherwise.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,16 +25,45 @@ type Tool struct {
 	Number  int    // 150018, comparable with Server.Number; 0 where the program does not say
 }
 
+// Tools are PostgreSQL's programs on this host. They find them, and run each in a folder of its own, with an environment of
+// its own and, where the host can, in a cage. They are safe for concurrent use.
+type Tools struct {
+	// Hidden are the files and folders that no tool may read, but for what the settings name; absolute. It is set before the
+	// first use.
+	Hidden []string
+
+	connection *Connection // that the tools are to reach, and whose server says which of them will do
+	dir        string      // private: the passfile and the like, and the tools' empty working folder
+	environ    []string    // of every tool
+}
+
+// NewTools prepares to run tools; it looks for none yet. privateDir is a folder of this user alone, in which NewTools makes a
+// folder of its own; Close removes it.
+func NewTools(connection *Connection, privateDir string) (*Tools, error) {
+	dir, err := os.MkdirTemp(privateDir, "postgres-")
+	if err != nil {
+		return nil, err
+	}
+	tools := &Tools{connection: connection, dir: dir}
+	if err := tools.prepare(); err != nil {
+		return nil, errors.Join(err, tools.Close())
+	}
+	return tools, nil
+}
+
+// Close removes the private files. No tool may run any more.
+func (t *Tools) Close() error { return os.RemoveAll(t.dir) }
+
 // ToolVersions finds pg_dump, pg_restore and psql, in this order. The error names a tool that is missing or older
 // than the server.
-func (i *Instance) ToolVersions(ctx context.Context) ([]Tool, error) {
-	server, err := i.Server(ctx)
+func (t *Tools) ToolVersions(ctx context.Context) ([]Tool, error) {
+	server, err := t.connection.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var tools []Tool
 	for _, name := range []string{"pg_dump", "pg_restore", "psql"} {
-		tool, err := i.findTool(ctx, name, server)
+		tool, err := t.findTool(ctx, name, server)
 		if err != nil {
 			return nil, err
 		}
@@ -42,10 +72,20 @@ func (i *Instance) ToolVersions(ctx context.Context) ([]Tool, error) {
 	return tools, nil
 }
 
+// find returns the tool of that name for the server as it is now, which it returns too.
+func (t *Tools) find(ctx context.Context, name string) (Tool, Server, error) {
+	server, err := t.connection.Server(ctx)
+	if err != nil {
+		return Tool{}, Server{}, err
+	}
+	tool, err := t.findTool(ctx, name, server)
+	return tool, server, err
+}
+
 // findTool returns the first tool of that name that is not older than the server, PATH before installed packages. One
 // whose version can't be read is taken as it is: what is wrong with it shows when it works.
-func (i *Instance) findTool(ctx context.Context, name string, server Server) (Tool, error) {
-	dirs, err := i.searchPath()
+func (t *Tools) findTool(ctx context.Context, name string, server Server) (Tool, error) {
+	dirs, err := t.searchPath()
 	if err != nil {
 		return Tool{}, err
 	}
@@ -53,14 +93,14 @@ func (i *Instance) findTool(ctx context.Context, name string, server Server) (To
 	var wrapper string
 	for _, dir := range dirs {
 		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 || !filepath.IsAbs(path) {
+		if !filepath.IsAbs(path) || !isProgram(path) {
 			continue
 		}
 		if isWrapper(path) { // the tool itself is to be found too, and can be confined
 			wrapper = path
 			continue
 		}
-		tool, err := i.toolVersion(ctx, name, path)
+		tool, err := t.toolVersion(ctx, name, path)
 		if err != nil {
 			return Tool{}, err
 		}
@@ -72,7 +112,7 @@ func (i *Instance) findTool(ctx context.Context, name string, server Server) (To
 		}
 	}
 	if older == nil && wrapper != "" {
-		return i.toolVersion(ctx, name, wrapper)
+		return t.toolVersion(ctx, name, wrapper)
 	}
 	major := server.Number / 10000
 	if older != nil {
@@ -97,10 +137,10 @@ func (e *OlderToolError) Error() string {
 var versionOutput = regexp.MustCompile(`\(PostgreSQL\) (\d+)(?:\.(\d+))?\S*`)
 
 // toolVersion asks a tool for its version. Only the end of ctx is an error.
-func (i *Instance) toolVersion(ctx context.Context, name, path string) (Tool, error) {
+func (t *Tools) toolVersion(ctx context.Context, name, path string) (Tool, error) {
 	limited, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	process := i.newProcess(limited, Tool{Name: name, Path: path}, "", "--version")
+	process := t.newProcess(limited, Tool{Name: name, Path: path}, "", "--version")
 	output := &tail.Writer{Limit: 1 << 10}
 	process.cmd.Stdout = output
 	if err := process.start(); err != nil {
@@ -132,4 +172,18 @@ func leadingNumber(path string) int {
 	}
 	number, _ := strconv.Atoi(digits[0])
 	return number
+}
+
+// RestoreTool finds the program that Load runs for a format.
+func (t *Tools) RestoreTool(ctx context.Context, format string) (Tool, error) {
+	tool, _, err := t.find(ctx, restoreProgram(format))
+	return tool, err
+}
+
+// restoreProgram is the tool that loads a dump of a format.
+func restoreProgram(format string) string {
+	if format == FormatCustom {
+		return "pg_restore"
+	}
+	return "psql"
 }
