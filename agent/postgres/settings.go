@@ -79,6 +79,9 @@ func SettingsFrom(environ []string) (Settings, error) {
 	delete(values, "service")
 	delete(values, "servicefile")
 	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
+	if looksLikeURL(values["dbname"]) {
+		return Settings{}, errors.New("PGDATABASE is the name of a database, and here it is a URL: set DATABASE_URL to it, and not PGDATABASE")
+	}
 	if strings.ContainsAny(values["password"], "\n\r") {
 		return Settings{}, errors.New("the password has a line break, which no passfile can hold")
 	}

@@ -21,23 +21,38 @@ func parseConnection(text string) (map[string]string, error) {
 			return parseURI(rest)
 		}
 	}
+	if looksLikeURL(text) {
+		return nil, errForeignURL
+	}
 	if !strings.Contains(text, "=") {
 		return map[string]string{"dbname": text}, nil
 	}
 	return parseKeywords(text)
 }
 
+// errForeignURL reports a URL that psql would take for the name of a database, password and all.
+var errForeignURL = errors.New("it looks like a URL and does not begin with postgresql:// or postgres://: write it in small letters, " +
+	"without quotes, blanks or the name of a driver around it")
+
+// looksLikeURL reports whether a text that is no URI of libpq's is meant to be one: in quotes, after a blank, with capitals,
+// or of a driver's own scheme such as postgresql+psycopg2.
+func looksLikeURL(text string) bool {
+	before, _, found := strings.Cut(text, "://")
+	return found && !strings.Contains(before, "=")
+}
+
 // parseURI reads what follows the scheme: [user[:password]@][host][:port][,...][/dbname][?keyword=value[&...]].
 // Not net/url, which knows no lists of hosts and no socket folders.
 func parseURI(text string) (map[string]string, error) {
 	values := map[string]string{}
-	text, query, _ := strings.Cut(text, "?")
-	authority, database, _ := strings.Cut(text, "/")
-	if userinfo, rest, ok := strings.Cut(authority, "@"); ok {
-		authority = rest
+	// A password may hold a "?", and no "/" or "@".
+	if userinfo, rest, ok := strings.Cut(text, "@"); ok && !strings.Contains(userinfo, "/") {
+		text = rest
 		user, password, _ := strings.Cut(userinfo, ":")
 		values["user"], values["password"] = user, password
 	}
+	text, query, _ := strings.Cut(text, "?")
+	authority, database, _ := strings.Cut(text, "/")
 	hosts, ports, err := splitHosts(authority)
 	if err != nil {
 		return nil, err
