@@ -47,7 +47,7 @@ func (i *Instance) Beside(values map[string]string, answerLimit int64) (*Instanc
 	if i.settings.resolved != nil {
 		environ = maps.Clone(i.settings.environ)
 	}
-	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.Tools.dir))
+	instance, err := Open(Settings{&resolved{values: values, environ: environ}}, filepath.Dir(i.dir))
 	if err == nil {
 		instance.answerLimit, instance.Hidden = answerLimit, i.Hidden
 	}

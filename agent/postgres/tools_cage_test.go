@@ -27,7 +27,7 @@ func TestToolsOfAConfinedLoginReadNothingOfTheAgents(t *testing.T) {
 	}
 	defer confined.Close(t.Context())
 	script := fmt.Sprintf("CREATE TABLE public.stolen (a text);\n\\copy public.stolen FROM '%s'\n", secret)
-	if err := confined.Instance.Load(t.Context(), "held", "plain", strings.NewReader(script)); err == nil {
+	if err := confined.Load(t.Context(), "held", "plain", strings.NewReader(script)); err == nil {
 		t.Errorf("it has %s rows of the passphrase file", server.Value(t, "held", "SELECT count(*) FROM public.stolen"))
 	}
 }
