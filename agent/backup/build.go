@@ -25,7 +25,7 @@ type built struct {
 	loaded   map[postgres.Table]int64 // the rows that the server took, where it did
 	instance *postgres.Instance       // in whose sessions code of the database may run
 	jobs     int
-	sandbox  *postgres.Confined // nil where it is the instance's own role
+	sandbox  *postgres.Sandboxed // nil where it is the instance's own role
 }
 
 // build makes the database and loads the dump into it. The dump is hashed again on its way: should it not be what was

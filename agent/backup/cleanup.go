@@ -51,5 +51,5 @@ func (r *Restorer) takeBack(ctx context.Context, temporary string, roles []strin
 
 // dropOwnRoles drops the roles that a load into a temporary database made, which is gone.
 func dropOwnRoles(ctx context.Context, instance *postgres.Instance, temporary string) error {
-	return errors.Join(load.DropRoles(ctx, instance, temporary), instance.DropConfined(ctx, temporary))
+	return errors.Join(load.DropRoles(ctx, instance, temporary), instance.DropSandboxed(ctx, temporary))
 }

@@ -41,7 +41,7 @@ func (i *Importer) Import(ctx context.Context, defaultDatabase string) ([]Manife
 		return nil, err
 	}
 	defer unlock()
-	loose, err := i.store.Loose()
+	loose, err := i.store.Unmanaged()
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (i *Importer) importFile(ctx context.Context, entry store.Entry, database s
 	if err != nil {
 		return Manifest{}, err
 	}
-	return m, i.store.Adopt(entry.Location, data)
+	return m, i.store.Import(entry.Location, data)
 }
 
 // examine completes the manifest with what the file itself tells. A file that can't be opened, or has no end, is

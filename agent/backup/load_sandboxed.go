@@ -19,12 +19,12 @@ func (l *loader) loadSandboxed(ctx context.Context, db *built, from content, pro
 	if err != nil {
 		return err
 	}
-	confined, err := l.instance.Confine(ctx, db.name, db.name)
+	sandboxed, err := l.instance.Sandbox(ctx, db.name, db.name)
 	if err != nil {
 		return err
 	}
-	db.sandbox, db.instance = confined, confined.Instance
-	return loadAs(ctx, confined.Instance, db.name, from.format, checked)
+	db.sandbox, db.instance = sandboxed, sandboxed.Instance
+	return loadAs(ctx, sandboxed.Instance, db.name, from.format, checked)
 }
 
 func loadAs(ctx context.Context, instance *postgres.Instance, database, format string, src io.Reader) error {

@@ -66,11 +66,11 @@ type Holds interface {
 // Unmanaged are files that somebody else put into the store, such as the script of before. A store where nobody can do
 // that lists none.
 type Unmanaged interface {
-	// Loose lists the files without a manifest, as store.IsLoose has their names. Their Manifest is nil.
-	Loose() ([]store.Entry, error)
-	// Adopt makes a backup of one by writing its manifest, which it never replaces: fs.ErrExist. The caller holds the lock
+	// Unmanaged lists the files without a manifest, as store.IsLoose has their names. Their Manifest is nil.
+	Unmanaged() ([]store.Entry, error)
+	// Import makes a backup of one by writing its manifest, which it never replaces: fs.ErrExist. The caller holds the lock
 	// of the location's database.
-	Adopt(at store.Location, manifest []byte) error
+	Import(at store.Location, manifest []byte) error
 	// Private reports whether nobody but this user and root can have put a file where it stands.
 	Private(at store.Location) bool
 }

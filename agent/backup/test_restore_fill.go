@@ -97,16 +97,16 @@ func (p *testRun) load(ctx context.Context, found *verified) error {
 	if !p.req.Sandboxed || p.server != nil && p.server.Cage != nil { // in a cage, it does no harm whose rights a script has
 		return loadWithout(ctx, p.instance, p.database, found.format, checked, leaveOut, p.searchPath)
 	}
-	confined, err := p.instance.Confine(ctx, p.database, p.database)
+	sandboxed, err := p.instance.Sandbox(ctx, p.database, p.database)
 	if err != nil {
 		return err
 	}
-	if err = loadAs(ctx, confined.Instance, p.database, found.format, checked); err != nil {
+	if err = loadAs(ctx, sandboxed.Instance, p.database, found.format, checked); err != nil {
 		err = fmt.Errorf("%w: %w", ErrSandboxed, err)
 	} else if p.server == nil {
-		p.counted, err = p.count(ctx, confined.Instance)
+		p.counted, err = p.count(ctx, sandboxed.Instance)
 	}
-	return errors.Join(err, confined.Close(context.WithoutCancel(ctx)))
+	return errors.Join(err, sandboxed.Close(context.WithoutCancel(ctx)))
 }
 
 // loadAsARestore loads as a restore into a live server does, so that what that refuses is known before the worst day. What does not go

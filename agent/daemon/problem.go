@@ -112,7 +112,7 @@ func hintFor(err error) string {
 		return loginHint(err)
 	case errors.Is(err, backup.ErrContent):
 		return contentHint(err)
-	case errors.Is(err, postgres.ErrNoConfinement):
+	case errors.Is(err, postgres.ErrNoSandbox):
 		return "let a role log in from here by its password (pg_hba.conf), or, if you know who made the file, restore it as your own: --trust-origin"
 	case errors.Is(err, backup.ErrOwnedBySandbox):
 		return "give what is in it to whom it belongs first, in the database: REASSIGN OWNED BY that role TO another; and ALTER DATABASE … OWNER TO"

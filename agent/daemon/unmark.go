@@ -17,7 +17,7 @@ func (c *command) newUnmark() *cobra.Command {
 		Use:   "unmark DATABASE --confirm DATABASE",
 		Short: "Say that you know what is in a database that was restored from a file of unknown origin",
 		Long: `What is restored from a file of which nothing proves who made it is marked, and so
-are its backups: they are restored confined, as the file was. Unmark takes the mark
+are its backups: they are restored sandboxed, as the file was. Unmark takes the mark
 off the database: the backups that are made of it from now on count as this
 agent's own. Look at its functions, triggers and rules first.`,
 		Args: cobra.ExactArgs(1),

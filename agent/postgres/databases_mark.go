@@ -12,7 +12,7 @@ var ErrMarkRefused = errors.New("only a superuser can mark a database")
 const (
 	// settingsPrefix begins the names of settings that pgharbor gives databases.
 	settingsPrefix = "pgharbor."
-	// markSetting marks a database that was filled by a confined role. It stays with the database when that is renamed or
+	// markSetting marks a database that was filled by a sandboxed role. It stays with the database when that is renamed or
 	// given away; its owner can take it off.
 	markSetting = settingsPrefix + "origin"
 )
@@ -22,11 +22,11 @@ type Mark struct {
 	Server string // its system identifier
 	OID    string // the database's, which stays when it is renamed
 	Origin string // as MarkDatabase was given it; empty where the database is not marked. Whoever owns the database may set it
-	// Owner is a role of Confine that still owns something in the database, or the database itself; empty for none.
+	// Owner is a role of Sandbox that still owns something in the database, or the database itself; empty for none.
 	Owner string
 }
 
-// $1 is the database, $2 what the setting begins with, $3 what the names of confined roles begin with.
+// $1 is the database, $2 what the setting begins with, $3 what the names of sandboxed roles begin with.
 const markOf = `SELECT d.oid, (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c),
 	(SELECT pg_catalog.substr(u.pair, pg_catalog.length($2::pg_catalog.text) + 1)
 		FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS u (pair)
@@ -37,10 +37,10 @@ const markOf = `SELECT d.oid, (SELECT c.system_identifier FROM pg_catalog.pg_con
 		ORDER BY r.rolname LIMIT 1)
 	FROM pg_catalog.pg_database d WHERE d.datname = $1`
 
-// DatabaseMark returns the mark of a database; ErrNoDatabase where there is none of the name. Confined is what the names
+// DatabaseMark returns the mark of a database; ErrNoDatabase where there is none of the name. sandboxed is what the names
 // of confined roles begin with.
-func (d *DatabaseAdmin) DatabaseMark(ctx context.Context, database, confined string) (Mark, error) {
-	rows, err := d.connection.Query(ctx, markOf, database, markSetting+"=", confined)
+func (d *DatabaseAdmin) DatabaseMark(ctx context.Context, database, sandboxed string) (Mark, error) {
+	rows, err := d.connection.Query(ctx, markOf, database, markSetting+"=", sandboxed)
 	if err != nil {
 		return Mark{}, err
 	}

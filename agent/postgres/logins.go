@@ -11,7 +11,7 @@ import (
 // connection and a private folder, and are safe for concurrent use.
 type Logins struct {
 	connection *Connection
-	tools      *Tools // a confined role has its folder within theirs, and hides what they hide
+	tools      *Tools // a sandboxed role has its folder within theirs, and hides what they hide
 }
 
 // NewLogins works over a connection, next to the tools; it does not connect yet.

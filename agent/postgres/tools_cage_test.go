@@ -21,7 +21,7 @@ func TestToolsOfAConfinedLoginReadNothingOfTheAgents(t *testing.T) {
 	}
 	instance := open(t, server.Environ()...)
 	instance.Hidden = []string{secret}
-	confined, err := instance.Confine(t.Context(), "held", "pgharbor_held")
+	confined, err := instance.Sandbox(t.Context(), "held", "pgharbor_held")
 	if err != nil {
 		t.Fatal(err)
 	}

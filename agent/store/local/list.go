@@ -91,9 +91,9 @@ func (d *folder) entry(loc store.Location) (store.Entry, error) {
 	return entry, nil
 }
 
-// Loose lists the backup-*.sql[.enc] that stand directly in the folder without a manifest, as the old script left them.
+// Unmanaged lists the backup-*.sql[.enc] that stand directly in the folder without a manifest, as the old script left them.
 // Their Manifest is nil.
-func (s *Store) Loose() ([]store.Entry, error) {
+func (s *Store) Unmanaged() ([]store.Entry, error) {
 	if err := s.unmoved(); err != nil {
 		return nil, err
 	}
@@ -123,9 +123,9 @@ func (s *Store) Loose() ([]store.Entry, error) {
 	return loose, nil
 }
 
-// Adopt writes the manifest of a file that stands without one. The caller holds the lock of the location's database. It
+// Import writes the manifest of a file that stands without one. The caller holds the lock of the location's database. It
 // never replaces a manifest: fs.ErrExist.
-func (s *Store) Adopt(loc store.Location, manifest []byte) error {
+func (s *Store) Import(loc store.Location, manifest []byte) error {
 	d, err := s.locate(loc)
 	if err != nil {
 		return err

@@ -316,7 +316,7 @@ func TestHostileNamesOfFilesAreRefused(t *testing.T) {
 		_, err := s.Open(loc, store.Dump)
 		_, manifestErr := s.Open(loc, store.Manifest)
 		_, createErr := s.Create("shop", name, "run2")
-		for _, err := range []error{err, manifestErr, createErr, s.Remove(loc), s.Adopt(loc, nil)} {
+		for _, err := range []error{err, manifestErr, createErr, s.Remove(loc), s.Import(loc, nil)} {
 			if !errors.Is(err, store.ErrName) {
 				t.Errorf("%q: %v, want ErrName", name, err)
 			}
@@ -399,7 +399,7 @@ func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "backup-folder.sql"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	loose, err := s.Loose()
+	loose, err := s.Unmanaged()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,10 +409,10 @@ func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
 		if entry.Size != 7 || entry.ModTime.IsZero() || entry.Database != "" {
 			t.Errorf("entry %+v", entry)
 		}
-		if err := s.Adopt(entry.Location, []byte(entry.File)); err != nil {
+		if err := s.Import(entry.Location, []byte(entry.File)); err != nil {
 			t.Error(err)
 		}
-		if err := s.Adopt(entry.Location, []byte("again")); !errors.Is(err, fs.ErrExist) {
+		if err := s.Import(entry.Location, []byte("again")); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("adopted twice: %v", err)
 		}
 	}
@@ -422,7 +422,7 @@ func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
 	if diff := cmp.Diff([]string{"/" + names[0] + " 7", "/" + names[1] + " 7"}, listed(t, s)); diff != "" {
 		t.Error(diff)
 	}
-	if loose, err := s.Loose(); err != nil || loose != nil {
+	if loose, err := s.Unmanaged(); err != nil || loose != nil {
 		t.Errorf("loose after adoption: %v, %v", loose, err)
 	}
 	if err := s.Remove(store.Location{File: names[1]}); err != nil {
@@ -431,7 +431,7 @@ func TestFilesOfTheOldScriptAreAdopted(t *testing.T) {
 	if diff := cmp.Diff([]string{"/" + names[0] + " 7"}, listed(t, s)); diff != "" {
 		t.Error(diff)
 	}
-	if err := s.Adopt(store.Location{File: "backup-absent.sql"}, nil); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.Import(store.Location{File: "backup-absent.sql"}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("adoption of a file that is absent: %v", err)
 	}
 }
@@ -451,7 +451,7 @@ func TestNothingIsWrittenWhereAMountWentAway(t *testing.T) {
 	}
 	_, createErr := s.Create("shop", base, "run2")
 	_, lockErr := s.Lock("shop")
-	_, looseErr := s.Loose()
+	_, looseErr := s.Unmanaged()
 	for _, err := range []error{createErr, lockErr, looseErr, s.Remove(store.Location{Database: "shop", File: base})} {
 		if !errors.Is(err, store.ErrMoved) {
 			t.Errorf("%v, want ErrMoved", err)

@@ -158,7 +158,7 @@ func hostileNames(t *testing.T, place Place) {
 		_, openErr := s.Open(loc, store.Dump)
 		_, createErr := s.Create("shop", file, "run2")
 		for what, err := range map[string]error{
-			"Open": openErr, "Create": createErr, "Remove": s.Remove(loc), "Adopt": s.Adopt(loc, nil), "Hold": s.Hold(loc, nil), "Release": s.Release(loc),
+			"Open": openErr, "Create": createErr, "Remove": s.Remove(loc), "Adopt": s.Import(loc, nil), "Hold": s.Hold(loc, nil), "Release": s.Release(loc),
 		} {
 			wantErr(t, what+" of "+file, err, store.ErrName)
 		}

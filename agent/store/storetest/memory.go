@@ -199,15 +199,15 @@ func (m *Memory) Release(at store.Location) error {
 	return err
 }
 
-// Loose implements backup.Unmanaged.
-func (m *Memory) Loose() ([]store.Entry, error) {
+// Unmanaged implements backup.Unmanaged.
+func (m *Memory) Unmanaged() ([]store.Entry, error) {
 	return m.entries(func(k *kept, at store.Location) bool {
 		return k.manifest == nil && at.Database == "" && store.IsLoose(at.File)
 	}), nil
 }
 
-// Adopt implements backup.Unmanaged.
-func (m *Memory) Adopt(at store.Location, manifest []byte) error {
+// Import implements backup.Unmanaged.
+func (m *Memory) Import(at store.Location, manifest []byte) error {
 	return m.change("adopt", at, func(k *kept) error {
 		if k.manifest != nil {
 			return &fs.PathError{Op: "adopt", Path: at.File, Err: fs.ErrExist}

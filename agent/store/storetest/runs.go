@@ -108,18 +108,18 @@ func holdOf(t *testing.T, s backup.Store) []byte {
 	return nil
 }
 
-func adoption(t *testing.T, place Place) {
+func imports(t *testing.T, place Place) {
 	const dated, named = "backup-2025-01-15-01-00-00.sql", "backup-before-upgrade.sql.enc"
 	can := true
 	for _, file := range []string{dated, named, "backup.sql", "other.sql", "backup-x.tar"} {
 		can = place.Drop(t, file, []byte("-- old\n")) && can
 	}
 	s := place.Open(t)
-	loose, err := s.Loose()
+	loose, err := s.Unmanaged()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, "adoption of a file that is absent", s.Adopt(store.Location{File: "backup-absent.sql"}, nil), fs.ErrNotExist)
+	wantErr(t, "adoption of a file that is absent", s.Import(store.Location{File: "backup-absent.sql"}, nil), fs.ErrNotExist)
 	if !can {
 		if len(loose) > 0 {
 			t.Errorf("loose are %v", loose)
@@ -136,17 +136,17 @@ func adoption(t *testing.T, place Place) {
 		if got := content(t, file, err); got != "-- old\n" {
 			t.Errorf("in %s stands %q", entry.File, got)
 		}
-		if err := s.Adopt(entry.Location, []byte(entry.File)); err != nil {
+		if err := s.Import(entry.Location, []byte(entry.File)); err != nil {
 			t.Error(err)
 		}
-		wantErr(t, "a second adoption", s.Adopt(entry.Location, []byte("again")), fs.ErrExist)
+		wantErr(t, "a second adoption", s.Import(entry.Location, []byte("again")), fs.ErrExist)
 	}
 	if slices.Sort(names); !slices.Equal(names, []string{dated, named}) {
 		t.Errorf("loose are %q", names)
 	}
 	s = place.Open(t)
 	wantListed(t, s, "/"+dated+" 7 -1", "/"+named+" 7 -1")
-	if loose, err := s.Loose(); err != nil || len(loose) > 0 {
+	if loose, err := s.Unmanaged(); err != nil || len(loose) > 0 {
 		t.Errorf("loose after adoption are %v: %v", loose, err)
 	}
 	if err := s.Remove(store.Location{File: named}); err != nil {
@@ -176,7 +176,7 @@ func incoming(t *testing.T, place Place) {
 	_, err := s.OpenIncoming("restore2", store.Dump)
 	wantErr(t, "that of another restore", err, fs.ErrNotExist)
 	wantListed(t, s)
-	if loose, err := s.Loose(); err != nil || len(loose) > 0 {
+	if loose, err := s.Unmanaged(); err != nil || len(loose) > 0 {
 		t.Errorf("loose are %v: %v", loose, err)
 	}
 	if removed, err := s.Sweep(); err != nil || len(removed) > 0 {

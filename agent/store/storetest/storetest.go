@@ -36,7 +36,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		"a database is locked by one run at a time":       locks,
 		"a sweep takes what dead runs left and no backup": sweeps,
 		"a held backup stays":                             holds,
-		"files of the old script are adopted":             adoption,
+		"files of the old script are adopted":             imports,
 		"what is fetched is kept apart and goes":          incoming,
 		"it has space, and is usable":                     space,
 	} {

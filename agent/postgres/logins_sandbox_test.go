@@ -33,14 +33,14 @@ func letIn(t *testing.T, server *postgrestest.Server, rules string) {
 
 // The confined role gets in by its password where the socket asks for the user of the operating system, and is refused with
 // an error of its own where there is no way in.
-func TestConfinedLogin(t *testing.T) {
+func TestSandboxedLogin(t *testing.T) {
 	const superuser = "local all postgres trust\nhost all postgres all scram-sha-256\n"
 	tests := map[string]struct {
 		rules string
 		err   error
 	}{
 		"by TCP beside the socket": {superuser + "local all all reject\nhost all all 127.0.0.1/32 scram-sha-256\n", nil},
-		"nowhere":                  {superuser + "local all all reject\nhost all all all reject\n", postgres.ErrNoConfinement},
+		"nowhere":                  {superuser + "local all all reject\nhost all all all reject\n", postgres.ErrNoSandbox},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestConfinedLogin(t *testing.T) {
 			server.CreateDatabase(t, "shop")
 			letIn(t, server, test.rules)
 			instance := open(t, server.Environ()...)
-			confined, err := instance.Confine(t.Context(), "shop", "pgharbor_restore_x")
+			confined, err := instance.Sandbox(t.Context(), "shop", "pgharbor_restore_x")
 			if !errors.Is(err, test.err) {
 				t.Fatalf("error = %v, want %v", err, test.err)
 			}
@@ -62,7 +62,7 @@ func TestConfinedLogin(t *testing.T) {
 				}
 			}
 			server.DropDatabase(t, "shop")
-			if err := instance.DropConfined(t.Context(), "pgharbor_restore_x"); err != nil {
+			if err := instance.DropSandboxed(t.Context(), "pgharbor_restore_x"); err != nil {
 				t.Error(err)
 			}
 			if left := server.Value(t, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgharbor%'"); left != "0" {
