@@ -57,6 +57,7 @@ type InventoryReader struct {
 	plans     *Plans
 	clock     *Clock
 	warnings  *warnings
+	keys      *keyCheck
 	changed   chan struct{} // holds one token once the inventory has
 
 	mu   sync.Mutex
@@ -130,6 +131,7 @@ func (i *InventoryReader) read() Inventory {
 	checks, err := i.checks.All()
 	i.warnings.set(warnChecks, sentence("what checks of backups have found can't all be read", err))
 	read := evaluated(stored, checks, i.plans.Get().Retention, now)
+	i.keys.look(read.Backups)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.forgets == forgets {

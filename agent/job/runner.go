@@ -94,6 +94,7 @@ func New(c Config) *Runner {
 	r.reads = &reads{underWayOf: map[string]int{}}
 	r.Inventory = &InventoryReader{
 		files: c.Backups.Repository, manifests: c.Backups.Repository, checks: c.State.Checks, plans: r.Plans, clock: r.Clock, warnings: r.warnings,
+		keys:    &keyCheck{origins: c.Backups.Origins, manifests: c.Backups.Repository, warnings: r.warnings},
 		changed: make(chan struct{}, 1),
 	}
 	r.coverage = &coverage{

@@ -39,6 +39,8 @@ type Status struct {
 	FolderWarning string
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string
+	// KeyWarning is which backups are encrypted and can't be opened with the keys that this host has, or empty.
+	KeyWarning string
 	// HostPolicy is what the control plane may ask for: nothing, if PolicyWarning says why the
 	// policy can't be used.
 	HostPolicy    policy.Policy
@@ -106,6 +108,7 @@ func (s *StatusReader) Last() Status {
 	}
 	status.ScrubDays = int(plan.Scrub.Every / purgeEvery)
 	status.Encrypting = s.encrypting
+	status.KeyWarning = s.warnings.of(warnKeys)
 	status.RetentionBlocked = cmp.Or(s.warnings.of(warnPurge), s.warnings.of(warnClock))
 	status.Warnings = slices.Concat(s.configured, status.Warnings, s.warnings.texts())
 	return status

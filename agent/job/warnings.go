@@ -18,6 +18,7 @@ const (
 	warnAuditLog  = "trail"
 	warnVerify    = "verify"
 	warnPolicy    = "policy"
+	warnKeys      = "keys"
 	warnDisplaced = "kept-"
 )
 
@@ -56,7 +57,7 @@ func (w *warnings) texts() []string {
 	defer w.mu.Unlock()
 	var texts []string
 	for key, text := range w.byKey {
-		if key != warnPurge && key != warnClock {
+		if key != warnPurge && key != warnClock && key != warnKeys {
 			texts = append(texts, text)
 		}
 	}

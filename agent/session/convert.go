@@ -43,7 +43,7 @@ func statusOf(s job.Status, timezone string) *pgharborv1.AgentStatus {
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), ScrubDays: int32(s.ScrubDays),
 		VerifySchedule: text(s.VerifySchedule), NextVerifyAt: timestamp(s.NextVerify),
 		Encrypting: s.Encrypting, Warnings: texts(s.Warnings),
-		FolderTrouble: text(s.FolderWarning), RetentionBlocked: text(s.RetentionBlocked),
+		FolderTrouble: text(s.FolderWarning), RetentionBlocked: text(s.RetentionBlocked), KeyWarning: text(s.KeyWarning),
 	}
 	if s.FolderWarning == "" {
 		status.FreeBytes = &s.FreeBytes

@@ -106,7 +106,7 @@ func statusToProto(s fleet.AgentStatus) *pgharborv1.AgentStatus {
 		ServerVersion: s.ServerVersion, PgDumpVersion: s.DumpVersion, BackupsEnabled: s.BackupsEnabled,
 		Schedule: s.Schedule, Timezone: s.Timezone, NextRunAt: stamp(s.NextRunAt), NextPurgeAt: stamp(s.NextPurgeAt),
 		RetentionDays: int32(s.RetentionDays), KeepLast: int32(s.KeepLast), Encrypting: s.Encrypting, Warnings: s.Warnings,
-		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderWarning, RetentionBlocked: s.RetentionBlocked,
+		FreeBytes: s.FreeBytes, FolderTrouble: s.FolderWarning, RetentionBlocked: s.RetentionBlocked, KeyWarning: s.KeyWarning,
 		CertificateEndsAt: stamp(s.CertificateEndsAt), CertificateLife: durationpb.New(s.CertificateLife),
 		VerifySchedule: s.VerifySchedule, NextVerifyAt: stamp(s.NextVerifyAt), ScrubDays: int32(s.ScrubDays),
 		Policy: hostPolicyToProto(s.Policy),

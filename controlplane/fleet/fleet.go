@@ -75,6 +75,9 @@ type AgentStatus struct {
 	FolderWarning string `json:"folder_trouble,omitempty"`
 	// RetentionBlocked is why retention removes nothing, or empty.
 	RetentionBlocked string `json:"retention_blocked,omitempty"`
+	// KeyWarning is which backups are encrypted and can't be opened with the keys that the host has
+	// now, or empty.
+	KeyWarning string `json:"key_warning,omitempty"`
 	// CertificateEndsAt and CertificateLife are of the agent's own certificate.
 	CertificateEndsAt time.Time     `json:"certificate_ends_at,omitzero"`
 	CertificateLife   time.Duration `json:"certificate_life,omitempty"`

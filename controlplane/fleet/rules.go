@@ -23,7 +23,7 @@ type evaluation struct {
 type rule func(evaluation) *Reason
 
 // Of an agent: they hold for each of its databases.
-var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, retentionBlocked, refused}
+var agentRules = []rule{silent, duplicate, clockOff, certificateEnds, outdated, spaceShort, keyLost, retentionBlocked, refused}
 
 // Of a database that is known.
 var databaseRules = []rule{unprotected, damaged, spoiled, failedTestRestore, failed, hung, missed, stale, sizeOff, unencrypted, noTestRestore}
@@ -132,6 +132,14 @@ func spaceShort(j evaluation) *Reason {
 	}
 	return reason(VerdictSpace, "make room in the agent's BACKUP_DIR, or lower BACKUP_RETENTION_DAYS",
 		"the backup folder has %d bytes free, and the next scheduled run takes about %d", *free, j.Agent.NextRunBytes)
+}
+
+func keyLost(j evaluation) *Reason {
+	if j.Agent.Status.KeyWarning == "" {
+		return nil
+	}
+	return reason(VerdictKey, "add the passphrase of before to BACKUP_OLD_PASSPHRASES_FILE on the instance's host, restart pgharbor-agent, then pgharbor-agent check",
+		"backups are encrypted and can't be opened with the keys that the host has now").quoting(j.Agent.Status.KeyWarning)
 }
 
 func retentionBlocked(j evaluation) *Reason {

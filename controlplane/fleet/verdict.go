@@ -29,6 +29,7 @@ const (
 	VerdictOutdated    Verdict = "OUTDATED"    // pg_dump is older than its server
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
 	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
+	VerdictKey         Verdict = "KEY"         // the agent can't open what it wrote
 	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
 )
 
@@ -37,7 +38,7 @@ const (
 var severity = []Verdict{
 	VerdictOK, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
 	VerdictSizeAnomaly, VerdictStale, VerdictMissed, VerdictSpace, VerdictHung, VerdictOutdated, VerdictRefused,
-	VerdictSilent, VerdictUnprotected, VerdictUnknown, VerdictDuplicate, VerdictFailed, VerdictDamaged,
+	VerdictSilent, VerdictUnprotected, VerdictUnknown, VerdictDuplicate, VerdictKey, VerdictFailed, VerdictDamaged,
 }
 
 // Verdicts returns every verdict, the most urgent first.

@@ -105,6 +105,7 @@ var evaluated = []struct {
 	{"an old agent says nothing of space", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.NextRunBytes = nil, 1<<40 }, nil},
 	{"the backup folder is gone", func(f *fleet.Facts) { f.Agent.Status.FreeBytes, f.Agent.Status.FolderWarning = nil, "moved" },
 		[]fleet.Verdict{fleet.VerdictSpace}},
+	{"backups that no key opens", func(f *fleet.Facts) { f.Agent.Status.KeyWarning = "which" }, []fleet.Verdict{fleet.VerdictKey}},
 	{"retention is blocked", func(f *fleet.Facts) { f.Agent.Status.RetentionBlocked = "why" }, []fleet.Verdict{fleet.VerdictBlocked}},
 	{"the scheduled test restore did not take place", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-24 * time.Hour) }, []fleet.Verdict{fleet.VerdictUnproven}},
 	{"the scheduled test restore is due", func(f *fleet.Facts) { f.Agent.Status.NextVerifyAt = now.Add(-23 * time.Hour) }, nil},

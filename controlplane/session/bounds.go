@@ -69,6 +69,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.AgentStatus.free_bytes":          amount,
 	"pgharbor.v1.AgentStatus.folder_trouble":      words(1000),
 	"pgharbor.v1.AgentStatus.retention_blocked":   words(1000),
+	"pgharbor.v1.AgentStatus.key_warning":         words(1000),
 	"pgharbor.v1.AgentStatus.certificate_ends_at": optional(moment),
 	"pgharbor.v1.AgentStatus.certificate_life":    optional(duration),
 	"pgharbor.v1.AgentStatus.policy":              optional(message),

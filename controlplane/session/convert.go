@@ -44,7 +44,7 @@ func statusFrom(s *pgharborv1.AgentStatus) fleet.AgentStatus {
 		RetentionDays: int(s.GetRetentionDays()), KeepLast: int(s.GetKeepLast()),
 		VerifySchedule: s.GetVerifySchedule(), NextVerifyAt: timeFrom(s.GetNextVerifyAt()), ScrubDays: int(s.GetScrubDays()),
 		Encrypting: s.GetEncrypting(), Warnings: s.GetWarnings(),
-		FolderWarning: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(),
+		FolderWarning: s.GetFolderTrouble(), RetentionBlocked: s.GetRetentionBlocked(), KeyWarning: s.GetKeyWarning(),
 		CertificateEndsAt: timeFrom(s.GetCertificateEndsAt()), CertificateLife: s.GetCertificateLife().AsDuration(),
 	}
 	if s != nil && s.FreeBytes != nil {

@@ -552,7 +552,9 @@ type AgentStatus struct {
 	CertificateLife   *durationpb.Duration   `protobuf:"bytes,20,opt,name=certificate_life,json=certificateLife,proto3" json:"certificate_life,omitempty"`
 	// What the agent's host lets the control plane ask for. Absent from older agents,
 	// which do whatever they are asked for.
-	Policy        *HostPolicy `protobuf:"bytes,21,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *HostPolicy `protobuf:"bytes,21,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Which backups are encrypted and can't be opened with the keys that the host has now.
+	KeyWarning    string `protobuf:"bytes,22,opt,name=key_warning,json=keyWarning,proto3" json:"key_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -732,6 +734,13 @@ func (x *AgentStatus) GetPolicy() *HostPolicy {
 		return x.Policy
 	}
 	return nil
+}
+
+func (x *AgentStatus) GetKeyWarning() string {
+	if x != nil {
+		return x.KeyWarning
+	}
+	return ""
 }
 
 // HostPolicy is what an agent's host lets the control plane ask for. It is decided
@@ -2272,7 +2281,7 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\asent_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.pgharbor.v1.AgentStatusR\x06status\x12*\n" +
 	"\arunning\x18\x03 \x03(\v2\x10.pgharbor.v1.RunR\arunning\x12)\n" +
-	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\xca\a\n" +
+	"\x10inventory_digest\x18\x04 \x01(\tR\x0finventoryDigest\"\xeb\a\n" +
 	"\vAgentStatus\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12&\n" +
 	"\x0fpg_dump_version\x18\x02 \x01(\tR\rpgDumpVersion\x12'\n" +
@@ -2299,7 +2308,9 @@ const file_pgharbor_v1_session_proto_rawDesc = "" +
 	"\x11retention_blocked\x18\x12 \x01(\tR\x10retentionBlocked\x12J\n" +
 	"\x13certificate_ends_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x11certificateEndsAt\x12D\n" +
 	"\x10certificate_life\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\x0fcertificateLife\x12/\n" +
-	"\x06policy\x18\x15 \x01(\v2\x17.pgharbor.v1.HostPolicyR\x06policyB\r\n" +
+	"\x06policy\x18\x15 \x01(\v2\x17.pgharbor.v1.HostPolicyR\x06policy\x12\x1f\n" +
+	"\vkey_warning\x18\x16 \x01(\tR\n" +
+	"keyWarningB\r\n" +
 	"\v_free_bytes\"\x8f\x02\n" +
 	"\n" +
 	"HostPolicy\x12\x12\n" +
