@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/signing"
 )
 
@@ -119,11 +122,35 @@ func (a *agent) checkConfiguration(_ context.Context, c *command) (string, error
 		schedule, databasesText(s.Databases), s.Format, s.Compression, s.Policy.Days, s.Policy.KeepLast), nil
 }
 
+// checkPassphrase also tries the passphrases on the newest backup, if the backup folder can be read.
 func (a *agent) checkPassphrase(_ context.Context, _ *command) (string, error) {
+	if err := a.checkNewestOpens(); err != nil {
+		return "", remedy{err, "add the passphrase of before to BACKUP_OLD_PASSPHRASES_FILE, or give BACKUP_ENCRYPT_PASSPHRASE_FILE the right one"}
+	}
 	if a.settings.Passphrases.Current == "" {
 		return "none, so backups are plain files; BACKUP_ENCRYPT_PASSPHRASE_FILE seals them", nil
 	}
 	return fmt.Sprintf("new backups are sealed; %d earlier passphrases for restores", len(a.settings.Passphrases.Old)), nil
+}
+
+// checkNewestOpens reports an error if no passphrase opens the newest backup, as far as its manifest tells.
+func (a *agent) checkNewestOpens() error {
+	if a.store == nil {
+		return nil // what is wrong with it is told by another line
+	}
+	backups := backup.New(backup.Config{Store: a.store, Keys: seal.Ring{Passphrases: a.settings.Passphrases}, Now: a.now})
+	stored, _ := backups.Repository.Inventory() // of what can be read; the rest is health's to tell
+	for _, newest := range slices.Backward(stored) {
+		content, err := backups.Repository.ReadManifest(newest.Location)
+		if newest.State != backup.StatePresent || err != nil {
+			continue
+		}
+		if err := backups.Origins.CheckPassphrase(content, newest.Manifest); err != nil {
+			return fmt.Errorf("the newest backup, %s, can't be opened: %w", newest.ID, err)
+		}
+		return nil
+	}
+	return nil
 }
 
 // checkConnection also shows how the instance is reached.

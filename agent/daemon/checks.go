@@ -154,6 +154,7 @@ func (a *agent) checkSpace(ctx context.Context, _ *command) (string, error) {
 	if err != nil {
 		return "", remedy{err, writable}
 	}
+	a.store = backups
 	a.closers = append(a.closers, backups.Close)
 	if err := tryWrite(backups.Dir()); err != nil {
 		return "", remedy{err, writable}

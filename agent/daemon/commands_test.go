@@ -177,6 +177,9 @@ func TestRestoreExitCodes(t *testing.T) {
 	if code, _, stderr := h.run(restore...); code != exit.Failed || !strings.Contains(stderr, "the passphrase is wrong\nhint: ") {
 		t.Errorf("wrong passphrase: exit %d:\n%s", code, stderr)
 	}
+	if code, stdout, _ := h.run("check"); code != exit.Failed || !strings.Contains(stdout, "can't be opened: the passphrase is wrong") {
+		t.Errorf("a check with the wrong passphrase: exit %d:\n%s", code, stdout)
+	}
 	old := filepath.Join(h.dir, "old-passphrases")
 	if err := os.WriteFile(old, []byte("older\nright\n"), 0o600); err != nil {
 		t.Fatal(err)
