@@ -30,12 +30,13 @@ const (
 	VerdictBlocked     Verdict = "BLOCKED"     // retention removes nothing
 	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
 	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
+	VerdictIgnored     Verdict = "IGNORED"     // a threshold says that nothing is evaluated
 )
 
 // severity orders verdicts for those who read from the top: the least urgent
 // first.
 var severity = []Verdict{
-	VerdictOK, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
+	VerdictIgnored, VerdictOK, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
 	VerdictSizeAnomaly, VerdictStale, VerdictMissed, VerdictSpace, VerdictHung, VerdictOutdated, VerdictRefused,
 	VerdictSilent, VerdictUnprotected, VerdictUnknown, VerdictDuplicate, VerdictFailed, VerdictDamaged,
 }
@@ -46,6 +47,9 @@ func Verdicts() []Verdict {
 	slices.Reverse(all)
 	return all
 }
+
+// Fine reports whether nobody has anything to do: all is well, or nothing is evaluated.
+func (v Verdict) Fine() bool { return v == VerdictOK || v == VerdictIgnored }
 
 // Worse orders verdicts: negative if a is worse than b.
 func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
@@ -94,13 +98,14 @@ type Reason struct {
 type DatabaseStatus struct {
 	Facts
 	Verdict Verdict
-	Reasons []Reason // worst first; empty exactly if the verdict is OK
+	Reasons []Reason // worst first; empty exactly if the verdict is fine
 }
 
 // Evaluate applies the rules of health to one database.
 func Evaluate(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) DatabaseStatus {
 	j := DatabaseStatus{Facts: f, Verdict: VerdictOK}
-	if t.Ignore {
+	if t.Ignore { // not OK: nobody has looked
+		j.Verdict = VerdictIgnored
 		return j
 	}
 	if refused := refusal(f); refused != "" { // first: what is too long is cut at its end

@@ -162,6 +162,12 @@ func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) 
 	if found := evaluate("scratch"); found != nil {
 		t.Errorf("what is to be passed over has %v", found)
 	}
+	without := good()
+	without.NewestBackup = nil
+	ignored := fleet.Evaluate(without, fleet.ThresholdsFor(rules, without.Instance, "scratch"), now, heartbeat)
+	if ignored.Verdict != fleet.VerdictIgnored || !ignored.Verdict.Fine() {
+		t.Errorf("a database without a backup that is to be passed over is %s", ignored.Verdict)
+	}
 	facts.Instance = "db2"
 	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
 		t.Error(diff)
@@ -207,7 +213,7 @@ func TestWhatNoServerTakesIsNotBackedUpInCircles(t *testing.T) {
 
 func TestVerdictsAreOrdered(t *testing.T) {
 	all := fleet.Verdicts()
-	if all[0] != fleet.VerdictDamaged || all[len(all)-1] != fleet.VerdictOK {
+	if all[0] != fleet.VerdictDamaged || all[len(all)-2] != fleet.VerdictOK || all[len(all)-1] != fleet.VerdictIgnored {
 		t.Errorf("from %s to %s", all[0], all[len(all)-1])
 	}
 	shuffled := slices.Clone(all)

@@ -25,7 +25,7 @@ type Evaluator struct {
 
 // Report is the state of the fleet at one moment.
 type Report struct {
-	// Healthy: every verdict is OK. A fleet without agents is healthy.
+	// Healthy: every verdict is fine. A fleet without agents is healthy.
 	// It is of what was selected.
 	Healthy   bool
 	CheckedAt time.Time
@@ -56,7 +56,7 @@ func (j *Evaluator) Fleet(ctx context.Context, q Query) (Report, error) {
 	report := Report{Healthy: true, CheckedAt: whole.CheckedAt}
 	for _, status := range whole.Statuses {
 		if q.selects(status) {
-			report.Healthy = report.Healthy && status.Verdict == fleet.VerdictOK
+			report.Healthy = report.Healthy && status.Verdict.Fine()
 			report.Statuses = append(report.Statuses, status)
 		}
 	}

@@ -220,3 +220,23 @@ func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 		t.Errorf("the good one alone: %+v, %v", report, err)
 	}
 }
+
+// What is to be passed over alarms nobody, and counts as nothing that is well.
+func TestIgnoredIsHealthyAndNotOK(t *testing.T) {
+	metrics, c := collector(t)
+	invite(t, c, "db1", now)
+	status := fleet.AgentStatus{BackupsEnabled: true, Databases: []fleet.InstanceDatabase{{Name: "scratch", Covered: true}}}
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Thresholds.Set(t.Context(), fleet.ThresholdRule{Pattern: "db1/scratch", Thresholds: fleet.Thresholds{Ignore: true}, SetAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := metrics.Evaluator.Fleet(t.Context(), health.Query{})
+	if err != nil || !report.Healthy || len(report.Statuses) != 1 || report.Statuses[0].Verdict != fleet.VerdictIgnored {
+		t.Errorf("got %+v, %v", report, err)
+	}
+	if scraped := scrape(t, metrics); !strings.Contains(scraped, `pgharbor_database_verdict{database="scratch",instance="db1",verdict="IGNORED"} 1`) {
+		t.Error(scraped)
+	}
+}
