@@ -62,6 +62,21 @@ func TestAFilterByWhatIsUnknownIsNoEmptyList(t *testing.T) {
 	}
 }
 
+func TestAThresholdThatMatchesNothingIsRefused(t *testing.T) {
+	cp := servertest.Start(t)
+	connectAgent(t, cp, "shop-db")
+	health := pgharborv1.NewHealthServiceClient(cp.Owner(t))
+	for pattern, want := range map[string]codes.Code{
+		"shop-db": codes.InvalidArgument, "shpo-db/shop": codes.NotFound,
+		"shop-db/not_yet": codes.OK, "*/scratch": codes.OK, "*": codes.OK, "prod-*/shop": codes.OK, "shop*": codes.OK,
+	} {
+		_, err := health.SetThreshold(bounded(t), &pgharborv1.SetThresholdRequest{Threshold: &pgharborv1.Threshold{Pattern: pattern, Ignore: true}})
+		if status.Code(err) != want {
+			t.Errorf("%s: %v, want %s", pattern, err, want)
+		}
+	}
+}
+
 func TestTheAuditLogKnowsItsWords(t *testing.T) {
 	cp := servertest.Start(t)
 	connectAgent(t, cp, "db1")
