@@ -64,7 +64,7 @@ func (s *healthService) checkPattern(ctx context.Context, pattern string) error 
 		return nil
 	case !slash:
 		return fleet.NewProblem(fleet.ErrInvalid, "the pattern %q matches no database: it is held against INSTANCE/DATABASE", pattern).
-			WithHint("of all databases of the instance: %s", pattern+"/*")
+			WithHint("pgharbor thresholds set %s", pattern+"/*")
 	default:
 		return s.Catalog.Agents.CheckKnown(ctx, nil, instance, "")
 	}
