@@ -28,11 +28,11 @@ func (c *command) enroll(cmd *cobra.Command, word string) error {
 	if _, err := state.Open(c.stateDir); err != nil {
 		return withHint(err, "--state-dir or PGHARBOR_STATE_DIR names a folder that this user may write to")
 	}
-	identity, err := client.Enroll(cmd.Context(), identityDir(c.stateDir), word)
+	identity, err := client.EnrollAgent(cmd.Context(), identityDir(c.stateDir), word)
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
 	}
-	if identity.Kind() != "agent" {
+	if identity.Kind() != "agent" { // an older control plane does not refuse it
 		err := errors.New("the invite was for a person, and an agent can't use it")
 		return errors.Join(err, os.RemoveAll(identityDir(c.stateDir)))
 	}

@@ -33,7 +33,7 @@ func auditListCommand(a *app) *cobra.Command {
 		}),
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	flags.StringVar(&request.Action, "action", "", "only of this action, such as backup.download")
 	flags.StringVar(&request.Actor, "actor", "", "only by this person or agent: user:ada, or ada; host and invite are actors too")
 	flags.StringVar(&request.Target, "target", "", "only what was done to this: the id of a backup, or a person or an agent, as for --actor")

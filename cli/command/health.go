@@ -39,7 +39,7 @@ func healthCommand(a *app) *cobra.Command {
 		}),
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	flags.StringVar(&request.Database, "database", "", "only of this database")
 	flags.StringSliceVar(&request.Verdicts, "verdict", nil, "only with this verdict, such as STALE; may be given more than once")
 	flags.BoolVar(&exitCode, "exit-code", false, "exit with 5 if something is unhealthy")

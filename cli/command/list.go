@@ -27,7 +27,7 @@ func listCommand(a *app) *cobra.Command {
 		}),
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	flags.StringVar(&request.Database, "database", "", "only of this database")
 	flags.Var(&from, "since", "only made since then, for example 7d, 36h or 2026-01-31")
 	flags.BoolVar(&request.IncludeRemoved, "removed", false, "also those that retention has removed")

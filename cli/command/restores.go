@@ -22,7 +22,7 @@ func restoresCommand(a *app) *cobra.Command {
 			return listRestores(ctx, a.out, conn, &request)
 		}),
 	})
-	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance")
+	cmd.Flags().StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	a.completeInstanceFlag(cmd)
 	return cmd
 }

@@ -48,7 +48,7 @@ days. Nothing is changed: the number is each agent's own BACKUP_RETENTION_DAYS.`
 		})
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	flags.IntVar(&days, "dry-run", 0, "show what would be removed if backups were kept for this many days")
 	a.completeInstanceFlag(cmd)
 	return cmd

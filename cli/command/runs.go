@@ -28,7 +28,7 @@ func runsCommand(a *app) *cobra.Command {
 		}),
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&request.Instance, "instance", "", "only of this instance")
+	flags.StringVar(&request.Instance, "instance", "", "only of this instance, or of those that a glob such as 'shop-*' matches")
 	flags.StringVar(&request.Database, "database", "", "only of this database")
 	flags.BoolVar(&request.FailedOnly, "failed", false, "only those that failed")
 	a.completeInstanceFlag(cmd)

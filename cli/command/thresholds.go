@@ -69,18 +69,29 @@ func yes(set bool) string {
 
 func thresholdsSetCommand(a *app) *cobra.Command {
 	var t pgharborv1.Threshold
-	cmd := a.printing(&cobra.Command{
+	var cmd *cobra.Command
+	cmd = a.printing(&cobra.Command{
 		Use:   "set PATTERN",
-		Short: "Set the thresholds of a pattern such as 'shop-db/*', in place of those it had",
+		Short: "Set thresholds of a pattern such as 'shop-db/*'; others that it had stay, and remove takes all away",
 		Args:  cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			t.Pattern = args[0]
-			response, err := pgharborv1.NewHealthServiceClient(conn).SetThreshold(ctx, &pgharborv1.SetThresholdRequest{Threshold: &t})
+			health := pgharborv1.NewHealthServiceClient(conn)
+			all, err := health.ListThresholds(ctx, &pgharborv1.ListThresholdsRequest{})
+			if err != nil {
+				return err
+			}
+			for _, stands := range all.GetThresholds() {
+				if stands.GetPattern() == t.GetPattern() {
+					keepThresholds(&t, stands, cmd.Flags().Changed)
+				}
+			}
+			response, err := health.SetThreshold(ctx, &pgharborv1.SetThresholdRequest{Threshold: &t})
 			if err != nil {
 				return err
 			}
 			return a.out.Print(response, func() error {
-				_, err := fmt.Fprintf(a.out.Stdout, "Set for %s.\n", output.Name(args[0]))
+				_, err := fmt.Fprintf(a.out.Stdout, "Set for %s, which has now %s.\n", output.Name(args[0]), thresholdFlags(response.GetThreshold()))
 				return err
 			})
 		}),
@@ -101,6 +112,68 @@ func thresholdsSetCommand(a *app) *cobra.Command {
 	flags.BoolVar(&t.Encryption, "encryption", false, "plain files are not enough")
 	flags.BoolVar(&t.Ignore, "ignore", false, "report nothing of it")
 	return cmd
+}
+
+// keepThresholds adds to what is set what stands already and was not given anew.
+func keepThresholds(t, stands *pgharborv1.Threshold, given func(flag string) bool) {
+	keep := func(to **durationpb.Duration, from *durationpb.Duration) {
+		if *to == nil {
+			*to = from
+		}
+	}
+	keep(&t.StaleAfter, stands.GetStaleAfter())
+	keep(&t.HangAfter, stands.GetHangAfter())
+	keep(&t.MissedAfter, stands.GetMissedAfter())
+	keep(&t.ClockOffset, stands.GetClockOffset())
+	keep(&t.CertificateLeft, stands.GetCertificateLeft())
+	keep(&t.ProofWithin, stands.GetProofWithin())
+	if !given("size-percent") {
+		t.SizePercent = stands.GetSizePercent()
+	}
+	if !given("encryption") {
+		t.Encryption = stands.GetEncryption()
+	}
+	if !given("ignore") {
+		t.Ignore = stands.GetIgnore()
+	}
+}
+
+// exactly formats a length of time as a flag takes it, such as 50h or 1h30m.
+func exactly(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// thresholdFlags are the flags that set what a pattern has.
+func thresholdFlags(t *pgharborv1.Threshold) string {
+	var flags []string
+	add := func(flag string, d *durationpb.Duration) {
+		if d != nil {
+			flags = append(flags, flag+" "+exactly(d.AsDuration()))
+		}
+	}
+	add("--stale-after", t.GetStaleAfter())
+	add("--hang-after", t.GetHangAfter())
+	add("--missed-after", t.GetMissedAfter())
+	add("--clock-offset", t.GetClockOffset())
+	add("--certificate-left", t.GetCertificateLeft())
+	add("--proof-within", t.GetProofWithin())
+	if t.GetSizePercent() != 0 {
+		flags = append(flags, "--size-percent "+strconv.Itoa(int(t.GetSizePercent())))
+	}
+	if t.GetEncryption() {
+		flags = append(flags, "--encryption")
+	}
+	if t.GetIgnore() {
+		flags = append(flags, "--ignore")
+	}
+	return strings.Join(flags, " ")
 }
 
 func thresholdsRemoveCommand(a *app) *cobra.Command {

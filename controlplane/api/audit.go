@@ -3,11 +3,15 @@ package api
 import (
 	"context"
 	"math"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/controlplane/catalog"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
+	"github.com/pgharbor/pgharbor/internal/shell"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -30,7 +34,16 @@ func (s *auditService) ListAuditEntries(ctx context.Context, request *pgharborv1
 	if request.GetUntil() != nil {
 		query.Until = request.GetUntil().AsTime()
 	}
+	if outcome := request.GetOutcome(); outcome != "" && !slices.Contains(chain.Outcomes, outcome) {
+		return nil, fleet.NewProblem(fleet.ErrInvalid, "%q is no outcome", outcome).WithHint("the outcomes are %s", shell.Words(strings.Join(chain.Outcomes, ", ")))
+	}
 	entries, next, err := s.Catalog.AuditLog.List(ctx, query)
+	if err == nil && len(entries) == 0 {
+		err = s.checkKnown(ctx, nil, request)
+	}
+	if err == nil && len(entries) == 0 {
+		err = s.checkAction(ctx, request.GetAction())
+	}
 	if err != nil {
 		return nil, err
 	}

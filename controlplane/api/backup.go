@@ -26,6 +26,9 @@ func (s *backupService) ListBackups(ctx context.Context, request *pgharborv1.Lis
 		query.Since = request.GetSince().AsTime()
 	}
 	backups, next, err := s.Catalog.Backups.List(ctx, query)
+	if err == nil && len(backups) == 0 {
+		err = s.checkKnown(ctx, guard.ListScope(ctx), request)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/pgharbor/pgharbor/controlplane/enrolment"
+	"github.com/pgharbor/pgharbor/controlplane/fleet"
 	"github.com/pgharbor/pgharbor/controlplane/session"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
@@ -18,7 +19,7 @@ type enrollmentService struct {
 
 func (s *enrollmentService) Enroll(ctx context.Context, request *pgharborv1.EnrollRequest) (*pgharborv1.EnrollResponse, error) {
 	enrolled, issued, err := s.Enrolment.Enroll(ctx, enrolment.Request{
-		Secret: request.GetSecret(), Device: request.GetDevice(), CSR: request.GetCsr(),
+		Secret: request.GetSecret(), Device: request.GetDevice(), Kind: fleet.CallerKind(request.GetKind()), CSR: request.GetCsr(),
 	})
 	if err != nil {
 		return nil, err

@@ -111,14 +111,16 @@ func TestFleetHealthAsJSON(t *testing.T) {
 		t.Error(diff)
 	}
 	fleetHealth(t, h, "/v1/health?instance=db1", http.StatusOK)
-	fleetHealth(t, h, "/v1/health?database=none", http.StatusOK)
+	fleetHealth(t, h, "/v1/health?database=shop&instance=*1", http.StatusOK)
 	fleetHealth(t, h, "/v1/health?verdict=FAILED&verdict=SILENT", http.StatusOK)
 	fleetHealth(t, h, "/v1/health?verdict=failed&verdict=stale", http.StatusServiceUnavailable)
 	if got := get(t, h, "/v1/health?verdict=FINE").Code; got != http.StatusBadRequest {
 		t.Errorf("an unknown verdict: %d", got)
 	}
-	if got := get(t, h, "/v1/health?instance=none").Code; got != http.StatusNotFound {
-		t.Errorf("an unknown instance: %d", got)
+	for _, unknown := range []string{"instance=none", "instance=none-*", "database=none"} {
+		if got := get(t, h, "/v1/health?"+unknown).Code; got != http.StatusNotFound {
+			t.Errorf("%s: %d", unknown, got)
+		}
 	}
 }
 

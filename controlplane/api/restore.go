@@ -169,6 +169,9 @@ func (s *restoreService) ListRestores(ctx context.Context, request *pgharborv1.L
 		Page: page(request.GetPageSize(), request.GetPageToken()), Instance: request.GetInstance(),
 		Scope: guard.ListScope(ctx),
 	})
+	if err == nil && len(restores) == 0 {
+		err = s.checkKnown(ctx, guard.ListScope(ctx), request)
+	}
 	if err != nil {
 		return nil, err
 	}

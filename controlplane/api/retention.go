@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/pgharbor/pgharbor/controlplane/api/guard"
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -34,11 +35,19 @@ func (s *retentionService) ListRetentions(ctx context.Context, request *pgharbor
 
 // retained returns the agents in scope that keep backups, or the one that was asked for.
 func (s *retentionService) retained(ctx context.Context, instance string, scope fleet.Scope) ([]fleet.Agent, error) {
-	if instance == "" {
-		return s.Catalog.Agents.List(ctx, scope)
+	if instance != "" && !fleet.IsGlob(instance) {
+		agent, err := s.Catalog.Agents.Get(ctx, instance)
+		return []fleet.Agent{agent}, err
 	}
-	agent, err := s.Catalog.Agents.Get(ctx, instance)
-	return []fleet.Agent{agent}, err
+	agents, err := s.Catalog.Agents.List(ctx, scope)
+	if instance == "" || err != nil {
+		return agents, err
+	}
+	agents = slices.DeleteFunc(agents, func(a fleet.Agent) bool { return !fleet.MatchGlob(instance, a.Name) })
+	if len(agents) == 0 {
+		err = s.Catalog.Agents.CheckKnown(ctx, scope, instance, "")
+	}
+	return agents, err
 }
 
 func retentionToProto(r fleet.RetentionSummary) *pgharborv1.DatabaseRetention {

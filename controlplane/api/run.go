@@ -19,6 +19,9 @@ func (s *runService) ListRuns(ctx context.Context, request *pgharborv1.ListRunsR
 		Instance: request.GetInstance(), Database: request.GetDatabase(), FailedOnly: request.GetFailedOnly(),
 		Scope: guard.ListScope(ctx),
 	})
+	if err == nil && len(runs) == 0 {
+		err = s.checkKnown(ctx, guard.ListScope(ctx), request)
+	}
 	if err != nil {
 		return nil, err
 	}

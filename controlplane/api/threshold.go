@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -43,12 +44,30 @@ func (s *healthService) SetThreshold(ctx context.Context, request *pgharborv1.Se
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkPattern(ctx, rule.Pattern); err != nil {
+		return nil, err
+	}
 	rule.SetBy, rule.SetAt = guard.CallerFrom(ctx).String(), s.Now().UTC()
 	err = s.changeThresholds(ctx, "threshold.set", rule, func() error { return s.Catalog.Thresholds.Set(ctx, rule) })
 	if err != nil {
 		return nil, err
 	}
 	return &pgharborv1.SetThresholdResponse{Threshold: thresholdToProto(rule)}, nil
+}
+
+// checkPattern refuses a pattern that can match nothing: one that names an instance alone, and one of an instance that
+// there is not. The database may be one that is yet to be made.
+func (s *healthService) checkPattern(ctx context.Context, pattern string) error {
+	instance, _, slash := strings.Cut(pattern, "/")
+	switch {
+	case fleet.IsGlob(instance):
+		return nil
+	case !slash:
+		return fleet.NewProblem(fleet.ErrInvalid, "the pattern %q matches no database: it is held against INSTANCE/DATABASE", pattern).
+			WithHint("pgharbor thresholds set %s", pattern+"/*")
+	default:
+		return s.Catalog.Agents.CheckKnown(ctx, nil, instance, "")
+	}
 }
 
 func (s *healthService) RemoveThreshold(ctx context.Context, request *pgharborv1.RemoveThresholdRequest) (*pgharborv1.RemoveThresholdResponse, error) {

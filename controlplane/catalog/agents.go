@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pgharbor/pgharbor/controlplane/fleet"
@@ -66,13 +67,46 @@ func (s Agents) RecordClock(ctx context.Context, name string, ahead time.Duratio
 
 // RecordStatus records what an agent says of itself, and that it was heard from.
 func (s Agents) RecordStatus(ctx context.Context, name, version string, status fleet.AgentStatus, now time.Time) error {
-	text, err := json.Marshal(status)
-	if err != nil {
+	return s.reports.within(ctx, func(tx *sql.Tx) error {
+		if err := seenSince(ctx, tx, name, &status, now); err != nil {
+			return err
+		}
+		text, err := json.Marshal(status)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx,
+			`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
+			micros(now), version, version, string(text), name)
 		return err
+	})
+}
+
+// seenSince says of each database of a status since when it is known, by the status before.
+func seenSince(ctx context.Context, q queryer, name string, status *fleet.AgentStatus, now time.Time) error {
+	var text []byte
+	err := q.QueryRowContext(ctx, `SELECT status FROM agents WHERE name = ?`, name).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
 	}
-	_, err = s.reports.ExecContext(ctx,
-		`UPDATE agents SET last_seen_at = ?, version = iif(? = '', version, ?), status = ? WHERE name = ?`,
-		micros(now), version, version, string(text), name)
+	var before struct {
+		Databases []fleet.InstanceDatabase `json:"databases"`
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &before)
+	}
+	since := map[string]time.Time{}
+	for _, d := range before.Databases {
+		since[d.Name] = d.SeenSince
+	}
+	status.Databases = slices.Clone(status.Databases)
+	for n, d := range status.Databases {
+		at, known := since[d.Name]
+		if !known {
+			at = now
+		}
+		status.Databases[n].SeenSince = at
+	}
 	return err
 }
 

@@ -122,9 +122,7 @@ type AuditQuery struct {
 }
 
 func (q AuditQuery) filter() (f filter) {
-	if q.Instance != "" {
-		f.where(`instance = ?`, q.Instance)
-	}
+	f.instance("instance", q.Instance)
 	if q.Action != "" {
 		f.where(`action = ?`, q.Action)
 	}
@@ -144,6 +142,12 @@ func (q AuditQuery) filter() (f filter) {
 		f.where(`at < ?`, micros(q.Until))
 	}
 	return f
+}
+
+// HasAction reports whether an entry has the action.
+func (s AuditLog) HasAction(ctx context.Context, action string) (has bool, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit WHERE action = ?)`, action).Scan(&has)
+	return has, err
 }
 
 // List returns a page of the audit log, newest first, and the token of the next.

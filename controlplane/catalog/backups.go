@@ -50,9 +50,7 @@ var listedColumns = strings.Replace(backupColumns, "manifest,", `json_remove(man
 // and the token of the next.
 func (s Backups) List(ctx context.Context, q BackupQuery) ([]fleet.Backup, string, error) {
 	var f filter
-	if q.Instance != "" {
-		f.where(`instance = ?`, q.Instance)
-	}
+	f.instance("instance", q.Instance)
 	if q.Database != "" {
 		f.where(`database = ?`, q.Database)
 	}

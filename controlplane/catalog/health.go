@@ -57,7 +57,7 @@ func instanceFacts(ctx context.Context, q queryer, agent fleet.Agent, most int, 
 	}
 	for _, d := range agent.Status.Databases {
 		if f := l.of[d.Name]; f != nil {
-			f.Exists, f.Covered = true, d.Covered
+			f.Exists, f.Covered, f.SeenSince = true, d.Covered, d.SeenSince
 		}
 	}
 	for _, at := range []func(context.Context) error{

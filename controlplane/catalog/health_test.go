@@ -261,3 +261,36 @@ func TestThresholdsAreKeptByPattern(t *testing.T) {
 		t.Errorf("removed twice: %v", err)
 	}
 }
+
+// A database is new from the status on that names it first, and a status that comes again makes none new.
+func TestADatabaseIsNewOnce(t *testing.T) {
+	c, _ := open(t)
+	enrol(t, c, fleet.CallerAgent, "db1", "")
+	tell := func(at time.Time, names ...string) map[string]time.Time {
+		status := fleet.AgentStatus{}
+		for _, name := range names {
+			status.Databases = append(status.Databases, fleet.InstanceDatabase{Name: name, Covered: true})
+		}
+		if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, at); err != nil {
+			t.Fatal(err)
+		}
+		facts, err := c.Facts(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		since := map[string]time.Time{}
+		for _, f := range facts {
+			since[f.Database] = f.SeenSince
+		}
+		return since
+	}
+	later := now.Add(time.Hour)
+	tell(now, "shop")
+	since := tell(later, "shop", "crm")
+	if !since["shop"].Equal(now) || !since["crm"].Equal(later) {
+		t.Errorf("known since %v", since)
+	}
+	if since := tell(later.Add(time.Hour), "crm", "shop"); !since["shop"].Equal(now) || !since["crm"].Equal(later) {
+		t.Errorf("known since %v", since)
+	}
+}

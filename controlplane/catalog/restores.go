@@ -102,9 +102,7 @@ type RestoreQuery struct {
 func (s Restores) List(ctx context.Context, q RestoreQuery) ([]fleet.Restore, string, error) {
 	var f filter
 	f.where(`kind = ?`, fleet.JobRestore)
-	if q.Instance != "" {
-		f.where(`instance = ?`, q.Instance)
-	}
+	f.instance("instance", q.Instance)
 	f.scope("instance", q.Scope)
 	if err := f.page(q.Page, "created_at"); err != nil {
 		return nil, "", err

@@ -35,9 +35,7 @@ type RunQuery struct {
 // List returns a page of runs, newest first, and the token of the next page.
 func (s Runs) List(ctx context.Context, q RunQuery) ([]fleet.Run, string, error) {
 	var f filter
-	if q.Instance != "" {
-		f.where(`instance = ?`, q.Instance)
-	}
+	f.instance("instance", q.Instance)
 	if q.Database != "" {
 		f.where(`database = ?`, q.Database)
 	}

@@ -22,6 +22,9 @@ const (
 	OutcomeDenied    = "denied"
 )
 
+// Outcomes are all of them.
+var Outcomes = []string{OutcomeStarted, OutcomeOngoing, OutcomeSucceeded, OutcomeFailed, OutcomeDenied}
+
 // Actors that are neither a person nor an agent.
 const (
 	// ActorControlPlane does what nobody asked for.

@@ -28,12 +28,21 @@ import (
 // If the reply was lost, the error wraps ErrReplyLost: the key is kept next to dir, and to enrol
 // again with the same invite, while it holds, leads to the same identity.
 func Enroll(ctx context.Context, dir, invite string) (*Identity, error) {
-	return EnrollDevice(ctx, dir, invite, "")
+	return enroll(ctx, dir, invite, "", "")
+}
+
+// EnrollAgent is Enroll for an agent. An invite for a person stays unused.
+func EnrollAgent(ctx context.Context, dir, invite string) (*Identity, error) {
+	return enroll(ctx, dir, invite, pki.KindAgent, "")
 }
 
 // EnrollDevice is Enroll for one of a person's machines, under a name by which
-// they tell it from their others.
+// they tell it from their others. An invite for an agent stays unused.
 func EnrollDevice(ctx context.Context, dir, invite, device string) (*Identity, error) {
+	return enroll(ctx, dir, invite, pki.KindUser, device)
+}
+
+func enroll(ctx context.Context, dir, invite string, kind pki.Kind, device string) (*Identity, error) {
 	parsed, err := pki.ParseInvite(invite)
 	if err != nil {
 		return nil, err
@@ -48,7 +57,7 @@ func EnrollDevice(ctx context.Context, dir, invite, device string) (*Identity, e
 	if err != nil {
 		return nil, err
 	}
-	kept.device = device
+	kept.kind, kept.device = kind, device
 	if err := kept.finish(kept.enroll(ctx, dir, pending, parsed)); err != nil {
 		return nil, err
 	}
@@ -110,7 +119,7 @@ func (p *pendingKey) redeem(ctx context.Context, invite pki.Invite) ([][]byte, e
 	defer conn.Close()
 	var reached peer.Peer // stays empty if no connection came about
 	response, err := pgharborv1.NewEnrollmentServiceClient(conn).Enroll(ctx,
-		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr, Device: p.device}, grpc.WaitForReady(false), grpc.Peer(&reached))
+		&pgharborv1.EnrollRequest{Secret: invite.Secret, Csr: csr, Device: p.device, Kind: string(p.kind)}, grpc.WaitForReady(false), grpc.Peer(&reached))
 	p.sent = reached.Addr != nil
 	if err != nil && p.sent && lost(err) {
 		return nil, fmt.Errorf("%w: %w", ErrReplyLost, err)

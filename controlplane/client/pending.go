@@ -25,6 +25,8 @@ var ErrReplyLost = errors.New("the control plane's reply was lost; enrol again w
 type pendingKey struct {
 	key  crypto.Signer
 	path string
+	// kind is what the invite must be for; empty: anything.
+	kind pki.Kind
 	// device is what a person calls this machine.
 	device string
 	old    bool // it is of an earlier attempt, which may have succeeded

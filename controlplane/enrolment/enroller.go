@@ -31,6 +31,8 @@ type Request struct {
 	Secret string // of the invite
 	Device string
 	CSR    []byte // DER
+	// Kind is what asks; empty if it did not say.
+	Kind fleet.CallerKind
 }
 
 // Enroll redeems before it signs, so that a certificate never exists without an enrolment that can
@@ -59,6 +61,9 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 	if err != nil {
 		return fleet.Caller{}, none, n.Audit.RefusedBefore(ctx, action, err)
 	}
+	if err := r.checkKind(invite); err != nil {
+		return fleet.Caller{}, none, err
+	}
 	if err := n.Approvals.PassEnrolment(ctx, invite, r.Device, key); err != nil {
 		return fleet.Caller{}, none, err
 	}
@@ -73,6 +78,20 @@ func (n *Enroller) Enroll(ctx context.Context, r Request) (_ fleet.Caller, none 
 	}
 	issued, err := n.CA.Sign(r.CSR, principal(invited), n.CertificateLife, now)
 	return invited, issued, err
+}
+
+// checkKind refuses an invite that is for a person where an agent asks, and the other way round.
+func (r Request) checkKind(invite fleet.Invite) error {
+	switch {
+	case r.Kind == "" || r.Kind == invite.Kind:
+		return nil
+	case invite.Kind == fleet.CallerAgent:
+		return fleet.NewProblem(fleet.ErrInvalid, "the invite is for the agent of %s, and stays unused", invite.Name).
+			WithHint("on the host of that instance: pgharbor-agent enroll INVITE")
+	default:
+		return fleet.NewProblem(fleet.ErrInvalid, "the invite is for the person %s, and stays unused", invite.Name).
+			WithHint("on their machine: pgharbor login INVITE")
+	}
 }
 
 // redeemed writes to the audit log what redeem does. The same enrolment again changes only until

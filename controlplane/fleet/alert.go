@@ -29,9 +29,9 @@ type Alert struct {
 	Text     string // as of the last look at which it was wrong
 	NextStep string
 	Since    time.Time
-	// FiredAt is when somebody was told; zero: only seen once, so far.
+	// FiredAt is since when it counts as wrong; zero: only seen once, so far.
 	FiredAt time.Time
-	// ToldAt is when somebody was told last.
+	// ToldAt is when somebody was told last; zero: nobody was, for want of a channel.
 	ToldAt time.Time
 	// ClearedAt is since when nothing is wrong; zero: something is.
 	ClearedAt time.Time
@@ -121,14 +121,32 @@ func alertsOf(statuses []DatabaseStatus) []Alert {
 	return all
 }
 
+// Untold is the step if there is no channel: what fires is kept as firing, and is told once there is one. It is of the
+// alerts that StepAlerts was given.
+func (s AlertStep) Untold(known []Alert) AlertStep {
+	before := map[AlertKey]Alert{}
+	for _, alert := range known {
+		before[alert.AlertKey] = alert
+	}
+	s.Keep = slices.Clone(s.Keep)
+	for n, alert := range s.Keep {
+		s.Keep[n].ToldAt = before[alert.AlertKey].ToldAt
+	}
+	s.Firing = slices.DeleteFunc(slices.Clone(s.Firing), func(a Alert) bool { return !before[a.AlertKey].FiredAt.IsZero() })
+	s.Reminders = nil
+	return s
+}
+
 // persists keeps an alert of what is still wrong, or returns the news of it.
 func (s *AlertStep) persists(alert, wrong Alert, now time.Time) []pending {
 	alert.Text, alert.NextStep, alert.ClearedAt = wrong.Text, wrong.NextStep, time.Time{}
 	told := alert
 	told.ToldAt = now
 	switch {
-	case alert.FiredAt.IsZero():
-		told.FiredAt = now
+	case alert.ToldAt.IsZero():
+		if alert.FiredAt.IsZero() {
+			told.FiredAt = now
+		}
 		return []pending{{news: News{NewsFiring, told}, until: alert, since: alert.Since}}
 	case now.Sub(alert.ToldAt) >= RemindAfter:
 		return []pending{{news: News{NewsReminder, told}, until: alert, since: alert.ToldAt.Add(RemindAfter)}}
@@ -140,7 +158,7 @@ func (s *AlertStep) persists(alert, wrong Alert, now time.Time) []pending {
 // clears keeps or drops an alert of what is not wrong now, or returns the news of it.
 func (s *AlertStep) clears(alert Alert, now time.Time) []pending {
 	switch {
-	case alert.FiredAt.IsZero(): // told nobody
+	case alert.ToldAt.IsZero(): // told nobody
 		s.Drop = append(s.Drop, alert.AlertKey)
 		return nil
 	case alert.ClearedAt.IsZero():

@@ -13,6 +13,8 @@ type Facts struct {
 	Exists bool
 	// Covered: the agent's schedule backs it up.
 	Covered bool
+	// SeenSince is since when the instance is known to have it; zero: for long.
+	SeenSince time.Time
 	// RestoredAt is when a restore of pgharbor made the database; zero: none did.
 	RestoredAt time.Time
 	// NewestBackup is the newest one that is present and complete and has not failed its test

@@ -116,6 +116,8 @@ type InstanceDatabase struct {
 	Name string `json:"name"`
 	// Covered: the agent's schedule backs it up.
 	Covered bool `json:"covered,omitempty"`
+	// SeenSince is since when the catalog knows of it; zero: from before it kept that.
+	SeenSince time.Time `json:"seen_since,omitzero"`
 }
 
 // The states of a backup in the catalog.

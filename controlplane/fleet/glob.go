@@ -1,5 +1,11 @@
 package fleet
 
+import "strings"
+
+// IsGlob reports whether a text is a pattern for MatchGlob and not a name, which has
+// neither sign.
+func IsGlob(text string) bool { return strings.ContainsAny(text, "*?") }
+
 // MatchGlob reports whether a pattern matches the whole of a text: * stands for any
 // characters, none included, ? for exactly one, and every other character for
 // itself. However many stars there are, it takes at most the product of the

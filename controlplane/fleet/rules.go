@@ -249,6 +249,9 @@ func stale(j evaluation) *Reason {
 	if j.Exists && !j.Covered && j.NewestBackup == nil {
 		return nil // it is unprotected, a guest, or nothing to back up
 	}
+	if awaitsFirstRun(j) {
+		return nil
+	}
 	again := shell.Command("pgharbor backup %s", j.Instance)
 	switch {
 	case j.NewestBackup == nil:
@@ -260,6 +263,13 @@ func stale(j evaluation) *Reason {
 		return reason(VerdictStale, again, "the newest backup is %s old", j.now.Sub(j.NewestBackup.CreatedAt).Round(time.Minute))
 	}
 	return nil
+}
+
+// awaitsFirstRun reports whether a database is so new that nobody could expect a backup yet, and the schedule will make one. It
+// is new for no longer than a backup is fresh.
+func awaitsFirstRun(j evaluation) bool {
+	return j.Exists && j.Covered && j.Agent.Status.BackupsEnabled && j.NewestBackup == nil && j.NewestRun == nil && j.Damaged == 0 &&
+		!j.SeenSince.IsZero() && j.now.Sub(j.SeenSince) < j.StaleAfter
 }
 
 // noBackup says of a database without a backup that counts whether there is any at all.

@@ -31,12 +31,14 @@ const (
 	VerdictUnproven    Verdict = "UNPROVEN"    // no test restore, or one that is too old
 	VerdictKey         Verdict = "KEY"         // the agent can't open what it wrote
 	VerdictRefused     Verdict = "REFUSED"     // part of what the agent says is not taken
+	VerdictPending     Verdict = "PENDING"     // new, and covered by the schedule: its first run is to come
+	VerdictIgnored     Verdict = "IGNORED"     // a threshold says that nothing is evaluated
 )
 
 // severity orders verdicts for those who read from the top: the least urgent
 // first.
 var severity = []Verdict{
-	VerdictOK, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
+	VerdictIgnored, VerdictOK, VerdictPending, VerdictBlocked, VerdictUnproven, VerdictClock, VerdictCertificate, VerdictUnencrypted,
 	VerdictSizeAnomaly, VerdictStale, VerdictMissed, VerdictSpace, VerdictHung, VerdictOutdated, VerdictRefused,
 	VerdictSilent, VerdictUnprotected, VerdictUnknown, VerdictDuplicate, VerdictKey, VerdictFailed, VerdictDamaged,
 }
@@ -47,6 +49,9 @@ func Verdicts() []Verdict {
 	slices.Reverse(all)
 	return all
 }
+
+// Fine reports whether nobody has anything to do: all is well, will be by the schedule, or nothing is evaluated.
+func (v Verdict) Fine() bool { return v == VerdictOK || v == VerdictPending || v == VerdictIgnored }
 
 // Worse orders verdicts: negative if a is worse than b.
 func Worse(a, b Verdict) int { return slices.Index(severity, b) - slices.Index(severity, a) }
@@ -95,22 +100,26 @@ type Reason struct {
 type DatabaseStatus struct {
 	Facts
 	Verdict Verdict
-	Reasons []Reason // worst first; empty exactly if the verdict is OK
+	Reasons []Reason // worst first; empty exactly if the verdict is fine
 }
 
 // Evaluate applies the rules of health to one database.
 func Evaluate(f Facts, t Thresholds, now time.Time, heartbeat time.Duration) DatabaseStatus {
 	j := DatabaseStatus{Facts: f, Verdict: VerdictOK}
-	if t.Ignore {
+	if t.Ignore { // not OK: nobody has looked
+		j.Verdict = VerdictIgnored
 		return j
 	}
 	if refused := refusal(f); refused != "" { // first: what is too long is cut at its end
 		j.Warnings = append([]string{refused}, f.Warnings...)
 	}
-	j.Reasons = reasons(evaluation{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat})
+	e := evaluation{Facts: f, Thresholds: t, now: now, heartbeat: heartbeat}
+	j.Reasons = reasons(e)
 	slices.SortStableFunc(j.Reasons, func(a, b Reason) int { return Worse(a.Verdict, b.Verdict) })
 	if len(j.Reasons) > 0 {
 		j.Verdict = j.Reasons[0].Verdict
+	} else if awaitsFirstRun(e) {
+		j.Verdict = VerdictPending
 	}
 	return j
 }

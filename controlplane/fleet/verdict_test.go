@@ -38,6 +38,17 @@ var evaluated = []struct {
 	{"nearly 26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26*time.Hour + time.Microsecond) }, nil},
 	{"26 h old", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(-26 * time.Hour) }, []fleet.Verdict{fleet.VerdictStale}},
 	{"no backup", func(f *fleet.Facts) { f.NewestBackup = nil }, []fleet.Verdict{fleet.VerdictStale}},
+	{"new, and its agent is silent", func(f *fleet.Facts) {
+		f.NewestBackup, f.NewestRun, f.SeenSince, f.Agent.LastSeenAt = nil, nil, now, now.Add(-time.Hour)
+	}, []fleet.Verdict{fleet.VerdictSilent}},
+	{"new, and its first run failed", func(f *fleet.Facts) {
+		f.NewestBackup, f.SeenSince, f.NewestRun.State = nil, now, fleet.RunFailed
+	}, []fleet.Verdict{fleet.VerdictFailed, fleet.VerdictStale}},
+	{"new for a day and no run", func(f *fleet.Facts) { f.NewestBackup, f.NewestRun, f.SeenSince = nil, nil, now.Add(-26*time.Hour) },
+		[]fleet.Verdict{fleet.VerdictStale}},
+	{"new, and the schedule is off", func(f *fleet.Facts) {
+		f.NewestBackup, f.NewestRun, f.SeenSince, f.Agent.Status.BackupsEnabled = nil, nil, now, false
+	}, []fleet.Verdict{fleet.VerdictStale}},
 	{"vanished, and no backup", func(f *fleet.Facts) { f.NewestBackup, f.Exists, f.Covered = nil, false, false }, []fleet.Verdict{fleet.VerdictStale}},
 	{"an hour ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.Add(time.Hour) }, nil},
 	{"years ahead", func(f *fleet.Facts) { f.NewestBackup.CreatedAt = now.AddDate(10, 0, 0) }, []fleet.Verdict{fleet.VerdictStale}},
@@ -142,6 +153,15 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+func TestWhatIsNewAndCoveredIsPending(t *testing.T) {
+	facts := good()
+	facts.NewestBackup, facts.NewestRun, facts.SeenSince = nil, nil, now.Add(-25*time.Hour)
+	status := fleet.Evaluate(facts, fleet.DefaultThresholds, now, heartbeat)
+	if status.Verdict != fleet.VerdictPending || !status.Verdict.Fine() || len(status.Reasons) != 0 {
+		t.Errorf("got %s, %+v", status.Verdict, status.Reasons)
+	}
+}
+
 func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) {
 	rules := []fleet.ThresholdRule{
 		{Pattern: "*", Thresholds: fleet.Thresholds{StaleAfter: 50 * time.Hour, Encryption: true}},
@@ -162,6 +182,12 @@ func TestThresholdsOfTheNarrowerPatternAreLaidOverThoseOfTheWider(t *testing.T) 
 	}
 	if found := evaluate("scratch"); found != nil {
 		t.Errorf("what is to be passed over has %v", found)
+	}
+	without := good()
+	without.NewestBackup = nil
+	ignored := fleet.Evaluate(without, fleet.ThresholdsFor(rules, without.Instance, "scratch"), now, heartbeat)
+	if ignored.Verdict != fleet.VerdictIgnored || !ignored.Verdict.Fine() {
+		t.Errorf("a database without a backup that is to be passed over is %s", ignored.Verdict)
 	}
 	facts.Instance = "db2"
 	if diff := cmp.Diff([]fleet.Verdict{fleet.VerdictUnencrypted}, evaluate("shop")); diff != "" {
@@ -208,7 +234,7 @@ func TestWhatNoServerTakesIsNotBackedUpInCircles(t *testing.T) {
 
 func TestVerdictsAreOrdered(t *testing.T) {
 	all := fleet.Verdicts()
-	if all[0] != fleet.VerdictDamaged || all[len(all)-1] != fleet.VerdictOK {
+	if all[0] != fleet.VerdictDamaged || all[len(all)-3] != fleet.VerdictPending || all[len(all)-2] != fleet.VerdictOK || all[len(all)-1] != fleet.VerdictIgnored {
 		t.Errorf("from %s to %s", all[0], all[len(all)-1])
 	}
 	shuffled := slices.Clone(all)

@@ -25,14 +25,14 @@ type Evaluator struct {
 
 // Report is the state of the fleet at one moment.
 type Report struct {
-	// Healthy: every verdict is OK. A fleet without agents is healthy.
+	// Healthy: every verdict is fine. A fleet without agents is healthy.
 	// It is of what was selected.
 	Healthy   bool
 	CheckedAt time.Time
 	Statuses  []*fleet.DatabaseStatus // worst first; shared by all who asked
 }
 
-// Query selects what is evaluated; empty fields select all.
+// Query selects what is evaluated; empty fields select all. Instance may be a glob.
 type Query struct {
 	Instance string
 	Database string
@@ -40,32 +40,39 @@ type Query struct {
 	Scope    fleet.Scope
 }
 
-// Fleet evaluates every database that the query selects; an instance that the fleet does not have
-// is fleet.ErrNotFound. What is returned is shared with others, and not to be changed, but for the
+// Fleet evaluates every database that the query selects; an instance or a database that the
+// fleet does not have is fleet.ErrNotFound. What is returned is shared with others, and not to be changed, but for the
 // list of statuses itself.
 func (j *Evaluator) Fleet(ctx context.Context, q Query) (Report, error) {
-	if q.Instance != "" {
-		if _, err := j.Catalog.Agents.Get(ctx, q.Instance); err != nil {
-			return Report{}, err
-		}
+	if err := j.Catalog.Agents.CheckKnown(ctx, q.Scope, q.Instance, ""); err != nil {
+		return Report{}, err
 	}
 	whole, err := j.looks.share(ctx, j.evaluate)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Healthy: true, CheckedAt: whole.CheckedAt}
+	known := q.Database == "" || q.Database == fleet.MaintenanceDatabase
 	for _, status := range whole.Statuses {
+		known = known || q.about(status)
 		if q.selects(status) {
-			report.Healthy = report.Healthy && status.Verdict == fleet.VerdictOK
+			report.Healthy = report.Healthy && status.Verdict.Fine()
 			report.Statuses = append(report.Statuses, status)
 		}
+	}
+	if !known {
+		return Report{}, fleet.NewProblem(fleet.ErrNotFound, "health knows no database %q", q.Database).WithHint("pgharbor health")
 	}
 	return report, nil
 }
 
 func (q Query) selects(j *fleet.DatabaseStatus) bool {
-	return (q.Instance == "" || q.Instance == j.Instance) && (q.Database == "" || q.Database == j.Database) &&
-		(len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, j.Verdict)) && q.Scope.Covers(j.Instance)
+	return q.about(j) && (len(q.Verdicts) == 0 || slices.Contains(q.Verdicts, j.Verdict))
+}
+
+// about reports whether a query is about a database, whatever its verdict.
+func (q Query) about(j *fleet.DatabaseStatus) bool {
+	return (q.Instance == "" || fleet.MatchGlob(q.Instance, j.Instance)) && (q.Database == "" || q.Database == j.Database) && q.Scope.Covers(j.Instance)
 }
 
 // evaluate applies the rules to the whole fleet.

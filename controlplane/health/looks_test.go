@@ -138,7 +138,7 @@ func TestASharedLookIsToldWithinTheScope(t *testing.T) {
 	}{
 		{health.Query{}, []string{"prod-0", "prod-1", "stage-0"}},
 		{health.Query{Scope: fleet.Scope{"prod-*"}}, []string{"prod-0", "prod-1"}},
-		{health.Query{Scope: fleet.Scope{"prod-*"}, Instance: "stage-0"}, nil},
+		{health.Query{Scope: fleet.Scope{"prod-*"}, Instance: "*-0"}, []string{"prod-0"}},
 		{health.Query{Instance: "prod-1"}, []string{"prod-1"}},
 		{health.Query{Verdicts: []fleet.Verdict{fleet.VerdictFailed}}, nil},
 	} {
@@ -149,6 +149,12 @@ func TestASharedLookIsToldWithinTheScope(t *testing.T) {
 		}
 		if err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%+v: %v, %v", tt.query, got, err)
+		}
+	}
+	for _, outside := range []string{"stage-0", "stage-*"} {
+		_, err := metrics.Evaluator.Fleet(t.Context(), health.Query{Scope: fleet.Scope{"prod-*"}, Instance: outside})
+		if !errors.Is(err, fleet.ErrNotFound) {
+			t.Errorf("%s, which is out of scope: %v", outside, err)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 const scrapeWithin = 10 * time.Second
 
 var (
-	perDatabase = []string{"instance", "database"}
-	perAgent    = []string{"instance"}
+	perDatabase = []string{"pg_instance", "database"}
+	perAgent    = []string{"pg_instance"}
 
 	verdictDesc         = prometheus.NewDesc("pgharbor_database_verdict", "1 for the verdict that health gives the database.", append(perDatabase, "verdict"), nil)
 	reasonDesc          = prometheus.NewDesc("pgharbor_database_reason", "1 for each verdict that health has a reason for; the worst is the database's.", append(perDatabase, "verdict"), nil)

@@ -77,34 +77,34 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 const metricsOfAFleet = `
 # HELP pgharbor_agent_backup_folder_free_bytes What the disk of the agent's backup folder has left.
 # TYPE pgharbor_agent_backup_folder_free_bytes gauge
-pgharbor_agent_backup_folder_free_bytes{instance="db1"} 4096
+pgharbor_agent_backup_folder_free_bytes{pg_instance="db1"} 4096
 # HELP pgharbor_agent_certificate_end_timestamp_seconds When the agent's certificate ends.
 # TYPE pgharbor_agent_certificate_end_timestamp_seconds gauge
-pgharbor_agent_certificate_end_timestamp_seconds{instance="db1"} 1.7740944e+09
+pgharbor_agent_certificate_end_timestamp_seconds{pg_instance="db1"} 1.7740944e+09
 # HELP pgharbor_agent_clock_offset_seconds How far the agent's clock is ahead of the control plane's.
 # TYPE pgharbor_agent_clock_offset_seconds gauge
-pgharbor_agent_clock_offset_seconds{instance="db1"} -0.25
+pgharbor_agent_clock_offset_seconds{pg_instance="db1"} -0.25
 # HELP pgharbor_agent_last_seen_timestamp_seconds When the agent of the instance was heard of last.
 # TYPE pgharbor_agent_last_seen_timestamp_seconds gauge
-pgharbor_agent_last_seen_timestamp_seconds{instance="db1"} 1.7723664e+09
+pgharbor_agent_last_seen_timestamp_seconds{pg_instance="db1"} 1.7723664e+09
 # HELP pgharbor_agent_next_purge_timestamp_seconds When the agent's retention works next.
 # TYPE pgharbor_agent_next_purge_timestamp_seconds gauge
-pgharbor_agent_next_purge_timestamp_seconds{instance="db1"} 1.7723736e+09
+pgharbor_agent_next_purge_timestamp_seconds{pg_instance="db1"} 1.7723736e+09
 # HELP pgharbor_agent_next_run_timestamp_seconds When the agent's next scheduled run is due.
 # TYPE pgharbor_agent_next_run_timestamp_seconds gauge
-pgharbor_agent_next_run_timestamp_seconds{instance="db1"} 1.77237e+09
+pgharbor_agent_next_run_timestamp_seconds{pg_instance="db1"} 1.77237e+09
 # HELP pgharbor_agents_connected Agents that have a session now.
 # TYPE pgharbor_agents_connected gauge
 pgharbor_agents_connected 2
 # HELP pgharbor_backup_newest_plain_size_bytes The size of the newest good backup's dump, before compression and encryption.
 # TYPE pgharbor_backup_newest_plain_size_bytes gauge
-pgharbor_backup_newest_plain_size_bytes{database="shop",instance="db1"} 5678
+pgharbor_backup_newest_plain_size_bytes{database="shop",pg_instance="db1"} 5678
 # HELP pgharbor_backup_newest_size_bytes The stored size of the newest good backup.
 # TYPE pgharbor_backup_newest_size_bytes gauge
-pgharbor_backup_newest_size_bytes{database="shop",instance="db1"} 1234
+pgharbor_backup_newest_size_bytes{database="shop",pg_instance="db1"} 1234
 # HELP pgharbor_backup_newest_timestamp_seconds When the newest good backup of the database was made.
 # TYPE pgharbor_backup_newest_timestamp_seconds gauge
-pgharbor_backup_newest_timestamp_seconds{database="shop",instance="db1"} 1.7723628e+09
+pgharbor_backup_newest_timestamp_seconds{database="shop",pg_instance="db1"} 1.7723628e+09
 # HELP pgharbor_catalog_read_duration_seconds How long the catalog took to answer this scrape.
 # TYPE pgharbor_catalog_read_duration_seconds gauge
 pgharbor_catalog_read_duration_seconds 0
@@ -113,29 +113,29 @@ pgharbor_catalog_read_duration_seconds 0
 pgharbor_catalog_up 1
 # HELP pgharbor_database_reason 1 for each verdict that health has a reason for; the worst is the database's.
 # TYPE pgharbor_database_reason gauge
-pgharbor_database_reason{database="",instance="db2",verdict="UNKNOWN"} 1
-pgharbor_database_reason{database="a \"b\"",instance="db1",verdict="FAILED"} 1
-pgharbor_database_reason{database="a \"b\"",instance="db1",verdict="STALE"} 1
+pgharbor_database_reason{database="",pg_instance="db2",verdict="UNKNOWN"} 1
+pgharbor_database_reason{database="a \"b\"",pg_instance="db1",verdict="FAILED"} 1
+pgharbor_database_reason{database="a \"b\"",pg_instance="db1",verdict="STALE"} 1
 # HELP pgharbor_database_verdict 1 for the verdict that health gives the database.
 # TYPE pgharbor_database_verdict gauge
-pgharbor_database_verdict{database="",instance="db2",verdict="UNKNOWN"} 1
-pgharbor_database_verdict{database="a \"b\"",instance="db1",verdict="FAILED"} 1
-pgharbor_database_verdict{database="shop",instance="db1",verdict="OK"} 1
+pgharbor_database_verdict{database="",pg_instance="db2",verdict="UNKNOWN"} 1
+pgharbor_database_verdict{database="a \"b\"",pg_instance="db1",verdict="FAILED"} 1
+pgharbor_database_verdict{database="shop",pg_instance="db1",verdict="OK"} 1
 # HELP pgharbor_run_newest_duration_seconds How long the newest run took.
 # TYPE pgharbor_run_newest_duration_seconds gauge
-pgharbor_run_newest_duration_seconds{database="a \"b\"",instance="db1"} 1
-pgharbor_run_newest_duration_seconds{database="shop",instance="db1"} 90
+pgharbor_run_newest_duration_seconds{database="a \"b\"",pg_instance="db1"} 1
+pgharbor_run_newest_duration_seconds{database="shop",pg_instance="db1"} 90
 # HELP pgharbor_run_newest_succeeded 1 if the newest run succeeded, 0 if it failed.
 # TYPE pgharbor_run_newest_succeeded gauge
-pgharbor_run_newest_succeeded{database="a \"b\"",instance="db1"} 0
-pgharbor_run_newest_succeeded{database="shop",instance="db1"} 1
+pgharbor_run_newest_succeeded{database="a \"b\"",pg_instance="db1"} 0
+pgharbor_run_newest_succeeded{database="shop",pg_instance="db1"} 1
 # HELP pgharbor_run_newest_timestamp_seconds When the newest run ended.
 # TYPE pgharbor_run_newest_timestamp_seconds gauge
-pgharbor_run_newest_timestamp_seconds{database="a \"b\"",instance="db1"} 1.772362801e+09
-pgharbor_run_newest_timestamp_seconds{database="shop",instance="db1"} 1.77236289e+09
+pgharbor_run_newest_timestamp_seconds{database="a \"b\"",pg_instance="db1"} 1.772362801e+09
+pgharbor_run_newest_timestamp_seconds{database="shop",pg_instance="db1"} 1.77236289e+09
 # HELP pgharbor_run_under_way_timestamp_seconds When the run began that is under way.
 # TYPE pgharbor_run_under_way_timestamp_seconds gauge
-pgharbor_run_under_way_timestamp_seconds{database="shop",instance="db1"} 1.7723664e+09
+pgharbor_run_under_way_timestamp_seconds{database="shop",pg_instance="db1"} 1.7723664e+09
 # HELP pgharbor_transfers_open Downloads that are under way.
 # TYPE pgharbor_transfers_open gauge
 pgharbor_transfers_open 1
@@ -218,5 +218,25 @@ func TestReportIsWorstFirstAndHealthyOnlyIfAllAre(t *testing.T) {
 	}
 	if report, err := evaluator.Fleet(t.Context(), health.Query{Instance: "a-good"}); err != nil || !report.Healthy {
 		t.Errorf("the good one alone: %+v, %v", report, err)
+	}
+}
+
+// What is to be passed over alarms nobody, and counts as nothing that is well.
+func TestIgnoredIsHealthyAndNotOK(t *testing.T) {
+	metrics, c := collector(t)
+	invite(t, c, "db1", now)
+	status := fleet.AgentStatus{BackupsEnabled: true, Databases: []fleet.InstanceDatabase{{Name: "scratch", Covered: true}}}
+	if err := c.Agents.RecordStatus(t.Context(), "db1", "1", status, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Thresholds.Set(t.Context(), fleet.ThresholdRule{Pattern: "db1/scratch", Thresholds: fleet.Thresholds{Ignore: true}, SetAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := metrics.Evaluator.Fleet(t.Context(), health.Query{})
+	if err != nil || !report.Healthy || len(report.Statuses) != 1 || report.Statuses[0].Verdict != fleet.VerdictIgnored {
+		t.Errorf("got %+v, %v", report, err)
+	}
+	if scraped := scrape(t, metrics); !strings.Contains(scraped, `pgharbor_database_verdict{database="scratch",pg_instance="db1",verdict="IGNORED"} 1`) {
+		t.Error(scraped)
 	}
 }

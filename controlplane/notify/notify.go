@@ -80,6 +80,9 @@ func (n *Notifier) Look(ctx context.Context) error {
 	}
 	now := n.Now().UTC()
 	step := fleet.StepAlerts(known, n.current(report.Statuses, now), now)
+	if len(n.Channels) == 0 {
+		step = step.Untold(known)
+	}
 	var queued []fleet.Notification
 	if news := step.News(); len(news) > 0 {
 		for _, channel := range n.Channels {

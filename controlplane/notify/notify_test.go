@@ -296,3 +296,27 @@ func TestAgentsHaveTimeToComeBackAfterAStart(t *testing.T) {
 		t.Errorf("told %d times of an agent that stays away", len(h.got))
 	}
 }
+
+// What began before there was anybody to tell is told once there is, and nobody says before that it was.
+func TestWhatFiredBeforeThereWasAChannelIsTold(t *testing.T) {
+	s := newStage(t, `{}`)
+	for range 2 * 24 * 60 / 10 { // past the time of a reminder
+		s.at = s.at.Add(9 * time.Minute)
+		s.pass(t)
+	}
+	known, err := s.Catalog.Alerts.List(t.Context(), nil)
+	if err != nil || len(known) != 1 || known[0].FiredAt.IsZero() || !known[0].ToldAt.IsZero() {
+		t.Fatalf("without a channel: %+v, %v", known, err)
+	}
+	h := newHook(t)
+	s.Channels = load(t, h.config(t, "a secret"), s.Now)
+	s.pass(t)
+	s.pass(t)
+	if len(h.bodies) != 1 || h.bodies[0]["news"].([]any)[0].(map[string]any)["kind"] != "firing" {
+		t.Errorf("told %v", h.bodies)
+	}
+	known, err = s.Catalog.Alerts.List(t.Context(), nil)
+	if err != nil || len(known) != 1 || known[0].ToldAt.IsZero() {
+		t.Errorf("with a channel: %+v, %v", known, err)
+	}
+}

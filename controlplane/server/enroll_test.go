@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -161,6 +162,37 @@ func TestRequestThatCannotBeSignedLeavesTheInvite(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cp.Enroll(t, word)
+}
+
+// Anyone who pastes an invite into the wrong program has it still, and no ghost device is left.
+func TestAnInviteForSomebodyElseStaysUnused(t *testing.T) {
+	cp := servertest.Start(t)
+	person, agent := cp.InviteUser(t, "vera", fleet.RoleViewer), cp.InviteAgent(t, "db1")
+	dir := filepath.Join(t.TempDir(), "identity")
+	if _, err := client.EnrollAgent(t.Context(), dir, person); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "for the person vera") {
+		t.Errorf("an agent with a person's invite: %v", err)
+	}
+	if _, err := client.EnrollDevice(t.Context(), dir, agent, "desk"); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "for the agent of db1") {
+		t.Errorf("a person with an agent's invite: %v", err)
+	}
+	users, err := pgharborv1.NewUserServiceClient(cp.Owner(t)).ListUsers(bounded(t), &pgharborv1.ListUsersRequest{})
+	for _, user := range users.GetUsers() {
+		if user.GetName() == "vera" && user.GetDevices() != 0 {
+			t.Errorf("vera has %d devices", user.GetDevices())
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(dir), "*")); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if _, err := client.EnrollDevice(t.Context(), dir, person, "desk"); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.EnrollAgent(t.Context(), filepath.Join(t.TempDir(), "identity"), agent); err != nil {
+		t.Error(err)
+	}
 }
 
 // A reply that was lost must lock nobody out, so the earlier certificate holds.

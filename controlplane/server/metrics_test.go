@@ -37,7 +37,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		"\npgharbor_agents_connected 1\n",
 		"\npgharbor_catalog_up 1\n",
-		"\npgharbor_database_verdict{database=\"\",instance=\"db1\",verdict=\"UNKNOWN\"} 1\n",
+		"\npgharbor_database_verdict{database=\"\",pg_instance=\"db1\",verdict=\"UNKNOWN\"} 1\n",
 		`grpc_server_handled_total{grpc_code="OK",grpc_method="ListUsers",grpc_service="pgharbor.v1.UserService",grpc_type="unary"} 1`,
 		"\nprocess_resident_memory_bytes ", "\ngo_goroutines ",
 	} {

@@ -222,6 +222,7 @@ func TestThresholdsWaitForAnotherPerson(t *testing.T) {
 		_, err := thresholds.SetThreshold(bounded(t), &pgharborv1.SetThresholdRequest{Threshold: &pgharborv1.Threshold{Pattern: pattern, Ignore: true}})
 		return err
 	}
+	cp.InviteAgent(t, "prod-later")
 	if err := set("prod-1/scratch"); err != nil {
 		t.Fatalf("without a policy: %v", err)
 	}

@@ -217,6 +217,7 @@ var bounds = map[protoreflect.FullName]bound{
 	"pgharbor.v1.EnrollRequest.secret":           name(256),
 	"pgharbor.v1.EnrollRequest.csr":              raw(16 << 10),
 	"pgharbor.v1.EnrollRequest.device":           name(256),
+	"pgharbor.v1.EnrollRequest.kind":             name(16),
 	"pgharbor.v1.RenewCertificateRequest.csr":    raw(16 << 10),
 	"pgharbor.v1.SyncAuthoritiesRequest.trusted": list(100, name(128)),
 	"pgharbor.v1.SyncAuthoritiesRequest.issuer":  name(128),

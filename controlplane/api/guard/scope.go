@@ -53,8 +53,8 @@ func (g *Guard) instancesOf(ctx context.Context, method string, caller fleet.Cal
 	for _, subject := range rule.Scoping.Subjects {
 		fields := message.ProtoReflect()
 		value := fields.Get(fields.Descriptor().Fields().ByName(protoreflect.Name(subject.Field))).String()
-		if value == "" {
-			continue
+		if value == "" || rule.Scoping.Kind == access.ByFilter && fleet.IsGlob(value) {
+			continue // a list has what is in scope alone, whatever a glob says
 		}
 		instance, err := g.instanceOf(ctx, subject.Names, value)
 		if subject.Names != access.SubjectInstance {

@@ -28,7 +28,9 @@ type EnrollRequest struct {
 	// A PKCS#10 request, DER. Only its key is used; the name is the invite's.
 	Csr []byte `protobuf:"bytes,2,opt,name=csr,proto3" json:"csr,omitempty"`
 	// What a person calls the machine; printable, at most 64 bytes.
-	Device        string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
+	Device string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
+	// "agent" or "user": what the caller is, and whom the invite must be for. If it is empty, the invite says it.
+	Kind          string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -80,6 +82,13 @@ func (x *EnrollRequest) GetCsr() []byte {
 func (x *EnrollRequest) GetDevice() string {
 	if x != nil {
 		return x.Device
+	}
+	return ""
+}
+
+func (x *EnrollRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
 	}
 	return ""
 }
@@ -159,11 +168,12 @@ var File_pgharbor_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_pgharbor_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpgharbor/v1/enrollment.proto\x12\vpgharbor.v1\"Q\n" +
+	"\x1cpgharbor/v1/enrollment.proto\x12\vpgharbor.v1\"e\n" +
 	"\rEnrollRequest\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03csr\x18\x02 \x01(\fR\x03csr\x12\x16\n" +
-	"\x06device\x18\x03 \x01(\tR\x06device\"p\n" +
+	"\x06device\x18\x03 \x01(\tR\x06device\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\"p\n" +
 	"\x0eEnrollResponse\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +

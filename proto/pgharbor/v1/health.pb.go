@@ -590,7 +590,7 @@ func (*RemoveThresholdResponse) Descriptor() ([]byte, []int) {
 
 type GetHealthResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True when every verdict is OK.
+	// True when every verdict is OK, PENDING or IGNORED.
 	Healthy   bool                   `protobuf:"varint,1,opt,name=healthy,proto3" json:"healthy,omitempty"`
 	CheckedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=checked_at,json=checkedAt,proto3" json:"checked_at,omitempty"`
 	// Worst first.
