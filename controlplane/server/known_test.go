@@ -90,7 +90,7 @@ func TestTheAuditLogKnowsItsWords(t *testing.T) {
 		{&pgharborv1.ListAuditEntriesRequest{Action: "audit.seal"}, codes.OK}, // none yet
 		{&pgharborv1.ListAuditEntriesRequest{Action: "TransferService/Download"}, codes.OK},
 		{&pgharborv1.ListAuditEntriesRequest{Outcome: "denied", Action: "identity.enroll"}, codes.OK}, // none, and no typo
-		{&pgharborv1.ListAuditEntriesRequest{Outcome: "sucess"}, codes.InvalidArgument},
+		{&pgharborv1.ListAuditEntriesRequest{Outcome: "well"}, codes.InvalidArgument},
 		{&pgharborv1.ListAuditEntriesRequest{Instance: "db2"}, codes.NotFound},
 		{&pgharborv1.ListAuditEntriesRequest{Instance: "db?"}, codes.OK},
 	} {
