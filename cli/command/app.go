@@ -96,7 +96,7 @@ control plane or the agent can't be reached.`,
 	flags.StringVar(&a.logins.Context, "context", "", "which of your logins to use (default: the one that logged in last)")
 	flags.DurationVar(&a.session.Timeout, "timeout", defaultTimeout, "how long a single answer may take")
 	root.AddCommand(
-		loginCommand(a), contextsCommand(a),
+		loginCommand(a), logoutCommand(a), contextsCommand(a),
 		listCommand(a), showCommand(a), backupCommand(a), downloadCommand(a),
 		restoreCommand(a), undoCommand(a), restoresCommand(a), runsCommand(a),
 		verifyCommand(a), holdCommand(a), releaseCommand(a),

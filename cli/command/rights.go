@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pgharbor/pgharbor/cli/internal/output"
+	"github.com/pgharbor/pgharbor/internal/exit"
 	pgharborv1 "github.com/pgharbor/pgharbor/proto/pgharbor/v1"
 )
 
@@ -69,14 +70,15 @@ Taken back by: pgharbor users revoke NAME --permission PERMISSION.`,
 }
 
 func usersRevokeCommand(a *app) *cobra.Command {
-	var permission, device string
+	var permission, device, confirm string
 	cmd := a.printing(&cobra.Command{
 		Use:   "revoke NAME",
 		Short: "End every device of a person, or one of them, or take back one permission",
 		Long: `Revoke ends every certificate of a person: new connections are refused at once, and what
 runs over old ones ends within seconds. With --device it ends one device alone, which
 everybody may do to their own; pgharbor users devices lists them. With --permission it
-takes back what users grant gave.`,
+takes back what users grant gave. To end every device of your own takes a confirmation:
+you are nobody after it, until somebody invites you again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			switch {
@@ -85,14 +87,41 @@ takes back what users grant gave.`,
 			case device != "":
 				return revokeDevice(ctx, a.out, conn, args[0], device)
 			default:
+				if err := confirmSelf(ctx, a, conn, args[0], confirm); err != nil {
+					return err
+				}
 				return revokeUser(ctx, a.out, conn, args[0])
 			}
 		}),
 	})
+	cmd.Flags().StringVar(&confirm, "confirm", "", "your own name again, to revoke yourself")
 	cmd.Flags().StringVar(&permission, "permission", "", "take back this permission, and nothing else")
 	cmd.Flags().StringVar(&device, "device", "", "end the device with this id, and nothing else")
 	cmd.MarkFlagsMutuallyExclusive("permission", "device")
 	return cmd
+}
+
+// confirmSelf asks who revokes themselves whether they mean it.
+func confirmSelf(ctx context.Context, a *app, conn *grpc.ClientConn, name, confirm string) error {
+	mine, err := isMe(ctx, conn, name)
+	if err != nil || !mine || confirm == name {
+		return err
+	}
+	if confirm != "" {
+		return exit.Fail(exit.Usage, "--confirm is %q, and you are %q", confirm, name)
+	}
+	if !a.prompt.Interactive() {
+		return exit.Fail(exit.Usage, "this ends every device of your own, and --confirm is missing").
+			WithHint("of this machine alone: pgharbor logout; of all: pgharbor users revoke %s --confirm %s", name, name)
+	}
+	answer, err := a.prompt.Ask(ctx, "This ends every device of your own. Type your name to go on: ")
+	if err != nil {
+		return err
+	}
+	if answer != name {
+		return exit.Fail(exit.Usage, "that is not your name: nothing was done")
+	}
+	return nil
 }
 
 func revokeUser(ctx context.Context, out *output.Printer, conn *grpc.ClientConn, name string) error {

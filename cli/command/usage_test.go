@@ -71,7 +71,7 @@ func TestWhoIsNotLoggedInIsToldSo(t *testing.T) {
 	for _, line := range []string{
 		"list", "show x", "backup shop", "download x", "restore x --to-database y --confirm y --reason z", "restores",
 		"runs", "retention", "health", "health --watch", "thresholds list", "thresholds set x --ignore",
-		"thresholds remove x", "agents list", "agents show x", "agents invite x", "agents revoke x", "users list",
+		"thresholds remove x", "logout", "agents list", "agents show x", "agents invite x", "agents revoke x", "users list",
 		"users invite x --role VIEWER", "users grant x y", "users revoke x", "users set x --role VIEWER", "users devices", "audit list", "audit verify", "audit export",
 		"approvals list", "approvals approve x", "policies list",
 	} {
