@@ -11,6 +11,30 @@ import (
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
+// obstacles are what stands in the way of a restore, and the check that says so.
+var obstacles = []struct {
+	failed string // the check
+	text   string // of its line
+	change func(*backup.RestoreRequest, *backup.Manifest)
+	role   string
+}{
+	{"target", "exists already", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "harbour" }, ""},
+	{"target", "longer than 63 bytes", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = strings.Repeat("x", 64) }, ""},
+	{"target", "restores under way", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "pgharbor_restore_x" }, ""},
+	{"versions", "server of version 99 or newer", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.ServerVersion = "99.1" }, ""},
+	{"locale", "xx_XX.utf8: the server does not have the locale", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Collation = "xx_XX.utf8" }, ""},
+	{"locale", "come with PostgreSQL 17", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.LocaleProvider = "builtin" }, ""},
+	{"extensions", "the server does not have the extensions nowhere", func(_ *backup.RestoreRequest, m *backup.Manifest) {
+		m.Needs.Extensions = []string{"nowhere", "plpgsql"}
+	}, ""},
+	{"tablespaces", "tablespaces fast", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Tablespaces = []string{"fast"} }, ""},
+	{"roles", "roles bosun", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Roles = []string{"bosun"} }, ""},
+	{"disk", "make room", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.PlainSizeBytes = 1 << 60 }, ""},
+	{"rights", "lacks CREATEDB", func(*backup.RestoreRequest, *backup.Manifest) {}, "mate"},
+	{"rights", `lacks the ownership of database "harbour"`, func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target, r.Replace = "harbour", true }, "maker"},
+	{"event triggers", "only a superuser can", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.EventTriggers = 1 }, "maker"},
+}
+
 // What stands in the way is told before a byte moves, by its name and with what to do, and the restore does not begin.
 func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 	server := sample(t, "harbour")
@@ -23,29 +47,7 @@ func TestPreviewFindsWhatStandsInTheWay(t *testing.T) {
 		t.Fatalf("the manifest says that the dump needs %+v", manifest.Needs)
 	}
 	path := filepath.Join(folderOf(stored).Dir(), "harbour", manifest.Filename)
-	tests := []struct {
-		failed string // the check
-		text   string // of its line
-		change func(*backup.RestoreRequest, *backup.Manifest)
-		role   string
-	}{
-		{"target", "exists already", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "harbour" }, ""},
-		{"target", "longer than 63 bytes", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = strings.Repeat("x", 64) }, ""},
-		{"target", "restores under way", func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target = "pgharbor_restore_x" }, ""},
-		{"versions", "server of version 99 or newer", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.ServerVersion = "99.1" }, ""},
-		{"locale", "xx_XX.utf8: the server does not have the locale", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Collation = "xx_XX.utf8" }, ""},
-		{"locale", "come with PostgreSQL 17", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.LocaleProvider = "builtin" }, ""},
-		{"extensions", "the server does not have the extensions nowhere", func(_ *backup.RestoreRequest, m *backup.Manifest) {
-			m.Needs.Extensions = []string{"nowhere", "plpgsql"}
-		}, ""},
-		{"tablespaces", "tablespaces fast", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Tablespaces = []string{"fast"} }, ""},
-		{"roles", "roles bosun", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.Roles = []string{"bosun"} }, ""},
-		{"disk", "make room", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.PlainSizeBytes = 1 << 60 }, ""},
-		{"rights", "lacks CREATEDB", func(*backup.RestoreRequest, *backup.Manifest) {}, "mate"},
-		{"rights", `lacks the ownership of database "harbour"`, func(r *backup.RestoreRequest, _ *backup.Manifest) { r.Target, r.Replace = "harbour", true }, "maker"},
-		{"event triggers", "only a superuser can", func(_ *backup.RestoreRequest, m *backup.Manifest) { m.Needs.EventTriggers = 1 }, "maker"},
-	}
-	for _, test := range tests {
+	for _, test := range obstacles {
 		t.Run(test.failed+" "+test.text, func(t *testing.T) {
 			config := newConfig(t)
 			if test.role != "" {

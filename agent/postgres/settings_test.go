@@ -47,17 +47,6 @@ func TestSettingsFrom(t *testing.T) {
 		{"an unknown keyword", []string{"DATABASE_URL=hots=x"}, nil, `"hots"`},
 		{"an open quote", []string{"DATABASE_URL=password='hunter2"}, nil, "quote is not closed"},
 		{"bad percent-encoding", []string{"DATABASE_URL=postgresql://u:hunter2%zz@h/d"}, nil, "percent-encoded"},
-		{"a question mark in a password", []string{"DATABASE_URL=postgresql://u:a?b=c@h/d?sslmode=disable"},
-			map[string]string{"host": "h", "user": "u", "password": "a?b=c", "dbname": "d", "sslmode": "disable"}, ""},
-		{"a URI without a password and an @ in a parameter", []string{"DATABASE_URL=postgresql://h/d?application_name=a@b"},
-			map[string]string{"host": "h", "dbname": "d", "application_name": "a@b"}, ""},
-		{"a driver's scheme", []string{"DATABASE_URL=postgresql+psycopg2://u:hunter2@h/d"}, nil, "looks like a URL"},
-		{"a URL in quotes", []string{`DATABASE_URL="postgres://u:hunter2@h/d"`}, nil, "looks like a URL"},
-		{"a URL after a blank", []string{"DATABASE_URL= postgres://u:hunter2@h/d?sslmode=require"}, nil, "looks like a URL"},
-		{"a URL in capitals", []string{"DATABASE_URL=Postgres://u:hunter2@h/d?sslmode=require"}, nil, "looks like a URL"},
-		{"a URL as the name of a database", []string{"PGDATABASE=postgres://u:hunter2@h/d"}, nil, "set DATABASE_URL to it"},
-		{"keywords with a URL as a value", []string{"DATABASE_URL=host=h dbname=x application_name=a://b"},
-			map[string]string{"host": "h", "dbname": "x", "application_name": "a://b"}, ""},
 		{"a password that no passfile holds", []string{"PGPASSWORD=hunter2\nx"}, nil, "line break"},
 	}
 	for _, test := range tests {
@@ -79,6 +68,30 @@ func TestSettingsFrom(t *testing.T) {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAURIIsReadAsLibpqReadsIt(t *testing.T) {
+	for text, want := range map[string]map[string]string{
+		"postgresql://u:a?b=c@h/d?sslmode=disable": {"host": "h", "user": "u", "password": "a?b=c", "dbname": "d", "sslmode": "disable"},
+		"postgresql://h/d?application_name=a@b":    {"host": "h", "dbname": "d", "application_name": "a@b"},
+		"host=h dbname=x application_name=a://b":   {"host": "h", "dbname": "x", "application_name": "a://b"},
+	} {
+		if got, err := parseConnection(text); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+// psql takes these for the name of a database, and so connects to the local server with a password in its title.
+func TestWhatLooksLikeAURLIsRefusedAndNotPrinted(t *testing.T) {
+	for _, entry := range []string{
+		"DATABASE_URL=postgresql+psycopg2://u:hunter2@h/d", `DATABASE_URL="postgres://u:hunter2@h/d"`, "DATABASE_URL= postgres://u:hunter2@h/d?sslmode=require",
+		"DATABASE_URL=Postgres://u:hunter2@h/d?sslmode=require", "PGDATABASE=postgres://u:hunter2@h/d",
+	} {
+		if _, err := SettingsFrom([]string{entry}); err == nil || !strings.Contains(err.Error(), "URL") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", entry, err)
+		}
 	}
 }
 

@@ -103,6 +103,31 @@ func pageOf(p *peer, also func(*pgharborv1.ConnectRequest)) *pgharborv1.Inventor
 	return all[len(all)-1].GetInventoryPage()
 }
 
+// backupReports are what an agent reports of one job that backs up, which it does once.
+type backupReports struct {
+	t        *testing.T
+	p        *peer
+	job      string
+	updates  int
+	finished *pgharborv1.RunFinished
+}
+
+// take counts a message, and acknowledges it if it is a report.
+func (b *backupReports) take(m *pgharborv1.ConnectRequest) {
+	if m.GetJobUpdate().GetJobId() == b.job {
+		b.updates++
+	}
+	if run := m.GetReport().GetRunFinished(); run != nil {
+		if b.finished != nil {
+			b.t.Errorf("the job ran twice: %v", run)
+		}
+		b.finished = run
+	}
+	if r := m.GetReport(); r != nil {
+		b.p.acknowledge(r.GetId())
+	}
+}
+
 func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 	server := postgrestest.Shared(t)
 	leakless(t)
@@ -119,47 +144,32 @@ func TestBackupJobIsDoneOnceAndReported(t *testing.T) {
 	offer := &pgharborv1.Offer{JobId: id, Spec: &pgharborv1.Offer_Backup{Backup: &pgharborv1.BackupSpec{Database: "shop"}}}
 	p.offer(offer)
 	p.offer(offer) // delivery is at least once
-	var finished *pgharborv1.RunFinished
 	var result *pgharborv1.JobFinished
-	updates := 0
-	collect := func(m *pgharborv1.ConnectRequest) {
-		if m.GetJobUpdate().GetJobId() == id {
-			updates++
-		}
-		if run := m.GetReport().GetRunFinished(); run != nil {
-			if finished != nil {
-				t.Errorf("the job ran twice: %v", run)
-			}
-			finished = run
-		}
-		if r := m.GetReport(); r != nil {
-			p.acknowledge(r.GetId())
-		}
-	}
+	heard := &backupReports{t: t, p: p, job: id}
 	p.until(func(m *pgharborv1.ConnectRequest) bool {
-		collect(m)
+		heard.take(m)
 		result = m.GetReport().GetJobFinished()
 		return result != nil
 	})
-	if result.GetState() != "succeeded" || result.GetJobId() != id || updates == 0 {
-		t.Fatalf("%d updates, result %v", updates, result)
+	if result.GetState() != "succeeded" || result.GetJobId() != id || heard.updates == 0 {
+		t.Fatalf("%d updates, result %v", heard.updates, result)
 	}
-	b := finished.GetBackup()
+	b := heard.finished.GetBackup()
 	isOfShop(t, b)
-	if finished.GetRun().GetJobId() != id || b.GetRetention().GetStatus() != "kept" {
-		t.Errorf("run %v", finished)
+	if heard.finished.GetRun().GetJobId() != id || b.GetRetention().GetStatus() != "kept" {
+		t.Errorf("run %v", heard.finished)
 	}
 	// An offer that comes late, and another session, change nothing.
 	p.offer(offer)
 	beats := p.until(isHeartbeat)
 	for _, m := range beats {
-		collect(m)
+		heard.take(m)
 	}
 	digest := beats[len(beats)-1].GetHeartbeat().GetInventoryDigest()
 	if digest == hello.GetInventoryDigest() {
 		t.Error("the digest did not change with the inventory")
 	}
-	page := pageOf(p, collect)
+	page := pageOf(p, heard.take)
 	if !page.GetLast() || page.GetDigest() != digest || len(page.GetBackups()) != 1 {
 		t.Fatalf("inventory %v", page)
 	}

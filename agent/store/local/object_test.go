@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -44,5 +45,30 @@ func TestAFileThatAProcessHasOpenForWritingIsBeingWritten(t *testing.T) {
 	}
 	if writing, err := file.BeingWritten(); writing || err != nil {
 		t.Errorf("once it is closed: %v, %v", writing, err)
+	}
+}
+
+func TestLargeWritesArriveWhole(t *testing.T) {
+	s := open(t, t.TempDir())
+	f, err := s.Create("shop", base, "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	for range 20 { // crosses the bound at which writeback is asked for
+		if _, err := f.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loc, err := f.Commit(nameAsManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.Path(loc))
+	if err != nil || !bytes.Equal(data, bytes.Repeat(chunk, 20)) {
+		t.Errorf("%d bytes are stored, error %v", len(data), err)
+	}
+	if space, err := s.Space(); err != nil || space.Free <= 0 {
+		t.Errorf("free are %d, %v", space.Free, err)
 	}
 }
