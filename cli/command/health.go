@@ -29,7 +29,7 @@ func healthCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.out.Print(response, func() error { return showHealth(a.out, response) }); err != nil {
+			if err := a.out.Print(response, func() error { return showHealth(a.out, response, len(request.GetVerdicts()) == 0) }); err != nil {
 				return err
 			}
 			if exitCode && !response.GetHealthy() {
@@ -68,7 +68,7 @@ func watchHealth(ctx context.Context, a *app, conn *grpc.ClientConn, request *pg
 				if _, err := fmt.Fprintf(a.out.Stdout, "\n%s\n", output.Time(health.GetCheckedAt(), a.out.Now().Location())); err != nil {
 					return err
 				}
-				return showHealth(a.out, health)
+				return showHealth(a.out, health, len(request.GetVerdicts()) == 0)
 			}); err != nil {
 				return err
 			}
@@ -82,10 +82,20 @@ func watchHealth(ctx context.Context, a *app, conn *grpc.ClientConn, request *pg
 	}
 }
 
-func showHealth(out *output.Printer, health *pgharborv1.GetHealthResponse) error {
+// shownOK is up to how many databases those that are OK have rows. Of a larger fleet they are a count.
+const shownOK = 20
+
+// showHealth prints a row a database. If fold is set, a large fleet's databases that are OK are counted alone.
+func showHealth(out *output.Printer, health *pgharborv1.GetHealthResponse, fold bool) error {
+	fold = fold && len(health.GetDatabases()) > shownOK
+	folded := 0
 	now := out.Now()
 	table := output.NewTable("VERDICT", "INSTANCE", "DATABASE", ">NEWEST", ">SIZE", "SIZES", "LAST RUN", "WHY", "NEXT STEP")
 	for _, database := range health.GetDatabases() {
+		if fold && database.GetVerdict() == "OK" {
+			folded++
+			continue
+		}
 		var why, next []string
 		for _, reason := range database.GetReasons() {
 			why = append(why, reason.GetText())
@@ -104,8 +114,15 @@ func showHealth(out *output.Printer, health *pgharborv1.GetHealthResponse) error
 	if _, err := fmt.Fprintln(out.Stdout, glance(health.GetDatabases())); err != nil {
 		return err
 	}
-	if err := table.Write(out.Stdout, "Nothing is known of any database yet."); err != nil {
+	empty := "Nothing is known of any database yet."
+	if folded > 0 {
+		empty = "All of them are OK."
+	}
+	if err := table.Write(out.Stdout, empty); err != nil {
 		return err
+	}
+	if folded > 0 {
+		out.Say("%d databases are OK; a row for each: pgharbor health --verdict OK", folded)
 	}
 	if err := showRestoreTimes(out, health.GetDatabases()); err != nil {
 		return err

@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,22 @@ func TestHealthExitCode(t *testing.T) {
 	f.health = &pgharborv1.GetHealthResponse{Healthy: true}
 	if got := f.run(t, "health", "--exit-code"); got.code != exit.Done {
 		t.Errorf("healthy: %+v", got)
+	}
+}
+
+// What is well of a large fleet is a count, so that what is not can be seen.
+func TestHealthOfALargeFleetFoldsWhatIsWell(t *testing.T) {
+	f := loggedIn(t)
+	f.health = &pgharborv1.GetHealthResponse{Databases: []*pgharborv1.DatabaseHealth{{Instance: "db1", Database: "crm", Verdict: "STALE"}}}
+	for n := range 100 {
+		f.health.Databases = append(f.health.Databases, &pgharborv1.DatabaseHealth{Instance: "db" + strconv.Itoa(n), Database: "shop", Verdict: "OK"})
+	}
+	got := f.run(t, "health")
+	if !strings.Contains(got.stdout, "databases: 101, 1 STALE, 100 OK") || !strings.Contains(got.stdout, "crm") || strings.Contains(got.stdout, "shop") ||
+		!strings.Contains(got.stderr, "100 databases are OK") {
+		t.Errorf("%+v", got)
+	}
+	if got := f.run(t, "health", "--verdict", "OK"); strings.Count(got.stdout, "shop") != 100 {
+		t.Errorf("%+v", got)
 	}
 }
