@@ -77,11 +77,11 @@ func (i *inspector) Tables() []TableRows {
 	return i.Scanner.Tables()
 }
 
-// finish ends the inspection. broken is why the dump did not come to its end, or nil; only a whole dump is judged.
+// finish ends the inspection. broken is why the dump did not come to its end, or nil; only a whole dump is evaluated.
 func (i *inspector) finish(broken error) error {
 	if i.define != nil {
 		if broken != nil || !i.index.Usable() {
-			return nil // its hash is its judge; it is restored as a whole
+			return nil // its hash says whether it is; it is restored as a whole
 		}
 		return i.define(i.index)
 	}

@@ -40,7 +40,7 @@ func (r *Repository) Inventory() ([]Stored, error) {
 			unread = append(unread, err)
 			continue
 		}
-		stored, err := judge(entry)
+		stored, err := readEntry(entry)
 		if err == nil {
 			if err = witness(stored.Manifest, entry.Manifest); err != nil {
 				stored.State, stored.Damage = StateDamaged, err.Error() // it stays in sight, and counts for nothing
@@ -60,8 +60,8 @@ func (r *Repository) Inventory() ([]Stored, error) {
 	return inventory, errors.Join(unread...)
 }
 
-// judge reads a stored manifest, which must speak of the file that it stands beside.
-func judge(entry store.Entry) (Stored, error) {
+// readEntry reads a stored manifest, which must be about the file that it is next to.
+func readEntry(entry store.Entry) (Stored, error) {
 	manifest, err := ParseManifest(entry.Manifest)
 	if err != nil {
 		return Stored{}, err

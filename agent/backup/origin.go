@@ -46,7 +46,7 @@ func (o Origin) Proven() bool {
 // Ours says that the file is one of this host's own, although its content may be anybody's: nobody from afar has put it here.
 func (o Origin) Ours() bool { return o.Proven() || o.Kind == OriginRestored || o.Kind == OriginFolder }
 
-// Of judges who made a manifest, given as it is stored. Attested is a key that the control plane calls the maker's;
+// Of finds out who made a manifest, given as it is stored. Attested is a key that the control plane calls the maker's;
 // nil where it did not say. ErrForged and ErrUnsigned say that the manifest is not what it makes believe.
 func (o *Origins) Of(stored []byte, m Manifest, attested ed25519.PublicKey) (Origin, error) {
 	origin, err := o.maker(stored, m, attested)
@@ -56,7 +56,7 @@ func (o *Origins) Of(stored []byte, m Manifest, attested ed25519.PublicKey) (Ori
 	return origin, err
 }
 
-// maker judges who made a manifest, whatever it is of.
+// maker finds out who made a manifest, whatever it is of.
 func (o *Origins) maker(stored []byte, m Manifest, attested ed25519.PublicKey) (Origin, error) {
 	origin := Origin{Kind: OriginUnknown}
 	if m.Signature != nil {
@@ -125,7 +125,7 @@ func (o *Origins) keyOf(id string) (ed25519.PublicKey, error) {
 	return o.signer.Known(id)
 }
 
-// unsigned judges a manifest without a signature and without a passphrase MAC. One that claims to be this agent's own, and did not
+// unsigned evaluates a manifest without a signature and without a passphrase MAC. One that claims to be this agent's own, and did not
 // stand here when the agent began to sign, has lost its signature to somebody.
 func (o *Origins) unsigned(stored []byte, m Manifest, origin Origin) (Origin, error) {
 	if o.signer == nil || !o.signer.Exists() {
@@ -143,7 +143,7 @@ func (o *Origins) unsigned(stored []byte, m Manifest, origin Origin) (Origin, er
 	return origin, nil
 }
 
-// imported judges the manifest of a file that somebody else wrote: certified is where it was found, and not by whom it was
+// imported evaluates the manifest of a file that somebody else wrote: certified is where it was found, and not by whom it was
 // written. One that nobody here knows to have certified it says nothing.
 func (o *Origins) imported(stored []byte, origin Origin) (Origin, error) {
 	certified := origin.Proven()

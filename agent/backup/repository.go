@@ -21,7 +21,7 @@ type Repository struct {
 // SourceOf is where a stored backup is read from.
 func (r *Repository) SourceOf(stored Stored) Source { return keptIn{r.store, stored.Location} }
 
-// OriginOf judges who made a stored backup.
+// OriginOf finds out who made a stored backup.
 func (r *Repository) OriginOf(stored Stored) (Origin, error) {
 	content, err := r.ReadManifest(stored.Location)
 	if err != nil {

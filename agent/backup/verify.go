@@ -63,7 +63,7 @@ func (f *fileReader) open(ctx context.Context, file Object, manifest *Manifest, 
 }
 
 // readAll reads a file to its end, through the hash of what is stored and, opened, that of what is plain. Where only the
-// judgement of the dump is bad, it returns what it found with the error.
+// dump is bad, it returns what it found with the error.
 func (f *fileReader) readAll(ctx context.Context, file Object, src *source, manifest *Manifest, progress *reporter) (*verified, error) {
 	var server postgres.Server
 	if src.format == postgres.FormatCustom {
@@ -91,7 +91,7 @@ func (f *fileReader) readAll(ctx context.Context, file Object, src *source, mani
 	if openErr := <-opened; err == nil {
 		err = openErr
 	}
-	judgement := inspector.finish(err)
+	fault := inspector.finish(err)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (f *fileReader) readAll(ctx context.Context, file Object, src *source, mani
 		source: *src, size: stored.size, sha: stored.sum(), plainSize: plain.size, plainSHA: plain.sum(),
 		tables: inspector.Tables(), needs: inspector.Needs(), foreign: inspector.Foreign(), archive: inspector.index,
 		definitions: definitions,
-	}, src.judge(judgement)
+	}, src.classify(fault)
 }
 
 // copy opens what is stored and writes the plain dump to w, the one while it does the other.
@@ -115,8 +115,8 @@ func (s *source) copy(ctx context.Context, w io.Writer, stored io.Reader) error 
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// judge names what an inspection found of a file that could be opened to its end.
-func (s *source) judge(err error) error {
+// classify names what an inspection found of a file that could be opened to its end.
+func (s *source) classify(err error) error {
 	var tool *postgres.ToolError
 	if s.format == postgres.FormatCustom && errors.As(err, &tool) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -85,7 +85,7 @@ func (p *Preflight) MayReplace(ctx context.Context, replaced string) (lacks stri
 // ErrNoLocale reports that the server's host does not have a locale.
 var ErrNoLocale = errors.New("the server does not have the locale")
 
-// CheckLocale tries whether databases of a locale can be made, by a collation that never comes to be. ErrNoLocale where
+// CheckLocale tries whether databases of a locale can be made, by a collation that is never made. ErrNoLocale where
 // they can't; another error where that can't be told.
 func (p *Preflight) CheckLocale(ctx context.Context, like Database) error {
 	server, err := p.connection.Server(ctx)

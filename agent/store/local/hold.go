@@ -16,7 +16,7 @@ const (
 	maxHold = 64 << 10
 )
 
-// Hold keeps a backup from Remove until Release, durably: content, which is for its reader to judge, stands beside the
+// Hold keeps a backup from Remove until Release, durably: content, which is for its reader to evaluate, is next to the
 // file, so that the hold goes wherever the folder goes. It replaces an earlier hold. fs.ErrNotExist where there is no such
 // backup. The caller sees to it that no Remove of the same backup is under way.
 func (s *Store) Hold(loc store.Location, content []byte) error {
