@@ -9,7 +9,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 BUF      := go tool -modfile=proto/tools.mod buf
 
 # Packages whose tests start a Postgres or a whole server, or need a tool that make test installs.
-SLOW    := agent/(attack|backup|cage|daemon|job|load|postgres|session)|cli/e2e|controlplane/(attack|server)|deploy/prometheus
+SLOW    := agent/(attack|backup|cage|daemon|job|load|scan|postgres|session)|cli/e2e|controlplane/(attack|server)|deploy/prometheus
 
 .PHONY: help build test test-quick lint generate demo bench clean
 

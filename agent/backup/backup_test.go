@@ -17,6 +17,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/agent/store/local"
@@ -145,7 +146,7 @@ func TestRoundTrip(t *testing.T) {
 			if diff := cmp.Diff([]string{test.file, test.file + ".globals", test.file + ".manifest.json"}, files(t, config)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
-			tables := []backup.TableRows{{Schema: "public", Name: "empty"}, {Schema: "public", Name: "ships", Rows: 2000}}
+			tables := []scan.TableRows{{Schema: "public", Name: "empty"}, {Schema: "public", Name: "ships", Rows: 2000}}
 			if diff := cmp.Diff(tables, manifest.Tables); diff != "" {
 				t.Errorf("tables (-want +got):\n%s", diff)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/load"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // plan says how a database is built.
@@ -20,7 +21,7 @@ type plan struct {
 // built is a database that was filled, under its temporary name. Its release must be called.
 type built struct {
 	name     string
-	tables   []TableRows              // of the dump
+	tables   []scan.TableRows         // of the dump
 	counted  bool                     // the load counted the rows itself
 	loaded   map[postgres.Table]int64 // the rows that the server took, where it did
 	instance *postgres.Instance       // in whose sessions code of the database may run

@@ -6,22 +6,23 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // inspector reads a dump as it goes by, of whichever format, with a Scanner. Its Write never fails: what it finds wrong
 // is for finish to say, when the whole dump has gone by and its hash is known too.
 type inspector struct {
-	*Scanner
-	archive *io.PipeWriter // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
-	script  chan error     // how pg_restore ended
-	index   *archive.Index // where the data of FormatCustom are; nil where nobody asks
-	counted []TableRows    // of the manifest, which then stands for what the Scanner would count
+	*scan.Scanner
+	archive *io.PipeWriter   // to pg_restore, which makes SQL of FormatCustom; nil for FormatPlain
+	script  chan error       // how pg_restore ended
+	index   *archive.Index   // where the data of FormatCustom are; nil where nobody asks
+	counted []scan.TableRows // of the manifest, which then stands for what the Scanner would count
 	define  func(*archive.Index) error
 }
 
 // inspect starts to look at a dump. Its finish must be called.
 func inspect(ctx context.Context, instance *postgres.Instance, server postgres.Server, format string) *inspector {
-	i := &inspector{Scanner: NewScanner()}
+	i := &inspector{Scanner: scan.NewScanner()}
 	if format != postgres.FormatCustom {
 		return i
 	}
@@ -47,7 +48,7 @@ func inspectStored(ctx context.Context, instance *postgres.Instance, server post
 		i.index = archive.New()
 		return i
 	}
-	i := &inspector{Scanner: NewScanner(), index: archive.New(), counted: counted}
+	i := &inspector{Scanner: scan.NewScanner(), index: archive.New(), counted: counted}
 	i.define = func(archive *archive.Index) error {
 		return instance.ScriptDefinitions(ctx, server, archive, i.Scanner)
 	}
@@ -70,7 +71,7 @@ func (i *inspector) Write(p []byte) (int, error) {
 }
 
 // Tables returns the rows of each table, in the order of the dump.
-func (i *inspector) Tables() []TableRows {
+func (i *inspector) Tables() []scan.TableRows {
 	if i.define != nil {
 		return i.counted
 	}

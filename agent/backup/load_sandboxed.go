@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // loadSandboxed loads a dump of which nobody knows who made it: as a role that has the new database and nothing else, which
@@ -81,14 +82,14 @@ var unfilled = regexp.MustCompile(`^REFRESH MATERIALIZED VIEW .*;\r?\n$|^\\(un)?
 type withoutLines struct {
 	leaveOut *regexp.Regexp
 	src      *bufio.Reader
-	scanner  *Scanner
+	scanner  *scan.Scanner
 	begins   bool // the next piece begins a line
 	rest     []byte
 	err      error
 }
 
 func newWithoutLines(src io.Reader, leaveOut *regexp.Regexp) *withoutLines {
-	return &withoutLines{leaveOut: leaveOut, src: bufio.NewReaderSize(src, 256<<10), scanner: NewScanner(), begins: true}
+	return &withoutLines{leaveOut: leaveOut, src: bufio.NewReaderSize(src, 256<<10), scanner: scan.NewScanner(), begins: true}
 }
 
 // Read implements io.Reader.
@@ -112,7 +113,7 @@ func (u *withoutLines) next() ([]byte, error) {
 	if err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice returns it bare
 		err = nil
 	}
-	if begins && u.scanner.betweenStatements() && u.leaveOut.Match(line) {
+	if begins && u.scanner.BetweenStatements() && u.leaveOut.Match(line) {
 		return nil, err
 	}
 	_, _ = u.scanner.Write(line) // it returns no error

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/agent/seal"
 	"github.com/pgharbor/pgharbor/internal/subject"
 )
@@ -70,11 +71,11 @@ type Manifest struct {
 	Globals *Globals `json:"globals,omitempty"`
 
 	// Complete says that the dump's own end marker went by; false only for imported files, which then count for nothing.
-	Complete bool        `json:"complete"`
-	Warnings []string    `json:"warnings,omitempty"` // of pg_dump, which exited 0
-	Tables   []TableRows `json:"tables"`
+	Complete bool             `json:"complete"`
+	Warnings []string         `json:"warnings,omitempty"` // of pg_dump, which exited 0
+	Tables   []scan.TableRows `json:"tables"`
 	// Needs is nil in manifests of before this was looked for.
-	Needs *Needs `json:"needs,omitempty"`
+	Needs *scan.Needs `json:"needs,omitempty"`
 
 	// UnknownOrigin is set where the database had been restored from a file of which nothing proved who made it; nil for all
 	// others. An agent's signature says then that the dump is of that database, and vouches for nothing that is in it.
@@ -119,7 +120,7 @@ func (m *Manifest) Restorable() error {
 // marshal returns the manifest as it is stored.
 func (m Manifest) marshal() ([]byte, error) {
 	if m.Tables == nil {
-		m.Tables = []TableRows{}
+		m.Tables = []scan.TableRows{}
 	}
 	data, err := json.MarshalIndent(m, "", "  ")
 	return append(data, '\n'), err

@@ -6,50 +6,13 @@ import (
 	"strings"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // Names in a manifest are escaped as postgres.EscapeName does it. The types here are those of a manifest without their methods.
 type (
-	plainTableRows TableRows
-	plainNeeds     Needs
-	plainGlobals   Globals
+	plainGlobals Globals
 )
-
-// MarshalJSON implements json.Marshaler.
-func (t TableRows) MarshalJSON() ([]byte, error) {
-	return json.Marshal(plainTableRows(t.changed(postgres.EscapeName)))
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *TableRows) UnmarshalJSON(data []byte) error {
-	err := json.Unmarshal(data, (*plainTableRows)(t))
-	*t = t.changed(postgres.UnescapeName)
-	return err
-}
-
-func (t TableRows) changed(change func(string) string) TableRows {
-	t.Schema, t.Name = change(t.Schema), change(t.Name)
-	return t
-}
-
-// MarshalJSON implements json.Marshaler.
-func (n Needs) MarshalJSON() ([]byte, error) {
-	return json.Marshal(plainNeeds(n.changed(postgres.EscapeName)))
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *Needs) UnmarshalJSON(data []byte) error {
-	err := json.Unmarshal(data, (*plainNeeds)(n))
-	*n = n.changed(postgres.UnescapeName)
-	return err
-}
-
-func (n Needs) changed(change func(string) string) Needs {
-	for _, names := range []*[]string{&n.Extensions, &n.Owners, &n.Members, &n.Roles, &n.Tablespaces} {
-		*names = postgres.ChangeNames(*names, change)
-	}
-	return n
-}
 
 // MarshalJSON implements json.Marshaler.
 func (g Globals) MarshalJSON() ([]byte, error) {
@@ -69,18 +32,18 @@ const replacement = "\uFFFD"
 
 // countedTables are the tables of a manifest by which a dump can be held; false where there is none, or where it is of before
 // names were escaped and some are lost, so that only the dump says what is in it.
-func (m *Manifest) countedTables() ([]TableRows, bool) {
+func (m *Manifest) countedTables() ([]scan.TableRows, bool) {
 	if m == nil {
 		return nil, false
 	}
-	lost := slices.ContainsFunc(m.Tables, func(t TableRows) bool {
+	lost := slices.ContainsFunc(m.Tables, func(t scan.TableRows) bool {
 		return strings.Contains(t.Schema, replacement) || strings.Contains(t.Name, replacement)
 	})
 	return m.Tables, !lost
 }
 
 // knownNeeds are those of a manifest; nil where it does not say, or has lost the names of some.
-func (m *Manifest) knownNeeds() *Needs {
+func (m *Manifest) knownNeeds() *scan.Needs {
 	lost := func(name string) bool { return strings.Contains(name, replacement) }
 	n := m.Needs
 	if n == nil || slices.ContainsFunc(slices.Concat(n.Extensions, n.Owners, n.Roles, n.Tablespaces), lost) {

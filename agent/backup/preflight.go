@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // preflight is what stands in the way of a restore, as far as it can be seen without touching anything.
@@ -17,11 +18,11 @@ type preflight struct {
 	to       listener
 
 	server postgres.Server
-	asked  bool    // the server answers
-	source *source // nil where the file can't be opened
-	format string  // of the dump; "" where it is not known
-	head   []byte  // of the dump
-	needs  *Needs  // nil where only the whole dump tells
+	asked  bool        // the server answers
+	source *source     // nil where the file can't be opened
+	format string      // of the dump; "" where it is not known
+	head   []byte      // of the dump
+	needs  *scan.Needs // nil where only the whole dump tells
 }
 
 // wish is what is asked of a restore, as far as that decides whether it can go through. Its fields are those of RestoreRequest.
@@ -80,7 +81,7 @@ func (p *preflight) beforeReading(ctx context.Context, file Object) error {
 }
 
 // afterReading makes the checks that are left once the dump itself has told what it needs.
-func (p *preflight) afterReading(ctx context.Context, needs *Needs) error {
+func (p *preflight) afterReading(ctx context.Context, needs *scan.Needs) error {
 	if p.needs == nil {
 		p.needs = needs
 		p.end(ctx)

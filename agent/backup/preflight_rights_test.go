@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/postgres/postgrestest"
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/agent/store/local"
 )
 
@@ -30,7 +31,7 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 	stored := newConfig(t, server.Environ()...)
 	manifest := backUp(t, stored, "shop")
 	agent := newConfig(t, append(server.Environ(), "PGUSER=agent")...)
-	look := func(change func(*backup.RestoreRequest, *backup.Needs)) []backup.PreflightCheck {
+	look := func(change func(*backup.RestoreRequest, *scan.Needs)) []backup.PreflightCheck {
 		m, needs := manifest, *manifest.Needs
 		m.Needs = &needs
 		request := backup.RestoreRequest{From: local.File(filepath.Join(folderOf(stored).Dir(), "shop", manifest.Filename)), Manifest: &m, Target: "again"}
@@ -43,15 +44,15 @@ func TestPreviewForetellsWhatARoleMayNotDo(t *testing.T) {
 		does   string // a superuser, before
 		name   string // of the line
 		want   string
-		change func(*backup.RestoreRequest, *backup.Needs)
+		change func(*backup.RestoreRequest, *scan.Needs)
 	}{
 		{"", "owners", `FAILED owners: the role "agent" is no member of app, and can give them no objects`, nil},
-		{"", "owners", `WARN owners: the role "agent" is no member of app`, func(_ *backup.RestoreRequest, n *backup.Needs) { n.Members = nil }},
-		{"", "owners", "OK", func(r *backup.RestoreRequest, _ *backup.Needs) { r.Sandboxed = true }},
+		{"", "owners", `WARN owners: the role "agent" is no member of app`, func(_ *backup.RestoreRequest, n *scan.Needs) { n.Members = nil }},
+		{"", "owners", "OK", func(r *backup.RestoreRequest, _ *scan.Needs) { r.Sandboxed = true }},
 		{"GRANT app TO agent", "owners", `WARN owners: the role "agent" lacks CREATEROLE`, nil},
 		{"ALTER ROLE agent CREATEROLE; GRANT app TO agent WITH ADMIN OPTION", "owners", `OK owners: "agent" is a member of all 1`, nil},
 		{"", "extensions", "OK", nil},
-		{"", "extensions", "FAILED extensions: only a superuser can make the extensions dblink", func(_ *backup.RestoreRequest, n *backup.Needs) { n.Extensions = []string{"citext", "dblink"} }},
+		{"", "extensions", "FAILED extensions: only a superuser can make the extensions dblink", func(_ *backup.RestoreRequest, n *scan.Needs) { n.Extensions = []string{"citext", "dblink"} }},
 	} {
 		if step.does != "" {
 			server.Exec(t, "postgres", step.does)

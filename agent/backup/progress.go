@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // Phases of a Progress.
@@ -116,7 +117,7 @@ func tableTeller(format string, progress *reporter) io.Writer {
 	if format != postgres.FormatPlain {
 		return io.Discard
 	}
-	scanner := NewScanner()
-	scanner.copied = progress.object
+	scanner := scan.NewScanner()
+	scanner.Copied = progress.object
 	return scanner
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/internal/words"
 )
 
@@ -57,7 +58,7 @@ type counted struct {
 
 // compare holds the rows that were counted against those that went by in the dump, both ways. A table of an extension may
 // have rows that are the extension's own, and need not be in the dump.
-func compare(want []TableRows, got []counted) (differences []string) {
+func compare(want []scan.TableRows, got []counted) (differences []string) {
 	told := 0
 	tell := func(format string, args ...any) {
 		if told++; told <= maxDifferences {
@@ -70,10 +71,10 @@ func compare(want []TableRows, got []counted) (differences []string) {
 	}
 	expected := map[postgres.Table]int64{}
 	for _, t := range want {
-		expected[t.table()] += t.Rows
+		expected[t.Table()] += t.Rows
 	}
 	for _, t := range want {
-		name := t.table()
+		name := t.Table()
 		need, first := expected[name]
 		if !first {
 			continue // a manifest of somebody else's may name one twice

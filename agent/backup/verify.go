@@ -10,6 +10,7 @@ import (
 	"github.com/pgharbor/pgharbor/agent/archive"
 	"github.com/pgharbor/pgharbor/agent/dump"
 	"github.com/pgharbor/pgharbor/agent/postgres"
+	"github.com/pgharbor/pgharbor/agent/scan"
 )
 
 // verified is what a look at a whole file found.
@@ -17,8 +18,8 @@ type verified struct {
 	source
 	size, plainSize int64
 	sha, plainSHA   string
-	tables          []TableRows
-	needs           Needs
+	tables          []scan.TableRows
+	needs           scan.Needs
 	foreign         bool
 	archive         *archive.Index // the index of FormatCustom
 	definitions     *dump.Definitions
@@ -76,7 +77,7 @@ func (f *fileReader) readAll(ctx context.Context, file Object, src *source, mani
 	defer stop(nil)
 	inspector := inspectStored(ctx, f.instance, server, src.format, manifest)
 	definitions := dump.NewDefinitions()
-	inspector.definitions = definitions
+	inspector.Definitions = definitions
 	plain := newMeter(inspector)
 	stored := newMeter(io.Discard)
 	reader, writer := io.Pipe()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/retention"
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/agent/store"
 	"github.com/pgharbor/pgharbor/internal/intact"
@@ -206,13 +207,13 @@ func (b Backup) findings() string {
 
 // Tables returns the rows of each table of a backup, read from its manifest; nil if that has gone
 // meanwhile.
-func (i *InventoryReader) Tables(b Backup) []backup.TableRows {
+func (i *InventoryReader) Tables(b Backup) []scan.TableRows {
 	content, err := i.manifests.ReadManifest(b.Location)
 	if err != nil {
 		return nil
 	}
 	var manifest struct {
-		Tables []backup.TableRows `json:"tables"`
+		Tables []scan.TableRows `json:"tables"`
 	}
 	if err := json.Unmarshal(content, &manifest); err != nil {
 		return nil

@@ -3,8 +3,8 @@ package session
 import (
 	"context"
 
-	"github.com/pgharbor/pgharbor/agent/backup"
 	"github.com/pgharbor/pgharbor/agent/job"
+	"github.com/pgharbor/pgharbor/agent/scan"
 	"github.com/pgharbor/pgharbor/agent/state"
 	"github.com/pgharbor/pgharbor/controlplane/chain"
 )
@@ -40,7 +40,7 @@ type Inventory interface {
 	Fresh() job.Inventory
 	// Changed holds one token once something has changed that no report tells.
 	Changed() <-chan struct{}
-	Tables(job.Backup) []backup.TableRows
+	Tables(job.Backup) []scan.TableRows
 }
 
 // Journal is the news that is not acknowledged.

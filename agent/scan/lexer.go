@@ -1,8 +1,6 @@
-package backup
+package scan
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // maxToken bounds what is kept of a token, and is more than any name of Postgres can have.
 const maxToken = 64 << 10

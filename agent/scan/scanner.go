@@ -1,4 +1,6 @@
-package backup
+// Package scan reads a plain dump as it goes by: which tables have how many rows, whether its end was seen, and what a server
+// must have for it. It changes nothing and keeps none of it.
+package scan
 
 import (
 	"bytes"
@@ -14,12 +16,18 @@ type TableRows struct {
 	Rows   int64  `json:"rows"`
 }
 
-func (t TableRows) table() postgres.Table { return postgres.Table{Schema: t.Schema, Name: t.Name} }
+// Table is the table that the rows are of.
+func (t TableRows) Table() postgres.Table { return postgres.Table{Schema: t.Schema, Name: t.Name} }
 
 // Scanner reads a plain dump as it goes by: it counts the rows of every COPY, sees the end marker and what a server must have. It is a lexer of
 // SQL and psql outside of COPY data (PostgreSQL's documentation, 4.1 and psql), so that no text within a string, a comment
 // or a function body is taken for either. Its memory is bounded, but for the names of tables.
 type Scanner struct {
+	// Copied hears when the data of a table has gone by; may be nil.
+	Copied func()
+	// Definitions gets what is no data of a COPY; may be nil. It returns no error.
+	Definitions io.Writer
+
 	lexer  lexer
 	copies bool // the data of a COPY goes by
 	line   lineState
@@ -27,10 +35,7 @@ type Scanner struct {
 
 	tables []TableRows
 	index  map[tableName]int
-	table  int    // the index of the table whose data goes by
-	copied func() // hears when the data of a table has gone by; may be nil
-	// definitions gets what is no data of a COPY; may be nil.
-	definitions io.Writer
+	table  int // the index of the table whose data goes by
 }
 
 type tableName struct{ schema, name string }
@@ -51,8 +56,8 @@ func (s *Scanner) Write(p []byte) (int, error) {
 		var target *tableName
 		sql := rest
 		rest, target = s.lexer.scan(rest)
-		if s.definitions != nil {
-			_, _ = s.definitions.Write(sql[:len(sql)-len(rest)]) // it returns no error
+		if s.Definitions != nil {
+			_, _ = s.Definitions.Write(sql[:len(sql)-len(rest)]) // it returns no error
 		}
 		if target != nil {
 			s.begin(*target)
@@ -116,8 +121,8 @@ func (s *Scanner) data(p []byte) []byte {
 		case s.line >= lineDot && c == '\n':
 			s.tables[s.table].Rows += s.rows
 			s.copies = false
-			if s.copied != nil {
-				s.copied()
+			if s.Copied != nil {
+				s.Copied()
 			}
 			return p[i+1:]
 		case c == '\n':
@@ -150,7 +155,7 @@ func (s *Scanner) skipRows(p []byte) int {
 	return len(p)
 }
 
-// betweenStatements says that whatever comes next begins a statement.
-func (s *Scanner) betweenStatements() bool {
+// BetweenStatements says that whatever comes next begins a statement.
+func (s *Scanner) BetweenStatements() bool {
 	return !s.copies && s.lexer.state == inText && s.lexer.statement.expect == expectStart
 }

@@ -1,4 +1,4 @@
-package backup
+package scan
 
 import (
 	"os/exec"
