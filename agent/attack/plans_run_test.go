@@ -14,7 +14,7 @@ import (
 // What nobody had tried before: each of these plans gained something by a restore when it was written.
 func TestNewPlansGainNothing(t *testing.T) {
 	all := map[string]plan{}
-	for _, some := range []map[string]plan{plansWhileLoaded, plansOfNames, plansOfText, plansOfDeputiesAgain, plansOfDefiners} {
+	for _, some := range []map[string]plan{plansWhileLoaded, plansOfNames, plansOfText, plansOfDeputiesAgain, plansOfDefiners, plansBeforeAllIsThere} {
 		maps.Copy(all, some)
 	}
 	for name, p := range all {

@@ -36,7 +36,8 @@ const weapons = `CREATE SCHEMA hers;
 // bobs is what another owner has in the same database.
 const bobs = `CREATE SCHEMA bobs AUTHORIZATION bob; GRANT USAGE ON SCHEMA bobs TO mallory; SET ROLE bob;
 	CREATE TABLE bobs.ledger (n int CHECK (n <> 0)); INSERT INTO bobs.ledger VALUES (1), (2); CREATE TABLE bobs.k (n int PRIMARY KEY); INSERT INTO bobs.k VALUES (1); GRANT REFERENCES ON bobs.k TO mallory;
-	CREATE FUNCTION bobs.secret() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT ''bobs''::text';`
+	CREATE FUNCTION bobs.secret() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT ''bobs''::text';
+	CREATE FUNCTION bobs.fixed() RETURNS text LANGUAGE sql AS 'SELECT ''bobs''::text';`
 
 // Whatever an owner of a database puts into it, a restore of its signed backup runs none of it as a superuser and writes nothing
 // of another owner, and all rows are back. Stock tools that load the same dump as a superuser run each of the traps as one.

@@ -25,12 +25,13 @@ type guards struct {
 	forced   []dump.Definition // row security that is not set yet: all of it for an agent that is no superuser, else what binds owners too
 	stands   []dump.Definition // what stands on rows, and is not made yet
 	texts    map[string]string // what each of these statements guards, by its text
+	definers map[string]bool   // functions that only their owners may call yet
 	withheld map[string]bool   // tables and views on which others have no rights yet
 }
 
 // newGuards sorts the guards of a dump.
 func newGuards(d *dump.Definitions, server postgres.Server) *guards {
-	g := &guards{policies: d.Policies, forced: d.Forced, stands: d.After, texts: map[string]string{}, withheld: map[string]bool{}}
+	g := &guards{policies: d.Policies, forced: d.Forced, stands: d.After, texts: map[string]string{}, withheld: map[string]bool{}, definers: map[string]bool{}}
 	if !server.Superuser { // row security may bind who loads the rows, and policies alone bind nobody
 		policies, enabled := splitPolicies(d.Policies)
 		g.policies, g.forced = policies, slices.Concat(enabled, d.Forced)

@@ -45,6 +45,11 @@ func (g *guards) withhold(ctx context.Context, s *loadSessions) error {
 // giveBack gives back the rights that withhold took: on a table, if it is now as the dump has it, or on all tables and
 // views, for "". It is called after all guards of the table that can be made were made.
 func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) error {
+	if table == "" {
+		if err := g.giveBackDefiners(ctx, s); err != nil {
+			return err
+		}
+	}
 	if len(g.withheld) == 0 {
 		return nil
 	}
@@ -67,6 +72,42 @@ func (g *guards) giveBack(ctx context.Context, s *loadSessions, table string) er
 		}
 	}
 	return nil
+}
+
+// withholdDefiner takes from all but its owner the right to call a function that runs with the owner's rights, as soon
+// as it is made: it may ask for rows that are not there yet, and write to tables without their guards. object is the
+// function as ALTER has it.
+func (g *guards) withholdDefiner(ctx context.Context, s *loadSessions, object string) error {
+	g.definers[object] = true
+	g.rights.postponed[dump.InGrants(object)] = true
+	return s.runSQL(ctx, "REVOKE EXECUTE ON "+object+" FROM PUBLIC")
+}
+
+// giveBackDefiners lets those call such functions who may by the dump.
+func (g *guards) giveBackDefiners(ctx context.Context, s *loadSessions) error {
+	for _, object := range slices.Sorted(maps.Keys(g.definers)) {
+		delete(g.definers, object)
+		if err := s.runSQL(ctx, "GRANT EXECUTE ON "+object+" TO PUBLIC"); err != nil {
+			return err
+		}
+		if err := g.rights.give(ctx, s, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDefiner reports whether a statement makes a function that runs with its owner's rights, and that can be called: a
+// trigger's function can't.
+func isDefiner(st dump.Statement) bool {
+	if !st.Begins("CREATE", "FUNCTION") && !st.Begins("CREATE", "PROCEDURE") {
+		return false
+	}
+	at, returns := st.Find(2, "SECURITY"), st.Find(2, "RETURNS")
+	if at < 0 || at+1 >= len(st.Words) || !st.Words[at+1].Is("DEFINER") {
+		return false
+	}
+	return returns < 0 || returns+1 >= len(st.Words) || !st.Words[returns+1].Is("TRIGGER") && !st.Words[returns+1].Is("EVENT_TRIGGER")
 }
 
 // grantAgain gives the rights on a table, by its name in the dump, after they were taken.

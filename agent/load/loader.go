@@ -106,7 +106,10 @@ func (l *loader) makeObjects(ctx context.Context, s *loadSessions) error {
 		} else {
 			err = l.maker.define(ctx, s, d)
 		}
-		if err == nil && object != "" {
+		if err == nil && l.owners.shared && isDefiner(st) && d.Owner != nil {
+			err = l.guards.withholdDefiner(ctx, s, d.Owner.Object)
+		}
+		if err == nil && object != "" && !l.guards.definers[object] {
 			err = l.rights.give(ctx, s, object)
 		}
 		if err == nil && st.Begins("CREATE", "EXTENSION") {
